@@ -1,0 +1,72 @@
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::config::MIN_INPUT;
+
+/// A configuration that describes no network.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A count that must be at least one is zero.
+    #[error("`{0}` is 0; it must be at least 1")]
+    Zero(&'static str),
+    /// `dropout` is a probability below one.
+    #[error("`dropout` is {0}; it must be at least 0 and below 1")]
+    Dropout(f64),
+    /// A classifier needs one vector a picture.
+    #[error("`pooling` is none, and a classifier needs pooled features: choose average or max, or `include_top = false`")]
+    TopWithoutPooling,
+    /// The network has no classifier to replace.
+    #[error("the network was built with `include_top = false` and has no classifier; set `include_top` first")]
+    NoTop,
+}
+
+/// An input that the network cannot take, or an output that it does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The batch holds no picture.
+    #[error("the batch is empty: the input has shape {0:?}")]
+    EmptyBatch([usize; 4]),
+    /// The second dimension is not the number of channels.
+    #[error(
+        "the network takes {expected} channels and the input of shape {shape:?} has {} \
+         (shapes are [batch, channels, height, width]){}",
+        shape[1],
+        if shape[3] == *expected { "; this one looks channels-last: permute it with `permute([0, 3, 1, 2])`" } else { "" }
+    )]
+    Channels {
+        /// The channels the first convolution takes.
+        expected: usize,
+        /// The input's shape.
+        shape: [usize; 4],
+    },
+    /// The picture is smaller than the network's smallest input.
+    #[error("the input is {height} x {width}; Xception takes pictures from {MIN_INPUT} x {MIN_INPUT} on: resize it first")]
+    TooSmall {
+        /// Height in pixels.
+        height: usize,
+        /// Width in pixels.
+        width: usize,
+    },
+    /// Logits were asked from a network without a classifier.
+    #[error("the network was built with `include_top = false` and has no classifier: ask for `embed` or `feature_map`")]
+    NoTop,
+    /// A pooled vector was asked from a network without pooling.
+    #[error("the network was built with pooling none: ask for `feature_map`, or set `pooling`")]
+    NoPooling,
+    /// No layer has this name.
+    #[error("no stage is called `{name}`{}; the stages are {}", suggestion(nearest.as_deref()), known.join(", "))]
+    UnknownStage {
+        /// The name asked for.
+        name: String,
+        /// The most similar name.
+        nearest: Option<String>,
+        /// Every name there is, in the order of computation.
+        known: Vec<String>,
+    },
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| alloc::format!(" (did you mean `{name}`?)"))
+}

@@ -1,0 +1,248 @@
+//! Bytes to an upright RGB picture.
+
+use std::{
+    fs::File,
+    io::{Cursor, Read},
+    path::Path,
+};
+
+use image::{
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, error::UnsupportedErrorKind,
+    metadata::Orientation,
+};
+
+use super::{
+    PictureError,
+    flatten::flatten,
+    jpeg::{Idct, decode_jpeg},
+};
+
+/// What a file may cost before it is refused, checked against its header before memory is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Most pixels, width times height. By default 178,956,970, where Pillow raises `DecompressionBombError`
+    /// (`Image.py`, twice `MAX_IMAGE_PIXELS`).
+    pub max_pixels: u64,
+    /// Most bytes of memory for the decoded picture, a copy of it and the decoder's buffers together. By default
+    /// 1 GiB, room for two copies of an RGB picture of `max_pixels`.
+    pub max_bytes: u64,
+    /// Most bytes of the file itself, which is read into memory. By default 256 MiB.
+    pub max_file_bytes: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self {
+            max_pixels: 2 * 89_478_485,
+            max_bytes: 1 << 30,
+            max_file_bytes: 256 << 20,
+        }
+    }
+}
+
+/// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
+///
+/// The numbers are Pillow's `convert("RGB")`, with three deliberate exceptions: pictures are turned upright
+/// (`PIL.ImageOps.exif_transpose`); transparency is laid on white, where `convert` shows whatever colour is stored
+/// under it; and 16-bit grey keeps its upper byte, where `convert` turns all but the darkest levels white. One more is
+/// none of ours: a CMYK TIFF comes out up to one level darker, since `image` cuts where Pillow rounds.
+///
+/// Of an animation the first frame is taken, of a TIFF the first page. Colour profiles are ignored, as Keras ignores
+/// them.
+///
+/// # Errors
+///
+/// One sentence for what is no picture, of another format, damaged, of a kind not read, or beyond `limits`.
+pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
+    decode_with(bytes, limits, Idct::Accurate)
+}
+
+/// Reads and decodes a picture file, as [`decode`] does.
+///
+/// # Errors
+///
+/// [`PictureError::File`], which names the file, around one of [`decode`]'s or the operating system's.
+pub fn open(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
+    open_with(path.as_ref(), limits, Idct::Accurate)
+}
+
+pub(super) fn open_with(path: &Path, limits: &DecodeLimits, idct: Idct) -> Result<RgbImage, PictureError> {
+    read(path, limits)
+        .and_then(|bytes| decode_with(&bytes, limits, idct))
+        .map_err(|problem| PictureError::File {
+            path: path.to_owned(),
+            problem: Box::new(problem),
+        })
+}
+
+/// The file's bytes. Bounded while reading too: a pipe or a device does not tell its length beforehand.
+fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
+    let file = File::open(path).map_err(PictureError::Read)?;
+    let metadata = file.metadata().map_err(PictureError::Read)?;
+    if metadata.is_dir() {
+        return Err(PictureError::Folder);
+    }
+    let limit = limits.max_file_bytes;
+    let too_large = PictureError::FileTooLarge { limit };
+    if metadata.len() > limit {
+        return Err(too_large);
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(PictureError::Read)?;
+    if bytes.len() as u64 > limit {
+        Err(too_large)
+    } else {
+        Ok(bytes)
+    }
+}
+
+pub(super) fn decode_with(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Result<RgbImage, PictureError> {
+    if bytes.is_empty() {
+        return Err(PictureError::Empty);
+    }
+    let format = image::guess_format(bytes).map_err(|_| PictureError::NotAPicture {
+        looks_like: looks_like(bytes),
+    })?;
+    let (picture, orientation) = match format {
+        ImageFormat::Jpeg => decode_jpeg(bytes, limits, idct)?,
+        ImageFormat::Png => decode_other(bytes, format, "PNG", limits)?,
+        ImageFormat::WebP => {
+            check_riff_length(bytes)?;
+            decode_other(bytes, format, "WebP", limits)?
+        }
+        ImageFormat::Gif => decode_other(bytes, format, "GIF", limits)?,
+        ImageFormat::Bmp => decode_other(bytes, format, "BMP", limits)?,
+        ImageFormat::Tiff => decode_other(bytes, format, "TIFF", limits)?,
+        other => return Err(PictureError::OtherFormat { format: name_of(other) }),
+    };
+    if orientation == Orientation::NoTransforms {
+        return Ok(picture);
+    }
+    let mut picture = DynamicImage::ImageRgb8(picture);
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgb8())
+}
+
+/// Everything but JPEG, by the `image` crate.
+fn decode_other(
+    bytes: &[u8],
+    format: ImageFormat,
+    name: &'static str,
+    limits: &DecodeLimits,
+) -> Result<(RgbImage, Orientation), PictureError> {
+    let problem = |error| problem(error, name, limits);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut guard = Limits::no_limits();
+    guard.max_alloc = Some(limits.max_bytes);
+    reader.limits(guard.clone());
+    let mut decoder = reader.into_decoder().map_err(problem)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width, height, decoder.color_type().bytes_per_pixel(), limits)?;
+    guard.reserve(decoder.total_bytes()).map_err(problem)?;
+    decoder.set_limits(guard).map_err(problem)?;
+    // A damaged orientation is no reason to refuse an intact picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder).map_err(problem)?;
+    let picture = flatten(picture).ok_or_else(|| PictureError::UnsupportedKind {
+        format: name,
+        reason: "its samples are floating-point numbers without a fixed range".to_owned(),
+    })?;
+    Ok((picture, orientation))
+}
+
+/// A WebP file cut behind its pixels still decodes, but without the orientation, which comes last.
+fn check_riff_length(bytes: &[u8]) -> Result<(), PictureError> {
+    let announced = bytes
+        .get(4..8)
+        .and_then(|length| length.try_into().ok())
+        .map(u32::from_le_bytes);
+    match announced {
+        Some(length) if u64::from(length) + 8 <= bytes.len() as u64 => Ok(()),
+        _ => Err(PictureError::Damaged {
+            format: "WebP",
+            reason: "the data end early".to_owned(),
+        }),
+    }
+}
+
+/// Holds a header's size against the limits: the decoded picture, `bytes_per_pixel` each, and one RGB copy of it.
+pub(super) fn check_size(
+    width: u32,
+    height: u32,
+    bytes_per_pixel: u8,
+    limits: &DecodeLimits,
+) -> Result<(), PictureError> {
+    let (width, height) = (u64::from(width), u64::from(height));
+    let pixels = width.saturating_mul(height);
+    if pixels > limits.max_pixels {
+        return Err(PictureError::TooManyPixels {
+            width,
+            height,
+            limit: limits.max_pixels,
+        });
+    }
+    if pixels.saturating_mul(u64::from(bytes_per_pixel) + 3) > limits.max_bytes {
+        return Err(PictureError::TooMuchMemory {
+            limit: limits.max_bytes,
+        });
+    }
+    Ok(())
+}
+
+fn problem(error: ImageError, format: &'static str, limits: &DecodeLimits) -> PictureError {
+    match error {
+        ImageError::Limits(_) => PictureError::TooMuchMemory {
+            limit: limits.max_bytes,
+        },
+        ImageError::Unsupported(error) => PictureError::UnsupportedKind {
+            format,
+            reason: match error.kind() {
+                UnsupportedErrorKind::Color(color) | UnsupportedErrorKind::ColorLayout(color) => {
+                    format!("its colour type {color:?} is unknown here")
+                }
+                _ => error.to_string(),
+            },
+        },
+        other => PictureError::Damaged {
+            format,
+            reason: other.to_string(),
+        },
+    }
+}
+
+/// An insertion for the sentence about what is no picture. Web servers answer a lost picture with a page.
+fn looks_like(bytes: &[u8]) -> &'static str {
+    let start = bytes.trim_ascii_start();
+    let begins = |word: &[u8]| {
+        start
+            .get(..word.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(word))
+    };
+    if begins(b"<!doctype html") || begins(b"<html") {
+        " but an HTML page, perhaps a server's error message"
+    } else if begins(b"<?xml") || begins(b"<svg") {
+        " of pixels but an XML or SVG text"
+    } else if begins(b"%PDF") {
+        " but a PDF"
+    } else if begins(b"PK\x03\x04") {
+        " but a ZIP archive"
+    } else {
+        ""
+    }
+}
+
+fn name_of(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Avif => "an AVIF",
+        ImageFormat::Dds => "a DDS",
+        ImageFormat::Farbfeld => "a farbfeld",
+        ImageFormat::Hdr => "a Radiance HDR",
+        ImageFormat::Ico => "an ICO",
+        ImageFormat::OpenExr => "an OpenEXR",
+        ImageFormat::Pnm => "a PNM",
+        ImageFormat::Qoi => "a QOI",
+        _ => "another kind of",
+    }
+}

@@ -1,0 +1,118 @@
+//! What can go wrong between a file and its pixels, one sentence each.
+
+use std::{io, path::PathBuf};
+
+/// Why a picture could not be read or resized.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// Any of the others, about one file.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file as the caller named it.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Box<PictureError>,
+    },
+
+    /// The operating system did not hand over the bytes.
+    #[error("cannot be read: {0}")]
+    Read(io::Error),
+
+    /// A folder stands where a picture was expected.
+    #[error("this is a folder; name a picture inside it")]
+    Folder,
+
+    /// There is nothing in the file.
+    #[error("the file is empty; a download that failed leaves such files")]
+    Empty,
+
+    /// The content begins like none of the formats that are read.
+    #[error("this is not a picture{looks_like}; {READS}")]
+    NotAPicture {
+        /// What the bytes look like instead, as an insertion (" but an HTML page"), or empty.
+        looks_like: &'static str,
+    },
+
+    /// A picture, in a format that is not read.
+    #[error("this is {format} picture, which is not read; {READS}, so convert it first")]
+    OtherFormat {
+        /// The format with its article ("an AVIF").
+        format: &'static str,
+    },
+
+    /// The file is larger than [`DecodeLimits::max_file_bytes`](super::DecodeLimits::max_file_bytes).
+    #[error("the file has more than {limit} bytes, the limit set by max_file_bytes")]
+    FileTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// The header announces more pixels than [`DecodeLimits::max_pixels`](super::DecodeLimits::max_pixels).
+    #[error(
+        "the header announces {width} x {height} pixels, more than the {limit} that max_pixels allows; a file made \
+         to exhaust memory looks like this, so raise the limit only for pictures you know"
+    )]
+    TooManyPixels {
+        /// Width in pixels, as announced.
+        width: u64,
+        /// Height in pixels, as announced.
+        height: u64,
+        /// The limit in pixels.
+        limit: u64,
+    },
+
+    /// Decoding would take more memory than [`DecodeLimits::max_bytes`](super::DecodeLimits::max_bytes).
+    #[error("decoding needs more memory than the {limit} bytes that max_bytes allows")]
+    TooMuchMemory {
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// The file is cut short or damaged. No part of it is returned: half a picture classifies as something else.
+    #[error("the {format} file is damaged or cut short: {reason}; fetch or export it again")]
+    Damaged {
+        /// The format its first bytes promise.
+        format: &'static str,
+        /// The decoder's words.
+        reason: String,
+    },
+
+    /// A valid file of a kind that is not read, such as a TIFF of floating-point samples.
+    #[error("this kind of {format} is not read: {reason}; save it as an 8-bit RGB PNG or JPEG")]
+    UnsupportedKind {
+        /// The format its first bytes promise.
+        format: &'static str,
+        /// What about it is not read.
+        reason: String,
+    },
+
+    /// A size asked for, or a picture handed in, that holds no pixel or more than memory can address.
+    #[error(
+        "a picture of {from_width} x {from_height} pixels (width x height) cannot become {width} x {height}: \
+         each side needs at least one pixel and at most {}",
+        super::preset::MAX_SIDE
+    )]
+    Size {
+        /// Width of the picture handed in.
+        from_width: u32,
+        /// Height of the picture handed in.
+        from_height: u32,
+        /// Width asked for.
+        width: usize,
+        /// Height asked for.
+        height: usize,
+    },
+
+    /// The slice handed to [`Pixels::write_nchw`](super::Pixels::write_nchw) does not fit the pixels.
+    #[error("the pixels fill {expected} numbers, the slice has {found}")]
+    SliceLength {
+        /// `3 * height * width`.
+        expected: usize,
+        /// The length of the slice.
+        found: usize,
+    },
+}
+
+/// The closing half of every "not this one" sentence.
+const READS: &str = "JPEG, PNG, WebP, GIF, BMP and TIFF are read";

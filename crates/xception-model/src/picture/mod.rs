@@ -1,0 +1,32 @@
+//! From a picture file to the pixels a network was trained on.
+//!
+//! A network only keeps its published accuracy on the pixels it was trained on, and libraries disagree about those:
+//! two JPEG decoders, or two "bilinear" filters, give two different pictures from one file. So every step here
+//! reproduces one named library bit for bit, and a [`Preset`] names the whole chain:
+//!
+//! ```no_run
+//! use xception_model::picture::{DecodeLimits, Preset};
+//!
+//! let preset = Preset::KerasNearest;
+//! let picture = preset.open("elephant.jpg", &DecodeLimits::default())?;
+//! let pixels = preset.apply(&picture, 299, 299)?;
+//! let input = pixels.to_nchw(); // [3, 299, 299], -1.0..=1.0
+//! # Ok::<(), xception_model::picture::PictureError>(())
+//! ```
+//!
+//! JPEG, PNG, WebP, GIF, BMP and TIFF files are read, told apart by their content and not by their name.
+
+mod bilinear;
+mod decode;
+mod error;
+mod flatten;
+mod jpeg;
+mod nearest;
+mod pixels;
+mod preset;
+mod resample;
+
+pub use decode::{DecodeLimits, decode, open};
+pub use error::PictureError;
+pub use pixels::Pixels;
+pub use preset::{Preset, UnknownPreset};

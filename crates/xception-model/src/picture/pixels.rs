@@ -1,0 +1,117 @@
+//! Pixels at a network's input size, before and after scaling to -1..=1.
+
+use super::PictureError;
+
+/// A resized picture: `[height, width, 3]` RGB values from 0 to 255, row by row.
+///
+/// Whole numbers for every preset but [`KerasBilinear`](super::Preset::KerasBilinear), as in the libraries the presets
+/// are named after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pixels {
+    height: usize,
+    width: usize,
+    data: Vec<f32>,
+}
+
+impl Pixels {
+    /// `data` is `[height, width, 3]`; the makers in this module see to that.
+    pub(super) fn new(height: usize, width: usize, data: Vec<f32>) -> Self {
+        debug_assert_eq!(data.len(), height * width * 3);
+        Self { height, width, data }
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The values, `[height, width, 3]`, 0 to 255.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// The values scaled to -1..=1, `[height, width, 3]`: Keras's layout and numbers.
+    ///
+    /// Two roundings, division then subtraction, as `keras.applications.imagenet_utils.preprocess_input(mode="tf")`
+    /// does it in 32-bit floats. timm's `(x / 255 - 0.5) / 0.5` gives the same bits: the two differ by a factor of
+    /// two at each step, which rounds alike.
+    pub fn normalised(&self) -> Vec<f32> {
+        self.data.iter().map(|&value| normalise(value)).collect()
+    }
+
+    /// The values scaled as by [`normalised`](Self::normalised), `[3, height, width]`: Burn's layout.
+    pub fn to_nchw(&self) -> Vec<f32> {
+        let mut planes = vec![0.0; self.data.len()];
+        self.fill_nchw(&mut planes);
+        planes
+    }
+
+    /// Writes what [`to_nchw`](Self::to_nchw) returns into one picture's place in a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`PictureError::SliceLength`] unless `planes` holds `3 * height * width` numbers.
+    pub fn write_nchw(&self, planes: &mut [f32]) -> Result<(), PictureError> {
+        if planes.len() != self.data.len() {
+            return Err(PictureError::SliceLength {
+                expected: self.data.len(),
+                found: planes.len(),
+            });
+        }
+        self.fill_nchw(planes);
+        Ok(())
+    }
+
+    fn fill_nchw(&self, planes: &mut [f32]) {
+        let plane_len = (self.height * self.width).max(1);
+        for (channel, plane) in planes.chunks_exact_mut(plane_len).enumerate() {
+            let values = self.data.iter().skip(channel).step_by(3);
+            for (out, &value) in plane.iter_mut().zip(values) {
+                *out = normalise(value);
+            }
+        }
+    }
+}
+
+/// 0..=255 to -1..=1.
+fn normalise(value: f32) -> f32 {
+    value / 127.5 - 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normalising_as_keras_and_as_timm_gives_the_same_bits() {
+        for value in 0..=u8::MAX {
+            let value = f32::from(value);
+            assert_eq!(
+                normalise(value).to_bits(),
+                ((value / 255.0 - 0.5) / 0.5).to_bits(),
+                "{value}"
+            );
+        }
+        assert_eq!(normalise(0.0).to_bits(), (-1.0_f32).to_bits());
+        assert_eq!(normalise(255.0).to_bits(), 1.0_f32.to_bits());
+    }
+
+    #[test]
+    fn planes_hold_one_channel_each() {
+        let pixels = Pixels::new(1, 2, vec![0.0, 127.5, 255.0, 255.0, 0.0, 127.5]);
+        assert_eq!(pixels.to_nchw(), [-1.0, 1.0, 0.0, -1.0, 1.0, 0.0]);
+        assert_eq!(pixels.normalised(), [-1.0, 0.0, 1.0, 1.0, -1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_slice_of_another_length_is_refused() {
+        let pixels = Pixels::new(1, 1, vec![0.0; 3]);
+        let error = pixels.write_nchw(&mut [0.0; 4]).unwrap_err();
+        assert_eq!(error.to_string(), "the pixels fill 3 numbers, the slice has 4");
+    }
+}

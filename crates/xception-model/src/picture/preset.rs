@@ -1,0 +1,176 @@
+//! The four ways from a picture to a network's input size that trained Xceptions come with.
+
+use std::{fmt, path::Path, str::FromStr};
+
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    DecodeLimits, PictureError, Pixels,
+    bilinear::resize_bilinear,
+    decode::{decode_with, open_with},
+    jpeg::Idct,
+    nearest::resize_nearest,
+    resample::{Filter, Frame, resample},
+};
+
+/// The longest side that can be asked for. A network's input has a few hundred; the bound keeps `height * width * 3`
+/// within every platform's `usize`.
+pub(super) const MAX_SIDE: usize = 16_384;
+
+/// timm's crop for Xception: the picture is scaled so that the crop is this part of its shorter side
+/// (`timm/models/xception.py`, `legacy_xception`'s `crop_pct`).
+const TIMM_CROP: f64 = 0.8975;
+
+/// How a picture becomes `height` x `width` pixels, named after the library it equals bit for bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// `keras.utils.load_img(target_size=..., interpolation="nearest")`, its default: `PIL.Image.resize(NEAREST)`,
+    /// stretched to the size.
+    KerasNearest,
+    /// `keras.utils.image_dataset_from_directory`, its default: `tf.io.decode_image`, then
+    /// `tf.image.resize(method="bilinear", antialias=False)`, stretched to the size, fractions kept.
+    KerasBilinear,
+    /// `PIL.Image.resize(BILINEAR)`, which antialiases, stretched to the size.
+    PilBilinear,
+    /// timm's evaluation transform for `legacy_xception`: the shorter side scaled to `floor(size / 0.8975)` by
+    /// `PIL.Image.resize(BICUBIC)`, then the centre cut out. The borders of the picture are lost.
+    TimmBicubic,
+}
+
+impl Preset {
+    /// Every preset, in the order of their declaration.
+    pub const ALL: [Self; 4] = [
+        Self::KerasNearest,
+        Self::KerasBilinear,
+        Self::PilBilinear,
+        Self::TimmBicubic,
+    ];
+
+    /// The name in cards, on the command line and in error messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KerasNearest => "keras-nearest",
+            Self::KerasBilinear => "keras-bilinear",
+            Self::PilBilinear => "pil-bilinear",
+            Self::TimmBicubic => "timm-bicubic",
+        }
+    }
+
+    /// [`decode`](super::decode()) with the JPEG arithmetic of this preset's library.
+    ///
+    /// `TensorFlow` decodes JPEG by libjpeg's faster, coarser inverse cosine transform (`JDCT_IFAST`) where Pillow uses
+    /// the accurate one; on photographs the two differ by about one level on average and by up to twenty. Other
+    /// formats decode alike.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](super::decode()).
+    pub fn decode(self, bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
+        decode_with(bytes, limits, self.idct())
+    }
+
+    /// [`open`](super::open) with the JPEG arithmetic of this preset's library, as [`decode`](Self::decode).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](super::open).
+    pub fn open(self, path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
+        open_with(path.as_ref(), limits, self.idct())
+    }
+
+    /// Resizes a picture to a network's input: `[height, width, 3]`, 0 to 255.
+    ///
+    /// # Errors
+    ///
+    /// [`PictureError::Size`] if the picture holds no pixel, or a side asked for is 0 or more than 16,384.
+    pub fn apply(self, picture: &RgbImage, height: usize, width: usize) -> Result<Pixels, PictureError> {
+        let sides = 1..=MAX_SIDE;
+        let (from_width, from_height) = picture.dimensions();
+        if from_width == 0 || from_height == 0 || !sides.contains(&height) || !sides.contains(&width) {
+            return Err(PictureError::Size {
+                from_width,
+                from_height,
+                width,
+                height,
+            });
+        }
+        let data = match self {
+            Self::KerasNearest => to_f32(&resize_nearest(picture, height, width)),
+            Self::KerasBilinear => resize_bilinear(picture, height, width),
+            Self::PilBilinear => to_f32(&resample(picture, Filter::Bilinear, &Frame::whole(height, width))),
+            Self::TimmBicubic => to_f32(&resample(picture, Filter::Bicubic, &timm_frame(picture, height, width))),
+        };
+        Ok(Pixels::new(height, width, data))
+    }
+
+    fn idct(self) -> Idct {
+        match self {
+            Self::KerasBilinear => Idct::Fast,
+            Self::KerasNearest | Self::PilBilinear | Self::TimmBicubic => Idct::Accurate,
+        }
+    }
+}
+
+/// The size timm scales to and the place of its crop there (`timm/data/transforms_factory.py`,
+/// `transforms_imagenet_eval`).
+///
+/// A square target goes through torchvision's `Resize(int)` (`functional.py`, `_compute_resized_output_size`), any
+/// other through timm's `ResizeKeepRatio`, and the two round the longer side differently.
+fn timm_frame(picture: &RgbImage, height: usize, width: usize) -> Frame {
+    let (from_height, from_width) = (f64::from(picture.height()), f64::from(picture.width()));
+    let scaled = |side: usize| (side as f64 / TIMM_CROP).floor();
+    let (full_height, full_width) = if height == width {
+        let short = scaled(height);
+        // `int(short * long / picture_short)`
+        if from_width <= from_height {
+            ((short * from_height / from_width).floor(), short)
+        } else {
+            (short, (short * from_width / from_height).floor())
+        }
+    } else {
+        let ratio = (from_height / scaled(height)).min(from_width / scaled(width));
+        (
+            (from_height / ratio).round_ties_even(),
+            (from_width / ratio).round_ties_even(),
+        )
+    };
+    // torchvision's `center_crop`: `int(round((image_height - crop_height) / 2.0))`, Python's round. The scaled
+    // picture is never smaller than the crop, so nothing is padded.
+    let offset = |full: f64, side: usize| ((full - side as f64) / 2.0).round_ties_even() as usize;
+    Frame {
+        full_height: full_height as usize,
+        full_width: full_width as usize,
+        top: offset(full_height, height),
+        left: offset(full_width, width),
+        height,
+        width,
+    }
+}
+
+fn to_f32(bytes: &[u8]) -> Vec<f32> {
+    bytes.iter().map(|&byte| f32::from(byte)).collect()
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is none of [`Preset::ALL`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no preset \"{0}\"; the presets are {names}", names = Preset::ALL.map(Preset::name).join(", "))]
+pub struct UnknownPreset(pub String);
+
+impl FromStr for Preset {
+    type Err = UnknownPreset;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|preset| preset.name() == name)
+            .ok_or_else(|| UnknownPreset(name.to_owned()))
+    }
+}

@@ -1,0 +1,201 @@
+//! Pillow's antialiased resampling of 8-bit pictures.
+//!
+//! Written out because the well-kept crate for it, `fast_image_resize` 6.1, rounds its weights to 16 bits where Pillow
+//! keeps 22: on a 750 x 1000 photograph made 299 x 299, 27 % of the pixels differ for bilinear (by 1) and 29 % for
+//! bicubic (by up to 4).
+
+use std::ops::Range;
+
+use image::RgbImage;
+
+/// Bits after the point of a weight (`Resample.c`, `PRECISION_BITS`: 32 bits less 8 for the sample and 2 for the
+/// overshoot of bicubic's negative lobes).
+const PRECISION_BITS: u32 = 32 - 8 - 2;
+
+/// The window function, at distance from its centre in samples of the coarser side.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Filter {
+    /// `bilinear_filter`: a triangle.
+    Bilinear,
+    /// `bicubic_filter`: Keys with a = -0.5.
+    Bicubic,
+}
+
+impl Filter {
+    fn support(self) -> f64 {
+        match self {
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+        }
+    }
+
+    /// In Pillow's order of operations, since the weights are rounded afterwards.
+    fn weight(self, distance: f64) -> f64 {
+        const A: f64 = -0.5;
+        let x = distance.abs();
+        match self {
+            Self::Bilinear if x < 1.0 => 1.0 - x,
+            Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+            Self::Bilinear | Self::Bicubic => 0.0,
+        }
+    }
+}
+
+/// A size to scale to, and the part of the scaled picture that is wanted.
+///
+/// Only that part is computed: scaling by the shorter side can make the longer one arbitrarily long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub full_height: usize,
+    pub full_width: usize,
+    pub top: usize,
+    pub left: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Frame {
+    /// All of a picture scaled to this size.
+    pub(super) fn whole(height: usize, width: usize) -> Self {
+        Self {
+            full_height: height,
+            full_width: width,
+            top: 0,
+            left: 0,
+            height,
+            width,
+        }
+    }
+}
+
+/// `PIL.Image.resize((full_width, full_height), filter)` cropped to the frame: `[height, width, 3]`.
+///
+/// One pass over the columns and one over the rows, rounding to 8 bits in between, so their order shows. Pillow skips a
+/// pass that changes no size; here it runs with weights of exactly one, to the same result.
+pub(super) fn resample(picture: &RgbImage, filter: Filter, frame: &Frame) -> Vec<u8> {
+    let (from_height, from_width) = (picture.height() as usize, picture.width() as usize);
+    let columns = taps(
+        from_width,
+        frame.full_width,
+        frame.left..frame.left + frame.width,
+        filter,
+    );
+    let mut rows = taps(
+        from_height,
+        frame.full_height,
+        frame.top..frame.top + frame.height,
+        filter,
+    );
+    let source = picture.as_raw();
+    let (from_len, to_len) = (from_width * 3, frame.width * 3);
+    if rows_first((from_height, from_width), frame) {
+        let flattened = combine_rows(source, from_len, &rows);
+        return combine_columns(&flattened, from_len, &columns);
+    }
+    let first = rows.iter().map(|tap| tap.start).min().unwrap_or(0);
+    let end = rows.iter().map(|tap| tap.start + tap.weights.len()).max().unwrap_or(0);
+    let narrowed = combine_columns(&source[first * from_len..end * from_len], from_len, &columns);
+    for tap in &mut rows {
+        tap.start -= first;
+    }
+    combine_rows(&narrowed, to_len, &rows)
+}
+
+/// Whether the rows are combined before the columns: where the height shrinks by more than twice what the width does.
+///
+/// Since Pillow 13 (`Resample.c`, `ImagingResampleInner`); before, columns always came first. So from a tall picture
+/// the older Pillows give values that differ by one level here and there.
+fn rows_first((from_height, from_width): (usize, usize), frame: &Frame) -> bool {
+    let height = from_height.saturating_sub(frame.full_height);
+    let width = from_width.saturating_sub(frame.full_width);
+    height > width.saturating_mul(2)
+}
+
+/// Makes every row of `source` as many pixels long as there are `columns`.
+fn combine_columns(source: &[u8], row_len: usize, columns: &[Tap]) -> Vec<u8> {
+    let mut combined = Vec::with_capacity(source.len() / row_len * columns.len() * 3);
+    for row in source.chunks_exact(row_len) {
+        for tap in columns {
+            let (mut red, mut green, mut blue) = (HALF, HALF, HALF);
+            let pixels = row[tap.start * 3..].chunks_exact(3);
+            for (pixel, &weight) in pixels.zip(&tap.weights) {
+                red = add_weighted(red, pixel[0], weight);
+                green = add_weighted(green, pixel[1], weight);
+                blue = add_weighted(blue, pixel[2], weight);
+            }
+            combined.extend([to_sample(red), to_sample(green), to_sample(blue)]);
+        }
+    }
+    combined
+}
+
+/// Makes as many rows of `source` as there are `rows`.
+fn combine_rows(source: &[u8], row_len: usize, rows: &[Tap]) -> Vec<u8> {
+    let mut combined = Vec::with_capacity(rows.len() * row_len);
+    let mut sums = vec![0_i32; row_len];
+    for tap in rows {
+        sums.fill(HALF);
+        for (row, &weight) in source.chunks_exact(row_len).skip(tap.start).zip(&tap.weights) {
+            for (sum, &sample) in sums.iter_mut().zip(row) {
+                *sum = add_weighted(*sum, sample, weight);
+            }
+        }
+        combined.extend(sums.iter().map(|&sum| to_sample(sum)));
+    }
+    combined
+}
+
+/// Half a level: what turns the cut in [`to_sample`] into rounding.
+const HALF: i32 = 1 << (PRECISION_BITS - 1);
+
+/// Wrapping, for a loop without overflow checks: the weights of one sample add up to one and their sizes to less than
+/// two, so a sum stays below `255 * 2 << 22`, just inside 32 bits.
+fn add_weighted(sum: i32, sample: u8, weight: i32) -> i32 {
+    sum.wrapping_add(i32::from(sample).wrapping_mul(weight))
+}
+
+/// `clip8`
+fn to_sample(sum: i32) -> u8 {
+    (sum >> PRECISION_BITS).clamp(0, 255) as u8
+}
+
+/// The old samples that make a new one.
+struct Tap {
+    start: usize,
+    /// In units of `2^-22`.
+    weights: Vec<i32>,
+}
+
+/// `precompute_coeffs` and `normalize_coeffs_8bpc` for the new samples in `window`.
+fn taps(from: usize, to: usize, window: Range<usize>, filter: Filter) -> Vec<Tap> {
+    let scale = from as f64 / to as f64;
+    let filter_scale = scale.max(1.0);
+    let support = filter.support() * filter_scale;
+    let inverse = 1.0 / filter_scale;
+    window
+        .map(|index| {
+            let center = (index as f64 + 0.5) * scale;
+            // Below zero the cast gives 0, as Pillow's check does.
+            let start = (center - support + 0.5) as usize;
+            let end = ((center + support + 0.5) as usize).min(from);
+            let weights: Vec<f64> = (start..end)
+                .map(|sample| filter.weight((sample as f64 - center + 0.5) * inverse))
+                .collect();
+            let sum: f64 = weights.iter().sum();
+            let weights = weights
+                .into_iter()
+                .map(|weight| to_fixed(if sum == 0.0 { weight } else { weight / sum }));
+            Tap {
+                start,
+                weights: weights.collect(),
+            }
+        })
+        .collect()
+}
+
+/// Rounds half away from zero, by adding before the cut as Pillow does.
+fn to_fixed(weight: f64) -> i32 {
+    let scaled = weight * f64::from(1_u32 << PRECISION_BITS);
+    (if weight < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
+}

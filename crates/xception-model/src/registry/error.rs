@@ -1,0 +1,143 @@
+//! What can go wrong between a name and a verified file.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::card::Kind;
+
+/// Everything the registry can refuse or fail at; each message says what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// No built-in card has this name.
+    #[error("no weight set is called `{name}`; known are {}", known.join(", "))]
+    UnknownCard {
+        /// The name asked for.
+        name: String,
+        /// The names there are, the most similar first.
+        known: Vec<String>,
+    },
+
+    /// A card, or the label file it names, says something that can't be used.
+    #[error("{}, {place}: {problem}", file.display())]
+    Card {
+        /// The card or label file.
+        file: PathBuf,
+        /// The key, or the line and column.
+        place: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+
+    /// The card has no weights of this kind.
+    #[error("{card} has no `{kind}` weights, only {}", known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", "))]
+    NoWeights {
+        /// The card's name.
+        card: String,
+        /// The kind asked for.
+        kind: Kind,
+        /// The kinds the card lists.
+        known: Vec<Kind>,
+    },
+
+    /// The file is not on this machine and could not be fetched.
+    #[error(transparent)]
+    Unavailable(Box<Unavailable>),
+
+    /// The file beside the user's own card is not the one that the card describes.
+    #[error("{} is not the file that its card describes: {problem}", path.display())]
+    WrongFile {
+        /// The file beside the card.
+        path: PathBuf,
+        /// The difference.
+        problem: String,
+    },
+
+    /// There is no home folder to put a cache in.
+    #[error("this user has no home folder to keep weights in: set {variable} to a folder", variable = super::CACHE_VARIABLE)]
+    NoCacheFolder,
+
+    /// A file or folder could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+
+    /// A file or folder of the cache could not be written: full disk, missing permission, a lock the file system can't give.
+    #[error("cannot {action} {}: {source}; {}", path.display(), way_out(source))]
+    Write {
+        /// What was tried: "create", "write", "lock", ...
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+
+    /// The conversion of a verified file into a native record failed; nothing of it was kept.
+    #[error("cannot convert {} into a record: {source}", path.display())]
+    Convert {
+        /// The verified source file.
+        path: PathBuf,
+        /// The converter's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn way_out(source: &io::Error) -> String {
+    let variable = super::CACHE_VARIABLE;
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("free some space or set {variable} to a folder on a larger disk")
+        }
+        io::ErrorKind::Unsupported => {
+            format!("set {variable} to a folder on a file system with locks")
+        }
+        _ => format!("set {variable} to a folder that can be written"),
+    }
+}
+
+/// Why a file is not to be had, and how to bring it by hand: one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// The card's name.
+    pub card: String,
+    /// The file's name.
+    pub file: String,
+    /// Why not: offline, no URL, or what each URL answered.
+    pub reason: String,
+    /// Where the file can be fetched from by other means; empty when the card gives no URL.
+    pub urls: Vec<String>,
+    /// The card's own advice where there is no URL.
+    pub obtain: Option<String>,
+    /// Where the file may be put by hand; it is verified there like a fetched one.
+    pub path: PathBuf,
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot get {} of {}: {}; ",
+            self.file, self.card, self.reason
+        )?;
+        if !self.urls.is_empty() {
+            write!(f, "fetch {} by other means", self.urls.join(" or "))?;
+        }
+        if let Some(obtain) = &self.obtain {
+            let or = if self.urls.is_empty() { "" } else { ", or " };
+            write!(f, "{or}{obtain}")?;
+        }
+        write!(
+            f,
+            ", then save the file as {}, or name one with --weights FILE",
+            self.path.display()
+        )
+    }
+}
+
+impl std::error::Error for Unavailable {}

@@ -1,0 +1,110 @@
+//! Trained weights by name: cards that say everything about a weight set, and a cache that fetches, verifies and converts once.
+//!
+//! A [`Card`] is a TOML file beside its labels. Two are built in (`models/` in the repository), and a user's own is read with
+//! [`Card::load`]. A [`Cache`] turns a card into files on this machine: [`Cache::weights`] gives the verified original,
+//! [`Cache::record`] the native record made from it. Code never guesses what the card says.
+//!
+//! ```no_run
+//! use xception_model::registry::{self, Cache, FetchOptions, Kind};
+//!
+//! let card = registry::card("xception-imagenet")?;
+//! let path = Cache::new(None)?.weights(card, Kind::Full, &FetchOptions::default())?;
+//! # Ok::<(), registry::RegistryError>(())
+//! ```
+
+mod cache;
+mod card;
+mod checksum;
+mod error;
+mod fetch;
+mod lock;
+mod options;
+mod partial;
+mod reporter;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+pub use cache::{CACHE_VARIABLE, Cache, Cached, RECORD_VERSION};
+pub use card::{Card, Format, Input, Kind, Label, Labels, Metrics, Scaling, Weights};
+pub use error::{RegistryError, Unavailable};
+pub use options::FetchOptions;
+pub use reporter::Reporter;
+
+/// Card and label file of each built-in weight set: the name of its folder under `models/`, and the two texts.
+const BUILT_IN: [(&str, &str, &str); 2] = [
+    (
+        "xception-imagenet",
+        include_str!("../../../../models/xception-imagenet/card.toml"),
+        include_str!("../../../../models/xception-imagenet/labels.txt"),
+    ),
+    (
+        "xception-kitchenware",
+        include_str!("../../../../models/xception-kitchenware/card.toml"),
+        include_str!("../../../../models/xception-kitchenware/labels.txt"),
+    ),
+];
+
+/// The built-in cards, in the order of `models/`.
+///
+/// # Panics
+///
+/// Never in a build that passed its tests: the cards are part of the binary, and `built_in_cards_are_valid` reads them all.
+pub fn cards() -> &'static [Card] {
+    static CARDS: LazyLock<Vec<Card>> = LazyLock::new(|| {
+        BUILT_IN
+            .iter()
+            .map(|(folder, text, labels)| {
+                let origin = Path::new("models").join(folder).join("card.toml");
+                Card::from_texts(text, &origin, |_| Ok((*labels).to_owned()))
+                    .unwrap_or_else(|error| panic!("a built-in card is wrong: {error}"))
+            })
+            .collect()
+    });
+    &CARDS
+}
+
+/// The built-in card of this name.
+///
+/// # Errors
+///
+/// [`RegistryError::UnknownCard`], which lists the known names, the most similar first.
+pub fn card(name: &str) -> Result<&'static Card, RegistryError> {
+    cards()
+        .iter()
+        .find(|card| card.name == name)
+        .ok_or_else(|| {
+            let mut known: Vec<String> = cards().iter().map(|card| card.name.clone()).collect();
+            known.sort_by_key(|candidate| strsim::damerau_levenshtein(candidate, name));
+            RegistryError::UnknownCard {
+                name: name.to_owned(),
+                known,
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_cards_are_valid() {
+        let names: Vec<&str> = cards().iter().map(|card| card.name.as_str()).collect();
+        let folders: Vec<&str> = BUILT_IN.iter().map(|(folder, ..)| *folder).collect();
+        assert_eq!(names, folders, "a card is named like its folder");
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_nearest_first() {
+        let error = card("xception-kitchnware").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet"
+        );
+        let error = card("imagenet").unwrap_err().to_string();
+        assert!(
+            error.ends_with("xception-imagenet, xception-kitchenware"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,256 @@
+//! What the golden tests share with `scripts/golden.py`: the formula for weights and inputs (its docstring defines it),
+//! the goldens' format, and the comparison.
+#![allow(dead_code, missing_docs, reason = "shared by several test binaries, each of which uses a part")]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Deserialize;
+use xception_model::{
+    IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Widths, Xception, XceptionConfig,
+};
+
+/// The first `count` 64-bit numbers of a key.
+pub fn hashes(key: &str, count: usize) -> impl Iterator<Item = u64> {
+    let start = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    (0..count as u64).map(move |index| {
+        let mut z = start.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    })
+}
+
+fn uniform(key: &str, count: usize) -> impl Iterator<Item = f64> {
+    hashes(key, count).map(|z| (z >> 40) as f64 * 2f64.powi(-24))
+}
+
+/// A weight's values in the Keras layout of `shape`.
+fn weight(layer: &str, variable: &str, shape: &[usize]) -> Vec<f32> {
+    let inputs = shape[..shape.len() - 1].iter().product::<usize>() as f64;
+    let value: Box<dyn Fn(f64) -> f64> = match variable {
+        "kernel" => Box::new(move |u| (2.0 * u - 1.0) * (6.0 / inputs).sqrt()),
+        "pointwise_kernel" => Box::new(move |u| (2.0 * u - 1.0) * (3.0 / inputs).sqrt()),
+        "depthwise_kernel" => Box::new(|u| (2.0 * u - 1.0) * (3.0_f64 / 9.0).sqrt()),
+        "bias" | "beta" | "moving_mean" => Box::new(|u| (2.0 * u - 1.0) * 0.1),
+        "gamma" | "moving_variance" => Box::new(|u| 0.5 + u),
+        _ => panic!("no formula for {layer}/{variable}"),
+    };
+    let count = shape.iter().product();
+    uniform(&format!("{layer}/{variable}"), count)
+        .map(|u| value(u) as f32)
+        .collect()
+}
+
+/// The input of a shape, given as `[batch, height, width, channels]`, as `[batch, channels, height, width]`.
+pub fn input(shape: [usize; 4], device: &Device) -> Tensor<4> {
+    let key = format!("input/{}", dimensions(&shape));
+    let values: Vec<f32> = uniform(&key, shape.iter().product()).map(|u| (2.0 * u - 1.0) as f32).collect();
+    Tensor::<4>::from_data(TensorData::new(values, shape), device).permute([0, 3, 1, 2])
+}
+
+fn dimensions(shape: &[usize]) -> String {
+    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// A network whose every weight follows the formula.
+pub fn network(config: &XceptionConfig, device: &Device) -> Xception {
+    let layers = config.keras_layers().into_iter().map(|home| (home.path, home.layer)).collect();
+    let model = config.init(device).expect("a valid configuration");
+    model.map(&mut Formula { layers, path: Vec::new() })
+}
+
+struct Formula {
+    /// Module path to Keras layer.
+    layers: HashMap<String, String>,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Formula {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (layer, variable) = keras_name(&self.layers, &self.path.join("."));
+        let shape = param.lazy_shape();
+        let data = match (variable, shape.as_slice()) {
+            ("depthwise_kernel", &[channels, 1, height, width]) => {
+                let values = weight(layer, variable, &[height, width, channels, 1]);
+                permuted(&values, [height, width, channels, 1], [2, 3, 0, 1])
+            }
+            (_, &[outputs, inputs, height, width]) => {
+                let values = weight(layer, variable, &[height, width, inputs, outputs]);
+                permuted(&values, [height, width, inputs, outputs], [3, 2, 0, 1])
+            }
+            (_, shape) => TensorData::new(weight(layer, variable, shape), shape.to_vec()),
+        };
+        let device = param.lazy_device();
+        param.map(|_| Tensor::from_data(data, &device))
+    }
+}
+
+/// The Keras layer and variable of a parameter's path.
+pub fn keras_name<'a>(layers: &'a HashMap<String, String>, path: &str) -> (&'a str, &'static str) {
+    let (module, name) = path.rsplit_once('.').expect("a parameter lives in a module");
+    let (module, variable) = match (module.rsplit_once('.'), name) {
+        (Some((module, "depthwise")), "weight") => (module, "depthwise_kernel"),
+        (Some((module, "pointwise")), "weight") => (module, "pointwise_kernel"),
+        (_, "weight") => (module, "kernel"),
+        (_, "bias") => (module, "bias"),
+        (_, "gamma") => (module, "gamma"),
+        (_, "beta") => (module, "beta"),
+        (_, "running_mean") => (module, "moving_mean"),
+        (_, "running_var") => (module, "moving_variance"),
+        _ => panic!("unknown parameter {path}"),
+    };
+    let layer = layers.get(module).unwrap_or_else(|| panic!("no Keras layer lives at {module}"));
+    (layer, variable)
+}
+
+fn permuted(values: &[f32], shape: [usize; 4], axes: [usize; 4]) -> TensorData {
+    let strides = [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1];
+    let to = axes.map(|axis| shape[axis]);
+    let step = axes.map(|axis| strides[axis]);
+    let mut out = Vec::with_capacity(values.len());
+    for a in 0..to[0] {
+        for b in 0..to[1] {
+            for c in 0..to[2] {
+                for d in 0..to[3] {
+                    out.push(values[a * step[0] + b * step[1] + c * step[2] + d * step[3]]);
+                }
+            }
+        }
+    }
+    TensorData::new(out, to.to_vec())
+}
+
+/// A file of `tests/golden/network`.
+#[derive(Deserialize)]
+pub struct Golden {
+    pub network: Network,
+    /// `[batch, height, width, channels]`.
+    pub input: [usize; 4],
+    #[serde(default)]
+    pub stages: Vec<Record>,
+}
+
+#[derive(Deserialize)]
+pub struct Network {
+    stem: [usize; 2],
+    entry: [usize; 3],
+    exit: [usize; 3],
+    middle_blocks: usize,
+    classes: usize,
+    in_channels: usize,
+    residual: bool,
+    intermediate_activation: Option<String>,
+    pointwise_first: bool,
+    output_stride: usize,
+    pooling: String,
+    hidden: Vec<usize>,
+    symmetric_pool: bool,
+}
+
+impl Network {
+    pub fn config(&self) -> XceptionConfig {
+        XceptionConfig::new()
+            .with_widths(Widths { stem: self.stem, entry: self.entry, exit: self.exit })
+            .with_middle_blocks(self.middle_blocks)
+            .with_num_classes(self.classes)
+            .with_in_channels(self.in_channels)
+            .with_residual(self.residual)
+            .with_intermediate_activation(match self.intermediate_activation.as_deref() {
+                None => IntermediateActivation::None,
+                Some("relu") => IntermediateActivation::Relu,
+                Some("elu") => IntermediateActivation::Elu,
+                Some(other) => panic!("unknown activation {other}"),
+            })
+            .with_order(if self.pointwise_first {
+                SeparableOrder::PointwiseFirst
+            } else {
+                SeparableOrder::DepthwiseFirst
+            })
+            .with_output_stride(match self.output_stride {
+                32 => OutputStride::S32,
+                16 => OutputStride::S16,
+                8 => OutputStride::S8,
+                other => panic!("unknown output stride {other}"),
+            })
+            .with_pooling(if self.pooling == "max" { Pooling::Max } else { Pooling::Average })
+            .with_hidden_layers(self.hidden.clone())
+            .with_variant(if self.symmetric_pool { Variant::Torch } else { Variant::Keras })
+    }
+}
+
+/// One tensor of Keras: its shape, norm, and either samples of it or all its values.
+#[derive(Deserialize)]
+pub struct Record {
+    pub stage: String,
+    pub shape: Vec<usize>,
+    pub norm: f64,
+    #[serde(default)]
+    pub samples: Vec<f32>,
+    #[serde(default)]
+    pub values: Vec<f32>,
+}
+
+impl Record {
+    /// The relative error in norm of a tensor in Keras's layout, and the relative difference of the norms themselves.
+    ///
+    /// # Panics
+    ///
+    /// When the shape differs, or the golden holds nothing to compare.
+    pub fn errors(&self, shape: &[usize], values: &[f32]) -> [f64; 2] {
+        assert_eq!(self.shape, shape, "shape of {}", self.stage);
+        let (theirs, ours): (&[f32], Vec<f32>) = if self.values.is_empty() {
+            let key = format!("sample/{}/{}", self.stage, dimensions(shape));
+            let size = values.len() as u64;
+            let ours = hashes(&key, self.samples.len()).map(|z| values[(z % size) as usize]);
+            (&self.samples, ours.collect())
+        } else {
+            (&self.values, values.to_vec())
+        };
+        assert!(!theirs.is_empty() && theirs.len() == ours.len(), "{} has no values", self.stage);
+        let difference = theirs.iter().zip(&ours).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
+        let square = theirs.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>();
+        // A few samples may all be zeros of a ReLU: then the tensor's own scale stands for theirs.
+        let scale = square.max(self.norm.powi(2) * theirs.len() as f64 / values.len() as f64);
+        let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        [
+            (difference.sum::<f64>() / scale).sqrt(),
+            (norm - self.norm).abs() / self.norm,
+        ]
+    }
+}
+
+pub fn golden_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// Reads a golden; the panic names the file.
+pub fn read<T: for<'de> Deserialize<'de>>(file: &str) -> T {
+    let path = golden_folder().join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// `[batch, channels, height, width]` in Keras's layout.
+pub fn nhwc(tensor: &Tensor<4>) -> (Vec<usize>, Vec<f32>) {
+    let tensor = tensor.clone().permute([0, 2, 3, 1]);
+    let shape = tensor.dims();
+    let values = tensor.into_data().convert::<f32>().to_vec().expect("f32 data");
+    // Keras's vectors have no height and width.
+    match shape {
+        [batch, 1, 1, features] => (vec![batch, features], values),
+        shape => (shape.to_vec(), values),
+    }
+}

@@ -1,0 +1,96 @@
+//! The network against Keras, stage by stage, on every backend that is compiled in.
+//!
+//! `flex` and `ndarray` hold a relative error of 1e-5 in norm at every stage, `wgpu` 1e-4.
+
+mod common;
+
+use burn::tensor::Device;
+use common::{Golden, nhwc};
+
+/// Compares one golden file on one device; returns the largest error seen.
+fn check(file: &str, device: &Device, bound: f64) -> f64 {
+    let golden: Golden = common::read(&format!("network/{file}"));
+    let model = common::network(&golden.network.config(), device);
+    let input = common::input(golden.input, device);
+
+    let mut left: Vec<_> = golden.stages.iter().collect();
+    let mut worst = 0.0_f64;
+    model
+        .each_stage(input, &mut |name, output| {
+            let Some(index) = left.iter().position(|record| record.stage == name) else {
+                return;
+            };
+            let record = left.remove(index);
+            let (shape, values) = nhwc(output);
+            for error in record.errors(&shape, &values) {
+                assert!(error <= bound, "{file}: {name} is off by {error:.2e}, more than {bound:.0e}");
+                worst = worst.max(error);
+            }
+        })
+        .expect("a valid input");
+    let missing: Vec<_> = left.iter().map(|record| &record.stage).collect();
+    assert!(missing.is_empty(), "{file}: no stage is called {missing:?}");
+    println!("{file}: largest relative error {worst:.1e}");
+    worst
+}
+
+/// Every golden whose name starts with `prefix`.
+fn check_all(prefix: &str, device: &Device, bound: f64) {
+    let mut files: Vec<String> = std::fs::read_dir(common::golden_folder().join("network"))
+        .expect("the goldens are there")
+        .map(|entry| entry.expect("a readable entry").file_name().to_string_lossy().into_owned())
+        .filter(|file| file.starts_with(prefix))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 10, "only {} goldens start with {prefix}", files.len());
+    for file in files {
+        check(&file, device, bound);
+    }
+}
+
+#[cfg(feature = "flex")]
+#[test]
+fn toy_networks_on_flex() {
+    check_all("toy", &Device::flex(), 1e-5);
+}
+
+#[cfg(feature = "flex")]
+#[test]
+fn full_network_on_flex() {
+    check_all("full", &Device::flex(), 1e-5);
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn toy_networks_on_ndarray() {
+    check_all("toy", &ndarray(), 1e-5);
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn full_network_on_ndarray() {
+    check_all("full", &ndarray(), 1e-5);
+}
+
+#[cfg(feature = "ndarray")]
+#[allow(deprecated, reason = "ndarray is deprecated upstream and stays a feature here")]
+fn ndarray() -> Device {
+    Device::ndarray()
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn toy_networks_on_wgpu() {
+    check_all("toy", &Device::wgpu(burn::tensor::DeviceKind::default()), 1e-4);
+}
+
+/// Once and small: the software Vulkan device takes seconds a picture.
+#[cfg(feature = "wgpu")]
+#[test]
+fn full_network_on_wgpu() {
+    check(
+        "full-71x71-b1.json",
+        &Device::wgpu(burn::tensor::DeviceKind::default()),
+        1e-4,
+    );
+}

@@ -29,8 +29,9 @@ from keras import layers
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEFAULT = HERE.parent / "crates" / "keras-store" / "tests" / "fixtures"
-# Zip members and HDF5 files carry no time stamps but this one, so that a second run changes nothing.
+# Archives carry no other time stamps than these.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+METADATA = b'{"keras_version": "%s", "date_saved": "2024-05-15@12:16:32"}'
 
 
 def fill(model, seed=7):
@@ -115,6 +116,28 @@ class Subclassed(keras.Model):
         return x
 
 
+@keras.saving.register_keras_serializable("toy")
+class Dense(keras.Operation):
+    """An operation with a layer's class name, which Keras does not count among the layers."""
+
+    def call(self, x):
+        return x
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+def with_operation():
+    keras.utils.clear_session()
+    inputs = keras.Input((2,), name="input")
+    x = layers.Dense(3, name="before")(inputs)
+    x = Dense(name="between")(x)
+    x = layers.Dense(4, name="after")(x)
+    model = keras.Model(inputs, x)
+    fill(model)
+    return model
+
+
 def flat_layers(model, prefix=""):
     """(path, layer) of every layer that is not a model, in `model.layers` order."""
     for layer in model.layers:
@@ -155,15 +178,16 @@ def write_json(path, value):
     path.write_text(json.dumps(value, separators=(",", ":")).replace('},{"path"', '},\n{"path"') + "\n")
 
 
-def repack(source, target, compression, drop=(), **replaced):
+def repack(source, target, compression, version=keras.__version__, **replaced):
     """The archive again, stored or deflated, at a fixed time."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", compression) as new:
         for name in old.namelist():
-            if name in drop:
-                continue
             info = zipfile.ZipInfo(name, EPOCH)
             info.compress_type = compression
-            new.writestr(info, replaced.get(name, old.read(name)))
+            member = replaced.get(name, old.read(name))
+            if name == "metadata.json":
+                member = METADATA % version.encode()
+            new.writestr(info, member)
 
 
 def copy_without_names(source, target):
@@ -333,24 +357,20 @@ def main(folder):
         temporary,
         folder / "network_no_names.keras",
         zipfile.ZIP_STORED,
-        **{
-            "model.weights.h5": (folder / "network_no_names.weights.h5").read_bytes(),
-            "metadata.json": b'{"keras_version": "3.3.3", "date_saved": "2024-05-15@12:16:32"}',
-        },
+        version="3.3.3",
+        **{"model.weights.h5": (folder / "network_no_names.weights.h5").read_bytes()},
     )
-    for version, twice in [("tf212", True), ("tf214", False)]:
-        target = folder / f"network_{version}.weights.h5"
+    for tf, twice in [("tf212", True), ("tf214", False)]:
+        target = folder / f"network_{tf}.weights.h5"
         write_tf(model, target, twice)
         repack(
             temporary,
-            folder / f"network_{version}.keras",
+            folder / f"network_{tf}.keras",
             zipfile.ZIP_STORED,
-            **{
-                "model.weights.h5": target.read_bytes(),
-                "metadata.json": b'{"keras_version": "2.12.0", "date_saved": "2023-04-01@00:00:00"}',
-            },
+            version="2.12.0" if twice else "2.14.0",
+            **{"model.weights.h5": target.read_bytes()},
         )
-        if version == "tf214":
+        if tf == "tf214":
             target.unlink()
     model.save(folder / "network_whole.h5")
     write_keras2(model, folder / "network_keras2.h5", whole=False)
@@ -371,6 +391,10 @@ def main(folder):
     repack(temporary, folder / "zoo.keras", zipfile.ZIP_DEFLATED)
     temporary.unlink()
 
+    with_operation().save(temporary)
+    repack(temporary, folder / "operation.keras", zipfile.ZIP_STORED)
+    temporary.unlink()
+
     model = Subclassed()
     model(np.zeros((1, 2), "f4"))
     fill(model)
@@ -381,6 +405,15 @@ def main(folder):
     with h5py.File(folder / "cycle.weights.h5", "w") as file:
         file["layers/dense/vars/0"] = np.zeros((2, 2), "f4")
         file["layers/dense/again"] = file["layers"]
+
+    # A type as deep as an attribute can hold; parsed by recursion.
+    deep = h5py.h5t.NATIVE_INT8
+    for _ in range(3900):
+        deep = h5py.h5t.vlen_create(deep)
+    with h5py.File(folder / "deep.weights.h5", "w") as file:
+        file["layers/dense/vars/0"] = np.zeros((2, 2), "f4")
+        scalar = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(file["layers/dense/vars"].id, b"deep", deep, scalar)
 
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(f"{len(list(folder.iterdir()))} files, {size / 1024:.0f} kB in {folder}")

@@ -1,0 +1,61 @@
+//! The tree of layers in `config.json` or `model_config`.
+
+use serde_json::Value;
+
+/// A layer, or a model with layers, borrowed from the parsed JSON.
+pub(crate) struct ConfigNode<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) class: &'a str,
+    pub(crate) json: &'a Value,
+    /// In `model.layers` order, which is topological. Empty for a layer.
+    pub(crate) layers: Vec<ConfigNode<'a>>,
+}
+
+impl<'a> ConfigNode<'a> {
+    /// `None` for JSON that describes no Keras object. Depth is bounded by `serde_json`, which
+    /// parses no more than 128 levels.
+    pub(crate) fn of(json: &'a Value) -> Option<Self> {
+        let class = json.get("class_name")?.as_str()?;
+        let config = json.get("config")?;
+        let name = config
+            .get("name")
+            .or_else(|| json.get("name"))
+            .and_then(Value::as_str)
+            .unwrap_or(class);
+        // Keras < 2.2.3 wrote a Sequential's config as the bare list of its layers.
+        let layers = config
+            .get("layers")
+            .unwrap_or(config)
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+            .iter()
+            .filter(|child| !is_operation(child))
+            .filter_map(Self::of)
+            .collect();
+        Some(Self {
+            name,
+            class,
+            json,
+            layers,
+        })
+    }
+
+    /// A setting of the layer, such as `use_bias`.
+    pub(crate) fn setting(&self, name: &str) -> Option<&'a Value> {
+        self.json.get("config")?.get(name)
+    }
+
+    /// The layer this one keeps in an attribute, as a wrapper does (`TimeDistributed.layer`).
+    pub(crate) fn attribute(&self, name: &str) -> Option<Self> {
+        Self::of(self.setting(name)?)
+    }
+}
+
+/// Keras 3 lists the operations of a functional model (`keras.ops.add`) between its layers, and
+/// leaves them out when it counts layers to name their groups.
+fn is_operation(json: &Value) -> bool {
+    json.get("module")
+        .and_then(Value::as_str)
+        .is_some_and(|module| module.starts_with("keras.src.ops") || module.starts_with("keras.ops"))
+}

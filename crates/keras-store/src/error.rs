@@ -1,0 +1,278 @@
+//! Everything that can go wrong, as sentences.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use burn::tensor::DType;
+
+/// Why a Keras file could not be read, or did not fit the module it was read into.
+///
+/// Every variant names the file; most name the place inside it and the way out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KerasStoreError {
+    /// The operating system could not open or read the file.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Io {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// The file's first bytes are those of no Keras weight file.
+    #[error(
+        "`{}` is not a Keras weight file: expected a .keras archive or an HDF5 file, found {found}",
+        path.display()
+    )]
+    NotKeras {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// What its content looks like.
+        found: String,
+    },
+
+    /// The `.keras` archive (a zip) is broken, or lacks a member.
+    #[error("`{}`: the .keras archive cannot be used: {reason}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The HDF5 file, or the HDF5 member of a `.keras` archive, is broken at one place.
+    #[error("`{}`: the HDF5 data is broken at `{place}`: {reason}", path.display())]
+    Hdf5 {
+        /// The file.
+        path: PathBuf,
+        /// The group or dataset inside it.
+        place: String,
+        /// What is wrong there.
+        reason: String,
+    },
+
+    /// The file is sound, but is not laid out as any version of Keras lays out weights.
+    #[error("`{}` is HDF5, but holds no Keras weights: {reason}", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for and not found.
+        reason: String,
+    },
+
+    /// A `config.json`, `metadata.json`, `model_config` or `.weights.json` is not what Keras writes.
+    #[error("`{}`: `{place}` cannot be parsed: {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The archive member or HDF5 attribute.
+        place: String,
+        /// What the parser said.
+        reason: String,
+    },
+
+    /// The file is sound, but uses something this version does not read.
+    #[error("`{}`: {what} is not supported; {way_out}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What is not supported.
+        what: String,
+        /// What to do instead.
+        way_out: String,
+    },
+
+    /// Renaming sent two variables of the file to one name.
+    #[error(
+        "`{}`: both `{first}` and `{second}` are named `{key}` after renaming; \
+         change `with_names` or `with_key_remapping` so that each keeps its own name",
+        path.display()
+    )]
+    DuplicateKey {
+        /// The file.
+        path: PathBuf,
+        /// The name both ended up with.
+        key: String,
+        /// The first variable, by its Keras name.
+        first: String,
+        /// The second variable, by its Keras name.
+        second: String,
+    },
+
+    /// The file and the module disagree. The module is left as it was.
+    #[error("{0}")]
+    Mismatch(Box<Mismatch>),
+
+    /// The backend did not take a tensor, for example a float64 one on a device without them. The
+    /// module is left as it was.
+    #[error(
+        "the backend does not take a tensor of `{}`: {reason}; \
+         cast the file's values with `with_from_adapter(FloatCastAdapter::to(..))`",
+        path.display()
+    )]
+    Backend {
+        /// The file.
+        path: PathBuf,
+        /// What the backend said.
+        reason: String,
+    },
+
+    /// Writing was asked for.
+    #[error(
+        "cannot write `{}`: this version of keras-store reads Keras files and does not write them; \
+         save with `BurnpackStore` or `SafetensorsStore` instead",
+        path.display()
+    )]
+    WriteUnsupported {
+        /// The file that would have been written.
+        path: PathBuf,
+    },
+}
+
+/// All differences between a file and the module it was to be loaded into.
+///
+/// Its `Display` lists every difference by name, the two sides of each, and the nearest name on
+/// the other side.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Mismatch {
+    /// The file.
+    pub path: PathBuf,
+    /// Module parameters for which the file has no variable.
+    pub missing: Vec<NameMismatch>,
+    /// Variables of the file which no module parameter takes.
+    pub unused: Vec<NameMismatch>,
+    /// Same name, other shape.
+    pub shapes: Vec<ShapeMismatch>,
+    /// Same name, another kind of number.
+    pub dtypes: Vec<DTypeMismatch>,
+    /// Variables whose values could not be read or are not finite.
+    pub values: Vec<ValueMismatch>,
+}
+
+/// A name that stands on one side only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NameMismatch {
+    /// The Burn name, such as `block1_conv1.weight`.
+    pub name: String,
+    /// Its shape, in Burn's layout.
+    pub shape: Vec<usize>,
+    /// The most similar name on the other side, if one is similar at all.
+    pub nearest: Option<String>,
+}
+
+/// A variable whose shape is not the parameter's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShapeMismatch {
+    /// The Burn name.
+    pub name: String,
+    /// The module's shape.
+    pub expected: Vec<usize>,
+    /// The file's shape, in Burn's layout.
+    pub found: Vec<usize>,
+}
+
+/// A variable whose kind of number (float, integer, boolean) is not the parameter's.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DTypeMismatch {
+    /// The Burn name.
+    pub name: String,
+    /// The kind the module expects: `float`, `int` or `bool`.
+    pub expected: &'static str,
+    /// The file's type.
+    pub found: DType,
+}
+
+/// A variable whose values could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ValueMismatch {
+    /// The Burn name.
+    pub name: String,
+    /// Why not.
+    pub reason: String,
+}
+
+impl Mismatch {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            missing: Vec::new(),
+            unused: Vec::new(),
+            shapes: Vec::new(),
+            dtypes: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.missing.is_empty()
+            && self.unused.is_empty()
+            && self.shapes.is_empty()
+            && self.dtypes.is_empty()
+            && self.values.is_empty()
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` does not fit the module, which is left as it was",
+            self.path.display()
+        )?;
+        names(
+            f,
+            "missing from the file (allow with `allow_partial(true)`)",
+            &self.missing,
+        )?;
+        names(
+            f,
+            "in the file, but not in the module (allow with `allow_unused(true)`)",
+            &self.unused,
+        )?;
+        heading(f, "of another shape", self.shapes.len())?;
+        for s in &self.shapes {
+            write!(
+                f,
+                "\n    {}: the module has {:?}, the file {:?}",
+                s.name, s.expected, s.found
+            )?;
+        }
+        heading(f, "of another type", self.dtypes.len())?;
+        for d in &self.dtypes {
+            write!(
+                f,
+                "\n    {}: the module has {}, the file {:?}",
+                d.name, d.expected, d.found
+            )?;
+        }
+        heading(f, "unreadable", self.values.len())?;
+        for v in &self.values {
+            write!(f, "\n    {}: {}", v.name, v.reason)?;
+        }
+        Ok(())
+    }
+}
+
+fn heading(f: &mut fmt::Formatter<'_>, what: &str, count: usize) -> fmt::Result {
+    if count > 0 {
+        write!(f, "\n  {count} {what}:")?;
+    }
+    Ok(())
+}
+
+fn names(f: &mut fmt::Formatter<'_>, what: &str, list: &[NameMismatch]) -> fmt::Result {
+    heading(f, what, list.len())?;
+    for n in list {
+        write!(f, "\n    {} {:?}", n.name, n.shape)?;
+        if let Some(nearest) = &n.nearest {
+            write!(f, ", nearest is `{nearest}`")?;
+        }
+    }
+    Ok(())
+}

@@ -13,6 +13,12 @@ use crate::xception::Xception;
 /// Smallest height and width, in pixels (`min_size` in `keras/src/applications/xception.py`).
 pub const MIN_INPUT: usize = 71;
 
+/// Bounds on what a file can ask for, far above any network anyone trains: they keep every product of two widths, and
+/// every sum over the layers, within 64 bits.
+const MAX_CLASSES: usize = 1 << 24;
+const MAX_WIDTH: usize = 1 << 16;
+const MAX_BLOCKS: usize = 1 << 10;
+
 /// How the last feature map becomes one vector a picture (`pooling` in Keras).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -322,6 +328,24 @@ impl XceptionConfig {
         if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return Err(ConfigError::Zero(name));
         }
+        let most = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
+        let widest = [
+            most(stem),
+            most(entry),
+            most(exit),
+            most(&self.hidden_layers),
+            self.in_channels,
+        ];
+        for (name, count, limit) in [
+            ("num_classes", self.num_classes, MAX_CLASSES),
+            ("widths, hidden_layers and in_channels", most(&widest), MAX_WIDTH),
+            ("middle_blocks", self.middle_blocks, MAX_BLOCKS),
+            ("hidden_layers", self.hidden_layers.len(), MAX_BLOCKS),
+        ] {
+            if count > limit {
+                return Err(ConfigError::TooLarge { name, count, limit });
+            }
+        }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(ConfigError::Dropout(self.dropout));
         }
@@ -374,7 +398,11 @@ impl XceptionConfig {
                 })
                 .collect();
 
-            let step = if halves && stride < self.output_stride.pixels() { 2 } else { 1 };
+            let step = if halves && stride < self.output_stride.pixels() {
+                2
+            } else {
+                1
+            };
             stride *= step;
             stages.push(Stage {
                 name,

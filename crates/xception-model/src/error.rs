@@ -10,11 +10,23 @@ pub enum ConfigError {
     /// A count that must be at least one is zero.
     #[error("`{0}` is 0; it must be at least 1")]
     Zero(&'static str),
+    /// A count beyond any network.
+    #[error("`{name}` is {count}; at most {limit} is possible")]
+    TooLarge {
+        /// The option.
+        name: &'static str,
+        /// Its value.
+        count: usize,
+        /// The largest value.
+        limit: usize,
+    },
     /// `dropout` is a probability below one.
     #[error("`dropout` is {0}; it must be at least 0 and below 1")]
     Dropout(f64),
     /// A classifier needs one vector a picture.
-    #[error("`pooling` is none, and a classifier needs pooled features: choose average or max, or `include_top = false`")]
+    #[error(
+        "`pooling` is none, and a classifier needs pooled features: choose average or max, or `include_top = false`"
+    )]
     TopWithoutPooling,
     /// The network has no classifier to replace.
     #[error("the network was built with `include_top = false` and has no classifier; set `include_top` first")]
@@ -42,7 +54,9 @@ pub enum InputError {
         shape: [usize; 4],
     },
     /// The picture is smaller than the network's smallest input.
-    #[error("the input is {height} x {width}; Xception takes pictures from {MIN_INPUT} x {MIN_INPUT} on: resize it first")]
+    #[error(
+        "the input is {height} x {width}; Xception takes pictures from {MIN_INPUT} x {MIN_INPUT} on: resize it first"
+    )]
     TooSmall {
         /// Height in pixels.
         height: usize,

@@ -18,7 +18,9 @@ pub struct Flow {
 
 impl Flow {
     pub(crate) fn new(blocks: impl Iterator<Item = Block>) -> Self {
-        Self { blocks: blocks.collect() }
+        Self {
+            blocks: blocks.collect(),
+        }
     }
 
     /// The blocks in order.
@@ -40,7 +42,9 @@ const CONTAINER: &str = "Struct:Flow";
 
 impl Module for Flow {
     fn collect_devices(&self, devices: Devices) -> Devices {
-        self.blocks.iter().fold(devices, |devices, block| block.collect_devices(devices))
+        self.blocks
+            .iter()
+            .fold(devices, |devices, block| block.collect_devices(devices))
     }
 
     fn fork(self, device: &Device) -> Self {

@@ -10,9 +10,15 @@
 //!   [`XceptionConfig::init`] makes an [`Xception`] of it, a Burn module like any other.
 //! * [`Xception::forward`] gives logits, [`Xception::embed`] the pooled features, [`Xception::pyramid`] feature maps at
 //!   strides 2 to 32 and [`Xception::stage`] any layer's output by its Keras name.
-#![cfg_attr(feature = "picture", doc = "* [`picture`] decodes and resizes as Keras, Pillow and timm do, to the pixel.")]
+#![cfg_attr(
+    feature = "picture",
+    doc = "* [`picture`] decodes and resizes as Keras, Pillow and timm do, to the pixel."
+)]
 #![cfg_attr(feature = "std", doc = "* [`labels`] names the classes.")]
-#![cfg_attr(feature = "pretrained", doc = "* [`registry`] and [`Xception::pretrained`] fetch trained weights once.")]
+#![cfg_attr(
+    feature = "pretrained",
+    doc = "* [`registry`] and [`Xception::pretrained`] fetch trained weights once."
+)]
 
 extern crate alloc;
 
@@ -29,9 +35,21 @@ mod watch;
 mod xception;
 
 #[cfg(feature = "picture")]
+mod classifier;
+#[cfg(feature = "keras")]
+mod keras;
+#[cfg(feature = "std")]
+pub mod labels;
+#[cfg(feature = "picture")]
 pub mod picture;
 #[cfg(feature = "pretrained")]
+mod pretrained;
+#[cfg(feature = "pretrained")]
 pub mod registry;
+#[cfg(feature = "picture")]
+mod spec;
+#[cfg(feature = "picture")]
+mod weights;
 
 pub use block::Block;
 pub use config::{
@@ -46,3 +64,15 @@ pub use separable::{ConvNorm, SeparableConvNorm};
 pub use stem::Stem;
 pub use summary::{Summary, SummaryRow};
 pub use xception::{Pyramid, PyramidLevel, Xception};
+
+#[cfg(feature = "picture")]
+pub use classifier::{Classifier, ClassifyError, Prediction};
+#[cfg(feature = "picture")]
+pub use spec::{InputSpec, ModelSpec};
+#[cfg(feature = "picture")]
+pub use weights::{TensorMismatch, WeightsError, load, save};
+
+/// The README's examples are run as doc tests.
+#[cfg(all(doctest, feature = "pretrained"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

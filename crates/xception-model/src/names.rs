@@ -63,7 +63,11 @@ impl XceptionConfig {
                 push(&format!("{name}_bn"), BatchNormalization, format!("{path}.bn"));
             }
             if let Shortcut::Projection { .. } = stage.shortcut {
-                push(&format!("{block}_residual"), Conv2d, format!("{block_path}.residual.conv"));
+                push(
+                    &format!("{block}_residual"),
+                    Conv2d,
+                    format!("{block_path}.residual.conv"),
+                );
                 push(
                     &format!("{block}_residual_bn"),
                     BatchNormalization,

@@ -79,6 +79,12 @@ impl Summary {
 }
 
 impl XceptionConfig {
+    /// Parameters of the network that this makes, running statistics among them.
+    #[cfg(feature = "picture")]
+    pub(crate) fn num_params(&self) -> usize {
+        Summary::new(self, MIN_INPUT, MIN_INPUT).map_or(0, |summary| summary.params())
+    }
+
     /// The names of every layer's output and of every block's, in the order of computation.
     pub(crate) fn stage_names(&self) -> Vec<String> {
         let rows = Summary::new(self, MIN_INPUT, MIN_INPUT).map_or_else(|_| Vec::new(), |summary| summary.rows);
@@ -135,7 +141,13 @@ impl Walk {
     fn norm(&mut self, layer: &str, channels: usize) {
         let [height, width] = self.size;
         let output = [channels, height, width];
-        self.push(format!("{layer}_bn"), "BatchNormalization", &output, 2 * channels, 2 * channels);
+        self.push(
+            format!("{layer}_bn"),
+            "BatchNormalization",
+            &output,
+            2 * channels,
+            2 * channels,
+        );
     }
 
     fn stage(&mut self, stage: &Stage, order: SeparableOrder) {
@@ -157,7 +169,12 @@ impl Walk {
             match layer.kind {
                 LayerKind::Conv { stride } => {
                     self.size = self.size.map(|side| (side - 3) / stride + 1);
-                    self.conv(layer.name.clone(), "Conv2D", channels_out, 9 * channels_in * channels_out);
+                    self.conv(
+                        layer.name.clone(),
+                        "Conv2D",
+                        channels_out,
+                        9 * channels_in * channels_out,
+                    );
                 }
                 LayerKind::Separable { .. } => {
                     let depthwise = match order {
@@ -211,7 +228,10 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const RULE: usize = 94;
         let [channels, height, width] = self.input;
-        writeln!(f, "Xception, input {channels} x {height} x {width} (channels x height x width)")?;
+        writeln!(
+            f,
+            "Xception, input {channels} x {height} x {width} (channels x height x width)"
+        )?;
         writeln!(f, "{:-<RULE$}", "")?;
         writeln!(
             f,

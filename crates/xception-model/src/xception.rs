@@ -274,7 +274,9 @@ impl Xception {
         let kernel = if in_channels == 1 {
             kernel.sum_dim(1)
         } else {
-            let repeated = kernel.repeat_dim(1, in_channels.div_ceil(old)).narrow(1, 0, in_channels);
+            let repeated = kernel
+                .repeat_dim(1, in_channels.div_ceil(old))
+                .narrow(1, 0, in_channels);
             repeated * (old as f64 / in_channels as f64)
         };
         let mut block1 = Stem::new(&self.config.stages()[0], &self.config, &kernel.device());

@@ -98,12 +98,7 @@ impl Cache {
     ///
     /// [`RegistryError::NoWeights`], [`RegistryError::Unavailable`], [`RegistryError::WrongFile`], [`RegistryError::Read`],
     /// [`RegistryError::Write`].
-    pub fn weights(
-        &self,
-        card: &Card,
-        kind: Kind,
-        options: &FetchOptions,
-    ) -> Result<PathBuf, RegistryError> {
+    pub fn weights(&self, card: &Card, kind: Kind, options: &FetchOptions) -> Result<PathBuf, RegistryError> {
         let weights = card.weights(kind)?;
         if let Some(folder) = card.folder() {
             let path = folder.join(&weights.file);
@@ -144,10 +139,9 @@ impl Cache {
         match look(&path, weights)? {
             // Another process was faster.
             Look::Right => return Ok(path),
-            Look::Wrong(problem) => options.reporter.say(&format!(
-                "{} is wrong ({problem}), fetching it anew",
-                path.display()
-            )),
+            Look::Wrong(problem) => options
+                .reporter
+                .say(&format!("{} is wrong ({problem}), fetching it anew", path.display())),
             Look::Absent => {}
         }
         match fetch(weights, &path, options) {
@@ -250,8 +244,7 @@ impl Cache {
         );
         let mut key = hex(&Sha256::digest(key));
         key.truncate(16);
-        self.folder(card)
-            .join(format!("{}-{key}.bpk", weights.kind))
+        self.folder(card).join(format!("{}-{key}.bpk", weights.kind))
     }
 
     /// Locks what is about to appear at `path`.
@@ -273,12 +266,7 @@ fn look(path: &Path, weights: &Weights) -> Result<Look, RegistryError> {
     match verify(path, weights) {
         Ok(Ok(())) => Ok(Look::Right),
         Ok(Err(problem)) => Ok(Look::Wrong(problem)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(Look::Absent)
         }
         Err(source) => Err(RegistryError::Read {
@@ -303,11 +291,9 @@ mod tests {
     #[test]
     fn the_argument_wins_over_the_variable_and_that_over_the_platform() {
         let choose = |explicit: Option<&str>, variable: Option<&str>, platform: Option<&str>| {
-            Cache::choose(
-                explicit.map(PathBuf::from),
-                variable.map(OsString::from),
-                || platform.map(PathBuf::from),
-            )
+            Cache::choose(explicit.map(PathBuf::from), variable.map(OsString::from), || {
+                platform.map(PathBuf::from)
+            })
             .map(|cache| cache.dir)
         };
         let absolute = |path: &str| std::path::absolute(path).unwrap();

@@ -9,20 +9,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::error::RegistryError;
+use crate::labels::{self, Label, printable};
+use crate::picture::Preset;
 
 /// Far above any card (2 kB) or label file (20 kB): a wrong path fails quickly instead of filling the memory.
 const MAX_TEXT_BYTES: u64 = 4 << 20;
 
 /// Our own endings in the cache folder, which a weight file's name must not have.
 const RESERVED_ENDINGS: [&str; 3] = [".part", ".from", ".lock"];
-
-/// The resize presets that [`Input::preset`] can name.
-const PRESETS: [&str; 4] = [
-    "keras-nearest",
-    "keras-bilinear",
-    "pil-bilinear",
-    "timm-bicubic",
-];
 
 /// A weight set: where its files come from, what they must hash to, and how the network is fed.
 #[derive(Debug, Clone, Deserialize)]
@@ -65,8 +59,8 @@ pub struct Input {
     pub height: usize,
     /// Columns in pixels.
     pub width: usize,
-    /// How pictures are brought to that size: "keras-nearest", "keras-bilinear", "pil-bilinear" or "timm-bicubic".
-    pub preset: String,
+    /// How pictures are brought to that size.
+    pub preset: Preset,
     /// How channel values are scaled.
     pub scaling: Scaling,
 }
@@ -89,15 +83,6 @@ pub struct Labels {
     pub file: Option<String>,
     /// The names themselves, in class order.
     pub names: Option<Vec<String>>,
-}
-
-/// One class.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Label {
-    /// The identifier where there is one: `ImageNet`'s classes have `WordNet` ids such as `n01440764`.
-    pub id: Option<String>,
-    /// The name; two classes can share one (`ImageNet` has two `crane` and two `maillot`).
-    pub name: String,
 }
 
 /// Published accuracy.
@@ -214,27 +199,19 @@ impl Card {
             place: place.to_owned(),
             problem,
         };
-        card.check()
-            .map_err(|(place, problem)| wrong(&place, problem))?;
+        card.check().map_err(|(place, problem)| wrong(&place, problem))?;
 
         card.labels = match (&card.label_source.file, &card.label_source.names) {
-            (Some(file), None) => {
-                let labels = parse_labels(&read_labels(file)?);
-                check_labels(&labels).map_err(|(line, problem)| RegistryError::Card {
-                    file: origin.with_file_name(file),
-                    place: format!("line {line}"),
-                    problem,
-                })?;
-                labels
-            }
+            (Some(file), None) => labels::parse(&read_labels(file)?).map_err(|error| RegistryError::Card {
+                file: origin.with_file_name(file),
+                place: format!("line {}", error.number),
+                problem: error.problem,
+            })?,
             (None, Some(names)) => {
-                let label = |name: &String| Label {
-                    id: None,
-                    name: name.clone(),
-                };
-                let labels: Vec<Label> = names.iter().map(label).collect();
-                check_labels(&labels).map_err(|(item, problem)| {
-                    wrong(&format!("labels.names item {item}"), problem)
+                let labels: Vec<Label> = names.iter().map(Label::new).collect();
+                labels::check(&labels).map_err(|error| {
+                    let place = format!("labels.names item {}", error.number);
+                    wrong(&place, error.problem)
                 })?;
                 labels
             }
@@ -248,10 +225,7 @@ impl Card {
         let classes = card.network.get("num_classes");
         if classes.and_then(toml::Value::as_integer) != i64::try_from(card.labels.len()).ok() {
             let found = classes.map_or_else(|| "nothing".to_owned(), ToString::to_string);
-            let problem = format!(
-                "expected {}, the number of labels, found {found}",
-                card.labels.len()
-            );
+            let problem = format!("expected {}, the number of labels, found {found}", card.labels.len());
             return Err(wrong("network.num_classes", problem));
         }
         Ok(card)
@@ -303,7 +277,7 @@ impl Card {
         ];
         for (key, text) in sentences {
             if let Some(text) = text {
-                check_sentence(text).map_err(|problem| (key.to_owned(), problem))?;
+                printable(text).map_err(|problem| (key.to_owned(), problem))?;
             }
         }
         if self.licence == "not stated" && self.licence_note.is_none() {
@@ -312,23 +286,10 @@ impl Card {
         }
         // Xception halves the picture five times; Keras refuses less than 71 pixels (xception.py, `min_size=71`).
         // The upper bound keeps one picture's first activation under 1 GiB.
-        for (key, pixels) in [
-            ("input.height", self.input.height),
-            ("input.width", self.input.width),
-        ] {
+        for (key, pixels) in [("input.height", self.input.height), ("input.width", self.input.width)] {
             if !(71..=4096).contains(&pixels) {
                 return at(key, format!("expected 71 to 4096 pixels, found {pixels}"));
             }
-        }
-        if !PRESETS.contains(&self.input.preset.as_str()) {
-            return at(
-                "input.preset",
-                format!(
-                    "expected one of {}, found {:?}",
-                    PRESETS.join(", "),
-                    self.input.preset
-                ),
-            );
         }
         if let Some(file) = &self.label_source.file
             && !is_file_name(file)
@@ -356,9 +317,7 @@ impl Card {
             if !files.insert(weights.file.to_lowercase()) {
                 return at(&place("file"), format!("{:?} is there twice", weights.file));
             }
-            weights
-                .check()
-                .map_err(|(key, problem)| (place(key), problem))?;
+            weights.check().map_err(|(key, problem)| (place(key), problem))?;
         }
         Ok(())
     }
@@ -374,7 +333,7 @@ impl Metrics {
             }
         }
         for (key, text) in [("dataset", &self.dataset), ("source", &self.source)] {
-            check_sentence(text).map_err(|problem| (key, problem))?;
+            printable(text).map_err(|problem| (key, problem))?;
         }
         Ok(())
     }
@@ -398,32 +357,28 @@ impl Weights {
             return Err(("bytes", "expected at least 1, found 0".to_owned()));
         }
         if self.sha256.is_none() && self.md5.is_none() {
-            let problem =
-                "expected `sha256` or `md5`, found neither: a file can't be trusted without";
+            let problem = "expected `sha256` or `md5`, found neither: a file can't be trusted without";
             return Err(("sha256", problem.to_owned()));
         }
         for (key, digest, digits) in [("sha256", &self.sha256, 64), ("md5", &self.md5, 32)] {
             if let Some(digest) = digest
                 && (digest.len() != digits || !digest.bytes().all(|b| b.is_ascii_hexdigit()))
             {
-                return Err((
-                    key,
-                    format!("expected {digits} hexadecimal digits, found {digest:?}"),
-                ));
+                return Err((key, format!("expected {digits} hexadecimal digits, found {digest:?}")));
             }
         }
         for url in &self.urls {
             let uri: Option<ureq::http::Uri> = url.parse().ok();
-            let served = uri.as_ref().is_some_and(|uri| {
-                matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-            });
+            let served = uri
+                .as_ref()
+                .is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
             if !served {
                 let problem = format!("expected an http or https address, found {url:?}");
                 return Err(("urls", problem));
             }
         }
         if let Some(obtain) = &self.obtain {
-            check_sentence(obtain).map_err(|problem| ("obtain", problem))?;
+            printable(obtain).map_err(|problem| ("obtain", problem))?;
         } else if self.urls.is_empty() {
             let problem = "expected `urls`, or a sentence in `obtain`, found neither";
             return Err(("urls", problem.to_owned()));
@@ -432,29 +387,14 @@ impl Weights {
     }
 }
 
-/// Cards are printed on terminals: no control characters, so no escape sequences.
-fn check_sentence(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err("expected a sentence, found nothing".to_owned());
-    }
-    match text.chars().find(|c| c.is_control()) {
-        Some(c) => Err(format!("expected printable text, found {c:?}")),
-        None => Ok(()),
-    }
-}
-
 fn is_card_name(name: &str) -> bool {
-    is_file_name(name)
-        && name.len() <= 100
-        && !name.bytes().any(|b| b.is_ascii_uppercase() || b == b'+')
+    is_file_name(name) && name.len() <= 100 && !name.bytes().any(|b| b.is_ascii_uppercase() || b == b'+')
 }
 
 /// A name that is one plain file in its folder on every system: no separators, no drive, no hidden file, no trailing dot.
 fn is_file_name(name: &str) -> bool {
     (1..=200).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
         && !name.starts_with('.')
         && !name.ends_with('.')
 }
@@ -466,9 +406,7 @@ fn read_text(path: &Path) -> Result<String, RegistryError> {
     };
     let mut text = String::new();
     let file = File::open(path).map_err(error)?;
-    file.take(MAX_TEXT_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(error)?;
+    file.take(MAX_TEXT_BYTES + 1).read_to_string(&mut text).map_err(error)?;
     if text.len() as u64 > MAX_TEXT_BYTES {
         return Err(RegistryError::Card {
             file: path.to_owned(),
@@ -495,38 +433,4 @@ fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
         .take(80)
         .collect();
     format!("line {line}, column {column} (`{found}`)")
-}
-
-/// One class a line: `name`, or `id<TAB>name`.
-fn parse_labels(text: &str) -> Vec<Label> {
-    text.lines()
-        .map(|line| match line.split_once('\t') {
-            Some((id, name)) => Label {
-                id: Some(id.trim().to_owned()),
-                name: name.trim().to_owned(),
-            },
-            None => Label {
-                id: None,
-                name: line.trim().to_owned(),
-            },
-        })
-        .collect()
-}
-
-/// The error is the label's number, from 1, and the problem.
-fn check_labels(labels: &[Label]) -> Result<(), (usize, String)> {
-    if labels.is_empty() {
-        return Err((1, "expected at least one label, found none".to_owned()));
-    }
-    let mut seen = HashSet::new();
-    for (index, label) in labels.iter().enumerate() {
-        let number = index + 1;
-        for text in [Some(&label.name), label.id.as_ref()].into_iter().flatten() {
-            check_sentence(text).map_err(|problem| (number, problem))?;
-        }
-        if !seen.insert(label) {
-            return Err((number, format!("the label {:?} is there twice", label.name)));
-        }
-    }
-    Ok(())
 }

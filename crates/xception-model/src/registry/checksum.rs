@@ -44,16 +44,8 @@ pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), St
     }
 
     let digests = [
-        (
-            "SHA-256",
-            &weights.sha256,
-            sha256.map(|hasher| hex(&hasher.finalize())),
-        ),
-        (
-            "MD5",
-            &weights.md5,
-            md5.map(|hasher| hex(&hasher.finalize())),
-        ),
+        ("SHA-256", &weights.sha256, sha256.map(|hasher| hex(&hasher.finalize()))),
+        ("MD5", &weights.md5, md5.map(|hasher| hex(&hasher.finalize()))),
     ];
     for (name, expected, found) in digests {
         if let (Some(expected), Some(found)) = (expected, found)

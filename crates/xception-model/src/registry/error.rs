@@ -120,11 +120,7 @@ pub struct Unavailable {
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot get {} of {}: {}; ",
-            self.file, self.card, self.reason
-        )?;
+        write!(f, "cannot get {} of {}: {}; ", self.file, self.card, self.reason)?;
         if !self.urls.is_empty() {
             write!(f, "fetch {} by other means", self.urls.join(" or "))?;
         }

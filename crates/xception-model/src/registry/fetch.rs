@@ -60,11 +60,7 @@ impl From<RegistryError> for Trouble {
 
 /// Fetches a file: all URLs in turn, in rounds, until one gives the file that the card describes. It appears as `target` only
 /// when it is complete and verified.
-pub(super) fn fetch(
-    weights: &Weights,
-    target: &Path,
-    options: &FetchOptions,
-) -> Result<(), Failure> {
+pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) -> Result<(), Failure> {
     let fetcher = Fetcher {
         weights,
         options,
@@ -191,10 +187,9 @@ impl Fetcher<'_> {
         if partial.length() > 0
             && let Err(reason) = continues(&response, url, partial)
         {
-            self.options.reporter.say(&format!(
-                "{url} {reason}, starting {} over",
-                self.weights.file
-            ));
+            self.options
+                .reporter
+                .say(&format!("{url} {reason}, starting {} over", self.weights.file));
             partial.clear()?;
             if response.status() != StatusCode::OK {
                 response = self.request(url, partial)?;
@@ -245,14 +240,11 @@ impl Fetcher<'_> {
             .map_err(|error| self.trouble(&error))?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if length > 0 => {
-                Ok(response)
-            }
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if length > 0 => Ok(response),
             status => {
                 let answer = format!("answered {status}");
                 let again = status.is_server_error()
-                    || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
-                        .contains(&status);
+                    || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
                 Err(if again {
                     Trouble::Transient(answer)
                 } else {
@@ -266,8 +258,7 @@ impl Fetcher<'_> {
     fn check_answer(&self, response: &Response<Body>, origin: &Origin) -> Result<(), Trouble> {
         let media = text(response.headers(), &header::CONTENT_TYPE).unwrap_or_default();
         if media.trim_start().to_lowercase().starts_with("text/html") {
-            let mut answer =
-                "sent a web page, perhaps a login or proxy page, instead of the file".to_owned();
+            let mut answer = "sent a web page, perhaps a login or proxy page, instead of the file".to_owned();
             let final_url = response.get_uri().to_string();
             if final_url != origin.url {
                 answer = format!("{answer} (from {final_url})");
@@ -283,30 +274,20 @@ impl Fetcher<'_> {
             (Some(total), Some(bytes)) if total != bytes => Err(Trouble::Permanent(format!(
                 "announced {total} bytes instead of {bytes}"
             ))),
-            (Some(total), None) if total > self.options.max_bytes => {
-                Err(Trouble::Permanent(format!(
-                    "announced {total} bytes, more than the {} allowed",
-                    self.options.max_bytes
-                )))
-            }
+            (Some(total), None) if total > self.options.max_bytes => Err(Trouble::Permanent(format!(
+                "announced {total} bytes, more than the {} allowed",
+                self.options.max_bytes
+            ))),
             _ => Ok(()),
         }
     }
 
     /// Appends the body to `partial`, up to its end or the first thing that is wrong with it.
-    fn store(
-        &self,
-        response: Response<Body>,
-        origin: Origin,
-        partial: &mut Partial,
-    ) -> Result<(), Trouble> {
+    fn store(&self, response: Response<Body>, origin: Origin, partial: &mut Partial) -> Result<(), Trouble> {
         let total = origin.total.or(self.weights.bytes);
         let limit = total.unwrap_or(self.options.max_bytes);
         let mut file = partial.append(origin)?;
-        let bar = self
-            .options
-            .reporter
-            .bar(&self.weights.file, partial.length(), total);
+        let bar = self.options.reporter.bar(&self.weights.file, partial.length(), total);
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 1 << 16];
         let mut window = (Instant::now(), partial.length());
@@ -345,11 +326,7 @@ impl Fetcher<'_> {
             && partial.length() < total
         {
             let error = io::ErrorKind::UnexpectedEof.into();
-            return Err(Trouble::Transient(self.broken(
-                &error,
-                partial,
-                Some(total),
-            )));
+            return Err(Trouble::Transient(self.broken(&error, partial, Some(total))));
         }
         Ok(())
     }
@@ -371,27 +348,16 @@ impl Fetcher<'_> {
     fn trouble(&self, error: &ureq::Error) -> Trouble {
         use ureq::Error;
         match error {
-            Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => Trouble::Transient(
-                format!("did not connect within {:?}", self.options.connect_timeout),
-            ),
-            Error::Timeout(_) => Trouble::Transient(format!(
-                "did not answer within {:?}",
-                self.options.read_timeout
-            )),
-            Error::HostNotFound => {
-                Trouble::Transient("names a host that can't be found from here".to_owned())
+            Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+                Trouble::Transient(format!("did not connect within {:?}", self.options.connect_timeout))
             }
-            Error::TooManyRedirects => {
-                Trouble::Permanent(format!("redirected more than {MAX_REDIRECTS} times"))
-            }
-            Error::RequireHttpsOnly(_) => {
-                Trouble::Permanent("redirected to an address without https".to_owned())
-            }
+            Error::Timeout(_) => Trouble::Transient(format!("did not answer within {:?}", self.options.read_timeout)),
+            Error::HostNotFound => Trouble::Transient("names a host that can't be found from here".to_owned()),
+            Error::TooManyRedirects => Trouble::Permanent(format!("redirected more than {MAX_REDIRECTS} times")),
+            Error::RequireHttpsOnly(_) => Trouble::Permanent("redirected to an address without https".to_owned()),
             // rustls's refusals, of a certificate above all, come as the first or as the second.
             Error::Rustls(_) | Error::Tls(_) => Trouble::Permanent(insecure(error)),
-            Error::Io(inner) if inner.kind() == io::ErrorKind::InvalidData => {
-                Trouble::Permanent(insecure(error))
-            }
+            Error::Io(inner) if inner.kind() == io::ErrorKind::InvalidData => Trouble::Permanent(insecure(error)),
             Error::Io(_) | Error::ConnectionFailed | Error::Protocol(_) => {
                 Trouble::Transient(format!("could not be asked ({error})"))
             }
@@ -401,9 +367,7 @@ impl Fetcher<'_> {
 }
 
 fn insecure(error: &ureq::Error) -> String {
-    format!(
-        "could not be asked securely ({error}; this machine's own certificate store decides whom to trust)"
-    )
+    format!("could not be asked securely ({error}; this machine's own certificate store decides whom to trust)")
 }
 
 /// Does this answer continue what has come so far? `Err` says why not.
@@ -416,9 +380,8 @@ fn continues(response: &Response<Body>, url: &str, partial: &Partial) -> Result<
     }
     let origin = partial.origin();
     let range = content_range(response.headers());
-    let fits = range.is_some_and(|range| {
-        range.start == partial.length() && origin.total.is_none_or(|total| total == range.total)
-    });
+    let fits = range
+        .is_some_and(|range| range.start == partial.length() && origin.total.is_none_or(|total| total == range.total));
     if !fits {
         return Err("sends another range than the one asked for");
     }

@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 pub use cache::{CACHE_VARIABLE, Cache, Cached, RECORD_VERSION};
-pub use card::{Card, Format, Input, Kind, Label, Labels, Metrics, Scaling, Weights};
+pub use card::{Card, Format, Input, Kind, Labels, Metrics, Scaling, Weights};
 pub use error::{RegistryError, Unavailable};
 pub use options::FetchOptions;
 pub use reporter::Reporter;
@@ -70,17 +70,14 @@ pub fn cards() -> &'static [Card] {
 ///
 /// [`RegistryError::UnknownCard`], which lists the known names, the most similar first.
 pub fn card(name: &str) -> Result<&'static Card, RegistryError> {
-    cards()
-        .iter()
-        .find(|card| card.name == name)
-        .ok_or_else(|| {
-            let mut known: Vec<String> = cards().iter().map(|card| card.name.clone()).collect();
-            known.sort_by_key(|candidate| strsim::damerau_levenshtein(candidate, name));
-            RegistryError::UnknownCard {
-                name: name.to_owned(),
-                known,
-            }
-        })
+    cards().iter().find(|card| card.name == name).ok_or_else(|| {
+        let mut known: Vec<String> = cards().iter().map(|card| card.name.clone()).collect();
+        known.sort_by_key(|candidate| strsim::damerau_levenshtein(candidate, name));
+        RegistryError::UnknownCard {
+            name: name.to_owned(),
+            known,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -102,9 +99,6 @@ mod tests {
             "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet"
         );
         let error = card("imagenet").unwrap_err().to_string();
-        assert!(
-            error.ends_with("xception-imagenet, xception-kitchenware"),
-            "{error}"
-        );
+        assert!(error.ends_with("xception-imagenet, xception-kitchenware"), "{error}");
     }
 }

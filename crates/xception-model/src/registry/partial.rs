@@ -126,10 +126,7 @@ pub(super) fn publish(from: &Path, to: &Path) -> Result<(), RegistryError> {
     Ok(())
 }
 
-pub(super) fn write_error<'a>(
-    action: &'static str,
-    path: &'a Path,
-) -> impl Fn(io::Error) -> RegistryError + use<'a> {
+pub(super) fn write_error<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> RegistryError + use<'a> {
     move |source| RegistryError::Write {
         action,
         path: path.to_owned(),

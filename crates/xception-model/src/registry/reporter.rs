@@ -53,8 +53,7 @@ impl Reporter {
             Some(_) => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
             None => "{msg} {spinner} {bytes} {bytes_per_sec}",
         };
-        let style =
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(total, target)
             .with_style(style)
             .with_finish(ProgressFinish::AndClear);

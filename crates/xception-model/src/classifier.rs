@@ -1,0 +1,248 @@
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::InputError;
+use crate::labels::Label;
+use crate::picture::{DecodeLimits, PictureError, Pixels, Preset};
+use crate::spec::ModelSpec;
+use crate::weights::{self, WeightsError};
+use crate::xception::Xception;
+
+/// A trained network with its preprocessing and labels: from a picture's path to the names of its classes.
+///
+/// ```no_run
+/// use burn::tensor::Device;
+/// use xception_model::Classifier;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let classifier = Classifier::load("kitchenware.bpk".as_ref(), &Device::default())?;
+/// for guess in classifier.classify_file("cup.jpg".as_ref(), 3)? {
+///     println!("{:5.1} %  {}", 100.0 * guess.probability, guess.label);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    /// The network.
+    pub model: Xception,
+    /// What it is fed and what its outputs mean.
+    pub spec: ModelSpec,
+    /// Bounds on the pictures that are decoded.
+    pub limits: DecodeLimits,
+    device: Device,
+}
+
+/// A class and how sure the network is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The class's number, from 0.
+    pub class: usize,
+    /// Its name.
+    pub label: Label,
+    /// 0 to 1; all classes sum to 1.
+    pub probability: f32,
+}
+
+/// What can go wrong between a picture and its classes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClassifyError {
+    /// The picture could not be read or resized.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The network does not take it.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The pictures of a batch differ in size.
+    #[error(
+        "picture {number} of the batch is {} x {}, the first one {} x {}: a batch holds pictures of one size",
+        found[0], found[1], first[0], first[1]
+    )]
+    Sizes {
+        /// The picture's place in the batch, from 1.
+        number: usize,
+        /// Its height and width.
+        found: [usize; 2],
+        /// Height and width of the first picture.
+        first: [usize; 2],
+    },
+    /// The weights came without a word on how pictures were resized.
+    #[error(
+        "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
+         ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bilinear or timm-bicubic"
+    )]
+    NoPreset,
+}
+
+impl Classifier {
+    /// Puts a network and its specification together.
+    pub fn new(model: Xception, spec: ModelSpec) -> Self {
+        let device = model.block1.conv1.conv.weight.device();
+        Self {
+            model,
+            spec,
+            limits: DecodeLimits::default(),
+            device,
+        }
+    }
+
+    /// Loads a Burn record or a Keras file.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](crate::load).
+    pub fn load(path: &Path, device: &Device) -> Result<Self, WeightsError> {
+        let (model, spec) = weights::load(path, device)?;
+        Ok(Self::new(model, spec))
+    }
+
+    /// Decodes and resizes a picture file as the network's training did.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifyError::Picture`], which names the file, or [`ClassifyError::NoPreset`].
+    pub fn prepare_file(&self, path: &Path) -> Result<Pixels, ClassifyError> {
+        let preset = self.preset()?;
+        let picture = preset.open(path, &self.limits)?;
+        Ok(preset.apply(&picture, self.spec.input.height, self.spec.input.width)?)
+    }
+
+    /// Decodes and resizes a picture in memory as the network's training did.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_file`](Self::prepare_file).
+    pub fn prepare(&self, bytes: &[u8]) -> Result<Pixels, ClassifyError> {
+        let preset = self.preset()?;
+        let picture = preset.decode(bytes, &self.limits)?;
+        Ok(preset.apply(&picture, self.spec.input.height, self.spec.input.width)?)
+    }
+
+    /// The `top_k` likeliest classes of one picture file, the likeliest first.
+    ///
+    /// # Errors
+    ///
+    /// A [`ClassifyError`].
+    pub fn classify_file(&self, path: &Path, top_k: usize) -> Result<Vec<Prediction>, ClassifyError> {
+        let pixels = self.prepare_file(path)?;
+        Ok(self.classify(&[pixels], top_k)?.pop().unwrap_or_default())
+    }
+
+    /// The `top_k` likeliest classes of each picture of a batch, the likeliest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifyError::Input`] for an empty batch, or pictures of different sizes.
+    pub fn classify(&self, pictures: &[Pixels], top_k: usize) -> Result<Vec<Vec<Prediction>>, ClassifyError> {
+        let probabilities = self.model.predict(self.batch(pictures)?)?;
+        let [_, classes] = probabilities.dims();
+        let values: Vec<f32> = probabilities.into_data().iter::<f32>().collect();
+        Ok(values.chunks_exact(classes).map(|row| self.top(row, top_k)).collect())
+    }
+
+    /// Pictures as the network's input, `[batch, 3, height, width]`, -1 to 1.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifyError::Input`] for an empty batch, [`ClassifyError::Sizes`] for pictures of different sizes.
+    pub fn batch(&self, pictures: &[Pixels]) -> Result<Tensor<4>, ClassifyError> {
+        let Some(first) = pictures.first() else {
+            return Err(InputError::EmptyBatch([0, 3, self.spec.input.height, self.spec.input.width]).into());
+        };
+        let (height, width) = (first.height(), first.width());
+        let mut values = vec![0.0; pictures.len() * 3 * height * width];
+        let planes = values.chunks_exact_mut(3 * height * width);
+        for ((number, pixels), planes) in (1..).zip(pictures).zip(planes) {
+            // 100 x 200 fills the planes of 200 x 100.
+            if (pixels.height(), pixels.width()) != (height, width) {
+                return Err(ClassifyError::Sizes {
+                    number,
+                    found: [pixels.height(), pixels.width()],
+                    first: [height, width],
+                });
+            }
+            pixels.write_nchw(planes)?;
+        }
+        let data = TensorData::new(values, [pictures.len(), 3, height, width]);
+        Ok(Tensor::from_data(data, &self.device))
+    }
+
+    fn preset(&self) -> Result<Preset, ClassifyError> {
+        self.spec.input.preset.ok_or(ClassifyError::NoPreset)
+    }
+
+    fn top(&self, probabilities: &[f32], top_k: usize) -> Vec<Prediction> {
+        let mut classes: Vec<usize> = (0..probabilities.len()).collect();
+        // Equal probabilities keep the order of the classes.
+        classes.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+        classes
+            .into_iter()
+            .take(top_k)
+            .map(|class| Prediction {
+                class,
+                label: self.spec.label(class),
+                probability: probabilities[class],
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::RgbImage;
+
+    use super::*;
+    use crate::config::XceptionConfig;
+    use crate::spec::InputSpec;
+
+    fn classifier() -> Classifier {
+        let network = XceptionConfig::new().with_num_classes(2).with_middle_blocks(0);
+        let model = network.init(&Device::default()).unwrap();
+        let spec = ModelSpec {
+            source: String::new(),
+            input: InputSpec::default(),
+            labels: Vec::new(),
+            network,
+        };
+        Classifier::new(model, spec)
+    }
+
+    #[test]
+    fn pictures_of_two_sizes_make_no_batch() {
+        let pixels = |height, width| {
+            let picture = RgbImage::new(80, 80);
+            Preset::KerasNearest.apply(&picture, height, width).unwrap()
+        };
+        let error = classifier()
+            .batch(&[pixels(71, 142), pixels(142, 71)])
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "picture 2 of the batch is 142 x 71, the first one 71 x 142: a batch holds pictures of one size"
+        );
+    }
+
+    #[test]
+    fn an_empty_batch_and_a_missing_preset_are_errors() {
+        let classifier = classifier();
+        let error = classifier.batch(&[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the batch is empty: the input has shape [0, 3, 299, 299]"
+        );
+        let error = classifier.prepare(b"").unwrap_err();
+        assert!(matches!(error, ClassifyError::NoPreset), "{error:?}");
+    }
+
+    #[test]
+    fn the_likeliest_come_first_and_equals_keep_their_order() {
+        let classes: Vec<usize> = classifier()
+            .top(&[0.1, 0.4, 0.1, 0.4], 3)
+            .iter()
+            .map(|prediction| prediction.class)
+            .collect();
+        assert_eq!(classes, [1, 3, 0]);
+    }
+}

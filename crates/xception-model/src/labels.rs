@@ -1,0 +1,137 @@
+//! Names of classes: one a line in a text file, in the order of the network's outputs.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One class.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// The identifier where there is one: `ImageNet`'s classes have `WordNet` ids such as `n01440764`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The name; two classes can share one (`ImageNet` has two `crane` and two `maillot`).
+    pub name: String,
+}
+
+impl Label {
+    /// A class with a name alone.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// A list of labels that names no classes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("label {number}: {problem}")]
+pub struct LabelError {
+    /// The label's place in the list, from 1.
+    pub number: usize,
+    /// What was expected and what was found.
+    pub problem: String,
+}
+
+/// `ImageNet`'s 1,000 classes in Keras's order: `WordNet` id and name (`imagenet_class_index.json`).
+pub fn imagenet() -> Vec<Label> {
+    split(include_str!("../../../models/xception-imagenet/labels.txt"))
+}
+
+/// Reads a label file's text: one class a line, `name` or `id<TAB>name`.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
+    let labels = split(text);
+    check(&labels)?;
+    Ok(labels)
+}
+
+fn split(text: &str) -> Vec<Label> {
+    text.lines()
+        .map(|line| match line.split_once('\t') {
+            Some((id, name)) => Label {
+                id: Some(id.trim().to_owned()),
+                name: name.trim().to_owned(),
+            },
+            None => Label::new(line.trim()),
+        })
+        .collect()
+}
+
+/// Checks that there are labels, that each can be printed, and that no two are the same.
+///
+/// # Errors
+///
+/// The first label that fails.
+pub fn check(labels: &[Label]) -> Result<(), LabelError> {
+    let wrong = |number, problem: String| Err(LabelError { number, problem });
+    if labels.is_empty() {
+        return wrong(1, "expected at least one label, found none".to_owned());
+    }
+    let mut seen = HashSet::new();
+    for (number, label) in (1..).zip(labels) {
+        for text in [Some(&label.name), label.id.as_ref()].into_iter().flatten() {
+            if let Err(problem) = printable(text) {
+                return wrong(number, problem);
+            }
+        }
+        if !seen.insert(label) {
+            return wrong(number, format!("{:?} is there twice", label.name));
+        }
+    }
+    Ok(())
+}
+
+/// What is printed on terminals holds no control characters, so no escape sequences.
+pub(crate) fn printable(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err("expected a text, found nothing".to_owned());
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => Err(format!("expected printable text, found {c:?}")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_name_or_an_id_and_a_name() {
+        let labels = parse("n01440764\ttench\nhot dog\r\n").unwrap();
+        assert_eq!(labels[0].id.as_deref(), Some("n01440764"));
+        assert_eq!(labels[0].name, "tench");
+        assert_eq!(labels[1], Label::new("hot dog"));
+    }
+
+    #[test]
+    fn imagenet_has_a_thousand_classes() {
+        let labels = imagenet();
+        assert_eq!(labels.len(), 1000);
+        assert_eq!(check(&labels), Ok(()));
+        assert_eq!(labels[207].name, "golden_retriever");
+        assert!(labels.is_sorted_by_key(|label| label.id.clone()));
+    }
+
+    #[test]
+    fn what_names_no_classes_is_refused() {
+        let message = |text: &str| parse(text).unwrap_err().to_string();
+        assert_eq!(message(""), "label 1: expected at least one label, found none");
+        assert_eq!(message("a\n\nb"), "label 2: expected a text, found nothing");
+        assert_eq!(message("a\nb\na"), "label 3: \"a\" is there twice");
+        assert_eq!(message("a\x1b[2J"), "label 1: expected printable text, found '\\u{1b}'");
+    }
+}

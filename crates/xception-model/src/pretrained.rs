@@ -1,0 +1,102 @@
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::classifier::Classifier;
+use crate::config::XceptionConfig;
+use crate::registry::{self, Cache, Card, FetchOptions, Kind, RegistryError};
+use crate::spec::{InputSpec, ModelSpec};
+use crate::weights::{self, WeightsError};
+use crate::xception::Xception;
+
+impl Xception {
+    /// A trained network by name: `xception-imagenet` or `xception-kitchenware`.
+    ///
+    /// The weights are fetched once into the platform's cache folder (or `XCEPTION_CACHE`), verified, converted to a Burn
+    /// record and loaded from there afterwards. [`registry`](crate::registry) has the steps for those who want to choose.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Registry`] says why the weights are not to be had, and where to put them by hand.
+    pub fn pretrained(name: &str, device: &Device) -> Result<Self, WeightsError> {
+        Classifier::pretrained(name, device).map(|classifier| classifier.model)
+    }
+}
+
+impl Classifier {
+    /// A trained network by name, with its preprocessing and labels. As [`Xception::pretrained`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Xception::pretrained`].
+    pub fn pretrained(name: &str, device: &Device) -> Result<Self, WeightsError> {
+        let card = registry::card(name)?;
+        Self::from_card(card, Kind::Full, &Cache::new(None)?, &FetchOptions::default(), device)
+    }
+
+    /// The weights a card describes, from a cache of one's own choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Xception::pretrained`].
+    pub fn from_card(
+        card: &Card,
+        kind: Kind,
+        cache: &Cache,
+        options: &FetchOptions,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let record = cache.record(card, kind, options, |source, target| {
+            convert(card, kind, source, target)
+        })?;
+        Self::load(&record, device)
+    }
+}
+
+/// Converts a verified weight file and checks that it holds the network that its card describes.
+fn convert(card: &Card, kind: Kind, source: &Path, target: &Path) -> Result<(), WeightsError> {
+    let network = network(card, kind)?;
+    let (model, found) = weights::load(source, &Device::default())?;
+    if found.network != network {
+        return Err(WeightsError::Record {
+            path: source.to_owned(),
+            problem: format!(
+                "the card of {} describes {network}, the file holds {}",
+                card.name, found.network
+            ),
+        });
+    }
+    let spec = ModelSpec {
+        source: format!("{}, {}", card.name, card.weights(kind)?.file),
+        input: InputSpec {
+            height: card.input.height,
+            width: card.input.width,
+            preset: Some(card.input.preset),
+        },
+        labels: match kind {
+            Kind::Full => card.labels().to_vec(),
+            Kind::NoTop => Vec::new(),
+        },
+        network,
+    };
+    weights::save(&model, &spec, target, true)
+}
+
+/// The card's network: its keys over the defaults.
+fn network(card: &Card, kind: Kind) -> Result<XceptionConfig, RegistryError> {
+    let wrong = |problem: String| RegistryError::Card {
+        file: Path::new(&card.name).join("card.toml"),
+        place: "network".to_owned(),
+        problem,
+    };
+    let mut table = toml::Table::try_from(XceptionConfig::new()).map_err(|error| wrong(error.to_string()))?;
+    for (key, value) in &card.network {
+        if table.insert(key.clone(), value.clone()).is_none() {
+            return Err(wrong(format!("`{key}` is no option of the network")));
+        }
+    }
+    let network: XceptionConfig = table
+        .try_into()
+        .map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
+    Ok(network.with_include_top(kind == Kind::Full))
+}

@@ -1,0 +1,344 @@
+//! Loading and saving trained weights: what can go wrong, and the record format.
+//!
+//! A record is a burnpack file (`.bpk`) that Burn's own stores read, with the [`ModelSpec`] in its metadata.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::store::burn_pack::{Reader, Writer};
+use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::error::ConfigError;
+use crate::labels::{self, LabelError};
+use crate::spec::ModelSpec;
+use crate::xception::Xception;
+
+/// Where a record's metadata holds its [`ModelSpec`].
+const SPEC_KEY: &str = "xception";
+
+/// The first bytes of a burnpack file: `burn_pack::MAGIC_NUMBER`, little-endian.
+const BURNPACK_MAGIC: [u8; 4] = *b"NRUB";
+
+/// A record may lack tensors, which are then listed; one that lacks more than this part of its network is damaged.
+const MOST_MISSING: usize = 4;
+
+/// A weight file that makes no network, or a record that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The file is none of the formats that are read.
+    #[error(
+        "{} is not a weight file: expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
+        path.display()
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// What its first bytes look like.
+        found: &'static str,
+    },
+    /// A burnpack file is damaged.
+    #[error("{}: {problem}", path.display())]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A burnpack file holds no description of the network.
+    #[error(
+        "{} is a Burn record without a description of its network: save it with `xception_model::save`, or load it into a \
+         network of your own with Burn's `load_file`",
+        path.display()
+    )]
+    NoSpec {
+        /// The record.
+        path: PathBuf,
+    },
+    /// A file's tensors are not the network's.
+    #[error("{}: {mismatch}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// The tensors that differ.
+        mismatch: TensorMismatch,
+    },
+    /// The file describes an impossible network.
+    #[error("{}: {source}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The option that makes no network.
+        source: ConfigError,
+    },
+    /// The file's labels name no classes.
+    #[error("{}: {source}", path.display())]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// The first label that fails.
+        source: LabelError,
+    },
+    /// The labels are not as many as the classes.
+    #[error("{}: {labels} labels for {classes} classes; there must be one for each", path.display())]
+    LabelCount {
+        /// The file.
+        path: PathBuf,
+        /// How many labels there are.
+        labels: usize,
+        /// How many classes the network has.
+        classes: usize,
+    },
+    /// The record could not be written.
+    #[error("cannot write {}: {problem}", path.display())]
+    Write {
+        /// The record.
+        path: PathBuf,
+        /// The system's word.
+        problem: String,
+    },
+    /// A Keras file could not be read or does not fit.
+    #[cfg(feature = "keras")]
+    #[error(transparent)]
+    Keras(#[from] keras_store::KerasStoreError),
+    /// A Keras file holds another network than Xception.
+    #[cfg(feature = "keras")]
+    #[error("{}: {problem}", path.display())]
+    NotXception {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// Trained weights could not be fetched.
+    #[cfg(feature = "pretrained")]
+    #[error(transparent)]
+    Registry(#[from] crate::registry::RegistryError),
+}
+
+/// The tensors of a record that are not those of its network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TensorMismatch {
+    /// Names the network has and the file has not.
+    pub missing: Vec<String>,
+    /// Names the file has and the network has not.
+    pub unused: Vec<String>,
+    /// Name, shape expected, shape found.
+    pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Names of tensors that hold no floating-point numbers.
+    pub dtypes: Vec<String>,
+}
+
+impl TensorMismatch {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::fmt::Display for TensorMismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        /// Longer lists say no more to people.
+        const SHOWN: usize = 10;
+        let mut text = String::from("its tensors are not those of the network it describes");
+        let mut list = |title: &str, names: Vec<String>| {
+            if !names.is_empty() {
+                let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+                let _ = write!(text, "; {} {title}: {shown}", names.len());
+                if names.len() > SHOWN {
+                    text.push_str(", ...");
+                }
+            }
+        };
+        list("missing", self.missing.clone());
+        list("unused", self.unused.clone());
+        list("not of floating-point numbers", self.dtypes.clone());
+        let shapes = self.shapes.iter();
+        list(
+            "of another shape",
+            shapes
+                .map(|(name, expected, found)| format!("{name} (expected {expected:?}, found {found:?})"))
+                .collect(),
+        );
+        f.write_str(&text)
+    }
+}
+
+/// Saves a network and all that is needed to use it as one record.
+///
+/// The file appears complete or not at all.
+///
+/// # Errors
+///
+/// [`WeightsError::LabelCount`], or [`WeightsError::Write`]; also when the file exists and `overwrite` is false.
+pub fn save(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), WeightsError> {
+    check_labels(spec, path)?;
+    let write = |problem: String| WeightsError::Write {
+        path: path.to_owned(),
+        problem,
+    };
+    let text = toml::to_string(spec).map_err(|error| write(error.to_string()))?;
+    Writer::new(model.collect(None, None, false))
+        .with_metadata(SPEC_KEY, &text)
+        .auto_extension(false)
+        .overwrite(overwrite)
+        .write_to_file(path)
+        .map_err(|error| write(error.to_string()))
+}
+
+/// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
+///
+/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it.
+///
+/// # Errors
+///
+/// A [`WeightsError`] names the file and what is wrong with it.
+pub fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+    let mut start = Vec::with_capacity(512);
+    File::open(path)
+        .and_then(|file| file.take(512).read_to_end(&mut start))
+        .map_err(|source| WeightsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    if start.starts_with(&BURNPACK_MAGIC) {
+        return load_record(path, device);
+    }
+    // A zip archive, HDF5 (perhaps behind a user block), or the JSON index of a sharded file.
+    #[cfg(feature = "keras")]
+    if start.starts_with(b"PK") || start.starts_with(b"{") || !start.is_ascii() {
+        return crate::keras::load(path, device);
+    }
+    Err(WeightsError::UnknownFormat {
+        path: path.to_owned(),
+        found: match start.as_slice() {
+            [] => "an empty file",
+            start if start.trim_ascii_start().starts_with(b"<") => "a web page",
+            start if start.is_ascii() => "text",
+            _ => "other data",
+        },
+    })
+}
+
+fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+    let damaged = |problem: String| WeightsError::Record {
+        path: path.to_owned(),
+        problem,
+    };
+    let reader = Reader::from_file_exact(path).map_err(|error| damaged(error.to_string()))?;
+    let text = reader
+        .metadata()
+        .get(SPEC_KEY)
+        .ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;
+    let spec: ModelSpec =
+        toml::from_str(text).map_err(|error| damaged(format!("the network's description: {}", error.message())))?;
+    check_labels(&spec, path)?;
+
+    let found = reader.into_tensors().map_err(|error| damaged(error.to_string()))?;
+    let config = |source| WeightsError::Config {
+        path: path.to_owned(),
+        source,
+    };
+    spec.network.validate().map_err(config)?;
+    // What a description says is allocated before a tensor is read: it must be in proportion to the file.
+    let held: usize = found.iter().map(|tensor| tensor.shape.num_elements()).sum();
+    let described = spec.network.num_params();
+    if described / MOST_MISSING > held {
+        return Err(damaged(format!(
+            "its description is of a network of {described} parameters, and it holds {held}"
+        )));
+    }
+    let model = spec.network.init(device).map_err(config)?;
+    let mismatch = compare(
+        &model,
+        found
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), &tensor.shape[..], tensor.dtype)),
+    );
+    if !mismatch.is_empty() {
+        return Err(WeightsError::Mismatch {
+            path: path.to_owned(),
+            mismatch,
+        });
+    }
+    let model = ModuleRecord::load(path)
+        .and_then(|record| model.try_load_record(record.cast_to_module_dtype()))
+        .map_err(|error| {
+            damaged(match error {
+                RecordError::Io(problem) | RecordError::Validation(problem) => problem,
+            })
+        })?;
+    Ok((model, spec))
+}
+
+/// The names and shapes of a network's tensors; unlike `collect`, this doesn't draw the random weights it starts with.
+#[derive(Default)]
+struct Shapes {
+    path: Vec<String>,
+    shapes: BTreeMap<String, Vec<usize>>,
+}
+
+impl ModuleVisitor for Shapes {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.shapes.insert(self.path.join("."), param.lazy_shape().to_vec());
+    }
+}
+
+fn compare<'a>(model: &Xception, found: impl Iterator<Item = (&'a str, &'a [usize], DType)>) -> TensorMismatch {
+    let mut expected = Shapes::default();
+    model.visit(&mut expected);
+    let mut left = expected.shapes;
+    let mut mismatch = TensorMismatch::default();
+    for (name, shape, dtype) in found {
+        match left.remove(name) {
+            None => mismatch.unused.push(name.to_owned()),
+            Some(expected) if expected != shape => {
+                mismatch.shapes.push((name.to_owned(), expected, shape.to_vec()));
+            }
+            Some(_) if !dtype.is_float() => mismatch.dtypes.push(name.to_owned()),
+            Some(_) => {}
+        }
+    }
+    mismatch.missing = left.into_keys().collect();
+    mismatch
+}
+
+/// Checks that a network with labels has one for each class.
+pub(crate) fn check_labels(spec: &ModelSpec, path: &Path) -> Result<(), WeightsError> {
+    if spec.labels.is_empty() {
+        return Ok(());
+    }
+    labels::check(&spec.labels).map_err(|source| WeightsError::Labels {
+        path: path.to_owned(),
+        source,
+    })?;
+    if spec.labels.len() == spec.network.num_classes {
+        Ok(())
+    } else {
+        Err(WeightsError::LabelCount {
+            path: path.to_owned(),
+            labels: spec.labels.len(),
+            classes: spec.network.num_classes,
+        })
+    }
+}

@@ -1,1 +1,56 @@
-fn main() {}
+//! `xception`: classify, embed and inspect pictures with Xception, one binary without Python.
+
+mod args;
+mod classify;
+mod convert;
+mod csv;
+mod device;
+mod embed;
+mod inputs;
+mod log;
+mod models;
+mod npy;
+mod output;
+mod pictures;
+mod progress;
+mod report;
+mod rows;
+mod run;
+mod summary;
+mod version;
+mod weights;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use output::Outcome;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::start(cli.verbose);
+    match execute(cli.command) {
+        Ok(Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(Outcome::Incomplete) => ExitCode::FAILURE,
+        // `xception ... | head`: whoever closed the pipe has all they wanted.
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain("error", &output::sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Classify(args) => classify::classify(args),
+        Command::Embed(args) => embed::embed(args),
+        Command::Run(args) => run::run(&args),
+        Command::Convert(args) => convert::convert(&args),
+        Command::Summary(args) => summary::summary(&args),
+        Command::Devices(args) => device::print(&args),
+        Command::Models(args) => models::print(&args),
+        Command::Completions(args) => args::print_completions(&args),
+    }
+}

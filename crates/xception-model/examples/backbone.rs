@@ -7,7 +7,7 @@
 use burn::module::Module;
 use burn::nn::loss::{MseLoss, Reduction};
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Tensor};
 use xception_model::{InputError, Xception, XceptionConfig};
 
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let loss = MseLoss::new().forward(model.forward(images.clone())?, targets.clone(), Reduction::Mean);
         println!("step {step}: loss {:.4}", loss.clone().into_scalar::<f32>());
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(1e-3.into(), model, gradients);
+        model = optimizer.step(1e-3, model, gradients);
     }
     Ok(())
 }

@@ -189,7 +189,7 @@ impl Classifier {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod tests {
     use image::RgbImage;
 
@@ -199,7 +199,7 @@ mod tests {
 
     fn classifier() -> Classifier {
         let network = XceptionConfig::new().with_num_classes(2).with_middle_blocks(0);
-        let model = network.init(&Device::default()).unwrap();
+        let model = network.init(&Device::flex()).unwrap();
         let spec = ModelSpec {
             source: String::new(),
             input: InputSpec::default(),
@@ -215,9 +215,7 @@ mod tests {
             let picture = RgbImage::new(80, 80);
             Preset::KerasNearest.apply(&picture, height, width).unwrap()
         };
-        let error = classifier()
-            .batch(&[pixels(71, 142), pixels(142, 71)])
-            .unwrap_err();
+        let error = classifier().batch(&[pixels(71, 142), pixels(142, 71)]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "picture 2 of the batch is 142 x 71, the first one 71 x 142: a batch holds pictures of one size"

@@ -47,16 +47,16 @@ impl Classifier {
         device: &Device,
     ) -> Result<Self, WeightsError> {
         let record = cache.record(card, kind, options, |source, target| {
-            convert(card, kind, source, target)
+            convert(card, kind, source, target, device)
         })?;
         Self::load(&record, device)
     }
 }
 
 /// Converts a verified weight file and checks that it holds the network that its card describes.
-fn convert(card: &Card, kind: Kind, source: &Path, target: &Path) -> Result<(), WeightsError> {
+fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Device) -> Result<(), WeightsError> {
     let network = network(card, kind)?;
-    let (model, found) = weights::load(source, &Device::default())?;
+    let (model, found) = weights::load(source, device)?;
     if found.network != network {
         return Err(WeightsError::Record {
             path: source.to_owned(),

@@ -242,8 +242,7 @@ fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), We
         .metadata()
         .get(SPEC_KEY)
         .ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;
-    let spec: ModelSpec =
-        toml::from_str(text).map_err(|error| damaged(format!("the network's description: {}", error.message())))?;
+    let spec = describe(text).map_err(|problem| damaged(format!("the network's description: {problem}")))?;
     check_labels(&spec, path)?;
 
     let found = reader.into_tensors().map_err(|error| damaged(error.to_string()))?;
@@ -281,6 +280,22 @@ fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), We
             })
         })?;
     Ok((model, spec))
+}
+
+/// Reads a record's description. Burn's `Config` skips options it doesn't know, and one that is skipped is another network.
+fn describe(text: &str) -> Result<ModelSpec, String> {
+    let spec: ModelSpec = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let table: toml::Table = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let known = toml::Table::try_from(&spec.network).map_err(|error| error.to_string())?;
+    let mut options = table
+        .get("network")
+        .and_then(toml::Value::as_table)
+        .into_iter()
+        .flat_map(toml::Table::keys);
+    match options.find(|option| !known.contains_key(*option)) {
+        Some(unknown) => Err(format!("`{unknown}` is no option of the network")),
+        None => Ok(spec),
+    }
 }
 
 /// The names and shapes of a network's tensors; unlike `collect`, this doesn't draw the random weights it starts with.

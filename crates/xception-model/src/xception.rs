@@ -270,7 +270,7 @@ impl Xception {
         if in_channels == old {
             return Ok(self);
         }
-        let kernel = self.block1.conv1.conv.weight.val().detach();
+        let kernel = self.block1.conv1.conv.weight.val();
         let kernel = if in_channels == 1 {
             kernel.sum_dim(1)
         } else {
@@ -280,7 +280,8 @@ impl Xception {
             repeated * (old as f64 / in_channels as f64)
         };
         let mut block1 = Stem::new(&self.config.stages()[0], &self.config, &kernel.device());
-        block1.conv1.conv.weight = Param::from_tensor(kernel);
+        // A parameter starts a graph: it has no history, not even that of its adaptation.
+        block1.conv1.conv.weight = Param::from_tensor(kernel.detach());
         block1.conv1.bn = self.block1.conv1.bn;
         block1.conv2 = self.block1.conv2;
         self.block1 = block1;

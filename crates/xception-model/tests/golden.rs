@@ -23,7 +23,10 @@ fn check(file: &str, device: &Device, bound: f64) -> f64 {
             let record = left.remove(index);
             let (shape, values) = nhwc(output);
             for error in record.errors(&shape, &values) {
-                assert!(error <= bound, "{file}: {name} is off by {error:.2e}, more than {bound:.0e}");
+                assert!(
+                    error <= bound,
+                    "{file}: {name} is off by {error:.2e}, more than {bound:.0e}"
+                );
                 worst = worst.max(error);
             }
         })
@@ -34,12 +37,18 @@ fn check(file: &str, device: &Device, bound: f64) -> f64 {
     worst
 }
 
-/// Every golden whose name starts with `prefix`.
-fn check_all(prefix: &str, device: &Device, bound: f64) {
+/// Every golden whose name starts with `prefix` and holds `size`.
+fn check_all(prefix: &str, size: &str, device: &Device, bound: f64) {
     let mut files: Vec<String> = std::fs::read_dir(common::golden_folder().join("network"))
         .expect("the goldens are there")
-        .map(|entry| entry.expect("a readable entry").file_name().to_string_lossy().into_owned())
-        .filter(|file| file.starts_with(prefix))
+        .map(|entry| {
+            entry
+                .expect("a readable entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .filter(|file| file.starts_with(prefix) && file.contains(size))
         .collect();
     files.sort();
     assert!(files.len() >= 10, "only {} goldens start with {prefix}", files.len());
@@ -51,25 +60,25 @@ fn check_all(prefix: &str, device: &Device, bound: f64) {
 #[cfg(feature = "flex")]
 #[test]
 fn toy_networks_on_flex() {
-    check_all("toy", &Device::flex(), 1e-5);
+    check_all("toy", "", &Device::flex(), 1e-5);
 }
 
 #[cfg(feature = "flex")]
 #[test]
 fn full_network_on_flex() {
-    check_all("full", &Device::flex(), 1e-5);
+    check_all("full", "", &Device::flex(), 1e-5);
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn toy_networks_on_ndarray() {
-    check_all("toy", &ndarray(), 1e-5);
+    check_all("toy", "", &ndarray(), 1e-5);
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn full_network_on_ndarray() {
-    check_all("full", &ndarray(), 1e-5);
+    check_all("full", "", &ndarray(), 1e-5);
 }
 
 #[cfg(feature = "ndarray")]
@@ -78,10 +87,11 @@ fn ndarray() -> Device {
     Device::ndarray()
 }
 
+/// At one size: the software Vulkan device compiles its kernels anew for every shape.
 #[cfg(feature = "wgpu")]
 #[test]
 fn toy_networks_on_wgpu() {
-    check_all("toy", &Device::wgpu(burn::tensor::DeviceKind::default()), 1e-4);
+    check_all("toy", "71x71", &Device::wgpu(burn::tensor::DeviceKind::default()), 1e-4);
 }
 
 /// Once and small: the software Vulkan device takes seconds a picture.

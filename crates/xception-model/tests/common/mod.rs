@@ -1,11 +1,15 @@
 //! What the golden tests share with `scripts/golden.py`: the formula for weights and inputs (its docstring defines it),
 //! the goldens' format, and the comparison.
-#![allow(dead_code, missing_docs, reason = "shared by several test binaries, each of which uses a part")]
+#![allow(
+    dead_code,
+    missing_docs,
+    reason = "shared by several test binaries, each of which uses a part"
+)]
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use xception_model::{
@@ -49,7 +53,9 @@ fn weight(layer: &str, variable: &str, shape: &[usize]) -> Vec<f32> {
 /// The input of a shape, given as `[batch, height, width, channels]`, as `[batch, channels, height, width]`.
 pub fn input(shape: [usize; 4], device: &Device) -> Tensor<4> {
     let key = format!("input/{}", dimensions(&shape));
-    let values: Vec<f32> = uniform(&key, shape.iter().product()).map(|u| (2.0 * u - 1.0) as f32).collect();
+    let values: Vec<f32> = uniform(&key, shape.iter().product())
+        .map(|u| (2.0 * u - 1.0) as f32)
+        .collect();
     Tensor::<4>::from_data(TensorData::new(values, shape), device).permute([0, 3, 1, 2])
 }
 
@@ -59,9 +65,16 @@ fn dimensions(shape: &[usize]) -> String {
 
 /// A network whose every weight follows the formula.
 pub fn network(config: &XceptionConfig, device: &Device) -> Xception {
-    let layers = config.keras_layers().into_iter().map(|home| (home.path, home.layer)).collect();
+    let layers = config
+        .keras_layers()
+        .into_iter()
+        .map(|home| (home.path, home.layer))
+        .collect();
     let model = config.init(device).expect("a valid configuration");
-    model.map(&mut Formula { layers, path: Vec::new() })
+    model.map(&mut Formula {
+        layers,
+        path: Vec::new(),
+    })
 }
 
 struct Formula {
@@ -112,11 +125,13 @@ pub fn keras_name<'a>(layers: &'a HashMap<String, String>, path: &str) -> (&'a s
         (_, "running_var") => (module, "moving_variance"),
         _ => panic!("unknown parameter {path}"),
     };
-    let layer = layers.get(module).unwrap_or_else(|| panic!("no Keras layer lives at {module}"));
+    let layer = layers
+        .get(module)
+        .unwrap_or_else(|| panic!("no Keras layer lives at {module}"));
     (layer, variable)
 }
 
-fn permuted(values: &[f32], shape: [usize; 4], axes: [usize; 4]) -> TensorData {
+pub fn permuted(values: &[f32], shape: [usize; 4], axes: [usize; 4]) -> TensorData {
     let strides = [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1];
     let to = axes.map(|axis| shape[axis]);
     let step = axes.map(|axis| strides[axis]);
@@ -163,7 +178,11 @@ pub struct Network {
 impl Network {
     pub fn config(&self) -> XceptionConfig {
         XceptionConfig::new()
-            .with_widths(Widths { stem: self.stem, entry: self.entry, exit: self.exit })
+            .with_widths(Widths {
+                stem: self.stem,
+                entry: self.entry,
+                exit: self.exit,
+            })
             .with_middle_blocks(self.middle_blocks)
             .with_num_classes(self.classes)
             .with_in_channels(self.in_channels)
@@ -185,9 +204,17 @@ impl Network {
                 8 => OutputStride::S8,
                 other => panic!("unknown output stride {other}"),
             })
-            .with_pooling(if self.pooling == "max" { Pooling::Max } else { Pooling::Average })
+            .with_pooling(if self.pooling == "max" {
+                Pooling::Max
+            } else {
+                Pooling::Average
+            })
             .with_hidden_layers(self.hidden.clone())
-            .with_variant(if self.symmetric_pool { Variant::Torch } else { Variant::Keras })
+            .with_variant(if self.symmetric_pool {
+                Variant::Torch
+            } else {
+                Variant::Keras
+            })
     }
 }
 
@@ -219,8 +246,15 @@ impl Record {
         } else {
             (&self.values, values.to_vec())
         };
-        assert!(!theirs.is_empty() && theirs.len() == ours.len(), "{} has no values", self.stage);
-        let difference = theirs.iter().zip(&ours).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
+        assert!(
+            !theirs.is_empty() && theirs.len() == ours.len(),
+            "{} has no values",
+            self.stage
+        );
+        let difference = theirs
+            .iter()
+            .zip(&ours)
+            .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
         let square = theirs.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>();
         // A few samples may all be zeros of a ReLU: then the tensor's own scale stands for theirs.
         let scale = square.max(self.norm.powi(2) * theirs.len() as f64 / values.len() as f64);
@@ -243,11 +277,86 @@ pub fn read<T: for<'de> Deserialize<'de>>(file: &str) -> T {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The toy network of `scripts/golden.py`.
+pub fn toy() -> XceptionConfig {
+    XceptionConfig::new()
+        .with_widths(Widths {
+            stem: [4, 8],
+            entry: [8, 12, 16],
+            exit: [16, 20, 24],
+        })
+        .with_middle_blocks(1)
+        .with_num_classes(10)
+}
+
+/// The processor's backends that are compiled in.
+pub fn devices() -> Vec<(&'static str, Device)> {
+    vec![
+        #[cfg(feature = "flex")]
+        ("flex", Device::flex()),
+        #[cfg(feature = "ndarray")]
+        ("ndarray", ndarray()),
+    ]
+}
+
+/// The first of [`devices`]. Burn's own default is the GPU wherever one is compiled in, here a software one.
+pub fn device() -> Device {
+    devices().remove(0).1
+}
+
+#[cfg(feature = "ndarray")]
+#[allow(deprecated, reason = "ndarray is deprecated upstream and stays a feature here")]
+fn ndarray() -> Device {
+    Device::ndarray()
+}
+
+/// A tensor's values in C order.
+pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
+    tensor.to_data().convert::<f32>().try_to_vec().expect("f32 data")
+}
+
+/// The relative error in norm.
+pub fn relative_error(ours: &[f32], theirs: &[f32]) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+    let difference = square(&mut ours.iter().zip(theirs).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    (difference / square(&mut theirs.iter().map(|v| f64::from(*v)))).sqrt()
+}
+
+/// Every floating-point tensor of a module by its path, in the order of the module tree.
+pub fn parameters(model: &Xception) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    let mut tensors = Tensors::default();
+    model.visit(&mut tensors);
+    tensors.found
+}
+
+#[derive(Default)]
+struct Tensors {
+    path: Vec<String>,
+    found: Vec<(String, Vec<usize>, Vec<f32>)>,
+}
+
+impl ModuleVisitor for Tensors {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        self.found
+            .push((self.path.join("."), tensor.shape().to_vec(), values(&tensor)));
+    }
+}
+
 /// `[batch, channels, height, width]` in Keras's layout.
 pub fn nhwc(tensor: &Tensor<4>) -> (Vec<usize>, Vec<f32>) {
     let tensor = tensor.clone().permute([0, 2, 3, 1]);
     let shape = tensor.dims();
-    let values = tensor.into_data().convert::<f32>().to_vec().expect("f32 data");
+    let values = tensor.into_data().convert::<f32>().try_to_vec().expect("f32 data");
     // Keras's vectors have no height and width.
     match shape {
         [batch, 1, 1, features] => (vec![batch, features], values),

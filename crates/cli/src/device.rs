@@ -1,0 +1,287 @@
+//! What a network can run on, as this binary was built and on this machine.
+
+use std::any::Any;
+use std::fmt;
+use std::io::Write;
+use std::panic::{self, AssertUnwindSafe};
+use std::str::FromStr;
+
+use anyhow::anyhow;
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "webgpu"))]
+use burn::tensor::DeviceKind;
+use burn::tensor::{Device, DeviceType, Tensor};
+use serde::Serialize;
+
+use crate::args::{ListArgs, ListFormat};
+use crate::output::{Outcome, Output};
+
+/// One of Burn's backends.
+#[derive(Debug)]
+struct Backend {
+    name: &'static str,
+    about: &'static str,
+    kind: DeviceType,
+    /// The device that its name alone means. Nothing is opened by making it.
+    first: fn() -> Device,
+}
+
+/// The backends of this build, the default first.
+static BACKENDS: &[Backend] = &[
+    #[cfg(feature = "flex")]
+    Backend {
+        name: "flex",
+        about: "processor, pure Rust",
+        kind: DeviceType::Flex,
+        first: Device::flex,
+    },
+    #[cfg(feature = "cuda")]
+    Backend {
+        name: "cuda",
+        about: "NVIDIA GPU",
+        kind: DeviceType::Cuda,
+        first: || Device::cuda(0),
+    },
+    #[cfg(feature = "rocm")]
+    Backend {
+        name: "rocm",
+        about: "AMD GPU",
+        kind: DeviceType::Rocm,
+        first: || Device::rocm(0),
+    },
+    #[cfg(feature = "metal")]
+    Backend {
+        name: "metal",
+        about: "GPU through Metal",
+        kind: DeviceType::Metal,
+        first: || Device::metal(DeviceKind::DefaultDevice),
+    },
+    #[cfg(feature = "vulkan")]
+    Backend {
+        name: "vulkan",
+        about: "GPU through Vulkan",
+        kind: DeviceType::Vulkan,
+        first: || Device::vulkan(DeviceKind::DefaultDevice),
+    },
+    #[cfg(feature = "webgpu")]
+    Backend {
+        name: "webgpu",
+        about: "GPU through WebGPU",
+        kind: DeviceType::WebGpu,
+        first: || Device::webgpu(DeviceKind::DefaultDevice),
+    },
+    #[cfg(feature = "wgpu")]
+    Backend {
+        name: "wgpu",
+        about: "GPU through what the machine has",
+        kind: DeviceType::Wgpu,
+        first: || Device::wgpu(DeviceKind::DefaultDevice),
+    },
+    #[cfg(feature = "cpu")]
+    Backend {
+        name: "cpu",
+        about: "processor, kernels compiled at run time",
+        kind: DeviceType::Cpu,
+        first: Device::cpu,
+    },
+    #[cfg(feature = "tch")]
+    Backend {
+        name: "tch",
+        about: "processor through LibTorch",
+        kind: DeviceType::LibTorch,
+        #[expect(deprecated, reason = "kept to compare with for as long as Burn has it")]
+        first: Device::libtorch,
+    },
+    #[cfg(feature = "ndarray")]
+    Backend {
+        name: "ndarray",
+        about: "processor, to compare with",
+        kind: DeviceType::NdArray,
+        #[expect(deprecated, reason = "kept to compare with for as long as Burn has it")]
+        first: Device::ndarray,
+    },
+];
+
+const _: () = assert!(
+    !BACKENDS.is_empty(),
+    "without a backend nothing computes: build with --features flex"
+);
+
+/// The names of the backends in this build.
+pub fn names() -> Vec<&'static str> {
+    BACKENDS.iter().map(|backend| backend.name).collect()
+}
+
+/// What `--device` names: a backend, or one of its devices by its number in `xception devices`.
+#[derive(Clone, Debug)]
+pub struct DeviceName {
+    backend: &'static Backend,
+    number: Option<usize>,
+}
+
+impl Default for DeviceName {
+    fn default() -> Self {
+        Self {
+            backend: &BACKENDS[0],
+            number: None,
+        }
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.backend.name)?;
+        self.number.map_or(Ok(()), |number| write!(f, ":{number}"))
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, number) = match text.split_once(':') {
+            Some((name, number)) => (name, Some(number)),
+            None => (text, None),
+        };
+        let backend = BACKENDS
+            .iter()
+            .find(|backend| backend.name == name)
+            .ok_or_else(|| format!("this build has {}", names().join(", ")))?;
+        let number = number
+            .map(|number| number.parse().map_err(|_| format!("expected a number after `{name}:`")))
+            .transpose()?;
+        Ok(Self { backend, number })
+    }
+}
+
+impl DeviceName {
+    /// Opens the device, and finds out whether it works: Burn's own answer to a missing driver is a panic at first use.
+    pub fn open(&self) -> anyhow::Result<Device> {
+        let device = match self.number {
+            None => (self.backend.first)(),
+            Some(number) => {
+                let mut found = find(self.backend).map_err(|problem| anyhow!("{self} cannot be opened: {problem}"))?;
+                if number >= found.len() {
+                    return Err(anyhow!(
+                        "there is no device {self}: `xception devices` lists {} of {}",
+                        found.len(),
+                        self.backend.name
+                    ));
+                }
+                found.swap_remove(number)
+            }
+        };
+        quietly(|| Tensor::<1>::ones([1], &device).into_data())
+            .map_err(|problem| anyhow!("device {self} does not work on this machine: {problem}"))?;
+        Ok(device)
+    }
+}
+
+/// `xception devices`.
+pub fn print(args: &ListArgs) -> anyhow::Result<Outcome> {
+    let rows: Vec<Row> = BACKENDS.iter().flat_map(rows).collect();
+    let mut output = Output::stdout();
+    match args.format {
+        ListFormat::Text => {
+            let width = rows.iter().map(|row| row.device.len()).max().unwrap_or(0);
+            for row in &rows {
+                let default = if row.default { " (default)" } else { "" };
+                writeln!(output, "{:<width$}  {}{default}", row.device, row.about)?;
+            }
+        }
+        ListFormat::Json => {
+            serde_json::to_writer_pretty(&mut output, &rows).map_err(std::io::Error::from)?;
+            writeln!(output)?;
+        }
+    }
+    output.finish()
+}
+
+#[derive(Serialize)]
+struct Row {
+    /// What `--device` takes.
+    device: String,
+    about: String,
+    available: bool,
+    default: bool,
+}
+
+fn rows(backend: &'static Backend) -> Vec<Row> {
+    let row = |number: Option<usize>, about: String, available: bool| Row {
+        device: DeviceName { backend, number }.to_string(),
+        about,
+        available,
+        default: number.is_none_or(|number| number == 0) && backend.name == DeviceName::default().backend.name,
+    };
+    match find(backend) {
+        Ok(devices) if devices.is_empty() => vec![row(None, format!("{}: none found", backend.about), false)],
+        Ok(devices) => (0..)
+            .zip(&devices)
+            .map(|(number, device)| {
+                let number = (devices.len() > 1 || is_gpu(backend)).then_some(number);
+                row(number, format!("{}{}", backend.about, identity(device)), true)
+            })
+            .collect(),
+        Err(problem) => vec![row(
+            None,
+            format!("{}: not to be used, {problem}", backend.about),
+            false,
+        )],
+    }
+}
+
+fn is_gpu(backend: &Backend) -> bool {
+    !backend.about.starts_with("processor")
+}
+
+fn find(backend: &Backend) -> Result<Vec<Device>, String> {
+    quietly(|| Device::enumerate(backend.kind.clone()).into_vec())
+}
+
+/// The part's name, as ": NVIDIA T4", where the backend knows it.
+fn identity(device: &Device) -> String {
+    #[cfg(any(
+        feature = "cpu",
+        feature = "cuda",
+        feature = "rocm",
+        feature = "wgpu",
+        feature = "vulkan",
+        feature = "metal",
+        feature = "webgpu"
+    ))]
+    return match quietly(|| device.identity()) {
+        Ok(Some(identity)) => format!(": {}", identity.name),
+        Ok(None) => String::new(),
+        Err(problem) => format!(": cannot be opened, {problem}"),
+    };
+    #[cfg(not(any(
+        feature = "cpu",
+        feature = "cuda",
+        feature = "rocm",
+        feature = "wgpu",
+        feature = "vulkan",
+        feature = "metal",
+        feature = "webgpu"
+    )))]
+    return {
+        let _ = device;
+        String::new()
+    };
+}
+
+/// Runs what may panic in a driver's absence, without the panic's own words on standard error; the error is its first line.
+fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    panic::set_hook(hook);
+    result.map_err(|payload| first_line(payload.as_ref()))
+}
+
+fn first_line(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("unknown failure");
+    text.lines().next().unwrap_or_default().to_owned()
+}

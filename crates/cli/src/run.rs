@@ -1,0 +1,112 @@
+//! `xception run`.
+
+use std::io::Write;
+
+use anyhow::{Context, bail};
+use burn::tensor::{Tensor, TensorData};
+use xception_model::Xception;
+
+use crate::args::{Layout, RunArgs};
+use crate::npy::{self, Array};
+use crate::output::{Outcome, Output, Target};
+use crate::weights;
+
+pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
+    let (Some(input), Some(output)) = (&args.input, &args.output) else {
+        return list_stages(args);
+    };
+    if args.list_stages {
+        return list_stages(args);
+    }
+    let target = Target::new(output, args.force)?;
+    let array = npy::read(input)?;
+    let shape: [usize; 4] = array.shape.as_slice().try_into().ok().with_context(|| {
+        let order = match args.layout {
+            Layout::Nhwc => "[batch, height, width, channels]",
+            Layout::Nchw => "[batch, channels, height, width]",
+        };
+        format!(
+            "{}: expected four dimensions, {order}, found {:?}",
+            input.display(),
+            array.shape
+        )
+    })?;
+    weights::start_threads(&args.compute)?;
+    let device = args.compute.device.open()?;
+    let model = weights::find(&args.source.weights, &args.source.cache, &device)?.model;
+
+    let [batch, sides @ ..] = shape;
+    let picture_len = sides.iter().product::<usize>();
+    let mut result = Array {
+        shape: Vec::new(),
+        data: Vec::new(),
+    };
+    if batch == 0 || picture_len == 0 {
+        bail!("{}: the tensor is empty, its shape is {shape:?}", input.display());
+    }
+    for pictures in array.data.chunks(args.batch_size * picture_len) {
+        let [first, second, third] = sides;
+        let data = TensorData::new(pictures.to_vec(), [pictures.len() / picture_len, first, second, third]);
+        let images = Tensor::<4>::from_data(data, &device);
+        let (shape, data) =
+            compute(&model, images, args.layout, args.stage.as_deref()).with_context(|| input.display().to_string())?;
+        result.shape = shape;
+        result.data.extend(data);
+    }
+    if let Some(count) = result.shape.first_mut() {
+        *count = batch;
+    }
+    target.publish(|file| npy::write(file, &result.shape, &result.data))?;
+    Ok(Outcome::Complete)
+}
+
+/// The logits or a stage, in the layout of the images.
+fn compute(
+    model: &Xception,
+    images: Tensor<4>,
+    layout: Layout,
+    stage: Option<&str>,
+) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
+    let images = match layout {
+        Layout::Nchw => images,
+        Layout::Nhwc => {
+            let [.., channels] = images.dims();
+            let expected = model.config().in_channels;
+            if channels != expected {
+                bail!(
+                    "the network takes {expected} channels, the tensor's last dimension is {channels}; say --layout nchw \
+                     if its second is the channels"
+                );
+            }
+            images.permute([0, 3, 1, 2])
+        }
+    };
+    let (shape, data) = match stage {
+        None => {
+            let logits = model.forward(images)?;
+            (logits.dims().to_vec(), logits.into_data())
+        }
+        Some(name) => {
+            let output = model.stage(images, name)?;
+            match (output.dims(), layout) {
+                // No feature map is that small: a vector.
+                ([batch, features, 1, 1], _) => (vec![batch, features], output.into_data()),
+                (shape, Layout::Nchw) => (shape.to_vec(), output.into_data()),
+                (_, Layout::Nhwc) => {
+                    let output = output.permute([0, 2, 3, 1]);
+                    (output.dims().to_vec(), output.into_data())
+                }
+            }
+        }
+    };
+    Ok((shape, data.iter::<f32>().collect()))
+}
+
+fn list_stages(args: &RunArgs) -> anyhow::Result<Outcome> {
+    let model = weights::load(&args.source, &args.compute)?.model;
+    let mut output = Output::stdout();
+    for name in model.stage_names() {
+        writeln!(output, "{name}")?;
+    }
+    output.finish()
+}

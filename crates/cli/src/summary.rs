@@ -1,0 +1,64 @@
+//! `xception summary`.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+use xception_model::{InputSpec, Summary, XceptionConfig};
+
+use crate::args::{ListFormat, SummaryArgs};
+use crate::device::DeviceName;
+use crate::output::{Outcome, Output};
+use crate::weights;
+
+pub fn summary(args: &SummaryArgs) -> anyhow::Result<Outcome> {
+    let device = DeviceName::default().open()?;
+    let (model, input) = match &args.weights {
+        Some(weights) => {
+            let classifier = weights::find(weights, &args.cache, &device)?;
+            (classifier.model, classifier.spec.input)
+        }
+        None => {
+            let config = XceptionConfig::new().with_num_classes(args.classes);
+            (config.init(&device)?, InputSpec::default())
+        }
+    };
+    let (height, width) = args
+        .size
+        .map_or((input.height, input.width), |size| (size.height, size.width));
+    let summary = model.summary(height, width)?;
+
+    let mut output = Output::stdout();
+    match args.format {
+        ListFormat::Text => writeln!(output, "{summary}")?,
+        ListFormat::Json => {
+            serde_json::to_writer_pretty(&mut output, &as_json(&summary)).map_err(io::Error::from)?;
+            writeln!(output)?;
+        }
+    }
+    output.finish()
+}
+
+fn as_json(summary: &Summary) -> serde_json::Value {
+    let layers: Vec<_> = summary
+        .rows
+        .iter()
+        .map(|row| {
+            json!({
+                "name": row.name,
+                "block": row.block,
+                "class": row.class,
+                "output": row.output,
+                "trainable": row.trainable,
+                "non_trainable": row.non_trainable,
+                "multiply_adds": row.multiply_adds,
+            })
+        })
+        .collect();
+    json!({
+        "input": summary.input,
+        "parameters": summary.params(),
+        "trainable_parameters": summary.trainable_params(),
+        "multiply_adds": summary.multiply_adds(),
+        "layers": layers,
+    })
+}

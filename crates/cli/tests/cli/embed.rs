@@ -1,0 +1,165 @@
+use safetensors::SafeTensors;
+
+use crate::bench::{Bench, parse_csv};
+use crate::tensors::read_npy;
+
+/// The pooled vectors of the pictures as one batch of the library.
+fn expected(bench: &Bench, names: &[String]) -> Vec<f32> {
+    let classifier = bench.classifier();
+    let pixels: Vec<_> = names
+        .iter()
+        .map(|name| classifier.prepare_file(&bench.path(name)).unwrap())
+        .collect();
+    let images = classifier.batch(&pixels).unwrap();
+    let vectors = classifier.model.embed(images).unwrap().into_data();
+    vectors.iter::<f32>().collect()
+}
+
+#[test]
+fn three_formats_hold_the_librarys_values() {
+    let bench = Bench::new();
+    let names = bench.pictures(11);
+    let expected = expected(&bench, &names);
+    let run = |output| {
+        let arguments = ["embed", "pictures", "-w", "toy.bpk", "--batch-size", "11", "-o", output];
+        assert_eq!(bench.run(&arguments).ok(), "");
+    };
+
+    run("a.npy");
+    assert_eq!(read_npy(&bench.path("a.npy")), (vec![11, 24], expected.clone()));
+    let lines = std::fs::read_to_string(bench.path("a.names.txt")).unwrap();
+    assert_eq!(lines.lines().collect::<Vec<_>>(), names);
+
+    run("a.safetensors");
+    let bytes = std::fs::read(bench.path("a.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = file.tensor("embeddings").unwrap();
+    assert_eq!(
+        (tensor.dtype(), tensor.shape()),
+        (safetensors::Dtype::F32, &[11, 24][..])
+    );
+    let values: Vec<f32> = tensor
+        .data()
+        .as_chunks()
+        .0
+        .iter()
+        .map(|&value| f32::from_le_bytes(value))
+        .collect();
+    assert_eq!(values, expected);
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let listed = &metadata.metadata().as_ref().unwrap()["names"];
+    assert_eq!(serde_json::from_str::<Vec<String>>(listed).unwrap(), names);
+
+    run("a.csv");
+    let text = std::fs::read_to_string(bench.path("a.csv")).unwrap();
+    let rows = parse_csv(&text);
+    assert_eq!(rows[0][..3], ["file", "f0", "f1"]);
+    let found: Vec<_> = rows[1..].iter().map(|row| row[0].clone()).collect();
+    assert_eq!(found, names);
+    let values: Vec<f32> = rows[1..]
+        .iter()
+        .flat_map(|row| row[1..].iter().map(|value| value.parse().unwrap()))
+        .collect();
+    assert_eq!(values, expected);
+
+    let to_stdout = bench
+        .run(&["embed", "pictures", "-w", "toy.bpk", "--batch-size", "11"])
+        .ok();
+    assert_eq!(to_stdout, text);
+}
+
+#[test]
+fn a_level_of_the_pyramid() {
+    let bench = Bench::new();
+    bench.pictures(3);
+    let arguments = [
+        "embed",
+        "pictures",
+        "-w",
+        "toy.bpk",
+        "--level",
+        "stride_8",
+        "--batch-size",
+        "2",
+        "-o",
+        "a.npy",
+    ];
+    bench.run(&arguments).ok();
+    let (shape, values) = read_npy(&bench.path("a.npy"));
+    let classifier = bench.classifier();
+    let pixels = classifier.prepare_file(&bench.path("pictures/3.png")).unwrap();
+    let pyramid = classifier.model.pyramid(classifier.batch(&[pixels]).unwrap()).unwrap();
+    let level = pyramid.level("stride_8").unwrap();
+    let [_, channels, height, width] = level.features.dims();
+    assert_eq!(shape, [3, channels, height, width]);
+    let expected: Vec<f32> = level.features.to_data().iter::<f32>().collect();
+    assert_eq!(
+        values[2 * channels * height * width..],
+        expected,
+        "the third picture is a batch of its own"
+    );
+}
+
+#[test]
+fn bad_pictures_leave_no_gap() {
+    let bench = Bench::new();
+    bench.pictures(4);
+    bench.write("pictures/2.png", "no picture");
+    for output in ["a.npy", "a.safetensors", "a.csv"] {
+        let run = bench.run(&["embed", "pictures", "-w", "toy.bpk", "-o", output]);
+        assert_eq!(run.status, Some(1));
+        assert!(
+            run.stderr.starts_with("error: pictures/2.png: this is not a picture"),
+            "{}",
+            run.stderr
+        );
+    }
+    assert_eq!(read_npy(&bench.path("a.npy")).0, [3, 24]);
+    let names = std::fs::read_to_string(bench.path("a.names.txt")).unwrap();
+    assert_eq!(names, "pictures/1.png\npictures/3.png\npictures/4.png\n");
+    assert_eq!(
+        parse_csv(&std::fs::read_to_string(bench.path("a.csv")).unwrap()).len(),
+        4
+    );
+
+    let run = bench.run(&["embed", "pictures/2.png", "-w", "toy.bpk", "-o", "none.npy"]);
+    assert_eq!(run.status, Some(1));
+    assert!(
+        run.stderr.ends_with("error: no picture could be read\n"),
+        "{}",
+        run.stderr
+    );
+    assert!(!bench.path("none.npy").exists() && !bench.path("none.names.txt").exists());
+}
+
+#[test]
+fn files_that_exist_are_kept() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let arguments = ["embed", "pictures", "-w", "toy.bpk", "-o", "a.npy"];
+    bench.write("a.names.txt", "mine");
+    assert!(bench.run(&arguments).failed(1).contains("a.names.txt exists already"));
+    assert!(!bench.path("a.npy").exists());
+    bench.run(&[&arguments[..], &["--force"]].concat()).ok();
+    assert!(bench.run(&arguments).failed(1).contains("a.npy exists already"));
+}
+
+#[test]
+fn formats_need_a_file_with_a_known_ending() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let run = |more: &[&str]| bench.run(&[&["embed", "pictures", "-w", "toy.bpk"], more].concat());
+    assert!(run(&["--format", "npy"]).failed(2).contains("--output"));
+    assert!(
+        run(&["-o", "a.bin"])
+            .failed(2)
+            .contains("a.bin ends in none of .npy, .safetensors and .csv")
+    );
+    run(&["-o", "a.bin", "--format", "npy"]).ok();
+    assert_eq!(read_npy(&bench.path("a.bin")).0, [1, 24]);
+    assert!(
+        run(&["--level", "stride_64", "-o", "b.npy"])
+            .failed(2)
+            .contains("stride_8")
+    );
+}

@@ -1,0 +1,167 @@
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, Run};
+
+#[test]
+fn the_summary_counts_keras_parameters() {
+    let bench = Bench::new();
+    let text = bench.run(&["summary"]).ok();
+    assert!(text.contains("22,910,480") && text.contains("22,855,952"), "{text}");
+    assert!(text.contains("block14_sepconv2"), "{text}");
+    let json: Value =
+        serde_json::from_str(&bench.run(&["summary", "--format", "json", "--classes", "6"]).ok()).unwrap();
+    assert_eq!(json["parameters"], 22_910_480 - 994 * 2049);
+    assert_eq!(json["input"], serde_json::json!([3, 299, 299]));
+
+    let json = bench.run(&["summary", "-w", "toy.bpk", "--format", "json"]).ok();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["input"], serde_json::json!([3, 71, 71]), "the weights' own size");
+    let layers = json["layers"].as_array().unwrap();
+    assert_eq!(layers.last().unwrap()["output"], serde_json::json!([3]));
+    let text = bench.run(&["summary", "-w", "toy.bpk", "--size", "99x88"]).ok();
+    assert!(text.contains("3 x 99 x 88"), "{text}");
+}
+
+#[test]
+fn devices_are_listed_whether_they_work_or_not() {
+    let bench = Bench::new();
+    let text = bench.run(&["devices"]).ok();
+    assert!(text.starts_with("flex "), "{text}");
+    assert_eq!(text.matches("(default)").count(), 1, "{text}");
+    let json: Value = serde_json::from_str(&bench.run(&["devices", "--format", "json"]).ok()).unwrap();
+    let rows = json.as_array().unwrap();
+    assert_eq!(rows.len(), text.lines().count());
+    assert_eq!(rows[0]["device"], "flex");
+    assert_eq!(
+        (&rows[0]["available"], &rows[0]["default"]),
+        (&Value::Bool(true), &Value::Bool(true))
+    );
+}
+
+#[test]
+fn every_device_listed_as_available_classifies() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let json: Value = serde_json::from_str(&bench.run(&["devices", "--format", "json"]).ok()).unwrap();
+    let expected = bench.classifier();
+    let pixels = expected.prepare_file(&bench.path("pictures/1.png")).unwrap();
+    let expected = expected.classify(&[pixels], 1).unwrap();
+    for row in json.as_array().unwrap().iter().filter(|row| row["available"] == true) {
+        let device = row["device"].as_str().unwrap();
+        let run = bench.run(&[
+            "classify", "pictures", "-w", "toy.bpk", "-k", "1", "--format", "json", "-d", device,
+        ]);
+        let report: Value = serde_json::from_str(&run.ok()).unwrap();
+        let probability = report[0]["predictions"][0]["probability"].as_f64().unwrap() as f32;
+        assert!(
+            (probability - expected[0][0].probability).abs() < 1e-4,
+            "{device}: {report}"
+        );
+    }
+}
+
+#[test]
+fn models_say_what_is_here() {
+    let bench = Bench::new();
+    let run = |more: &[&str]| bench.run(&[&["models", "--cache", "cache"], more].concat()).ok();
+    let text = run(&[]);
+    for part in [
+        "xception-imagenet",
+        "xception-kitchenware",
+        "MIT",
+        "not here",
+        "299 x 299",
+        "https://",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!bench.path("cache").exists(), "looking creates nothing");
+
+    let file = "cache/xception-imagenet/xception_weights_tf_dim_ordering_tf_kernels.h5";
+    bench.write(file, [0; 12_345]);
+    let text = run(&[]);
+    assert!(
+        text.contains(&format!("here, 12.35 kB: {}", bench.path(file).display())),
+        "{text}"
+    );
+    let json: Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
+    assert_eq!(json[0]["name"], "xception-imagenet");
+    assert_eq!(json[0]["files"][0]["bytes"], 12_345);
+    assert_eq!(json[1]["files"][0]["bytes"], Value::Null);
+
+    let by_variable = bench
+        .command(&["models", "--format", "json"])
+        .env("XCEPTION_CACHE", "cache")
+        .output()
+        .unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&Run::from(by_variable).ok()).unwrap(),
+        json
+    );
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let bench = Bench::new();
+    for (shell, mark) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef xception"),
+        ("fish", "complete -c xception"),
+    ] {
+        let script = bench.run(&["completions", shell]).ok();
+        assert!(script.contains(mark) && script.contains("classify"), "{shell}");
+        // A shell that is installed reads it without complaint.
+        if let Ok(check) = std::process::Command::new(shell)
+            .args(["-n", "/dev/stdin"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+        {
+            let mut check = check;
+            std::io::Write::write_all(&mut check.stdin.take().unwrap(), script.as_bytes()).unwrap();
+            let output = check.wait_with_output().unwrap();
+            assert!(
+                output.status.success(),
+                "{shell}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+    assert!(bench.run(&["completions", "tcsh"]).failed(2).contains("bash"));
+}
+
+#[test]
+fn the_version_names_burn_and_the_backends() {
+    let bench = Bench::new();
+    let version = env!("CARGO_PKG_VERSION");
+    let long = bench.run(&["--version"]).ok();
+    assert!(long.starts_with(&format!("xception {version}\nBurn 0.22.")), "{long}");
+    assert!(long.contains("backends: flex"), "{long}");
+    assert_eq!(bench.run(&["-V"]).ok(), format!("xception {version}\n"));
+}
+
+#[test]
+fn help_has_examples_and_fits_a_terminal() {
+    let bench = Bench::new();
+    for command in ["classify", "embed", "run", "convert", "summary", "completions"] {
+        let help = bench.run(&[command, "--help"]).ok();
+        assert!(help.contains("Example"), "{command}");
+        assert!(!help.contains('`') || !help.contains("``"), "{command}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 120, "{command}: {line}");
+        }
+    }
+    assert_eq!(bench.run(&["help"]).ok(), bench.run(&["--help"]).ok());
+}
+
+#[test]
+fn logging_goes_to_standard_error() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let run = bench.run(&["-v", "classify", "pictures", "-w", "toy.bpk", "--format", "json"]);
+    assert_eq!(run.status, Some(0));
+    assert!(run.stderr.contains("weights loaded"), "{}", run.stderr);
+    serde_json::from_str::<Value>(&run.stdout).unwrap();
+}

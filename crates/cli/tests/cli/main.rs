@@ -1,0 +1,10 @@
+//! The program as its users see it: arguments in; standard output, standard error, files and the exit status out.
+//!
+//! Everything runs on a toy network and on pictures made here; nothing is fetched.
+
+mod bench;
+mod classify;
+mod embed;
+mod failures;
+mod lists;
+mod tensors;

@@ -1,0 +1,216 @@
+//! A published, fine-tuned Xception on the 18 photographs that come with it, against Keras and Pillow.
+//!
+//! `XCEPTION_KITCHENWARE` names the folder of the unpacked package (`scripts/kitchenware.sh` prints it). Without it these
+//! tests say so and pass, unless `XCEPTION_REQUIRE_KITCHENWARE` is set, as `scripts/test.sh` does.
+#![cfg(feature = "pretrained")]
+
+mod common;
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use common::Record;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use xception_model::picture::{Pixels, Preset};
+use xception_model::registry::{self, Cache, FetchOptions, Kind, Reporter};
+use xception_model::{Classifier, InputSpec, XceptionConfig};
+
+const MODEL: &str = "kitchenware_xception_model_val-acc_0.901.keras";
+
+/// Relative, in norm.
+const BOUND: f64 = 1e-5;
+
+/// `tests/golden/kitchenware.json`.
+#[derive(Deserialize)]
+struct Golden {
+    labels: Vec<String>,
+    labelled: usize,
+    right: usize,
+    photographs: Vec<Photograph>,
+}
+
+#[derive(Deserialize)]
+struct Photograph {
+    file: String,
+    sha256: String,
+    logits: Vec<f32>,
+    embedding: Record,
+    label: String,
+    truth: Option<String>,
+}
+
+/// The package's folder; `None` after saying what is not tested.
+fn package() -> Option<PathBuf> {
+    let folder = std::env::var_os("XCEPTION_KITCHENWARE").map(PathBuf::from);
+    if folder.is_none() {
+        assert!(
+            std::env::var_os("XCEPTION_REQUIRE_KITCHENWARE").is_none(),
+            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what scripts/kitchenware.sh prints"
+        );
+        eprintln!("skipped: XCEPTION_KITCHENWARE is not set; scripts/kitchenware.sh prints its value");
+    }
+    folder
+}
+
+fn golden() -> Golden {
+    let golden: Golden = common::read("kitchenware.json");
+    assert_eq!(golden.photographs.len(), 18);
+    golden
+}
+
+/// The network as the Keras file has it, with the card's preset.
+fn classifier(package: &std::path::Path, device: &Device) -> Classifier {
+    let path = package.join("trained_models").join(MODEL);
+    let mut classifier = Classifier::load(&path, device).unwrap_or_else(|error| panic!("{error}"));
+    classifier.spec.input.preset = Some(Preset::KerasNearest);
+    classifier
+}
+
+fn pixels(classifier: &Classifier, package: &std::path::Path, photograph: &Photograph) -> Pixels {
+    let path = package.join("datasets/kitchenware-data/images").join(&photograph.file);
+    classifier
+        .prepare_file(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The values as Pillow's bytes.
+fn sha256(pixels: &Pixels) -> String {
+    let bytes: Vec<u8> = pixels.data().iter().map(|&value| value as u8).collect();
+    let digest = Sha256::digest(bytes);
+    digest
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[test]
+fn the_file_says_what_the_network_is() {
+    let Some(package) = package() else { return };
+    let path = package.join("trained_models").join(MODEL);
+    let (model, spec) = xception_model::load(&path, &common::device()).unwrap_or_else(|error| panic!("{error}"));
+    let expected = XceptionConfig::new()
+        .with_num_classes(6)
+        .with_hidden_layers(vec![100])
+        .with_dropout(0.2);
+    assert_eq!(spec.network, expected);
+    assert_eq!(
+        spec.input,
+        InputSpec {
+            height: 150,
+            width: 150,
+            preset: None
+        }
+    );
+    assert_eq!(spec.source, MODEL);
+    assert_eq!(burn::module::Module::num_params(&model), 21_066_986);
+}
+
+#[test]
+fn pixels_logits_and_classes_are_those_of_keras() {
+    let Some(package) = package() else { return };
+    let golden = golden();
+    for (name, device) in common::devices() {
+        let classifier = classifier(&package, &device);
+        let mut worst = [0.0_f64; 3];
+        let (mut labelled, mut right) = (0, 0);
+        for photograph in &golden.photographs {
+            let file = &photograph.file;
+            let pixels = pixels(&classifier, &package, photograph);
+            assert_eq!(sha256(&pixels), photograph.sha256, "pixels of {file}");
+
+            let images = classifier.batch(&[pixels]).expect("a batch");
+            let embedding = classifier.model.embed(images.clone()).expect("an embedding");
+            let [samples, norm] = photograph
+                .embedding
+                .errors(&embedding.dims(), &common::values(&embedding));
+            let logits = common::values(&classifier.model.forward(images).expect("logits"));
+            let error = common::relative_error(&logits, &photograph.logits);
+            for (worst, error) in worst.iter_mut().zip([error, samples, norm]) {
+                assert!(error <= BOUND, "{file} on {name} is off by {error:.1e}");
+                *worst = worst.max(error);
+            }
+
+            let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+            let label = best.map(|class| golden.labels[class].as_str());
+            assert_eq!(label, Some(photograph.label.as_str()), "{file}");
+            labelled += usize::from(photograph.truth.is_some());
+            right += usize::from(photograph.truth.as_deref() == label);
+        }
+        assert_eq!((labelled, right), (golden.labelled, golden.right));
+        assert_eq!((labelled, right), (9, 9));
+        println!(
+            "{name}: logits {:.1e}, embedding {:.1e}, its norm {:.1e}",
+            worst[0], worst[1], worst[2]
+        );
+    }
+}
+
+#[test]
+fn a_batch_gives_what_each_picture_gives_alone() {
+    let Some(package) = package() else { return };
+    let golden = golden();
+    let classifier = classifier(&package, &common::device());
+    let all: Vec<Pixels> = golden
+        .photographs
+        .iter()
+        .map(|photograph| pixels(&classifier, &package, photograph))
+        .collect();
+    let together = classifier.classify(&all, 6).expect("predictions");
+    assert_eq!(together.len(), 18);
+    for ((pixels, batch), photograph) in all.iter().zip(&together).zip(&golden.photographs) {
+        let alone = classifier
+            .classify(std::slice::from_ref(pixels), 6)
+            .expect("a prediction");
+        let by_class = |predictions: &[xception_model::Prediction]| {
+            let mut predictions = predictions.to_vec();
+            predictions.sort_by_key(|prediction| prediction.class);
+            predictions.iter().map(|p| p.probability).collect::<Vec<_>>()
+        };
+        let error = common::relative_error(&by_class(batch), &by_class(&alone[0]));
+        assert!(error <= BOUND, "{} is off by {error:.1e} in a batch", photograph.file);
+        assert_eq!(batch[0].class, alone[0][0].class);
+        let sum: f32 = batch.iter().map(|prediction| prediction.probability).sum();
+        assert!((sum - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn the_card_converts_once_and_the_record_gives_the_same_bits() {
+    let Some(package) = package() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let card = registry::card("xception-kitchenware").expect("a built-in card");
+    let cache = Cache::new(Some(folder.path().to_owned())).expect("a cache");
+    let options = FetchOptions::default().offline(true).reporter(Reporter::silent());
+    let put = folder.path().join(&card.name).join(MODEL);
+    std::fs::create_dir_all(put.parent().expect("a folder")).expect("a writable folder");
+    std::fs::copy(package.join("trained_models").join(MODEL), &put).expect("a copy");
+
+    let device = common::device();
+    let open =
+        || Classifier::from_card(card, Kind::Full, &cache, &options, &device).unwrap_or_else(|error| panic!("{error}"));
+    let first = open();
+    // The second load must not need the original.
+    std::fs::remove_file(&put).expect("a file to remove");
+    let second = open();
+
+    assert_eq!(first.spec, second.spec);
+    assert_eq!(first.spec.input.preset, Some(Preset::KerasNearest));
+    let golden = golden();
+    let labels: Vec<&str> = first.spec.labels.iter().map(|label| label.name.as_str()).collect();
+    assert_eq!(labels, golden.labels);
+
+    let photograph = &golden.photographs[0];
+    let keras = classifier(&package, &device);
+    let images = keras.batch(&[pixels(&keras, &package, photograph)]).expect("a batch");
+    let logits = |classifier: &Classifier| {
+        let logits = common::values(&classifier.model.forward(images.clone()).expect("logits"));
+        logits.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+    };
+    assert_eq!(logits(&first), logits(&keras));
+    assert_eq!(logits(&second), logits(&keras));
+
+    let path = package.join("datasets/kitchenware-data/images").join(&photograph.file);
+    let guesses = second.classify_file(&path, 2).expect("a prediction");
+    assert_eq!(guesses.len(), 2);
+    assert_eq!(guesses[0].label.name, photograph.label);
+}

@@ -27,7 +27,7 @@ with open(sys.argv[1], newline="") as file:
 print(f"\n{'picture':<12}{'prediction':<12}{'sure':>7}  truth")
 right = labelled = 0
 for row in rows:
-    name = pathlib.Path(row["path"]).name
+    name = pathlib.Path(row["file"]).name
     true = truth.get(pathlib.Path(name).stem)
     labelled += true is not None
     right += row["label"] == true

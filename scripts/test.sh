@@ -5,6 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # One set of features for every step, so that Burn is built once.
 export XCEPTION_FEATURES=ndarray,wgpu
+# What a test or an example leaves to Burn's choice runs on the CPU; the wgpu tests name their device.
+export BURN_DEVICE=flex
 step() { printf '\n== %s\n' "$*"; }
 
 # The wgpu tests run on a real device: Mesa's software Vulkan, where there is no other.

@@ -99,7 +99,7 @@ struct Head {
 #[test]
 fn unused_variables_are_refused_unless_allowed_or_filtered() {
     let head = || Head {
-        dense: LinearConfig::new(6, 5).init(&Device::default()),
+        dense: LinearConfig::new(6, 5).init(&Device::flex()),
     };
     let found = mismatch(head().load_from(&mut whole()));
     assert!(found.missing.is_empty());
@@ -131,7 +131,7 @@ fn a_filter_leaves_the_other_parameters_alone() {
 #[test]
 fn another_kind_of_number_is_refused() {
     let mut head = Head {
-        dense: LinearConfig::new(2, 3).with_bias(false).init(&Device::default()),
+        dense: LinearConfig::new(2, 3).with_bias(false).init(&Device::flex()),
     };
     let mut store = store("types.weights.h5")
         .with_key_remapping(r"^i64\.0$", "dense.weight")

@@ -61,7 +61,7 @@ struct Zoo {
 }
 
 fn zoo() -> Zoo {
-    let device = Device::default();
+    let device = Device::flex();
     Zoo {
         depthwise: Conv2dConfig::new([3, 6], [2, 3]).with_groups(3).init(&device),
         transposed: ConvTranspose2dConfig::new([3, 4], [2, 3])
@@ -111,7 +111,7 @@ struct One {
 #[test]
 fn a_float_type_is_kept_unless_the_caller_casts() {
     let load = |cast: bool| {
-        let layer = LinearConfig::new(2, 3).with_bias(false).init(&Device::default());
+        let layer = LinearConfig::new(2, 3).with_bias(false).init(&Device::flex());
         let mut one = One { layer };
         let mut store = store("types.weights.h5")
             .with_names(names(&[("f64", "layer")]))

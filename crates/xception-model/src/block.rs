@@ -114,7 +114,7 @@ fn max_pool(x: Tensor<4>, pool: Pool, variant: Variant) -> Tensor<4> {
 /// Padding before and after along one side.
 ///
 /// Keras's `same` wants `ceil(size / stride)` outputs and puts the odd pixel at the end
-/// (tensorflow/core/framework/kernel_shape_util.cc, `GetWindowedOutputSizeVerbose`).
+/// (`tensorflow/core/framework/kernel_shape_util.cc`, `GetWindowedOutputSizeVerbose`).
 fn pool_padding(size: usize, pool: Pool, variant: Variant) -> (usize, usize) {
     let Pool { stride, dilation } = pool;
     match variant {

@@ -88,7 +88,7 @@ pub fn check(labels: &[Label]) -> Result<(), LabelError> {
             }
         }
         if !seen.insert(label) {
-            return wrong(number, format!("{:?} is there twice", label.name));
+            return wrong(number, format!("the label {:?} is there twice", label.name));
         }
     }
     Ok(())
@@ -131,7 +131,7 @@ mod tests {
         let message = |text: &str| parse(text).unwrap_err().to_string();
         assert_eq!(message(""), "label 1: expected at least one label, found none");
         assert_eq!(message("a\n\nb"), "label 2: expected a text, found nothing");
-        assert_eq!(message("a\nb\na"), "label 3: \"a\" is there twice");
+        assert_eq!(message("a\nb\na"), "label 3: the label \"a\" is there twice");
         assert_eq!(message("a\x1b[2J"), "label 1: expected printable text, found '\\u{1b}'");
     }
 }

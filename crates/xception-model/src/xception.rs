@@ -194,12 +194,13 @@ impl Xception {
     /// [`InputError`] for a bad input or an unknown name.
     pub fn stage(&self, images: Tensor<4>, name: &str) -> Result<Tensor<4>, InputError> {
         let known = self.stage_names();
+        let unknown = || InputError::UnknownStage {
+            name: name.to_owned(),
+            nearest: nearest(name, &known),
+            known: known.clone(),
+        };
         if !known.iter().any(|stage| stage == name) {
-            return Err(InputError::UnknownStage {
-                name: name.to_owned(),
-                nearest: nearest(name, &known),
-                known,
-            });
+            return Err(unknown());
         }
         let mut found = None;
         self.each_stage(images, &mut |stage, output| {
@@ -207,7 +208,7 @@ impl Xception {
                 found = Some(output.clone());
             }
         })?;
-        Ok(found.expect("`stage_names` lists what `each_stage` shows"))
+        found.ok_or_else(unknown)
     }
 
     /// Shows every layer's output to `look`, by its Keras name, in the order of computation.

@@ -1209,7 +1209,7 @@ const WRONG_CARDS: &[(&str, &str, &str)] = &[
     (
         "\"keras-nearest\"",
         "\"nearest\"",
-        "input.preset: expected one of keras-nearest, keras-bilinear, pil-bilinear, timm-bicubic, found \"nearest\"",
+        "`preset = \"nearest\"`): unknown variant `nearest`, expected one of `keras-nearest`, `keras-bilinear`",
     ),
     ("\"toy\"", "\"../toy\"", "name: expected lower-case letters"),
     (
@@ -1217,7 +1217,7 @@ const WRONG_CARDS: &[(&str, &str, &str)] = &[
         "\"\\u001b[2J\"",
         "description: expected printable text, found '\\u{1b}'",
     ),
-    ("\"A toy\"", "\" \"", "description: expected a sentence, found nothing"),
+    ("\"A toy\"", "\" \"", "description: expected a text, found nothing"),
     ("\"MIT\"", "\"not stated\"", "licence_note: expected a note"),
     (
         "num_classes = 2",
@@ -1343,7 +1343,7 @@ fn a_users_label_file_is_read_and_checked() {
     fs::write(&labels, "cat\n\ndog\n").unwrap();
     has(
         &Card::load(&path).unwrap_err().to_string(),
-        &["animals.txt, line 2: expected a sentence, found nothing"],
+        &["animals.txt, line 2: expected a text, found nothing"],
     );
     fs::write(&labels, "cat\n").unwrap();
     has(

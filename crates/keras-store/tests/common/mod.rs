@@ -34,7 +34,7 @@ pub fn values(tensor: &Value) -> Vec<f32> {
 
 /// An input or output of the JSON as a tensor of rank `D`.
 pub fn tensor<const D: usize>(json: &Value) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values(json), shape(json)), &Device::default())
+    Tensor::from_data(TensorData::new(values(json), shape(json)), &Device::flex())
 }
 
 pub fn names(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -58,7 +58,7 @@ impl Separable {
         bias: bool,
         padding: PaddingConfig2d,
     ) -> Self {
-        let device = Device::default();
+        let device = Device::flex();
         let middle = input * multiplier;
         Self {
             depthwise: Conv2dConfig::new([input, middle], kernel)
@@ -100,7 +100,7 @@ impl Network {
     }
 
     pub fn with_classes(classes: usize) -> Self {
-        let device = Device::default();
+        let device = Device::flex();
         // Keras's epsilon.
         let norm = |n| BatchNormConfig::new(n).with_epsilon(1e-3).init(&device);
         let conv = |channels, kernel| Conv2dConfig::new(channels, kernel).with_bias(false).init(&device);

@@ -8,7 +8,7 @@ crates/xception-model/tests/keras.rs loads them. Weights and input follow golden
 still writes are written by it; the others are made with h5py as `keras_fixtures.py` describes, Keras 1 numbered as its
 Xception was (a block's shortcut is created before its separable convolutions). The shortcuts carry the automatic names
 they have in the wild. An HDF5 file of so many small groups is mostly air: `.keras` archives are deflated, the others
-gzipped.
+gzipped. Two runs differ only in what Keras writes itself: object ids in configs, the random weights of cnn.keras.
 
     expected.json           records as golden.py's: the logits of each network, samples of notop's feature map
 

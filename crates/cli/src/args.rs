@@ -121,7 +121,7 @@ pub struct RunArgs {
     /// Order of the dimensions, of input and output alike
     #[arg(long, value_enum, default_value_t = Layout::Nhwc)]
     pub layout: Layout,
-    /// A layer's output by its Keras name instead of the logits, such as block4_sepconv2_bn
+    /// A layer's output by its Keras name instead of the logits, such as `block4_sepconv2_bn`
     #[arg(long, value_name = "NAME")]
     pub stage: Option<String>,
     /// Print the stages' names and end
@@ -195,7 +195,7 @@ pub struct ModelsArgs {
     /// How the list is written
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     pub format: ListFormat,
-    /// Folder that keeps weights [default: $XCEPTION_CACHE, else `xception` in the user's cache folder]
+    /// Folder that keeps weights [default: `$XCEPTION_CACHE`, else `xception` in the user's cache folder]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cache: Option<PathBuf>,
 }
@@ -264,7 +264,7 @@ pub struct CacheArgs {
     /// Don't touch the network
     #[arg(long)]
     pub offline: bool,
-    /// Folder that keeps weights [default: $XCEPTION_CACHE, else `xception` in the user's cache folder]
+    /// Folder that keeps weights [default: `$XCEPTION_CACHE`, else `xception` in the user's cache folder]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cache: Option<PathBuf>,
 }

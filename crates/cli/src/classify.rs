@@ -6,7 +6,7 @@ use crate::pictures::Pictures;
 use crate::report::Report;
 use crate::weights;
 
-pub fn classify(args: ClassifyArgs) -> anyhow::Result<Outcome> {
+pub fn classify(args: &ClassifyArgs) -> anyhow::Result<Outcome> {
     let output = Output::open(args.output.path.as_deref(), args.output.force)?;
     let threads = weights::start_threads(&args.weights.compute)?;
     let pictures = Pictures::find(&args.pictures, threads)?;

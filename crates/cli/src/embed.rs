@@ -13,7 +13,7 @@ use crate::pictures::Pictures;
 use crate::rows::Rows;
 use crate::weights;
 
-pub fn embed(args: EmbedArgs) -> anyhow::Result<Outcome> {
+pub fn embed(args: &EmbedArgs) -> anyhow::Result<Outcome> {
     let path = args.output.path.as_deref();
     let mut rows = Rows::open(choose_format(args.format, path), path, args.output.force)?;
     let threads = weights::start_threads(&args.weights.compute)?;

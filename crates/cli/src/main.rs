@@ -44,8 +44,8 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<Outcome> {
     match command {
-        Command::Classify(args) => classify::classify(args),
-        Command::Embed(args) => embed::embed(args),
+        Command::Classify(args) => classify::classify(&args),
+        Command::Embed(args) => embed::embed(&args),
         Command::Run(args) => run::run(&args),
         Command::Convert(args) => convert::convert(&args),
         Command::Summary(args) => summary::summary(&args),

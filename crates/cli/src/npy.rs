@@ -35,12 +35,10 @@ struct Header {
 /// The bytes before the little-endian 32-bit floats of an array.
 pub fn header(shape: &[usize]) -> Vec<u8> {
     // Python's tuples: `(2,)`, `(2, 3)`.
-    let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
-    let sides = if shape.len() == 1 {
-        sides.trim_end()
-    } else {
-        sides.trim_end_matches(", ")
-    };
+    let mut sides = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    if shape.len() == 1 {
+        sides.push(',');
+    }
     let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sides}), }}");
     let before = MAGIC.len() + 4;
     let length = (before + text.len() + 1).next_multiple_of(ALIGN) - before;

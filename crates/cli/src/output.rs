@@ -110,22 +110,22 @@ impl Target {
 
     /// Writes a file under another name, makes it durable and gives it its own.
     pub fn publish(&self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> anyhow::Result<()> {
-        let publish = || -> io::Result<()> {
+        let write = || -> io::Result<()> {
             let mut builder = tempfile::Builder::new();
             builder.prefix(".xception-").suffix(".part");
             #[cfg(unix)]
             builder.permissions(<fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-            let mut file = builder.tempfile_in(self.folder())?;
-            fill(file.as_file_mut())?;
-            file.as_file().sync_all()?;
+            let mut scratch = builder.tempfile_in(self.folder())?;
+            fill(scratch.as_file_mut())?;
+            scratch.as_file().sync_all()?;
             if self.force {
-                file.persist(&self.path)?;
+                scratch.persist(&self.path)?;
             } else {
-                file.persist_noclobber(&self.path)?;
+                scratch.persist_noclobber(&self.path)?;
             }
             Ok(())
         };
-        publish().with_context(|| self.cannot_write())
+        write().with_context(|| self.cannot_write())
     }
 
     fn folder(&self) -> &Path {

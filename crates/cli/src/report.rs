@@ -147,7 +147,8 @@ impl Report {
         let mut line = format!("{name}{}", pad(&name, 0));
         for (column, guess) in (1..).zip(guesses) {
             let label = &guess.label.name;
-            line += &format!("  {:5.1} %  {label}{}", 100.0 * guess.probability, pad(label, column));
+            let percent = 100.0 * guess.probability;
+            line.push_str(&format_args!("  {percent:5.1} %  {label}{}", pad(label, column)).to_string());
         }
         writeln!(self.output, "{}", line.trim_end())
     }

@@ -12,15 +12,12 @@ use crate::weights;
 
 pub fn summary(args: &SummaryArgs) -> anyhow::Result<Outcome> {
     let device = DeviceName::default().open()?;
-    let (model, input) = match &args.weights {
-        Some(weights) => {
-            let classifier = weights::find(weights, &args.cache, &device)?;
-            (classifier.model, classifier.spec.input)
-        }
-        None => {
-            let config = XceptionConfig::new().with_num_classes(args.classes);
-            (config.init(&device)?, InputSpec::default())
-        }
+    let (model, input) = if let Some(weights) = &args.weights {
+        let classifier = weights::find(weights, &args.cache, &device)?;
+        (classifier.model, classifier.spec.input)
+    } else {
+        let config = XceptionConfig::new().with_num_classes(args.classes);
+        (config.init(&device)?, InputSpec::default())
     };
     let (height, width) = args
         .size

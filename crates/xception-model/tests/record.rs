@@ -227,7 +227,7 @@ fn labels_must_be_as_many_as_classes() {
     let error = saved
         .load_record(saved.tensors(), &description)
         .expect_err("a label twice");
-    assert_eq!(problem(&error), "label 10: \"Klasse „0“\" is there twice");
+    assert_eq!(problem(&error), "label 10: the label \"Klasse „0“\" is there twice");
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn every_format_tells_what_the_library_says() {
         for (guess, expected) in guesses.iter().zip(&expected[index]) {
             assert_eq!(guess["class"], expected.class);
             assert_eq!(guess["label"], LABELS[expected.class]);
-            assert_eq!(guess["probability"].as_f64().unwrap() as f32, expected.probability);
+            let probability = guess["probability"].as_f64().unwrap() as f32;
+            assert_eq!(probability.to_bits(), expected.probability.to_bits());
         }
     };
     let array: Value = serde_json::from_str(&run("json")).unwrap();

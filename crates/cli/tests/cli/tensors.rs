@@ -195,7 +195,7 @@ fn hostile_tensors() {
             "the file has 12",
         ),
         (
-            npy(&header("<i8", false, "(1, 71, 71, 3)"), &[0; 8 * 71 * 71 * 3]),
+            npy(&header("<i8", false, "(1, 71, 71, 3)"), &vec![0; 8 * 71 * 71 * 3]),
             "found `<i8`",
         ),
         (

@@ -200,7 +200,8 @@ pub fn save(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: bool) ->
 
 /// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
 ///
-/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it.
+/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half or
+/// double precision become `f32`.
 ///
 /// # Errors
 ///
@@ -272,8 +273,11 @@ fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), We
             mismatch,
         });
     }
+    // Asking a module for its type draws its random weights, so only half and double precision pay for the cast.
+    let single = found.iter().all(|tensor| tensor.dtype == DType::F32);
     let model = ModuleRecord::load(path)
-        .and_then(|record| model.try_load_record(record.cast_to_module_dtype()))
+        .map(|record| if single { record } else { record.cast_to_module_dtype() })
+        .and_then(|record| model.try_load_record(record))
         .map_err(|error| {
             damaged(match error {
                 RecordError::Io(problem) | RecordError::Validation(problem) => problem,

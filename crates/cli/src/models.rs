@@ -65,7 +65,7 @@ fn write_card(output: &mut Output, card: &Card, files: &[Cached]) -> io::Result<
                 (None, None) => format!("not here; save it as {}", file.path.display()),
             },
         };
-        writeln!(output, "  {:<8}  {state}", file.kind)?;
+        writeln!(output, "  {:<8}  {state}", file.kind.to_string())?;
         if let Some(bytes) = file.partial_bytes {
             writeln!(output, "            {} of it fetched so far", DecimalBytes(bytes))?;
         }

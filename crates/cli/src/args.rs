@@ -13,6 +13,8 @@ use clap_complete::Shell;
 use xception_model::MIN_INPUT;
 use xception_model::picture::Preset;
 
+pub use converter::command::{InspectArgs, VerifyArgs};
+
 use crate::device::DeviceName;
 use crate::output::{Outcome, Output};
 use crate::version;
@@ -45,6 +47,8 @@ pub enum Command {
     Embed(EmbedArgs),
     Run(RunArgs),
     Convert(ConvertArgs),
+    Verify(VerifyArgs),
+    Inspect(InspectArgs),
     Summary(SummaryArgs),
     Devices(ListArgs),
     Models(ModelsArgs),
@@ -136,23 +140,19 @@ pub struct RunArgs {
     pub compute: ComputeArgs,
 }
 
-/// Turn weights into a Burn record (.bpk) that loads fast and knows its preprocessing and labels
+/// Turn a weight file into another format
+///
+/// INPUT is a Keras (.keras, .weights.h5, .h5), PyTorch, safetensors, ONNX or Burn file, or a name that `xception models`
+/// lists. OUTPUT's ending says what is written: .bpk, .safetensors, .keras, .weights.h5, .h5 or .onnx.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  xception convert my_model.keras my_model.bpk --preset keras-nearest --labels classes.txt")]
+Examples:
+  xception convert my_model.keras my_model.bpk --preset keras-nearest --labels classes.txt
+  xception convert xception.pth xception.bpk --size 299x299
+  xception convert trained.bpk trained.keras")]
 pub struct ConvertArgs {
-    /// A Keras file, a Burn record, a card, or a name that `xception models` lists
-    #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
-    pub input: OsString,
-    /// The record to write
-    #[arg(value_name = "OUTPUT", value_hint = ValueHint::FilePath)]
-    pub output: PathBuf,
-    /// Replace the output file if it exists
-    #[arg(long)]
-    pub force: bool,
     #[command(flatten)]
-    pub spec: SpecArgs,
+    pub convert: converter::command::ConvertArgs,
     #[command(flatten)]
     pub cache: CacheArgs,
 }

@@ -1,20 +1,26 @@
-//! `xception convert`.
+//! `xception convert`, `verify` and `inspect`: the converter's commands, which also know the registry's names.
 
-use std::path::Path;
+use converter::command;
 
-use crate::args::ConvertArgs;
+use crate::args::{ConvertArgs, InspectArgs, VerifyArgs};
 use crate::device::DeviceName;
-use crate::output::{Outcome, Target};
+use crate::output::Outcome;
 use crate::weights;
 
-pub fn convert(args: &ConvertArgs) -> anyhow::Result<Outcome> {
-    // `save` makes sure that the record appears complete or not at all; this refuses before the work.
-    Target::new(&args.output, args.force)?;
-    let mut classifier = weights::find(&args.input, &args.cache, &DeviceName::default().open()?)?;
-    weights::apply(&args.spec, &mut classifier.spec)?;
-    if classifier.spec.source.is_empty() {
-        classifier.spec.source = Path::new(&args.input).display().to_string();
-    }
-    xception_model::save(&classifier.model, &classifier.spec, &args.output, args.force)?;
-    Ok(Outcome::Complete)
+pub fn convert(args: ConvertArgs) -> anyhow::Result<Outcome> {
+    let mut convert = args.convert;
+    convert.input = weights::file(convert.input.as_os_str(), &args.cache, &DeviceName::default().open()?)?;
+    command::convert(&convert).map(outcome)
+}
+
+pub fn verify(args: &VerifyArgs) -> anyhow::Result<Outcome> {
+    command::verify(args).map(outcome)
+}
+
+pub fn inspect(args: &InspectArgs) -> anyhow::Result<Outcome> {
+    command::inspect(args).map(outcome)
+}
+
+fn outcome(good: bool) -> Outcome {
+    if good { Outcome::Complete } else { Outcome::Incomplete }
 }

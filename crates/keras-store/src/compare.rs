@@ -164,7 +164,8 @@ pub(crate) fn compare<M: ModuleSnapshot>(
             });
         }
     }
-    suggest(found, tensors, &collect.parameters);
+    let both: Vec<&str> = used.iter().map(String::as_str).collect();
+    suggest(found, &both);
     refused
 }
 
@@ -187,17 +188,15 @@ fn find(
     tensors.contains_key(&key).then_some(key)
 }
 
-/// The nearest name: among those left over on the other side, or among all of them.
-fn suggest(found: &mut Mismatch, tensors: &BTreeMap<String, PackTensor>, parameters: &[Parameter]) {
+/// The nearest name for each lonely one: among those left over on the other side, or among `others`, which both have.
+pub(crate) fn suggest(found: &mut Mismatch, others: &[&str]) {
     let missing: Vec<String> = found.missing.iter().map(|n| n.name.clone()).collect();
     let unused: Vec<String> = found.unused.iter().map(|n| n.name.clone()).collect();
-    for entry in found.missing.iter_mut().take(MAX_SUGGESTIONS) {
-        entry.nearest = nearest(&entry.name, unused.iter().map(String::as_str))
-            .or_else(|| nearest(&entry.name, tensors.keys().map(String::as_str)));
-    }
-    for entry in found.unused.iter_mut().take(MAX_SUGGESTIONS) {
-        entry.nearest = nearest(&entry.name, missing.iter().map(String::as_str))
-            .or_else(|| nearest(&entry.name, parameters.iter().map(|p| p.name.as_str())));
+    for (list, left) in [(&mut found.missing, &unused), (&mut found.unused, &missing)] {
+        for entry in list.iter_mut().take(MAX_SUGGESTIONS) {
+            entry.nearest = nearest(&entry.name, left.iter().map(String::as_str))
+                .or_else(|| nearest(&entry.name, others.iter().copied()));
+        }
     }
 }
 

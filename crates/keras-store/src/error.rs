@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use burn::tensor::DType;
 
-/// Why a Keras file could not be read, or did not fit the module it was read into.
+/// Why a Keras file could not be read or written, or does not fit the module.
 ///
 /// Every variant names the file; most name the place inside it and the way out.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +100,8 @@ pub enum KerasStoreError {
         second: String,
     },
 
-    /// The file and the module disagree. The module is left as it was.
+    /// The file and the module disagree. Loading leaves the module as it was; saving writes
+    /// nothing.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
 
@@ -118,30 +119,93 @@ pub enum KerasStoreError {
         reason: String,
     },
 
-    /// Writing was asked for.
+    /// A module was to be saved without saying which Keras model it is.
     #[error(
-        "cannot write `{}`: this version of keras-store reads Keras files and does not write them; \
-         save with `BurnpackStore` or `SafetensorsStore` instead",
+        "cannot write `{}`: a Keras file is arranged by the model it belongs to; give the model's \
+         config with `with_model_config(..)`: `config.json` of a .keras archive, `model.to_json()` in \
+         Keras, or `KerasStore::model_config` of a file of the same model",
         path.display()
     )]
-    WriteUnsupported {
+    NoConfig {
         /// The file that would have been written.
         path: PathBuf,
     },
+
+    /// The config given for writing describes no model that can be written.
+    #[error("cannot write `{}`: the model's config cannot be used: {reason}", path.display())]
+    Config {
+        /// The file that would have been written.
+        path: PathBuf,
+        /// The layer or setting, what was expected and what was found.
+        reason: String,
+    },
+
+    /// The model has layers of which it is not known which variables they have.
+    #[error(
+        "cannot write `{}`: the variables of {} of its layers are not known: {}",
+        path.display(), layers.len(), layers.join(", ")
+    )]
+    UnknownLayers {
+        /// The file that would have been written.
+        path: PathBuf,
+        /// The layers' paths, each with its class and why it is not known.
+        layers: Vec<String>,
+    },
+
+    /// The name of the file to be written does not say which layout it is to have.
+    #[error(
+        "cannot write `{}`: its name does not say which of Keras's layouts is meant; expected .keras, \
+         .weights.h5 or .h5, or choose one with `with_file_kind(..)`",
+        path.display()
+    )]
+    UnclearKind {
+        /// The file that would have been written.
+        path: PathBuf,
+    },
+
+    /// The file to be written exists.
+    #[error("cannot write `{}`: it exists; replace it with `overwrite(true)`", path.display())]
+    Exists {
+        /// The file, left as it was.
+        path: PathBuf,
+    },
+
+    /// The operating system did not take the file. Nothing is left of it, and a file that was there
+    /// before is as it was.
+    #[error("cannot write `{}`: {reason}", path.display())]
+    Write {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: String,
+    },
 }
 
-/// All differences between a file and the module it was to be loaded into.
+/// Whether a module was to be loaded from a file or saved to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the file into the module.
+    Loading,
+    /// From the module into the file, which is laid out for a Keras model.
+    Saving,
+}
+
+/// All differences between a module and the file it was to be loaded from, or the Keras model it
+/// was to be saved as.
 ///
-/// Its `Display` lists every difference by name, the two sides of each, and the nearest name on
+/// The receiving side is the one that must be filled: the module when loading, the Keras model when
+/// saving. `Display` lists every difference by name, the two sides of each, and the nearest name on
 /// the other side.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Mismatch {
     /// The file.
     pub path: PathBuf,
-    /// Module parameters for which the file has no variable.
+    /// Which side was to be filled.
+    pub direction: Direction,
+    /// What the receiving side needs and the giving side lacks.
     pub missing: Vec<NameMismatch>,
-    /// Variables of the file which no module parameter takes.
+    /// What the giving side has and the receiving side does not take.
     pub unused: Vec<NameMismatch>,
     /// Same name, other shape.
     pub shapes: Vec<ShapeMismatch>,
@@ -163,31 +227,31 @@ pub struct NameMismatch {
     pub nearest: Option<String>,
 }
 
-/// A variable whose shape is not the parameter's.
+/// A tensor of another shape on the other side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShapeMismatch {
     /// The Burn name.
     pub name: String,
-    /// The module's shape.
+    /// The receiving side's shape, in Burn's layout.
     pub expected: Vec<usize>,
-    /// The file's shape, in Burn's layout.
+    /// The giving side's shape, in Burn's layout.
     pub found: Vec<usize>,
 }
 
-/// A variable whose kind of number (float, integer, boolean) is not the parameter's.
+/// A tensor of another kind of number (float, integer, boolean) on the other side.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DTypeMismatch {
     /// The Burn name.
     pub name: String,
-    /// The kind the module expects: `float`, `int` or `bool`.
+    /// The kind the receiving side expects: `float`, `int` or `bool`.
     pub expected: &'static str,
-    /// The file's type.
+    /// The giving side's type.
     pub found: DType,
 }
 
-/// A variable whose values could not be taken.
+/// A tensor whose values could not be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ValueMismatch {
@@ -198,9 +262,10 @@ pub struct ValueMismatch {
 }
 
 impl Mismatch {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf, direction: Direction) -> Self {
         Self {
             path,
+            direction,
             missing: Vec::new(),
             unused: Vec::new(),
             shapes: Vec::new(),
@@ -220,36 +285,47 @@ impl Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` does not fit the module, which is left as it was",
-            self.path.display()
-        )?;
-        names(
-            f,
-            "missing from the file (allow with `allow_partial(true)`)",
-            &self.missing,
-        )?;
-        names(
-            f,
-            "in the file, but not in the module (allow with `allow_unused(true)`)",
-            &self.unused,
-        )?;
+        let path = self.path.display();
+        let (taker, giver) = match self.direction {
+            Direction::Loading => {
+                write!(f, "`{path}` does not fit the module, which is left as it was")?;
+                names(
+                    f,
+                    "missing from the file (allow with `allow_partial(true)`)",
+                    &self.missing,
+                )?;
+                names(
+                    f,
+                    "in the file, but not in the module (allow with `allow_unused(true)`)",
+                    &self.unused,
+                )?;
+                ("the module", "the file")
+            }
+            Direction::Saving => {
+                write!(
+                    f,
+                    "`{path}` is not written, because the module does not fit the Keras model"
+                )?;
+                names(f, "needed by the Keras model, but not in the module", &self.missing)?;
+                names(
+                    f,
+                    "in the module, but not in the Keras model (leave out with `allow_unused(true)`)",
+                    &self.unused,
+                )?;
+                ("the Keras model", "the module")
+            }
+        };
         heading(f, "of another shape", self.shapes.len())?;
         for s in &self.shapes {
             write!(
                 f,
-                "\n    {}: the module has {:?}, the file {:?}",
+                "\n    {}: {taker} has {:?}, {giver} {:?}",
                 s.name, s.expected, s.found
             )?;
         }
         heading(f, "of another type", self.dtypes.len())?;
         for d in &self.dtypes {
-            write!(
-                f,
-                "\n    {}: the module has {}, the file {:?}",
-                d.name, d.expected, d.found
-            )?;
+            write!(f, "\n    {}: {taker} has {}, {giver} {:?}", d.name, d.expected, d.found)?;
         }
         heading(f, "unreadable", self.values.len())?;
         for v in &self.values {

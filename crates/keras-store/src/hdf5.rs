@@ -1,4 +1,4 @@
-//! The one door to `hdf5-pure`, with the guards it needs.
+//! The door to `hdf5-pure` for reading, with the guards it needs. (For writing: `write/hdf5.rs`.)
 //!
 //! * A dataset's shape is a claim. Nothing is reserved for it before its size in bytes was
 //!   computed without overflow and found to be possible for a file of this length.
@@ -31,8 +31,8 @@ const WALK_STACK_BYTES: usize = 64 << 20;
 const METADATA_CACHE_BYTES: usize = 4 << 20;
 /// Deflate cannot expand further than this (1,032 to 1); the other filters expand less.
 const MAX_EXPANSION: u64 = 1_032;
-/// How much of a contiguous dataset is read at once.
-const PIECE_BYTES: usize = 1 << 20;
+/// How much of a contiguous dataset is read or written at once.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
 
 impl H5Tree {
     /// Add what another shard holds.

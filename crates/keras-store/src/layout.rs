@@ -1,8 +1,15 @@
 //! From Keras's order of axes to Burn's.
 
+use std::io::{self, Write};
+
 use burn::tensor::DType;
 
-use crate::hdf5::H5Dataset;
+use crate::hdf5::{H5Dataset, PIECE_BYTES};
+use crate::names::{self, Kind};
+
+/// What is wrong with values that are a NaN or an infinity.
+pub(crate) const NOT_FINITE: &str =
+    "it holds a NaN or an infinity; allow such values with `allow_non_finite(true)`";
 
 /// How a variable's axes are arranged in Burn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +34,20 @@ impl Arrangement {
         }
     }
 
+    /// The shape in Keras of a tensor with this shape in Burn, where `multiplier` is a depthwise
+    /// kernel's. `None` if no variable can have it.
+    pub(crate) fn keras_shape(self, burn: &[usize], multiplier: usize) -> Option<Vec<usize>> {
+        match (self, burn) {
+            (Self::Same, _) => Some(burn.to_vec()),
+            (Self::Conv, [b, a, spatial @ ..]) => Some([spatial, &[*a, *b]].concat()),
+            (Self::Depthwise, [out, 1, spatial @ ..]) => {
+                let channels = out.checked_div(multiplier).filter(|c| c * multiplier == *out)?;
+                Some([spatial, &[channels, multiplier]].concat())
+            }
+            _ => None,
+        }
+    }
+
     /// Read all values, little-endian, in Burn's order. Holds the result and one piece of it.
     pub(crate) fn read(self, dataset: &H5Dataset, finite: bool) -> Result<Vec<u8>, String> {
         let dtype = dataset
@@ -39,9 +60,7 @@ impl Arrangement {
         let strides = self.strides(shape);
         dataset.read_rows(|first, piece| {
             if finite && !all_finite(piece, dtype) {
-                return Err("it holds a NaN or an infinity; \
-                     allow such values with `allow_non_finite(true)`"
-                    .into());
+                return Err(NOT_FINITE.into());
             }
             match strides {
                 None => {
@@ -58,6 +77,33 @@ impl Arrangement {
             Ok(())
         })?;
         Ok(out)
+    }
+
+    /// Write the values of `bytes`, which are in Burn's order and `width` bytes long each, in
+    /// Keras's order. Holds one piece beside them.
+    pub(crate) fn write(self, bytes: &[u8], keras: &[usize], width: usize, out: &mut dyn Write) -> io::Result<()> {
+        let Some(strides) = self.strides(keras) else {
+            return out.write_all(bytes);
+        };
+        let row_bytes = strides.b * width;
+        if bytes.is_empty() || row_bytes == 0 {
+            return Ok(());
+        }
+        let rows = (PIECE_BYTES / row_bytes).max(1);
+        let mut piece = vec![0; (rows * row_bytes).min(bytes.len())];
+        for start in (0..bytes.len()).step_by(rows * row_bytes) {
+            let len = piece.len().min(bytes.len() - start);
+            let piece = &mut piece[..len];
+            let first = start / row_bytes;
+            match width {
+                8 => strides.gather::<8>(first, bytes, piece),
+                4 => strides.gather::<4>(first, bytes, piece),
+                2 => strides.gather::<2>(first, bytes, piece),
+                _ => strides.gather::<1>(first, bytes, piece),
+            }
+            out.write_all(piece)?;
+        }
+        Ok(())
     }
 
     fn strides(self, keras: &[usize]) -> Option<Strides> {
@@ -79,6 +125,37 @@ impl Arrangement {
     }
 }
 
+/// Burn's name for a variable of a layer of this class, and how to arrange it. `separable` is whether
+/// the layer has a pointwise kernel too, `rank` the variable's.
+pub(crate) fn burn_variable<'a>(
+    class: Option<&str>,
+    separable: bool,
+    variable: &'a str,
+    rank: usize,
+) -> (&'a str, Arrangement) {
+    let kind = class.map_or(Kind::Other, names::kind);
+    let separable = kind == Kind::Separable || separable;
+    match variable {
+        "kernel" => {
+            let arrangement = match (kind, rank) {
+                (Kind::Depthwise, 3..=5) => Arrangement::Depthwise,
+                (Kind::Conv | Kind::Other, 3..=5) => Arrangement::Conv,
+                _ => Arrangement::Same,
+            };
+            ("weight", arrangement)
+        }
+        "depthwise_kernel" if separable => ("depthwise.weight", Arrangement::Depthwise),
+        "depthwise_kernel" => ("weight", Arrangement::Depthwise),
+        "pointwise_kernel" => ("pointwise.weight", Arrangement::Conv),
+        // A SeparableConv adds its bias after the pointwise convolution.
+        "bias" if separable => ("pointwise.bias", Arrangement::Same),
+        "embeddings" => ("weight", Arrangement::Same),
+        "moving_mean" => ("running_mean", Arrangement::Same),
+        "moving_variance" => ("running_var", Arrangement::Same),
+        other => (other, Arrangement::Same),
+    }
+}
+
 /// Where a value of `[spatial.., a, b]` goes, counted in values.
 #[derive(Clone, Copy)]
 struct Strides {
@@ -91,22 +168,37 @@ struct Strides {
 impl Strides {
     /// Write rows of `b` values of `N` bytes from row number `first`.
     fn scatter<const N: usize>(self, first: usize, piece: &[u8], out: &mut [u8]) {
-        // A 4-byte value by value copy of a 1536 x 2048 kernel misses the cache at each write;
-        // tiles of 16 by 16 values fill whole cache lines on both sides.
-        const TILE: usize = 16;
         let (values, _) = piece.as_chunks::<N>();
         let (out, _) = out.as_chunks_mut::<N>();
-        for (t, tile) in values.chunks(TILE * self.b).enumerate() {
-            let rows = tile.len() / self.b;
+        self.pairs(first, values.len(), |burn, keras| out[burn] = values[keras]);
+    }
+
+    /// The way back: fill `piece` with the rows from number `first`.
+    fn gather<const N: usize>(self, first: usize, values: &[u8], piece: &mut [u8]) {
+        let (values, _) = values.as_chunks::<N>();
+        let (piece, _) = piece.as_chunks_mut::<N>();
+        self.pairs(first, piece.len(), |burn, keras| piece[keras] = values[burn]);
+    }
+
+    /// For `count` values in Keras's order from row number `first`: the place of each in Burn's
+    /// order, and its place among them.
+    #[inline]
+    fn pairs(self, first: usize, count: usize, mut visit: impl FnMut(usize, usize)) {
+        // Value by value, a 1536 x 2048 kernel misses the cache at each step on one side; tiles of
+        // 16 by 16 values use whole cache lines on both.
+        const TILE: usize = 16;
+        let rows = count / self.b;
+        for top in (0..rows).step_by(TILE) {
+            let height = TILE.min(rows - top);
             let mut starts = [0; TILE];
-            for (r, start) in starts.iter_mut().take(rows).enumerate() {
-                let row = first + t * TILE + r;
+            for (r, start) in starts.iter_mut().take(height).enumerate() {
+                let row = first + top + r;
                 *start = (row % self.a) * self.a_stride + row / self.a;
             }
             for left in (0..self.b).step_by(TILE) {
                 for column in left..self.b.min(left + TILE) {
-                    for (r, start) in starts.iter().take(rows).enumerate() {
-                        out[start + column * self.b_stride] = tile[r * self.b + column];
+                    for (r, start) in starts.iter().take(height).enumerate() {
+                        visit(start + column * self.b_stride, (top + r) * self.b + column);
                     }
                 }
             }
@@ -115,7 +207,7 @@ impl Strides {
 }
 
 /// Whether no float among little-endian `bytes` is a NaN or an infinity.
-fn all_finite(bytes: &[u8], dtype: DType) -> bool {
+pub(crate) fn all_finite(bytes: &[u8], dtype: DType) -> bool {
     /// Exponent bits all set. Blocks, because a loop that may stop anywhere is not vectorised.
     macro_rules! finite {
         ($int:ty, $exponent:expr) => {
@@ -153,6 +245,13 @@ mod tests {
         out.as_chunks().0.iter().map(|&v| u16::from_le_bytes(v)).collect()
     }
 
+    fn gathered(arrangement: Arrangement, shape: &[usize], values: &[u16]) -> Vec<u16> {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let mut out = Vec::new();
+        arrangement.write(&bytes, shape, 2, &mut out).unwrap();
+        out.as_chunks().0.iter().map(|&v| u16::from_le_bytes(v)).collect()
+    }
+
     /// The definition, one value at a time.
     fn by_definition(arrangement: Arrangement, shape: [usize; 4], values: &[u16]) -> Vec<u16> {
         let [height, width, a, b] = shape;
@@ -178,6 +277,7 @@ mod tests {
             for rows in [1, 7, 16, 1000] {
                 assert_eq!(scattered(arrangement, &shape, &values, rows), expected);
             }
+            assert_eq!(gathered(arrangement, &shape, &expected), values);
         }
     }
 
@@ -187,6 +287,32 @@ mod tests {
         let values = [0, 1, 2, 3, 4, 5];
         assert_eq!(Arrangement::Depthwise.shape(&[1, 1, 3, 2]), [6, 1, 1, 1]);
         assert_eq!(scattered(Arrangement::Depthwise, &[1, 1, 3, 2], &values, 3), values);
+    }
+
+    #[test]
+    fn rows_that_fill_several_pieces_are_all_written() {
+        // 1.4 MiB of 2-byte values in rows of 37: pieces end inside a tile.
+        let shape = [2, 2, 5000, 37];
+        let values: Vec<u16> = (0..2 * 2 * 5000 * 37).map(|i: u32| (i % 65_521) as u16).collect();
+        let burn = by_definition(Arrangement::Conv, shape, &values);
+        assert_eq!(gathered(Arrangement::Conv, &shape, &burn), values);
+    }
+
+    #[test]
+    fn a_shape_goes_to_burn_and_back() {
+        for (arrangement, keras, multiplier) in [
+            (Arrangement::Conv, vec![3, 2, 8, 5], 1),
+            (Arrangement::Depthwise, vec![3, 2, 4, 2], 2),
+            (Arrangement::Same, vec![6, 5], 1),
+        ] {
+            let burn = arrangement.shape(&keras);
+            assert_eq!(arrangement.keras_shape(&burn, multiplier), Some(keras));
+        }
+        // Not a multiple of the multiplier, not depthwise, no kernel.
+        assert_eq!(Arrangement::Depthwise.keras_shape(&[5, 1, 3, 3], 2), None);
+        assert_eq!(Arrangement::Depthwise.keras_shape(&[5, 2, 3, 3], 1), None);
+        assert_eq!(Arrangement::Depthwise.keras_shape(&[5, 1, 3, 3], 0), None);
+        assert_eq!(Arrangement::Conv.keras_shape(&[5], 1), None);
     }
 
     #[test]

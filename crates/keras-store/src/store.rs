@@ -16,11 +16,13 @@ use serde_json::Value;
 
 use crate::compare::compare;
 use crate::contents::Contents;
-use crate::error::{KerasStoreError, Mismatch, ValueMismatch};
+use crate::error::{Direction, KerasStoreError, Mismatch, ValueMismatch};
 use crate::hdf5::{H5Dataset, panicked};
+use crate::kind::KerasFileKind;
 use crate::layer::{KerasFormat, KerasLayer, KerasVariable};
-use crate::layout::Arrangement;
-use crate::names::{self, Kind};
+use crate::layout::{Arrangement, burn_variable};
+use crate::naming::Naming;
+use crate::write::{self, Request};
 
 /// A Keras weight file as a [`ModuleStore`], for any Burn module.
 ///
@@ -101,14 +103,17 @@ use crate::names::{self, Kind};
 pub struct KerasStore {
     path: PathBuf,
     filter: PathFilter,
-    remapper: KeyRemapper,
-    names: BTreeMap<String, String>,
+    naming: Naming,
     validate: bool,
     allow_partial: bool,
     allow_unused: bool,
     allow_non_finite: bool,
     skip_enum_variants: bool,
     from_adapter: Box<dyn ModuleAdapter>,
+    to_adapter: Box<dyn ModuleAdapter>,
+    model_config: Option<Value>,
+    kind: Option<KerasFileKind>,
+    overwrite: bool,
     contents: Option<Contents>,
     tensors: Option<Tensors>,
 }
@@ -138,14 +143,17 @@ impl KerasStore {
         Self {
             path: path.into(),
             filter: PathFilter::new(),
-            remapper: KeyRemapper::new(),
-            names: BTreeMap::new(),
+            naming: Naming::default(),
             validate: true,
             allow_partial: false,
             allow_unused: false,
             allow_non_finite: false,
             skip_enum_variants: true,
             from_adapter: Box::new(IdentityAdapter),
+            to_adapter: Box::new(IdentityAdapter),
+            model_config: None,
+            kind: None,
+            overwrite: false,
             contents: None,
             tensors: None,
         }
@@ -231,7 +239,7 @@ impl KerasStore {
     /// its layers which have no entry of their own. An entry no layer has is ignored.
     #[must_use]
     pub fn with_names(mut self, map: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.names.extend(map);
+        self.naming.layers.extend(map);
         self.tensors = None;
         self
     }
@@ -239,7 +247,7 @@ impl KerasStore {
     /// Rename keys by regular expressions, after [`with_names`](Self::with_names).
     #[must_use]
     pub fn remap(mut self, remapper: KeyRemapper) -> Self {
-        self.remapper = remapper;
+        self.naming.keys = remapper;
         self.tensors = None;
         self
     }
@@ -252,7 +260,7 @@ impl KerasStore {
     /// Panics if `from` is not a valid regular expression.
     #[must_use]
     pub fn with_key_remapping(mut self, from: impl AsRef<str>, to: impl Into<String>) -> Self {
-        self.remapper = match self.remapper.add_pattern(from, to) {
+        self.naming.keys = match self.naming.keys.add_pattern(from, to) {
             Ok(remapper) => remapper,
             Err(error) => panic!("with_key_remapping: {error}"),
         };
@@ -307,6 +315,36 @@ impl KerasStore {
         self
     }
 
+    /// Adapt each tensor as it is saved, for instance to another float type.
+    #[must_use]
+    pub fn with_to_adapter(mut self, adapter: impl ModuleAdapter + 'static) -> Self {
+        self.to_adapter = Box::new(adapter);
+        self
+    }
+
+    /// The Keras model to save as: `config.json` of a `.keras`, `model.to_json()` of Keras 3, or the
+    /// [`model_config`](Self::model_config) of another file of the same model. Saving needs it, since
+    /// a Keras file is arranged by its model's layers.
+    #[must_use]
+    pub fn with_model_config(mut self, config: Value) -> Self {
+        self.model_config = Some(config);
+        self
+    }
+
+    /// The layout to save in (default: [what the name says](KerasFileKind::of_name)).
+    #[must_use]
+    pub fn with_file_kind(mut self, kind: KerasFileKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Whether saving may replace an existing file (default: no).
+    #[must_use]
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
     /// The file's layers.
     ///
     /// In the model's order (that of `model.layers`, which is topological) where the file holds it:
@@ -349,6 +387,15 @@ impl KerasStore {
         Ok(self.open()?.format.keras_version())
     }
 
+    /// The file's own name for each key, such as `block1_conv1/kernel`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is not a Keras weight file.
+    pub fn origins(&mut self) -> Result<BTreeMap<String, String>, KerasStoreError> {
+        Ok(self.tensors()?.origins.clone())
+    }
+
     fn open(&mut self) -> Result<&Contents, KerasStoreError> {
         let contents = match self.contents.take() {
             Some(contents) => contents,
@@ -380,13 +427,11 @@ impl KerasStore {
         let mut tensors = Vec::new();
         let mut origins = Vec::new();
         for (layer, data) in layers {
-            let prefix = self.module_path(&layer.path);
+            let separable = layer.variables.iter().any(|v| v.name == "pointwise_kernel");
             for (variable, data) in layer.variables.iter().zip(data) {
-                let (suffix, arrangement) = burn_variable(layer, variable);
-                let key = match prefix.as_str() {
-                    "" => suffix.to_owned(),
-                    prefix => format!("{prefix}.{suffix}"),
-                };
+                let (suffix, arrangement) =
+                    burn_variable(layer.class.as_deref(), separable, &variable.name, variable.shape.len());
+                let key = self.naming.key(&layer.path, suffix);
                 let origin = format!("{}/{}", layer.path, variable.name);
                 tensors.push(deferred(
                     key,
@@ -401,7 +446,6 @@ impl KerasStore {
             }
         }
 
-        let (tensors, _) = self.remapper.remap(tensors);
         let mut by_key = BTreeMap::new();
         let mut origin_of = BTreeMap::new();
         for (tensor, origin) in tensors.into_iter().zip(origins) {
@@ -425,7 +469,7 @@ impl KerasStore {
 
     fn apply<M: ModuleSnapshot>(&self, module: &mut M, tensors: &Tensors) -> Result<ApplyResult, KerasStoreError> {
         let filter = (!self.filter.is_empty()).then(|| self.filter.clone());
-        let mut found = Mismatch::new(self.path.clone());
+        let mut found = Mismatch::new(self.path.clone(), Direction::Loading);
         let refused = compare(
             module,
             &tensors.by_key,
@@ -485,31 +529,45 @@ impl KerasStore {
         *module = loaded;
         Ok(result)
     }
-
-    /// The path in the module of a layer: by the entry of `with_names` for it, or for the nearest
-    /// model around it.
-    fn module_path(&self, layer: &str) -> String {
-        let mut around = layer;
-        loop {
-            if let Some(to) = self.names.get(around) {
-                return format!("{to}{}", &layer[around.len()..]).replace('/', ".");
-            }
-            match around.rsplit_once('/') {
-                Some((outer, _)) => around = outer,
-                None => return layer.replace('/', "."),
-            }
-        }
-    }
 }
 
 impl ModuleStore for KerasStore {
     type Error = KerasStoreError;
 
-    /// Not supported yet: always [`KerasStoreError::WriteUnsupported`].
-    fn collect_from<M: ModuleSnapshot>(&mut self, _module: &M) -> Result<(), Self::Error> {
-        Err(KerasStoreError::WriteUnsupported {
+    /// Save the module, as the Keras model of [`with_model_config`](KerasStore::with_model_config).
+    ///
+    /// The file appears complete or not at all. One tensor is in memory at a time, beside the module.
+    ///
+    /// # Errors
+    ///
+    /// [`KerasStoreError::Mismatch`] with every difference between the module and the model, or why
+    /// the config cannot be used or the file not be written.
+    fn collect_from<M: ModuleSnapshot>(&mut self, module: &M) -> Result<(), Self::Error> {
+        write::check_free(&self.path, self.overwrite)?;
+        let config = self.model_config.as_ref().ok_or_else(|| KerasStoreError::NoConfig {
             path: self.path.clone(),
-        })
+        })?;
+        let kind = self.kind.or_else(|| KerasFileKind::of_name(&self.path));
+        let kind = kind.ok_or_else(|| KerasStoreError::UnclearKind {
+            path: self.path.clone(),
+        })?;
+        let filter = (!self.filter.is_empty()).then(|| self.filter.clone());
+        let tensors = module.collect(filter, Some(self.to_adapter.clone()), self.skip_enum_variants);
+        write::write(
+            &Request {
+                path: &self.path,
+                kind,
+                config,
+                naming: &self.naming,
+                overwrite: self.overwrite,
+                allow_unused: self.allow_unused,
+                allow_non_finite: self.allow_non_finite,
+            },
+            tensors,
+        )?;
+        self.contents = None;
+        self.tensors = None;
+        Ok(())
     }
 
     /// Load the file into `module`, entirely or not at all.
@@ -598,29 +656,4 @@ fn deferred(
         TensorData::try_from_bytes(Bytes::from_bytes_vec(bytes), shape.clone(), dtype)
             .map_err(|e| PackError::TensorBytesSizeMismatch(e.to_string()))
     })
-}
-
-/// Burn's name for a variable, and how to arrange it.
-fn burn_variable<'a>(layer: &KerasLayer, variable: &'a KerasVariable) -> (&'a str, Arrangement) {
-    let kind = layer.class.as_deref().map_or(Kind::Other, names::kind);
-    let separable = kind == Kind::Separable || layer.variables.iter().any(|v| v.name == "pointwise_kernel");
-    match variable.name.as_str() {
-        "kernel" => {
-            let arrangement = match (kind, variable.shape.len()) {
-                (Kind::Depthwise, 3..=5) => Arrangement::Depthwise,
-                (Kind::Conv | Kind::Other, 3..=5) => Arrangement::Conv,
-                _ => Arrangement::Same,
-            };
-            ("weight", arrangement)
-        }
-        "depthwise_kernel" if separable => ("depthwise.weight", Arrangement::Depthwise),
-        "depthwise_kernel" => ("weight", Arrangement::Depthwise),
-        "pointwise_kernel" => ("pointwise.weight", Arrangement::Conv),
-        // A SeparableConv adds its bias after the pointwise convolution.
-        "bias" if separable => ("pointwise.bias", Arrangement::Same),
-        "embeddings" => ("weight", Arrangement::Same),
-        "moving_mean" => ("running_mean", Arrangement::Same),
-        "moving_variance" => ("running_var", Arrangement::Same),
-        other => (other, Arrangement::Same),
-    }
 }

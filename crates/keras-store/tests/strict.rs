@@ -204,12 +204,3 @@ fn a_builder_after_a_read_is_not_ignored() {
     let mut store = store.with_names(names(&[("dense", "renamed")]));
     assert!(store.keys().unwrap().contains(&"renamed.weight".to_owned()));
 }
-
-#[test]
-fn writing_is_refused_and_the_file_left_alone() {
-    let out = tempfile::NamedTempFile::new().unwrap();
-    let mut store = KerasStore::from_file(out.path());
-    let error = Network::new().save_into(&mut store).unwrap_err();
-    assert!(matches!(error, KerasStoreError::WriteUnsupported { .. }));
-    assert_eq!(std::fs::metadata(out.path()).unwrap().len(), 0);
-}

@@ -1,11 +1,14 @@
 //! Keras weight files: what network a file holds, and where its layers live in ours.
 
+mod model;
+
 use std::path::Path;
 
-use burn::store::ModuleStore;
+use burn::store::{ModuleSnapshot, ModuleStore};
 use burn::tensor::Device;
+pub use keras_store::KerasFileKind;
 use keras_store::{KerasLayer, KerasStore};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::{Pooling, Widths, XceptionConfig};
 use crate::names::KerasClass;
@@ -13,7 +16,21 @@ use crate::spec::{InputSpec, ModelSpec};
 use crate::weights::WeightsError;
 use crate::xception::Xception;
 
-/// Loads an Xception that Keras saved: `.keras`, `.weights.h5` or legacy `.h5`, with or without a classifier, alone or
+/// An Xception that Keras saved, described but not loaded.
+#[derive(Debug)]
+pub struct KerasNetwork {
+    /// What the file says of the network. Without [`input`](Self::input) the picture size in it is Keras's default.
+    pub spec: ModelSpec,
+    /// Height and width in pixels, where the file says.
+    pub input: Option<[usize; 2]>,
+    /// Whether the file says how the last feature map is pooled: in its model's config, or because it has the classifier
+    /// of `keras.applications`, which stands behind an average. If not, `spec` has the average.
+    pub pooling_known: bool,
+    /// The file, its layers under the names of the network's modules.
+    pub store: KerasStore,
+}
+
+/// Opens an Xception that Keras saved: `.keras`, `.weights.h5` or legacy `.h5`, with or without a classifier, alone or
 /// nested in another model.
 ///
 /// The network's options are read from the file: its classes, hidden layers, widths and middle blocks from the tensors'
@@ -21,34 +38,85 @@ use crate::xception::Xception;
 ///
 /// # Errors
 ///
-/// [`WeightsError::NotXception`] when the layers are not Xception's, [`WeightsError::Keras`] when the file is damaged or a
-/// tensor does not fit.
-pub(crate) fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+/// [`WeightsError::NotXception`] when the layers are not Xception's, [`WeightsError::Keras`] when the file is damaged.
+pub fn open(path: &Path) -> Result<KerasNetwork, WeightsError> {
     let mut store = KerasStore::from_file(path);
     let not_xception = |problem: String| WeightsError::NotXception {
         path: path.to_owned(),
         problem,
     };
+    let has_config = store.model_config()?.is_some();
     let layers = store.layers()?;
     let weighted = Weighted::sort(layers).map_err(not_xception)?;
     let network = weighted
         .config()
         .and_then(|network| read_options(layers, network))
         .map_err(not_xception)?;
+    let input = input_size(layers);
+    let [height, width] = input.unwrap_or([299; 2]);
     let spec = ModelSpec {
         source: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        input: input_size(layers),
+        input: InputSpec {
+            height,
+            width,
+            preset: None,
+        },
         labels: Vec::new(),
         network,
     };
-    let names = weighted.homes(&spec.network).map_err(not_xception)?;
-
-    let mut model = spec.network.init(device).map_err(|source| WeightsError::Config {
+    spec.network.validate().map_err(|source| WeightsError::Config {
         path: path.to_owned(),
         source,
     })?;
-    store.with_names(names).apply_to(&mut model)?;
-    Ok((model, spec))
+    // Keras 1 named it after its class alone.
+    let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
+    let pooling_known = has_config || weighted.denses.len() == 1 && weighted.denses.iter().all(official);
+    let names = weighted.homes(&spec.network).map_err(not_xception)?;
+    Ok(KerasNetwork {
+        spec,
+        input,
+        pooling_known,
+        store: store.with_names(names),
+    })
+}
+
+/// Loads what [`open`] opens.
+pub(crate) fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+    let mut file = open(path)?;
+    let mut model = Xception::new(&file.spec.network, device);
+    file.store.apply_to(&mut model)?;
+    Ok((model, file.spec))
+}
+
+/// Saves a network as a Keras file, which Keras 3 loads: `keras.models.load_model` for a `.keras` and a whole-model `.h5`,
+/// `load_weights` into `keras.applications.Xception` of the same options for the others.
+///
+/// The layers have `keras.applications`' names in a fresh process. The model ends in logits; Keras's own ends in a softmax.
+/// The file appears complete or not at all.
+///
+/// # Errors
+///
+/// [`WeightsError::Write`] names an option that Keras cannot express (variant torch, an intermediate activation, pointwise
+/// first, an output stride below 32); [`WeightsError::Keras`] when the file exists and `overwrite` is false, or cannot be
+/// written.
+pub fn save(
+    model: &Xception,
+    spec: &ModelSpec,
+    path: &Path,
+    kind: KerasFileKind,
+    overwrite: bool,
+) -> Result<(), WeightsError> {
+    let keras = model::model(spec).map_err(|option| WeightsError::Write {
+        path: path.to_owned(),
+        problem: format!("the network has {option}; save it as .bpk, .safetensors or .onnx"),
+    })?;
+    let mut store = KerasStore::from_file(path)
+        .with_file_kind(kind)
+        .with_model_config(keras.config)
+        .with_names(keras.names)
+        .overwrite(overwrite);
+    model.save_into(&mut store)?;
+    Ok(())
 }
 
 /// The layers that have weights, by class and in order.
@@ -183,6 +251,14 @@ fn read_options(layers: &[KerasLayer], mut network: XceptionConfig) -> Result<Xc
         let problem =
             |expected: &str, found: &Value| Err(format!("layer {}: expected {expected}, found {found}", layer.path));
         match layer.class.as_deref() {
+            Some("SeparableConv2D" | "Conv2D") => {
+                if let Some(found) = option("dilation_rate")
+                    && *found != json!([1, 1])
+                    && *found != json!(1)
+                {
+                    return problem("no dilation: such a network cannot be told from its file", found);
+                }
+            }
             Some("BatchNormalization") => {
                 if let Some(found) = option("epsilon")
                     && found.as_f64() != Some(epsilon)
@@ -211,21 +287,15 @@ fn read_options(layers: &[KerasLayer], mut network: XceptionConfig) -> Result<Xc
 }
 
 /// The picture size the outermost input layer states.
-fn input_size(layers: &[KerasLayer]) -> InputSpec {
+fn input_size(layers: &[KerasLayer]) -> Option<[usize; 2]> {
     let inputs = layers
         .iter()
         .filter(|layer| layer.class.as_deref() == Some("InputLayer"));
     let outermost = inputs.min_by_key(|layer| layer.path.matches('/').count());
-    let sides = outermost.and_then(|layer| layer.config.as_ref()).and_then(|config| {
-        let shape = setting(config, "batch_shape").or_else(|| setting(config, "batch_input_shape"))?;
-        let side = |index: usize| usize::try_from(shape.get(index)?.as_u64()?).ok();
-        Some((side(1)?, side(2)?))
-    });
-    sides.map_or_else(InputSpec::default, |(height, width)| InputSpec {
-        height,
-        width,
-        preset: None,
-    })
+    let config = outermost?.config.as_ref()?;
+    let shape = setting(config, "batch_shape").or_else(|| setting(config, "batch_input_shape"))?;
+    let side = |index: usize| usize::try_from(shape.get(index)?.as_u64()?).ok();
+    Some([side(1)?, side(2)?])
 }
 
 /// A key of a layer's own settings: its entry in the model's config holds them under `config`.

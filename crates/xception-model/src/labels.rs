@@ -2,8 +2,17 @@
 
 use std::collections::HashSet;
 use std::fmt;
+#[cfg(feature = "picture")]
+use std::fs::File;
+#[cfg(feature = "picture")]
+use std::io::{self, Read};
+#[cfg(feature = "picture")]
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "picture")]
+use crate::weights::WeightsError;
 
 /// One class.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,6 +65,34 @@ pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
     let labels = split(text);
     check(&labels)?;
     Ok(labels)
+}
+
+/// Reads a label file.
+///
+/// # Errors
+///
+/// [`WeightsError::Read`] for a file that cannot be read or is far too large, [`WeightsError::Labels`] for a line that names
+/// no class.
+#[cfg(feature = "picture")]
+pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
+    /// Far above any label file (`ImageNet`'s has 20 kB).
+    const MAX_BYTES: u64 = 4 << 20;
+
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+        .and_then(|_| match text.len() as u64 > MAX_BYTES {
+            true => Err(io::Error::other(format!("it has more than {MAX_BYTES} bytes, so it is no label file"))),
+            false => Ok(()),
+        })
+        .map_err(|source| WeightsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    parse(&text).map_err(|source| WeightsError::Labels {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn split(text: &str) -> Vec<Label> {

@@ -37,7 +37,7 @@ mod xception;
 #[cfg(feature = "picture")]
 mod classifier;
 #[cfg(feature = "keras")]
-mod keras;
+pub mod keras;
 #[cfg(feature = "std")]
 pub mod labels;
 #[cfg(feature = "picture")]
@@ -67,10 +67,12 @@ pub use xception::{Pyramid, PyramidLevel, Xception};
 
 #[cfg(feature = "picture")]
 pub use classifier::{Classifier, ClassifyError, Prediction};
+#[cfg(feature = "pretrained")]
+pub use pretrained::record;
 #[cfg(feature = "picture")]
 pub use spec::{InputSpec, ModelSpec};
 #[cfg(feature = "picture")]
-pub use weights::{TensorMismatch, WeightsError, load, save};
+pub use weights::{TensorMismatch, WeightsError, load, read_record, save, save_tensors};
 
 /// The README's examples are run as doc tests.
 #[cfg(all(doctest, feature = "pretrained"))]

@@ -1,8 +1,10 @@
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::config::{FlowName, LayerKind, Shortcut, XceptionConfig};
+use crate::config::{FlowName, Layer, LayerKind, SeparableOrder, Shortcut, Stage, XceptionConfig};
 
 /// The home of a Keras layer in the module tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +31,80 @@ pub enum KerasClass {
     Dense,
 }
 
+impl Stage {
+    /// The path of its module: `block1`, `entry.block2`, `middle.block5`, `exit.block14`.
+    pub fn path(&self) -> String {
+        let block = &self.name;
+        match self.flow {
+            FlowName::Entry if block == "block1" => block.clone(),
+            FlowName::Entry => format!("entry.{block}"),
+            FlowName::Middle => format!("middle.{block}"),
+            FlowName::Exit => format!("exit.{block}"),
+        }
+    }
+}
+
+impl Layer {
+    /// Its name within its block, and that of its module there: `sepconv2` of `block5_sepconv2`.
+    pub fn short_name(&self) -> &str {
+        self.name.rsplit('_').next().unwrap_or(&self.name)
+    }
+}
+
 impl XceptionConfig {
+    /// Every tensor of the network by its path in the module tree, with its shape in Burn's layout: kernels
+    /// `[out, in, height, width]`, depthwise ones `[channels, 1, height, width]`, dense ones `[in, out]`.
+    ///
+    /// Counts alone: nothing is allocated for the tensors.
+    pub fn tensor_shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        let mut shapes = BTreeMap::new();
+        let mut conv_norm = |path: &str, kernels: &[(&str, Vec<usize>)], channels: usize| {
+            for (name, kernel) in kernels {
+                shapes.insert(format!("{path}.{name}.weight"), kernel.clone());
+            }
+            for name in ["gamma", "beta", "running_mean", "running_var"] {
+                shapes.insert(format!("{path}.bn.{name}"), vec![channels]);
+            }
+        };
+        for stage in self.stages() {
+            let block = stage.path();
+            for layer in &stage.layers {
+                let [input, output] = layer.channels;
+                let path = format!("{block}.{}", layer.short_name());
+                match layer.kind {
+                    LayerKind::Conv { .. } => conv_norm(&path, &[("conv", vec![output, input, 3, 3])], output),
+                    LayerKind::Separable { .. } => {
+                        let channels = match self.order {
+                            SeparableOrder::DepthwiseFirst => input,
+                            SeparableOrder::PointwiseFirst => output,
+                        };
+                        let depthwise = ("depthwise", vec![channels, 1, 3, 3]);
+                        conv_norm(&path, &[depthwise, ("pointwise", vec![output, input, 1, 1])], output);
+                    }
+                }
+            }
+            if let Shortcut::Projection { .. } = stage.shortcut {
+                let [input, output] = [stage.in_channels(), stage.out_channels()];
+                conv_norm(
+                    &format!("{block}.residual"),
+                    &[("conv", vec![output, input, 1, 1])],
+                    output,
+                );
+            }
+        }
+        if self.include_top {
+            let mut input = self.embedding_len();
+            let hidden = self.hidden_layers.iter().enumerate();
+            let hidden = hidden.map(|(index, width)| (format!("head.hidden.{index}"), *width));
+            for (path, output) in hidden.chain([("head.predictions".into(), self.num_classes)]) {
+                shapes.insert(format!("{path}.weight"), vec![input, output]);
+                shapes.insert(format!("{path}.bias"), vec![output]);
+                input = output;
+            }
+        }
+        shapes
+    }
+
     /// Every Keras layer that has weights, and where they live here.
     ///
     /// Within each class the order is Keras's own topological order, in which a block's shortcut comes after its other
@@ -47,15 +122,10 @@ impl XceptionConfig {
         };
         for stage in self.stages() {
             let block = &stage.name;
-            let block_path = match stage.flow {
-                FlowName::Entry if block == "block1" => block.clone(),
-                FlowName::Entry => format!("entry.{block}"),
-                FlowName::Middle => format!("middle.{block}"),
-                FlowName::Exit => format!("exit.{block}"),
-            };
+            let block_path = stage.path();
             for layer in &stage.layers {
                 let name = &layer.name;
-                let path = format!("{block_path}.{}", name.rsplit('_').next().unwrap_or(name));
+                let path = format!("{block_path}.{}", layer.short_name());
                 match layer.kind {
                     LayerKind::Conv { .. } => push(name, Conv2d, format!("{path}.conv")),
                     LayerKind::Separable { .. } => push(name, SeparableConv2d, path.clone()),
@@ -82,5 +152,43 @@ impl XceptionConfig {
             push("predictions", Dense, "head.predictions".into());
         }
         homes
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use alloc::string::ToString;
+
+    use burn::store::ModuleSnapshot;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::config::{OutputStride, Widths};
+
+    #[test]
+    fn the_shapes_are_those_of_the_module() {
+        let toy = XceptionConfig::new()
+            .with_middle_blocks(2)
+            .with_num_classes(5)
+            .with_widths(Widths {
+                stem: [4, 6],
+                entry: [8, 10, 12],
+                exit: [14, 16, 18],
+            });
+        for config in [
+            toy.clone(),
+            toy.clone().with_include_top(false).with_in_channels(1),
+            toy.clone().with_hidden_layers(vec![7, 9]),
+            toy.clone().with_residual(false),
+            toy.clone().with_order(SeparableOrder::PointwiseFirst),
+            toy.with_output_stride(OutputStride::S8),
+        ] {
+            let module = config.init(&Device::default()).unwrap().collect(None, None, false);
+            let found: BTreeMap<String, Vec<usize>> = module
+                .iter()
+                .map(|tensor| (tensor.name.to_string(), tensor.shape.to_vec()))
+                .collect();
+            assert_eq!(config.tensor_shapes(), found);
+        }
     }
 }

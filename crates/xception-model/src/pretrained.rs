@@ -1,11 +1,11 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
 use crate::classifier::Classifier;
 use crate::config::XceptionConfig;
 use crate::registry::{self, Cache, Card, FetchOptions, Kind, RegistryError};
-use crate::spec::{InputSpec, ModelSpec};
+use crate::spec::{InputSpec, ModelSpec, known_options};
 use crate::weights::{self, WeightsError};
 use crate::xception::Xception;
 
@@ -46,11 +46,25 @@ impl Classifier {
         options: &FetchOptions,
         device: &Device,
     ) -> Result<Self, WeightsError> {
-        let record = cache.record(card, kind, options, |source, target| {
-            convert(card, kind, source, target, device)
-        })?;
-        Self::load(&record, device)
+        Self::load(&record(card, kind, cache, options, device)?, device)
     }
+}
+
+/// The path of the record of a card's weights, which are fetched and converted first if they are not there.
+///
+/// # Errors
+///
+/// As [`Xception::pretrained`].
+pub fn record(
+    card: &Card,
+    kind: Kind,
+    cache: &Cache,
+    options: &FetchOptions,
+    device: &Device,
+) -> Result<PathBuf, WeightsError> {
+    Ok(cache.record(card, kind, options, |source, target| {
+        convert(card, kind, source, target, device)
+    })?)
 }
 
 /// Converts a verified weight file and checks that it holds the network that its card describes.
@@ -89,12 +103,9 @@ fn network(card: &Card, kind: Kind) -> Result<XceptionConfig, RegistryError> {
         place: "network".to_owned(),
         problem,
     };
+    known_options(&card.network).map_err(wrong)?;
     let mut table = toml::Table::try_from(XceptionConfig::new()).map_err(|error| wrong(error.to_string()))?;
-    for (key, value) in &card.network {
-        if table.insert(key.clone(), value.clone()).is_none() {
-            return Err(wrong(format!("`{key}` is no option of the network")));
-        }
-    }
+    table.extend(card.network.clone());
     let network: XceptionConfig = table
         .try_into()
         .map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;

@@ -45,11 +45,46 @@ impl Default for InputSpec {
 }
 
 impl ModelSpec {
+    /// Reads a description as [`to_toml`](Self::to_toml) writes it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Network {
+            network: toml::Table,
+        }
+        let spec: Self = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let table: Network = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        known_options(&table.network)?;
+        Ok(spec)
+    }
+
+    /// The description as TOML.
+    ///
+    /// # Errors
+    ///
+    /// A size that TOML's 63 bits cannot hold.
+    pub fn to_toml(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
+    }
+
     /// The class's label, or its number where it has none.
     pub fn label(&self, class: usize) -> Label {
         self.labels
             .get(class)
             .cloned()
             .unwrap_or_else(|| Label::new(format!("class {class}")))
+    }
+}
+
+/// Refuses a key that is no option of the network: Burn's `Config` skips options it doesn't know, and one that is skipped
+/// is another network.
+pub(crate) fn known_options(table: &toml::Table) -> Result<(), String> {
+    let known = toml::Table::try_from(XceptionConfig::new()).map_err(|error| error.to_string())?;
+    match table.keys().find(|key| !known.contains_key(*key)) {
+        Some(unknown) => Err(format!("`{unknown}` is no option of the network")),
+        None => Ok(()),
     }
 }

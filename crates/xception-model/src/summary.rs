@@ -80,8 +80,7 @@ impl Summary {
 
 impl XceptionConfig {
     /// Parameters of the network that this makes, running statistics among them.
-    #[cfg(feature = "picture")]
-    pub(crate) fn num_params(&self) -> usize {
+    pub fn num_params(&self) -> usize {
         Summary::new(self, MIN_INPUT, MIN_INPUT).map_or(0, |summary| summary.params())
     }
 

@@ -2,17 +2,17 @@
 //!
 //! A record is a burnpack file (`.bpk`) that Burn's own stores read, with the [`ModelSpec`] in its metadata.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::store::burn_pack::{Reader, Writer};
+use burn::module::Module;
+use burn::store::burn_pack::{Reader, Tensor as PackTensor, Writer};
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device};
 
+use crate::config::XceptionConfig;
 use crate::error::ConfigError;
 use crate::labels::{self, LabelError};
 use crate::spec::ModelSpec;
@@ -184,13 +184,27 @@ impl std::fmt::Display for TensorMismatch {
 ///
 /// [`WeightsError::LabelCount`], or [`WeightsError::Write`]; also when the file exists and `overwrite` is false.
 pub fn save(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), WeightsError> {
+    save_tensors(model.collect(None, None, false), spec, path, overwrite)
+}
+
+/// As [`save`], from tensors that no network holds: one is read at a time.
+///
+/// # Errors
+///
+/// As [`save`].
+pub fn save_tensors(
+    tensors: Vec<PackTensor>,
+    spec: &ModelSpec,
+    path: &Path,
+    overwrite: bool,
+) -> Result<(), WeightsError> {
     check_labels(spec, path)?;
     let write = |problem: String| WeightsError::Write {
         path: path.to_owned(),
         problem,
     };
-    let text = toml::to_string(spec).map_err(|error| write(error.to_string()))?;
-    Writer::new(model.collect(None, None, false))
+    let text = spec.to_toml().map_err(write)?;
+    Writer::new(tensors)
         .with_metadata(SPEC_KEY, &text)
         .auto_extension(false)
         .overwrite(overwrite)
@@ -233,7 +247,12 @@ pub fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), Weigh
     })
 }
 
-fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+/// A record's description and its tensors, which are read when they are asked for.
+///
+/// # Errors
+///
+/// When the file is no record, is damaged, or its tensors are not those of the network it describes.
+pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsError> {
     let damaged = |problem: String| WeightsError::Record {
         path: path.to_owned(),
         problem,
@@ -243,15 +262,14 @@ fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), We
         .metadata()
         .get(SPEC_KEY)
         .ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;
-    let spec = describe(text).map_err(|problem| damaged(format!("the network's description: {problem}")))?;
+    let spec = ModelSpec::parse(text).map_err(|problem| damaged(format!("the network's description: {problem}")))?;
     check_labels(&spec, path)?;
 
     let found = reader.into_tensors().map_err(|error| damaged(error.to_string()))?;
-    let config = |source| WeightsError::Config {
+    spec.network.validate().map_err(|source| WeightsError::Config {
         path: path.to_owned(),
         source,
-    };
-    spec.network.validate().map_err(config)?;
+    })?;
     // What a description says is allocated before a tensor is read: it must be in proportion to the file.
     let held: usize = found.iter().map(|tensor| tensor.shape.num_elements()).sum();
     let described = spec.network.num_params();
@@ -260,9 +278,8 @@ fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), We
             "its description is of a network of {described} parameters, and it holds {held}"
         )));
     }
-    let model = spec.network.init(device).map_err(config)?;
     let mismatch = compare(
-        &model,
+        &spec.network,
         found
             .iter()
             .map(|tensor| (tensor.name.as_str(), &tensor.shape[..], tensor.dtype)),
@@ -273,60 +290,31 @@ fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), We
             mismatch,
         });
     }
+    Ok((spec, found))
+}
+
+fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+    let (spec, found) = read_record(path)?;
+    let model = Xception::new(&spec.network, device);
     // Asking a module for its type draws its random weights, so only half and double precision pay for the cast.
     let single = found.iter().all(|tensor| tensor.dtype == DType::F32);
     let model = ModuleRecord::load(path)
         .map(|record| if single { record } else { record.cast_to_module_dtype() })
         .and_then(|record| model.try_load_record(record))
-        .map_err(|error| {
-            damaged(match error {
+        .map_err(|error| WeightsError::Record {
+            path: path.to_owned(),
+            problem: match error {
                 RecordError::Io(problem) | RecordError::Validation(problem) => problem,
-            })
+            },
         })?;
     Ok((model, spec))
 }
 
-/// Reads a record's description. Burn's `Config` skips options it doesn't know, and one that is skipped is another network.
-fn describe(text: &str) -> Result<ModelSpec, String> {
-    let spec: ModelSpec = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-    let table: toml::Table = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-    let known = toml::Table::try_from(&spec.network).map_err(|error| error.to_string())?;
-    let mut options = table
-        .get("network")
-        .and_then(toml::Value::as_table)
-        .into_iter()
-        .flat_map(toml::Table::keys);
-    match options.find(|option| !known.contains_key(*option)) {
-        Some(unknown) => Err(format!("`{unknown}` is no option of the network")),
-        None => Ok(spec),
-    }
-}
-
-/// The names and shapes of a network's tensors; unlike `collect`, this doesn't draw the random weights it starts with.
-#[derive(Default)]
-struct Shapes {
-    path: Vec<String>,
-    shapes: BTreeMap<String, Vec<usize>>,
-}
-
-impl ModuleVisitor for Shapes {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.shapes.insert(self.path.join("."), param.lazy_shape().to_vec());
-    }
-}
-
-fn compare<'a>(model: &Xception, found: impl Iterator<Item = (&'a str, &'a [usize], DType)>) -> TensorMismatch {
-    let mut expected = Shapes::default();
-    model.visit(&mut expected);
-    let mut left = expected.shapes;
+fn compare<'a>(
+    network: &XceptionConfig,
+    found: impl Iterator<Item = (&'a str, &'a [usize], DType)>,
+) -> TensorMismatch {
+    let mut left = network.tensor_shapes();
     let mut mismatch = TensorMismatch::default();
     for (name, shape, dtype) in found {
         match left.remove(name) {

@@ -1,0 +1,380 @@
+//! The command line, shared by `converter` and `xception`.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueHint};
+use xception_model::picture::{DecodeLimits, Preset};
+use xception_model::{Pooling, Variant, labels};
+
+use crate::convert::Options;
+use crate::dtype::Precision;
+use crate::engine::{self, Engine};
+use crate::source::{Known, Source, open};
+use crate::{ConvertError, OutputFormat, Unknown};
+
+/// Turn any Xception weight file into a Burn record, and back, with proof
+///
+/// `converter INPUT OUTPUT` is short for `converter convert INPUT OUTPUT`.
+#[derive(Debug, Parser)]
+#[command(name = "converter", version)]
+#[command(after_help = "\
+Examples:
+  converter model.keras model.bpk --labels classes.txt --preset keras-nearest
+  converter xception.pth xception.bpk --size 299x299
+  converter trained.bpk trained.keras
+  converter verify model.keras model.bpk --with-keras venv/bin/python
+  converter inspect model.h5
+
+Exit status: 0 all done; 1 something failed, and standard error says what; 2 the command line is wrong.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Convert(ConvertArgs),
+    Verify(VerifyArgs),
+    Inspect(InspectArgs),
+}
+
+/// Turn a weight file into another format
+///
+/// Reads Keras (.keras, .weights.h5, .h5), PyTorch (.pth, .pt: timm's and Cadene's Xception), safetensors, ONNX and Burn
+/// records; which one is found from the content. Writes the format that OUTPUT's ending asks for: .bpk, .safetensors,
+/// .keras, .weights.h5, .h5 or .onnx. A card (OUTPUT.card.toml) with the source's hash and all options is written beside it.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// The weight file to read
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// The weight file to write
+    #[arg(value_name = "OUTPUT", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Type of the numbers
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub dtype: Precision,
+    /// Leave out the classifier
+    #[arg(long)]
+    pub no_top: bool,
+    /// Leave tensors that are missing at their initial values, and leave out those without a place
+    #[arg(long)]
+    pub partial: bool,
+    /// Replace the output and its card if they exist
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    /// What the file may not say
+    pub known: KnownArgs,
+}
+
+/// What a weight file may not say
+#[derive(Debug, Default, Args)]
+pub struct KnownArgs {
+    /// Height and width of its pictures, where the file doesn't say
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    pub size: Option<[usize; 2]>,
+    /// How it pools, where the file doesn't say
+    #[arg(long, value_name = "POOLING", value_parser = pooling)]
+    pub pooling: Option<Pooling>,
+    /// Whose batch-norm epsilon and pool padding it has, where the file doesn't say: keras or torch
+    #[arg(long, value_name = "VARIANT", value_parser = variant)]
+    pub variant: Option<Variant>,
+    /// How its pictures are resized: keras-nearest, keras-bilinear, pil-bilinear or timm-bicubic
+    #[arg(long, value_parser = preset)]
+    pub preset: Option<Preset>,
+    /// Names of its classes, one a line, in the order of the outputs
+    #[arg(long, visible_alias = "classes", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub labels: Option<PathBuf>,
+    /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`
+    #[arg(long, value_name = "NAME")]
+    pub key: Option<String>,
+}
+
+/// Compare a weight file with what it was converted to, tensor by tensor and bit by bit
+///
+/// With an engine, both run a picture: the original in the Python environment that you name, the record here. The table
+/// shows every stage's largest and relative difference, and the likeliest classes side by side.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  converter verify model.keras model.bpk
+  converter verify model.keras model.bpk --with-keras venv/bin/python --picture cup.jpg
+  converter verify xception.onnx xception.bpk --with-onnxruntime venv/bin/python --json report.json")]
+pub struct VerifyArgs {
+    /// The original
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// What it was converted to
+    #[arg(value_name = "RECORD", value_hint = ValueHint::FilePath)]
+    pub record: PathBuf,
+    /// Run the original in Keras, by this Python
+    #[arg(long, value_name = "PYTHON", conflicts_with = "with_onnxruntime", value_hint = ValueHint::CommandName)]
+    pub with_keras: Option<PathBuf>,
+    /// Run the original in ONNX Runtime, by this Python
+    #[arg(long, value_name = "PYTHON", value_hint = ValueHint::CommandName)]
+    pub with_onnxruntime: Option<PathBuf>,
+    /// The picture to run [default: a generated one]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub picture: Option<PathBuf>,
+    /// Write the report as JSON too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+    /// Replace the JSON file if it exists
+    #[arg(long, requires = "json")]
+    pub force: bool,
+    #[command(flatten)]
+    /// What the file may not say
+    pub known: KnownArgs,
+}
+
+/// List a weight file's tensors, and what network it is taken for
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The weight file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    /// What the file may not say
+    pub known: KnownArgs,
+}
+
+impl Cli {
+    /// Reads the program's arguments. Ends the program where they are wrong, or ask for help.
+    pub fn from_arguments() -> Self {
+        let mut arguments: Vec<OsString> = std::env::args_os().collect();
+        let is_command = |first: &OsString| {
+            let first = first.to_string_lossy();
+            first.starts_with('-') || ["convert", "verify", "inspect", "help"].contains(&&*first)
+        };
+        if arguments.get(1).is_some_and(|first| !is_command(first)) {
+            arguments.insert(1, "convert".into());
+        }
+        Self::parse_from(arguments)
+    }
+
+    /// Does what the command line asks for. Errors go to standard error.
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Convert(args) => convert(&args),
+            Command::Verify(args) => verify(&args),
+            Command::Inspect(args) => inspect(&args),
+        };
+        match done {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                // An error's text holds its cause's.
+                let _ = writeln!(std::io::stderr(), "error: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Converts, and says what was done on standard error.
+///
+/// # Errors
+///
+/// A [`ConvertError`], or a label file that cannot be read.
+pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
+    // Refused before the work.
+    OutputFormat::of(&args.output)?;
+    let source = open(&args.input, &args.known.read()?)?;
+    let (format, ignored) = (source.format.clone(), source.ignored.len());
+    let report = source.convert(
+        &args.output,
+        &Options {
+            precision: args.dtype,
+            no_top: args.no_top,
+            partial: args.partial,
+            overwrite: args.force,
+        },
+    )?;
+    let mut err = std::io::stderr().lock();
+    writeln!(
+        err,
+        "{}: {format}; {} parameters as {}",
+        args.input.display(),
+        report.parameters,
+        args.dtype
+    )?;
+    if ignored > 0 {
+        writeln!(err, "{ignored} tensors are no part of the network")?;
+    }
+    for (what, names) in [
+        ("at their initial values", &report.initial),
+        ("left out", &report.left_out),
+    ] {
+        if !names.is_empty() {
+            writeln!(err, "{} tensors {what}: {}", names.len(), names.join(", "))?;
+        }
+    }
+    writeln!(err, "wrote {} and {}", args.output.display(), report.card.display())?;
+    Ok(true)
+}
+
+/// Compares two files, and with an engine what they compute. Whether they are equal.
+///
+/// # Errors
+///
+/// A [`ConvertError`], or a picture that cannot be read.
+pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
+    let known = args.known.read()?;
+    // What one file leaves open the other knows: it was said when it was converted.
+    let (first, second) = match open(&args.record, &known) {
+        Ok(second) => (open(&args.input, &known_from(&second, &known))?, second),
+        Err(ConvertError::Unknown { .. }) => {
+            let first = open(&args.input, &known)?;
+            let second = open(&args.record, &known_from(&first, &known))?;
+            (first, second)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let verification = crate::verify(&first, &second)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{verification}")?;
+    let mut equal = verification.is_equal();
+
+    let engine = match (&args.with_keras, &args.with_onnxruntime) {
+        (Some(python), _) => Some((Engine::Keras, python)),
+        (None, Some(python)) => Some((Engine::OnnxRuntime, python)),
+        (None, None) => None,
+    };
+    let parity = match engine {
+        None => None,
+        Some((engine, python)) => {
+            let (model, spec) = second.load(&burn::tensor::Device::flex())?;
+            let picture = match &args.picture {
+                None => engine::generated_picture(&spec),
+                Some(path) => {
+                    let preset = spec.input.preset.context("the record doesn't say how pictures are resized: --preset")?;
+                    let picture = preset.open(path, &DecodeLimits::default())?;
+                    preset.apply(&picture, spec.input.height, spec.input.width)?.normalised()
+                }
+            };
+            let parity = engine::compare(engine, python, &first, &model, &spec, &picture)?;
+            writeln!(out, "\n{parity}")?;
+            // Rounded weights compute something else; the table says how much.
+            equal &= parity.agrees() || verification.rounded_to.is_some();
+            Some(parity)
+        }
+    };
+    if let Some(path) = &args.json {
+        let report = serde_json::json!({
+            "input": args.input.display().to_string(),
+            "record": args.record.display().to_string(),
+            "equal": equal,
+            "tensors": verification,
+            "engine": parity,
+        });
+        if !args.force && path.symlink_metadata().is_ok() {
+            return Err(ConvertError::Exists { path: path.clone() }.into());
+        }
+        crate::convert::publish(path, args.force, |scratch| {
+            std::fs::write(scratch, format!("{report:#}\n")).map_err(|error| ConvertError::write(scratch, error))
+        })?;
+    }
+    Ok(equal)
+}
+
+/// What the other file says, where nothing was said.
+fn known_from(other: &Source, known: &Known) -> Known {
+    let spec = &other.spec;
+    Known {
+        size: known.size.or(Some([spec.input.height, spec.input.width])),
+        pooling: known.pooling.or(Some(spec.network.pooling)),
+        variant: known.variant.or(Some(spec.network.variant)),
+        ..known.clone()
+    }
+}
+
+/// Prints what is in a file.
+///
+/// # Errors
+///
+/// A [`ConvertError`].
+pub fn inspect(args: &InspectArgs) -> anyhow::Result<bool> {
+    let known = args.known.read()?;
+    let source = match open(&args.file, &known) {
+        // To look at a file nobody needs to know these.
+        Err(ConvertError::Unknown { unknown, .. }) => {
+            let mut known = known;
+            for what in unknown {
+                match what {
+                    Unknown::Size => known.size = Some([299, 299]),
+                    Unknown::Pooling => known.pooling = Some(Pooling::Average),
+                    Unknown::Variant => known.variant = Some(Variant::Keras),
+                }
+            }
+            open(&args.file, &known)?
+        }
+        source => source?,
+    };
+    let inspection = crate::inspect(&source)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &inspection)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{inspection}")?;
+    }
+    Ok(inspection.problem.is_none())
+}
+
+impl KnownArgs {
+    /// With the label file read.
+    ///
+    /// # Errors
+    ///
+    /// A label file that cannot be read, or names no classes.
+    pub fn read(&self) -> anyhow::Result<Known> {
+        Ok(Known {
+            size: self.size,
+            pooling: self.pooling,
+            variant: self.variant,
+            preset: self.preset,
+            labels: match &self.labels {
+                Some(path) => labels::read(path)?,
+                None => Vec::new(),
+            },
+            key: self.key.clone(),
+        })
+    }
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let (height, width) = text.split_once(['x', 'X']).unwrap_or((text, text));
+    match (height.parse(), width.parse()) {
+        (Ok(height), Ok(width)) if (71..=4096).contains(&height) && (71..=4096).contains(&width) => Ok([height, width]),
+        _ => Err("expected height x width such as 299x299, each from 71 to 4096 pixels".to_owned()),
+    }
+}
+
+fn pooling(text: &str) -> Result<Pooling, String> {
+    match text {
+        "average" | "avg" => Ok(Pooling::Average),
+        "max" => Ok(Pooling::Max),
+        "none" => Ok(Pooling::None),
+        _ => Err("expected average, max or none".to_owned()),
+    }
+}
+
+fn variant(text: &str) -> Result<Variant, String> {
+    match text {
+        "keras" => Ok(Variant::Keras),
+        "torch" | "timm" => Ok(Variant::Torch),
+        _ => Err("expected keras or torch".to_owned()),
+    }
+}
+
+fn preset(text: &str) -> Result<Preset, String> {
+    text.parse().map_err(|error: xception_model::picture::UnknownPreset| error.to_string())
+}

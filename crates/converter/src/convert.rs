@@ -1,0 +1,277 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use burn_store::burn_pack::Tensor as PackTensor;
+use burn_store::{ModuleSnapshot, bridge};
+use xception_model::keras::{self, KerasFileKind};
+use xception_model::{ModelSpec, Xception};
+
+use crate::card::Card;
+use crate::dtype::{Precision, all_finite, cast};
+use crate::error::ConvertError;
+use crate::mismatch::Mismatch;
+use crate::source::Source;
+use crate::{onnx, safetensors};
+
+/// A format that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// `.bpk`, a Burn record.
+    Record,
+    /// `.safetensors`, with our names and Burn's layout.
+    Safetensors,
+    /// A Keras file.
+    Keras(KerasFileKind),
+    /// `.onnx`.
+    Onnx,
+}
+
+impl OutputFormat {
+    /// The format a file's name asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`ConvertError::OutputFormat`].
+    pub fn of(path: &Path) -> Result<Self, ConvertError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let endings = [
+            (".bpk", Self::Record),
+            (".safetensors", Self::Safetensors),
+            (".keras", Self::Keras(KerasFileKind::Archive)),
+            (".weights.h5", Self::Keras(KerasFileKind::Weights)),
+            (".h5", Self::Keras(KerasFileKind::LegacyModel)),
+            (".onnx", Self::Onnx),
+        ];
+        let found = endings.iter().find(|(ending, _)| name.ends_with(ending));
+        found.map(|(_, format)| *format).ok_or_else(|| ConvertError::OutputFormat {
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// How a file is written.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The type of the numbers.
+    pub precision: Precision,
+    /// Leave out the classifier.
+    pub no_top: bool,
+    /// Let tensors that are missing keep their initial values, and leave out those that have no place.
+    pub partial: bool,
+    /// Replace the output, and its card, if they exist.
+    pub overwrite: bool,
+}
+
+/// What a conversion did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The network that was written.
+    pub spec: ModelSpec,
+    /// Its parameters.
+    pub parameters: usize,
+    /// Tensors that were missing and were drawn at random, or set as a new layer's are.
+    pub initial: Vec<String>,
+    /// Tensors of the file that were left out.
+    pub left_out: Vec<String>,
+    /// The card that was written beside the output.
+    pub card: PathBuf,
+}
+
+impl Source {
+    /// Writes the network in the format that `output`'s ending asks for, and a card beside it.
+    ///
+    /// Every tensor is compared with the network and read before anything is written. Files appear complete or not at all.
+    ///
+    /// # Errors
+    ///
+    /// When tensors do not fit, the output cannot hold the network, exists, or cannot be written.
+    pub fn convert(self, output: &Path, options: &Options) -> Result<Report, ConvertError> {
+        let format = OutputFormat::of(output)?;
+        let card_path = Card::path(output);
+        for path in [output, &card_path] {
+            if !options.overwrite && path.symlink_metadata().is_ok() {
+                return Err(ConvertError::Exists { path: path.to_owned() });
+            }
+        }
+        if options.precision != Precision::F32 && !matches!(format, OutputFormat::Record | OutputFormat::Safetensors) {
+            return Err(ConvertError::Unsupported {
+                path: output.to_owned(),
+                problem: format!(
+                    "{} is written to .bpk and .safetensors; leave out --dtype for this format",
+                    options.precision
+                ),
+            });
+        }
+        let sha256 = crate::card::sha256(&self.path)?;
+        let from = self.format.clone();
+        let source = self.path.clone();
+        let Checked {
+            spec,
+            tensors,
+            initial,
+            left_out,
+        } = self.check(options)?;
+
+        match format {
+            OutputFormat::Record => xception_model::save_tensors(tensors, &spec, output, options.overwrite)?,
+            OutputFormat::Safetensors => publish(output, options.overwrite, |path| {
+                safetensors::write(path, &tensors, &spec)
+            })?,
+            OutputFormat::Keras(file) => {
+                let model = assemble(&source, tensors, &spec)?;
+                keras::save(&model, &spec, output, file, options.overwrite)?;
+            }
+            OutputFormat::Onnx => {
+                let model = assemble(&source, tensors, &spec)?;
+                onnx::write(&model, &spec, output, options.overwrite)?;
+            }
+        }
+        let parameters = spec.network.num_params();
+        let card = Card::new(&source, sha256, &from, output, options.precision, &spec, &initial, &left_out)?;
+        let text = card.to_toml().map_err(|problem| ConvertError::write(&card_path, problem))?;
+        publish(&card_path, options.overwrite, |path| {
+            std::fs::write(path, text).map_err(|error| ConvertError::write(path, error))
+        })?;
+        Ok(Report {
+            spec,
+            parameters,
+            initial,
+            left_out,
+            card: card_path,
+        })
+    }
+
+    /// The network itself, on the device, after the same checks.
+    ///
+    /// # Errors
+    ///
+    /// When tensors do not fit.
+    pub fn load(self, device: &Device) -> Result<(Xception, ModelSpec), ConvertError> {
+        let path = self.path.clone();
+        let checked = self.check(&Options::default())?;
+        let model = assemble(&path, checked.tensors, &checked.spec)?;
+        Ok((burn::module::Module::to_device(model, device), checked.spec))
+    }
+
+    /// Compares the file with its network, and reads every tensor once.
+    fn check(self, options: &Options) -> Result<Checked, ConvertError> {
+        let Self {
+            path, mut spec, tensors, ..
+        } = self;
+        let mut tensors = tensors;
+        let mut left_out = Vec::new();
+        if options.no_top && spec.network.include_top {
+            spec.network.include_top = false;
+            spec.network.hidden_layers.clear();
+            spec.labels.clear();
+            let is_head = |name: &str| name.starts_with("head.");
+            left_out.extend(tensors.iter().filter(|entry| is_head(&entry.tensor.name)).map(|entry| entry.origin.clone()));
+            tensors.retain(|entry| !is_head(&entry.tensor.name));
+        }
+        let mut mismatch = Mismatch::find(&spec.network, &tensors);
+        let mut initial = Vec::new();
+        if options.partial {
+            initial.extend(mismatch.missing.drain(..).map(|missing| missing.name));
+            let unused: Vec<String> = mismatch.unused.drain(..).map(|unused| unused.name).collect();
+            tensors.retain(|entry| !unused.contains(&entry.origin));
+            left_out.extend(unused);
+        }
+        let dtype = options.precision.dtype();
+        for entry in &mut tensors {
+            entry.tensor = cast(entry.tensor.clone(), dtype);
+        }
+        // Names and shapes fit: only now is it worth reading, and it is safe to.
+        if mismatch.is_empty() {
+            for entry in &tensors {
+                let data = bridge::to_data(&entry.tensor)
+                    .map_err(|error| ConvertError::damaged(&path, format_args!("{}: {error}", entry.origin)))?;
+                if !all_finite(&data) {
+                    mismatch.non_finite.push(entry.origin.clone());
+                }
+            }
+        }
+        if !mismatch.is_empty() {
+            return Err(ConvertError::Mismatch {
+                path,
+                mismatch: Box::new(mismatch),
+            });
+        }
+        let mut found: BTreeMap<String, PackTensor> = tensors
+            .into_iter()
+            .map(|entry| (entry.tensor.name.clone(), entry.tensor))
+            .collect();
+        if !initial.is_empty() {
+            let fresh = init(&path, &spec)?.collect(None, None, false).into_iter();
+            let fresh = fresh.filter(|tensor| initial.contains(&tensor.name));
+            found.extend(fresh.map(|tensor| (tensor.name.clone(), cast(tensor, dtype))));
+        }
+        Ok(Checked {
+            spec,
+            tensors: found.into_values().collect(),
+            initial,
+            left_out,
+        })
+    }
+}
+
+/// A network of the description, on the processor.
+fn init(path: &Path, spec: &ModelSpec) -> Result<Xception, ConvertError> {
+    spec.network.init(&Device::flex()).map_err(|source| ConvertError::Config {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A network of the tensors, which are known to fit.
+fn assemble(path: &Path, tensors: Vec<PackTensor>, spec: &ModelSpec) -> Result<Xception, ConvertError> {
+    let mut model = init(path, spec)?;
+    let result = model.apply(tensors, None, None, false);
+    match result.errors.first() {
+        Some(error) => Err(ConvertError::damaged(path, error)),
+        None => Ok(model),
+    }
+}
+
+/// Lets a file appear complete or not at all: another name first, then made durable, then its own.
+pub(crate) fn publish(
+    path: &Path,
+    overwrite: bool,
+    fill: impl FnOnce(&Path) -> Result<(), ConvertError>,
+) -> Result<(), ConvertError> {
+    let cannot = |error: std::io::Error| ConvertError::write(path, error);
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".converter-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
+    let scratch = builder.tempfile_in(folder).map_err(cannot)?.into_temp_path();
+    // A writer may put a file of its own in its place.
+    let permissions = scratch.metadata().map_err(cannot)?.permissions();
+    fill(&scratch).map_err(|error| match error {
+        // Nobody has heard of the other name.
+        ConvertError::Write { problem, .. } => ConvertError::write(path, problem),
+        error => error,
+    })?;
+    std::fs::set_permissions(&scratch, permissions)
+        .and_then(|()| File::open(&scratch))
+        .and_then(|file| file.sync_all())
+        .map_err(cannot)?;
+    if overwrite {
+        scratch.persist(path).map_err(|error| cannot(error.error))
+    } else {
+        scratch.persist_noclobber(path).map_err(|error| cannot(error.error))
+    }
+}
+
+/// Tensors that are the network's, and finite.
+struct Checked {
+    spec: ModelSpec,
+    tensors: Vec<PackTensor>,
+    initial: Vec<String>,
+    left_out: Vec<String>,
+}

@@ -1,0 +1,331 @@
+//! The original engine beside ours, on the same picture.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use xception_model::{ModelSpec, Xception};
+
+use crate::error::ConvertError;
+use crate::source::Source;
+
+/// What runs the original, shipped inside this program.
+const SCRIPT: &str = include_str!("../../../scripts/parity.py");
+
+/// Relative difference in norm up to which two engines agree: what 32-bit sums in another order amount to, with room.
+pub const BOUND: f64 = 1e-5;
+
+/// An engine of the Python world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// Keras, for Keras files.
+    Keras,
+    /// ONNX Runtime, for ONNX files.
+    OnnxRuntime,
+}
+
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Keras => "keras",
+            Self::OnnxRuntime => "onnxruntime",
+        }
+    }
+}
+
+/// Two engines' outputs, stage by stage.
+#[derive(Clone, Debug, Serialize)]
+pub struct Parity {
+    /// The engine and its version.
+    pub engine: String,
+    /// Relative difference in norm up to which a stage agrees.
+    pub bound: f64,
+    /// Every stage that both gave, in the order of computation.
+    pub stages: Vec<StageDifference>,
+    /// The likeliest classes by the engine and by us, where there is a classifier.
+    pub top: Vec<TopRow>,
+}
+
+/// One stage's outputs.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageDifference {
+    /// Its Keras name.
+    pub name: String,
+    /// `[batch, channels, height, width]`.
+    pub shape: Vec<usize>,
+    /// Largest absolute difference.
+    pub max_absolute: f64,
+    /// Norm of the difference by the norm of the engine's.
+    pub relative: f64,
+}
+
+/// One rank of the likeliest classes.
+#[derive(Clone, Debug, Serialize)]
+pub struct TopRow {
+    /// The engine's class, and its probability.
+    pub theirs: (String, f64),
+    /// Ours.
+    pub ours: (String, f64),
+}
+
+impl Parity {
+    /// Whether every stage agrees.
+    pub fn agrees(&self) -> bool {
+        // A NaN does not agree.
+        self.stages.iter().all(|stage| stage.relative <= self.bound)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    engine: String,
+    #[serde(rename = "final")]
+    output: Output,
+    stages: Vec<Stage>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Output {
+    Logits,
+    Probabilities,
+    Features,
+}
+
+#[derive(Deserialize)]
+struct Stage {
+    name: String,
+    shape: Vec<usize>,
+    offset: usize,
+}
+
+/// Runs `original` in the engine of the environment of `python`, and `model` here, on a picture: `[1, height, width,
+/// channels]` flat, -1 to 1.
+///
+/// # Errors
+///
+/// When Python cannot be started or the script fails; its own last words are part of the error.
+pub fn compare(
+    engine: Engine,
+    python: &Path,
+    original: &Source,
+    model: &Xception,
+    spec: &ModelSpec,
+    picture: &[f32],
+) -> Result<Parity, ConvertError> {
+    let failed = |problem: String| ConvertError::Engine {
+        python: python.to_owned(),
+        problem,
+    };
+    let io = |error: std::io::Error| failed(error.to_string());
+    let folder = tempfile::tempdir().map_err(io)?;
+    let at = |name: &str| folder.path().join(name);
+    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
+    let bytes: Vec<u8> = picture.iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(at("parity.py"), SCRIPT).map_err(io)?;
+    std::fs::write(at("input.f32"), bytes).map_err(io)?;
+    let network = serde_json::to_vec(&spec.network).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(at("network.json"), network).map_err(io)?;
+    let tensors = serde_json::to_vec(&convolutions(original)).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(at("tensors.json"), tensors).map_err(io)?;
+
+    let output = Command::new(python)
+        .arg(at("parity.py"))
+        .arg(engine.name())
+        .arg("--model")
+        .arg(&original.path)
+        .arg("--input")
+        .arg(at("input.f32"))
+        .arg("--shape")
+        .arg(format!("1,{height},{width},{channels}"))
+        .arg("--network")
+        .arg(at("network.json"))
+        .arg("--tensors")
+        .arg(at("tensors.json"))
+        .arg("--out")
+        .arg(folder.path())
+        .output()
+        .map_err(|error| failed(format!("it cannot be started: {error}")))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no word");
+        return Err(failed(format!("{} ended with {}: {last}", engine.name(), output.status)));
+    }
+    let answer = std::fs::read(at("stages.json")).map_err(io)?;
+    let answer: Answer = serde_json::from_slice(&answer).map_err(|error| failed(error.to_string()))?;
+    let values = std::fs::read(at("stages.f32")).map_err(io)?;
+    let (values, _) = values.as_chunks::<4>();
+    let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let theirs: BTreeMap<&str, (&Stage, &[f32])> = answer
+        .stages
+        .iter()
+        .filter_map(|stage| {
+            let length = stage.shape.iter().product::<usize>();
+            let values = values.get(stage.offset..stage.offset.checked_add(length)?)?;
+            Some((stage.name.as_str(), (stage, values)))
+        })
+        .collect();
+
+    let device = Device::flex();
+    let input = Tensor::<4>::from_data(
+        TensorData::new(picture.to_vec(), [1, height, width, channels]),
+        &device,
+    )
+    .permute([0, 3, 1, 2]);
+    let mut stages = Vec::new();
+    let mut last: Vec<f32> = Vec::new();
+    let mut misfit = None;
+    model
+        .each_stage(input, &mut |name, ours| {
+            let shape = ours.dims().to_vec();
+            last = ours.clone().into_data().iter::<f32>().collect();
+            let Some((stage, values)) = theirs.get(name) else {
+                return;
+            };
+            if stage.shape == shape {
+                stages.push(difference(name, shape, values, &last));
+            } else {
+                misfit.get_or_insert_with(|| format!("{name} has the shape {:?} there and {shape:?} here", stage.shape));
+            }
+        })
+        .map_err(|error| failed(error.to_string()))?;
+    if let Some(misfit) = misfit {
+        return Err(failed(misfit));
+    }
+
+    let Some((stage, output)) = theirs.get("output") else {
+        return Err(failed("it gave no output".to_owned()));
+    };
+    if output.len() != last.len() {
+        return Err(failed(format!("its output has the shape {:?}, ours {} values", stage.shape, last.len())));
+    }
+    let ours = match answer.output {
+        Output::Probabilities => softmax(&last),
+        _ => last.clone(),
+    };
+    let name = match answer.output {
+        Output::Probabilities => "output (probabilities)",
+        Output::Logits => "output (logits)",
+        Output::Features => "output (features)",
+    };
+    stages.push(difference(name, stage.shape.clone(), output, &ours));
+    let top = match answer.output {
+        Output::Features => Vec::new(),
+        Output::Logits => top(spec, &softmax(output), &softmax(&ours)),
+        Output::Probabilities => top(spec, output, &ours),
+    };
+    Ok(Parity {
+        engine: answer.engine,
+        bound: BOUND,
+        stages,
+        top,
+    })
+}
+
+/// A picture for those who give none: smooth waves and a little noise, the same on every machine.
+pub fn generated_picture(spec: &ModelSpec) -> Vec<f32> {
+    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
+    let mut state = 1_u32;
+    let mut picture = Vec::with_capacity(height * width * channels);
+    for row in 0..height {
+        for column in 0..width {
+            for channel in 0..channels {
+                // Knuth's multiplier; the high bits are the random ones.
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = f64::from(state >> 8) / f64::from(1 << 24) - 0.5;
+                let wave = (0.07 * row as f64 + channel as f64).sin() * (0.05 * column as f64).cos();
+                picture.push((0.7 * wave + 0.3 * noise) as f32);
+            }
+        }
+    }
+    picture
+}
+
+/// Which initialiser of an ONNX file makes which stage. Where the norm was folded away, it is the norm's.
+fn convolutions(original: &Source) -> BTreeMap<String, String> {
+    let folded = original.format.name.contains("folded");
+    let stages = original.spec.network.keras_layers();
+    let of = |path: &str| stages.iter().find(|home| home.path == path).map(|home| home.layer.clone());
+    let mut found = BTreeMap::new();
+    for entry in &original.tensors {
+        let name = entry.tensor.name.strip_suffix(".weight").unwrap_or_default();
+        let layer = name.strip_suffix(".pointwise").map_or_else(|| of(name), of);
+        if let Some(layer) = layer {
+            let stage = if folded { format!("{layer}_bn") } else { layer };
+            found.insert(entry.origin.clone(), stage);
+        }
+    }
+    found
+}
+
+fn difference(name: &str, shape: Vec<usize>, theirs: &[f32], ours: &[f32]) -> StageDifference {
+    let differences = theirs.iter().zip(ours).map(|(a, b)| f64::from(*a) - f64::from(*b));
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let size = norm(&mut theirs.iter().copied().map(f64::from));
+    let distance = norm(&mut differences.clone());
+    StageDifference {
+        name: name.to_owned(),
+        shape,
+        max_absolute: differences.fold(0.0, |max: f64, value| if value.is_nan() { value } else { max.max(value.abs()) }),
+        relative: if distance == 0.0 { 0.0 } else { distance / size },
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| (power / sum) as f32).collect()
+}
+
+fn top(spec: &ModelSpec, theirs: &[f32], ours: &[f32]) -> Vec<TopRow> {
+    let ranked = |values: &[f32]| {
+        let mut ranked: Vec<(usize, f32)> = values.iter().copied().enumerate().collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        ranked.truncate(5);
+        ranked
+    };
+    let row = |(class, probability): (usize, f32)| (spec.label(class).to_string(), f64::from(probability));
+    let (theirs, ours) = (ranked(theirs), ranked(ours));
+    let rows = theirs.into_iter().zip(ours);
+    rows.map(|(theirs, ours)| TopRow {
+        theirs: row(theirs),
+        ours: row(ours),
+    })
+    .collect()
+}
+
+impl fmt::Display for Parity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<28} {:<22} {:>10} {:>10}", "stage", "shape", "largest", "relative")?;
+        for stage in &self.stages {
+            let mark = if stage.relative <= self.bound { "" } else { "  <-- differs" };
+            writeln!(
+                f,
+                "{:<28} {:<22} {:>10.2e} {:>10.2e}{mark}",
+                stage.name,
+                format!("{:?}", stage.shape),
+                stage.max_absolute,
+                stage.relative
+            )?;
+        }
+        if !self.top.is_empty() {
+            writeln!(f, "\n{:<36} {}", self.engine, "here")?;
+        }
+        for row in &self.top {
+            let cell = |(label, probability): &(String, f64)| format!("{:5.1} % {label}", 100.0 * probability);
+            writeln!(f, "{:<36} {}", cell(&row.theirs), cell(&row.ours))?;
+        }
+        let agreeing = self.stages.iter().filter(|stage| stage.relative <= self.bound).count();
+        write!(
+            f,
+            "\n{agreeing} of {} stages agree with {} within {:.0e}",
+            self.stages.len(),
+            self.engine,
+            self.bound
+        )
+    }
+}

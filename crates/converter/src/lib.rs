@@ -1,0 +1,42 @@
+//! Any Xception weight file to a Burn record and back, with proof.
+//!
+//! [`open`] takes a file apart, whatever wrote it: Keras 1 to 3, PyTorch, safetensors, ONNX, Burn. [`Source::convert`] writes
+//! it as any of them, after checking that every tensor of the network is there, fits and is finite. [`verify`](verify())
+//! compares two files tensor by tensor, bit for bit.
+//!
+//! ```no_run
+//! use converter::{Known, Options, open};
+//!
+//! # fn main() -> Result<(), converter::ConvertError> {
+//! let source = open("xception.pth".as_ref(), &Known { size: Some([299, 299]), ..Known::default() })?;
+//! let report = source.convert("xception.bpk".as_ref(), &Options::default())?;
+//! println!("{} parameters", report.parameters);
+//! # Ok(())
+//! # }
+//! ```
+
+mod card;
+pub mod command;
+mod convert;
+mod detect;
+mod dtype;
+pub mod engine;
+mod error;
+mod inspect;
+mod keras;
+mod mismatch;
+mod onnx;
+mod record;
+mod safetensors;
+mod source;
+mod torch;
+mod verify;
+
+pub use card::Card;
+pub use convert::{Options, OutputFormat, Report};
+pub use dtype::Precision;
+pub use error::{ConvertError, Unknown};
+pub use inspect::{Inspection, TensorStatistics, inspect};
+pub use mismatch::{Mismatch, NameMismatch};
+pub use source::{Format, Known, Source, SourceTensor, open};
+pub use verify::{Difference, Verification, verify};

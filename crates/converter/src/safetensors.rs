@@ -1,0 +1,200 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use burn::tensor::{Bytes, DType, Shape, TensorData};
+use burn_store::bridge;
+use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
+use safetensors::tensor::{Dtype, Metadata};
+use safetensors::{View, serialize_to_file};
+use xception_model::ModelSpec;
+
+use crate::error::ConvertError;
+use crate::source::{Format, Found, SourceTensor, network_of};
+use crate::torch;
+
+/// Where a file's metadata holds its [`ModelSpec`].
+const SPEC_KEY: &str = "xception";
+
+/// Many times the header of any network: 16 MiB.
+const MAX_HEADER: u64 = 16 << 20;
+
+/// Reads a safetensors file with our names or with timm's.
+pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
+    let (tensors, metadata) = tensors(path)?;
+    if torch::has_torch_names(tensors.iter().map(|tensor| tensor.name.as_str())) {
+        return torch::named(path, tensors, "safetensors");
+    }
+    let tensors: Vec<SourceTensor> = tensors
+        .into_iter()
+        .map(|tensor| SourceTensor {
+            origin: tensor.name.clone(),
+            tensor,
+        })
+        .collect();
+    let format = Format {
+        name: "safetensors".to_owned(),
+        writer: metadata.get("writer").cloned(),
+    };
+    if let Some(text) = metadata.get(SPEC_KEY) {
+        let problem = |problem| ConvertError::damaged(path, format_args!("the network's description: {problem}"));
+        let spec = ModelSpec::parse(text).map_err(problem)?;
+        return Ok(Found {
+            format,
+            source: Some(spec.source),
+            size: Some([spec.input.height, spec.input.width]),
+            pooling: Some(spec.network.pooling),
+            variant: Some(spec.network.variant),
+            preset: spec.input.preset,
+            labels: spec.labels,
+            network: spec.network,
+            tensors,
+            ignored: Vec::new(),
+        });
+    }
+    Ok(Found {
+        format,
+        source: None,
+        network: network_of(&tensors).map_err(|problem| ConvertError::NotXception {
+            path: path.to_owned(),
+            problem,
+        })?,
+        size: None,
+        pooling: None,
+        variant: None,
+        preset: None,
+        labels: Vec::new(),
+        tensors,
+        ignored: Vec::new(),
+    })
+}
+
+/// The tensors, read when they are asked for, and the file's metadata.
+fn tensors(path: &Path) -> Result<(Vec<PackTensor>, HashMap<String, String>), ConvertError> {
+    let cannot_read = |source| ConvertError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let damaged = |problem: String| ConvertError::damaged(path, problem);
+    let mut file = File::open(path).map_err(cannot_read)?;
+    let size = file.metadata().map_err(cannot_read)?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(cannot_read)?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER || length + 8 > size {
+        return Err(damaged(format!(
+            "its header claims {length} bytes; the file has {size}, and no network's header exceeds {MAX_HEADER}"
+        )));
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header).map_err(cannot_read)?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| damaged(format!("its header is damaged: {error}")))?;
+
+    let start = length + 8;
+    let file = Arc::new(Mutex::new(file));
+    let mut tensors = Vec::new();
+    for (name, info) in metadata.tensors() {
+        let dtype = dtype(info.dtype).ok_or_else(|| damaged(format!("{name} is of type {:?}", info.dtype)))?;
+        let (from, to) = info.data_offsets;
+        let values = info.shape.iter().try_fold(1_usize, |values, side| values.checked_mul(*side));
+        let bytes = values.and_then(|values| values.checked_mul(dtype.size()));
+        if bytes != to.checked_sub(from) || start + to as u64 > size {
+            return Err(damaged(format!(
+                "{name} with shape {:?} does not fit its place, bytes {from} to {to} of {}",
+                info.shape,
+                size - start
+            )));
+        }
+        let shape = Shape::from(info.shape.clone());
+        let declared = shape.clone();
+        let file = Arc::clone(&file);
+        tensors.push(bridge::deferred(name, dtype, shape, None, move || {
+            let mut bytes = vec![0; to - from];
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.seek(SeekFrom::Start(start + from as u64))
+                .and_then(|_| file.read_exact(&mut bytes))
+                .map_err(|error| PackError::IoError(error.to_string()))?;
+            TensorData::try_from_bytes(Bytes::from_bytes_vec(bytes), declared.clone(), dtype)
+                .map_err(|error| PackError::ValidationError(error.to_string()))
+        }));
+    }
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((tensors, metadata.metadata().clone().unwrap_or_default()))
+}
+
+fn dtype(dtype: Dtype) -> Option<DType> {
+    Some(match dtype {
+        Dtype::F64 => DType::F64,
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        Dtype::I64 => DType::I64,
+        Dtype::I32 => DType::I32,
+        Dtype::I16 => DType::I16,
+        Dtype::I8 => DType::I8,
+        Dtype::U64 => DType::U64,
+        Dtype::U32 => DType::U32,
+        Dtype::U16 => DType::U16,
+        Dtype::U8 => DType::U8,
+        _ => return None,
+    })
+}
+
+/// A tensor that is read while it is written. The format's writer knows no failure, so the first one is left in `failure`.
+struct Lazy<'a> {
+    tensor: &'a PackTensor,
+    dtype: Dtype,
+    failure: &'a OnceLock<String>,
+}
+
+impl View for Lazy<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.tensor.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let bytes = self.tensor.to_bytes().map(|bytes| bytes.to_vec());
+        Cow::Owned(bytes.unwrap_or_else(|error| {
+            self.failure.get_or_init(|| error.to_string());
+            vec![0; self.data_len()]
+        }))
+    }
+
+    fn data_len(&self) -> usize {
+        self.tensor.byte_len()
+    }
+}
+
+/// Writes tensors in Burn's layout, with the description in the metadata. One tensor is in memory at a time.
+pub(crate) fn write(path: &Path, tensors: &[PackTensor], spec: &ModelSpec) -> Result<(), ConvertError> {
+    let failure = OnceLock::new();
+    let lazy = tensors.iter().map(|tensor| {
+        let dtype = match tensor.dtype {
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            _ => Dtype::F32,
+        };
+        let failure = &failure;
+        (tensor.name.as_str(), Lazy { tensor, dtype, failure })
+    });
+    let metadata = HashMap::from([
+        ("writer".to_owned(), concat!("converter ", env!("CARGO_PKG_VERSION")).to_owned()),
+        (
+            SPEC_KEY.to_owned(),
+            spec.to_toml().map_err(|problem| ConvertError::write(path, problem))?,
+        ),
+    ]);
+    serialize_to_file(lazy, Some(metadata), path).map_err(|error| ConvertError::write(path, error))?;
+    match failure.into_inner() {
+        Some(problem) => Err(ConvertError::write(path, problem)),
+        None => Ok(()),
+    }
+}

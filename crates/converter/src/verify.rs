@@ -1,0 +1,175 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use burn_store::bridge;
+use serde::Serialize;
+use xception_model::XceptionConfig;
+
+use crate::dtype::{cast, values};
+use crate::error::ConvertError;
+use crate::source::{Source, SourceTensor};
+
+/// The comparison of two weight files, tensor by tensor.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verification {
+    /// Tensors that both have.
+    pub compared: usize,
+    /// How many of them are equal bit for bit, after the other's layout and, where it is narrower, its type.
+    pub equal: usize,
+    /// The values in those.
+    pub values: usize,
+    /// The narrower type that the first file's values were rounded to, if any.
+    pub rounded_to: Option<String>,
+    /// Those that are not equal.
+    pub different: Vec<Difference>,
+    /// Tensors that only the first file has.
+    pub only_first: Vec<String>,
+    /// Tensors that only the second file has.
+    pub only_second: Vec<String>,
+    /// The options in which the networks differ, if they do.
+    pub network: Option<String>,
+}
+
+/// Two tensors that are not equal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    /// The network's name.
+    pub name: String,
+    /// The name in the first file.
+    pub origin: String,
+    /// Shapes, where they differ.
+    pub shapes: Option<[Vec<usize>; 2]>,
+    /// How many values differ.
+    pub values: usize,
+    /// Largest absolute difference.
+    pub max_absolute: f64,
+    /// Norm of the difference by the norm of the first.
+    pub relative: f64,
+}
+
+impl Verification {
+    /// Whether the files hold the same network.
+    pub fn is_equal(&self) -> bool {
+        self.different.is_empty() && self.only_first.is_empty() && self.only_second.is_empty() && self.network.is_none()
+    }
+}
+
+/// Compares a file with what it was converted to. One tensor of each is in memory at a time.
+///
+/// # Errors
+///
+/// When a tensor cannot be read.
+pub fn verify(first: &Source, second: &Source) -> Result<Verification, ConvertError> {
+    let by_name = |source: &Source| -> BTreeMap<String, SourceTensor> {
+        let entries = source.tensors.iter().cloned();
+        entries.map(|entry| (entry.tensor.name.clone(), entry)).collect()
+    };
+    let firsts = by_name(first);
+    let mut seconds = by_name(second);
+    let mut found = Verification {
+        compared: 0,
+        equal: 0,
+        values: 0,
+        rounded_to: None,
+        different: Vec::new(),
+        only_first: Vec::new(),
+        only_second: Vec::new(),
+        network: differing_options(&first.spec.network, &second.spec.network),
+    };
+    for (name, one) in firsts {
+        let Some(two) = seconds.remove(&name) else {
+            found.only_first.push(one.origin);
+            continue;
+        };
+        found.compared += 1;
+        let origin = one.origin.clone();
+        if one.tensor.shape != two.tensor.shape {
+            found.different.push(Difference {
+                name,
+                origin,
+                shapes: Some([one.tensor.shape.to_vec(), two.tensor.shape.to_vec()]),
+                values: 0,
+                max_absolute: f64::NAN,
+                relative: f64::NAN,
+            });
+            continue;
+        }
+        let (from, to) = (one.tensor.dtype, two.tensor.dtype);
+        if to.size() < from.size() {
+            found.rounded_to = Some(to.name().to_owned());
+        }
+        let read = |source: &Source, entry: SourceTensor| {
+            let origin = entry.origin;
+            bridge::into_data(cast(entry.tensor, to))
+                .map_err(|error| ConvertError::damaged(&source.path, format_args!("{origin}: {error}")))
+        };
+        let (one, two) = (read(first, one)?, read(second, two)?);
+        if one.as_bytes() == two.as_bytes() {
+            found.equal += 1;
+            found.values += one.num_elements();
+            continue;
+        }
+        let (one, two) = (values(&one), values(&two));
+        let differences = one.iter().zip(&two).map(|(a, b)| (a - b).abs());
+        let norm = one.iter().map(|value| value * value).sum::<f64>().sqrt();
+        found.different.push(Difference {
+            name,
+            origin,
+            shapes: None,
+            values: one.iter().zip(&two).filter(|(a, b)| a.to_bits() != b.to_bits()).count(),
+            max_absolute: differences.clone().fold(0.0, f64::max),
+            relative: differences.map(|value| value * value).sum::<f64>().sqrt() / norm,
+        });
+    }
+    found.only_second = seconds.into_values().map(|entry| entry.origin).collect();
+    Ok(found)
+}
+
+/// The options in which two networks differ. Dropout is none of them: it computes nothing, and weights alone don't tell it.
+fn differing_options(first: &XceptionConfig, second: &XceptionConfig) -> Option<String> {
+    let options = |network: &XceptionConfig| {
+        let value = serde_json::to_value(network.clone().with_dropout(0.0)).unwrap_or_default();
+        value.as_object().cloned().unwrap_or_default()
+    };
+    let second = options(second);
+    let differing: Vec<String> = options(first)
+        .iter()
+        .filter_map(|(option, one)| {
+            let two = second.get(option)?;
+            (one != two).then(|| format!("{option} is {one} and {two}"))
+        })
+        .collect();
+    (!differing.is_empty()).then(|| differing.join(", "))
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            compared, equal, values, ..
+        } = self;
+        write!(f, "{equal} of {compared} tensors ({values} values) equal bit for bit")?;
+        if let Some(dtype) = &self.rounded_to {
+            write!(f, ", rounded to {dtype}")?;
+        }
+        for difference in &self.different {
+            write!(f, "\n  {} ({}): ", difference.name, difference.origin)?;
+            match &difference.shapes {
+                Some([one, two]) => write!(f, "shapes {one:?} and {two:?}")?,
+                None => write!(
+                    f,
+                    "{} values differ, by {:.3e} at most, {:.3e} of the norm",
+                    difference.values, difference.max_absolute, difference.relative
+                )?,
+            }
+        }
+        for (title, names) in [("first", &self.only_first), ("second", &self.only_second)] {
+            if !names.is_empty() {
+                write!(f, "\n  only in the {title} file: {}", names.join(", "))?;
+            }
+        }
+        match &self.network {
+            Some(options) => write!(f, "\n  the networks differ: {options}"),
+            None => Ok(()),
+        }
+    }
+}

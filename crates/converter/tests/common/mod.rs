@@ -1,0 +1,147 @@
+//! The toy network, and the program as a user runs it.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use converter::{Known, Source, open};
+use tempfile::TempDir;
+use xception_model::{Pooling, Variant, Widths, XceptionConfig};
+
+/// `TOY` of `scripts/keras_toy_xception.py`.
+pub fn tiny() -> XceptionConfig {
+    XceptionConfig::new()
+        .with_widths(Widths {
+            stem: [2, 3],
+            entry: [3, 4, 5],
+            exit: [6, 7, 8],
+        })
+        .with_middle_blocks(1)
+        .with_num_classes(5)
+}
+
+/// A file that Keras wrote, from the tests of `xception-model`.
+pub fn keras(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../xception-model/tests/fixtures/keras")
+        .join(name)
+}
+
+pub fn torch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch").join(name)
+}
+
+/// All that a file may leave open.
+pub fn all_known() -> Known {
+    Known {
+        size: Some([75, 90]),
+        pooling: Some(Pooling::Average),
+        ..Known::default()
+    }
+}
+
+pub fn torch_known() -> Known {
+    Known {
+        variant: Some(Variant::Torch),
+        ..all_known()
+    }
+}
+
+/// The picture of `scripts/torch_toy_xception.py`: sin(i / 100), i counting NHWC values.
+pub fn picture([batch, height, width, channels]: [usize; 4]) -> Tensor<4> {
+    let count = batch * height * width * channels;
+    let values: Vec<f32> = (0..count).map(|i| (i as f64 / 100.0).sin() as f32).collect();
+    Tensor::<4>::from_data(
+        TensorData::new(values, [batch, height, width, channels]),
+        &Device::flex(),
+    )
+    .permute([0, 3, 1, 2])
+}
+
+pub fn logits(source: Source) -> Vec<f32> {
+    let (model, _) = source.load(&Device::flex()).unwrap();
+    let logits = model.forward(picture([1, 75, 90, 3])).unwrap();
+    logits.into_data().iter::<f32>().collect()
+}
+
+pub fn logits_of(path: &Path, known: &Known) -> Vec<f32> {
+    logits(open(path, known).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Norm of the difference by the norm of the expected.
+pub fn relative(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    difference / norm(&mut expected.iter().map(|v| f64::from(*v)))
+}
+
+/// A folder of one's own, and the program run in it.
+pub struct Bench {
+    pub folder: TempDir,
+}
+
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        std::fs::write(self.path(name), bytes).unwrap();
+        self.path(name)
+    }
+
+    pub fn run<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Run {
+        let output = Command::new(env!("CARGO_BIN_EXE_converter"))
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        Run::of(output)
+    }
+
+    pub fn listing(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Run {
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// What was printed by a run that did all.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// The sentence of a run that failed.
+    pub fn failed(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self.stderr
+    }
+}

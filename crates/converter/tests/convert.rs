@@ -1,0 +1,318 @@
+//! From every format to every format, and what is said on the way.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use burn_store::bridge;
+use common::{Bench, all_known, keras, logits_of, relative, tiny, torch, torch_known};
+use converter::{Known, Options, Precision, open, verify};
+use xception_model::picture::Preset;
+use xception_model::{Pooling, Variant};
+
+/// The formats of the README's table: what each is called, the files that are read here, the endings that are written.
+const FORMATS: [(&str, &[&str], &[&str]); 6] = [
+    (
+        "Keras 3 `.keras` (also of TensorFlow 2.11 on)",
+        &["toy.keras", "offset.keras", "hidden.keras", "max.keras", "notop.keras", "nested_functional.keras", "nested_sequential.keras"],
+        &["keras"],
+    ),
+    (
+        "Keras 3 `.weights.h5`",
+        &["toy.weights.h5.gz", "no_names.weights.h5.gz"],
+        &["weights.h5"],
+    ),
+    (
+        "Keras 1, 2 and 3 legacy `.h5`, whole model or weights alone",
+        &[
+            "legacy_model.h5.gz",
+            "legacy_weights.h5.gz",
+            "keras2_weights.h5.gz",
+            "keras1_weights.h5.gz",
+            "nested_frozen.h5.gz",
+            "nested_unfrozen.h5.gz",
+        ],
+        &["h5"],
+    ),
+    (
+        "PyTorch `.pth`, `.pt`: timm `legacy_xception`, Cadene",
+        &["toy.pth", "legacy.pth", "checkpoint.pth", "half.pth"],
+        &[],
+    ),
+    ("safetensors, timm's names or ours", &["toy.safetensors"], &["safetensors"]),
+    ("Burn record `.bpk`", &[], &["bpk"]),
+];
+
+/// A fixture, unpacked if it is gzipped.
+fn fixture(bench: &Bench, name: &str) -> PathBuf {
+    if name.ends_with(".pth") || name.ends_with(".safetensors") {
+        return torch(name);
+    }
+    match name.strip_suffix(".gz") {
+        None => keras(name),
+        Some(plain) => {
+            let packed = std::fs::File::open(keras(name)).unwrap();
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
+            bench.write(plain, bytes)
+        }
+    }
+}
+
+fn open_any(path: &Path) -> converter::Source {
+    // A file that says how it pools is not contradicted.
+    open(path, &all_known())
+        .or_else(|_| {
+            open(
+                path,
+                &Known {
+                    size: Some([75, 90]),
+                    ..Known::default()
+                },
+            )
+        })
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Reads every fixture, writes each network in every format that can hold it, reads it back and compares every bit. Then
+/// the README's table must be what ran.
+#[test]
+fn every_format_is_read_and_written_bit_for_bit() {
+    let bench = Bench::new();
+    let mut table = String::from("| format | read | written |\n|---|---|---|\n");
+    let endings: Vec<&str> = FORMATS.iter().flat_map(|(_, _, written)| *written).copied().collect();
+    let mut number = 0;
+    for (title, files, written) in FORMATS {
+        for name in files {
+            let path = fixture(&bench, name);
+            let is_torch = open_any(&path).spec.network.variant == Variant::Torch;
+            for ending in &endings {
+                // Keras has no pools that pad on both sides.
+                if is_torch && ["keras", "weights.h5", "h5"].contains(ending) {
+                    continue;
+                }
+                number += 1;
+                let out = bench.path(&format!("{number}.{ending}"));
+                let report = open_any(&path).convert(&out, &Options::default()).unwrap();
+                assert!(report.initial.is_empty() && report.left_out.is_empty());
+                let original = open_any(&path);
+                let back = open(
+                    &out,
+                    &Known {
+                        size: Some([75, 90]),
+                        pooling: Some(original.spec.network.pooling),
+                        ..Known::default()
+                    },
+                )
+                .unwrap();
+                let verification = verify(&original, &back).unwrap();
+                assert!(verification.is_equal(), "{name} as {ending}: {verification}");
+                assert!(verification.compared > 100, "{name} as {ending}");
+            }
+        }
+        let read = match files.len() {
+            0 => "yes".to_owned(),
+            count => format!("yes, {count} files"),
+        };
+        let _ = writeln!(table, "| {title} | {read} | {} |", if written.is_empty() { "no" } else { "yes" });
+    }
+    let _ = writeln!(table, "| ONNX: tf2onnx, Keras, torch.onnx and our own exports | `tests/onnx.rs` | `tests/onnx.rs` |");
+    println!("{number} conversions");
+
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let text = std::fs::read_to_string(&readme).unwrap();
+    let (begin, end) = ("<!-- formats: begin -->\n", "<!-- formats: end -->");
+    let start = text.find(begin).expect("the README has the table's begin") + begin.len();
+    let stop = text.find(end).expect("the README has the table's end");
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(&readme, format!("{}{table}{}", &text[..start], &text[stop..])).unwrap();
+    } else {
+        assert_eq!(&text[start..stop], table, "UPDATE_README=1 writes the README's table anew");
+    }
+}
+
+#[test]
+fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
+    let bench = Bench::new();
+    for (precision, bound) in [(Precision::F16, 5e-4), (Precision::Bf16, 4e-3)] {
+        for ending in ["bpk", "safetensors"] {
+            let out = bench.path(&format!("{precision}.{ending}"));
+            let options = Options {
+                precision,
+                ..Options::default()
+            };
+            open(&keras("toy.keras"), &Known::default()).unwrap().convert(&out, &options).unwrap();
+            let first = open(&keras("toy.keras"), &Known::default()).unwrap();
+            let second = open(&out, &Known::default()).unwrap();
+            let verification = verify(&first, &second).unwrap();
+            assert!(verification.is_equal(), "{verification}");
+            assert_eq!(verification.rounded_to.as_deref(), Some(precision.to_string().as_str()));
+            for (one, two) in first.tensors.iter().zip(&second.tensors) {
+                let value = |entry: &converter::SourceTensor| -> Vec<f32> {
+                    bridge::to_data(&entry.tensor).unwrap().iter::<f32>().collect()
+                };
+                let (one, two) = (value(one), value(two));
+                assert!(one.iter().zip(&two).all(|(a, b)| (a - b).abs() <= bound * a.abs() + 1e-7));
+            }
+        }
+    }
+    let options = Options {
+        precision: Precision::F16,
+        ..Options::default()
+    };
+    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let error = source.convert(&bench.path("out.onnx"), &options).unwrap_err().to_string();
+    assert!(error.contains("leave out --dtype"), "{error}");
+}
+
+#[test]
+fn a_changed_bit_is_found() {
+    let bench = Bench::new();
+    let out = bench.path("out.safetensors");
+    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    source.convert(&out, &Options::default()).unwrap();
+    let mut bytes = std::fs::read(&out).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&out, bytes).unwrap();
+    let path = keras("toy.keras");
+    let report = bench.run(&["verify".as_ref(), path.as_os_str(), "out.safetensors".as_ref(), "--json".as_ref(), "r.json".as_ref()]);
+    assert_eq!(report.code, Some(1));
+    assert!(report.stdout.contains("1 values differ"), "{}", report.stdout);
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(bench.path("r.json")).unwrap()).unwrap();
+    assert_eq!(json["equal"], false);
+    assert_eq!(json["tensors"]["different"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn the_card_tells_where_the_file_came_from() {
+    let bench = Bench::new();
+    bench.write("classes.txt", "cup\nfork\nglass\nknife\nplate\n");
+    let input = keras("toy.keras");
+    let arguments = [
+        input.as_os_str(),
+        "toy.bpk".as_ref(),
+        "--classes".as_ref(),
+        "classes.txt".as_ref(),
+        "--preset".as_ref(),
+        "keras-nearest".as_ref(),
+    ];
+    assert_eq!(bench.run(&arguments).ok(), "");
+    let card: toml::Table = std::fs::read_to_string(bench.path("toy.bpk.card.toml")).unwrap().parse().unwrap();
+    assert_eq!(card["source"]["file"].as_str(), Some("toy.keras"));
+    assert_eq!(card["source"]["writer"].as_str(), Some("Keras 3.15.1"));
+    assert_eq!(card["source"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(card["output"]["dtype"].as_str(), Some("f32"));
+    assert_eq!(card["output"]["classes"].as_integer(), Some(5));
+    assert_eq!(card["input"]["height"].as_integer(), Some(331));
+    assert_eq!(card["network"]["middle_blocks"].as_integer(), Some(1));
+    let source = open(&bench.path("toy.bpk"), &Known::default()).unwrap();
+    assert_eq!(source.spec.label(3).name, "knife");
+    assert_eq!(source.spec.input.preset, Some(Preset::KerasNearest));
+
+    // The output, then its card, are kept.
+    assert!(bench.run(&arguments).failed(1).contains("toy.bpk exists already; --force replaces it"));
+    std::fs::remove_file(bench.path("toy.bpk")).unwrap();
+    assert!(bench.run(&arguments).failed(1).contains("toy.bpk.card.toml exists already"));
+    bench.run(&[&arguments[..], &["--force".as_ref()]].concat()).ok();
+}
+
+#[test]
+fn what_the_file_leaves_open_is_asked_for_by_name() {
+    let bench = Bench::new();
+    let path = fixture(&bench, "legacy_weights.h5.gz");
+    let error = open(&path, &Known::default()).unwrap_err().to_string();
+    assert!(error.contains("--size 299x299"), "{error}");
+    // keras.applications' own classifier stands behind an average; another name may stand behind anything.
+    assert!(!error.contains("--pooling"), "{error}");
+    let path = fixture(&bench, "legacy_weights.h5.gz");
+    let known = Known {
+        pooling: Some(Pooling::Max),
+        ..all_known()
+    };
+    let error = open(&path, &known).unwrap_err().to_string();
+    assert!(error.ends_with("--pooling max was given, and the file says average"), "{error}");
+    let run = bench.run(&[path.as_os_str(), "out.bpk".as_ref(), "--size".as_ref(), "12x12".as_ref()]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    let run = bench.run(&[path.as_os_str(), "out.xyz".as_ref(), "--size".as_ref(), "99x99".as_ref()]);
+    assert!(run.failed(1).contains("the ending says no format"));
+}
+
+#[test]
+fn without_its_classifier() {
+    let bench = Bench::new();
+    let out = bench.path("backbone.bpk");
+    let options = Options {
+        no_top: true,
+        ..Options::default()
+    };
+    let report = open(&keras("hidden.keras"), &Known::default()).unwrap().convert(&out, &options).unwrap();
+    assert_eq!(report.left_out.len(), 6);
+    let source = open(&out, &Known::default()).unwrap();
+    assert_eq!(source.spec.network, tiny().with_include_top(false).with_dropout(0.25).with_num_classes(5));
+}
+
+#[test]
+fn missing_and_unused_tensors_are_listed_with_their_nearest_and_only_partial_lets_them_pass() {
+    let bench = Bench::new();
+    // A network whose file lacks one tensor and has another under a wrong name.
+    let source = open(&torch("toy.safetensors"), &torch_known()).unwrap();
+    source.convert(&bench.path("whole.safetensors"), &Options::default()).unwrap();
+    let bytes = std::fs::read(bench.path("whole.safetensors")).unwrap();
+    let text = String::from_utf8_lossy(&bytes).replacen("exit.block7.sepconv1.bn.gamma", "exit.block7.sepconv1.bn.gumma", 1);
+    assert_eq!(text.len(), String::from_utf8_lossy(&bytes).len());
+    let mut broken = bytes.clone();
+    let place = bytes
+        .windows(29)
+        .position(|window| window == b"exit.block7.sepconv1.bn.gamma")
+        .unwrap();
+    broken[place..place + 29].copy_from_slice(b"exit.block7.sepconv1.bn.gumma");
+    bench.write("broken.safetensors", broken);
+
+    let error = bench.run(&["broken.safetensors", "out.bpk"]).failed(1);
+    assert!(error.contains("1 missing"), "{error}");
+    assert!(error.contains("exit.block7.sepconv1.bn.gamma [7], most like exit.block7.sepconv1.bn.gumma"), "{error}");
+    assert!(error.contains("exit.block7.sepconv1.bn.gumma [7], most like exit.block7.sepconv1.bn.gamma"), "{error}");
+    assert!(!bench.path("out.bpk").exists());
+
+    let run = bench.run(&["broken.safetensors", "out.bpk", "--partial"]);
+    assert!(run.stderr.contains("1 tensors at their initial values: exit.block7.sepconv1.bn.gamma"), "{}", run.stderr);
+    run.ok();
+    let card = std::fs::read_to_string(bench.path("out.bpk.card.toml")).unwrap();
+    assert!(card.contains("initial = [\"exit.block7.sepconv1.bn.gamma\"]"), "{card}");
+}
+
+#[test]
+fn inspect_shows_tensors_and_network() {
+    let bench = Bench::new();
+    let path = torch("half.pth");
+    let text = bench.run(&["inspect".as_ref(), path.as_os_str()]).ok();
+    assert!(text.contains("block1.rep.0.conv1.weight"), "{text}");
+    assert!(text.contains("entry.block2.sepconv1.depthwise.weight"), "{text}");
+    assert!(text.contains("f16"), "{text}");
+    assert!(text.contains("It is complete"), "{text}");
+    let json = bench.run(&["inspect".as_ref(), path.as_os_str(), "--json".as_ref()]).ok();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["parameters"], 1435);
+    assert_eq!(json["ignored"].as_array().map(Vec::len), Some(19));
+}
+
+#[test]
+fn a_record_of_burns_own_is_read_when_its_variant_is_said() {
+    let bench = Bench::new();
+    let model = tiny().init(&burn::tensor::Device::flex()).unwrap();
+    let path = bench.path("burn.bpk");
+    burn_store::ModuleSnapshot::save_into(&model, &mut burn_store::BurnpackStore::from_file(&path)).unwrap();
+    let error = open(&path, &Known::default()).unwrap_err().to_string();
+    for flag in ["--size", "--pooling", "--variant"] {
+        assert!(error.contains(flag), "{error}");
+    }
+    let known = Known {
+        variant: Some(Variant::Keras),
+        ..all_known()
+    };
+    let ours = model.forward(common::picture([1, 75, 90, 3])).unwrap();
+    let ours: Vec<f32> = ours.into_data().iter::<f32>().collect();
+    assert_eq!(relative(&logits_of(&path, &known), &ours), 0.0);
+}

@@ -1,0 +1,62 @@
+//! From a layer's path in Keras to a parameter's path in the module: one map for both directions.
+
+use std::collections::BTreeMap;
+
+use burn_store::KeyRemapper;
+
+/// `with_names`, then `with_key_remapping`.
+#[derive(Default)]
+pub(crate) struct Naming {
+    pub(crate) layers: BTreeMap<String, String>,
+    pub(crate) keys: KeyRemapper,
+}
+
+impl Naming {
+    /// The module's name for the variable which Burn calls `variable` of the layer at `layer`.
+    pub(crate) fn key(&self, layer: &str, variable: &str) -> String {
+        let mut key = match self.module_path(layer).as_str() {
+            "" => variable.to_owned(),
+            path => format!("{path}.{variable}"),
+        };
+        // As `KeyRemapper::remap` does to a list of tensors.
+        for (pattern, replacement) in &self.keys.patterns {
+            key = pattern.replace_all(&key, replacement.as_str()).into_owned();
+        }
+        key
+    }
+
+    /// The path in the module of a layer: by the entry of `with_names` for it, or for the nearest
+    /// model around it.
+    fn module_path(&self, layer: &str) -> String {
+        let mut around = layer;
+        loop {
+            if let Some(to) = self.layers.get(around) {
+                return format!("{to}{}", &layer[around.len()..]).replace('/', ".");
+            }
+            match around.rsplit_once('/') {
+                Some((outer, _)) => around = outer,
+                None => return layer.replace('/', "."),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_entry_decides_and_expressions_come_after_it() {
+        let mut naming = Naming::default();
+        naming.layers.insert("backbone".into(), "trunk".into());
+        naming.layers.insert("backbone/stem".into(), "entry.conv".into());
+        assert_eq!(naming.key("backbone/stem", "weight"), "entry.conv.weight");
+        assert_eq!(naming.key("backbone/stem_bn", "gamma"), "trunk.stem_bn.gamma");
+        assert_eq!(naming.key("other/stem", "weight"), "other.stem.weight");
+        assert_eq!(naming.key("", "scale"), "scale");
+
+        naming.keys = KeyRemapper::new().add_pattern(r"^trunk\.", "body.").unwrap();
+        naming.keys = naming.keys.add_pattern("gamma$", "scale").unwrap();
+        assert_eq!(naming.key("backbone/stem_bn", "gamma"), "body.stem_bn.scale");
+    }
+}

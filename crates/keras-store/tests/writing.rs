@@ -1,0 +1,244 @@
+//! What is written is read back the same, in every layout; what does not fit is refused before a byte is written.
+//! `scripts/keras_roundtrip.py` shows that Keras reads it too.
+
+mod common;
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{DType, Device};
+use burn_store::{FloatCastAdapter, ModuleSnapshot, ModuleStore};
+use common::names;
+use keras_store::{KerasFileKind, KerasFormat, KerasStore, KerasStoreError};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const KINDS: [(&str, KerasFileKind); 4] = [
+    ("out.keras", KerasFileKind::Archive),
+    ("out.weights.h5", KerasFileKind::Weights),
+    ("out.h5", KerasFileKind::LegacyModel),
+    ("out_weights.h5", KerasFileKind::LegacyWeights),
+];
+
+/// A model of two layers as Keras 3 describes it.
+fn two_layers() -> Value {
+    let dense = |name: &str, units: usize, input: usize| {
+        json!({
+            "module": "keras.layers", "class_name": "Dense", "registered_name": null, "name": name,
+            "config": {"name": name, "units": units}, "build_config": {"input_shape": [null, input]},
+        })
+    };
+    json!({
+        "module": "keras", "class_name": "Sequential", "registered_name": null,
+        "config": {"name": "sequential", "layers": [dense("first", 4, 3), dense("second", 2, 4)]},
+    })
+}
+
+#[derive(Module, Debug)]
+struct TwoLayers {
+    first: Linear,
+    second: Linear,
+}
+
+impl TwoLayers {
+    fn new() -> Self {
+        let device = Device::flex();
+        Self {
+            first: LinearConfig::new(3, 4).init(&device),
+            second: LinearConfig::new(4, 2).init(&device),
+        }
+    }
+}
+
+fn out(folder: &TempDir, name: &str, kind: KerasFileKind) -> KerasStore {
+    KerasStore::from_file(folder.path().join(name))
+        .with_file_kind(kind)
+        .with_model_config(two_layers())
+}
+
+fn listing(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_layout_gives_back_every_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = TwoLayers::new();
+    for (name, kind) in KINDS {
+        module.save_into(&mut out(&folder, name, kind)).unwrap();
+        let mut back = TwoLayers::new();
+        let mut store = KerasStore::from_file(folder.path().join(name));
+        back.load_from(&mut store).unwrap();
+        let one = module.collect(None, None, true);
+        let two = back.collect(None, None, true);
+        for (one, two) in one.iter().zip(&two) {
+            assert_eq!(one.to_bytes().unwrap(), two.to_bytes().unwrap(), "{name}: {}", one.name);
+        }
+        let format = store.format().unwrap();
+        match kind {
+            KerasFileKind::Archive => assert!(matches!(format, KerasFormat::Keras3Archive { .. })),
+            KerasFileKind::Weights => assert!(matches!(format, KerasFormat::Keras3Weights { .. })),
+            KerasFileKind::LegacyModel => assert!(matches!(format, KerasFormat::LegacyModel { .. })),
+            _ => assert!(matches!(format, KerasFormat::LegacyWeights { .. })),
+        }
+        assert_eq!(store.model_config().unwrap().is_some(), kind.holds_model(), "{name}");
+        let paths: Vec<&str> = store.layers().unwrap().iter().map(|layer| layer.path.as_str()).collect();
+        assert_eq!(paths, ["first", "second"], "{name}");
+    }
+}
+
+#[test]
+fn half_precision_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    for dtype in [DType::F16, DType::BF16, DType::F64] {
+        for (name, kind) in KINDS {
+            let mut store = out(&folder, name, kind)
+                .overwrite(true)
+                .with_to_adapter(FloatCastAdapter::to(dtype));
+            TwoLayers::new().save_into(&mut store).unwrap();
+            let mut store = KerasStore::from_file(folder.path().join(name));
+            for tensor in store.get_all_tensors().unwrap().values() {
+                assert_eq!(tensor.dtype, dtype, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_serve_both_directions() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = || names(&[("first", "renamed.inside")]);
+    #[derive(Module, Debug)]
+    struct Inner {
+        inside: Linear,
+    }
+    #[derive(Module, Debug)]
+    struct Outer {
+        renamed: Inner,
+        second: Linear,
+    }
+    let TwoLayers { first, second } = TwoLayers::new();
+    let outer = Outer {
+        renamed: Inner { inside: first },
+        second,
+    };
+    let mut store = out(&folder, "out.keras", KerasFileKind::Archive).with_names(map());
+    outer.save_into(&mut store).unwrap();
+    let mut plain = KerasStore::from_file(folder.path().join("out.keras"));
+    assert_eq!(plain.keys().unwrap(), ["first.bias", "first.weight", "second.bias", "second.weight"]);
+    let mut mapped = KerasStore::from_file(folder.path().join("out.keras")).with_names(map());
+    outer.clone().load_from(&mut mapped).unwrap();
+}
+
+#[test]
+fn a_nested_model_keeps_its_layers_together() {
+    #[derive(Module, Debug)]
+    struct Inner {
+        first: Linear,
+    }
+    #[derive(Module, Debug)]
+    struct Outer {
+        inner: Inner,
+        second: Linear,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let TwoLayers { first, second } = TwoLayers::new();
+    let outer = Outer {
+        inner: Inner { first },
+        second,
+    };
+    let mut config = two_layers();
+    let first = config["config"]["layers"][0].take();
+    config["config"]["layers"][0] = json!({
+        "module": "keras", "class_name": "Sequential", "registered_name": null, "name": "inner",
+        "config": {"name": "inner", "layers": [first]},
+    });
+    for (name, kind) in KINDS {
+        let mut store = out(&folder, name, kind).with_model_config(config.clone());
+        outer.save_into(&mut store).unwrap();
+        let mut store = KerasStore::from_file(folder.path().join(name));
+        let keys = store.keys().unwrap();
+        let expected = ["inner.first.bias", "inner.first.weight", "second.bias", "second.weight"];
+        assert_eq!(keys, expected, "{name}");
+    }
+}
+
+#[test]
+fn an_existing_file_is_kept_unless_it_may_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.keras");
+    std::fs::write(&path, "precious").unwrap();
+    let error = TwoLayers::new()
+        .save_into(&mut out(&folder, "out.keras", KerasFileKind::Archive))
+        .unwrap_err();
+    assert!(matches!(error, KerasStoreError::Exists { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    TwoLayers::new()
+        .save_into(&mut out(&folder, "out.keras", KerasFileKind::Archive).overwrite(true))
+        .unwrap();
+    assert_eq!(listing(folder.path()), ["out.keras"]);
+    TwoLayers::new().load_from(&mut KerasStore::from_file(&path)).unwrap();
+}
+
+#[test]
+fn what_does_not_fit_is_listed_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |change: &dyn Fn(&mut Value)| {
+        let mut config = two_layers();
+        change(&mut config);
+        let mut store = KerasStore::from_file(folder.path().join("out.keras")).with_model_config(config);
+        let error = TwoLayers::new().save_into(&mut store).unwrap_err().to_string();
+        assert_eq!(listing(folder.path()), [""; 0], "{error}");
+        error
+    };
+    let error = refused(&|config| config["config"]["layers"][0]["config"]["units"] = 5.into());
+    assert!(error.contains("first.weight: the Keras model has [3, 5], the module [3, 4]"), "{error}");
+    let error = refused(&|config| config["config"]["layers"][1]["config"]["use_bias"] = false.into());
+    assert!(error.contains("second.bias [2]"), "{error}");
+    let error = refused(&|config| config["config"]["layers"][1]["config"]["name"] = "sekond".into());
+    assert!(error.contains("sekond.weight [4, 2], nearest is `second.weight`"), "{error}");
+    let error = refused(&|config| config["config"]["layers"][1]["class_name"] = "LSTM".into());
+    assert!(error.contains("`second` (LSTM: an unknown class)"), "{error}");
+    let error = refused(&|config| *config = json!({}));
+    assert!(error.contains("expected a Functional or Sequential model"), "{error}");
+}
+
+#[test]
+fn without_a_config_or_with_an_unclear_name_the_error_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = KerasStore::from_file(folder.path().join("out.keras"));
+    let error = TwoLayers::new().save_into(&mut store).unwrap_err().to_string();
+    assert!(error.contains("with_model_config"), "{error}");
+    let mut store = KerasStore::from_file(folder.path().join("out.bin")).with_model_config(two_layers());
+    let error = TwoLayers::new().save_into(&mut store).unwrap_err().to_string();
+    assert!(error.contains("with_file_kind"), "{error}");
+    let mut store = KerasStore::from_file(folder.path()).with_model_config(two_layers());
+    let error = TwoLayers::new().save_into(&mut store).unwrap_err().to_string();
+    assert!(error.contains("it is a directory"), "{error}");
+    let missing = folder.path().join("no/such/folder/out.keras");
+    let mut store = KerasStore::from_file(missing).with_model_config(two_layers());
+    let error = TwoLayers::new().save_into(&mut store).unwrap_err();
+    assert!(matches!(error, KerasStoreError::Write { .. }), "{error}");
+}
+
+#[test]
+fn not_a_number_is_listed_and_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut module = TwoLayers::new();
+    module.second.weight = module.second.weight.map(|weight| weight / 0.0 * 0.0);
+    let error = module
+        .save_into(&mut out(&folder, "out.keras", KerasFileKind::Archive))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("second.weight: it holds a NaN"), "{error}");
+    assert_eq!(listing(folder.path()), [""; 0]);
+    module
+        .save_into(&mut out(&folder, "out.keras", KerasFileKind::Archive).allow_non_finite(true))
+        .unwrap();
+}

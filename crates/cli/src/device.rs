@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use anyhow::anyhow;
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "webgpu"))]
 use burn::tensor::DeviceKind;
+#[cfg(feature = "remote")]
+use burn::tensor::remote::RemoteHost;
 use burn::tensor::{Device, DeviceType, Tensor};
 use serde::Serialize;
 
@@ -18,9 +20,11 @@ use crate::output::{Outcome, Output};
 
 /// One of Burn's backends.
 #[derive(Debug)]
-struct Backend {
+pub struct Backend {
     name: &'static str,
     about: &'static str,
+    /// Whether a machine may have several of different makes, which are told apart by number.
+    gpu: bool,
     kind: DeviceType,
     /// The device that its name alone means. Nothing is opened by making it.
     first: fn() -> Device,
@@ -32,6 +36,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "flex",
         about: "processor, pure Rust",
+        gpu: false,
         kind: DeviceType::Flex,
         first: Device::flex,
     },
@@ -39,6 +44,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "cuda",
         about: "NVIDIA GPU",
+        gpu: true,
         kind: DeviceType::Cuda,
         first: || Device::cuda(0),
     },
@@ -46,6 +52,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "rocm",
         about: "AMD GPU",
+        gpu: true,
         kind: DeviceType::Rocm,
         first: || Device::rocm(0),
     },
@@ -53,6 +60,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "metal",
         about: "GPU through Metal",
+        gpu: true,
         kind: DeviceType::Metal,
         first: || Device::metal(DeviceKind::DefaultDevice),
     },
@@ -60,6 +68,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "vulkan",
         about: "GPU through Vulkan",
+        gpu: true,
         kind: DeviceType::Vulkan,
         first: || Device::vulkan(DeviceKind::DefaultDevice),
     },
@@ -67,6 +76,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "webgpu",
         about: "GPU through WebGPU",
+        gpu: true,
         kind: DeviceType::WebGpu,
         first: || Device::webgpu(DeviceKind::DefaultDevice),
     },
@@ -74,6 +84,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "wgpu",
         about: "GPU through what the machine has",
+        gpu: true,
         kind: DeviceType::Wgpu,
         first: || Device::wgpu(DeviceKind::DefaultDevice),
     },
@@ -81,6 +92,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "cpu",
         about: "processor, kernels compiled at run time",
+        gpu: false,
         kind: DeviceType::Cpu,
         first: Device::cpu,
     },
@@ -88,6 +100,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "tch",
         about: "processor through LibTorch",
+        gpu: false,
         kind: DeviceType::LibTorch,
         #[expect(deprecated, reason = "kept to compare with for as long as Burn has it")]
         first: Device::libtorch,
@@ -96,6 +109,7 @@ static BACKENDS: &[Backend] = &[
     Backend {
         name: "ndarray",
         about: "processor, to compare with",
+        gpu: false,
         kind: DeviceType::NdArray,
         #[expect(deprecated, reason = "kept to compare with for as long as Burn has it")]
         first: Device::ndarray,
@@ -104,7 +118,7 @@ static BACKENDS: &[Backend] = &[
 
 const _: () = assert!(
     !BACKENDS.is_empty(),
-    "without a backend nothing computes: build with --features flex"
+    "without a backend nothing computes here: build with --features flex"
 );
 
 /// The names of the backends in this build.
@@ -112,16 +126,21 @@ pub fn names() -> Vec<&'static str> {
     BACKENDS.iter().map(|backend| backend.name).collect()
 }
 
-/// What `--device` names: a backend, or one of its devices by its number in `xception devices`.
+/// What `--device` names: a backend, one of its devices by its number in `xception devices`, or another machine's.
 #[derive(Clone, Debug)]
-pub struct DeviceName {
-    backend: &'static Backend,
-    number: Option<usize>,
+pub enum DeviceName {
+    Local {
+        backend: &'static Backend,
+        number: Option<usize>,
+    },
+    /// A Burn server's WebSocket address, `ws://host:port`.
+    #[cfg(feature = "remote")]
+    Remote(String),
 }
 
 impl Default for DeviceName {
     fn default() -> Self {
-        Self {
+        Self::Local {
             backend: &BACKENDS[0],
             number: None,
         }
@@ -130,8 +149,14 @@ impl Default for DeviceName {
 
 impl fmt::Display for DeviceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.backend.name)?;
-        self.number.map_or(Ok(()), |number| write!(f, ":{number}"))
+        match self {
+            Self::Local { backend, number } => {
+                f.write_str(backend.name)?;
+                number.map_or(Ok(()), |number| write!(f, ":{number}"))
+            }
+            #[cfg(feature = "remote")]
+            Self::Remote(address) => f.write_str(address),
+        }
     }
 }
 
@@ -139,6 +164,10 @@ impl FromStr for DeviceName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        #[cfg(feature = "remote")]
+        if text.starts_with("ws://") {
+            return Ok(Self::Remote(text.to_owned()));
+        }
         let (name, number) = match text.split_once(':') {
             Some((name, number)) => (name, Some(number)),
             None => (text, None),
@@ -150,26 +179,33 @@ impl FromStr for DeviceName {
         let number = number
             .map(|number| number.parse().map_err(|_| format!("expected a number after `{name}:`")))
             .transpose()?;
-        Ok(Self { backend, number })
+        Ok(Self::Local { backend, number })
     }
 }
 
 impl DeviceName {
     /// Opens the device, and finds out whether it works: Burn's own answer to a missing driver is a panic at first use.
     pub fn open(&self) -> anyhow::Result<Device> {
-        let device = match self.number {
-            None => (self.backend.first)(),
-            Some(number) => {
-                let mut found = find(self.backend).map_err(|problem| anyhow!("{self} cannot be opened: {problem}"))?;
-                if number >= found.len() {
+        let device = match self {
+            Self::Local { backend, number: None } => (backend.first)(),
+            Self::Local {
+                backend,
+                number: Some(number),
+            } => {
+                let mut found = find(backend).map_err(|problem| anyhow!("{self} cannot be opened: {problem}"))?;
+                if *number >= found.len() {
                     return Err(anyhow!(
                         "there is no device {self}: `xception devices` lists {} of {}",
                         found.len(),
-                        self.backend.name
+                        backend.name
                     ));
                 }
-                found.swap_remove(number)
+                found.swap_remove(*number)
             }
+            #[cfg(feature = "remote")]
+            Self::Remote(address) => Device::remote_options(&RemoteHost::websocket(address))
+                .init()
+                .map_err(|problem| anyhow!("{self} cannot be reached: {problem}"))?,
         };
         quietly(|| Tensor::<1>::ones([1], &device).into_data())
             .map_err(|problem| anyhow!("device {self} does not work on this machine: {problem}"))?;
@@ -208,17 +244,17 @@ struct Row {
 
 fn rows(backend: &'static Backend) -> Vec<Row> {
     let row = |number: Option<usize>, about: String, available: bool| Row {
-        device: DeviceName { backend, number }.to_string(),
+        device: DeviceName::Local { backend, number }.to_string(),
         about,
         available,
-        default: number.is_none_or(|number| number == 0) && backend.name == DeviceName::default().backend.name,
+        default: number.is_none_or(|number| number == 0) && backend.name == BACKENDS[0].name,
     };
     match find(backend) {
         Ok(devices) if devices.is_empty() => vec![row(None, format!("{}: none found", backend.about), false)],
         Ok(devices) => (0..)
             .zip(&devices)
             .map(|(number, device)| {
-                let number = (devices.len() > 1 || is_gpu(backend)).then_some(number);
+                let number = (devices.len() > 1 || backend.gpu).then_some(number);
                 row(number, format!("{}{}", backend.about, identity(device)), true)
             })
             .collect(),
@@ -230,43 +266,23 @@ fn rows(backend: &'static Backend) -> Vec<Row> {
     }
 }
 
-fn is_gpu(backend: &Backend) -> bool {
-    !backend.about.starts_with("processor")
-}
-
 fn find(backend: &Backend) -> Result<Vec<Device>, String> {
     quietly(|| Device::enumerate(backend.kind.clone()).into_vec())
 }
 
 /// The part's name, as ": NVIDIA T4", where the backend knows it.
+#[cfg(feature = "cubecl")]
 fn identity(device: &Device) -> String {
-    #[cfg(any(
-        feature = "cpu",
-        feature = "cuda",
-        feature = "rocm",
-        feature = "wgpu",
-        feature = "vulkan",
-        feature = "metal",
-        feature = "webgpu"
-    ))]
-    return match quietly(|| device.identity()) {
+    match quietly(|| device.identity()) {
         Ok(Some(identity)) => format!(": {}", identity.name),
         Ok(None) => String::new(),
         Err(problem) => format!(": cannot be opened, {problem}"),
-    };
-    #[cfg(not(any(
-        feature = "cpu",
-        feature = "cuda",
-        feature = "rocm",
-        feature = "wgpu",
-        feature = "vulkan",
-        feature = "metal",
-        feature = "webgpu"
-    )))]
-    return {
-        let _ = device;
-        String::new()
-    };
+    }
+}
+
+#[cfg(not(feature = "cubecl"))]
+fn identity(_: &Device) -> String {
+    String::new()
 }
 
 /// Runs what may panic in a driver's absence, without the panic's own words on standard error. The error is the first line

@@ -179,7 +179,7 @@ impl Cli {
     }
 }
 
-/// Converts, and says what was done on standard error.
+/// Converts, and says what was done.
 ///
 /// # Errors
 ///
@@ -198,26 +198,26 @@ pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
             overwrite: args.force,
         },
     )?;
-    let mut err = std::io::stderr().lock();
+    let mut out = std::io::stdout().lock();
     writeln!(
-        err,
+        out,
         "{}: {format}; {} parameters as {}",
         args.input.display(),
         report.parameters,
         args.dtype
     )?;
     if ignored > 0 {
-        writeln!(err, "{ignored} tensors are no part of the network")?;
+        writeln!(out, "{ignored} tensors are no part of the network")?;
     }
     for (what, names) in [
         ("at their initial values", &report.initial),
         ("left out", &report.left_out),
     ] {
         if !names.is_empty() {
-            writeln!(err, "{} tensors {what}: {}", names.len(), names.join(", "))?;
+            writeln!(out, "{} tensors {what}: {}", names.len(), names.join(", "))?;
         }
     }
-    writeln!(err, "wrote {} and {}", args.output.display(), report.card.display())?;
+    writeln!(out, "wrote {} and {}", args.output.display(), report.card.display())?;
     Ok(true)
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn_store::burn_pack::Tensor as PackTensor;
-use burn_store::{ModuleSnapshot, bridge};
+use burn_store::ModuleSnapshot;
 use xception_model::keras::{self, KerasFileKind};
 use xception_model::{ModelSpec, Xception};
 
@@ -185,9 +185,7 @@ impl Source {
         // Names and shapes fit: only now is it worth reading, and it is safe to.
         if mismatch.is_empty() {
             for entry in &tensors {
-                let data = bridge::to_data(&entry.tensor)
-                    .map_err(|error| ConvertError::damaged(&path, format_args!("{}: {error}", entry.origin)))?;
-                if !all_finite(&data) {
+                if !all_finite(&entry.read(&path)?) {
                     mismatch.non_finite.push(entry.origin.clone());
                 }
             }

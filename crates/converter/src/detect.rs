@@ -60,7 +60,7 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
         start if start.starts_with(b"version https://git-lfs") => {
             unknown("a Git LFS pointer: fetch the file itself with `git lfs pull`")
         }
-        start if start.is_ascii() => unknown("text"),
+        start if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => unknown("text"),
         _ => unknown("other data"),
     }
 }

@@ -1,6 +1,5 @@
 use std::fmt;
 
-use burn_store::bridge;
 use serde::Serialize;
 use xception_model::ModelSpec;
 
@@ -57,8 +56,7 @@ pub struct TensorStatistics {
 pub fn inspect(source: &Source) -> Result<Inspection, ConvertError> {
     let mut tensors = Vec::with_capacity(source.tensors.len());
     for entry in &source.tensors {
-        let data = bridge::to_data(&entry.tensor)
-            .map_err(|error| ConvertError::damaged(&source.path, format_args!("{}: {error}", entry.origin)))?;
+        let data = entry.read(&source.path)?;
         let mut statistics = TensorStatistics {
             origin: entry.origin.clone(),
             name: entry.tensor.name.clone(),

@@ -1,6 +1,9 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use burn_store::burn_pack::{Reader, Tensor as PackTensor};
+use burn::tensor::{Bytes, TensorData};
+use burn_store::bridge;
+use burn_store::burn_pack::{Error as PackError, Reader, Tensor as PackTensor};
 use xception_model::WeightsError;
 
 use crate::error::ConvertError;
@@ -22,12 +25,13 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
             preset: spec.input.preset,
             labels: spec.labels,
             network: spec.network,
-            tensors: named(tensors),
+            tensors: named(path, tensors)?,
             ignored: Vec::new(),
         }),
         Err(WeightsError::NoSpec { .. }) => {
             let damaged = |error| ConvertError::damaged(path, error);
-            let tensors = named(Reader::from_file_exact(path).and_then(Reader::into_tensors).map_err(damaged)?);
+            let tensors = Reader::from_file_exact(path).and_then(Reader::into_tensors).map_err(damaged)?;
+            let tensors = named(path, tensors)?;
             Ok(Found {
                 format,
                 source: None,
@@ -48,12 +52,35 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     }
 }
 
-fn named(tensors: Vec<PackTensor>) -> Vec<SourceTensor> {
-    tensors
+fn named(path: &Path, tensors: Vec<PackTensor>) -> Result<Vec<SourceTensor>, ConvertError> {
+    let length = std::fs::metadata(path)
+        .map_err(|source| ConvertError::Read {
+            path: path.to_owned(),
+            source,
+        })?
+        .len();
+    let whole: Arc<(PathBuf, u64)> = Arc::new((path.to_owned(), length));
+    Ok(tensors
         .into_iter()
         .map(|tensor| SourceTensor {
             origin: tensor.name.clone(),
-            tensor,
+            tensor: checked(tensor, Arc::clone(&whole)),
         })
-        .collect()
+        .collect())
+}
+
+/// Burn's reader opens the file again for each tensor, and panics where it has become shorter than it was.
+fn checked(tensor: PackTensor, whole: Arc<(PathBuf, u64)>) -> PackTensor {
+    let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());
+    let declared = shape.clone();
+    bridge::deferred(name, dtype, shape, None, move || {
+        let (path, length) = &*whole;
+        if !std::fs::metadata(path).is_ok_and(|now| now.len() == *length) {
+            return Err(PackError::IoError("the file changed while it was read".to_owned()));
+        }
+        // Read here, where a panic is caught.
+        let bytes = tensor.to_bytes()?.to_vec();
+        TensorData::try_from_bytes(Bytes::from_bytes_vec(bytes), declared.clone(), dtype)
+            .map_err(|error| PackError::TensorBytesSizeMismatch(error.to_string()))
+    })
 }

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::TensorData;
+use burn_store::bridge;
 use burn_store::burn_pack::Tensor as PackTensor;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
@@ -54,6 +56,14 @@ pub struct SourceTensor {
     pub origin: String,
     /// Its values in Burn's layout, read when they are asked for. Its name is that of the network.
     pub tensor: PackTensor,
+}
+
+impl SourceTensor {
+    /// Its values.
+    pub(crate) fn read(&self, path: &Path) -> Result<TensorData, ConvertError> {
+        bridge::to_data(&self.tensor)
+            .map_err(|error| ConvertError::damaged(path, format_args!("{}: {error}", self.origin)))
+    }
 }
 
 impl fmt::Debug for SourceTensor {

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use burn_store::bridge;
 use serde::Serialize;
 use xception_model::XceptionConfig;
 
@@ -98,10 +97,9 @@ pub fn verify(first: &Source, second: &Source) -> Result<Verification, ConvertEr
         if to.size() < from.size() {
             found.rounded_to = Some(to.name().to_owned());
         }
-        let read = |source: &Source, entry: SourceTensor| {
-            let origin = entry.origin;
-            bridge::into_data(cast(entry.tensor, to))
-                .map_err(|error| ConvertError::damaged(&source.path, format_args!("{origin}: {error}")))
+        let read = |source: &Source, mut entry: SourceTensor| {
+            entry.tensor = cast(entry.tensor, to);
+            entry.read(&source.path)
         };
         let (one, two) = (read(first, one)?, read(second, two)?);
         if one.as_bytes() == two.as_bytes() {

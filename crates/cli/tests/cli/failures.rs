@@ -161,7 +161,8 @@ fn converted_records_carry_what_they_were_told() {
         "--size",
         "75x80",
     ];
-    assert_eq!(bench.run(&arguments).ok(), "");
+    let said = bench.run(&arguments).ok();
+    assert!(said.ends_with("wrote out.bpk and out.bpk.card.toml\n"), "{said}");
     let (_, spec) = xception_model::load(&bench.path("out.bpk"), &burn::tensor::Device::flex()).unwrap();
     assert_eq!(spec.input.preset, Some(Preset::TimmBicubic));
     assert_eq!((spec.input.height, spec.input.width), (75, 80));
@@ -176,6 +177,6 @@ fn converted_records_carry_what_they_were_told() {
     bench.run(&[&arguments[..], &["--force"]].concat()).ok();
     assert_eq!(
         bench.listing(),
-        ["bare.bpk", "labels.txt", "out.bpk", "pictures", "toy.bpk"]
+        ["bare.bpk", "labels.txt", "out.bpk", "out.bpk.card.toml", "pictures", "toy.bpk"]
     );
 }

@@ -89,7 +89,10 @@ impl Card {
         output.with_file_name(format!("{name}.card.toml"))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a card is a list of facts, and this its only maker")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a card is a list of facts, and this its only maker"
+    )]
     pub(crate) fn new(
         source: &Path,
         checksum: Checksum,

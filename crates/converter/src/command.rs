@@ -255,9 +255,14 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
             let picture = match &args.picture {
                 None => engine::generated_picture(&spec),
                 Some(path) => {
-                    let preset = spec.input.preset.context("the record doesn't say how pictures are resized: --preset")?;
+                    let preset = spec
+                        .input
+                        .preset
+                        .context("the record doesn't say how pictures are resized: --preset")?;
                     let picture = preset.open(path, &DecodeLimits::default())?;
-                    preset.apply(&picture, spec.input.height, spec.input.width)?.normalised()
+                    preset
+                        .apply(&picture, spec.input.height, spec.input.width)?
+                        .normalised()
                 }
             };
             let parity = engine::compare(engine, python, &first, &model, &spec, &picture)?;
@@ -376,5 +381,6 @@ fn variant(text: &str) -> Result<Variant, String> {
 }
 
 fn preset(text: &str) -> Result<Preset, String> {
-    text.parse().map_err(|error: xception_model::picture::UnknownPreset| error.to_string())
+    text.parse()
+        .map_err(|error: xception_model::picture::UnknownPreset| error.to_string())
 }

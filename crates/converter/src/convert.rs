@@ -3,8 +3,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use burn_store::burn_pack::Tensor as PackTensor;
 use burn_store::ModuleSnapshot;
+use burn_store::burn_pack::Tensor as PackTensor;
 use xception_model::keras::{self, KerasFileKind};
 use xception_model::{ModelSpec, Xception};
 
@@ -45,9 +45,9 @@ impl OutputFormat {
             (".onnx", Self::Onnx),
         ];
         let found = endings.iter().find(|(ending, _)| name.ends_with(ending));
-        found.map(|(_, format)| *format).ok_or_else(|| ConvertError::OutputFormat {
-            path: path.to_owned(),
-        })
+        found
+            .map(|(_, format)| *format)
+            .ok_or_else(|| ConvertError::OutputFormat { path: path.to_owned() })
     }
 }
 
@@ -129,8 +129,19 @@ impl Source {
             }
         }
         let parameters = spec.network.num_params();
-        let card = Card::new(&source, sha256, &from, output, options.precision, &spec, &initial, &left_out)?;
-        let text = card.to_toml().map_err(|problem| ConvertError::write(&card_path, problem))?;
+        let card = Card::new(
+            &source,
+            sha256,
+            &from,
+            output,
+            options.precision,
+            &spec,
+            &initial,
+            &left_out,
+        )?;
+        let text = card
+            .to_toml()
+            .map_err(|problem| ConvertError::write(&card_path, problem))?;
         publish(&card_path, options.overwrite, |path| {
             std::fs::write(path, text).map_err(|error| ConvertError::write(path, error))
         })?;
@@ -158,7 +169,10 @@ impl Source {
     /// Compares the file with its network, and reads every tensor once.
     fn check(self, options: &Options) -> Result<Checked, ConvertError> {
         let Self {
-            path, mut spec, tensors, ..
+            path,
+            mut spec,
+            tensors,
+            ..
         } = self;
         let mut tensors = tensors;
         let mut left_out = Vec::new();
@@ -167,7 +181,12 @@ impl Source {
             spec.network.hidden_layers.clear();
             spec.labels.clear();
             let is_head = |name: &str| name.starts_with("head.");
-            left_out.extend(tensors.iter().filter(|entry| is_head(&entry.tensor.name)).map(|entry| entry.origin.clone()));
+            left_out.extend(
+                tensors
+                    .iter()
+                    .filter(|entry| is_head(&entry.tensor.name))
+                    .map(|entry| entry.origin.clone()),
+            );
             tensors.retain(|entry| !is_head(&entry.tensor.name));
         }
         let mut mismatch = Mismatch::find(&spec.network, &tensors);
@@ -216,10 +235,12 @@ impl Source {
 
 /// A network of the description, on the processor.
 fn init(path: &Path, spec: &ModelSpec) -> Result<Xception, ConvertError> {
-    spec.network.init(&Device::flex()).map_err(|source| ConvertError::Config {
-        path: path.to_owned(),
-        source,
-    })
+    spec.network
+        .init(&Device::flex())
+        .map_err(|source| ConvertError::Config {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// A network of the tensors, which are known to fit.
@@ -246,7 +267,9 @@ pub(crate) fn publish(
     let mut builder = tempfile::Builder::new();
     builder.prefix(".converter-").suffix(".part");
     #[cfg(unix)]
-    builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
+    builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(
+        0o666,
+    ));
     let scratch = builder.tempfile_in(folder).map_err(cannot)?.into_temp_path();
     // A writer may put a file of its own in its place.
     let permissions = scratch.metadata().map_err(cannot)?.permissions();

@@ -60,7 +60,13 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
         start if start.starts_with(b"version https://git-lfs") => {
             unknown("a Git LFS pointer: fetch the file itself with `git lfs pull`")
         }
-        start if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => unknown("text"),
+        start
+            if start
+                .iter()
+                .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
+        {
+            unknown("text")
+        }
         _ => unknown("other data"),
     }
 }
@@ -97,5 +103,8 @@ fn is_pickle(start: &[u8]) -> bool {
 
 /// A protocol buffer that begins with `ir_version`, as every exporter writes it.
 fn is_onnx(start: &[u8]) -> bool {
-    matches!(start, [0x08, 1..=64, 0x12 | 0x1a | 0x22 | 0x2a | 0x32 | 0x3a | 0x42 | 0x72, ..])
+    matches!(
+        start,
+        [0x08, 1..=64, 0x12 | 0x1a | 0x22 | 0x2a | 0x32 | 0x3a | 0x42 | 0x72, ..]
+    )
 }

@@ -151,8 +151,16 @@ pub fn compare(
         .map_err(|error| failed(format!("it cannot be started: {error}")))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no word");
-        return Err(failed(format!("{} ended with {}: {last}", engine.name(), output.status)));
+        let last = words
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("no word");
+        return Err(failed(format!(
+            "{} ended with {}: {last}",
+            engine.name(),
+            output.status
+        )));
     }
     let answer = std::fs::read(at("stages.json")).map_err(io)?;
     let answer: Answer = serde_json::from_slice(&answer).map_err(|error| failed(error.to_string()))?;
@@ -170,11 +178,8 @@ pub fn compare(
         .collect();
 
     let device = Device::flex();
-    let input = Tensor::<4>::from_data(
-        TensorData::new(picture.to_vec(), [1, height, width, channels]),
-        &device,
-    )
-    .permute([0, 3, 1, 2]);
+    let input = Tensor::<4>::from_data(TensorData::new(picture.to_vec(), [1, height, width, channels]), &device)
+        .permute([0, 3, 1, 2]);
     let mut stages = Vec::new();
     let mut last: Vec<f32> = Vec::new();
     let mut misfit = None;
@@ -188,7 +193,8 @@ pub fn compare(
             if stage.shape == shape {
                 stages.push(difference(name, shape, values, &last));
             } else {
-                misfit.get_or_insert_with(|| format!("{name} has the shape {:?} there and {shape:?} here", stage.shape));
+                misfit
+                    .get_or_insert_with(|| format!("{name} has the shape {:?} there and {shape:?} here", stage.shape));
             }
         })
         .map_err(|error| failed(error.to_string()))?;
@@ -200,7 +206,11 @@ pub fn compare(
         return Err(failed("it gave no output".to_owned()));
     };
     if output.len() != last.len() {
-        return Err(failed(format!("its output has the shape {:?}, ours {} values", stage.shape, last.len())));
+        return Err(failed(format!(
+            "its output has the shape {:?}, ours {} values",
+            stage.shape,
+            last.len()
+        )));
     }
     let ours = match answer.output {
         Output::Probabilities => softmax(&last),
@@ -248,7 +258,12 @@ pub fn generated_picture(spec: &ModelSpec) -> Vec<f32> {
 fn convolutions(original: &Source) -> BTreeMap<String, String> {
     let folded = original.format.name.contains("folded");
     let stages = original.spec.network.keras_layers();
-    let of = |path: &str| stages.iter().find(|home| home.path == path).map(|home| home.layer.clone());
+    let of = |path: &str| {
+        stages
+            .iter()
+            .find(|home| home.path == path)
+            .map(|home| home.layer.clone())
+    };
     let mut found = BTreeMap::new();
     for entry in &original.tensors {
         let name = entry.tensor.name.strip_suffix(".weight").unwrap_or_default();
@@ -269,7 +284,10 @@ fn difference(name: &str, shape: Vec<usize>, theirs: &[f32], ours: &[f32]) -> St
     StageDifference {
         name: name.to_owned(),
         shape,
-        max_absolute: differences.fold(0.0, |max: f64, value| if value.is_nan() { value } else { max.max(value.abs()) }),
+        max_absolute: differences.fold(
+            0.0,
+            |max: f64, value| if value.is_nan() { value } else { max.max(value.abs()) },
+        ),
         relative: if distance == 0.0 { 0.0 } else { distance / size },
     }
 }
@@ -300,9 +318,17 @@ fn top(spec: &ModelSpec, theirs: &[f32], ours: &[f32]) -> Vec<TopRow> {
 
 impl fmt::Display for Parity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<28} {:<22} {:>10} {:>10}", "stage", "shape", "largest", "relative")?;
+        writeln!(
+            f,
+            "{:<28} {:<22} {:>10} {:>10}",
+            "stage", "shape", "largest", "relative"
+        )?;
         for stage in &self.stages {
-            let mark = if stage.relative <= self.bound { "" } else { "  <-- differs" };
+            let mark = if stage.relative <= self.bound {
+                ""
+            } else {
+                "  <-- differs"
+            };
             writeln!(
                 f,
                 "{:<28} {:<22} {:>10.2e} {:>10.2e}{mark}",

@@ -127,7 +127,12 @@ impl fmt::Display for Inspection {
         }
         let spec = &self.network;
         writeln!(f, "\nformat      {}", self.format)?;
-        writeln!(f, "tensors     {}, and {} that are no part of a network", self.tensors.len(), self.ignored.len())?;
+        writeln!(
+            f,
+            "tensors     {}, and {} that are no part of a network",
+            self.tensors.len(),
+            self.ignored.len()
+        )?;
         writeln!(f, "parameters  {}", self.parameters)?;
         writeln!(f, "input       {} x {}", spec.input.height, spec.input.width)?;
         writeln!(f, "network     {}", spec.network)?;
@@ -136,7 +141,10 @@ impl fmt::Display for Inspection {
         }
         match &self.problem {
             Some(problem) => write!(f, "problem     {problem}"),
-            None => write!(f, "It is complete: every tensor of that network is there, and no other."),
+            None => write!(
+                f,
+                "It is complete: every tensor of that network is there, and no other."
+            ),
         }
     }
 }

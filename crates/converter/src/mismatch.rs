@@ -65,7 +65,9 @@ impl Mismatch {
                 Some(_) => {}
             }
         }
-        let unused = tensors.iter().filter(|entry| !expected.contains_key(&entry.tensor.name));
+        let unused = tensors
+            .iter()
+            .filter(|entry| !expected.contains_key(&entry.tensor.name));
         mismatch.unused = unused
             .map(|entry| NameMismatch {
                 name: entry.origin.clone(),
@@ -83,7 +85,10 @@ impl Mismatch {
         let (missing, unused) = (names(&self.missing), names(&self.unused));
         let found: Vec<&str> = tensors.iter().map(|entry| entry.tensor.name.as_str()).collect();
         let expected: Vec<&str> = expected.keys().map(String::as_str).collect();
-        for (list, lonely, all) in [(&mut self.missing, &unused, &found), (&mut self.unused, &missing, &expected)] {
+        for (list, lonely, all) in [
+            (&mut self.missing, &unused, &found),
+            (&mut self.unused, &missing, &expected),
+        ] {
             for entry in list.iter_mut().take(MAX_SUGGESTIONS) {
                 entry.nearest = nearest(&entry.name, lonely.iter().map(String::as_str))
                     .or_else(|| nearest(&entry.name, all.iter().copied()));

@@ -30,7 +30,9 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
         }),
         Err(WeightsError::NoSpec { .. }) => {
             let damaged = |error| ConvertError::damaged(path, error);
-            let tensors = Reader::from_file_exact(path).and_then(Reader::into_tensors).map_err(damaged)?;
+            let tensors = Reader::from_file_exact(path)
+                .and_then(Reader::into_tensors)
+                .map_err(damaged)?;
             let tensors = named(path, tensors)?;
             Ok(Found {
                 format,

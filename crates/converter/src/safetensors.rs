@@ -100,7 +100,10 @@ fn tensors(path: &Path) -> Result<(Vec<PackTensor>, HashMap<String, String>), Co
     for (name, info) in metadata.tensors() {
         let dtype = dtype(info.dtype).ok_or_else(|| damaged(format!("{name} is of type {:?}", info.dtype)))?;
         let (from, to) = info.data_offsets;
-        let values = info.shape.iter().try_fold(1_usize, |values, side| values.checked_mul(*side));
+        let values = info
+            .shape
+            .iter()
+            .try_fold(1_usize, |values, side| values.checked_mul(*side));
         let bytes = values.and_then(|values| values.checked_mul(dtype.size()));
         if bytes != to.checked_sub(from) || start + to as u64 > size {
             return Err(damaged(format!(
@@ -186,7 +189,10 @@ pub(crate) fn write(path: &Path, tensors: &[PackTensor], spec: &ModelSpec) -> Re
         (tensor.name.as_str(), Lazy { tensor, dtype, failure })
     });
     let metadata = HashMap::from([
-        ("writer".to_owned(), concat!("converter ", env!("CARGO_PKG_VERSION")).to_owned()),
+        (
+            "writer".to_owned(),
+            concat!("converter ", env!("CARGO_PKG_VERSION")).to_owned(),
+        ),
         (
             SPEC_KEY.to_owned(),
             spec.to_toml().map_err(|problem| ConvertError::write(path, problem))?,

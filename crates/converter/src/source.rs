@@ -203,7 +203,9 @@ pub(crate) fn network_of(tensors: &[SourceTensor]) -> Result<XceptionConfig, Str
     };
     let pointwise = |path: &str| side(&format!("{path}.pointwise.weight"), 0);
     let count = |prefix: &str| {
-        let blocks = shapes.keys().filter_map(|name| name.strip_prefix(prefix)?.split_once('.'));
+        let blocks = shapes
+            .keys()
+            .filter_map(|name| name.strip_prefix(prefix)?.split_once('.'));
         let mut numbers: Vec<&str> = blocks.map(|(number, _)| number).collect();
         numbers.sort_unstable();
         numbers.dedup();
@@ -216,7 +218,10 @@ pub(crate) fn network_of(tensors: &[SourceTensor]) -> Result<XceptionConfig, Str
         .with_in_channels(side("block1.conv1.conv.weight", 1)?)
         .with_residual(shapes.contains_key("entry.block2.residual.conv.weight"))
         .with_widths(xception_model::Widths {
-            stem: [side("block1.conv1.conv.weight", 0)?, side("block1.conv2.conv.weight", 0)?],
+            stem: [
+                side("block1.conv1.conv.weight", 0)?,
+                side("block1.conv2.conv.weight", 0)?,
+            ],
             entry: [
                 pointwise("entry.block2.sepconv2")?,
                 pointwise("entry.block3.sepconv2")?,

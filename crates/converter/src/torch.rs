@@ -41,7 +41,14 @@ const HARMLESS: [&str; 10] = [
 ];
 /// Types of Python's own that hold values.
 const BUILTINS: [&str; 8] = [
-    "set", "frozenset", "int", "float", "complex", "bytearray", "dict", "list",
+    "set",
+    "frozenset",
+    "int",
+    "float",
+    "complex",
+    "bytearray",
+    "dict",
+    "list",
 ];
 
 /// Reads a checkpoint; `key` is the entry that holds the weights, where there are several.
@@ -314,7 +321,10 @@ mod tests {
             ("block1.rep.0.conv1.weight", "entry.block2.sepconv1.depthwise.weight"),
             ("block1.rep.4.running_var", "entry.block2.sepconv2.bn.running_var"),
             ("block1.skip.weight", "entry.block2.residual.conv.weight"),
-            ("block3.rep.4.pointwise.weight", "entry.block4.sepconv2.pointwise.weight"),
+            (
+                "block3.rep.4.pointwise.weight",
+                "entry.block4.sepconv2.pointwise.weight",
+            ),
             ("block4.rep.7.conv1.weight", "middle.block5.sepconv3.depthwise.weight"),
             ("block11.rep.8.weight", "middle.block12.sepconv3.bn.gamma"),
             ("block12.skipbn.running_mean", "exit.block13.residual.bn.running_mean"),
@@ -324,19 +334,40 @@ mod tests {
             ("fc.weight", "head.predictions.weight"),
             ("last_linear.bias", "head.predictions.bias"),
         ] {
-            assert_eq!(names.home(theirs).map(|home| home.path).as_deref(), Some(ours), "{theirs}");
+            assert_eq!(
+                names.home(theirs).map(|home| home.path).as_deref(),
+                Some(ours),
+                "{theirs}"
+            );
         }
-        for unknown in ["block4.rep.6.weight", "block1.rep.2.conv1.weight", "layer1.0.conv1.weight", "weight"] {
+        for unknown in [
+            "block4.rep.6.weight",
+            "block1.rep.2.conv1.weight",
+            "layer1.0.conv1.weight",
+            "weight",
+        ] {
             assert!(names.home(unknown).is_none(), "{unknown}");
         }
     }
 
     #[test]
     fn what_runs_code_is_told_from_data() {
-        for harmless in ["torch.float32", "collections.OrderedDict", "argparse.Namespace", "builtins.set", "int"] {
+        for harmless in [
+            "torch.float32",
+            "collections.OrderedDict",
+            "argparse.Namespace",
+            "builtins.set",
+            "int",
+        ] {
             assert!(is_harmless(harmless), "{harmless}");
         }
-        for dangerous in ["posix.system", "builtins.eval", "subprocess.Popen", "os.system", "torchevil.run"] {
+        for dangerous in [
+            "posix.system",
+            "builtins.eval",
+            "subprocess.Popen",
+            "os.system",
+            "torchevil.run",
+        ] {
             assert!(!is_harmless(dangerous), "{dangerous}");
         }
     }

@@ -143,7 +143,10 @@ fn differing_options(first: &XceptionConfig, second: &XceptionConfig) -> Option<
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            compared, equal, values, ..
+            compared,
+            equal,
+            values,
+            ..
         } = self;
         write!(f, "{equal} of {compared} tensors ({values} values) equal bit for bit")?;
         if let Some(dtype) = &self.rounded_to {

@@ -15,7 +15,15 @@ use xception_model::{Pooling, Variant};
 const FORMATS: [(&str, &[&str], &[&str]); 6] = [
     (
         "Keras 3 `.keras` (also of TensorFlow 2.11 on)",
-        &["toy.keras", "offset.keras", "hidden.keras", "max.keras", "notop.keras", "nested_functional.keras", "nested_sequential.keras"],
+        &[
+            "toy.keras",
+            "offset.keras",
+            "hidden.keras",
+            "max.keras",
+            "notop.keras",
+            "nested_functional.keras",
+            "nested_sequential.keras",
+        ],
         &["keras"],
     ),
     (
@@ -40,7 +48,11 @@ const FORMATS: [(&str, &[&str], &[&str]); 6] = [
         &["toy.pth", "legacy.pth", "checkpoint.pth", "half.pth"],
         &[],
     ),
-    ("safetensors, timm's names or ours", &["toy.safetensors"], &["safetensors"]),
+    (
+        "safetensors, timm's names or ours",
+        &["toy.safetensors"],
+        &["safetensors"],
+    ),
     ("Burn record `.bpk`", &[], &["bpk"]),
 ];
 
@@ -115,9 +127,16 @@ fn every_format_is_read_and_written_bit_for_bit() {
             0 => "yes".to_owned(),
             count => format!("yes, {count} files"),
         };
-        let _ = writeln!(table, "| {title} | {read} | {} |", if written.is_empty() { "no" } else { "yes" });
+        let _ = writeln!(
+            table,
+            "| {title} | {read} | {} |",
+            if written.is_empty() { "no" } else { "yes" }
+        );
     }
-    let _ = writeln!(table, "| ONNX: tf2onnx, Keras, torch.onnx and our own exports | `tests/onnx.rs` | `tests/onnx.rs` |");
+    let _ = writeln!(
+        table,
+        "| ONNX: tf2onnx, Keras, torch.onnx and our own exports | `tests/onnx.rs` | `tests/onnx.rs` |"
+    );
     println!("{number} conversions");
 
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
@@ -128,7 +147,11 @@ fn every_format_is_read_and_written_bit_for_bit() {
     if std::env::var_os("UPDATE_README").is_some() {
         std::fs::write(&readme, format!("{}{table}{}", &text[..start], &text[stop..])).unwrap();
     } else {
-        assert_eq!(&text[start..stop], table, "UPDATE_README=1 writes the README's table anew");
+        assert_eq!(
+            &text[start..stop],
+            table,
+            "UPDATE_README=1 writes the README's table anew"
+        );
     }
 }
 
@@ -142,7 +165,10 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
                 precision,
                 ..Options::default()
             };
-            open(&keras("toy.keras"), &Known::default()).unwrap().convert(&out, &options).unwrap();
+            open(&keras("toy.keras"), &Known::default())
+                .unwrap()
+                .convert(&out, &options)
+                .unwrap();
             let first = open(&keras("toy.keras"), &Known::default()).unwrap();
             let second = open(&out, &Known::default()).unwrap();
             let verification = verify(&first, &second).unwrap();
@@ -153,7 +179,11 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
                     bridge::to_data(&entry.tensor).unwrap().iter::<f32>().collect()
                 };
                 let (one, two) = (value(one), value(two));
-                assert!(one.iter().zip(&two).all(|(a, b)| (a - b).abs() <= bound * a.abs() + 1e-7));
+                assert!(
+                    one.iter()
+                        .zip(&two)
+                        .all(|(a, b)| (a - b).abs() <= bound * a.abs() + 1e-7)
+                );
             }
         }
     }
@@ -162,7 +192,10 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
         ..Options::default()
     };
     let source = open(&keras("toy.keras"), &Known::default()).unwrap();
-    let error = source.convert(&bench.path("out.onnx"), &options).unwrap_err().to_string();
+    let error = source
+        .convert(&bench.path("out.onnx"), &options)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("leave out --dtype"), "{error}");
 }
 
@@ -177,7 +210,13 @@ fn a_changed_bit_is_found() {
     bytes[last] ^= 1;
     std::fs::write(&out, bytes).unwrap();
     let path = keras("toy.keras");
-    let report = bench.run(&["verify".as_ref(), path.as_os_str(), "out.safetensors".as_ref(), "--json".as_ref(), "r.json".as_ref()]);
+    let report = bench.run(&[
+        "verify".as_ref(),
+        path.as_os_str(),
+        "out.safetensors".as_ref(),
+        "--json".as_ref(),
+        "r.json".as_ref(),
+    ]);
     assert_eq!(report.code, Some(1));
     assert!(report.stdout.contains("1 values differ"), "{}", report.stdout);
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(bench.path("r.json")).unwrap()).unwrap();
@@ -200,8 +239,14 @@ fn the_card_tells_where_the_file_came_from() {
     ];
     let said = bench.run(&arguments).ok();
     assert!(said.ends_with("wrote toy.bpk and toy.bpk.card.toml\n"), "{said}");
-    assert!(said.contains("Keras .keras archive, written by Keras 3.15.1; 1435 parameters as f32"), "{said}");
-    let card: toml::Table = std::fs::read_to_string(bench.path("toy.bpk.card.toml")).unwrap().parse().unwrap();
+    assert!(
+        said.contains("Keras .keras archive, written by Keras 3.15.1; 1435 parameters as f32"),
+        "{said}"
+    );
+    let card: toml::Table = std::fs::read_to_string(bench.path("toy.bpk.card.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
     assert_eq!(card["source"]["file"].as_str(), Some("toy.keras"));
     assert_eq!(card["source"]["writer"].as_str(), Some("Keras 3.15.1"));
     assert_eq!(card["source"]["sha256"].as_str().map(str::len), Some(64));
@@ -214,9 +259,19 @@ fn the_card_tells_where_the_file_came_from() {
     assert_eq!(source.spec.input.preset, Some(Preset::KerasNearest));
 
     // The output, then its card, are kept.
-    assert!(bench.run(&arguments).failed(1).contains("toy.bpk exists already; --force replaces it"));
+    assert!(
+        bench
+            .run(&arguments)
+            .failed(1)
+            .contains("toy.bpk exists already; --force replaces it")
+    );
     std::fs::remove_file(bench.path("toy.bpk")).unwrap();
-    assert!(bench.run(&arguments).failed(1).contains("toy.bpk.card.toml exists already"));
+    assert!(
+        bench
+            .run(&arguments)
+            .failed(1)
+            .contains("toy.bpk.card.toml exists already")
+    );
     bench.run(&[&arguments[..], &["--force".as_ref()]].concat()).ok();
 }
 
@@ -234,10 +289,23 @@ fn what_the_file_leaves_open_is_asked_for_by_name() {
         ..all_known()
     };
     let error = open(&path, &known).unwrap_err().to_string();
-    assert!(error.ends_with("--pooling max was given, and the file says average"), "{error}");
-    let run = bench.run(&[path.as_os_str(), "out.bpk".as_ref(), "--size".as_ref(), "12x12".as_ref()]);
+    assert!(
+        error.ends_with("--pooling max was given, and the file says average"),
+        "{error}"
+    );
+    let run = bench.run(&[
+        path.as_os_str(),
+        "out.bpk".as_ref(),
+        "--size".as_ref(),
+        "12x12".as_ref(),
+    ]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    let run = bench.run(&[path.as_os_str(), "out.xyz".as_ref(), "--size".as_ref(), "99x99".as_ref()]);
+    let run = bench.run(&[
+        path.as_os_str(),
+        "out.xyz".as_ref(),
+        "--size".as_ref(),
+        "99x99".as_ref(),
+    ]);
     assert!(run.failed(1).contains("the ending says no format"));
 }
 
@@ -249,10 +317,16 @@ fn without_its_classifier() {
         no_top: true,
         ..Options::default()
     };
-    let report = open(&keras("hidden.keras"), &Known::default()).unwrap().convert(&out, &options).unwrap();
+    let report = open(&keras("hidden.keras"), &Known::default())
+        .unwrap()
+        .convert(&out, &options)
+        .unwrap();
     assert_eq!(report.left_out.len(), 6);
     let source = open(&out, &Known::default()).unwrap();
-    assert_eq!(source.spec.network, tiny().with_include_top(false).with_dropout(0.25).with_num_classes(5));
+    assert_eq!(
+        source.spec.network,
+        tiny().with_include_top(false).with_dropout(0.25).with_num_classes(5)
+    );
 }
 
 #[test]
@@ -260,9 +334,12 @@ fn missing_and_unused_tensors_are_listed_with_their_nearest_and_only_partial_let
     let bench = Bench::new();
     // A network whose file lacks one tensor and has another under a wrong name.
     let source = open(&torch("toy.safetensors"), &torch_known()).unwrap();
-    source.convert(&bench.path("whole.safetensors"), &Options::default()).unwrap();
+    source
+        .convert(&bench.path("whole.safetensors"), &Options::default())
+        .unwrap();
     let bytes = std::fs::read(bench.path("whole.safetensors")).unwrap();
-    let text = String::from_utf8_lossy(&bytes).replacen("exit.block7.sepconv1.bn.gamma", "exit.block7.sepconv1.bn.gumma", 1);
+    let text =
+        String::from_utf8_lossy(&bytes).replacen("exit.block7.sepconv1.bn.gamma", "exit.block7.sepconv1.bn.gumma", 1);
     assert_eq!(text.len(), String::from_utf8_lossy(&bytes).len());
     let mut broken = bytes.clone();
     let place = bytes
@@ -274,13 +351,22 @@ fn missing_and_unused_tensors_are_listed_with_their_nearest_and_only_partial_let
 
     let error = bench.run(&["broken.safetensors", "out.bpk"]).failed(1);
     assert!(error.contains("1 missing"), "{error}");
-    assert!(error.contains("exit.block7.sepconv1.bn.gamma [7], most like exit.block7.sepconv1.bn.gumma"), "{error}");
-    assert!(error.contains("exit.block7.sepconv1.bn.gumma [7], most like exit.block7.sepconv1.bn.gamma"), "{error}");
+    assert!(
+        error.contains("exit.block7.sepconv1.bn.gamma [7], most like exit.block7.sepconv1.bn.gumma"),
+        "{error}"
+    );
+    assert!(
+        error.contains("exit.block7.sepconv1.bn.gumma [7], most like exit.block7.sepconv1.bn.gamma"),
+        "{error}"
+    );
     assert!(!bench.path("out.bpk").exists());
 
     let run = bench.run(&["broken.safetensors", "out.bpk", "--partial"]);
     let said = run.ok();
-    assert!(said.contains("1 tensors at their initial values: exit.block7.sepconv1.bn.gamma"), "{said}");
+    assert!(
+        said.contains("1 tensors at their initial values: exit.block7.sepconv1.bn.gamma"),
+        "{said}"
+    );
     let card = std::fs::read_to_string(bench.path("out.bpk.card.toml")).unwrap();
     assert!(card.contains("initial = [\"exit.block7.sepconv1.bn.gamma\"]"), "{card}");
 }
@@ -294,7 +380,9 @@ fn inspect_shows_tensors_and_network() {
     assert!(text.contains("entry.block2.sepconv1.depthwise.weight"), "{text}");
     assert!(text.contains("f16"), "{text}");
     assert!(text.contains("It is complete"), "{text}");
-    let json = bench.run(&["inspect".as_ref(), path.as_os_str(), "--json".as_ref()]).ok();
+    let json = bench
+        .run(&["inspect".as_ref(), path.as_os_str(), "--json".as_ref()])
+        .ok();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["parameters"], 1435);
     assert_eq!(json["ignored"].as_array().map(Vec::len), Some(19));

@@ -19,11 +19,19 @@ fn bounded(bench: &Bench, arguments: &[&str]) -> Run {
     let started = Instant::now();
     let output = Command::new("sh")
         .current_dir(bench.folder.path())
-        .args(["-c", "ulimit -d 262144; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_converter")])
+        .args([
+            "-c",
+            "ulimit -d 262144; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_converter"),
+        ])
         .args(arguments)
         .output()
         .unwrap();
-    assert!(started.elapsed() < Duration::from_secs(5), "{arguments:?} took {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{arguments:?} took {:?}",
+        started.elapsed()
+    );
     Run::of(output)
 }
 
@@ -95,7 +103,9 @@ fn changed_bytes_never_bring_it_down() {
     let bench = Bench::new();
     let mut state = 1_u64;
     let mut random = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
     for path in samples(&bench) {
@@ -104,7 +114,11 @@ fn changed_bytes_never_bring_it_down() {
             let mut bytes = whole.clone();
             for _ in 0..=random(3) {
                 let at = random(bytes.len());
-                bytes[at] = if random(2) == 0 { 0xff } else { bytes[at] ^ (1 << random(8)) };
+                bytes[at] = if random(2) == 0 {
+                    0xff
+                } else {
+                    bytes[at] ^ (1 << random(8))
+                };
             }
             let started = Instant::now();
             let _ = use_all(&bench.write("changed", &bytes));
@@ -120,13 +134,18 @@ fn what_is_no_weight_file_is_told_apart() {
         (&b""[..], "found an empty file"),
         (b"<!DOCTYPE html><html><body>404</body></html>", "found a web page"),
         (b"dear reader", "found text"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "found a Git LFS pointer"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+            "found a Git LFS pointer",
+        ),
         (b"\x7fELF\x02\x01\x01\x00\x00\x00", "found other data"),
     ] {
         let error = refused("weights.bin", bytes);
         assert!(error.contains(part), "{error}");
     }
-    let noise: Vec<u8> = (0..4096_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..4096_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
     for magic in [
         &b""[..],
         b"PK\x03\x04",
@@ -166,9 +185,18 @@ fn archive(members: &[(&str, &[u8])], compression: CompressionMethod) -> Vec<u8>
 #[test]
 fn archives_that_inflate_without_end_are_refused() {
     let zeros = vec![0; 300 << 20];
-    refused("bomb.keras", &archive(&[("model.weights.h5", &zeros)], CompressionMethod::Deflated));
-    refused("bomb2.keras", &archive(&[("config.json", &zeros)], CompressionMethod::Deflated));
-    refused("bomb.pth", &archive(&[("archive/data.pkl", &zeros)], CompressionMethod::Deflated));
+    refused(
+        "bomb.keras",
+        &archive(&[("model.weights.h5", &zeros)], CompressionMethod::Deflated),
+    );
+    refused(
+        "bomb2.keras",
+        &archive(&[("config.json", &zeros)], CompressionMethod::Deflated),
+    );
+    refused(
+        "bomb.pth",
+        &archive(&[("archive/data.pkl", &zeros)], CompressionMethod::Deflated),
+    );
 }
 
 #[cfg(unix)]
@@ -187,7 +215,9 @@ fn an_encrypted_archive_is_refused() {
     let mut bytes = std::fs::read(keras("toy.keras")).unwrap();
     // The flag stands behind the signatures of the local and of the central headers.
     for (signature, offset) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
-        let places: Vec<usize> = (0..bytes.len() - 4).filter(|&i| &bytes[i..i + 4] == signature).collect();
+        let places: Vec<usize> = (0..bytes.len() - 4)
+            .filter(|&i| &bytes[i..i + 4] == signature)
+            .collect();
         for place in places {
             bytes[place + offset] |= 1;
         }
@@ -333,7 +363,10 @@ fn a_full_disk_loses_nothing() {
     let bench = Bench::new();
     std::fs::create_dir(bench.path("disk")).unwrap();
     let mount = |arguments: &[&str]| {
-        let run = Command::new(arguments[0]).args(&arguments[1..]).current_dir(bench.folder.path()).output();
+        let run = Command::new(arguments[0])
+            .args(&arguments[1..])
+            .current_dir(bench.folder.path())
+            .output();
         run.is_ok_and(|output| output.status.success())
     };
     if !mount(&["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "disk"]) {

@@ -28,7 +28,11 @@ fn every_container_and_wrapper_gives_pytorchs_logits() {
     ] {
         let source = open(&torch(name), &known).unwrap();
         assert_eq!(source.spec.network, tiny().with_variant(Variant::Torch), "{name}");
-        assert_eq!(source.ignored.len(), 19, "{name} counts its batches in each of 19 norms");
+        assert_eq!(
+            source.ignored.len(),
+            19,
+            "{name} counts its batches in each of 19 norms"
+        );
         let error = relative(&common::logits(source), &expected());
         println!("{name}: {error:.1e}");
         assert!(error <= 1e-5, "{name} is off by {error:.1e}");
@@ -45,7 +49,10 @@ fn half_precision_is_rounded_and_no_more() {
 fn the_format_says_whose_names_they_are() {
     let name = |file| open(&torch(file), &all_known()).unwrap().format.to_string();
     assert_eq!(name("toy.pth"), "PyTorch checkpoint with timm's names");
-    assert_eq!(name("legacy.pth"), "PyTorch checkpoint of before 1.6 with Cadene's names");
+    assert_eq!(
+        name("legacy.pth"),
+        "PyTorch checkpoint of before 1.6 with Cadene's names"
+    );
     assert_eq!(name("toy.safetensors"), "safetensors with timm's names");
 }
 
@@ -53,7 +60,9 @@ fn the_format_says_whose_names_they_are() {
 fn of_two_sets_of_weights_one_must_be_chosen() {
     let error = open(&torch("two.pth"), &all_known()).unwrap_err().to_string();
     assert!(
-        error.ends_with("it holds several sets of weights: state_dict, state_dict_ema; choose one, such as --key state_dict_ema"),
+        error.ends_with(
+            "it holds several sets of weights: state_dict, state_dict_ema; choose one, such as --key state_dict_ema"
+        ),
         "{error}"
     );
     let wrong = Known {
@@ -61,7 +70,10 @@ fn of_two_sets_of_weights_one_must_be_chosen() {
         ..all_known()
     };
     let error = open(&torch("two.pth"), &wrong).unwrap_err().to_string();
-    assert!(error.contains("'model' not found") && error.contains("state_dict_ema"), "{error}");
+    assert!(
+        error.contains("'model' not found") && error.contains("state_dict_ema"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -80,11 +92,17 @@ fn what_would_run_code_is_refused_by_name_and_not_run() {
 #[test]
 fn the_size_must_be_said() {
     let error = open(&torch("toy.pth"), &Known::default()).unwrap_err().to_string();
-    assert!(error.ends_with("toy.pth does not say the size of its pictures (say it: --size 299x299)"), "{error}");
+    assert!(
+        error.ends_with("toy.pth does not say the size of its pictures (say it: --size 299x299)"),
+        "{error}"
+    );
     let other = Known {
         variant: Some(Variant::Keras),
         ..all_known()
     };
     let error = open(&torch("toy.pth"), &other).unwrap_err().to_string();
-    assert!(error.ends_with("--variant keras was given, and the file says torch"), "{error}");
+    assert!(
+        error.ends_with("--variant keras was given, and the file says torch"),
+        "{error}"
+    );
 }

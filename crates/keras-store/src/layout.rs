@@ -8,8 +8,7 @@ use crate::hdf5::{H5Dataset, PIECE_BYTES};
 use crate::names::{self, Kind};
 
 /// What is wrong with values that are a NaN or an infinity.
-pub(crate) const NOT_FINITE: &str =
-    "it holds a NaN or an infinity; allow such values with `allow_non_finite(true)`";
+pub(crate) const NOT_FINITE: &str = "it holds a NaN or an infinity; allow such values with `allow_non_finite(true)`";
 
 /// How a variable's axes are arranged in Burn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

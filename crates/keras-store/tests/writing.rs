@@ -88,7 +88,12 @@ fn every_layout_gives_back_every_bit() {
             _ => assert!(matches!(format, KerasFormat::LegacyWeights { .. })),
         }
         assert_eq!(store.model_config().unwrap().is_some(), kind.holds_model(), "{name}");
-        let paths: Vec<&str> = store.layers().unwrap().iter().map(|layer| layer.path.as_str()).collect();
+        let paths: Vec<&str> = store
+            .layers()
+            .unwrap()
+            .iter()
+            .map(|layer| layer.path.as_str())
+            .collect();
         assert_eq!(paths, ["first", "second"], "{name}");
     }
 }
@@ -131,7 +136,10 @@ fn names_serve_both_directions() {
     let mut store = out(&folder, "out.keras", KerasFileKind::Archive).with_names(map());
     outer.save_into(&mut store).unwrap();
     let mut plain = KerasStore::from_file(folder.path().join("out.keras"));
-    assert_eq!(plain.keys().unwrap(), ["first.bias", "first.weight", "second.bias", "second.weight"]);
+    assert_eq!(
+        plain.keys().unwrap(),
+        ["first.bias", "first.weight", "second.bias", "second.weight"]
+    );
     let mut mapped = KerasStore::from_file(folder.path().join("out.keras")).with_names(map());
     outer.clone().load_from(&mut mapped).unwrap();
 }
@@ -198,11 +206,17 @@ fn what_does_not_fit_is_listed_and_nothing_is_written() {
         error
     };
     let error = refused(&|config| config["config"]["layers"][0]["config"]["units"] = 5.into());
-    assert!(error.contains("first.weight: the Keras model has [3, 5], the module [3, 4]"), "{error}");
+    assert!(
+        error.contains("first.weight: the Keras model has [3, 5], the module [3, 4]"),
+        "{error}"
+    );
     let error = refused(&|config| config["config"]["layers"][1]["config"]["use_bias"] = false.into());
     assert!(error.contains("second.bias [2]"), "{error}");
     let error = refused(&|config| config["config"]["layers"][1]["config"]["name"] = "sekond".into());
-    assert!(error.contains("sekond.weight [4, 2], nearest is `second.weight`"), "{error}");
+    assert!(
+        error.contains("sekond.weight [4, 2], nearest is `second.weight`"),
+        "{error}"
+    );
     let error = refused(&|config| config["config"]["layers"][1]["class_name"] = "LSTM".into());
     assert!(error.contains("`second` (LSTM: an unknown class)"), "{error}");
     let error = refused(&|config| *config = json!({}));

@@ -41,6 +41,16 @@ impl Head {
         self
     }
 
+    /// The logits of embeddings, such as [`Xception::embed`](crate::Xception::embed) gives.
+    ///
+    /// # Shapes
+    ///
+    /// - `embeddings`: `[batch, embedding]`
+    /// - output: `[batch, num_classes]`
+    pub fn logits(&self, embeddings: Tensor<2>) -> Tensor<2> {
+        self.forward(embeddings, &mut Watch::Nobody)
+    }
+
     /// # Shapes
     ///
     /// - `x`: `[batch, embedding]`

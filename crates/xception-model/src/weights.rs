@@ -310,10 +310,7 @@ fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), We
     Ok((model, spec))
 }
 
-fn compare<'a>(
-    network: &XceptionConfig,
-    found: impl Iterator<Item = (&'a str, &'a [usize], DType)>,
-) -> TensorMismatch {
+fn compare<'a>(network: &XceptionConfig, found: impl Iterator<Item = (&'a str, &'a [usize], DType)>) -> TensorMismatch {
     let mut left = network.tensor_shapes();
     let mut mismatch = TensorMismatch::default();
     for (name, shape, dtype) in found {

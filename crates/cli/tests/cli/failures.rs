@@ -177,6 +177,13 @@ fn converted_records_carry_what_they_were_told() {
     bench.run(&[&arguments[..], &["--force"]].concat()).ok();
     assert_eq!(
         bench.listing(),
-        ["bare.bpk", "labels.txt", "out.bpk", "out.bpk.card.toml", "pictures", "toy.bpk"]
+        [
+            "bare.bpk",
+            "labels.txt",
+            "out.bpk",
+            "out.bpk.card.toml",
+            "pictures",
+            "toy.bpk"
+        ]
     );
 }

@@ -1,16 +1,330 @@
-//! ONNX: reading exports of Keras and timm, and writing our own.
+//! ONNX: reading exports of Keras and PyTorch, and writing our own.
+
+mod graph;
+mod tensor;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use xception_model::{ModelSpec, Xception};
+use burn::tensor::module::adaptive_avg_pool2d;
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
+use burn_store::bridge;
+use onnx_ir::{Message, ModelProto};
+use xception_model::{IntermediateActivation, ModelSpec, Pooling, Variant, Xception, XceptionConfig};
 
+use self::graph::{Convolution, Graph, Norm, Walk};
+use crate::convert::publish;
+use crate::dtype::transpose;
 use crate::error::ConvertError;
-use crate::source::Found;
+use crate::source::{Format, Found, SourceTensor, network_of};
 
+/// Where a model's metadata holds its [`ModelSpec`].
+const SPEC_KEY: &str = "xception";
+
+/// A protocol buffer ends at 2 GiB; Xception's has 92 MB.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// Reads an ONNX export of an Xception: by tf2onnx or Keras, by PyTorch, or our own.
 pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
-    Err(ConvertError::damaged(path, "ONNX is not read yet"))
+    let cannot_read = |source| ConvertError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if std::fs::metadata(path).map_err(cannot_read)?.len() > MAX_BYTES {
+        return Err(ConvertError::damaged(path, "no ONNX file has more than 2 GiB"));
+    }
+    let bytes = std::fs::read(path).map_err(cannot_read)?;
+    let model = ModelProto::parse_from_bytes(&bytes)
+        .map_err(|error| ConvertError::damaged(path, format_args!("it is no ONNX model: {error}")))?;
+    drop(bytes);
+    let model = Arc::new(model);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let not_xception = |problem: String| ConvertError::NotXception {
+        path: path.to_owned(),
+        problem,
+    };
+
+    let graph = Graph::new(&model, folder).map_err(not_xception)?;
+    let walk = graph.walk().map_err(not_xception)?;
+    let shape = walk.network().map_err(not_xception)?;
+    let stated = model.metadata_props.iter().find(|entry| entry.key == SPEC_KEY);
+    let stated = stated.map(|entry| ModelSpec::parse(&entry.value)).transpose();
+    let stated =
+        stated.map_err(|problem| ConvertError::damaged(path, format_args!("the network's description: {problem}")))?;
+
+    let size = input_size(&model, walk.in_channels());
+    let variant = match walk.variant(&shape, size).map_err(not_xception)? {
+        Some(variant) => Some(variant),
+        None => stated
+            .as_ref()
+            .map(|spec| spec.network.variant)
+            .or_else(|| producers(&model)),
+    };
+    let maker = Maker {
+        model: &model,
+        folder,
+        epsilon: variant.unwrap_or(Variant::Keras).epsilon(),
+    };
+    let tensors = maker.tensors(&walk, &shape).map_err(not_xception)?;
+    let found = network_of(&tensors).map_err(not_xception)?;
+    let mut network = XceptionConfig {
+        num_classes: found.num_classes,
+        in_channels: found.in_channels,
+        include_top: found.include_top,
+        hidden_layers: found.hidden_layers,
+        widths: found.widths,
+        ..shape
+    };
+    if let Some(spec) = &stated {
+        // What no graph shows.
+        network.dropout = spec.network.dropout;
+        if !network.include_top {
+            network.num_classes = spec.network.num_classes;
+        }
+    }
+    let folded = walk
+        .convolutions
+        .iter()
+        .any(|convolution| matches!(convolution.norm, Some(Norm::Folded { .. })));
+    let name = if folded { "ONNX, batch norms folded" } else { "ONNX" };
+    let writer = format!("{} {}", model.producer_name, model.producer_version);
+    Ok(Found {
+        format: Format {
+            name: name.to_owned(),
+            writer: Some(writer.trim().to_owned()).filter(|writer| !writer.is_empty()),
+        },
+        source: stated.as_ref().map(|spec| spec.source.clone()),
+        size: stated
+            .as_ref()
+            .map(|spec| [spec.input.height, spec.input.width])
+            .or(size),
+        pooling: Some(walk.pooling.unwrap_or(Pooling::None)),
+        variant,
+        preset: stated.as_ref().and_then(|spec| spec.input.preset),
+        labels: stated.map(|spec| spec.labels).unwrap_or_default(),
+        network,
+        tensors,
+        ignored: walk.softmax.into_iter().collect(),
+    })
 }
 
-pub(crate) fn write(_model: &Xception, _spec: &ModelSpec, path: &Path, _overwrite: bool) -> Result<(), ConvertError> {
-    Err(ConvertError::write(path, "ONNX is not written yet"))
+/// Height and width where the graph fixes them.
+fn input_size(model: &ModelProto, channels: usize) -> Option<[usize; 2]> {
+    let graph = model.graph.as_ref()?;
+    let constants: Vec<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    let input = graph
+        .input
+        .iter()
+        .find(|input| !constants.contains(&input.name.as_str()))?;
+    let shape = &input.type_.as_ref()?.tensor_type().shape;
+    let sides = shape.as_ref()?.dim.iter().map(|dimension| dimension.dim_value());
+    let sides: Vec<Option<usize>> = sides
+        .map(|side| usize::try_from(side).ok().filter(|side| *side > 0))
+        .collect();
+    match sides[..] {
+        [_, Some(first), height, width] if first == channels => Some([height?, width?]),
+        [_, height, width, Some(last)] if last == channels => Some([height?, width?]),
+        _ => None,
+    }
+}
+
+/// Where sizes are open and norms folded, only the exporter tells whose network it was.
+fn producers(model: &ModelProto) -> Option<Variant> {
+    match model.producer_name.as_str() {
+        "pytorch" => Some(Variant::Torch),
+        "tf2onnx" => Some(Variant::Keras),
+        _ => None,
+    }
+}
+
+/// Makes the network's tensors of a graph's constants.
+struct Maker<'a> {
+    model: &'a Arc<ModelProto>,
+    folder: &'a Path,
+    /// What is added to a variance, so that one that stands for 1 becomes 1.
+    epsilon: f64,
+}
+
+impl Maker<'_> {
+    fn tensors(&self, walk: &Walk, network: &XceptionConfig) -> Result<Vec<SourceTensor>, String> {
+        let (main, projections) = graph::homes(network);
+        let mut tensors = Vec::new();
+        let convolutions = main
+            .iter()
+            .zip(&walk.convolutions)
+            .chain(projections.iter().zip(&walk.projections));
+        for (home, convolution) in convolutions {
+            self.convolution(home, convolution, &mut tensors)?;
+        }
+        let Some((predictions, hidden)) = walk.denses.split_last() else {
+            return Ok(tensors);
+        };
+        let hidden = hidden.iter().enumerate();
+        let homes = hidden.map(|(index, dense)| (format!("head.hidden.{index}"), dense));
+        for (home, dense) in homes.chain([("head.predictions".to_owned(), predictions)]) {
+            let kernel = self.constant(&dense.kernel, format!("{home}.weight"), dense.kernel.dims.clone())?;
+            tensors.push(SourceTensor {
+                origin: kernel.origin,
+                tensor: if dense.transposed {
+                    transpose(kernel.tensor)
+                } else {
+                    kernel.tensor
+                },
+            });
+            let outputs = dense.kernel.dims[usize::from(!dense.transposed)];
+            tensors.push(match &dense.bias {
+                Some(bias) => self.constant(bias, format!("{home}.bias"), vec![outputs])?,
+                None => constant_of(&format!("{home}.bias"), outputs, 0.0),
+            });
+        }
+        Ok(tensors)
+    }
+
+    fn convolution(
+        &self,
+        home: &str,
+        convolution: &Convolution,
+        tensors: &mut Vec<SourceTensor>,
+    ) -> Result<(), String> {
+        let kernel = &convolution.kernel;
+        tensors.push(self.constant(kernel, format!("{home}.weight"), kernel.dims.clone())?);
+        let Some((path, half)) = home.rsplit_once('.') else {
+            return Ok(());
+        };
+        let channels = kernel.dims.first().copied().unwrap_or(0);
+        let other = match half {
+            "depthwise" => "pointwise",
+            "pointwise" => "depthwise",
+            _ => half,
+        };
+        let other = format!("{path}.{other}.weight");
+        let is_first_half = !tensors.iter().any(|entry| entry.tensor.name == other);
+        let norm = match &convolution.norm {
+            None if is_first_half => return Ok(()),
+            Some(_) if is_first_half => return Err(format!("{path} has a bias or a norm between its two halves")),
+            None => &Norm::Folded {
+                scale: None,
+                shift: None,
+            },
+            Some(norm) => norm,
+        };
+        let name = |variable: &str| format!("{path}.bn.{variable}");
+        match norm {
+            Norm::Whole(parts, _) => {
+                for (part, variable) in parts.iter().zip(["gamma", "beta", "running_mean", "running_var"]) {
+                    tensors.push(self.constant(part, name(variable), vec![channels])?);
+                }
+            }
+            Norm::Folded { scale, shift } => {
+                for (part, variable, default) in [(scale, "gamma", 1.0), (shift, "beta", 0.0)] {
+                    tensors.push(match part {
+                        Some(part) => self.constant(part, name(variable), vec![channels])?,
+                        None => constant_of(&name(variable), channels, default),
+                    });
+                }
+                tensors.push(constant_of(&name("running_mean"), channels, 0.0));
+                tensors.push(constant_of(&name("running_var"), channels, unit_variance(self.epsilon)));
+            }
+        }
+        Ok(())
+    }
+
+    fn constant(&self, constant: &tensor::Constant, name: String, shape: Vec<usize>) -> Result<SourceTensor, String> {
+        if constant.dims.iter().product::<usize>() != shape.iter().product::<usize>() {
+            return Err(format!(
+                "constant {} has the shape {:?}, for {name} {shape:?}",
+                constant.name, constant.dims
+            ));
+        }
+        Ok(SourceTensor {
+            origin: constant.name.clone(),
+            tensor: tensor::tensor(self.model, self.folder, constant, name, shape)?,
+        })
+    }
+}
+
+/// A vector of one value, which the file leaves unsaid.
+fn constant_of(name: &str, length: usize, value: f32) -> SourceTensor {
+    SourceTensor {
+        origin: format!("({value})"),
+        tensor: bridge::from_data(TensorData::new(vec![value; length], [length]), name.to_owned(), None),
+    }
+}
+
+/// The variance that is 1 with the epsilon added, in 32 bits.
+fn unit_variance(epsilon: f64) -> f32 {
+    let epsilon = epsilon as f32;
+    let near = 1.0 - epsilon;
+    let candidates = [near, near.next_up(), near.next_down()];
+    candidates
+        .into_iter()
+        .find(|variance| variance + epsilon == 1.0)
+        .unwrap_or(near)
+}
+
+/// Writes a network through burn-onnx: input `images` `[batch, channels, height, width]`, any batch. The output is the
+/// logits, without a classifier the pooled vector or the feature map.
+pub(crate) fn write(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), ConvertError> {
+    let failed = |problem: String| ConvertError::write(path, problem);
+    if spec.network.intermediate_activation == IntermediateActivation::Elu {
+        return Err(ConvertError::Unsupported {
+            path: path.to_owned(),
+            problem: "burn-onnx 0.22 exports no ELU; write this network as .bpk or .safetensors".to_owned(),
+        });
+    }
+    let device = Device::flex();
+    let picture = |batch: usize| {
+        let sides = [batch, spec.network.in_channels, spec.input.height, spec.input.width];
+        Tensor::<4>::zeros(sides, &device)
+    };
+    let axes = [
+        AxisSpec::dynamic("batch"),
+        AxisSpec::Static,
+        AxisSpec::Static,
+        AxisSpec::Static,
+    ];
+    let axes = [InputSpec::new(axes)];
+    let exporter = OnnxExporter::new();
+    let exported = match spec.network.pooling {
+        Pooling::None => exporter.export_dynamic(model, picture(2), picture(3), &axes, feature_map),
+        pooling => exporter.export_dynamic(model, picture(2), picture(3), &axes, |model, images| {
+            let pooled = pool(feature_map(model, images), pooling);
+            match &model.head {
+                Some(head) => head.logits(pooled),
+                None => pooled,
+            }
+        }),
+    };
+    let exported = exported.map_err(|error| failed(format!("burn-onnx: {error}")))?;
+    let mut proto = ModelProto::parse_from_bytes(exported.as_bytes()).map_err(|error| failed(error.to_string()))?;
+    drop(exported);
+    let text = spec.to_toml().map_err(failed)?;
+    proto.metadata_props.push(Default::default());
+    if let Some(entry) = proto.metadata_props.last_mut() {
+        entry.key = SPEC_KEY.to_owned();
+        entry.value = text;
+    }
+    publish(path, overwrite, |scratch| {
+        let mut file = std::fs::File::create(scratch).map_err(|error| ConvertError::write(scratch, error))?;
+        proto
+            .write_to_writer(&mut file)
+            .map_err(|error| ConvertError::write(scratch, error))
+    })
+}
+
+/// # Panics
+///
+/// If the pictures are smaller than the network takes. They are made as large as its description says, which was checked.
+fn feature_map(model: &Xception, images: Tensor<4>) -> Tensor<4> {
+    model.feature_map(images).expect("pictures of the network's own size")
+}
+
+/// The network's pooling in operations that burn-onnx 0.22 knows: it has no mean or maximum over a side.
+fn pool(map: Tensor<4>, pooling: Pooling) -> Tensor<2> {
+    match pooling {
+        Pooling::Max => map.max_dim_with_indices(2).0.max_dim_with_indices(3).0,
+        _ => adaptive_avg_pool2d(map, [1, 1]),
+    }
+    .flatten(1, 3)
 }

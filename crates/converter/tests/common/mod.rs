@@ -29,7 +29,9 @@ pub fn keras(name: &str) -> PathBuf {
 }
 
 pub fn torch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/torch")
+        .join(name)
 }
 
 /// All that a file may leave open.

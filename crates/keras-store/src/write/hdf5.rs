@@ -219,7 +219,10 @@ fn find_places(file: &File, group: &NewGroup, path: &str, places: &mut Vec<Place
     for (name, dataset) in &group.datasets {
         let place = join(path, name);
         let len = dataset.byte_len() as u64;
-        let layout = file.dataset(&place).and_then(|d| d.layout()).map_err(|e| e.to_string())?;
+        let layout = file
+            .dataset(&place)
+            .and_then(|d| d.layout())
+            .map_err(|e| e.to_string())?;
         match layout {
             Layout::Contiguous {
                 address: Some(address),
@@ -336,7 +339,10 @@ mod tests {
     fn tree(dtype: DType) -> NewGroup {
         let mut root = NewGroup::default();
         root.attribute("model_config", Attribute::Bytes("x".repeat(100_000)));
-        root.group("b").attribute("names", Attribute::List((0..900).map(|i| format!("layer{i}")).collect()));
+        root.group("b").attribute(
+            "names",
+            Attribute::List((0..900).map(|i| format!("layer{i}")).collect()),
+        );
         root.group("b").attribute("none", Attribute::List(Vec::new()));
         let large = NewDataset {
             shape: vec![70, 100],
@@ -359,7 +365,8 @@ mod tests {
         let mut out = Vec::new();
         let written = plan.write(&mut out, |tensor, out| {
             let len = [7000, 3][tensor] * width;
-            out.write_all(&vec![tensor as u8 + 1; len]).map_err(NotWritten::<()>::Io)
+            out.write_all(&vec![tensor as u8 + 1; len])
+                .map_err(NotWritten::<()>::Io)
         });
         assert!(written.is_ok());
         assert_eq!(out.len() as u64, plan.len());
@@ -386,7 +393,10 @@ mod tests {
         let mut builder = FileBuilder::new();
         builder.with_libver_bounds(LibVer::Earliest, LibVer::V18);
         let mut group = builder.create_group("b");
-        group.create_dataset("large").with_f32_data(&[1.5; 7000]).with_shape(&[70, 100]);
+        group
+            .create_dataset("large")
+            .with_f32_data(&[1.5; 7000])
+            .with_shape(&[70, 100]);
         builder.add_group(group.finish());
         let expected = builder.finish().unwrap();
 
@@ -416,12 +426,15 @@ mod tests {
     #[test]
     fn a_tensor_of_another_length_and_a_full_disk_end_the_writing() {
         let plan = Plan::of(&tree(DType::F32)).unwrap();
-        let short = plan.write(&mut Vec::new(), |_, out| out.write_all(&[0; 8]).map_err(NotWritten::<()>::Io));
+        let short = plan.write(&mut Vec::new(), |_, out| {
+            out.write_all(&[0; 8]).map_err(NotWritten::<()>::Io)
+        });
         assert!(matches!(short, Err(NotWritten::Io(e)) if e.to_string().contains("8 bytes")));
 
         let mut room = [0; 50_000];
         let full = plan.write(&mut &mut room[..], |tensor, out| {
-            out.write_all(&vec![0; [28_000, 12][tensor]]).map_err(NotWritten::<()>::Io)
+            out.write_all(&vec![0; [28_000, 12][tensor]])
+                .map_err(NotWritten::<()>::Io)
         });
         assert!(matches!(full, Err(NotWritten::Io(e)) if e.kind() == io::ErrorKind::WriteZero));
         let none = plan.write(&mut Vec::new(), |_, _| Err(NotWritten::Tensor("gone")));

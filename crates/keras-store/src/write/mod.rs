@@ -17,9 +17,7 @@ use burn_store::burn_pack::{AtomicFile, Error as PackError, Tensor as PackTensor
 use serde_json::Value;
 
 use crate::compare::suggest;
-use crate::error::{
-    DTypeMismatch, Direction, KerasStoreError, Mismatch, NameMismatch, ShapeMismatch, ValueMismatch,
-};
+use crate::error::{DTypeMismatch, Direction, KerasStoreError, Mismatch, NameMismatch, ShapeMismatch, ValueMismatch};
 use crate::kind::KerasFileKind;
 use crate::layout::{Arrangement, NOT_FINITE, all_finite, burn_variable};
 use crate::naming::Naming;
@@ -194,7 +192,10 @@ fn match_up(request: &Request<'_>, model: &Model, tensors: Vec<PackTensor>) -> R
         let multiplier = needed.shape.last().copied().flatten().unwrap_or(1);
         let shape = arrangement.keras_shape(&tensor.shape, multiplier).filter(|shape| {
             let sides = shape.iter().zip(&needed.shape);
-            shape.len() == needed.shape.len() && sides.into_iter().all(|(side, needed)| needed.is_none_or(|n| n == *side))
+            shape.len() == needed.shape.len()
+                && sides
+                    .into_iter()
+                    .all(|(side, needed)| needed.is_none_or(|n| n == *side))
         });
         if !tensor.dtype.is_float() {
             found.dtypes.push(DTypeMismatch {
@@ -226,7 +227,10 @@ fn match_up(request: &Request<'_>, model: &Model, tensors: Vec<PackTensor>) -> R
             })
             .collect();
     }
-    suggest(&mut found, &matches.iter().map(|m| m.tensor.name.as_str()).collect::<Vec<_>>());
+    suggest(
+        &mut found,
+        &matches.iter().map(|m| m.tensor.name.as_str()).collect::<Vec<_>>(),
+    );
     if found.is_empty() && !request.allow_non_finite {
         for value in &matches {
             match value.tensor.to_bytes() {

@@ -93,12 +93,19 @@ impl Reader {
     fn part(&mut self, node: &ConfigNode<'_>, path: &str) -> Result<Part, Unusable> {
         if node.name.is_empty() || node.name.contains('\0') {
             let name = node.name.escape_debug();
-            return Err(Unusable::Config(format!("`{path}` has the name `{name}`, which HDF5 has not")));
+            return Err(Unusable::Config(format!(
+                "`{path}` has the name `{name}`, which HDF5 has not"
+            )));
         }
         let mut part = Part {
             name: node.name.to_owned(),
             path: path.to_owned(),
-            class: if node.class == "Model" { "Functional" } else { node.class }.to_owned(),
+            class: if node.class == "Model" {
+                "Functional"
+            } else {
+                node.class
+            }
+            .to_owned(),
             trainable: node.setting("trainable").and_then(Value::as_bool).unwrap_or(true),
             variables: Vec::new(),
             parts: Vec::new(),
@@ -157,11 +164,18 @@ mod tests {
         frozen["config"]["trainable"] = false.into();
         let inner = json!({"class_name": "Model", "config": {"name": "inner", "layers": [input.clone(), frozen]}});
         let model = Model::of(&sequential(&[input, dense("first"), inner])).unwrap();
-        let paths: Vec<_> = model.variables.iter().map(|v| (v.layer.as_str(), v.trainable)).collect();
+        let paths: Vec<_> = model
+            .variables
+            .iter()
+            .map(|v| (v.layer.as_str(), v.trainable))
+            .collect();
         assert_eq!(paths, [("first", true), ("inner/second", false)]);
         let parts = &model.root.parts;
         assert_eq!(parts.len(), 2);
-        assert_eq!((parts[1].name.as_str(), parts[1].class.as_str()), ("inner", "Functional"));
+        assert_eq!(
+            (parts[1].name.as_str(), parts[1].class.as_str()),
+            ("inner", "Functional")
+        );
         // A functional model keeps its input.
         assert_eq!(parts[1].parts.len(), 2);
         assert_eq!(parts[1].parts[1].variables, [1]);
@@ -176,7 +190,10 @@ mod tests {
         };
         assert_eq!(
             layers,
-            ["`memory` (LSTM: an unknown class)", "`mine` (Mine: a class of the user's own)"]
+            [
+                "`memory` (LSTM: an unknown class)",
+                "`mine` (Mine: a class of the user's own)"
+            ]
         );
     }
 
@@ -185,9 +202,15 @@ mod tests {
         for (config, part) in [
             (json!({}), "found no `class_name`"),
             (dense("alone"), "found `Dense`"),
-            (json!({"class_name": "MyModel", "config": {"name": "m", "layers": []}}), "found `MyModel`"),
+            (
+                json!({"class_name": "MyModel", "config": {"name": "m", "layers": []}}),
+                "found `MyModel`",
+            ),
             (sequential(&[]), "none of the model's layers"),
-            (sequential(&[dense("a"), dense("a")]), "two layers of `model` are named `a`"),
+            (
+                sequential(&[dense("a"), dense("a")]),
+                "two layers of `model` are named `a`",
+            ),
             (sequential(&[dense("")]), "has the name ``"),
             (sequential(&[dense("a\0b")]), "which HDF5 has not"),
         ] {

@@ -268,11 +268,15 @@ impl Settings<'_> {
 
     /// A slope for each place of the input, or one along the shared axes.
     fn alpha(&self) -> Result<Vec<Option<usize>>, String> {
-        let sides = self.input().ok_or("the config has no `build_config` with its input's shape")?;
+        let sides = self
+            .input()
+            .ok_or("the config has no `build_config` with its input's shape")?;
         let mut shape: Vec<Option<usize>> = sides.iter().skip(1).map(as_count).collect();
         let shared = self.0.setting("shared_axes").and_then(Value::as_array);
         for axis in shared.into_iter().flatten() {
-            let side = axis.as_u64().and_then(|axis| usize::try_from(axis).ok()?.checked_sub(1));
+            let side = axis
+                .as_u64()
+                .and_then(|axis| usize::try_from(axis).ok()?.checked_sub(1));
             let side = side.and_then(|index| shape.get_mut(index));
             *side.ok_or_else(|| format!("`shared_axes` has {axis}, which the input has not"))? = Some(1);
         }
@@ -284,7 +288,11 @@ impl Settings<'_> {
         if self.0.setting("lora_rank").is_some_and(|rank| !rank.is_null()) {
             return Err("with LoRA".into());
         }
-        if self.0.setting("quantization_config").is_some_and(|config| !config.is_null()) {
+        if self
+            .0
+            .setting("quantization_config")
+            .is_some_and(|config| !config.is_null())
+        {
             return Err("quantised".into());
         }
         let policy = self.0.setting("dtype").unwrap_or(&Value::Null);
@@ -309,7 +317,11 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn variables(class: &str, config: &Value, input: &Value) -> Result<Vec<(&'static str, Vec<Option<usize>>)>, String> {
+    fn variables(
+        class: &str,
+        config: &Value,
+        input: &Value,
+    ) -> Result<Vec<(&'static str, Vec<Option<usize>>)>, String> {
         let json = json!({"module": "keras.layers", "class_name": class, "config": config,
             "registered_name": null, "build_config": {"input_shape": input}});
         let node = ConfigNode::of(&json).ok_or("no node")?;
@@ -319,7 +331,10 @@ mod tests {
     #[test]
     fn layers_without_variables_are_in_order() {
         assert!(WITHOUT.is_sorted());
-        assert_eq!(variables("Dropout", &json!({"rate": 0.5}), &json!([null, 3])), Ok(vec![]));
+        assert_eq!(
+            variables("Dropout", &json!({"rate": 0.5}), &json!([null, 3])),
+            Ok(vec![])
+        );
     }
 
     #[test]
@@ -327,9 +342,24 @@ mod tests {
         let some = |shape: &[usize]| shape.iter().copied().map(Some).collect::<Vec<_>>();
         let picture = json!([null, 9, 7, 6]);
         for (class, config, input, expected) in [
-            ("Dense", json!({"units": 4}), json!([null, 8, 6]), vec![("kernel", some(&[6, 4])), ("bias", some(&[4]))]),
-            ("Dense", json!({"units": 4, "use_bias": false}), json!([null, 6]), vec![("kernel", some(&[6, 4]))]),
-            ("Embedding", json!({"input_dim": 9, "output_dim": 2}), json!([null, 5]), vec![("embeddings", some(&[9, 2]))]),
+            (
+                "Dense",
+                json!({"units": 4}),
+                json!([null, 8, 6]),
+                vec![("kernel", some(&[6, 4])), ("bias", some(&[4]))],
+            ),
+            (
+                "Dense",
+                json!({"units": 4, "use_bias": false}),
+                json!([null, 6]),
+                vec![("kernel", some(&[6, 4]))],
+            ),
+            (
+                "Embedding",
+                json!({"input_dim": 9, "output_dim": 2}),
+                json!([null, 5]),
+                vec![("embeddings", some(&[9, 2]))],
+            ),
             (
                 "Conv2D",
                 json!({"filters": 4, "kernel_size": [3, 2], "groups": 2}),
@@ -368,13 +398,20 @@ mod tests {
                 "SeparableConv1D",
                 json!({"filters": 4, "kernel_size": [3], "use_bias": false}),
                 json!([null, 8, 3]),
-                vec![("depthwise_kernel", some(&[3, 3, 1])), ("pointwise_kernel", some(&[1, 3, 4]))],
+                vec![
+                    ("depthwise_kernel", some(&[3, 3, 1])),
+                    ("pointwise_kernel", some(&[1, 3, 4])),
+                ],
             ),
             (
                 "BatchNormalization",
                 json!({"axis": 1, "scale": false}),
                 picture.clone(),
-                vec![("beta", some(&[9])), ("moving_mean", some(&[9])), ("moving_variance", some(&[9]))],
+                vec![
+                    ("beta", some(&[9])),
+                    ("moving_mean", some(&[9])),
+                    ("moving_variance", some(&[9])),
+                ],
             ),
             // Keras 2 wrote a list of one.
             (
@@ -383,7 +420,12 @@ mod tests {
                 picture.clone(),
                 vec![("gamma", some(&[6]))],
             ),
-            ("PReLU", json!({"shared_axes": [1, 2]}), picture, vec![("alpha", some(&[1, 1, 6]))]),
+            (
+                "PReLU",
+                json!({"shared_axes": [1, 2]}),
+                picture,
+                vec![("alpha", some(&[1, 1, 6]))],
+            ),
         ] {
             assert_eq!(variables(class, &config, &input), Ok(expected), "{class} {config}");
         }
@@ -411,7 +453,11 @@ mod tests {
                 "quantised",
             ),
             ("Conv2D", json!({"filters": 4, "kernel_size": [3]}), "expected 2 counts"),
-            ("Conv2D", json!({"filters": 4, "kernel_size": [3, 3], "groups": 4}), "4 groups for 6 channels"),
+            (
+                "Conv2D",
+                json!({"filters": 4, "kernel_size": [3, 3], "groups": 4}),
+                "4 groups for 6 channels",
+            ),
             ("BatchNormalization", json!({"renorm": true}), "renorm"),
             ("BatchNormalization", json!({"axis": "last"}), "`axis` is \"last\""),
             ("PReLU", json!({"shared_axes": [9]}), "`shared_axes` has 9"),

@@ -35,7 +35,9 @@ pub(super) fn model(spec: &ModelSpec) -> Result<KerasModel, String> {
             }
             let home = format!("{}.{}", stage.path(), layer.short_name());
             match layer.kind {
-                LayerKind::Conv { stride } => graph.convolution(&layer.name, layer.channels[1], 3, stride, &format!("{home}.conv")),
+                LayerKind::Conv { stride } => {
+                    graph.convolution(&layer.name, layer.channels[1], 3, stride, &format!("{home}.conv"))
+                }
                 LayerKind::Separable { .. } => graph.separable(&layer.name, layer.channels[1], &home),
             }
             graph.norm(&format!("{}_bn", layer.name), &format!("{home}.bn"));
@@ -51,7 +53,10 @@ pub(super) fn model(spec: &ModelSpec) -> Result<KerasModel, String> {
 
 fn expressible(network: &XceptionConfig) -> Result<(), String> {
     let refused = [
-        (network.variant == Variant::Torch, "variant torch: Keras's pools do not pad on both sides"),
+        (
+            network.variant == Variant::Torch,
+            "variant torch: Keras's pools do not pad on both sides",
+        ),
         (
             network.intermediate_activation != IntermediateActivation::None,
             "an intermediate activation: Keras's SeparableConv2D has none",
@@ -175,7 +180,12 @@ impl Graph {
     }
 
     fn activation(&mut self, name: &str) {
-        self.push("Activation", name, json!({"activation": "relu"}), self.last.shape.clone());
+        self.push(
+            "Activation",
+            name,
+            json!({"activation": "relu"}),
+            self.last.shape.clone(),
+        );
     }
 
     /// The pool and the shortcut. Keras creates the shortcut's convolution before the pool and its norm after it.
@@ -222,7 +232,12 @@ impl Graph {
             return;
         }
         for (index, &width) in network.hidden_layers.iter().enumerate() {
-            self.dense(&format!("hidden_{index}"), width, "relu", &format!("head.hidden.{index}"));
+            self.dense(
+                &format!("hidden_{index}"),
+                width,
+                "relu",
+                &format!("head.hidden.{index}"),
+            );
         }
         if network.dropout > 0.0 {
             let shape = self.last.shape.clone();
@@ -238,7 +253,12 @@ impl Graph {
     }
 
     fn dense(&mut self, name: &str, units: usize, activation: &str, home: &str) {
-        self.push("Dense", name, json!({"units": units, "activation": activation}), vec![units]);
+        self.push(
+            "Dense",
+            name,
+            json!({"units": units, "activation": activation}),
+            vec![units],
+        );
         self.names.push((name.to_owned(), home.to_owned()));
     }
 

@@ -1,0 +1,247 @@
+//! A graph's constants, read when they are asked for.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::{Bytes, DType, Shape, TensorData};
+use burn_store::bridge;
+use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
+use onnx_ir::{ModelProto, TensorProto};
+
+/// `TensorProto.DataType` of the floats.
+const FLOAT: i32 = 1;
+const FLOAT16: i32 = 10;
+const DOUBLE: i32 = 11;
+const BFLOAT16: i32 = 16;
+/// `TensorProto.DataLocation`.
+const EXTERNAL: i32 = 1;
+
+/// Where a constant stands in the model.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    Initializer(usize),
+    /// The attribute `value` of a Constant node.
+    Attribute(usize, usize),
+}
+
+/// A constant and how its axes are to be read.
+#[derive(Clone, Debug)]
+pub(super) struct Constant {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) dims: Vec<usize>,
+    /// Axes of what is stored, in the order they are wanted; empty for the order they are in.
+    pub(super) order: Vec<usize>,
+}
+
+pub(super) fn proto(model: &ModelProto, place: Place) -> Option<&TensorProto> {
+    let graph = model.graph.as_ref()?;
+    match place {
+        Place::Initializer(index) => graph.initializer.get(index),
+        Place::Attribute(node, attribute) => graph.node.get(node)?.attribute.get(attribute)?.t.as_ref(),
+    }
+}
+
+/// Shape of a constant of floats whose values are there, or what is wrong with it.
+pub(super) fn dims(tensor: &TensorProto, folder: &Path) -> Result<Vec<usize>, String> {
+    let dims: Option<Vec<usize>> = tensor.dims.iter().map(|&side| usize::try_from(side).ok()).collect();
+    let dims = dims.ok_or_else(|| format!("has the shape {:?}", tensor.dims))?;
+    let width = dtype(tensor.data_type)
+        .ok_or_else(|| format!("is of ONNX's type {}, which is no float", tensor.data_type))?
+        .size();
+    let bytes = dims.iter().try_fold(width, |bytes, side| bytes.checked_mul(*side));
+    let held = match &external(tensor, folder)? {
+        Some(external) => external.length,
+        None => held(tensor),
+    };
+    if bytes == Some(held) {
+        Ok(dims)
+    } else {
+        Err(format!("with shape {dims:?} holds {held} bytes"))
+    }
+}
+
+fn dtype(data_type: i32) -> Option<DType> {
+    match data_type {
+        FLOAT => Some(DType::F32),
+        FLOAT16 => Some(DType::F16),
+        DOUBLE => Some(DType::F64),
+        BFLOAT16 => Some(DType::BF16),
+        _ => None,
+    }
+}
+
+/// Bytes of the values, in whichever field they are.
+fn held(tensor: &TensorProto) -> usize {
+    match tensor.data_type {
+        _ if !tensor.raw_data.is_empty() => tensor.raw_data.len(),
+        FLOAT => tensor.float_data.len() * 4,
+        DOUBLE => tensor.double_data.len() * 8,
+        _ => tensor.int32_data.len() * 2,
+    }
+}
+
+/// The numbers of a constant of 64-bit integers.
+pub(super) fn integers(tensor: &TensorProto) -> Vec<i64> {
+    match tensor.raw_data.as_chunks() {
+        ([], _) => tensor.int64_data.clone(),
+        (values, _) => values.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect(),
+    }
+}
+
+/// The number of a constant of one 32-bit float.
+pub(super) fn scalar(tensor: &TensorProto) -> Option<f32> {
+    match tensor.raw_data.as_chunks() {
+        ([bytes], _) if tensor.data_type == FLOAT => Some(f32::from_le_bytes(*bytes)),
+        _ => tensor.float_data.first().copied(),
+    }
+}
+
+fn values(tensor: &TensorProto) -> Vec<u8> {
+    match tensor.data_type {
+        _ if !tensor.raw_data.is_empty() => tensor.raw_data.to_vec(),
+        FLOAT => tensor.float_data.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        DOUBLE => tensor
+            .double_data
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        // Halves stand in the low bits of 32.
+        _ => tensor
+            .int32_data
+            .iter()
+            .flat_map(|value| (*value as u16).to_le_bytes())
+            .collect(),
+    }
+}
+
+/// Values in a file beside the model.
+struct External {
+    path: PathBuf,
+    offset: u64,
+    length: usize,
+}
+
+fn external(tensor: &TensorProto, folder: &Path) -> Result<Option<External>, String> {
+    if tensor.data_location.value() != EXTERNAL {
+        return Ok(None);
+    }
+    let entry = |key: &str| {
+        tensor
+            .external_data
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| entry.value.as_str())
+    };
+    let location = Path::new(entry("location").ok_or("has no location of its values")?);
+    let inside = location
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if !inside {
+        return Err(format!(
+            "has its values in {}, which is not in the model's folder",
+            location.display()
+        ));
+    }
+    let path = folder.join(location);
+    let size = std::fs::metadata(&path)
+        .map_err(|error| format!("has its values in {}: {error}", path.display()))?
+        .len();
+    let number = |key: &str, default: u64| {
+        entry(key)
+            .map_or(Ok(default), str::parse)
+            .map_err(|_| format!("has a wrong {key}"))
+    };
+    let offset = number("offset", 0)?;
+    let length = number("length", size.saturating_sub(offset))?;
+    if offset.checked_add(length).is_none_or(|end| end > size) {
+        return Err(format!("has its values behind the end of {}", path.display()));
+    }
+    let length = usize::try_from(length).map_err(|error| error.to_string())?;
+    Ok(Some(External { path, offset, length }))
+}
+
+/// The constant under the network's name, in `shape`, which has as many values.
+pub(super) fn tensor(
+    model: &Arc<ModelProto>,
+    folder: &Path,
+    constant: &Constant,
+    name: String,
+    shape: Vec<usize>,
+) -> Result<PackTensor, String> {
+    let stored = proto(model, constant.place).ok_or_else(|| format!("constant {} is gone", constant.name))?;
+    let dtype = dtype(stored.data_type).ok_or_else(|| format!("constant {} is no float", constant.name))?;
+    let (model, constant, folder) = (Arc::clone(model), constant.clone(), folder.to_owned());
+    let shape = Shape::from(shape);
+    let declared = shape.clone();
+    Ok(bridge::deferred(name, dtype, shape, None, move || {
+        let fail = |problem: String| PackError::IoError(format!("{}: {problem}", constant.name));
+        let stored = proto(&model, constant.place).ok_or_else(|| fail("it is gone".to_owned()))?;
+        let bytes = match external(stored, &folder).map_err(&fail)? {
+            None => values(stored),
+            Some(external) => {
+                let mut bytes = vec![0; external.length];
+                let mut file = File::open(&external.path).map_err(|error| fail(error.to_string()))?;
+                file.seek(SeekFrom::Start(external.offset))
+                    .and_then(|_| file.read_exact(&mut bytes))
+                    .map_err(|error| fail(error.to_string()))?;
+                bytes
+            }
+        };
+        let bytes = permuted(bytes, &stored_dims(stored), &constant.order, dtype.size());
+        TensorData::try_from_bytes(Bytes::from_bytes_vec(bytes), declared.clone(), dtype)
+            .map_err(|error| fail(error.to_string()))
+    }))
+}
+
+fn stored_dims(tensor: &TensorProto) -> Vec<usize> {
+    tensor
+        .dims
+        .iter()
+        .map(|&side| usize::try_from(side).unwrap_or(0))
+        .collect()
+}
+
+/// Values with their axes in another order.
+fn permuted(bytes: Vec<u8>, dims: &[usize], order: &[usize], width: usize) -> Vec<u8> {
+    if order.iter().copied().eq(0..order.len()) {
+        return bytes;
+    }
+    let mut strides = vec![1; dims.len()];
+    for axis in (0..dims.len().saturating_sub(1)).rev() {
+        strides[axis] = strides[axis + 1] * dims[axis + 1];
+    }
+    let sides: Vec<usize> = order.iter().map(|&axis| dims[axis]).collect();
+    let steps: Vec<usize> = order.iter().map(|&axis| strides[axis]).collect();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut index = vec![0; sides.len()];
+    for _ in 0..bytes.len() / width {
+        let from = index.iter().zip(&steps).map(|(at, step)| at * step).sum::<usize>() * width;
+        out.extend_from_slice(&bytes[from..from + width]);
+        for axis in (0..sides.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < sides[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_are_moved_as_numpy_moves_them() {
+        // numpy.arange(6).reshape(1, 2, 3).transpose(2, 0, 1)
+        assert_eq!(
+            permuted((0..6).collect(), &[1, 2, 3], &[2, 0, 1], 1),
+            [0, 3, 1, 4, 2, 5]
+        );
+        assert_eq!(permuted((0..6).collect(), &[2, 3], &[], 1), [0, 1, 2, 3, 4, 5]);
+    }
+}

@@ -1,0 +1,288 @@
+//! ONNX: exports of PyTorch, tf2onnx and Keras against ONNX Runtime's logits (`scripts/onnx_fixtures.py`), our own exports
+//! read back, and graphs that are broken or another network's.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use burn::tensor::Device;
+use common::{Bench, keras, logits, relative, tiny, torch, torch_known};
+use converter::{ConvertError, Known, Options, open, verify};
+use serde_json::Value;
+use xception_model::{IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, XceptionConfig};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/onnx")
+        .join(name)
+}
+
+fn expected(name: &str) -> Vec<f32> {
+    let json: Value = serde_json::from_slice(&std::fs::read(fixture("expected.json")).unwrap()).unwrap();
+    serde_json::from_value(json[name].clone()).unwrap()
+}
+
+/// The size is open in one of them; the others say it.
+fn known() -> Known {
+    Known {
+        size: Some([75, 90]),
+        ..Known::default()
+    }
+}
+
+#[test]
+fn every_export_gives_onnx_runtimes_logits() {
+    let torch = tiny().with_variant(Variant::Torch);
+    for (name, network, folded) in [
+        ("torch_folded.onnx", torch.clone(), true),
+        ("torch_norms.onnx", torch.clone(), false),
+        ("torch_open.onnx", torch.clone(), true),
+        ("torch_dynamo.onnx", torch.clone(), true),
+        ("torch_external.onnx", torch, true),
+        ("tf2onnx.onnx", tiny(), true),
+        ("keras_hidden.onnx", tiny().with_hidden_layers(vec![6, 4]), true),
+        ("keras_max.onnx", tiny().with_pooling(Pooling::Max), true),
+    ] {
+        let source = open(&fixture(name), &known()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(source.spec.network, network, "{name}");
+        assert_eq!(
+            source.format.name.contains("folded"),
+            folded,
+            "{name}: {}",
+            source.format
+        );
+        let error = relative(&logits(source), &expected(name));
+        println!("{name}: {error:.1e}");
+        assert!(error <= 1e-5, "{name} is off by {error:.1e}");
+    }
+}
+
+#[test]
+fn a_fixed_size_is_read_and_an_open_one_asked_for() {
+    let source = open(&fixture("tf2onnx.onnx"), &Known::default()).unwrap();
+    assert_eq!((source.spec.input.height, source.spec.input.width), (75, 90));
+    let source = open(&fixture("torch_folded.onnx"), &Known::default()).unwrap();
+    assert_eq!((source.spec.input.height, source.spec.input.width), (75, 90));
+    let error = open(&fixture("torch_open.onnx"), &Known::default()).unwrap_err();
+    assert!(matches!(error, ConvertError::Unknown { .. }), "{error}");
+    assert!(error.to_string().contains("--size 299x299"), "{error}");
+}
+
+#[test]
+fn another_network_is_refused_by_the_step_that_differs() {
+    let error = open(&fixture("keras_dilated.onnx"), &known()).unwrap_err().to_string();
+    assert!(
+        error.contains("expected Depthwise { dilation: 1 }, found Depthwise { dilation: 2 }"),
+        "{error}"
+    );
+}
+
+/// What we write we read back, the same network with the same bits where norms are kept; the output may be any.
+#[test]
+fn our_own_exports_come_back_the_same() {
+    let bench = Bench::new();
+    let base = tiny();
+    let variants: [(&str, XceptionConfig); 8] = [
+        ("plain", base.clone()),
+        ("torch", base.clone().with_variant(Variant::Torch)),
+        ("hidden", base.clone().with_hidden_layers(vec![7])),
+        ("max", base.clone().with_pooling(Pooling::Max)),
+        ("straight", base.clone().with_residual(false)),
+        (
+            "relu",
+            base.clone().with_intermediate_activation(IntermediateActivation::Relu),
+        ),
+        (
+            "pointwise first",
+            base.clone().with_order(SeparableOrder::PointwiseFirst),
+        ),
+        ("stride 16", base.with_output_stride(OutputStride::S16)),
+    ];
+    for (name, network) in variants {
+        let model = network.init(&Device::flex()).unwrap();
+        let spec = xception_model::ModelSpec {
+            source: name.to_owned(),
+            input: xception_model::InputSpec {
+                height: 75,
+                width: 90,
+                preset: None,
+            },
+            labels: Vec::new(),
+            network: network.clone(),
+        };
+        let record = bench.path("record.bpk");
+        xception_model::save(&model, &spec, &record, true).unwrap();
+        let onnx = bench.path(&format!("{name}.onnx"));
+        let source = open(&record, &Known::default()).unwrap();
+        if let Err(error) = source.convert(&onnx, &Options::default()) {
+            panic!("{name}: {error}");
+        }
+        let back = open(&onnx, &Known::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(back.spec, spec, "{name}");
+        let error = relative(&logits(back), &logits(open(&record, &Known::default()).unwrap()));
+        assert!(error <= 1e-6, "{name} is off by {error:.1e}");
+    }
+}
+
+#[test]
+fn without_a_classifier_the_vector_or_the_map_comes_out() {
+    let bench = Bench::new();
+    for (name, pooling) in [("vector", Pooling::Average), ("map", Pooling::None)] {
+        let network = tiny().with_include_top(false).with_pooling(pooling);
+        let model = network.init(&Device::flex()).unwrap();
+        let spec = xception_model::ModelSpec {
+            source: name.to_owned(),
+            input: xception_model::InputSpec::default(),
+            labels: Vec::new(),
+            network: network.clone(),
+        };
+        let record = bench.path(&format!("{name}.bpk"));
+        xception_model::save(&model, &spec, &record, true).unwrap();
+        let onnx = bench.path(&format!("{name}.onnx"));
+        open(&record, &Known::default())
+            .unwrap()
+            .convert(&onnx, &Options::default())
+            .unwrap();
+        let back = open(&onnx, &Known::default()).unwrap();
+        assert_eq!(back.spec.network, network);
+    }
+}
+
+#[test]
+fn what_burn_onnx_cannot_export_is_named() {
+    let bench = Bench::new();
+    let network = tiny().with_intermediate_activation(IntermediateActivation::Elu);
+    let spec = xception_model::ModelSpec {
+        source: String::new(),
+        input: xception_model::InputSpec::default(),
+        labels: Vec::new(),
+        network: network.clone(),
+    };
+    let record = bench.path("elu.bpk");
+    xception_model::save(&network.init(&Device::flex()).unwrap(), &spec, &record, true).unwrap();
+    let source = open(&record, &Known::default()).unwrap();
+    let error = source
+        .convert(&bench.path("elu.onnx"), &Options::default())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("exports no ELU"), "{error}");
+    assert!(!bench.path("elu.onnx").exists());
+}
+
+#[test]
+fn a_checkpoint_and_its_export_are_the_same_network() {
+    let first = open(&torch("toy.pth"), &torch_known()).unwrap();
+    let second = open(&fixture("torch_norms.onnx"), &known()).unwrap();
+    let verification = verify(&first, &second).unwrap();
+    assert!(verification.is_equal(), "{verification}");
+}
+
+#[test]
+fn broken_graphs_are_sentences() {
+    let bench = Bench::new();
+    let try_open = |bytes: &[u8]| {
+        let started = Instant::now();
+        let path = bench.write("broken.onnx", bytes);
+        let result = open(&path, &known()).and_then(|source| source.load(&Device::flex()).map(drop));
+        assert!(started.elapsed() < Duration::from_secs(5));
+        result.map_err(|error| error.to_string())
+    };
+    for name in ["torch_norms.onnx", "tf2onnx.onnx"] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        assert_eq!(try_open(&whole), Ok(()));
+        for cut in (4..whole.len()).step_by(whole.len() / 150) {
+            match try_open(&whole[..cut]) {
+                Err(error) => assert!(error.contains("broken.onnx"), "{error}"),
+                // A protocol buffer may end after any field; behind the graph stand only notes.
+                Ok(()) => assert!(cut * 100 > whole.len() * 98, "{name} at {cut}"),
+            }
+        }
+        let mut state = 7_u64;
+        let mut random = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..600 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] = if random(2) == 0 {
+                    0xff
+                } else {
+                    bytes[at] ^ (1 << random(8))
+                };
+            }
+            let _ = try_open(&bytes);
+        }
+    }
+}
+
+/// Changes the proto of a fixture.
+fn changed(name: &str, change: impl FnOnce(&mut onnx_ir::ModelProto)) -> String {
+    use onnx_ir::Message;
+    let bench = Bench::new();
+    let mut model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(fixture(name)).unwrap()).unwrap();
+    change(&mut model);
+    let path = bench.write("changed.onnx", model.write_to_bytes().unwrap());
+    open(&path, &known())
+        .and_then(|source| source.convert(&bench.path("out.bpk"), &Options::default()))
+        .expect_err("a broken model")
+        .to_string()
+}
+
+#[test]
+fn hostile_graphs_are_refused_by_name() {
+    let error = changed("torch_folded.onnx", |model| {
+        model.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 40, 1 << 40];
+    });
+    assert!(error.contains("constant"), "{error}");
+    let error = changed("torch_folded.onnx", |model| {
+        model.graph.as_mut().unwrap().initializer.remove(0);
+    });
+    assert!(error.contains("is no constant of the file"), "{error}");
+    // A graph that feeds itself.
+    let error = changed("torch_folded.onnx", |model| {
+        let graph = model.graph.as_mut().unwrap();
+        let first = graph.node.iter().find(|node| node.op_type == "Relu").unwrap().input[0].clone();
+        let relu = graph.node.iter_mut().find(|node| node.op_type == "Relu").unwrap();
+        relu.output[0] = first;
+    });
+    assert!(error.contains("changed.onnx"), "{error}");
+    let error = changed("torch_folded.onnx", |model| {
+        let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
+        let bytes: Vec<u8> = tensor.raw_data.chunks(4).flat_map(|_| f32::NAN.to_le_bytes()).collect();
+        tensor.raw_data = bytes.into();
+    });
+    assert!(error.contains("with a NaN or an infinity"), "{error}");
+    // Values outside of the model's folder.
+    for location in ["../secret.bin", "/etc/passwd"] {
+        let error = changed("torch_external.onnx", |model| {
+            for tensor in &mut model.graph.as_mut().unwrap().initializer {
+                for entry in &mut tensor.external_data {
+                    if entry.key == "location" {
+                        entry.value = location.to_owned();
+                    }
+                }
+            }
+        });
+        assert!(error.contains("is not in the model's folder"), "{error}");
+    }
+    // The file of values is missing beside the copy.
+    let error = changed("torch_external.onnx", |_| {});
+    assert!(error.contains("torch_external.onnx.data"), "{error}");
+}
+
+#[test]
+fn keras_to_onnx_and_back_computes_the_same() {
+    let bench = Bench::new();
+    let onnx = bench.path("toy.onnx");
+    open(&keras("toy.keras"), &Known::default())
+        .unwrap()
+        .convert(&onnx, &Options::default())
+        .unwrap();
+    let back = logits(open(&onnx, &Known::default()).unwrap());
+    assert!(relative(&back, &logits(open(&keras("toy.keras"), &Known::default()).unwrap())) <= 1e-6);
+}

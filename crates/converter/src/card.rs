@@ -73,7 +73,7 @@ pub(crate) fn sha256(path: &Path) -> Result<Checksum, ConvertError> {
         let digest = hasher.finalize();
         Ok(Checksum {
             bytes,
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex::encode(digest),
         })
     };
     read().map_err(|source| ConvertError::Read {

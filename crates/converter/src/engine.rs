@@ -120,53 +120,7 @@ pub fn compare(
         python: python.to_owned(),
         problem,
     };
-    let io = |error: std::io::Error| failed(error.to_string());
-    let folder = tempfile::tempdir().map_err(io)?;
-    let at = |name: &str| folder.path().join(name);
-    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
-    let bytes: Vec<u8> = picture.iter().flat_map(|value| value.to_le_bytes()).collect();
-    std::fs::write(at("parity.py"), SCRIPT).map_err(io)?;
-    std::fs::write(at("input.f32"), bytes).map_err(io)?;
-    let network = serde_json::to_vec(&spec.network).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(at("network.json"), network).map_err(io)?;
-    let tensors = serde_json::to_vec(&convolutions(original)).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(at("tensors.json"), tensors).map_err(io)?;
-
-    let output = Command::new(python)
-        .arg(at("parity.py"))
-        .arg(engine.name())
-        .arg("--model")
-        .arg(&original.path)
-        .arg("--input")
-        .arg(at("input.f32"))
-        .arg("--shape")
-        .arg(format!("1,{height},{width},{channels}"))
-        .arg("--network")
-        .arg(at("network.json"))
-        .arg("--tensors")
-        .arg(at("tensors.json"))
-        .arg("--out")
-        .arg(folder.path())
-        .output()
-        .map_err(|error| failed(format!("it cannot be started: {error}")))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        let last = words
-            .lines()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("no word");
-        return Err(failed(format!(
-            "{} ended with {}: {last}",
-            engine.name(),
-            output.status
-        )));
-    }
-    let answer = std::fs::read(at("stages.json")).map_err(io)?;
-    let answer: Answer = serde_json::from_slice(&answer).map_err(|error| failed(error.to_string()))?;
-    let values = std::fs::read(at("stages.f32")).map_err(io)?;
-    let (values, _) = values.as_chunks::<4>();
-    let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let (answer, values) = ask(engine, python, original, spec, picture)?;
     let theirs: BTreeMap<&str, (&Stage, &[f32])> = answer
         .stages
         .iter()
@@ -177,6 +131,7 @@ pub fn compare(
         })
         .collect();
 
+    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
     let device = Device::flex();
     let input = Tensor::<4>::from_data(TensorData::new(picture.to_vec(), [1, height, width, channels]), &device)
         .permute([0, 3, 1, 2]);
@@ -233,6 +188,68 @@ pub fn compare(
         stages,
         top,
     })
+}
+
+/// Runs the script, and reads its answer and the values of all its stages.
+fn ask(
+    engine: Engine,
+    python: &Path,
+    original: &Source,
+    spec: &ModelSpec,
+    picture: &[f32],
+) -> Result<(Answer, Vec<f32>), ConvertError> {
+    let failed = |problem: String| ConvertError::Engine {
+        python: python.to_owned(),
+        problem,
+    };
+    let io = |error: std::io::Error| failed(error.to_string());
+    let folder = tempfile::tempdir().map_err(io)?;
+    let at = |name: &str| folder.path().join(name);
+    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
+    let bytes: Vec<u8> = picture.iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(at("parity.py"), SCRIPT).map_err(io)?;
+    std::fs::write(at("input.f32"), bytes).map_err(io)?;
+    let network = serde_json::to_vec(&spec.network).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(at("network.json"), network).map_err(io)?;
+    let tensors = serde_json::to_vec(&convolutions(original)).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(at("tensors.json"), tensors).map_err(io)?;
+
+    let output = Command::new(python)
+        .arg(at("parity.py"))
+        .arg(engine.name())
+        .arg("--model")
+        .arg(&original.path)
+        .arg("--input")
+        .arg(at("input.f32"))
+        .arg("--shape")
+        .arg(format!("1,{height},{width},{channels}"))
+        .arg("--network")
+        .arg(at("network.json"))
+        .arg("--tensors")
+        .arg(at("tensors.json"))
+        .arg("--out")
+        .arg(folder.path())
+        .output()
+        .map_err(|error| failed(format!("it cannot be started: {error}")))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        let last = words
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("no word");
+        return Err(failed(format!(
+            "{} ended with {}: {last}",
+            engine.name(),
+            output.status
+        )));
+    }
+    let answer = std::fs::read(at("stages.json")).map_err(io)?;
+    let answer: Answer = serde_json::from_slice(&answer).map_err(|error| failed(error.to_string()))?;
+    let values = std::fs::read(at("stages.f32")).map_err(io)?;
+    let (values, _) = values.as_chunks::<4>();
+    let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    Ok((answer, values))
 }
 
 /// A picture for those who give none: smooth waves and a little noise, the same on every machine.
@@ -339,7 +356,7 @@ impl fmt::Display for Parity {
             )?;
         }
         if !self.top.is_empty() {
-            writeln!(f, "\n{:<36} {}", self.engine, "here")?;
+            writeln!(f, "\n{:<36} here", self.engine)?;
         }
         for row in &self.top {
             let cell = |(label, probability): &(String, f64)| format!("{:5.1} % {label}", 100.0 * probability);

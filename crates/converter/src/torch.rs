@@ -190,7 +190,7 @@ impl Names {
         let path = match module {
             "conv1" | "conv2" => format!("block1.{module}.conv.{variable}"),
             "bn1" | "bn2" => format!("block1.conv{}.bn.{}", &module[2..], norm()?),
-            "bn3" | "bn4" => format!("{}.sepconv{}.bn.{}", self.block(0), self.of_14(module)?, norm()?),
+            "bn3" | "bn4" => format!("{}.sepconv{}.bn.{}", self.block(0), of_14(module)?, norm()?),
             "fc" | "last_linear" => {
                 return Some(Home {
                     path: format!("head.predictions.{variable}"),
@@ -202,7 +202,7 @@ impl Names {
                 match outer {
                     "conv3" | "conv4" => {
                         let half = separable_half(inner)?;
-                        format!("{}.sepconv{}.{half}.{variable}", self.block(0), self.of_14(outer)?)
+                        format!("{}.sepconv{}.{half}.{variable}", self.block(0), of_14(outer)?)
                     }
                     _ => self.in_block(outer, inner, variable, norm()?)?,
                 }
@@ -218,15 +218,6 @@ impl Names {
             1..=3 => format!("entry.block{}", number + 1),
             _ if number == self.last_block => format!("exit.block{}", number + 1),
             _ => format!("middle.block{}", number + 1),
-        }
-    }
-
-    /// `conv3` and `bn3` are the last block's first convolution, 4 its second.
-    fn of_14(&self, module: &str) -> Option<usize> {
-        match module.as_bytes().last()? {
-            b'3' => Some(1),
-            b'4' => Some(2),
-            _ => None,
         }
     }
 
@@ -251,6 +242,15 @@ impl Names {
             (2, None) => Some(format!("{block}.sepconv{conv}.bn.{norm}")),
             _ => None,
         }
+    }
+}
+
+/// `conv3` and `bn3` are the last block's first convolution, 4 its second.
+fn of_14(module: &str) -> Option<usize> {
+    match module.as_bytes().last()? {
+        b'3' => Some(1),
+        b'4' => Some(2),
+        _ => None,
     }
 }
 

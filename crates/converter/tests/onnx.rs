@@ -3,23 +3,16 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use common::{Bench, keras, logits, relative, tiny, torch, torch_known};
+use common::{Bench, keras, logits, onnx, relative, tiny, torch, torch_known};
 use converter::{ConvertError, Known, Options, open, verify};
 use serde_json::Value;
 use xception_model::{IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, XceptionConfig};
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/onnx")
-        .join(name)
-}
-
 fn expected(name: &str) -> Vec<f32> {
-    let json: Value = serde_json::from_slice(&std::fs::read(fixture("expected.json")).unwrap()).unwrap();
+    let json: Value = serde_json::from_slice(&std::fs::read(onnx("expected.json")).unwrap()).unwrap();
     serde_json::from_value(json[name].clone()).unwrap()
 }
 
@@ -44,7 +37,7 @@ fn every_export_gives_onnx_runtimes_logits() {
         ("keras_hidden.onnx", tiny().with_hidden_layers(vec![6, 4]), true),
         ("keras_max.onnx", tiny().with_pooling(Pooling::Max), true),
     ] {
-        let source = open(&fixture(name), &known()).unwrap_or_else(|error| panic!("{error}"));
+        let source = open(&onnx(name), &known()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(source.spec.network, network, "{name}");
         assert_eq!(
             source.format.name.contains("folded"),
@@ -60,18 +53,18 @@ fn every_export_gives_onnx_runtimes_logits() {
 
 #[test]
 fn a_fixed_size_is_read_and_an_open_one_asked_for() {
-    let source = open(&fixture("tf2onnx.onnx"), &Known::default()).unwrap();
+    let source = open(&onnx("tf2onnx.onnx"), &Known::default()).unwrap();
     assert_eq!((source.spec.input.height, source.spec.input.width), (75, 90));
-    let source = open(&fixture("torch_folded.onnx"), &Known::default()).unwrap();
+    let source = open(&onnx("torch_folded.onnx"), &Known::default()).unwrap();
     assert_eq!((source.spec.input.height, source.spec.input.width), (75, 90));
-    let error = open(&fixture("torch_open.onnx"), &Known::default()).unwrap_err();
+    let error = open(&onnx("torch_open.onnx"), &Known::default()).unwrap_err();
     assert!(matches!(error, ConvertError::Unknown { .. }), "{error}");
     assert!(error.to_string().contains("--size 299x299"), "{error}");
 }
 
 #[test]
 fn another_network_is_refused_by_the_step_that_differs() {
-    let error = open(&fixture("keras_dilated.onnx"), &known()).unwrap_err().to_string();
+    let error = open(&onnx("keras_dilated.onnx"), &known()).unwrap_err().to_string();
     assert!(
         error.contains("expected Depthwise { dilation: 1 }, found Depthwise { dilation: 2 }"),
         "{error}"
@@ -113,12 +106,12 @@ fn our_own_exports_come_back_the_same() {
         };
         let record = bench.path("record.bpk");
         xception_model::save(&model, &spec, &record, true).unwrap();
-        let onnx = bench.path(&format!("{name}.onnx"));
+        let out = bench.path(&format!("{name}.onnx"));
         let source = open(&record, &Known::default()).unwrap();
-        if let Err(error) = source.convert(&onnx, &Options::default()) {
+        if let Err(error) = source.convert(&out, &Options::default()) {
             panic!("{name}: {error}");
         }
-        let back = open(&onnx, &Known::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let back = open(&out, &Known::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(back.spec, spec, "{name}");
         let error = relative(&logits(back), &logits(open(&record, &Known::default()).unwrap()));
         assert!(error <= 1e-6, "{name} is off by {error:.1e}");
@@ -139,12 +132,12 @@ fn without_a_classifier_the_vector_or_the_map_comes_out() {
         };
         let record = bench.path(&format!("{name}.bpk"));
         xception_model::save(&model, &spec, &record, true).unwrap();
-        let onnx = bench.path(&format!("{name}.onnx"));
+        let out = bench.path(&format!("{name}.onnx"));
         open(&record, &Known::default())
             .unwrap()
-            .convert(&onnx, &Options::default())
+            .convert(&out, &Options::default())
             .unwrap();
-        let back = open(&onnx, &Known::default()).unwrap();
+        let back = open(&out, &Known::default()).unwrap();
         assert_eq!(back.spec.network, network);
     }
 }
@@ -173,7 +166,7 @@ fn what_burn_onnx_cannot_export_is_named() {
 #[test]
 fn a_checkpoint_and_its_export_are_the_same_network() {
     let first = open(&torch("toy.pth"), &torch_known()).unwrap();
-    let second = open(&fixture("torch_norms.onnx"), &known()).unwrap();
+    let second = open(&onnx("torch_norms.onnx"), &known()).unwrap();
     let verification = verify(&first, &second).unwrap();
     assert!(verification.is_equal(), "{verification}");
 }
@@ -189,7 +182,7 @@ fn broken_graphs_are_sentences() {
         result.map_err(|error| error.to_string())
     };
     for name in ["torch_norms.onnx", "tf2onnx.onnx"] {
-        let whole = std::fs::read(fixture(name)).unwrap();
+        let whole = std::fs::read(onnx(name)).unwrap();
         assert_eq!(try_open(&whole), Ok(()));
         for cut in (4..whole.len()).step_by(whole.len() / 150) {
             match try_open(&whole[..cut]) {
@@ -224,7 +217,7 @@ fn broken_graphs_are_sentences() {
 fn changed(name: &str, change: impl FnOnce(&mut onnx_ir::ModelProto)) -> String {
     use onnx_ir::Message;
     let bench = Bench::new();
-    let mut model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(fixture(name)).unwrap()).unwrap();
+    let mut model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(onnx(name)).unwrap()).unwrap();
     change(&mut model);
     let path = bench.write("changed.onnx", model.write_to_bytes().unwrap());
     open(&path, &known())
@@ -278,11 +271,11 @@ fn hostile_graphs_are_refused_by_name() {
 #[test]
 fn keras_to_onnx_and_back_computes_the_same() {
     let bench = Bench::new();
-    let onnx = bench.path("toy.onnx");
+    let out = bench.path("toy.onnx");
     open(&keras("toy.keras"), &Known::default())
         .unwrap()
-        .convert(&onnx, &Options::default())
+        .convert(&out, &Options::default())
         .unwrap();
-    let back = logits(open(&onnx, &Known::default()).unwrap());
+    let back = logits(open(&out, &Known::default()).unwrap());
     assert!(relative(&back, &logits(open(&keras("toy.keras"), &Known::default()).unwrap())) <= 1e-6);
 }

@@ -21,14 +21,12 @@ impl KerasFileKind {
     /// `.h5` or `.hdf5`. `None` for any other name.
     pub fn of_name(path: impl AsRef<Path>) -> Option<Self> {
         let name = path.as_ref().file_name()?.to_string_lossy().to_ascii_lowercase();
-        if name.ends_with(".keras") {
-            Some(Self::Archive)
-        } else if name.ends_with(".weights.h5") {
-            Some(Self::Weights)
-        } else if name.ends_with(".h5") || name.ends_with(".hdf5") {
-            Some(Self::LegacyModel)
-        } else {
-            None
+        let (stem, ending) = name.rsplit_once('.')?;
+        match ending {
+            "keras" => Some(Self::Archive),
+            "h5" if stem.ends_with(".weights") => Some(Self::Weights),
+            "h5" | "hdf5" => Some(Self::LegacyModel),
+            _ => None,
         }
     }
 

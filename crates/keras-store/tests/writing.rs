@@ -117,8 +117,6 @@ fn half_precision_is_kept() {
 
 #[test]
 fn names_serve_both_directions() {
-    let folder = tempfile::tempdir().unwrap();
-    let map = || names(&[("first", "renamed.inside")]);
     #[derive(Module, Debug)]
     struct Inner {
         inside: Linear,
@@ -128,6 +126,8 @@ fn names_serve_both_directions() {
         renamed: Inner,
         second: Linear,
     }
+    let folder = tempfile::tempdir().unwrap();
+    let map = || names(&[("first", "renamed.inside")]);
     let TwoLayers { first, second } = TwoLayers::new();
     let outer = Outer {
         renamed: Inner { inside: first },

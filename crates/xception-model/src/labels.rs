@@ -81,11 +81,14 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
-        .and_then(|_| match text.len() as u64 > MAX_BYTES {
-            true => Err(io::Error::other(format!(
-                "it has more than {MAX_BYTES} bytes, so it is no label file"
-            ))),
-            false => Ok(()),
+        .and_then(|_| {
+            if text.len() as u64 > MAX_BYTES {
+                Err(io::Error::other(format!(
+                    "it has more than {MAX_BYTES} bytes, so it is no label file"
+                )))
+            } else {
+                Ok(())
+            }
         })
         .map_err(|source| WeightsError::Read {
             path: path.to_owned(),

@@ -157,8 +157,6 @@ impl XceptionConfig {
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
-    use alloc::string::ToString;
-
     use burn::store::ModuleSnapshot;
     use burn::tensor::Device;
 
@@ -186,7 +184,7 @@ mod tests {
             let module = config.init(&Device::default()).unwrap().collect(None, None, false);
             let found: BTreeMap<String, Vec<usize>> = module
                 .iter()
-                .map(|tensor| (tensor.name.to_string(), tensor.shape.to_vec()))
+                .map(|tensor| (tensor.name.clone(), tensor.shape.to_vec()))
                 .collect();
             assert_eq!(config.tensor_shapes(), found);
         }

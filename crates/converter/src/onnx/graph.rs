@@ -54,6 +54,12 @@ pub(super) struct Dense {
     pub(super) bias: Option<Constant>,
 }
 
+/// What the addition at a block's end adds: the block's input, through a convolution or as it is.
+struct Side {
+    stride: usize,
+    projection: Option<Convolution>,
+}
+
 /// Everything found in a graph, in the order of computation.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
@@ -235,9 +241,7 @@ impl<'a> Graph<'a> {
         };
         let mut walk = Walk::default();
         let mut value = (*input).to_owned();
-        // What the addition at the end of the block adds.
-        let mut shortcut: Option<Option<Convolution>> = None;
-        let mut stride = 1;
+        let mut shortcut: Option<Side> = None;
         for _ in 0..MAX_STEPS {
             let readers = self.readers(&value);
             let node = match readers.as_slice() {
@@ -255,7 +259,7 @@ impl<'a> Graph<'a> {
                             ));
                         }
                     };
-                    (stride, shortcut) = (side.0, Some(side.1));
+                    shortcut = Some(side);
                     *main
                 }
                 many => {
@@ -266,22 +270,28 @@ impl<'a> Graph<'a> {
                     ));
                 }
             };
-            value = self.step(node, &mut walk, &mut shortcut, stride)?;
+            value = self.step(node, &mut walk, &mut shortcut)?;
         }
         Err("its graph does not end".to_owned())
     }
 
-    /// If a node begins a block's shortcut: its stride, and its convolution unless it is the addition itself.
-    fn shortcut(&self, node: &'a NodeProto) -> Result<Option<(usize, Option<Convolution>)>, String> {
+    /// The shortcut that a node begins, if it begins one: it is the addition itself, or a convolution right before it.
+    fn shortcut(&self, node: &'a NodeProto) -> Result<Option<Side>, String> {
         if node.op_type == "Add" {
-            return Ok(Some((1, None)));
+            return Ok(Some(Side {
+                stride: 1,
+                projection: None,
+            }));
         }
         if node.op_type != "Conv" || group(node) != 1 || kernel_side(node, &self.float(node, 1)?) != 1 {
             return Ok(None);
         }
         let (convolution, end) = self.convolution(node)?;
         match self.readers(&end).as_slice() {
-            [next] if next.op_type == "Add" => Ok(Some((square(node, "strides", 1)?, Some(convolution)))),
+            [next] if next.op_type == "Add" => Ok(Some(Side {
+                stride: square(node, "strides", 1)?,
+                projection: Some(convolution),
+            })),
             _ => Ok(None),
         }
     }
@@ -309,13 +319,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn step(
-        &self,
-        node: &'a NodeProto,
-        walk: &mut Walk,
-        shortcut: &mut Option<Option<Convolution>>,
-        shortcut_stride: usize,
-    ) -> Result<String, String> {
+    fn step(&self, node: &'a NodeProto, walk: &mut Walk, shortcut: &mut Option<Side>) -> Result<String, String> {
         let output = node.output.first().cloned().unwrap_or_default();
         if walk.padded.is_some() && node.op_type != "MaxPool" {
             return Err(format!(
@@ -324,45 +328,12 @@ impl<'a> Graph<'a> {
             ));
         }
         match node.op_type.as_str() {
-            "Conv" => {
-                let kernel = self.float(node, 1)?;
-                let [_, inner, _, _] = kernel.dims[..] else {
-                    return Err(format!("{}: its kernel has the shape {:?}", title(node), kernel.dims));
-                };
-                let stride = square(node, "strides", 1)?;
-                let dilation = square(node, "dilations", 1)?;
-                let side = kernel_side(node, &kernel);
-                let depthwise = side == 3 && inner == 1 && group(node) > 1
-                    || group(node) == kernel.dims[0] && side == 3 && inner == 1;
-                let step = match (side, depthwise) {
-                    (3, true) if stride == 1 && padding(node)? == Some([dilation; 4]) => Step::Depthwise { dilation },
-                    (1, false) if stride == 1 && group(node) == 1 => Step::Pointwise,
-                    (3, false) if dilation == 1 && group(node) == 1 && padding(node)? == Some([0; 4]) => {
-                        Step::Conv { stride }
-                    }
-                    _ => return Err(format!("{} is no convolution of Xception's", title(node))),
-                };
-                walk.steps.push(step);
-                // In a separable convolution the norm stands behind its second half.
-                let (mut convolution, end) = self.convolution(node)?;
-                let bare = matches!(
-                    &convolution.norm,
-                    Some(Norm::Folded {
-                        scale: None,
-                        shift: None
-                    })
-                );
-                if bare && matches!(step, Step::Depthwise { .. } | Step::Pointwise) {
-                    convolution.norm = None;
-                }
-                walk.convolutions.push(convolution);
-                Ok(end)
-            }
+            "Conv" => self.convolve(node, walk),
             "Relu" if walk.pooling.is_none() => {
                 walk.steps.push(Step::Relu);
                 Ok(output)
             }
-            "Elu" if attribute(node, "alpha").is_none_or(|alpha| alpha.f == 1.0) => {
+            "Elu" if attribute(node, "alpha").is_none_or(is_one) => {
                 walk.steps.push(Step::Elu);
                 Ok(output)
             }
@@ -387,11 +358,11 @@ impl<'a> Graph<'a> {
                 Ok(output)
             }
             "Add" | "Sum" if walk.pooling.is_none() => {
-                let projection = shortcut
+                let Side { stride, projection } = shortcut
                     .take()
                     .ok_or_else(|| format!("{} adds what does not come from its block", title(node)))?;
                 walk.steps.push(Step::Add {
-                    projection: projection.is_some().then_some(shortcut_stride),
+                    projection: projection.is_some().then_some(stride),
                 });
                 walk.projections.extend(projection);
                 Ok(output)
@@ -424,6 +395,39 @@ impl<'a> Graph<'a> {
             }
             _ => Err(format!("{} is no step of Xception's", title(node))),
         }
+    }
+
+    /// A convolution on the main path; gives the value behind it and its norm.
+    fn convolve(&self, node: &'a NodeProto, walk: &mut Walk) -> Result<String, String> {
+        let kernel = self.float(node, 1)?;
+        let [_, inner, _, _] = kernel.dims[..] else {
+            return Err(format!("{}: its kernel has the shape {:?}", title(node), kernel.dims));
+        };
+        let stride = square(node, "strides", 1)?;
+        let dilation = square(node, "dilations", 1)?;
+        let side = kernel_side(node, &kernel);
+        let depthwise = inner == 1 && (group(node) > 1 || group(node) == kernel.dims[0]);
+        let step = match (side, depthwise) {
+            (3, true) if stride == 1 && padding(node)? == Some([dilation; 4]) => Step::Depthwise { dilation },
+            (1, false) if stride == 1 && group(node) == 1 => Step::Pointwise,
+            (3, false) if dilation == 1 && group(node) == 1 && padding(node)? == Some([0; 4]) => Step::Conv { stride },
+            _ => return Err(format!("{} is no convolution of Xception's", title(node))),
+        };
+        walk.steps.push(step);
+        // In a separable convolution the norm stands behind its second half.
+        let (mut convolution, end) = self.convolution(node)?;
+        let bare = matches!(
+            &convolution.norm,
+            Some(Norm::Folded {
+                scale: None,
+                shift: None
+            })
+        );
+        if bare && matches!(step, Step::Depthwise { .. } | Step::Pointwise) {
+            convolution.norm = None;
+        }
+        walk.convolutions.push(convolution);
+        Ok(end)
     }
 
     /// A convolution, the norm behind it, and the value behind both.
@@ -476,7 +480,7 @@ impl<'a> Graph<'a> {
         let kernel = self.float(node, 1)?;
         let mut value = node.output.first().cloned().unwrap_or_default();
         let mut bias = self.optional(node, 2)?;
-        let one = |name: &str| attribute(node, name).is_none_or(|found| found.f == 1.0);
+        let one = |name: &str| attribute(node, name).is_none_or(is_one);
         if kernel.dims.len() != 2
             || !one("alpha")
             || !one("beta")
@@ -677,10 +681,10 @@ pub(super) fn homes(network: &XceptionConfig) -> (Vec<String>, Vec<String>) {
             match (layer.kind, network.order) {
                 (LayerKind::Conv { .. }, _) => main.push(format!("{path}.conv")),
                 (_, SeparableOrder::DepthwiseFirst) => {
-                    main.extend(["depthwise", "pointwise"].map(|half| format!("{path}.{half}")))
+                    main.extend(["depthwise", "pointwise"].map(|half| format!("{path}.{half}")));
                 }
                 (_, SeparableOrder::PointwiseFirst) => {
-                    main.extend(["pointwise", "depthwise"].map(|half| format!("{path}.{half}")))
+                    main.extend(["pointwise", "depthwise"].map(|half| format!("{path}.{half}")));
                 }
             }
         }
@@ -693,6 +697,10 @@ pub(super) fn homes(network: &XceptionConfig) -> (Vec<String>, Vec<String>) {
 
 fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a onnx_ir::AttributeProto> {
     node.attribute.iter().find(|attribute| attribute.name == name)
+}
+
+fn is_one(attribute: &onnx_ir::AttributeProto) -> bool {
+    attribute.f.to_bits() == 1.0_f32.to_bits()
 }
 
 fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {

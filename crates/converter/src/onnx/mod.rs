@@ -83,11 +83,11 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
             network.num_classes = spec.network.num_classes;
         }
     }
-    let folded = walk
+    let is_folded = walk
         .convolutions
         .iter()
         .any(|convolution| matches!(convolution.norm, Some(Norm::Folded { .. })));
-    let name = if folded { "ONNX, batch norms folded" } else { "ONNX" };
+    let name = if is_folded { "ONNX, batch norms folded" } else { "ONNX" };
     let writer = format!("{} {}", model.producer_name, model.producer_version);
     Ok(Found {
         format: Format {
@@ -118,10 +118,11 @@ fn input_size(model: &ModelProto, channels: usize) -> Option<[usize; 2]> {
         .iter()
         .find(|input| !constants.contains(&input.name.as_str()))?;
     let shape = &input.type_.as_ref()?.tensor_type().shape;
-    let sides = shape.as_ref()?.dim.iter().map(|dimension| dimension.dim_value());
-    let sides: Vec<Option<usize>> = sides
-        .map(|side| usize::try_from(side).ok().filter(|side| *side > 0))
-        .collect();
+    let mut sides = Vec::new();
+    for dimension in &shape.as_ref()?.dim {
+        // An open side has the value 0.
+        sides.push(usize::try_from(dimension.dim_value()).ok().filter(|side| *side > 0));
+    }
     match sides[..] {
         [_, Some(first), height, width] if first == channels => Some([height?, width?]),
         [_, height, width, Some(last)] if last == channels => Some([height?, width?]),
@@ -259,7 +260,7 @@ fn unit_variance(epsilon: f64) -> f32 {
     let candidates = [near, near.next_up(), near.next_down()];
     candidates
         .into_iter()
-        .find(|variance| variance + epsilon == 1.0)
+        .find(|variance| (variance + epsilon).to_bits() == 1.0_f32.to_bits())
         .unwrap_or(near)
 }
 
@@ -286,7 +287,7 @@ pub(crate) fn write(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: 
     ];
     let axes = [InputSpec::new(axes)];
     let exporter = OnnxExporter::new();
-    let exported = match spec.network.pooling {
+    let result = match spec.network.pooling {
         Pooling::None => exporter.export_dynamic(model, picture(2), picture(3), &axes, feature_map),
         pooling => exporter.export_dynamic(model, picture(2), picture(3), &axes, |model, images| {
             let pooled = pool(feature_map(model, images), pooling);
@@ -296,13 +297,15 @@ pub(crate) fn write(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: 
             }
         }),
     };
-    let exported = exported.map_err(|error| failed(format!("burn-onnx: {error}")))?;
-    let mut proto = ModelProto::parse_from_bytes(exported.as_bytes()).map_err(|error| failed(error.to_string()))?;
-    drop(exported);
+    let onnx = result.map_err(|error| failed(format!("burn-onnx: {error}")))?;
+    let mut proto = ModelProto::parse_from_bytes(onnx.as_bytes()).map_err(|error| failed(error.to_string()))?;
+    drop(onnx);
     let text = spec.to_toml().map_err(failed)?;
-    proto.metadata_props.push(Default::default());
+    // The entries' type has no name outside of onnx-ir.
+    let entries = proto.metadata_props.len();
+    proto.metadata_props.resize_with(entries + 1, Default::default);
     if let Some(entry) = proto.metadata_props.last_mut() {
-        entry.key = SPEC_KEY.to_owned();
+        entry.key.push_str(SPEC_KEY);
         entry.value = text;
     }
     publish(path, overwrite, |scratch| {

@@ -34,6 +34,12 @@ pub fn torch(name: &str) -> PathBuf {
         .join(name)
 }
 
+pub fn onnx(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/onnx")
+        .join(name)
+}
+
 /// All that a file may leave open.
 pub fn all_known() -> Known {
     Known {

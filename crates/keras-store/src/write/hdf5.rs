@@ -395,7 +395,7 @@ mod tests {
         let mut group = builder.create_group("b");
         group
             .create_dataset("large")
-            .with_f32_data(&[1.5; 7000])
+            .with_f32_data(&vec![1.5; 7000])
             .with_shape(&[70, 100]);
         builder.add_group(group.finish());
         let expected = builder.finish().unwrap();
@@ -408,7 +408,7 @@ mod tests {
         };
         root.dataset("b/large", dataset).unwrap();
         let mut out = Vec::new();
-        let values: Vec<u8> = [1.5_f32; 7000].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let values: Vec<u8> = vec![1.5_f32; 7000].iter().flat_map(|v| v.to_le_bytes()).collect();
         Plan::of(&root)
             .unwrap()
             .write(&mut out, |_, out| out.write_all(&values).map_err(NotWritten::<()>::Io))
@@ -431,7 +431,7 @@ mod tests {
         });
         assert!(matches!(short, Err(NotWritten::Io(e)) if e.to_string().contains("8 bytes")));
 
-        let mut room = [0; 50_000];
+        let mut room = vec![0; 50_000];
         let full = plan.write(&mut &mut room[..], |tensor, out| {
             out.write_all(&vec![0; [28_000, 12][tensor]])
                 .map_err(NotWritten::<()>::Io)

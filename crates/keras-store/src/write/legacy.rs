@@ -91,7 +91,7 @@ fn list(group: &mut NewGroup, name: &str, list: Vec<String>) -> Result<(), Strin
         group.attribute(name, Attribute::List(list));
         return Ok(());
     }
-    let parts = (2..)
+    let parts = (2..=list.len())
         .map(|count| split(&list, count))
         .find(|parts| parts.iter().all(|part| bytes(part) <= MAX_LIST_BYTES))
         .unwrap_or_default();

@@ -283,7 +283,7 @@ impl Settings<'_> {
         Ok(shape)
     }
 
-    /// Quantised layers and those with LoRA have other variables.
+    /// Quantised layers and those with `LoRA` have other variables.
     fn check_plain(&self) -> Result<(), String> {
         if self.0.setting("lora_rank").is_some_and(|rank| !rank.is_null()) {
             return Err("with LoRA".into());
@@ -317,11 +317,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn variables(
-        class: &str,
-        config: &Value,
-        input: &Value,
-    ) -> Result<Vec<(&'static str, Vec<Option<usize>>)>, String> {
+    type Shapes = Vec<(&'static str, Vec<Option<usize>>)>;
+
+    fn variables(class: &str, config: &Value, input: &Value) -> Result<Shapes, String> {
         let json = json!({"module": "keras.layers", "class_name": class, "config": config,
             "registered_name": null, "build_config": {"input_shape": input}});
         let node = ConfigNode::of(&json).ok_or("no node")?;

@@ -36,7 +36,7 @@ pub(super) fn model(spec: &ModelSpec) -> Result<KerasModel, String> {
             let home = format!("{}.{}", stage.path(), layer.short_name());
             match layer.kind {
                 LayerKind::Conv { stride } => {
-                    graph.convolution(&layer.name, layer.channels[1], 3, stride, &format!("{home}.conv"))
+                    graph.convolution(&layer.name, layer.channels[1], 3, stride, &format!("{home}.conv"));
                 }
                 LayerKind::Separable { .. } => graph.separable(&layer.name, layer.channels[1], &home),
             }

@@ -114,7 +114,7 @@ pub fn open(path: &Path, known: &Known) -> Result<Source, ConvertError> {
         Kind::Keras => keras::read(path)?,
         Kind::Torch => torch::read(path, known.key.as_deref())?,
         Kind::Safetensors => safetensors::read(path)?,
-        Kind::Onnx => onnx::read(path)?,
+        Kind::Onnx => onnx::read(path, known.variant)?,
         Kind::Record => record::read(path)?,
     };
     complete(path, found, known)

@@ -419,3 +419,26 @@ fn a_record_of_burns_own_is_read_when_its_variant_is_said() {
     let ours: Vec<f32> = ours.into_data().iter::<f32>().collect();
     assert_eq!(logits_of(&path, &known), ours);
 }
+
+#[test]
+fn an_engine_that_cannot_run_says_why() {
+    let bench = Bench::new();
+    let input = keras("toy.keras");
+    bench.run(&[input.as_os_str(), "toy.bpk".as_ref()]).ok();
+    for (python, part) in [
+        ("no/such/python", "cannot be started"),
+        ("false", "keras ended with exit status: 1"),
+    ] {
+        let arguments = [
+            "verify".as_ref(),
+            input.as_os_str(),
+            "toy.bpk".as_ref(),
+            "--with-keras".as_ref(),
+            python.as_ref(),
+        ];
+        let run = bench.run(&arguments);
+        assert!(run.stdout.contains("equal bit for bit"), "{}", run.stdout);
+        let error = run.failed(1);
+        assert!(error.contains(python) && error.contains(part), "{error}");
+    }
+}

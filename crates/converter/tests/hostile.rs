@@ -226,6 +226,32 @@ fn an_encrypted_archive_is_refused() {
     assert!(error.contains("encrypted"), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_of_the_other_byte_order_is_refused() {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(torch("toy.pth")).unwrap()).unwrap();
+    let mut members: Vec<(String, Vec<u8>)> = Vec::new();
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut member, &mut bytes).unwrap();
+        let name = member.name().unwrap().into_owned();
+        let bytes = if name.ends_with("/byteorder") {
+            b"big".to_vec()
+        } else {
+            bytes
+        };
+        members.push((name, bytes));
+    }
+    assert!(members.iter().any(|(name, _)| name.ends_with("/byteorder")));
+    let members: Vec<(&str, &[u8])> = members
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
+    let error = refused("big.pth", &self::archive(&members, CompressionMethod::Stored));
+    assert!(error.contains("ig-endian"), "{error}");
+}
+
 fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }

@@ -62,6 +62,39 @@ fn a_fixed_size_is_read_and_an_open_one_asked_for() {
     assert!(error.to_string().contains("--size 299x299"), "{error}");
 }
 
+/// A folded norm is made anew for the variant that the caller names, where neither the graph nor its exporter tells it.
+#[test]
+fn a_variant_that_only_the_caller_knows_computes_right() {
+    use onnx_ir::Message;
+    let bench = Bench::new();
+    let mut model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(onnx("torch_open.onnx")).unwrap()).unwrap();
+    model.producer_name.clear();
+    let path = bench.write("unsigned.onnx", model.write_to_bytes().unwrap());
+    let error = open(&path, &known()).unwrap_err().to_string();
+    assert!(error.contains("--variant"), "{error}");
+    let source = open(&path, &torch_known()).unwrap();
+    let error = relative(&logits(source), &expected("torch_open.onnx"));
+    assert!(error <= 1e-5, "off by {error:.1e}");
+}
+
+#[test]
+fn a_description_of_another_network_is_refused() {
+    use onnx_ir::Message;
+    let bench = Bench::new();
+    let out = bench.path("toy.onnx");
+    open(&keras("toy.keras"), &Known::default())
+        .unwrap()
+        .convert(&out, &Options::default())
+        .unwrap();
+    let mut model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(&out).unwrap()).unwrap();
+    for entry in &mut model.metadata_props {
+        entry.value = entry.value.replace("variant = \"keras\"", "variant = \"torch\"");
+    }
+    let path = bench.write("changed.onnx", model.write_to_bytes().unwrap());
+    let error = open(&path, &Known::default()).unwrap_err().to_string();
+    assert!(error.contains("another network than its graph"), "{error}");
+}
+
 #[test]
 fn another_network_is_refused_by_the_step_that_differs() {
     let error = open(&onnx("keras_dilated.onnx"), &known()).unwrap_err().to_string();

@@ -41,7 +41,8 @@ pub enum WeightsError {
     },
     /// The file is none of the formats that are read.
     #[error(
-        "{} is not a weight file: expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
+        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors and ONNX \
+         files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
         path.display()
     )]
     UnknownFormat {

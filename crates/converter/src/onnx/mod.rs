@@ -3,6 +3,8 @@
 mod graph;
 mod tensor;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
 use burn_store::bridge;
 use onnx_ir::{Message, ModelProto};
-use xception_model::{IntermediateActivation, ModelSpec, Pooling, Variant, Xception, XceptionConfig};
+use xception_model::{IntermediateActivation, KerasClass, ModelSpec, Pooling, Variant, Xception, XceptionConfig};
 
 use self::graph::{Convolution, Graph, Norm, Walk};
 use crate::convert::publish;
@@ -25,16 +27,20 @@ const SPEC_KEY: &str = "xception";
 /// A protocol buffer ends at 2 GiB; Xception's has 92 MB.
 const MAX_BYTES: u64 = 2 << 30;
 
-/// Reads an ONNX export of an Xception: by tf2onnx or Keras, by PyTorch, or our own.
-pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
+/// Reads an ONNX export of an Xception: by tf2onnx or Keras, by PyTorch, or our own. `known` is whose constants the caller
+/// says it has; a norm that was folded away is made anew with them.
+pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, ConvertError> {
     let cannot_read = |source| ConvertError::Read {
         path: path.to_owned(),
         source,
     };
-    if std::fs::metadata(path).map_err(cannot_read)?.len() > MAX_BYTES {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(cannot_read)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(ConvertError::damaged(path, "no ONNX file has more than 2 GiB"));
     }
-    let bytes = std::fs::read(path).map_err(cannot_read)?;
     let model = ModelProto::parse_from_bytes(&bytes)
         .map_err(|error| ConvertError::damaged(path, format_args!("it is no ONNX model: {error}")))?;
     drop(bytes);
@@ -64,7 +70,8 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     let maker = Maker {
         model: &model,
         folder,
-        epsilon: variant.unwrap_or(Variant::Keras).epsilon(),
+        // Without either the file is refused when it is completed.
+        epsilon: variant.or(known).unwrap_or(Variant::Keras).epsilon(),
     };
     let tensors = maker.tensors(&walk, &shape).map_err(not_xception)?;
     let found = network_of(&tensors).map_err(not_xception)?;
@@ -83,10 +90,27 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
             network.num_classes = spec.network.num_classes;
         }
     }
-    let is_folded = walk
-        .convolutions
+    if let (Some(spec), Some(variant)) = (&stated, variant)
+        && spec.network
+            != network
+                .clone()
+                .with_variant(variant)
+                .with_pooling(walk.pooling.unwrap_or(Pooling::None))
+    {
+        return Err(ConvertError::damaged(
+            path,
+            "its description is of another network than its graph",
+        ));
+    }
+    let whole = walk.convolutions.iter().chain(&walk.projections);
+    let whole = whole
+        .filter(|convolution| matches!(convolution.norm, Some(Norm::Whole(..))))
+        .count();
+    let norms = network.keras_layers();
+    let norms = norms
         .iter()
-        .any(|convolution| matches!(convolution.norm, Some(Norm::Folded { .. })));
+        .filter(|layer| layer.class == KerasClass::BatchNormalization);
+    let is_folded = whole < norms.count();
     let name = if is_folded { "ONNX, batch norms folded" } else { "ONNX" };
     let writer = format!("{} {}", model.producer_name, model.producer_version);
     Ok(Found {

@@ -1,0 +1,104 @@
+//! What each fuzz target does with its bytes. `crates/converter/tests/corpus.rs` does the same with the corpus, in CI.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn_store::{ModuleStore, bridge};
+use keras_store::KerasStore;
+use tempfile::TempDir;
+use xception_model::picture::{self, DecodeLimits, Preset};
+use xception_model::registry::Card;
+use xception_model::{Pooling, Variant, labels};
+
+/// Every target by its name.
+pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+    ("keras_store", keras_store),
+    ("keras_archive", keras_archive),
+    ("weights", weights),
+    ("card", card),
+    ("label_file", label_file),
+    ("picture", picture),
+];
+
+fn file(name: &str, bytes: &[u8]) -> Option<(TempDir, PathBuf)> {
+    let folder = tempfile::tempdir().ok()?;
+    let path = folder.path().join(name);
+    std::fs::File::create(&path).ok()?.write_all(bytes).ok()?;
+    Some((folder, path))
+}
+
+/// Opens a Keras file of any layout and reads every tensor of it.
+pub fn keras_store(bytes: &[u8]) {
+    if let Some((_folder, path)) = file("weights.h5", bytes) {
+        read_keras(&path);
+    }
+}
+
+/// The same from a `.keras` archive, which is a zip.
+pub fn keras_archive(bytes: &[u8]) {
+    if let Some((_folder, path)) = file("model.keras", bytes) {
+        read_keras(&path);
+    }
+}
+
+fn read_keras(path: &Path) {
+    let mut store = KerasStore::from_file(path);
+    let _ = store.layers();
+    if let Ok(tensors) = store.get_all_tensors() {
+        for tensor in tensors.values() {
+            let _ = bridge::to_data(tensor);
+        }
+    }
+}
+
+/// Any weight file the converter reads, as far as a network.
+pub fn weights(bytes: &[u8]) {
+    let known = converter::Known {
+        size: Some([75, 90]),
+        ..converter::Known::default()
+    };
+    let Some((_folder, path)) = file("weights.bin", bytes) else {
+        return;
+    };
+    let opened = converter::open(&path, &known).or_else(|_| {
+        let known = converter::Known {
+            pooling: Some(Pooling::Average),
+            variant: Some(Variant::Keras),
+            ..known
+        };
+        converter::open(&path, &known)
+    });
+    if let Ok(source) = opened {
+        let _ = source.load(&burn::tensor::Device::flex());
+    }
+}
+
+/// A weight set's card.
+pub fn card(bytes: &[u8]) {
+    if let Some((_folder, path)) = file("card.toml", bytes) {
+        let _ = Card::load(&path);
+    }
+}
+
+/// A label file.
+pub fn label_file(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = labels::parse(text);
+    }
+}
+
+/// A picture; its first byte chooses the preset, the second the limits.
+pub fn picture(bytes: &[u8]) {
+    let [choice, limit, bytes @ ..] = bytes else {
+        return;
+    };
+    let limits = DecodeLimits {
+        max_pixels: 1 << (limit % 22),
+        max_bytes: 64 << 20,
+        max_file_bytes: 1 << 20,
+    };
+    let preset = Preset::ALL[usize::from(*choice) % Preset::ALL.len()];
+    if let Ok(picture) = picture::decode(bytes, &limits) {
+        let _ = preset.apply(&picture, 71, 73);
+    }
+}

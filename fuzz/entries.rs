@@ -10,8 +10,11 @@ use xception_model::picture::{self, DecodeLimits, Preset};
 use xception_model::registry::Card;
 use xception_model::{Pooling, Variant, labels};
 
+/// What a target does with its bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("keras_store", keras_store),
     ("keras_archive", keras_archive),
     ("weights", weights),

@@ -292,6 +292,9 @@ pub struct ComputeArgs {
     /// Processor threads, for decoding and for the network [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Compute layer by layer with Burn's own operations, not with the fused network
+    #[arg(long)]
+    pub plain: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -34,7 +34,7 @@ fn features(classifier: &Classifier, batch: &[Pixels], level: Option<&str>) -> a
     let images = classifier.batch(batch)?;
     let (shape, data) = match level {
         None => {
-            let vectors: Tensor<2> = classifier.model.embed(images)?;
+            let vectors: Tensor<2> = classifier.embed(images)?;
             (vectors.dims().to_vec(), vectors.into_data())
         }
         Some(name) => {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, bail};
 use burn::tensor::{Tensor, TensorData};
-use xception_model::Xception;
+use xception_model::Classifier;
 
 use crate::args::{Layout, RunArgs};
 use crate::npy::{self, Array};
@@ -33,7 +33,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     })?;
     weights::start_threads(&args.compute)?;
     let device = args.compute.device.open()?;
-    let model = weights::find(&args.source.weights, &args.source.cache, &device)?.model;
+    let mut classifier = weights::find(&args.source.weights, &args.source.cache, &device)?;
+    if args.stage.is_none() && !args.compute.plain {
+        classifier = classifier.fuse();
+    }
 
     let [batch, sides @ ..] = shape;
     let picture_len = sides.iter().product::<usize>();
@@ -48,8 +51,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         let [first, second, third] = sides;
         let data = TensorData::new(pictures.to_vec(), [pictures.len() / picture_len, first, second, third]);
         let images = Tensor::<4>::from_data(data, &device);
-        let (shape, data) =
-            compute(&model, images, args.layout, args.stage.as_deref()).with_context(|| input.display().to_string())?;
+        let (shape, data) = compute(&classifier, images, args.layout, args.stage.as_deref())
+            .with_context(|| input.display().to_string())?;
         result.shape = shape;
         result.data.extend(data);
     }
@@ -62,7 +65,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
 
 /// The logits or a stage, in the layout of the images.
 fn compute(
-    model: &Xception,
+    classifier: &Classifier,
     images: Tensor<4>,
     layout: Layout,
     stage: Option<&str>,
@@ -71,7 +74,7 @@ fn compute(
         Layout::Nchw => images,
         Layout::Nhwc => {
             let [.., channels] = images.dims();
-            let expected = model.config().in_channels;
+            let expected = classifier.model.config().in_channels;
             if channels != expected {
                 bail!(
                     "the network takes {expected} channels, the tensor's last dimension is {channels}; say --layout nchw \
@@ -83,11 +86,11 @@ fn compute(
     };
     let (shape, data) = match stage {
         None => {
-            let logits = model.forward(images)?;
+            let logits = classifier.logits(images)?;
             (logits.dims().to_vec(), logits.into_data())
         }
         Some(name) => {
-            let output = model.stage(images, name)?;
+            let output = classifier.model.stage(images, name)?;
             match (output.dims(), layout) {
                 // No feature map is that small: a vector.
                 ([batch, features, 1, 1], _) => (vec![batch, features], output.into_data()),

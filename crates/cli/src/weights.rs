@@ -27,6 +27,11 @@ pub fn load_for_pictures(args: &WeightsArgs, pictures: &PictureArgs) -> anyhow::
     if let Some(max_pixels) = pictures.max_pixels {
         classifier.limits.max_pixels = max_pixels;
     }
+    if !args.compute.plain {
+        let start = Instant::now();
+        classifier = classifier.fuse();
+        tracing::info!(elapsed = ?start.elapsed(), "network fused");
+    }
     Ok(classifier)
 }
 

@@ -100,7 +100,7 @@ impl Block {
 }
 
 /// 3 x 3 max pooling; what is padded never wins.
-fn max_pool(x: Tensor<4>, pool: Pool, variant: Variant) -> Tensor<4> {
+pub(crate) fn max_pool(x: Tensor<4>, pool: Pool, variant: Variant) -> Tensor<4> {
     let [_, _, height, width] = x.dims();
     max_pool2d(
         x,

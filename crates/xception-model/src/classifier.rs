@@ -1,8 +1,11 @@
 use std::path::Path;
+use std::sync::Arc;
 
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::InputError;
+use crate::inference::InferenceXception;
 use crate::labels::Label;
 use crate::picture::{DecodeLimits, PictureError, Pixels, Preset};
 use crate::spec::ModelSpec;
@@ -31,6 +34,7 @@ pub struct Classifier {
     pub spec: ModelSpec,
     /// Bounds on the pictures that are decoded.
     pub limits: DecodeLimits,
+    fused: Option<Arc<InferenceXception>>,
     device: Device,
 }
 
@@ -84,6 +88,7 @@ impl Classifier {
             model,
             spec,
             limits: DecodeLimits::default(),
+            fused: None,
             device,
         }
     }
@@ -96,6 +101,38 @@ impl Classifier {
     pub fn load(path: &Path, device: &Device) -> Result<Self, WeightsError> {
         let (model, spec) = weights::load(path, device)?;
         Ok(Self::new(model, spec))
+    }
+
+    /// The same classifier, predicting with [`Xception::fuse`]'s network: several times as fast on a CPU, and equal within
+    /// 1e-5. What is done to `model` afterwards does not change its predictions.
+    #[must_use]
+    pub fn fuse(mut self) -> Self {
+        self.fused = Some(Arc::new(self.model.fuse()));
+        self
+    }
+
+    /// The embeddings of a batch, `[batch, features]`: the pooled last feature maps.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifyError::Input`] for an empty batch, or a network without pooling.
+    pub fn embed(&self, images: Tensor<4>) -> Result<Tensor<2>, ClassifyError> {
+        Ok(match &self.fused {
+            Some(fused) => fused.embed(images)?,
+            None => self.model.embed(images)?,
+        })
+    }
+
+    /// The logits of a batch, `[batch, classes]`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifyError::Input`] for an empty batch, or a network without classifier.
+    pub fn logits(&self, images: Tensor<4>) -> Result<Tensor<2>, ClassifyError> {
+        Ok(match &self.fused {
+            Some(fused) => fused.forward(images)?,
+            None => self.model.forward(images)?,
+        })
     }
 
     /// Decodes and resizes a picture file as the network's training did.
@@ -136,7 +173,7 @@ impl Classifier {
     ///
     /// [`ClassifyError::Input`] for an empty batch, or pictures of different sizes.
     pub fn classify(&self, pictures: &[Pixels], top_k: usize) -> Result<Vec<Vec<Prediction>>, ClassifyError> {
-        let probabilities = self.model.predict(self.batch(pictures)?)?;
+        let probabilities = softmax(self.logits(self.batch(pictures)?)?, 1);
         let [_, classes] = probabilities.dims();
         let values: Vec<f32> = probabilities.into_data().iter::<f32>().collect();
         Ok(values.chunks_exact(classes).map(|row| self.top(row, top_k)).collect())

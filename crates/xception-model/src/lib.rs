@@ -27,6 +27,8 @@ mod config;
 mod error;
 mod flow;
 mod head;
+#[cfg(feature = "std")]
+mod inference;
 mod names;
 mod separable;
 mod stem;
@@ -59,6 +61,8 @@ pub use config::{
 pub use error::{ConfigError, InputError};
 pub use flow::Flow;
 pub use head::Head;
+#[cfg(feature = "std")]
+pub use inference::InferenceXception;
 pub use names::{KerasClass, KerasLayerHome};
 pub use separable::{ConvNorm, SeparableConvNorm};
 pub use stem::Stem;

@@ -155,7 +155,7 @@ impl Xception {
     ///
     /// [`InputError`] for a bad input.
     pub fn pyramid(&self, images: Tensor<4>) -> Result<Pyramid, InputError> {
-        self.check(&images)?;
+        check(&self.config, &images)?;
         let watch = &mut Watch::Nobody;
         let mut levels = Vec::with_capacity(5);
         let mut keep = |stage: &Stage, features: &Tensor<4>| {
@@ -289,22 +289,8 @@ impl Xception {
         Ok(self)
     }
 
-    fn check(&self, images: &Tensor<4>) -> Result<(), InputError> {
-        let shape @ [batch, channels, height, width] = images.dims();
-        let expected = self.config.in_channels;
-        if batch == 0 {
-            Err(InputError::EmptyBatch(shape))
-        } else if channels != expected {
-            Err(InputError::Channels { expected, shape })
-        } else if height.min(width) < MIN_INPUT {
-            Err(InputError::TooSmall { height, width })
-        } else {
-            Ok(())
-        }
-    }
-
     fn features(&self, images: Tensor<4>, watch: &mut Watch<'_>) -> Result<Tensor<4>, InputError> {
-        self.check(&images)?;
+        check(&self.config, &images)?;
         let x = self.block1.forward(images, watch);
         let x = self.entry.forward(x, watch);
         let x = self.middle.forward(x, watch);
@@ -325,6 +311,21 @@ impl Xception {
     fn classify(&self, images: Tensor<4>, watch: &mut Watch<'_>) -> Result<Tensor<2>, InputError> {
         let head = self.head.as_ref().ok_or(InputError::NoTop)?;
         Ok(head.forward(self.pooled(images, watch)?, watch))
+    }
+}
+
+/// Whether a network of this configuration can take these pictures.
+pub(crate) fn check(config: &XceptionConfig, images: &Tensor<4>) -> Result<(), InputError> {
+    let shape @ [batch, channels, height, width] = images.dims();
+    let expected = config.in_channels;
+    if batch == 0 {
+        Err(InputError::EmptyBatch(shape))
+    } else if channels != expected {
+        Err(InputError::Channels { expected, shape })
+    } else if height.min(width) < MIN_INPUT {
+        Err(InputError::TooSmall { height, width })
+    } else {
+        Ok(())
     }
 }
 

@@ -5,13 +5,13 @@ use crate::tensors::read_npy;
 
 /// The pooled vectors of the pictures as one batch of the library.
 fn expected(bench: &Bench, names: &[String]) -> Vec<f32> {
-    let classifier = bench.classifier();
+    let classifier = bench.classifier().fuse();
     let pixels: Vec<_> = names
         .iter()
         .map(|name| classifier.prepare_file(&bench.path(name)).unwrap())
         .collect();
     let images = classifier.batch(&pixels).unwrap();
-    let vectors = classifier.model.embed(images).unwrap().into_data();
+    let vectors = classifier.embed(images).unwrap().into_data();
     vectors.iter::<f32>().collect()
 }
 
@@ -86,7 +86,7 @@ fn a_level_of_the_pyramid() {
     ];
     bench.run(&arguments).ok();
     let (shape, values) = read_npy(&bench.path("a.npy"));
-    let classifier = bench.classifier();
+    let classifier = bench.classifier().fuse();
     let pixels = classifier.prepare_file(&bench.path("pictures/3.png")).unwrap();
     let pyramid = classifier.model.pyramid(classifier.batch(&[pixels]).unwrap()).unwrap();
     let level = pyramid.level("stride_8").unwrap();

@@ -73,10 +73,19 @@ fn logits_are_the_librarys_in_both_layouts() {
     bench
         .run(&["run", "nchw.npy", "-o", "b.npy", "-w", "toy.bpk", "--layout", "nchw"])
         .ok();
-    let logits = bench.classifier().model.forward(images()).unwrap().into_data();
+    let logits = bench.classifier().fuse().logits(images()).unwrap().into_data();
     let expected = (vec![2, 3], logits.iter::<f32>().collect());
     assert_eq!(read_npy(&bench.path("a.npy")), expected);
     assert_eq!(read_npy(&bench.path("b.npy")), expected);
+
+    // Burn's own operations on request.
+    bench
+        .run(&["run", "nhwc.npy", "-o", "p.npy", "-w", "toy.bpk", "--plain"])
+        .ok();
+    let logits = bench.classifier().model.forward(images()).unwrap().into_data();
+    let plain = (vec![2, 3], logits.iter::<f32>().collect());
+    assert_eq!(read_npy(&bench.path("p.npy")), plain);
+    assert_ne!(plain, expected);
 
     bench
         .run(&["run", "nhwc.npy", "-o", "c.npy", "-w", "toy.bpk", "--batch-size", "1"])

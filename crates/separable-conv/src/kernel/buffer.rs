@@ -1,0 +1,39 @@
+//! Memory that starts on a cache line.
+
+/// Values in a cache line; channel counts are padded to it.
+pub(crate) const LINE: usize = 16;
+
+/// Memory that starts on a cache line.
+pub(crate) struct Buffer {
+    values: Vec<f32>,
+    start: usize,
+    len: usize,
+}
+
+impl Buffer {
+    /// `len` zeros.
+    pub(crate) fn zeros(len: usize) -> Self {
+        // Zeros come untouched from the system: they cost memory when they are first written.
+        let values = vec![0.0_f32; len + LINE];
+        let start = values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        Self { values, start, len }
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.values.as_slice())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        &self.values[self.start..self.start + self.len]
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut self.values[self.start..self.start + self.len]
+    }
+}
+
+/// `channels` rounded up to whole cache lines.
+pub(crate) const fn padded(channels: usize) -> usize {
+    channels.div_ceil(LINE) * LINE
+}

@@ -1,0 +1,48 @@
+//! Feature maps in memory: channels last.
+
+use super::buffer::padded;
+
+/// The size of a feature map, and how far its pixels are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Map {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+    /// Values from a pixel to the next: the channels, and zeros up to a whole cache line.
+    pub step: usize,
+}
+
+impl Map {
+    pub(crate) const fn new(height: usize, width: usize, channels: usize) -> Self {
+        Self {
+            height,
+            width,
+            channels,
+            step: padded(channels),
+        }
+    }
+
+    /// Without padding between pixels.
+    pub(crate) const fn dense(height: usize, width: usize, channels: usize) -> Self {
+        Self {
+            height,
+            width,
+            channels,
+            step: channels,
+        }
+    }
+
+    pub(crate) const fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Values of a row.
+    pub(crate) const fn row(&self) -> usize {
+        self.width * self.step
+    }
+
+    /// Values of a picture.
+    pub(crate) const fn len(&self) -> usize {
+        self.height * self.row()
+    }
+}

@@ -1,0 +1,574 @@
+//! A whole network on the CPU: layers, the memory between them, and the run.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::buffer::{Buffer, padded};
+use super::depthwise::DepthwiseKernel;
+use super::isa::Isa;
+use super::layer::{Layer, Maps, Pictures, SeparableRelu};
+use super::map::Map;
+use super::packed::PackedMatrix;
+use super::pool::{GlobalPool, MaxPool};
+use super::team::{Stage, work_through};
+
+/// What a layer gives; later layers take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Value(usize);
+
+/// The picture that goes in.
+const PICTURE: usize = 0;
+/// The same, channels last.
+const INTERLEAVED: usize = 1;
+
+/// A value, weights `[outputs, inputs, 1, 1]` and a bias.
+pub type Projection<'a> = (Value, &'a [f32], Option<&'a [f32]>);
+
+struct Step {
+    layer: Layer,
+    input: usize,
+    residual: Option<usize>,
+}
+
+/// A network of convolutions with their weights packed, run in one go with memory that is used again.
+///
+/// Built layer by layer: every method that adds one takes the [`Value`]s it reads and gives the one it writes. Weights come
+/// in Burn's layouts and are packed at once. Biases are one value an output, or `None`.
+///
+/// Sizes are checked when the network is asked for one or run: a residual that is of another size than what it is added to
+/// panics then.
+pub struct Network {
+    /// Step `n` gives value `n + 1`.
+    steps: Vec<Step>,
+    channels: Vec<usize>,
+    isa: Isa,
+    idle: Mutex<Vec<Workspace>>,
+}
+
+impl Network {
+    /// An empty network for pictures of `channels` channels.
+    pub fn new(channels: usize, isa: Isa) -> Self {
+        let interleave = Step {
+            layer: Layer::Interleave,
+            input: PICTURE,
+            residual: None,
+        };
+        Self {
+            steps: vec![interleave],
+            channels: vec![channels; 2],
+            isa,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// The picture.
+    pub fn input(&self) -> Value {
+        Value(INTERLEAVED)
+    }
+
+    /// The instructions it runs with.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Channels of a value.
+    pub fn channels(&self, value: Value) -> usize {
+        self.channels[value.0]
+    }
+
+    /// Bytes of packed weights.
+    pub fn bytes(&self) -> usize {
+        self.steps.iter().map(|step| step.layer.bytes()).sum()
+    }
+
+    /// Channels of a value whose pixels are whole cache lines; all layers but a convolution read nothing else.
+    fn map_channels(&self, value: Value) -> usize {
+        assert!(value.0 > INTERLEAVED, "the picture itself can only be convolved");
+        self.channels(value)
+    }
+
+    fn add(&mut self, layer: Layer, input: Value, residual: Option<Value>, channels: usize) -> Value {
+        self.steps.push(Step {
+            layer,
+            input: input.0,
+            residual: residual.map(|value| value.0),
+        });
+        self.channels.push(channels);
+        Value(self.steps.len())
+    }
+
+    /// An ordinary convolution without padding, its weights `[outputs, inputs, kernel, kernel]`.
+    ///
+    /// # Panics
+    ///
+    /// When weights and channels don't fit together.
+    #[allow(clippy::too_many_arguments, reason = "each is one word of what a convolution is")]
+    pub fn convolution(
+        &mut self,
+        input: Value,
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        outputs: usize,
+        kernel: usize,
+        stride: usize,
+        relu: bool,
+    ) -> Value {
+        let channels = self.channels(input);
+        assert!(outputs * kernel * stride > 0, "a convolution of nothing");
+        assert_eq!(
+            weights.len(),
+            outputs * channels * kernel * kernel,
+            "weights of a convolution"
+        );
+        // Pixels of the picture lie close together, those of feature maps a number of cache lines apart.
+        let step = if input.0 == INTERLEAVED {
+            channels
+        } else {
+            padded(channels)
+        };
+        let weights = PackedMatrix::new(kernel * kernel * step, outputs, bias, |output, index| {
+            let (tap, channel) = (index / step, index % step);
+            if channel < channels {
+                weights[(output * channels + channel) * kernel * kernel + tap]
+            } else {
+                0.0
+            }
+        });
+        let layer = Layer::Convolution {
+            weights,
+            kernel,
+            stride,
+            relu,
+        };
+        self.add(layer, input, None, outputs)
+    }
+
+    /// A separable convolution that keeps height and width: depthwise 3 x 3 with weights `[channels, 1, 3, 3]`, pointwise
+    /// with weights `[outputs, channels, 1, 1]`, then bias, the residual and ReLU.
+    ///
+    /// # Panics
+    ///
+    /// When weights and channels don't fit together.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is one word of what a separable convolution is"
+    )]
+    pub fn separable(
+        &mut self,
+        input: Value,
+        depthwise: &[f32],
+        dilation: usize,
+        pointwise: &[f32],
+        bias: Option<&[f32]>,
+        outputs: usize,
+        residual: Option<Value>,
+        relu: SeparableRelu,
+    ) -> Value {
+        let channels = self.map_channels(input);
+        assert!(outputs * dilation > 0, "a separable convolution of nothing");
+        assert_eq!(depthwise.len(), 9 * channels, "weights of a depthwise convolution");
+        if let Some(residual) = residual {
+            assert_eq!(self.map_channels(residual), outputs, "channels of the residual");
+        }
+        let layer = Layer::Separable {
+            depthwise: DepthwiseKernel::new(depthwise, channels, dilation),
+            pointwise: pointwise_matrix(pointwise, bias, channels, outputs),
+            relu,
+        };
+        self.add(layer, input, residual, outputs)
+    }
+
+    /// 3 x 3 max pooling, plus a 1 x 1 convolution of `projection`'s value with weights `[outputs, inputs, 1, 1]`, as many
+    /// outputs as the pooled value has channels, and the pooling's stride.
+    ///
+    /// # Panics
+    ///
+    /// When weights and channels don't fit together.
+    pub fn max_pool(&mut self, input: Value, pool: MaxPool, projection: Option<Projection<'_>>) -> Value {
+        let channels = self.map_channels(input);
+        assert!(pool.stride * pool.dilation > 0, "a pooling of nothing");
+        let layer = Layer::Pool {
+            pool,
+            projection: projection.map(|(value, weights, bias)| {
+                (
+                    pointwise_matrix(weights, bias, self.map_channels(value), channels),
+                    pool.stride,
+                )
+            }),
+        };
+        self.add(layer, input, projection.map(|(value, ..)| value), channels)
+    }
+
+    /// One value a channel.
+    ///
+    /// # Panics
+    ///
+    /// When weights and channels don't fit together.
+    pub fn global_pool(&mut self, input: Value, pool: GlobalPool) -> Value {
+        self.add(Layer::GlobalPool(pool), input, None, self.map_channels(input))
+    }
+
+    /// A fully-connected layer on a single pixel, its weights `[inputs, outputs]`.
+    ///
+    /// # Panics
+    ///
+    /// When weights and channels don't fit together.
+    pub fn dense(&mut self, input: Value, weights: &[f32], bias: Option<&[f32]>, outputs: usize, relu: bool) -> Value {
+        let inputs = self.map_channels(input);
+        assert!(outputs > 0, "a fully-connected layer without outputs");
+        assert_eq!(weights.len(), inputs * outputs, "weights of a fully-connected layer");
+        let weights = PackedMatrix::new(inputs, outputs, bias, |output, input| weights[input * outputs + output]);
+        self.add(Layer::Dense { weights, relu }, input, None, outputs)
+    }
+
+    /// The height and width of a value, for a picture of `height` x `width`.
+    ///
+    /// # Panics
+    ///
+    /// When the picture is smaller than a kernel, or sizes of the network don't fit together.
+    pub fn size(&self, value: Value, [height, width]: [usize; 2]) -> [usize; 2] {
+        let map = self.maps(height, width)[value.0];
+        [map.height, map.width]
+    }
+
+    /// Multiplications of every layer for one picture, in order.
+    ///
+    /// # Panics
+    ///
+    /// As [`size`](Self::size).
+    pub fn multiplications(&self, [height, width]: [usize; 2]) -> Vec<usize> {
+        let maps = self.maps(height, width);
+        let count = |(index, step): (usize, &Step)| step.layer.multiplications(&self.step_maps(&maps, index));
+        self.steps.iter().enumerate().map(count).collect()
+    }
+
+    fn maps(&self, height: usize, width: usize) -> Vec<Map> {
+        assert!(height * width > 0, "a picture without pixels");
+        let mut maps = vec![Map::dense(height, width, self.channels[PICTURE])];
+        for step in &self.steps {
+            let residual = step.residual.map(|value| maps[value]);
+            maps.push(step.layer.output(maps[step.input], residual));
+        }
+        maps
+    }
+
+    fn step_maps(&self, maps: &[Map], step: usize) -> Maps {
+        Maps {
+            input: maps[self.steps[step].input],
+            residual: self.steps[step].residual.map(|value| maps[value]),
+            output: maps[step + 1],
+        }
+    }
+
+    /// Runs pictures `[batch, channels, height, width]` through the network and writes the values asked for, each
+    /// `[batch, channels, height, width]` of its own size.
+    ///
+    /// Uses all threads of the current rayon pool; the first run with a size takes memory, later ones use it again.
+    ///
+    /// # Panics
+    ///
+    /// When the length of a slice is not that of its shape, or the picture is smaller than a kernel.
+    pub fn run(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) {
+        self.go(pictures, shape, outputs, &|_| ());
+    }
+
+    /// Runs as [`run`](Self::run), and gives every layer's share of the time, in order; zero for layers that the values
+    /// asked for don't need. Reading the input and handing values out are not counted.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Self::run).
+    pub fn profile(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) -> Vec<Duration> {
+        let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.steps.len()]));
+        self.go(pictures, shape, outputs, &|layer| {
+            let (last, shares) = &mut *times.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if let Some(layer) = layer {
+                shares[layer] += now - *last;
+            }
+            *last = now;
+        });
+        times.into_inner().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// `finished(layer)` is called when a layer is done with a picture; no layer stands for handing a value out.
+    fn go(
+        &self,
+        pictures: &[f32],
+        [batch, height, width]: [usize; 3],
+        outputs: &mut [(Value, &mut [f32])],
+        finished: &(impl Fn(Option<usize>) + Sync),
+    ) {
+        let key = Key {
+            size: [height, width],
+            threads: rayon::current_num_threads(),
+            values: outputs.iter().map(|(value, _)| value.0).collect(),
+        };
+        let picture = self.channels[PICTURE] * height * width;
+        assert_eq!(
+            pictures.len(),
+            batch * picture,
+            "pictures of {batch} x {height} x {width}"
+        );
+
+        let mut workspace = self.workspace(key);
+        let plan = &workspace.plan;
+        for ((value, memory), map) in outputs.iter().zip(&plan.outputs) {
+            let expected = batch * map.channels * map.pixels();
+            assert_eq!(memory.len(), expected, "memory for value {}", value.0);
+        }
+        let buffers: Vec<Shared> = workspace
+            .buffers
+            .iter_mut()
+            .map(|buffer| Shared(buffer.as_mut_slice().as_mut_ptr()))
+            .collect();
+        let targets: Vec<Shared> = outputs
+            .iter_mut()
+            .map(|(_, memory)| Shared(memory.as_mut_ptr()))
+            .collect();
+        let scratch = &workspace.scratch;
+        let stages: Vec<Stage> = (0..batch)
+            .flat_map(|_| {
+                plan.steps
+                    .iter()
+                    .map(|step| Stage::new(step.layer(self).jobs(&step.maps, plan.threads)))
+            })
+            .collect();
+
+        let work = |worker: usize, stage: usize, job: usize| {
+            let (index, step) = (stage / plan.steps.len(), &plan.steps[stage % plan.steps.len()]);
+            let at = |place: Place| match place {
+                Place::Picture => pictures[index * picture..].as_ptr().cast_mut(),
+                Place::Buffer(buffer) => buffers[buffer].0,
+                Place::Output(output) => {
+                    let map = plan.outputs[output];
+                    // SAFETY: the memory is as long as `batch` pictures, which was checked above.
+                    unsafe { targets[output].0.add(index * map.channels * map.pixels()) }
+                }
+            };
+            let pictures = Pictures {
+                input: at(step.input),
+                residual: step.residual.map(|place| at(place).cast_const()),
+                output: at(step.output),
+            };
+            let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: the plan's maps are those that the layers gave for this size of picture, and its buffers are as large
+            // as the largest map that they hold in turn. The output of a step is never the buffer of a value that is still
+            // read. A stage begins when the one before is done, and the jobs of a stage write to different places.
+            unsafe {
+                step.layer(self).run(
+                    self.isa,
+                    &step.maps,
+                    pictures,
+                    job,
+                    plan.threads,
+                    scratch.as_mut_slice(),
+                );
+            }
+        };
+        work_through(
+            &stages,
+            &work,
+            &|stage| match plan.steps[stage % plan.steps.len()].what {
+                Planned::Step(layer) => finished(Some(layer)),
+                Planned::HandOut => finished(None),
+            },
+        );
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    }
+
+    /// Memory for a run: that of an earlier run of the same kind, if there is one that nobody uses.
+    fn workspace(&self, key: Key) -> Workspace {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = idle.iter().position(|workspace| workspace.plan.key == key) {
+            return idle.swap_remove(index);
+        }
+        // One of another size is of no use, and would be kept for ever.
+        idle.pop();
+        drop(idle);
+        Workspace::new(Plan::new(self, key))
+    }
+}
+
+fn pointwise_matrix(weights: &[f32], bias: Option<&[f32]>, inputs: usize, outputs: usize) -> PackedMatrix {
+    assert_eq!(weights.len(), inputs * outputs, "weights of a pointwise convolution");
+    PackedMatrix::new(inputs, outputs, bias, |output, input| weights[output * inputs + input])
+}
+
+/// Memory that several threads write to, each to its own part.
+#[derive(Clone, Copy)]
+struct Shared(*mut f32);
+
+// SAFETY: it is only an address; `Layer::run` says who may use it.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+/// What a plan was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    size: [usize; 2],
+    threads: usize,
+    values: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Picture,
+    Buffer(usize),
+    Output(usize),
+}
+
+#[derive(Clone, Copy)]
+enum Planned {
+    /// A step of the network.
+    Step(usize),
+    /// Handing a value out.
+    HandOut,
+}
+
+struct PlannedStep {
+    what: Planned,
+    maps: Maps,
+    input: Place,
+    residual: Option<Place>,
+    output: Place,
+}
+
+impl PlannedStep {
+    fn layer<'a>(&self, network: &'a Network) -> &'a Layer {
+        match self.what {
+            Planned::Step(index) => &network.steps[index].layer,
+            Planned::HandOut => &Layer::Deinterleave,
+        }
+    }
+}
+
+/// The steps that the wanted values need, and where in memory each writes.
+struct Plan {
+    key: Key,
+    threads: usize,
+    steps: Vec<PlannedStep>,
+    outputs: Vec<Map>,
+    /// The length of every buffer.
+    buffers: Vec<usize>,
+    scratch: usize,
+}
+
+impl Plan {
+    fn new(network: &Network, key: Key) -> Self {
+        let maps = network.maps(key.size[0], key.size[1]);
+        let threads = key.threads;
+        let last_use = last_uses(network, &key.values);
+
+        let mut plan = Self {
+            threads,
+            steps: Vec::new(),
+            outputs: key.values.iter().map(|&value| maps[value]).collect(),
+            buffers: Vec::new(),
+            scratch: 0,
+            key,
+        };
+        let mut free: Vec<usize> = Vec::new();
+        let mut places = vec![Place::Picture; maps.len()];
+        for (index, step) in network.steps.iter().enumerate() {
+            let value = index + 1;
+            if last_use[value].is_none() {
+                continue;
+            }
+            let buffer = plan.take(&mut free, maps[value].len());
+            places[value] = Place::Buffer(buffer);
+            let planned = PlannedStep {
+                what: Planned::Step(index),
+                maps: network.step_maps(&maps, index),
+                input: places[step.input],
+                residual: step.residual.map(|value| places[value]),
+                output: places[value],
+            };
+            plan.scratch = plan.scratch.max(planned.layer(network).scratch(&planned.maps, threads));
+            plan.steps.push(planned);
+            for output in 0..plan.key.values.len() {
+                if plan.key.values[output] == value {
+                    plan.steps.push(PlannedStep {
+                        what: Planned::HandOut,
+                        maps: Maps {
+                            input: maps[value],
+                            residual: None,
+                            output: Layer::Deinterleave.output(maps[value], None),
+                        },
+                        input: places[value],
+                        residual: None,
+                        output: Place::Output(output),
+                    });
+                }
+            }
+            let done = |value: &usize| last_use[*value] == Some(index);
+            let mut read: Vec<usize> = [step.input]
+                .into_iter()
+                .chain(step.residual)
+                .chain([value])
+                .filter(done)
+                .collect();
+            read.dedup();
+            free.extend(read.into_iter().filter_map(|value| match places[value] {
+                Place::Buffer(buffer) => Some(buffer),
+                Place::Picture | Place::Output(_) => None,
+            }));
+        }
+        plan
+    }
+
+    /// The free buffer that fits best, or a new one.
+    fn take(&mut self, free: &mut Vec<usize>, len: usize) -> usize {
+        let waste = |buffer: usize| {
+            let held = self.buffers[buffer];
+            (held < len, held.abs_diff(len))
+        };
+        if let Some(place) = (0..free.len()).min_by_key(|&place| waste(free[place])) {
+            let buffer = free.swap_remove(place);
+            self.buffers[buffer] = self.buffers[buffer].max(len);
+            return buffer;
+        }
+        self.buffers.push(len);
+        self.buffers.len() - 1
+    }
+}
+
+/// The last step that reads each value: itself for those that are only handed out, `None` for those that nobody needs.
+fn last_uses(network: &Network, wanted: &[usize]) -> Vec<Option<usize>> {
+    let mut uses = vec![None; network.steps.len() + 1];
+    for &value in wanted {
+        assert!(
+            value > PICTURE && value < uses.len(),
+            "value {value} is not of this network"
+        );
+        uses[value] = Some(value - 1);
+    }
+    for (index, step) in network.steps.iter().enumerate().rev() {
+        if uses[index + 1].is_some() {
+            for value in [step.input].into_iter().chain(step.residual) {
+                uses[value] = uses[value].max(Some(index));
+            }
+        }
+    }
+    uses
+}
+
+/// Memory of one run.
+struct Workspace {
+    plan: Plan,
+    buffers: Vec<Buffer>,
+    scratch: Vec<Mutex<Buffer>>,
+}
+
+impl Workspace {
+    fn new(plan: Plan) -> Self {
+        Self {
+            buffers: plan.buffers.iter().map(|&len| Buffer::zeros(len)).collect(),
+            scratch: (0..plan.threads)
+                .map(|_| Mutex::new(Buffer::zeros(plan.scratch)))
+                .collect(),
+            plan,
+        }
+    }
+}

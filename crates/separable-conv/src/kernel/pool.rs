@@ -1,0 +1,118 @@
+//! Pooling: over 3 x 3 windows, and over the whole picture.
+
+use super::lanes::Lanes;
+use super::map::Map;
+
+/// A 3 x 3 max pooling.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool {
+    /// Step in both directions.
+    pub stride: usize,
+    /// Distance between the taps.
+    pub dilation: usize,
+    /// Whether `dilation` pixels are padded on every side (PyTorch), or as many as `ceil(size / stride)` outputs need,
+    /// the odd one at the end (Keras's `same`).
+    pub symmetric: bool,
+}
+
+impl MaxPool {
+    /// Outputs along a side of `size`, and the padding before it.
+    pub(crate) fn side(&self, size: usize) -> (usize, usize) {
+        let reach = 2 * self.dilation + 1;
+        if self.symmetric {
+            ((size + 2 * self.dilation - reach) / self.stride + 1, self.dilation)
+        } else {
+            let outputs = size.div_ceil(self.stride);
+            let needed = (outputs - 1) * self.stride + reach;
+            (outputs, needed.saturating_sub(size) / 2)
+        }
+    }
+
+    /// The size of the output.
+    pub(crate) fn output(&self, map: &Map) -> Map {
+        Map {
+            height: self.side(map.height).0,
+            width: self.side(map.width).0,
+            ..*map
+        }
+    }
+
+    /// The inputs along a side that output `index` looks at.
+    fn taps(&self, index: usize, size: usize) -> impl Iterator<Item = usize> + Clone {
+        let (_, before) = self.side(size);
+        let start = index * self.stride;
+        (0..3)
+            .filter_map(move |tap| (start + tap * self.dilation).checked_sub(before))
+            .filter(move |&place| place < size)
+    }
+
+    /// Pools into row `y` of the output.
+    ///
+    /// # Safety
+    ///
+    /// `input` must be a readable picture of `map`, `output` a writable row; nobody may write to either meanwhile.
+    #[inline(always)]
+    pub(crate) unsafe fn row<V: Lanes>(&self, input: *const f32, map: &Map, y: usize, output: *mut f32) {
+        let rows = self.taps(y, map.height);
+        for x in 0..self.side(map.width).0 {
+            let mut pixels = [input; 9];
+            let mut count = 0;
+            for row in rows.clone() {
+                for column in self.taps(x, map.width) {
+                    // SAFETY: `taps` gives rows and columns of the picture.
+                    pixels[count] = unsafe { input.add(row * map.row() + column * map.step) };
+                    count += 1;
+                }
+            }
+            for lane in (0..map.step).step_by(V::WIDTH) {
+                let mut largest = V::splat(f32::NEG_INFINITY);
+                for pixel in &pixels[..count] {
+                    // SAFETY: a vector of channels ends within the pixel's padding.
+                    largest = largest.largest(unsafe { V::load(pixel.add(lane)) });
+                }
+                // SAFETY: the output's pixels are as far apart as the input's.
+                unsafe { largest.store(output.add(x * map.step + lane)) };
+            }
+        }
+    }
+}
+
+/// What becomes of all pixels of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GlobalPool {
+    /// Their mean.
+    Average,
+    /// Their largest value.
+    Max,
+}
+
+impl GlobalPool {
+    /// Pools channels `lanes` (whole cache lines) of a picture.
+    ///
+    /// # Safety
+    ///
+    /// `input` must be a readable picture of `map`, `output` a writable pixel; nobody may write to either meanwhile.
+    #[inline(always)]
+    pub(crate) unsafe fn run<V: Lanes>(
+        self,
+        input: *const f32,
+        map: &Map,
+        lanes: core::ops::Range<usize>,
+        output: *mut f32,
+    ) {
+        let scale = V::splat(1.0 / map.pixels() as f32);
+        for lane in lanes.step_by(V::WIDTH) {
+            let pixels = (0..map.pixels()).map(|pixel| {
+                // SAFETY: a vector of channels ends within the pixel's padding.
+                unsafe { V::load(input.add(pixel * map.step + lane)) }
+            });
+            let zero = V::splat(0.0);
+            let value = match self {
+                Self::Average => pixels.fold(zero, Lanes::plus).mul_add(scale, zero),
+                Self::Max => pixels.fold(V::splat(f32::NEG_INFINITY), Lanes::largest),
+            };
+            // SAFETY: the output is as wide as a pixel.
+            unsafe { value.store(output.add(lane)) };
+        }
+    }
+}

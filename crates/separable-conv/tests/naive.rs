@@ -1,0 +1,575 @@
+//! Every layer against the definition in f64, over random shapes, with every instruction set that the machine has.
+
+use separable_conv::{GlobalPool, Isa, MaxPool, Network, SeparableRelu, Value};
+
+/// Shapes drawn for a test; Miri is a few thousand times slower.
+const ROUNDS: u64 = if cfg!(miri) { 2 } else { 60 };
+
+/// xorshift64*: the same numbers on every machine.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+    }
+
+    /// `1..=most`, 1 and `most` more often than the others.
+    fn size(&mut self, most: usize) -> usize {
+        let most = if cfg!(miri) { most.min(9) } else { most };
+        match self.next() % 6 {
+            0 => 1,
+            1 => most,
+            _ => 1 + self.next() as usize % most,
+        }
+    }
+
+    fn yes(&mut self) -> bool {
+        self.next().is_multiple_of(2)
+    }
+
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count)
+            .map(|_| self.next() as f32 / (1_u64 << 47) as f32 - 1.0)
+            .collect()
+    }
+}
+
+/// `[channels, height, width]`.
+#[derive(Clone)]
+struct Map {
+    channels: usize,
+    height: usize,
+    width: usize,
+    values: Vec<f64>,
+}
+
+impl Map {
+    fn filled(channels: usize, height: usize, width: usize, value: impl Fn(usize, usize, usize) -> f64) -> Self {
+        let mut values = Vec::new();
+        for channel in 0..channels {
+            for y in 0..height {
+                for x in 0..width {
+                    values.push(value(channel, y, x));
+                }
+            }
+        }
+        Self {
+            channels,
+            height,
+            width,
+            values,
+        }
+    }
+
+    fn at(&self, channel: usize, y: usize, x: usize) -> f64 {
+        self.values[(channel * self.height + y) * self.width + x]
+    }
+
+    /// `None` outside.
+    fn padded(&self, channel: usize, y: Option<usize>, x: Option<usize>) -> Option<f64> {
+        let (y, x) = (y?, x?);
+        (y < self.height && x < self.width).then(|| self.at(channel, y, x))
+    }
+
+    fn map(&self, change: impl Fn(f64) -> f64) -> Self {
+        Self {
+            values: self.values.iter().map(|&value| change(value)).collect(),
+            ..self.clone()
+        }
+    }
+
+    fn plus(&self, other: &Self) -> Self {
+        assert_eq!(
+            (self.channels, self.height, self.width),
+            (other.channels, other.height, other.width)
+        );
+        Self {
+            values: self.values.iter().zip(&other.values).map(|(a, b)| a + b).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// An ordinary convolution without padding.
+    fn convolve(&self, weights: &[f32], bias: Option<&[f32]>, outputs: usize, kernel: usize, stride: usize) -> Self {
+        let side = |size: usize| (size - kernel) / stride + 1;
+        Self::filled(outputs, side(self.height), side(self.width), |output, y, x| {
+            let mut sum = bias.map_or(0.0, |bias| f64::from(bias[output]));
+            for channel in 0..self.channels {
+                for row in 0..kernel {
+                    for column in 0..kernel {
+                        let weight = weights[((output * self.channels + channel) * kernel + row) * kernel + column];
+                        sum += f64::from(weight) * self.at(channel, y * stride + row, x * stride + column);
+                    }
+                }
+            }
+            sum
+        })
+    }
+
+    fn depthwise(&self, weights: &[f32], dilation: usize) -> Self {
+        Self::filled(self.channels, self.height, self.width, |channel, y, x| {
+            let tap = |tap: usize| {
+                let place = |at: usize, tap: usize| (at + tap * dilation).checked_sub(dilation);
+                let value = self.padded(channel, place(y, tap / 3), place(x, tap % 3));
+                value.map_or(0.0, |value| value * f64::from(weights[channel * 9 + tap]))
+            };
+            (0..9).map(tap).sum()
+        })
+    }
+
+    fn pool(&self, pool: MaxPool) -> Self {
+        let MaxPool {
+            stride,
+            dilation,
+            symmetric,
+        } = pool;
+        let reach = 2 * dilation + 1;
+        let side = |size: usize| {
+            if symmetric {
+                ((size + 2 * dilation - reach) / stride + 1, dilation)
+            } else {
+                let outputs = size.div_ceil(stride);
+                (outputs, ((outputs - 1) * stride + reach).saturating_sub(size) / 2)
+            }
+        };
+        let ((height, above), (width, left)) = (side(self.height), side(self.width));
+        Self::filled(self.channels, height, width, |channel, y, x| {
+            let taps = (0..9).filter_map(|tap| {
+                let place = |at: usize, tap: usize, before: usize| (at * stride + tap * dilation).checked_sub(before);
+                self.padded(channel, place(y, tap / 3, above), place(x, tap % 3, left))
+            });
+            taps.fold(f64::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a })
+        })
+    }
+}
+
+fn relu(value: f64) -> f64 {
+    if value < 0.0 { 0.0 } else { value }
+}
+
+/// ReLU as the kernels know it, or nothing.
+fn relu_if(map: Map, yes: bool) -> Map {
+    if yes { map.map(relu) } else { map }
+}
+
+/// Runs `network` twice, so that memory is used again, and compares with `expected` for each of the pictures.
+fn compare(what: &str, network: &Network, value: Value, pictures: &[Map], expected: &[Map], threads: usize) {
+    let input: Vec<f32> = pictures
+        .iter()
+        .flat_map(|map| map.values.iter().map(|&value| value as f32))
+        .collect();
+    let shape = [pictures.len(), pictures[0].height, pictures[0].width];
+    let expected_values: Vec<f64> = expected.iter().flat_map(|map| map.values.iter().copied()).collect();
+    assert_eq!(
+        network.size(value, [shape[1], shape[2]]),
+        [expected[0].height, expected[0].width],
+        "{what}"
+    );
+
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let scale = expected_values
+        .iter()
+        .filter(|value| value.is_finite())
+        .fold(1.0_f64, |a, b| a.max(b.abs()));
+    for run in 0..2 {
+        let mut output = vec![f32::NAN; expected_values.len()];
+        pool.install(|| network.run(&input, shape, &mut [(value, &mut output)]));
+        for (index, (&ours, &theirs)) in output.iter().zip(&expected_values).enumerate() {
+            let ours = f64::from(ours);
+            let same = (ours.is_nan() && theirs.is_nan())
+                || ours.total_cmp(&theirs).is_eq()
+                || (ours - theirs).abs() <= 2e-6 * scale;
+            assert!(
+                same,
+                "{what}, {}, {threads} threads, run {run}: value {index} is {ours}, not {theirs}",
+                network.isa().name()
+            );
+        }
+    }
+}
+
+/// A random picture whose first layer is a 1 x 1 convolution with the identity: what follows reads a feature map.
+fn start(random: &mut Random, isa: Isa, channels: usize) -> (Network, Value, Vec<Map>) {
+    let (height, width) = (random.size(23), random.size(23));
+    let pictures = (0..random.size(3))
+        .map(|_| {
+            let values = random.values(channels * height * width);
+            Map::filled(channels, height, width, |channel, y, x| {
+                f64::from(values[(channel * height + y) * width + x])
+            })
+        })
+        .collect();
+    let mut network = Network::new(channels, isa);
+    let value = identity(&mut network, channels);
+    (network, value, pictures)
+}
+
+fn identity(network: &mut Network, channels: usize) -> Value {
+    let mut weights = vec![0.0; channels * channels];
+    weights
+        .iter_mut()
+        .step_by(channels + 1)
+        .for_each(|weight| *weight = 1.0);
+    network.convolution(network.input(), &weights, None, channels, 1, 1, false)
+}
+
+fn each_set(test: impl Fn(Isa, &mut Random)) {
+    for isa in Isa::available() {
+        for round in 0..ROUNDS {
+            test(isa, &mut Random::new(round + 1));
+        }
+    }
+}
+
+#[test]
+fn convolutions() {
+    each_set(|isa, random| {
+        let (channels, outputs) = (random.size(35), random.size(50));
+        let (kernel, stride) = (random.size(3), random.size(2));
+        let (height, width) = (kernel - 1 + random.size(19), kernel - 1 + random.size(19));
+        let values = random.values(channels * height * width);
+        let picture = Map::filled(channels, height, width, |channel, y, x| {
+            f64::from(values[(channel * height + y) * width + x])
+        });
+        let weights = random.values(outputs * channels * kernel * kernel);
+        let bias = random.yes().then(|| random.values(outputs));
+        let after = random.yes();
+        let expected = relu_if(
+            picture.convolve(&weights, bias.as_deref(), outputs, kernel, stride),
+            after,
+        );
+
+        // Straight from the picture, and from a feature map, whose pixels are padded.
+        for from_map in [false, true] {
+            let mut network = Network::new(channels, isa);
+            let input = if from_map {
+                identity(&mut network, channels)
+            } else {
+                network.input()
+            };
+            let value = network.convolution(input, &weights, bias.as_deref(), outputs, kernel, stride, after);
+            let what =
+                format!("convolution {channels} -> {outputs}, kernel {kernel}, stride {stride}, {height} x {width}");
+            compare(
+                &what,
+                &network,
+                value,
+                std::slice::from_ref(&picture),
+                std::slice::from_ref(&expected),
+                random.size(5),
+            );
+        }
+    });
+}
+
+#[test]
+fn separable_convolutions() {
+    each_set(|isa, random| {
+        let (channels, outputs, dilation) = (random.size(70), random.size(70), random.size(3));
+        let (mut network, input, pictures) = start(random, isa, channels);
+        let depthwise = random.values(9 * channels);
+        let pointwise = random.values(outputs * channels);
+        let bias = random.yes().then(|| random.values(outputs));
+        let relu = SeparableRelu {
+            before: random.yes(),
+            between: random.yes(),
+            after: random.yes(),
+        };
+        let side = random.yes().then(|| random.values(outputs * channels));
+        let residual = side
+            .as_ref()
+            .map(|weights| network.convolution(input, weights, None, outputs, 1, 1, false));
+        let value = network.separable(
+            input,
+            &depthwise,
+            dilation,
+            &pointwise,
+            bias.as_deref(),
+            outputs,
+            residual,
+            relu,
+        );
+
+        let expected: Vec<Map> = pictures
+            .iter()
+            .map(|picture| {
+                let x = relu_if(picture.clone(), relu.before).depthwise(&depthwise, dilation);
+                let x = relu_if(x, relu.between).convolve(&pointwise, bias.as_deref(), outputs, 1, 1);
+                let x = match &side {
+                    Some(weights) => x.plus(&picture.convolve(weights, None, outputs, 1, 1)),
+                    None => x,
+                };
+                relu_if(x, relu.after)
+            })
+            .collect();
+        let what = format!(
+            "separable {channels} -> {outputs}, dilation {dilation}, {relu:?}, residual {}",
+            side.is_some()
+        );
+        compare(&what, &network, value, &pictures, &expected, random.size(5));
+    });
+}
+
+#[test]
+fn max_pools_with_and_without_projection() {
+    each_set(|isa, random| {
+        let (channels, wide) = (random.size(40), random.size(40));
+        let (mut network, input, pictures) = start(random, isa, channels);
+        let pool = MaxPool {
+            stride: random.size(2),
+            dilation: random.size(2),
+            symmetric: random.yes(),
+        };
+        let widen = random.values(wide * channels);
+        let widened = network.convolution(input, &widen, None, wide, 1, 1, false);
+        let projection = random
+            .yes()
+            .then(|| (random.values(wide * channels), random.values(wide)));
+        let shortcut = projection
+            .as_ref()
+            .map(|(weights, bias)| (input, &weights[..], Some(&bias[..])));
+        let value = network.max_pool(widened, pool, shortcut);
+
+        let expected: Vec<Map> = pictures
+            .iter()
+            .map(|picture| {
+                let pooled = picture.convolve(&widen, None, wide, 1, 1).pool(pool);
+                match &projection {
+                    Some((weights, bias)) => pooled.plus(&picture.convolve(weights, Some(bias), wide, 1, pool.stride)),
+                    None => pooled,
+                }
+            })
+            .collect();
+        compare(
+            &format!("{pool:?}, {channels} -> {wide}"),
+            &network,
+            value,
+            &pictures,
+            &expected,
+            random.size(5),
+        );
+    });
+}
+
+#[test]
+fn global_pools_and_fully_connected_layers() {
+    each_set(|isa, random| {
+        let (channels, outputs) = (random.size(150), random.size(150));
+        for pool in [GlobalPool::Average, GlobalPool::Max] {
+            let (mut network, input, pictures) = start(random, isa, channels);
+            let weights = random.values(channels * outputs);
+            let bias = random.values(outputs);
+            let after = random.yes();
+            let pooled = network.global_pool(input, pool);
+            let value = network.dense(pooled, &weights, Some(&bias), outputs, after);
+
+            let expected: Vec<Map> = pictures
+                .iter()
+                .map(|picture| {
+                    let one = |channel: usize| {
+                        let pixels = &picture.values[channel * picture.height * picture.width..]
+                            [..picture.height * picture.width];
+                        match pool {
+                            GlobalPool::Average => pixels.iter().sum::<f64>() / pixels.len() as f64,
+                            GlobalPool::Max => pixels.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                        }
+                    };
+                    let sum = |output: usize| {
+                        let products =
+                            (0..channels).map(|input| one(input) * f64::from(weights[input * outputs + output]));
+                        products.sum::<f64>() + f64::from(bias[output])
+                    };
+                    relu_if(Map::filled(outputs, 1, 1, |output, _, _| sum(output)), after)
+                })
+                .collect();
+            compare(
+                &format!("{pool:?}, {channels} -> {outputs}"),
+                &network,
+                value,
+                &pictures,
+                &expected,
+                random.size(5),
+            );
+        }
+    });
+}
+
+/// What is not a number stays what it is, exactly where the definition has it, and pads are never touched by it.
+#[test]
+fn nan_infinity_and_denormals_pass_as_they_should() {
+    for isa in Isa::available() {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e-40, -0.0] {
+            let channels = 11;
+            let picture = Map::filled(channels, 7, 6, |channel, y, x| match (channel, y, x) {
+                (3, 2, 4) => f64::from(odd),
+                _ => (channel + y + x) as f64 / 64.0,
+            });
+            // One input channel an output, so that 0 x infinity makes no NaN of its own.
+            let mut network = Network::new(1, isa);
+            let single = Map::filled(1, 7, 6, |_, y, x| picture.at(3, y, x));
+            let input = network.convolution(network.input(), &[1.0], None, 1, 1, 1, false);
+            let taps = [0.5; 9];
+            let relu = SeparableRelu {
+                before: true,
+                after: true,
+                ..SeparableRelu::default()
+            };
+            let separable = network.separable(input, &taps, 1, &[0.5], None, 1, None, relu);
+            let expected = single
+                .map(relu_f32)
+                .depthwise(&taps, 1)
+                .map(|value| f64::from((value * 0.5) as f32))
+                .map(relu_f32);
+            compare(
+                &format!("separable with {odd}"),
+                &network,
+                separable,
+                std::slice::from_ref(&single),
+                &[expected],
+                2,
+            );
+
+            let pool = MaxPool {
+                stride: 2,
+                dilation: 1,
+                symmetric: true,
+            };
+            let pooled = network.max_pool(input, pool, None);
+            compare(
+                &format!("max pool with {odd}"),
+                &network,
+                pooled,
+                std::slice::from_ref(&single),
+                &[single.pool(pool)],
+                2,
+            );
+        }
+    }
+}
+
+fn relu_f32(value: f64) -> f64 {
+    if value.is_nan() || value > 0.0 { value } else { 0.0 }
+}
+
+/// The outputs of one run in several threads are those of one thread to the last bit: how a layer is cut changes no sum.
+#[test]
+fn threads_change_nothing() {
+    let random = &mut Random::new(7);
+    let (channels, outputs) = (33, 40);
+    let (mut network, input, pictures) = start(random, Isa::detect(), channels);
+    let value = network.separable(
+        input,
+        &random.values(9 * channels),
+        1,
+        &random.values(channels * outputs),
+        None,
+        outputs,
+        None,
+        SeparableRelu::default(),
+    );
+    let picture = &pictures[0];
+    let input: Vec<f32> = picture.values.iter().map(|&value| value as f32).collect();
+    let run = |threads: usize| {
+        let mut output = vec![0.0; outputs * picture.height * picture.width];
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| network.run(&input, [1, picture.height, picture.width], &mut [(value, &mut output)]));
+        output
+    };
+    let alone = run(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(alone, run(threads), "{threads} threads");
+    }
+}
+
+#[test]
+fn several_values_of_one_run_and_runs_at_the_same_time() {
+    let random = &mut Random::new(11);
+    let mut network = Network::new(3, Isa::detect());
+    let first = network.convolution(network.input(), &random.values(8 * 27), None, 8, 3, 2, true);
+    let second = network.convolution(first, &random.values(5 * 72), None, 5, 3, 1, false);
+    let unused = network.global_pool(second, GlobalPool::Max);
+    let picture = random.values(3 * 15 * 15);
+    let sizes =
+        [first, second].map(|value| network.size(value, [15, 15]).iter().product::<usize>() * network.channels(value));
+    let both = || {
+        let (mut a, mut b) = (vec![0.0; sizes[0]], vec![0.0; sizes[1]]);
+        network.run(&picture, [1, 15, 15], &mut [(first, &mut a), (second, &mut b)]);
+        (a, b)
+    };
+    let (a, b) = both();
+    let mut again = vec![0.0; sizes[1]];
+    network.run(&picture, [1, 15, 15], &mut [(second, &mut again)]);
+    assert_eq!(b, again);
+    let times = network.profile(&picture, [1, 15, 15], &mut [(second, &mut again)]);
+    assert!(
+        times[unused_layer(&network, unused)].is_zero(),
+        "a layer that nobody needs was run"
+    );
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(both)).collect();
+        for run in runs {
+            assert_eq!(run.join().unwrap(), (a.clone(), b.clone()));
+        }
+    });
+}
+
+/// The layer that gives a value is the last of a network that ends with it.
+fn unused_layer(network: &Network, _: Value) -> usize {
+    network.multiplications([15, 15]).len() - 1
+}
+
+/// What doesn't fit together is refused before any memory is touched.
+#[test]
+fn sizes_that_do_not_fit_are_refused() {
+    let refused = |what: &str, build: &(dyn Fn() + std::panic::RefUnwindSafe)| {
+        assert!(std::panic::catch_unwind(build).is_err(), "{what}");
+    };
+    let start = || {
+        let mut network = Network::new(3, Isa::detect());
+        let map = network.convolution(network.input(), &[0.0; 9], None, 3, 1, 1, false);
+        (network, map)
+    };
+    refused("a picture smaller than the kernel", &|| {
+        let mut network = Network::new(1, Isa::detect());
+        let value = network.convolution(network.input(), &[0.0; 9], None, 1, 3, 2, false);
+        network.size(value, [2, 5]);
+    });
+    refused("a residual of another size", &|| {
+        let (mut network, map) = start();
+        let smaller = network.convolution(map, &[0.0; 9], None, 3, 1, 2, false);
+        let relu = SeparableRelu::default();
+        let value = network.separable(smaller, &[0.0; 27], 1, &[0.0; 9], None, 3, Some(map), relu);
+        network.size(value, [8, 8]);
+    });
+    refused("a projection of another size", &|| {
+        let (mut network, map) = start();
+        let smaller = network.convolution(map, &[0.0; 9], None, 3, 1, 2, false);
+        let pool = MaxPool {
+            stride: 1,
+            dilation: 1,
+            symmetric: true,
+        };
+        let value = network.max_pool(map, pool, Some((smaller, &[0.0; 9], None)));
+        network.size(value, [8, 8]);
+    });
+    refused("a pooling of the picture", &|| {
+        let (mut network, _) = start();
+        network.global_pool(network.input(), GlobalPool::Max);
+    });
+    refused("a fully-connected layer on a map", &|| {
+        let (mut network, map) = start();
+        let value = network.dense(map, &[0.0; 6], None, 2, false);
+        network.size(value, [2, 2]);
+    });
+    refused("a picture without pixels", &|| {
+        let (network, map) = start();
+        network.size(map, [0, 4]);
+    });
+}

@@ -1,0 +1,147 @@
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, TensorData};
+use separable_conv::{GlobalPool, Isa, MaxPool, Network, SeparableRelu, Value};
+
+use super::{Fold, blocks, host, layers, projection, stride};
+use crate::config::{IntermediateActivation, Pooling, Relu, SeparableOrder, Shortcut, Variant};
+use crate::xception::Xception;
+
+/// The folded network on the CPU kernels of `separable-conv`.
+pub(super) struct Packed {
+    network: Network,
+    features: Value,
+    embedding: Option<Value>,
+    logits: Option<Value>,
+    device: Device,
+}
+
+impl Packed {
+    /// `None` for a network that the kernels don't know, or one that lives on another device.
+    pub(super) fn new(model: &Xception) -> Option<Self> {
+        let config = model.config();
+        let device = model.block1.conv1.conv.weight.device();
+        let between = match config.intermediate_activation {
+            IntermediateActivation::None => false,
+            IntermediateActivation::Relu => true,
+            IntermediateActivation::Elu => return None,
+        };
+        if device != Device::flex() || config.order == SeparableOrder::PointwiseFirst {
+            return None;
+        }
+
+        let mut network = Network::new(config.in_channels, Isa::detect());
+        let mut x = network.input();
+        let stem = [&model.block1.conv1, &model.block1.conv2];
+        for (layer, row) in stem.into_iter().zip(&model.block1.stage().layers) {
+            let Fold { shape, weight, bias } = Fold::of(layer);
+            x = network.convolution(x, &weight, Some(&bias), shape[0], shape[2], stride(row.kind), true);
+        }
+
+        for block in blocks(model) {
+            let stage = block.stage();
+            let input = x;
+            let last = stage.layers.len() - 1;
+            let relu_before = |index: usize| stage.layers.get(index).is_some_and(|row| row.relu == Relu::Before);
+            for (index, ((layer, dilation), row)) in layers(block).zip(&stage.layers).enumerate() {
+                let Fold { shape, weight, bias } = Fold::new(&layer.pointwise, &layer.bn);
+                let relu = SeparableRelu {
+                    // A ReLU between two convolutions is done once, by the one that writes; only the block's input is
+                    // read without it as well.
+                    before: index == 0 && relu_before(0),
+                    between,
+                    after: row.relu == Relu::After || relu_before(index + 1),
+                };
+                let residual = (index == last && stage.shortcut == Shortcut::Identity).then_some(input);
+                let depthwise = host(&layer.depthwise.weight.val());
+                x = network.separable(x, &depthwise, dilation, &weight, Some(&bias), shape[0], residual, relu);
+            }
+            match (stage.pool, &block.residual) {
+                (Some(pool), shortcut) => {
+                    let pool = MaxPool {
+                        stride: pool.stride,
+                        dilation: pool.dilation,
+                        symmetric: config.variant == Variant::Torch,
+                    };
+                    let fold = shortcut.as_ref().map(Fold::of);
+                    // The kernel adds the projection while it pools, at the pooling's stride.
+                    if projection(stage).is_some_and(|stride| stride != pool.stride) {
+                        return None;
+                    }
+                    let shortcut = fold
+                        .as_ref()
+                        .map(|fold| (input, &fold.weight[..], Some(&fold.bias[..])));
+                    x = network.max_pool(x, pool, shortcut);
+                }
+                (None, None) => {}
+                (None, Some(_)) => return None,
+            }
+        }
+
+        let features = x;
+        let pool = match config.pooling {
+            Pooling::Average => Some(GlobalPool::Average),
+            Pooling::Max => Some(GlobalPool::Max),
+            Pooling::None => None,
+        };
+        let embedding = pool.map(|pool| network.global_pool(features, pool));
+        let logits = model.head.as_ref().zip(embedding).map(|(head, embedding)| {
+            let x = head
+                .hidden
+                .iter()
+                .fold(embedding, |x, layer| dense(&mut network, x, layer, true));
+            dense(&mut network, x, &head.predictions, false)
+        });
+        Some(Self {
+            network,
+            features,
+            embedding,
+            logits,
+            device,
+        })
+    }
+
+    pub(super) fn instructions(&self) -> &'static str {
+        self.network.isa().name()
+    }
+
+    pub(super) fn features(&self, images: Tensor<4>) -> Tensor<4> {
+        self.run(images, self.features)
+    }
+
+    pub(super) fn embedding(&self, images: Tensor<4>) -> Tensor<2> {
+        self.run(images, self.embedding.unwrap_or(self.features)).flatten(1, 3)
+    }
+
+    pub(super) fn logits(&self, images: Tensor<4>) -> Tensor<2> {
+        self.run(images, self.logits.unwrap_or(self.features)).flatten(1, 3)
+    }
+
+    /// One value of the network, `[batch, channels, height, width]`.
+    fn run(&self, images: Tensor<4>, value: Value) -> Tensor<4> {
+        let [batch, _, height, width] = images.dims();
+        let images = images.into_data().convert::<f32>();
+        let pixels = images.as_slice::<f32>().expect("converted to f32 the line before");
+
+        let [out_height, out_width] = self.network.size(value, [height, width]);
+        let shape = [batch, self.network.channels(value), out_height, out_width];
+        let mut values = vec![0.0; shape.iter().product()];
+        self.network
+            .run(pixels, [batch, height, width], &mut [(value, &mut values)]);
+        Tensor::from_data(TensorData::new(values, shape), &self.device)
+    }
+}
+
+fn dense(network: &mut Network, x: Value, layer: &Linear, relu: bool) -> Value {
+    let [_, outputs] = layer.weight.val().dims();
+    let bias = layer.bias.as_ref().map(|bias| host(&bias.val()));
+    network.dense(x, &host(&layer.weight.val()), bias.as_deref(), outputs, relu)
+}
+
+impl core::fmt::Debug for Packed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Packed")
+            .field("instructions", &self.instructions())
+            .field("weight_bytes", &self.network.bytes())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,239 @@
+//! The network fused for prediction, against Keras's numbers and against the plain modules.
+
+mod common;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use common::{Golden, nhwc, relative_error, toy, values};
+use xception_model::{
+    InferenceXception, InputError, IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Xception,
+    XceptionConfig,
+};
+
+/// Compares the outputs of a fused network with a golden file.
+fn check(file: &str, device: &Device, bound: f64) {
+    let golden: Golden = common::read(&format!("network/{file}"));
+    let config = golden.network.config();
+    let model = common::network(&config, device).fuse();
+    let input = common::input(golden.input, device);
+
+    let embedding = if config.pooling == Pooling::Max {
+        "max_pool"
+    } else {
+        "avg_pool"
+    };
+    let features = nhwc(&model.feature_map(input.clone()).expect("a valid input"));
+    let vector = |tensor: Tensor<2>| (tensor.dims().to_vec(), values(&tensor));
+    let outputs = [
+        ("block14", features.clone()),
+        ("block14_sepconv2_act", features),
+        (embedding, vector(model.embed(input.clone()).expect("a valid input"))),
+        ("predictions", vector(model.forward(input).expect("a valid input"))),
+    ];
+    let mut compared = 0;
+    for record in &golden.stages {
+        let Some((_, (shape, values))) = outputs.iter().find(|(name, _)| *name == record.stage) else {
+            continue;
+        };
+        for error in record.errors(shape, values) {
+            assert!(error <= bound, "{file}: {} is off by {error:.2e}", record.stage);
+        }
+        compared += 1;
+    }
+    assert!(compared >= 2, "{file}: only {compared} stages could be compared");
+}
+
+fn check_all(prefix: &str, device: &Device) {
+    let mut files: Vec<String> = std::fs::read_dir(common::golden_folder().join("network"))
+        .expect("the goldens are there")
+        .map(|entry| {
+            entry
+                .expect("a readable entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .filter(|file| file.starts_with(prefix))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 10, "only {} goldens start with {prefix}", files.len());
+    for file in files {
+        check(&file, device, 1e-5);
+    }
+}
+
+#[cfg(feature = "flex")]
+#[test]
+fn the_full_network_holds_its_goldens() {
+    check_all("full", &Device::flex());
+}
+
+#[test]
+fn toy_networks_hold_their_goldens_on_every_backend_of_the_processor() {
+    for (_, device) in common::devices() {
+        check_all("toy", &device);
+    }
+}
+
+/// Every option, fused against plain.
+#[test]
+fn every_option_gives_what_the_plain_modules_give() {
+    let options: Vec<(&str, XceptionConfig, bool)> = vec![
+        ("defaults", toy(), true),
+        ("torch", toy().with_variant(Variant::Torch), true),
+        ("no residual", toy().with_residual(false), true),
+        (
+            "relu between",
+            toy().with_intermediate_activation(IntermediateActivation::Relu),
+            true,
+        ),
+        (
+            "elu between",
+            toy().with_intermediate_activation(IntermediateActivation::Elu),
+            false,
+        ),
+        (
+            "pointwise first",
+            toy().with_order(SeparableOrder::PointwiseFirst),
+            false,
+        ),
+        ("stride 16", toy().with_output_stride(OutputStride::S16), true),
+        (
+            "stride 8, torch",
+            toy().with_output_stride(OutputStride::S8).with_variant(Variant::Torch),
+            true,
+        ),
+        (
+            "max pooling, hidden layers",
+            toy().with_pooling(Pooling::Max).with_hidden_layers(vec![7, 5]),
+            true,
+        ),
+        (
+            "five channels, three middle blocks",
+            toy().with_in_channels(5).with_middle_blocks(3),
+            true,
+        ),
+        ("no middle block", toy().with_middle_blocks(0), true),
+    ];
+    for (backend, device) in common::devices() {
+        for (name, config, packed) in &options {
+            let plain = common::network(config, &device);
+            let fused = plain.fuse();
+            assert_eq!(
+                fused.kernels().is_some(),
+                *packed && backend == "flex",
+                "{name} on {backend}"
+            );
+            let input = common::input([2, 83, 97, config.in_channels], &device);
+            compare(&plain, &fused, &input, &format!("{name} on {backend}"));
+        }
+    }
+}
+
+fn compare(plain: &Xception, fused: &InferenceXception, input: &Tensor<4>, name: &str) {
+    let close = |ours: &[f32], theirs: &[f32]| {
+        let error = relative_error(ours, theirs);
+        assert!(error <= 1e-5, "{name}: off by {error:.2e}");
+    };
+    let ours = fused.feature_map(input.clone()).unwrap();
+    let theirs = plain.feature_map(input.clone()).unwrap();
+    assert_eq!(ours.dims(), theirs.dims(), "{name}");
+    close(&values(&ours), &values(&theirs));
+    close(
+        &values(&fused.embed(input.clone()).unwrap()),
+        &values(&plain.embed(input.clone()).unwrap()),
+    );
+    close(
+        &values(&fused.forward(input.clone()).unwrap()),
+        &values(&plain.forward(input.clone()).unwrap()),
+    );
+    close(
+        &values(&fused.predict(input.clone()).unwrap()),
+        &values(&plain.predict(input.clone()).unwrap()),
+    );
+}
+
+/// Pictures of other sizes and batches between the same: buffers are used again, and nothing of an earlier run is left.
+#[test]
+fn a_run_leaves_nothing_to_the_next() {
+    let device = common::device();
+    let fused = common::network(&toy(), &device).fuse();
+    let small = common::input([1, 71, 71, 3], &device);
+    let large = common::input([3, 120, 90, 3], &device);
+    let first = values(&fused.forward(small.clone()).unwrap());
+    let all = values(&fused.forward(large.clone()).unwrap());
+    assert_eq!(values(&fused.forward(small).unwrap()), first);
+    let one = large.narrow(0, 2, 1);
+    assert_eq!(values(&fused.forward(one).unwrap()), all[20..]);
+}
+
+#[test]
+fn a_picture_with_nan_gives_nan_as_the_plain_modules_do() {
+    let device = common::device();
+    let plain = common::network(&toy(), &device);
+    let shape = [1, 3, 71, 71];
+    let mut pixels = values(&common::input([1, 71, 71, 3], &device));
+    pixels[35 * 71 + 35] = f32::NAN;
+    let input = Tensor::<4>::from_data(TensorData::new(pixels, shape), &device);
+    assert!(
+        values(&plain.forward(input.clone()).unwrap())
+            .iter()
+            .all(|value| value.is_nan())
+    );
+    assert!(
+        values(&plain.fuse().forward(input).unwrap())
+            .iter()
+            .all(|value| value.is_nan())
+    );
+}
+
+#[test]
+fn bad_input_is_refused_as_by_the_plain_modules() {
+    let device = common::device();
+    let fused = common::network(&toy(), &device).fuse();
+    let zeros = |shape: [usize; 4]| Tensor::<4>::zeros(shape, &device);
+    assert!(matches!(
+        fused.forward(zeros([0, 3, 71, 71])),
+        Err(InputError::EmptyBatch(_))
+    ));
+    assert!(matches!(
+        fused.forward(zeros([1, 4, 71, 71])),
+        Err(InputError::Channels { .. })
+    ));
+    assert!(matches!(
+        fused.embed(zeros([1, 3, 70, 71])),
+        Err(InputError::TooSmall { .. })
+    ));
+    assert!(matches!(
+        fused.feature_map(zeros([1, 3, 71, 70])),
+        Err(InputError::TooSmall { .. })
+    ));
+
+    let headless = toy().with_include_top(false).with_pooling(Pooling::None);
+    let headless = common::network(&headless, &device).fuse();
+    assert!(matches!(
+        headless.forward(zeros([1, 3, 71, 71])),
+        Err(InputError::NoTop)
+    ));
+    assert!(matches!(
+        headless.embed(zeros([1, 3, 71, 71])),
+        Err(InputError::NoPooling)
+    ));
+    assert_eq!(
+        headless.feature_map(zeros([1, 3, 71, 71])).unwrap().dims(),
+        [1, 24, 3, 3]
+    );
+}
+
+/// A network that is being trained can be fused for a look in between.
+#[test]
+fn a_network_with_gradients_can_be_fused() {
+    let device = common::device();
+    let plain = common::network(&toy(), &device);
+    let input = common::input([1, 71, 71, 3], &device);
+    let expected = values(&plain.fuse().forward(input.clone()).unwrap());
+
+    let training = plain.train().fork(&device.clone().autodiff());
+    let fused = training.fuse();
+    assert_eq!(values(&fused.forward(input.autodiff()).unwrap()), expected);
+}

@@ -351,7 +351,7 @@ impl Folded {
 fn blocks(model: &Xception) -> impl Iterator<Item = &Block> {
     [&model.entry, &model.middle, &model.exit]
         .into_iter()
-        .flat_map(|flow| flow.blocks())
+        .flat_map(crate::flow::Flow::blocks)
 }
 
 /// The separable convolutions of a block with their dilations.

@@ -20,7 +20,7 @@ fn files(report: &str) -> Vec<String> {
 fn every_format_tells_what_the_library_says() {
     let bench = Bench::new();
     let names = bench.pictures(3);
-    let classifier = bench.classifier();
+    let classifier = bench.classifier().fuse();
     let pixels: Vec<_> = names
         .iter()
         .map(|name| classifier.prepare_file(&bench.path(name)).unwrap())

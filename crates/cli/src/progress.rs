@@ -1,6 +1,8 @@
 //! The bar on standard error.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt::Write;
+
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::output;
 
@@ -12,9 +14,13 @@ impl Progress {
         if pictures < 2 {
             return Self(ProgressBar::hidden());
         }
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} pictures  {per_sec:>10}  {eta} left");
-        let bar = ProgressBar::new(pictures as u64);
-        Self(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} pictures  {rate}  {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            // indicatif's own rate has ten decimals.
+            .with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+                let _ = write!(text, "{:.1}/s", state.per_sec());
+            });
+        Self(ProgressBar::new(pictures as u64).with_style(style))
     }
 
     pub fn advance(&self, pictures: usize) {

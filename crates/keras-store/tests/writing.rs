@@ -106,7 +106,13 @@ fn half_precision_is_kept() {
             let mut store = out(&folder, name, kind)
                 .overwrite(true)
                 .with_to_adapter(FloatCastAdapter::to(dtype));
-            TwoLayers::new().save_into(&mut store).unwrap();
+            let saved = TwoLayers::new().save_into(&mut store);
+            if dtype == DType::BF16 && kind.is_legacy() {
+                let error = saved.unwrap_err().to_string();
+                assert!(error.contains("bfloat16 in a legacy .h5"), "{error}");
+                continue;
+            }
+            saved.unwrap();
             let mut store = KerasStore::from_file(folder.path().join(name));
             for tensor in store.get_all_tensors().unwrap().values() {
                 assert_eq!(tensor.dtype, dtype, "{name}");

@@ -70,7 +70,12 @@ pub fn open(path: &Path) -> Result<KerasNetwork, WeightsError> {
     })?;
     // Keras 1 named it after its class alone.
     let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
-    let pooling_known = has_config || weighted.denses.len() == 1 && weighted.denses.iter().all(official);
+    let pools = |layer: &KerasLayer| {
+        let class = layer.class.as_deref();
+        matches!(class, Some("GlobalAveragePooling2D" | "GlobalMaxPooling2D"))
+    };
+    let pooling_known =
+        has_config && layers.iter().any(pools) || weighted.denses.len() == 1 && weighted.denses.iter().all(official);
     let names = weighted.homes(&spec.network).map_err(not_xception)?;
     Ok(KerasNetwork {
         spec,

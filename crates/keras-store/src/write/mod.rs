@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use burn::tensor::DType;
 use burn_store::burn_pack::{AtomicFile, Error as PackError, Tensor as PackTensor};
 use serde_json::Value;
 
@@ -72,6 +73,13 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
     archive::check_config(&config).map_err(unusable)?;
 
     let values = match_up(request, &model, tensors)?;
+    if request.kind.is_legacy() && values.iter().any(|value| value.tensor.dtype == DType::BF16) {
+        return Err(KerasStoreError::Unsupported {
+            path: path.into(),
+            what: "bfloat16 in a legacy .h5, which Keras itself cannot load".into(),
+            way_out: "write a .keras or a .weights.h5, or cast the tensors with `with_to_adapter`".into(),
+        });
+    }
     let datasets: Vec<NewDataset> = values
         .iter()
         .enumerate()

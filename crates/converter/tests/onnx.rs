@@ -154,7 +154,10 @@ fn our_own_exports_come_back_the_same() {
 #[test]
 fn without_a_classifier_the_vector_or_the_map_comes_out() {
     let bench = Bench::new();
-    for (name, pooling) in [("vector", Pooling::Average), ("map", Pooling::None)] {
+    for (name, pooling, output) in [
+        ("vector", Pooling::Average, "embedding"),
+        ("map", Pooling::None, "feature_map"),
+    ] {
         let network = tiny().with_include_top(false).with_pooling(pooling);
         let model = network.init(&Device::flex()).unwrap();
         let spec = xception_model::ModelSpec {
@@ -172,6 +175,7 @@ fn without_a_classifier_the_vector_or_the_map_comes_out() {
             .unwrap();
         let back = open(&out, &Known::default()).unwrap();
         assert_eq!(back.spec.network, network);
+        assert_eq!(boundaries(&out), ["images", output]);
     }
 }
 
@@ -309,6 +313,113 @@ fn keras_to_onnx_and_back_computes_the_same() {
         .unwrap()
         .convert(&out, &Options::default())
         .unwrap();
+    assert_eq!(boundaries(&out), ["images", "logits"]);
     let back = logits(open(&out, &Known::default()).unwrap());
     assert!(relative(&back, &logits(open(&keras("toy.keras"), &Known::default()).unwrap())) <= 1e-6);
+}
+
+/// Each computes something that no Xception does, with every tensor of one in its place.
+#[test]
+fn graphs_that_compute_something_else_are_refused() {
+    type Model = onnx_ir::ModelProto;
+    fn nodes<'a>(model: &'a mut Model, op: &'a str) -> impl Iterator<Item = &'a mut onnx_ir::NodeProto> {
+        let graph = model.graph.as_mut().unwrap();
+        graph.node.iter_mut().filter(move |node| node.op_type == op)
+    }
+    fn set(node: &mut onnx_ir::NodeProto, name: &str, value: i64, values: &[i64]) {
+        node.attribute.retain(|attribute| attribute.name != name);
+        let mut attribute = onnx_ir::AttributeProto::new();
+        attribute.name = name.to_owned();
+        attribute.i = value;
+        attribute.ints = values.to_vec();
+        node.attribute.push(attribute);
+    }
+    /// Puts a node between one and its readers.
+    fn behind(model: &mut Model, op: &str, new: &str, name: &str, value: i64, values: &[i64]) {
+        let graph = model.graph.as_mut().unwrap();
+        let at = graph.node.iter().rposition(|node| node.op_type == op).unwrap();
+        let mut node = onnx_ir::NodeProto::new();
+        node.op_type = new.to_owned();
+        node.output = std::mem::replace(&mut graph.node[at].output, vec!["between".to_owned()]);
+        node.input = vec!["between".to_owned()];
+        set(&mut node, name, value, values);
+        graph.node.insert(at + 1, node);
+    }
+    type Change = fn(&mut Model);
+    let cases: [(&str, Change, &str); 9] = [
+        (
+            "pools that round up",
+            |model| nodes(model, "MaxPool").for_each(|node| set(node, "ceil_mode", 1, &[])),
+            "ceil_mode",
+        ),
+        (
+            "norms in training",
+            |model| nodes(model, "BatchNormalization").for_each(|node| set(node, "training_mode", 1, &[])),
+            "evaluation mode",
+        ),
+        (
+            "a border around every convolution",
+            |model| nodes(model, "Conv").for_each(|node| set(node, "pads", 0, &[1, 1, 1, 1])),
+            "is no convolution of Xception's",
+        ),
+        (
+            "height and width exchanged",
+            |model| behind(model, "Relu", "Transpose", "perm", 0, &[0, 1, 3, 2]),
+            "is no step of Xception's",
+        ),
+        (
+            "whole numbers in between",
+            |model| behind(model, "Relu", "Cast", "to", 6, &[]),
+            "is no step of Xception's",
+        ),
+        (
+            "pixels in another order",
+            |model| behind(model, "Relu", "Reshape", "allowzero", 0, &[]),
+            "is no step of Xception's",
+        ),
+        (
+            "a mean over channels",
+            |model| nodes(model, "ReduceMean").for_each(|node| set(node, "axes", 0, &[1])),
+            "not over height and width",
+        ),
+        (
+            "logits cut at zero",
+            |model| behind(model, "Gemm", "Relu", "none", 0, &[]),
+            "neither a hidden layer with ReLU nor the last",
+        ),
+        (
+            "an output before the end",
+            |model| {
+                let features = nodes(model, "ReduceMean").next().unwrap().input[0].clone();
+                model.graph.as_mut().unwrap().output[0].name = features;
+            },
+            "is no output of the graph",
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let error = changed("torch_norms.onnx", change);
+        assert!(error.contains(expected), "{name}: {error}");
+    }
+}
+
+/// A node of two bytes takes a hundred times as much in memory.
+#[test]
+fn a_bomb_of_empty_nodes_is_refused_before_it_is_unfolded() {
+    let bench = Bench::new();
+    let nodes = [0x0a, 0x00].repeat(8 << 20);
+    // ir_version 7, producer_name "a", then a graph of 2^24 bytes.
+    let mut bytes = vec![0x08, 0x07, 0x12, 0x01, b'a', 0x3a, 0x80, 0x80, 0x80, 0x08];
+    bytes.extend(nodes);
+    let error = open(&bench.write("bomb.onnx", bytes), &known())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("its graph alone takes 16777226 bytes"), "{error}");
+}
+
+/// Names of a graph's inputs and outputs.
+fn boundaries(path: &std::path::Path) -> Vec<String> {
+    use onnx_ir::Message;
+    let model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(path).unwrap()).unwrap();
+    let boundaries = model.graph.input.iter().chain(&model.graph.output);
+    boundaries.map(|value| value.name.clone()).collect()
 }

@@ -201,8 +201,16 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The nodes that read a value, past those that only move it.
-    fn readers(&self, value: &str) -> Vec<&'a NodeProto> {
+    /// The nodes that read a value, past those that only move it. Before pooling nothing but the place of the channels may
+    /// change; behind it a picture has one number a channel, and any shape of them is the same vector.
+    fn readers(&self, value: &str, pooled: bool) -> Vec<&'a NodeProto> {
+        self.follow(value, pooled).0
+    }
+
+    /// What [`readers`](Self::readers) finds, and whether the value, moved or not, is an output of the graph.
+    fn follow(&self, value: &str, pooled: bool) -> (Vec<&'a NodeProto>, bool) {
+        let outputs = self.model.graph.as_ref().map_or(&[][..], |graph| &graph.output);
+        let mut leaves = false;
         let mut found = Vec::new();
         let mut left = vec![value.to_owned()];
         let mut steps = 0;
@@ -211,10 +219,14 @@ impl<'a> Graph<'a> {
             if steps > MAX_STEPS {
                 break;
             }
+            leaves |= outputs.iter().any(|output| output.name == value);
             for &index in self.consumers.get(value.as_str()).into_iter().flatten() {
                 let node = &self.nodes[index];
                 match node.op_type.as_str() {
-                    "Identity" | "Transpose" | "Dropout" | "Cast" | "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => {
+                    "Identity" | "Dropout" => left.extend(node.output.first().cloned()),
+                    "Transpose" if moves_channels(node) => left.extend(node.output.first().cloned()),
+                    "Cast" if casts_to_float(node) => left.extend(node.output.first().cloned()),
+                    "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" if pooled => {
                         left.extend(node.output.first().cloned());
                     }
                     "CastLike" if node.input.first() == Some(&value) => left.extend(node.output.first().cloned()),
@@ -224,7 +236,7 @@ impl<'a> Graph<'a> {
                 }
             }
         }
-        found
+        (found, leaves)
     }
 
     /// Follows the data from the input to the output.
@@ -243,9 +255,15 @@ impl<'a> Graph<'a> {
         let mut value = (*input).to_owned();
         let mut shortcut: Option<Side> = None;
         for _ in 0..MAX_STEPS {
-            let readers = self.readers(&value);
+            let (readers, leaves) = self.follow(&value, walk.pooling.is_some());
             let node = match readers.as_slice() {
-                [] => return Ok(walk),
+                [] if leaves => return Ok(walk),
+                [] => {
+                    return Err(format!(
+                        "its last value, `{}`, is no output of the graph",
+                        value.escape_debug()
+                    ));
+                }
                 [node] => *node,
                 [one, two] if shortcut.is_none() => {
                     let (main, side) = match (self.shortcut(one)?, self.shortcut(two)?) {
@@ -287,8 +305,8 @@ impl<'a> Graph<'a> {
             return Ok(None);
         }
         let (convolution, end) = self.convolution(node)?;
-        match self.readers(&end).as_slice() {
-            [next] if next.op_type == "Add" => Ok(Some(Side {
+        match self.readers(&end, false).as_slice() {
+            [next] if next.op_type == "Add" && is_unpadded(node)? => Ok(Some(Side {
                 stride: square(node, "strides", 1)?,
                 projection: Some(convolution),
             })),
@@ -345,6 +363,12 @@ impl<'a> Graph<'a> {
                 Ok(output)
             }
             "MaxPool" if square(node, "kernel_shape", 0)? == 3 => {
+                if attribute(node, "ceil_mode").is_some_and(|mode| mode.i != 0) {
+                    return Err(format!(
+                        "{} rounds its size up (ceil_mode), and Xception's pools do not",
+                        title(node)
+                    ));
+                }
                 walk.steps.push(Step::Pool {
                     stride: square(node, "strides", 1)?,
                     dilation: square(node, "dilations", 1)?,
@@ -367,12 +391,13 @@ impl<'a> Graph<'a> {
                 walk.projections.extend(projection);
                 Ok(output)
             }
-            // Some exporters pool one side after the other.
             "GlobalAveragePool" | "ReduceMean" if walk.denses.is_empty() && walk.pooling != Some(Pooling::Max) => {
+                self.over_both_sides(node)?;
                 walk.pooling = Some(Pooling::Average);
                 Ok(output)
             }
             "GlobalMaxPool" | "ReduceMax" if walk.denses.is_empty() && walk.pooling != Some(Pooling::Average) => {
+                self.over_both_sides(node)?;
                 walk.pooling = Some(Pooling::Max);
                 Ok(output)
             }
@@ -397,6 +422,52 @@ impl<'a> Graph<'a> {
         }
     }
 
+    /// Checks that a pooling is over height and width, wherever the channels stand.
+    fn over_both_sides(&self, node: &'a NodeProto) -> Result<(), String> {
+        if node.op_type.starts_with("Global") {
+            return Ok(());
+        }
+        let stored = || {
+            let constant = self.constants.get(node.input.get(1)?.as_str())?;
+            tensor::proto(self.model, constant.place).map(tensor::integers)
+        };
+        let axes = ints(node, "axes")
+            .map(<[i64]>::to_vec)
+            .or_else(stored)
+            .unwrap_or_default();
+        let mut axes: Vec<i64> = axes
+            .into_iter()
+            .map(|axis| if axis < 0 { axis + 4 } else { axis })
+            .collect();
+        axes.sort_unstable();
+        let expected = if self.has_channels_last(node) { [1, 2] } else { [2, 3] };
+        if axes == expected {
+            Ok(())
+        } else {
+            Err(format!(
+                "{} is over the axes {axes:?}, not over height and width",
+                title(node)
+            ))
+        }
+    }
+
+    /// Whether channels come last in what a node reads: a Transpose has put them there.
+    fn has_channels_last(&self, node: &NodeProto) -> bool {
+        let mut value = node.input.first();
+        for _ in 0..8 {
+            let Some(name) = value else { return false };
+            let Some(maker) = self.nodes.iter().find(|maker| maker.output.first() == Some(name)) else {
+                return false;
+            };
+            match maker.op_type.as_str() {
+                "Transpose" => return ints(maker, "perm") == Some(&[0, 2, 3, 1]),
+                "Relu" | "Identity" | "Dropout" | "Cast" => value = maker.input.first(),
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// A convolution on the main path; gives the value behind it and its norm.
     fn convolve(&self, node: &'a NodeProto, walk: &mut Walk) -> Result<String, String> {
         let kernel = self.float(node, 1)?;
@@ -409,7 +480,7 @@ impl<'a> Graph<'a> {
         let depthwise = inner == 1 && (group(node) > 1 || group(node) == kernel.dims[0]);
         let step = match (side, depthwise) {
             (3, true) if stride == 1 && padding(node)? == Some([dilation; 4]) => Step::Depthwise { dilation },
-            (1, false) if stride == 1 && group(node) == 1 => Step::Pointwise,
+            (1, false) if stride == 1 && group(node) == 1 && is_unpadded(node)? => Step::Pointwise,
             (3, false) if dilation == 1 && group(node) == 1 && padding(node)? == Some([0; 4]) => Step::Conv { stride },
             _ => return Err(format!("{} is no convolution of Xception's", title(node))),
         };
@@ -435,7 +506,7 @@ impl<'a> Graph<'a> {
         let kernel = self.float(node, 1)?;
         let bias = self.optional(node, 2)?;
         let mut value = node.output.first().cloned().unwrap_or_default();
-        let next = |value: &str| match self.readers(value).as_slice() {
+        let next = |value: &str| match self.readers(value, false).as_slice() {
             [next] => Some(*next),
             _ => None,
         };
@@ -444,6 +515,12 @@ impl<'a> Graph<'a> {
         {
             if bias.is_some() {
                 return Err(format!("{} has a bias and a norm behind it", title(node)));
+            }
+            if attribute(norm, "training_mode").is_some_and(|mode| mode.i != 0) {
+                return Err(format!(
+                    "{} is of a network in training; export it in evaluation mode",
+                    title(norm)
+                ));
             }
             let parts = [
                 self.float(norm, 1)?,
@@ -489,16 +566,26 @@ impl<'a> Graph<'a> {
             return Err(format!("{} is no dense layer", title(node)));
         }
         if bias.is_none()
-            && let [add] = self.readers(&value).as_slice()
+            && let [add] = self.readers(&value, true).as_slice()
             && add.op_type == "Add"
         {
             bias = (0..add.input.len()).find_map(|input| self.float(add, input).ok());
             value = add.output.first().cloned().unwrap_or_default();
         }
-        let last = self.readers(&value).iter().all(|next| next.op_type == "Softmax");
-        let relu = matches!(self.readers(&value).as_slice(), [next] if next.op_type == "Relu");
+        let readers = self.readers(&value, true);
+        let last = readers.iter().all(|next| next.op_type == "Softmax");
+        let relu = match readers.as_slice() {
+            [next] if next.op_type == "Relu" => {
+                let behind = next.output.first().map(|value| self.readers(value, true));
+                matches!(behind.as_deref(), Some([dense]) if ["Gemm", "MatMul"].contains(&dense.op_type.as_str()))
+            }
+            _ => false,
+        };
         if !last && !relu {
-            return Err(format!("{}: a hidden layer without ReLU", title(node)));
+            return Err(format!(
+                "{}: neither a hidden layer with ReLU nor the last",
+                title(node)
+            ));
         }
         walk.denses.push(Dense {
             kernel,
@@ -751,6 +838,25 @@ fn padding(node: &NodeProto) -> Result<Option<[usize; 4]>, String> {
     let pads: Option<[usize; 4]> = pads.and_then(|pads| pads.try_into().ok());
     pads.map(Some)
         .ok_or_else(|| format!("{}: its padding is not of four numbers", title(node)))
+}
+
+/// Whether a 1 x 1 convolution adds no border. `SAME` never does for such a kernel.
+fn is_unpadded(node: &NodeProto) -> Result<bool, String> {
+    let same = attribute(node, "auto_pad").is_some_and(|auto| auto.s.starts_with(b"SAME"));
+    Ok(same || padding(node)? == Some([0; 4]))
+}
+
+/// Whether a Transpose only moves the channels, to the end or back.
+fn moves_channels(node: &NodeProto) -> bool {
+    matches!(
+        ints(node, "perm"),
+        Some([0, 3, 1, 2] | [0, 2, 3, 1] | [0, 1, 2, 3] | [0, 1])
+    )
+}
+
+fn casts_to_float(node: &NodeProto) -> bool {
+    // FLOAT, FLOAT16, DOUBLE and BFLOAT16 of `TensorProto.DataType`.
+    attribute(node, "to").is_some_and(|to| matches!(to.i, 1 | 10 | 11 | 16))
 }
 
 /// A node for messages.

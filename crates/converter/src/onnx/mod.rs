@@ -1,6 +1,7 @@
 //! ONNX: reading exports of Keras and PyTorch, and writing our own.
 
 mod graph;
+mod structure;
 mod tensor;
 
 use std::fs::File;
@@ -12,7 +13,7 @@ use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
 use burn_store::bridge;
-use onnx_ir::{Message, ModelProto};
+use onnx_ir::{GraphProto, Message, ModelProto};
 use xception_model::{IntermediateActivation, KerasClass, ModelSpec, Pooling, Variant, Xception, XceptionConfig};
 
 use self::graph::{Convolution, Graph, Norm, Walk};
@@ -27,24 +28,14 @@ const SPEC_KEY: &str = "xception";
 /// A protocol buffer ends at 2 GiB; Xception's has 92 MB.
 const MAX_BYTES: u64 = 2 << 30;
 
+/// Nodes, names and notes, in bytes of the file; PyTorch's exporter with its notes on every node writes 0.25 MB for Xception.
+/// Nodes of two bytes each take 160 times as much in memory.
+const MAX_STRUCTURE: u64 = 1 << 20;
+
 /// Reads an ONNX export of an Xception: by tf2onnx or Keras, by PyTorch, or our own. `known` is whose constants the caller
 /// says it has; a norm that was folded away is made anew with them.
 pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, ConvertError> {
-    let cannot_read = |source| ConvertError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(cannot_read)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(ConvertError::damaged(path, "no ONNX file has more than 2 GiB"));
-    }
-    let model = ModelProto::parse_from_bytes(&bytes)
-        .map_err(|error| ConvertError::damaged(path, format_args!("it is no ONNX model: {error}")))?;
-    drop(bytes);
-    let model = Arc::new(model);
+    let model = Arc::new(parse(path)?);
     let folder = path.parent().unwrap_or(Path::new(""));
     let not_xception = |problem: String| ConvertError::NotXception {
         path: path.to_owned(),
@@ -131,6 +122,30 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
         tensors,
         ignored: walk.softmax.into_iter().collect(),
     })
+}
+
+/// Reads the file, unless its nodes would take far more memory than it has bytes.
+fn parse(path: &Path) -> Result<ModelProto, ConvertError> {
+    let cannot_read = |source| ConvertError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(cannot_read)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(ConvertError::damaged(path, "no ONNX file has more than 2 GiB"));
+    }
+    let no_model = |error: protobuf::Error| ConvertError::damaged(path, format_args!("it is no ONNX model: {error}"));
+    let structure = structure::bytes(&bytes).map_err(no_model)?;
+    if structure > MAX_STRUCTURE {
+        return Err(ConvertError::damaged(
+            path,
+            format_args!("its graph alone takes {structure} bytes, and Xception's fits in {MAX_STRUCTURE}"),
+        ));
+    }
+    ModelProto::parse_from_bytes(&bytes).map_err(no_model)
 }
 
 /// Height and width where the graph fixes them.
@@ -288,8 +303,8 @@ fn unit_variance(epsilon: f64) -> f32 {
         .unwrap_or(near)
 }
 
-/// Writes a network through burn-onnx: input `images` `[batch, channels, height, width]`, any batch. The output is the
-/// logits, without a classifier the pooled vector or the feature map.
+/// Writes a network through burn-onnx: input `images` `[batch, channels, height, width]`, any batch. The output is
+/// `logits`, without a classifier `embedding`, the pooled vector, or `feature_map`.
 pub(crate) fn write(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), ConvertError> {
     let failed = |problem: String| ConvertError::write(path, problem);
     if spec.network.intermediate_activation == IntermediateActivation::Elu {
@@ -324,6 +339,14 @@ pub(crate) fn write(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: 
     let onnx = result.map_err(|error| failed(format!("burn-onnx: {error}")))?;
     let mut proto = ModelProto::parse_from_bytes(onnx.as_bytes()).map_err(|error| failed(error.to_string()))?;
     drop(onnx);
+    let output = match (&model.head, spec.network.pooling) {
+        (Some(_), _) => "logits",
+        (None, Pooling::None) => "feature_map",
+        (None, _) => "embedding",
+    };
+    if let Some(graph) = proto.graph.as_mut() {
+        name_boundaries(graph, "images", output);
+    }
     let text = spec.to_toml().map_err(failed)?;
     // The entries' type has no name outside of onnx-ir.
     let entries = proto.metadata_props.len();
@@ -338,6 +361,26 @@ pub(crate) fn write(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: 
             .write_to_writer(&mut file)
             .map_err(|error| ConvertError::write(scratch, error))
     })
+}
+
+/// Gives the graph's input and output names that people can use; burn-onnx numbers them.
+fn name_boundaries(graph: &mut GraphProto, input: &str, output: &str) {
+    let mut names = Vec::new();
+    for (values, name) in [(&mut graph.input, input), (&mut graph.output, output)] {
+        if let [value] = values.as_mut_slice() {
+            names.push((std::mem::replace(&mut value.name, name.to_owned()), name));
+        }
+    }
+    let used = graph
+        .node
+        .iter_mut()
+        .flat_map(|node| node.input.iter_mut().chain(&mut node.output));
+    for value in used {
+        if let Some((_, name)) = names.iter().find(|(old, _)| old == value) {
+            value.clear();
+            value.push_str(name);
+        }
+    }
 }
 
 /// # Panics

@@ -355,7 +355,7 @@ impl<'a> Graph<'a> {
                 walk.steps.push(Step::Elu);
                 Ok(output)
             }
-            // Between dense layers; `finish` asks for it.
+            // Between dense layers, where `dense` has asked for it.
             "Relu" => Ok(output),
             // Ours pads by itself where the padding is of two kinds.
             "Pad" if walk.padded.is_none() => {

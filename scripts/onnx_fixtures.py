@@ -11,6 +11,7 @@ crates/converter/tests/onnx.rs reads them. The networks are those of torch_toy_x
     torch_folded.onnx      the TorchScript exporter: norms folded, names like onnx::Conv_208
     torch_norms.onnx       the same in training mode: norms kept
     torch_dynamo.onnx      the exporter of today, a batch of any size
+    torch_unoptimized.onnx the same without its optimiser: norms kept, biases of zeros made in the graph
     torch_open.onnx        open sizes: only the exporter's name tells the variant
     torch_external.onnx    values in torch_external.onnx.data
     tf2onnx.onnx           a Keras model of 75 x 90, channels last, through tf2onnx
@@ -68,12 +69,15 @@ def write_torch():
         model, (x,), FOLDER / "torch_dynamo.onnx", dynamo=True, external_data=False,
         dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
     )
+    torch.onnx.export(
+        model, (x,), FOLDER / "torch_unoptimized.onnx", dynamo=True, external_data=False, optimize=False
+    )
     whole = onnx.load(FOLDER / "torch_folded.onnx")
     onnx.save(
         whole, FOLDER / "torch_external.onnx", save_as_external_data=True, location="torch_external.onnx.data",
         size_threshold=0,
     )
-    for name in ["folded", "norms", "open", "dynamo", "external"]:
+    for name in ["folded", "norms", "open", "dynamo", "unoptimized", "external"]:
         strip(FOLDER / f"torch_{name}.onnx")
         remember(f"torch_{name}.onnx")
 

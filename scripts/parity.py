@@ -2,7 +2,7 @@
 """Runs a weight file in the engine it was made for, and writes what every stage gives.
 
 `converter verify INPUT RECORD --with-keras PYTHON` (or `--with-onnxruntime PYTHON`) calls this in the environment of
-that Python, which needs `keras` with a backend, or `onnxruntime` (and `onnx`, for more stages than the last):
+that Python, which needs `keras` with a backend (1.2, 2 or 3), or `onnxruntime` (and `onnx`, for more stages than the last):
 
     parity.py keras|onnxruntime --model FILE --input input.f32 --shape 1,299,299,3 --network network.json --out DIR
 
@@ -62,15 +62,17 @@ class Stages:
 def load_keras(path, network, size):
     import keras
 
+    # Keras 1 and 2.0 know no `compile`, and these files were never compiled.
+    options = {} if keras.__version__.startswith(("1.", "2.0.")) else {"compile": False}
     name = str(path)
     if name.endswith(".keras"):
-        return keras.models.load_model(name, compile=False)
+        return keras.models.load_model(name, **options)
     if name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"):
         import h5py
 
-        with h5py.File(name) as file:
+        with h5py.File(name, "r") as file:
             if "model_config" in file.attrs:
-                return keras.models.load_model(name, compile=False)
+                return keras.models.load_model(name, **options)
     # Weights alone: Keras needs the model they belong to.
     model = build_keras(network, size)
     model.load_weights(name)
@@ -79,6 +81,7 @@ def load_keras(path, network, size):
 
 def build_keras(network, size):
     import keras
+    from keras.applications.xception import Xception
 
     standard = {"stem": [32, 64], "entry": [128, 256, 728], "exit": [1024, 1536, 2048]}
     if network["widths"] != standard or network["middle_blocks"] != 8 or not network["residual"]:
@@ -87,10 +90,12 @@ def build_keras(network, size):
     top = network["include_top"]
     pooling = {"average": "avg", "max": "max", "none": None}[network["pooling"]]
     if top and not network["hidden_layers"] and pooling == "avg":
-        return keras.applications.Xception(
-            weights=None, include_top=True, input_shape=shape, classes=network["num_classes"], classifier_activation=None
-        )
-    model = keras.applications.Xception(weights=None, include_top=False, input_shape=shape, pooling=pooling)
+        options = {} if network["num_classes"] == 1000 else {"classes": network["num_classes"]}
+        if not is_graph():
+            options["classifier_activation"] = None
+        return Xception(weights=None, include_top=True, input_shape=shape, **options)
+    pooling = {} if pooling is None else {"pooling": pooling}
+    model = Xception(weights=None, include_top=False, input_shape=shape, **pooling)
     if not top:
         return model
     x = model.output
@@ -115,11 +120,16 @@ def stage_names(layers):
     """Pairs a stage's name with its layer; what Keras numbers is told by its order."""
     import keras
 
+    def side(layer):
+        # Keras 1 has no `kernel_size`.
+        return getattr(layer, "kernel_size", None) or (getattr(layer, "nb_row", 0), getattr(layer, "nb_col", 0))
+
     shortcuts, adds = [], []
     for layer in layers:
-        if isinstance(layer, keras.layers.Conv2D) and tuple(layer.kernel_size) == (1, 1):
+        kind = type(layer).__name__
+        if kind in ("Conv2D", "Convolution2D") and tuple(side(layer)) == (1, 1):
             shortcuts.append(layer)
-        elif isinstance(layer, keras.layers.Add):
+        elif kind in ("Add", "Merge"):
             adds.append(layer)
     named = {}
     # A shortcut's block is that of the addition it goes into; there is one less before each middle block.
@@ -128,7 +138,7 @@ def stage_names(layers):
         named[conv.name] = f"block{block}_residual"
     for layer in layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            source = layer.input._keras_history.operation
+            source = layer.input._keras_history[0]
             if source.name in named:
                 named[layer.name] = named[source.name] + "_bn"
     for index, add in enumerate(adds):
@@ -147,6 +157,17 @@ def stage_names(layers):
     return pairs
 
 
+def is_graph():
+    """Before 2.4 a model is a graph, and cannot be called with numbers."""
+    import keras
+
+    return re.match(r"1\.|2\.[0-3]\.", keras.__version__) is not None
+
+
+def run(model, picture):
+    return model.predict(picture) if is_graph() else model(picture, training=False)
+
+
 def run_keras(args, picture, network):
     import keras
 
@@ -156,15 +177,16 @@ def run_keras(args, picture, network):
     fed = picture
     if backbone is not None:
         names = stage_names(backbone.layers)
-        probe = keras.Model(backbone.inputs, [layer.output for _, layer in names])
-        for (name, _), values in zip(names, probe(picture, training=False)):
+        probe = keras.models.Model(backbone.inputs, [layer.output for _, layer in names])
+        for (name, _), values in zip(names, run(probe, picture)):
             stages.add(name, values, True)
         fed = what_to_feed(keras, model, backbone, picture)
     final_layer = model.layers[-1]
-    outputs = np.asarray(model(fed, training=False))
+    outputs = np.asarray(run(model, fed))
     activation = getattr(final_layer, "activation", None)
-    is_softmax = getattr(activation, "__name__", "") == "softmax" or type(final_layer).__name__ == "Softmax"
-    final = "features" if not network["include_top"] else "probabilities" if is_softmax else "logits"
+    ends = getattr(activation, "__name__", "linear")
+    is_probability = ends in ("softmax", "sigmoid") or type(final_layer).__name__ == "Softmax"
+    final = "features" if not network["include_top"] else "probabilities" if is_probability else "logits"
     stages.add("output", outputs, True)
     stages.finish(f"Keras {keras.__version__} on {keras.backend.backend()}", final)
 
@@ -175,11 +197,15 @@ def what_to_feed(keras, model, backbone, picture):
         return picture
     try:
         entry = next(layer for layer in model.layers if layer is backbone)
-        before = keras.Model(model.inputs, entry._inbound_nodes[-1].input_tensors)
+        nodes = getattr(entry, "_inbound_nodes", None) or entry.inbound_nodes
+        fed = nodes[-1].input_tensors
+        if fed[0] is model.inputs[0]:
+            return picture
+        before = keras.models.Model(model.inputs, fed)
     except (StopIteration, AttributeError, ValueError):
         return picture
     for candidate in (picture, (picture + 1.0) * 127.5):
-        seen = before(candidate, training=False)
+        seen = run(before, candidate)
         seen = seen[0] if isinstance(seen, (list, tuple)) else seen
         if np.abs(np.asarray(seen) - picture).max() < 1e-4:
             return candidate

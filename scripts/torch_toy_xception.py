@@ -122,6 +122,14 @@ def main():
     half = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     torch.save(half, folder / "half.pth")
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "toy.safetensors")
+    old = {"_use_new_zipfile_serialization": False}
+    # As a model that was trained channels last holds them.
+    torch.save(
+        {name: t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t for name, t in state.items()},
+        folder / "strided.pth",
+        **old,
+    )
+    torch.save(state | {"conv1.weight": torch.zeros(1).expand(1 << 40, 3, 3, 3)}, folder / "giant.pth", **old)
     (folder / "evil.pth").write_bytes(pickle.dumps(Evil(), protocol=2))
     torch.save({"state_dict": state, "callback": Evil()}, folder / "unsafe_global.pth")
     expected = {

@@ -17,6 +17,9 @@ pub use converter::command::{InspectArgs, VerifyArgs};
 
 use crate::device::DeviceName;
 use crate::output::{Outcome, Output};
+pub use crate::evaluate::EvaluateArgs;
+pub use crate::explain::ExplainArgs;
+pub use crate::train::TrainArgs;
 use crate::version;
 
 /// The longest side of an input: at 4,096 x 4,096 the first feature maps alone take 2 GB.
@@ -47,9 +50,22 @@ pub enum Command {
     Embed(EmbedArgs),
     Run(RunArgs),
     Convert(ConvertArgs),
+    #[command(after_help = "\
+Examples:
+  xception verify model.keras model.bpk
+  xception verify model.keras model.bpk --with-keras venv/bin/python --picture cup.jpg
+  xception verify xception.onnx xception.bpk --with-onnxruntime venv/bin/python --json report.json")]
     Verify(VerifyArgs),
+    #[command(after_help = "\
+Examples:
+  xception inspect model.h5
+  xception inspect xception.pth --json")]
     Inspect(InspectArgs),
     Summary(SummaryArgs),
+    Train(TrainArgs),
+    Evaluate(EvaluateArgs),
+    Explain(ExplainArgs),
+    Bench(BenchArgs),
     Devices(ListArgs),
     Models(ModelsArgs),
     Completions(CompletionsArgs),
@@ -181,8 +197,56 @@ pub struct SummaryArgs {
     pub cache: CacheArgs,
 }
 
+/// Measure how fast this machine puts pictures through a network
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The limit is what the processor reaches when it multiplies and adds in registers and does nothing else, measured in the
+same run. Other programs that run meanwhile count against the network.
+
+Examples:
+  xception bench                                     One thread and all cores, 1 and 8 pictures at once
+  xception bench --plain --threads 2 --batch-size 1  Against Burn's own operations
+  xception bench --scaling --format json             Against batch size, threads and the pictures' size
+  xception bench --weights my_model.bpk --device wgpu")]
+pub struct BenchArgs {
+    /// The network in these weights: a name, a Burn record, a Keras file or a card [default: Keras's Xception with random
+    /// weights]
+    #[arg(short, long, value_name = "W", value_hint = ValueHint::AnyPath)]
+    pub weights: Option<OsString>,
+    /// Height and width of a picture [default: the weights' own, else 299x299]
+    #[arg(long, value_name = "HxW")]
+    pub size: Option<Size>,
+    /// Pictures that go through the network at once: a number or a list
+    #[arg(long, value_name = "N,...", default_value = "1,8", value_delimiter = ',', value_parser = batch_size)]
+    pub batch_size: Vec<usize>,
+    /// Processor threads: a number or a list [default: 1 and all cores]
+    #[arg(short, long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Vec<u16>,
+    /// How often each is measured, after a warm-up
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub runs: u16,
+    /// Measure the network on Burn's own operations, layer by layer, as well
+    #[arg(long)]
+    pub plain: bool,
+    /// Measure batches of 1 to 32 pictures, 1 to all threads, and pictures of 150x150 to 600x600
+    #[arg(long, conflicts_with_all = ["batch_size", "threads", "size"])]
+    pub scaling: bool,
+    /// What computes; `xception devices` lists the choices
+    #[arg(short, long, value_name = "NAME", default_value_t = DeviceName::default())]
+    pub device: DeviceName,
+    /// How the figures are written
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}
+
 /// List the devices this build can compute on
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  xception devices
+  xception classify photos/ --device wgpu        One of the list")]
 pub struct ListArgs {
     /// How the list is written
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
@@ -191,6 +255,10 @@ pub struct ListArgs {
 
 /// List the weights that have a name, and which of them are on this machine
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  xception models
+  xception models --format json --cache /srv/weights")]
 pub struct ModelsArgs {
     /// How the list is written
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
@@ -251,7 +319,7 @@ pub struct WeightsArgs {
 /// Where the weights come from.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
-    /// A name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), or a card
+    /// A name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), a run's folder, or a card
     #[arg(short, long, value_name = "W", default_value = "xception-imagenet", value_hint = ValueHint::AnyPath)]
     pub weights: OsString,
     #[command(flatten)]
@@ -273,7 +341,7 @@ pub struct CacheArgs {
 #[derive(Debug, Args)]
 pub struct SpecArgs {
     /// How pictures are resized [default: the weights' own]
-    #[arg(long, value_parser = PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>()))]
+    #[arg(long, value_parser = preset_parser())]
     pub preset: Option<Preset>,
     /// Names of the classes, one a line, in the order of the outputs [default: the weights' own]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -316,6 +384,16 @@ pub enum RowsFormat {
     /// Tensor `embeddings`, the names in its metadata
     Safetensors,
     /// One line a picture, its name first
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// For people
+    Text,
+    /// Every figure
+    Json,
+    /// The table of classes
     Csv,
 }
 
@@ -375,8 +453,13 @@ fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The presets by name.
+pub fn preset_parser() -> impl TypedValueParser<Value = Preset> {
+    PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>())
+}
+
 /// At 299 x 299 a picture in the network takes about 60 MB; beyond 256 nothing gets faster anywhere.
-fn batch_size(text: &str) -> Result<usize, String> {
+pub fn batch_size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(size) if (1..=256).contains(&size) => Ok(size),
         _ => Err("expected a whole number from 1 to 256".to_owned()),

@@ -184,6 +184,15 @@ impl FromStr for DeviceName {
 }
 
 impl DeviceName {
+    /// Whether it computes on the threads of the current rayon pool.
+    pub fn uses_rayon(&self) -> bool {
+        match self {
+            Self::Local { backend, .. } => matches!(backend.name, "flex" | "ndarray"),
+            #[cfg(feature = "remote")]
+            Self::Remote(_) => false,
+        }
+    }
+
     /// Opens the device, and finds out whether it works: Burn's own answer to a missing driver is a panic at first use.
     pub fn open(&self) -> anyhow::Result<Device> {
         let device = match self {

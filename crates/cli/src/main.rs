@@ -1,11 +1,15 @@
 //! `xception`: classify, embed and inspect pictures with Xception, one binary without Python.
 
 mod args;
+mod bench;
 mod classify;
 mod convert;
 mod csv;
 mod device;
 mod embed;
+mod evaluate;
+mod explain;
+mod imagenet;
 mod inputs;
 mod log;
 mod models;
@@ -17,6 +21,8 @@ mod report;
 mod rows;
 mod run;
 mod summary;
+mod train;
+mod truths;
 mod version;
 mod weights;
 
@@ -51,6 +57,10 @@ fn execute(command: Command) -> anyhow::Result<Outcome> {
         Command::Verify(args) => convert::verify(&args),
         Command::Inspect(args) => convert::inspect(&args),
         Command::Summary(args) => summary::summary(&args),
+        Command::Train(args) => train::train(&args),
+        Command::Evaluate(args) => evaluate::evaluate(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Devices(args) => device::print(&args),
         Command::Models(args) => models::print(&args),
         Command::Completions(args) => args::print_completions(&args),

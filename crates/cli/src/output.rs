@@ -110,22 +110,8 @@ impl Target {
 
     /// Writes a file under another name, makes it durable and gives it its own.
     pub fn publish(&self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> anyhow::Result<()> {
-        let write = || -> io::Result<()> {
-            let mut builder = tempfile::Builder::new();
-            builder.prefix(".xception-").suffix(".part");
-            #[cfg(unix)]
-            builder.permissions(<fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-            let mut scratch = builder.tempfile_in(self.folder())?;
-            fill(scratch.as_file_mut())?;
-            scratch.as_file().sync_all()?;
-            if self.force {
-                scratch.persist(&self.path)?;
-            } else {
-                scratch.persist_noclobber(&self.path)?;
-            }
-            Ok(())
-        };
-        write().with_context(|| self.cannot_write())
+        converter::publish(&self.path, self.force, |scratch| fill(&mut File::create(scratch)?))
+            .with_context(|| self.cannot_write())
     }
 
     fn folder(&self) -> &Path {

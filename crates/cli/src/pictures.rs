@@ -1,23 +1,17 @@
 //! Pictures through a network: decoded by several threads ahead of it, in order, a batch at a time.
 
 use std::io::Read;
-use std::panic::{self, AssertUnwindSafe};
-use std::thread;
 
 use anyhow::{Context, anyhow};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use image::RgbImage;
+use trainer::ahead;
 use xception_model::Classifier;
-use xception_model::picture::{PictureError, Pixels};
+use xception_model::picture::{PictureError, Pixels, Preset};
 
 use crate::args::PictureArgs;
 use crate::inputs::{self, Input};
 use crate::output::{self, Outcome};
 use crate::progress::Progress;
-
-/// A picture on its way from a decoder to the network.
-type Parcel = (Input, Receiver<anyhow::Result<Pixels>>);
-/// A picture on its way to a decoder.
-type Order = (Input, Sender<anyhow::Result<Pixels>>);
 
 /// The pictures of one command.
 pub struct Pictures {
@@ -60,12 +54,15 @@ impl Pictures {
         let batch_size = self.batch_size;
         let progress = Progress::new(total);
         let mut failed = 0;
-        self.decode_ahead(classifier, |decoded| {
+        let decode = |input: &Input| decode(classifier, input);
+        ahead::in_order(&self.inputs, self.threads, batch_size, decode, |decoded| {
             let mut names = Vec::with_capacity(batch_size);
             let mut batch = Vec::with_capacity(batch_size);
             let mut decoded = decoded.peekable();
             while let Some((input, pixels)) = decoded.next() {
-                match pixels {
+                // One file that a decoder was not made for must not end the other thousand.
+                let gave_up = || Err(anyhow!("{}: the decoder gave up on this picture", input.name()));
+                match pixels.unwrap_or_else(gave_up) {
                     Ok(pixels) => {
                         names.push(input.name());
                         batch.push(pixels);
@@ -84,7 +81,7 @@ impl Pictures {
                     batch.clear();
                 }
             }
-            Ok(())
+            anyhow::Ok(())
         })?;
         drop(progress);
         if failed > 0 && total > 1 {
@@ -96,54 +93,25 @@ impl Pictures {
             Outcome::Complete
         })
     }
-
-    /// Runs decoders beside `consume`, which gets the pictures in order.
-    fn decode_ahead(
-        &self,
-        classifier: &Classifier,
-        consume: impl FnOnce(&mut dyn Iterator<Item = (Input, anyhow::Result<Pixels>)>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        thread::scope(|scope| {
-            // What is in `parcels` has been handed to a decoder, so its bound bounds the decoded pictures.
-            let (parcels, arriving) = bounded::<Parcel>(self.batch_size);
-            let (orders, to_decode) = bounded::<Order>(0);
-            scope.spawn(move || {
-                for input in &self.inputs {
-                    let (pixels, arrives) = bounded(1);
-                    // `consume` stops early when nobody wants its results any more.
-                    if parcels.send((input.clone(), arrives)).is_err() || orders.send((input.clone(), pixels)).is_err()
-                    {
-                        return;
-                    }
-                }
-            });
-            for _ in 0..self.threads.min(self.inputs.len()) {
-                let to_decode = to_decode.clone();
-                scope.spawn(move || {
-                    for (input, pixels) in to_decode {
-                        // An error: the picture's receiver left with `consume`.
-                        let _ = pixels.send(decode(classifier, &input));
-                    }
-                });
-            }
-            drop(to_decode);
-            consume(&mut arriving.into_iter().map(|(input, arrives)| {
-                let pixels = arrives.recv().unwrap_or_else(|_| Err(anyhow!("a decoder ended early")));
-                (input, pixels)
-            }))
-        })
-    }
 }
 
 fn decode(classifier: &Classifier, input: &Input) -> anyhow::Result<Pixels> {
-    let decoded = panic::catch_unwind(AssertUnwindSafe(|| match input {
+    match input {
         Input::File(path) => Ok(classifier.prepare_file(path)?),
         Input::Stdin => read_stdin(classifier.limits.max_file_bytes)
             .and_then(|bytes| Ok(classifier.prepare(&bytes)?))
             .context("standard input"),
-    }));
-    // One file that a decoder was not made for must not end the other thousand.
-    decoded.unwrap_or_else(|_| Err(anyhow!("{}: the decoder gave up on this picture", input.name())))
+    }
+}
+
+/// A picture as it is in its file, for the network's own preset.
+pub fn open(classifier: &Classifier, preset: Preset, input: &Input) -> anyhow::Result<RgbImage> {
+    match input {
+        Input::File(path) => Ok(preset.open(path, &classifier.limits)?),
+        Input::Stdin => read_stdin(classifier.limits.max_file_bytes)
+            .and_then(|bytes| Ok(preset.decode(&bytes, &classifier.limits)?))
+            .context("standard input"),
+    }
 }
 
 fn read_stdin(limit: u64) -> anyhow::Result<Vec<u8>> {

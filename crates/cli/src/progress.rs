@@ -23,6 +23,19 @@ impl Progress {
         Self(ProgressBar::new(pictures as u64).with_style(style))
     }
 
+    /// For the check of a data set, whose number of pictures is found on the way.
+    pub fn checking() -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} pictures checked")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(ProgressBar::new(0).with_style(style))
+    }
+
+    /// `done` pictures of `total` are done.
+    pub fn set(&self, done: usize, total: usize) {
+        self.0.set_length(total as u64);
+        self.0.set_position(done as u64);
+    }
+
     pub fn advance(&self, pictures: usize) {
         self.0.inc(pictures as u64);
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use crate::device;
 
 /// Burn's version: the workspace's `Cargo.toml` pins it, and a test compares.
-const BURN: &str = "0.22.1";
+pub const BURN: &str = "0.22.1";
 
 /// The text of `--version`.
 pub fn long() -> &'static str {

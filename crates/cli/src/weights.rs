@@ -10,13 +10,13 @@ use burn::tensor::Device;
 use xception_model::registry::{self, Cache, Card, FetchOptions, Kind};
 use xception_model::{Classifier, ClassifyError, ModelSpec, WeightsError, labels};
 
-use crate::args::{CacheArgs, ComputeArgs, PictureArgs, SourceArgs, SpecArgs, WeightsArgs};
+use crate::args::{CacheArgs, ComputeArgs, SourceArgs, SpecArgs, WeightsArgs};
 
 /// Endings by which a file is meant and no name of the registry.
 const ENDINGS: [&str; 5] = ["bpk", "h5", "hdf5", "keras", "toml"];
 
 /// A network that says how pictures are resized, or was told.
-pub fn load_for_pictures(args: &WeightsArgs, pictures: &PictureArgs) -> anyhow::Result<Classifier> {
+pub fn load_for_pictures(args: &WeightsArgs, max_pixels: Option<u64>) -> anyhow::Result<Classifier> {
     let mut classifier = load(&args.source, &args.compute)?;
     apply(&args.spec, &mut classifier.spec)?;
     if classifier.spec.input.preset.is_none() {
@@ -24,7 +24,7 @@ pub fn load_for_pictures(args: &WeightsArgs, pictures: &PictureArgs) -> anyhow::
             anyhow!(ClassifyError::NoPreset).context(format!("{}: --preset is missing", args.source.weights.display()))
         );
     }
-    if let Some(max_pixels) = pictures.max_pixels {
+    if let Some(max_pixels) = max_pixels {
         classifier.limits.max_pixels = max_pixels;
     }
     if !args.compute.plain {
@@ -48,7 +48,7 @@ pub fn find(weights: &OsStr, cache: &CacheArgs, device: &Device) -> anyhow::Resu
     Ok(classifier)
 }
 
-/// The weight file that a name, a file or a card stands for. Names win over files; `./name` is always a file.
+/// The weight file that a name, a file, a run's folder or a card stands for. Names win over files; `./name` is always a file.
 pub fn file(weights: &OsStr, cache: &CacheArgs, device: &Device) -> anyhow::Result<PathBuf> {
     let path = Path::new(weights);
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
@@ -64,9 +64,10 @@ pub fn file(weights: &OsStr, cache: &CacheArgs, device: &Device) -> anyhow::Resu
     };
     match registry::card(&weights.to_string_lossy()) {
         Ok(card) => from_card(card),
+        Err(_) if path.join(trainer::MODEL).is_file() => Ok(path.join(trainer::MODEL)),
         Err(_) if path.is_dir() || ending == "toml" => from_card(&Card::load(path)?),
         Err(_) if path.exists() || path.components().count() > 1 || ENDINGS.contains(&ending) => Ok(path.to_owned()),
-        Err(unknown) => bail!("{unknown}; or name a weight file (.bpk, .keras, .h5) or a card (card.toml)"),
+        Err(unknown) => bail!("{unknown}; or name a weight file (.bpk, .keras, .h5), a training run's folder or a card (card.toml)"),
     }
 }
 

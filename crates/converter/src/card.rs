@@ -1,13 +1,12 @@
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use xception_model::{InputSpec, ModelSpec, XceptionConfig};
+use xception_model::registry::sha256;
+use xception_model::{InputSpec, XceptionConfig};
 
+use crate::convert::Report;
 use crate::dtype::Precision;
 use crate::error::ConvertError;
 use crate::source::Format;
@@ -23,8 +22,9 @@ pub struct Card {
     network: XceptionConfig,
 }
 
+/// A file that was converted.
 #[derive(Clone, Debug, Serialize)]
-struct SourceFile {
+pub(crate) struct SourceFile {
     file: String,
     format: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,82 +49,58 @@ struct OutputFile {
     initial: Vec<String>,
 }
 
-/// A file's size and SHA-256.
-#[derive(Clone, Debug)]
-pub(crate) struct Checksum {
-    bytes: u64,
-    sha256: String,
+impl SourceFile {
+    /// Reads the whole file for its hash.
+    pub(crate) fn new(path: &Path, format: &Format) -> Result<Self, ConvertError> {
+        let (bytes, sha256) = sha256(path).map_err(|source| ConvertError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            file: name(path),
+            format: format.name.clone(),
+            writer: format.writer.clone(),
+            bytes,
+            sha256,
+            left_out: Vec::new(),
+        })
+    }
 }
 
-pub(crate) fn sha256(path: &Path) -> Result<Checksum, ConvertError> {
-    let read = || -> std::io::Result<Checksum> {
-        let mut file = File::open(path)?;
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 1 << 16];
-        let mut bytes = 0;
-        loop {
-            let count = file.read(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            bytes += count as u64;
-        }
-        let digest = hasher.finalize();
-        Ok(Checksum {
-            bytes,
-            sha256: hex::encode(digest),
-        })
-    };
-    read().map_err(|source| ConvertError::Read {
-        path: path.to_owned(),
-        source,
-    })
+/// The name of a file without its folder, which means nothing elsewhere.
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 impl Card {
     /// The path of an output's card.
     pub fn path(output: &Path) -> PathBuf {
-        let name = output.file_name().unwrap_or_default().to_string_lossy();
-        output.with_file_name(format!("{name}.card.toml"))
+        output.with_file_name(format!("{}.card.toml", name(output)))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a card is a list of facts, and this its only maker"
-    )]
+    /// What was made of `source`, now.
     pub(crate) fn new(
-        source: &Path,
-        checksum: Checksum,
-        format: &Format,
+        mut source: SourceFile,
         output: &Path,
         precision: Precision,
-        spec: &ModelSpec,
-        initial: &[String],
-        left_out: &[String],
-    ) -> Result<Self, ConvertError> {
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        report: &Report,
+    ) -> Result<Self, String> {
+        source.left_out.clone_from(&report.left_out);
+        let network = &report.spec.network;
         let date = OffsetDateTime::now_utc().format(&Rfc3339);
         Ok(Self {
-            source: SourceFile {
-                file: name(source),
-                format: format.name.clone(),
-                writer: format.writer.clone(),
-                bytes: checksum.bytes,
-                sha256: checksum.sha256,
-                left_out: left_out.to_vec(),
-            },
+            source,
             output: OutputFile {
                 file: name(output),
                 dtype: precision.to_string(),
-                parameters: spec.network.num_params(),
-                classes: spec.network.include_top.then_some(spec.network.num_classes),
-                date: date.map_err(|error| ConvertError::write(output, error))?,
+                parameters: report.parameters,
+                classes: network.include_top.then_some(network.num_classes),
+                date: date.map_err(|error| error.to_string())?,
                 converter: env!("CARGO_PKG_VERSION"),
-                initial: initial.to_vec(),
+                initial: report.initial.clone(),
             },
-            input: spec.input,
-            network: spec.network.clone(),
+            input: report.spec.input,
+            network: network.clone(),
         })
     }
 

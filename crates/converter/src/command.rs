@@ -134,6 +134,10 @@ pub struct VerifyArgs {
 
 /// List a weight file's tensors, and what network it is taken for
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  converter inspect model.h5
+  converter inspect xception.pth --json")]
 pub struct InspectArgs {
     /// The weight file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -283,9 +287,8 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
         if !args.force && path.symlink_metadata().is_ok() {
             return Err(ConvertError::Exists { path: path.clone() }.into());
         }
-        crate::convert::publish(path, args.force, |scratch| {
-            std::fs::write(scratch, format!("{report:#}\n")).map_err(|error| ConvertError::write(scratch, error))
-        })?;
+        crate::publish(path, args.force, |scratch| std::fs::write(scratch, format!("{report:#}\n")))
+            .map_err(|error| ConvertError::write(path, error))?;
     }
     Ok(equal)
 }

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::{fs, io};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -8,10 +8,11 @@ use burn_store::burn_pack::Tensor as PackTensor;
 use xception_model::keras::{self, KerasFileKind};
 use xception_model::{ModelSpec, Xception};
 
-use crate::card::Card;
+use crate::card::{Card, SourceFile};
 use crate::dtype::{Precision, all_finite, cast};
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
+use crate::publish::publish;
 use crate::source::Source;
 use crate::{onnx, safetensors};
 
@@ -104,8 +105,7 @@ impl Source {
                 ),
             });
         }
-        let sha256 = crate::card::sha256(&self.path)?;
-        let from = self.format.clone();
+        let from = SourceFile::new(&self.path, &self.format)?;
         let source = self.path.clone();
         let Checked {
             spec,
@@ -116,9 +116,10 @@ impl Source {
 
         match format {
             OutputFormat::Record => xception_model::save_tensors(tensors, &spec, output, options.overwrite)?,
-            OutputFormat::Safetensors => publish(output, options.overwrite, |path| {
-                safetensors::write(path, &tensors, &spec)
-            })?,
+            OutputFormat::Safetensors => publish(output, options.overwrite, |scratch| {
+                safetensors::write(scratch, &tensors, &spec)
+            })
+            .map_err(|error| ConvertError::write(output, error))?,
             OutputFormat::Keras(file) => {
                 let model = assemble(&source, tensors, &spec)?;
                 keras::save(&model, &spec, output, file, options.overwrite)?;
@@ -128,30 +129,19 @@ impl Source {
                 onnx::write(&model, &spec, output, options.overwrite)?;
             }
         }
-        let parameters = spec.network.num_params();
-        let card = Card::new(
-            &source,
-            sha256,
-            &from,
-            output,
-            options.precision,
-            &spec,
-            &initial,
-            &left_out,
-        )?;
-        let text = card
-            .to_toml()
-            .map_err(|problem| ConvertError::write(&card_path, problem))?;
-        publish(&card_path, options.overwrite, |path| {
-            std::fs::write(path, text).map_err(|error| ConvertError::write(path, error))
-        })?;
-        Ok(Report {
+        let report = Report {
+            parameters: spec.network.num_params(),
             spec,
-            parameters,
             initial,
             left_out,
             card: card_path,
-        })
+        };
+        let card = Card::new(from, output, options.precision, &report);
+        card.and_then(|card| card.to_toml())
+            .map_err(io::Error::other)
+            .and_then(|text| publish(&report.card, options.overwrite, |scratch| fs::write(scratch, text)))
+            .map_err(|error| ConvertError::write(&report.card, error))?;
+        Ok(report)
     }
 
     /// The network itself, on the device, after the same checks.
@@ -250,42 +240,6 @@ fn assemble(path: &Path, tensors: Vec<PackTensor>, spec: &ModelSpec) -> Result<X
     match result.errors.first() {
         Some(error) => Err(ConvertError::damaged(path, error)),
         None => Ok(model),
-    }
-}
-
-/// Lets a file appear complete or not at all: another name first, then made durable, then its own.
-pub(crate) fn publish(
-    path: &Path,
-    overwrite: bool,
-    fill: impl FnOnce(&Path) -> Result<(), ConvertError>,
-) -> Result<(), ConvertError> {
-    let cannot = |error: std::io::Error| ConvertError::write(path, error);
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".converter-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(
-        0o666,
-    ));
-    let scratch = builder.tempfile_in(folder).map_err(cannot)?.into_temp_path();
-    // A writer may put a file of its own in its place.
-    let permissions = scratch.metadata().map_err(cannot)?.permissions();
-    fill(&scratch).map_err(|error| match error {
-        // Nobody has heard of the other name.
-        ConvertError::Write { problem, .. } => ConvertError::write(path, problem),
-        error => error,
-    })?;
-    std::fs::set_permissions(&scratch, permissions)
-        .and_then(|()| File::open(&scratch))
-        .and_then(|file| file.sync_all())
-        .map_err(cannot)?;
-    if overwrite {
-        scratch.persist(path).map_err(|error| cannot(error.error))
-    } else {
-        scratch.persist_noclobber(path).map_err(|error| cannot(error.error))
     }
 }
 

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use burn_store::burn_pack::MAGIC_NUMBER;
 use zip::ZipArchive;
 
 use crate::error::ConvertError;
@@ -17,7 +18,6 @@ pub(crate) enum Kind {
 }
 
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
-const BURNPACK: &[u8] = b"NRUB";
 
 /// Finds a file's format from its content.
 pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
@@ -48,7 +48,7 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
     };
     match start.as_slice() {
         [] => unknown("an empty file"),
-        start if start.starts_with(BURNPACK) => Ok(Kind::Record),
+        start if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) => Ok(Kind::Record),
         start if start.starts_with(b"PK") => Ok(zip_kind(file)),
         start if start.starts_with(HDF5) || has_user_block(&mut file) => Ok(Kind::Keras),
         // The index of a Keras file in shards.

@@ -79,6 +79,18 @@ pub(crate) fn transpose(tensor: PackTensor) -> PackTensor {
     })
 }
 
+/// The first tensor's values less the second's, which has the same shape.
+pub(crate) fn minus(tensor: PackTensor, other: PackTensor) -> PackTensor {
+    let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());
+    let declared = shape.clone();
+    bridge::deferred(name, dtype, shape, None, move || {
+        let (from, less) = (bridge::to_data(&tensor)?, bridge::to_data(&other)?);
+        let differences = values(&from).into_iter().zip(values(&less)).map(|(a, b)| a - b);
+        let differences: Vec<f64> = differences.collect();
+        Ok(TensorData::new(differences, declared.clone()).convert_dtype(dtype))
+    })
+}
+
 /// The numbers as they are, widened to f64.
 pub(crate) fn values(data: &TensorData) -> Vec<f64> {
     data.iter::<f64>().collect()

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use xception_model::{ModelSpec, Xception};
+use xception_model::{ModelSpec, Prediction, Xception};
 
 use crate::error::ConvertError;
 use crate::source::Source;
@@ -168,7 +168,7 @@ pub fn compare(
         )));
     }
     let ours = match answer.output {
-        Output::Probabilities => softmax(&last),
+        Output::Probabilities => probabilities(spec, &last),
         _ => last.clone(),
     };
     let name = match answer.output {
@@ -179,7 +179,7 @@ pub fn compare(
     stages.push(difference(name, stage.shape.clone(), output, &ours));
     let top = match answer.output {
         Output::Features => Vec::new(),
-        Output::Logits => top(spec, &softmax(output), &softmax(&ours)),
+        Output::Logits => top(spec, &probabilities(spec, output), &probabilities(spec, &ours)),
         Output::Probabilities => top(spec, output, &ours),
     };
     Ok(Parity {
@@ -309,28 +309,21 @@ fn difference(name: &str, shape: Vec<usize>, theirs: &[f32], ours: &[f32]) -> St
     }
 }
 
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(|power| (power / sum) as f32).collect()
+fn probabilities(spec: &ModelSpec, logits: &[f32]) -> Vec<f32> {
+    let row = Tensor::<2>::from_data(TensorData::new(logits.to_vec(), [1, logits.len()]), &Device::flex());
+    spec.probabilities(row).into_data().iter::<f32>().collect()
 }
 
+/// The five likeliest classes of both, rank by rank.
 fn top(spec: &ModelSpec, theirs: &[f32], ours: &[f32]) -> Vec<TopRow> {
-    let ranked = |values: &[f32]| {
-        let mut ranked: Vec<(usize, f32)> = values.iter().copied().enumerate().collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-        ranked.truncate(5);
-        ranked
-    };
-    let row = |(class, probability): (usize, f32)| (spec.label(class).to_string(), f64::from(probability));
-    let (theirs, ours) = (ranked(theirs), ranked(ours));
-    let rows = theirs.into_iter().zip(ours);
-    rows.map(|(theirs, ours)| TopRow {
-        theirs: row(theirs),
-        ours: row(ours),
-    })
-    .collect()
+    let cell = |guess: Prediction| (guess.label.to_string(), f64::from(guess.probability));
+    let ranks = spec.likeliest(theirs, 5).into_iter().zip(spec.likeliest(ours, 5));
+    ranks
+        .map(|(theirs, ours)| TopRow {
+            theirs: cell(theirs),
+            ours: cell(ours),
+        })
+        .collect()
 }
 
 impl fmt::Display for Parity {

@@ -23,17 +23,12 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
         })
         .collect();
     Ok(Found {
-        format: describe(&format),
-        source: None,
         size: file.input,
-        pooling: file.pooling_known.then_some(file.spec.network.pooling),
+        pooling: file.pooling,
+        multi_label: file.spec.multi_label,
         // The reader has refused any other epsilon, and Keras has no other padding.
         variant: Some(Variant::Keras),
-        preset: None,
-        labels: Vec::new(),
-        network: file.spec.network,
-        tensors,
-        ignored: Vec::new(),
+        ..Found::new(describe(&format), file.spec.network, tensors)
     })
 }
 

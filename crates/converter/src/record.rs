@@ -7,7 +7,7 @@ use burn_store::burn_pack::{Error as PackError, Reader, Tensor as PackTensor};
 use xception_model::WeightsError;
 
 use crate::error::ConvertError;
-use crate::source::{Format, Found, SourceTensor, network_of};
+use crate::source::{Format, Found, SourceTensor};
 
 /// Reads a Burn record: one of ours, which describes its network, or one that Burn saved of an Xception.
 pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
@@ -16,39 +16,13 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
         writer: None,
     };
     match xception_model::read_record(path) {
-        Ok((spec, tensors)) => Ok(Found {
-            format,
-            source: Some(spec.source),
-            size: Some([spec.input.height, spec.input.width]),
-            pooling: Some(spec.network.pooling),
-            variant: Some(spec.network.variant),
-            preset: spec.input.preset,
-            labels: spec.labels,
-            network: spec.network,
-            tensors: named(path, tensors)?,
-            ignored: Vec::new(),
-        }),
+        Ok((spec, tensors)) => Ok(Found::described(format, spec, named(path, tensors)?)),
         Err(WeightsError::NoSpec { .. }) => {
             let damaged = |error| ConvertError::damaged(path, error);
             let tensors = Reader::from_file_exact(path)
                 .and_then(Reader::into_tensors)
                 .map_err(damaged)?;
-            let tensors = named(path, tensors)?;
-            Ok(Found {
-                format,
-                source: None,
-                network: network_of(&tensors).map_err(|problem| ConvertError::NotXception {
-                    path: path.to_owned(),
-                    problem,
-                })?,
-                size: None,
-                pooling: None,
-                variant: None,
-                preset: None,
-                labels: Vec::new(),
-                tensors,
-                ignored: Vec::new(),
-            })
+            Found::bare(path, format, named(path, tensors)?)
         }
         Err(error) => Err(error.into()),
     }
@@ -64,10 +38,7 @@ fn named(path: &Path, tensors: Vec<PackTensor>) -> Result<Vec<SourceTensor>, Con
     let whole: Arc<(PathBuf, u64)> = Arc::new((path.to_owned(), length));
     Ok(tensors
         .into_iter()
-        .map(|tensor| SourceTensor {
-            origin: tensor.name.clone(),
-            tensor: checked(tensor, Arc::clone(&whole)),
-        })
+        .map(|tensor| SourceTensor::own(checked(tensor, Arc::clone(&whole))))
         .collect())
 }
 

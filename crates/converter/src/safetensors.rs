@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -9,15 +9,12 @@ use burn::tensor::{Bytes, DType, Shape, TensorData};
 use burn_store::bridge;
 use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
 use safetensors::tensor::{Dtype, Metadata};
-use safetensors::{View, serialize_to_file};
+use safetensors::{SafeTensorError, View, serialize_to_file};
 use xception_model::ModelSpec;
 
 use crate::error::ConvertError;
-use crate::source::{Format, Found, SourceTensor, network_of};
+use crate::source::{Format, Found, SourceTensor};
 use crate::torch;
-
-/// Where a file's metadata holds its [`ModelSpec`].
-const SPEC_KEY: &str = "xception";
 
 /// Many times the header of any network: 16 MiB.
 const MAX_HEADER: u64 = 16 << 20;
@@ -28,48 +25,18 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     if torch::has_torch_names(tensors.iter().map(|tensor| tensor.name.as_str())) {
         return torch::named(path, tensors, "safetensors");
     }
-    let tensors: Vec<SourceTensor> = tensors
-        .into_iter()
-        .map(|tensor| SourceTensor {
-            origin: tensor.name.clone(),
-            tensor,
-        })
-        .collect();
+    let tensors = tensors.into_iter().map(SourceTensor::own).collect();
     let format = Format {
         name: "safetensors".to_owned(),
         writer: metadata.get("writer").cloned(),
     };
-    if let Some(text) = metadata.get(SPEC_KEY) {
-        let problem = |problem| ConvertError::damaged(path, format_args!("the network's description: {problem}"));
-        let spec = ModelSpec::parse(text).map_err(problem)?;
-        return Ok(Found {
-            format,
-            source: Some(spec.source),
-            size: Some([spec.input.height, spec.input.width]),
-            pooling: Some(spec.network.pooling),
-            variant: Some(spec.network.variant),
-            preset: spec.input.preset,
-            labels: spec.labels,
-            network: spec.network,
-            tensors,
-            ignored: Vec::new(),
-        });
+    match metadata.get(ModelSpec::KEY) {
+        Some(text) => {
+            let problem = |problem| ConvertError::damaged(path, format_args!("the network's description: {problem}"));
+            Ok(Found::described(format, ModelSpec::parse(text).map_err(problem)?, tensors))
+        }
+        None => Found::bare(path, format, tensors),
     }
-    Ok(Found {
-        format,
-        source: None,
-        network: network_of(&tensors).map_err(|problem| ConvertError::NotXception {
-            path: path.to_owned(),
-            problem,
-        })?,
-        size: None,
-        pooling: None,
-        variant: None,
-        preset: None,
-        labels: Vec::new(),
-        tensors,
-        ignored: Vec::new(),
-    })
 }
 
 /// The tensors, read when they are asked for, and the file's metadata.
@@ -177,7 +144,7 @@ impl View for Lazy<'_> {
 }
 
 /// Writes tensors in Burn's layout, with the description in the metadata. One tensor is in memory at a time.
-pub(crate) fn write(path: &Path, tensors: &[PackTensor], spec: &ModelSpec) -> Result<(), ConvertError> {
+pub(crate) fn write(path: &Path, tensors: &[PackTensor], spec: &ModelSpec) -> io::Result<()> {
     let failure = OnceLock::new();
     let lazy = tensors.iter().map(|tensor| {
         let dtype = match tensor.dtype {
@@ -194,13 +161,13 @@ pub(crate) fn write(path: &Path, tensors: &[PackTensor], spec: &ModelSpec) -> Re
             concat!("converter ", env!("CARGO_PKG_VERSION")).to_owned(),
         ),
         (
-            SPEC_KEY.to_owned(),
-            spec.to_toml().map_err(|problem| ConvertError::write(path, problem))?,
+            ModelSpec::KEY.to_owned(),
+            spec.to_toml().map_err(io::Error::other)?,
         ),
     ]);
-    serialize_to_file(lazy, Some(metadata), path).map_err(|error| ConvertError::write(path, error))?;
-    match failure.into_inner() {
-        Some(problem) => Err(ConvertError::write(path, problem)),
-        None => Ok(()),
-    }
+    serialize_to_file(lazy, Some(metadata), path).map_err(|error| match error {
+        SafeTensorError::IoError(error) => error,
+        error => io::Error::other(error),
+    })?;
+    failure.into_inner().map_or(Ok(()), |problem| Err(io::Error::other(problem)))
 }

@@ -59,6 +59,14 @@ pub struct SourceTensor {
 }
 
 impl SourceTensor {
+    /// A tensor that has the network's own name in the file.
+    pub(crate) fn own(tensor: PackTensor) -> Self {
+        Self {
+            origin: tensor.name.clone(),
+            tensor,
+        }
+    }
+
     /// Its values.
     pub(crate) fn read(&self, path: &Path) -> Result<TensorData, ConvertError> {
         bridge::to_data(&self.tensor)
@@ -98,10 +106,53 @@ pub(crate) struct Found {
     pub size: Option<[usize; 2]>,
     pub pooling: Option<Pooling>,
     pub variant: Option<Variant>,
+    pub multi_label: bool,
     pub preset: Option<Preset>,
     pub labels: Vec<Label>,
     pub tensors: Vec<SourceTensor>,
     pub ignored: Vec<String>,
+}
+
+impl Found {
+    /// A file that says no more than its tensors do.
+    pub fn new(format: Format, network: XceptionConfig, tensors: Vec<SourceTensor>) -> Self {
+        Self {
+            format,
+            source: None,
+            network,
+            size: None,
+            pooling: None,
+            variant: None,
+            multi_label: false,
+            preset: None,
+            labels: Vec::new(),
+            tensors,
+            ignored: Vec::new(),
+        }
+    }
+
+    /// A file that holds its own description.
+    pub fn described(format: Format, spec: ModelSpec, tensors: Vec<SourceTensor>) -> Self {
+        Self {
+            source: Some(spec.source),
+            size: Some([spec.input.height, spec.input.width]),
+            pooling: Some(spec.network.pooling),
+            variant: Some(spec.network.variant),
+            multi_label: spec.multi_label,
+            preset: spec.input.preset,
+            labels: spec.labels,
+            ..Self::new(format, spec.network, tensors)
+        }
+    }
+
+    /// A file whose tensors have the network's names, and that says no more.
+    pub fn bare(path: &Path, format: Format, tensors: Vec<SourceTensor>) -> Result<Self, ConvertError> {
+        let network = network_of(&tensors).map_err(|problem| ConvertError::NotXception {
+            path: path.to_owned(),
+            problem,
+        })?;
+        Ok(Self::new(format, network, tensors))
+    }
 }
 
 /// Takes a weight file apart. Its format is found from its content.
@@ -153,6 +204,7 @@ fn complete(path: &Path, found: Found, known: &Known) -> Result<Source, ConvertE
             source: found
                 .source
                 .unwrap_or_else(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned()),
+            multi_label: found.multi_label,
             input: InputSpec {
                 height,
                 width,

@@ -10,7 +10,7 @@ use xception_model::{Pooling, Variant};
 
 use crate::dtype::{rename, reshape, transpose};
 use crate::error::ConvertError;
-use crate::source::{Format, Found, SourceTensor, network_of};
+use crate::source::{Format, Found, SourceTensor};
 
 /// Entries of a checkpoint that hold a network's weights, as timm and others write them.
 const WRAPPERS: [&str; 7] = [
@@ -82,10 +82,6 @@ pub(crate) fn read(path: &Path, key: Option<&str>) -> Result<Found, ConvertError
 
 /// A PyTorch network's tensors, of whatever container, as ours.
 pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> Result<Found, ConvertError> {
-    let not_xception = |problem: String| ConvertError::NotXception {
-        path: path.to_owned(),
-        problem,
-    };
     let prefix = common_prefix(&tensors);
     let names = Names::of(tensors.iter().map(|tensor| &tensor.name[prefix.len()..]));
     let mut ignored = Vec::new();
@@ -108,21 +104,16 @@ pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> R
     } else {
         "timm"
     };
+    let format = Format {
+        name: format!("{container} with {style}'s names"),
+        writer: None,
+    };
     Ok(Found {
-        format: Format {
-            name: format!("{container} with {style}'s names"),
-            writer: None,
-        },
-        source: None,
-        network: network_of(&found).map_err(not_xception)?,
-        size: None,
         // Their network has one forward function: an average, epsilon 1e-5, pools padded on every side.
         pooling: Some(Pooling::Average),
         variant: Some(Variant::Torch),
-        preset: None,
-        labels: Vec::new(),
-        tensors: found,
         ignored,
+        ..Found::bare(path, format, found)?
     })
 }
 

@@ -45,7 +45,7 @@ const FORMATS: [(&str, &[&str], &[&str]); 7] = [
     ),
     (
         "PyTorch `.pth`, `.pt`: timm `legacy_xception`, Cadene",
-        &["toy.pth", "legacy.pth", "checkpoint.pth", "half.pth"],
+        &["toy.pth", "legacy.pth", "checkpoint.pth", "half.pth", "strided.pth"],
         &[],
     ),
     (
@@ -59,6 +59,7 @@ const FORMATS: [(&str, &[&str], &[&str]); 7] = [
             "torch_folded.onnx",
             "torch_norms.onnx",
             "torch_dynamo.onnx",
+            "torch_unoptimized.onnx",
             "torch_open.onnx",
             "torch_external.onnx",
             "tf2onnx.onnx",
@@ -320,6 +321,51 @@ fn what_the_file_leaves_open_is_asked_for_by_name() {
         "99x99".as_ref(),
     ]);
     assert!(run.failed(1).contains("the ending says no format"));
+}
+
+/// The toy's archive with another activation at its end.
+fn ending_in(bench: &Bench, activation: &str) -> PathBuf {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(keras("toy.keras")).unwrap()).unwrap();
+    let path = bench.path(&format!("{activation}.keras"));
+    let mut out = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).unwrap();
+        let name = member.name().unwrap().into_owned();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut member, &mut bytes).unwrap();
+        if name == "config.json" {
+            let mut config: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            let layers = config["config"]["layers"].as_array_mut().unwrap();
+            layers.last_mut().unwrap()["config"]["activation"] = activation.into();
+            bytes = serde_json::to_vec(&config).unwrap();
+        }
+        out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut out, &bytes).unwrap();
+    }
+    out.finish().unwrap();
+    path
+}
+
+/// A sigmoid says that a picture may show several classes; every format that describes its network keeps that.
+#[test]
+fn what_a_classifier_ends_in_is_read_and_kept() {
+    let bench = Bench::new();
+    for (activation, multi_label) in [("linear", false), ("softmax", false), ("sigmoid", true)] {
+        let path = ending_in(&bench, activation);
+        for ending in ["bpk", "safetensors", "keras", "h5", "onnx"] {
+            let out = bench.path(&format!("{activation}-out.{ending}"));
+            let source = open(&path, &Known::default()).unwrap();
+            assert_eq!(source.spec.multi_label, multi_label, "{activation}");
+            source.convert(&out, &Options::default()).unwrap();
+            let back = open(&out, &Known::default()).unwrap();
+            assert_eq!(back.spec.multi_label, multi_label, "{activation} as {ending}");
+        }
+    }
+    let error = open(&ending_in(&bench, "tanh"), &Known::default()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("expected a classifier with activation linear, softmax or sigmoid, found \"tanh\""),
+        "{error}"
+    );
 }
 
 #[test]

@@ -8,39 +8,17 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Bench, Run, all_known, keras, torch};
+use common::{Bench, Random, all_known, keras, torch};
 use converter::{Known, Options, open, verify};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
-
-/// Runs `converter` with no more than 256 MB for its heap and stacks.
-#[cfg(unix)]
-fn bounded(bench: &Bench, arguments: &[&str]) -> Run {
-    let started = Instant::now();
-    let output = Command::new("sh")
-        .current_dir(bench.folder.path())
-        .args([
-            "-c",
-            "ulimit -d 262144; exec \"$0\" \"$@\"",
-            env!("CARGO_BIN_EXE_converter"),
-        ])
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{arguments:?} took {:?}",
-        started.elapsed()
-    );
-    Run::of(output)
-}
 
 /// The sentence about a file of these bytes.
 #[cfg(unix)]
 fn refused(name: &str, bytes: &[u8]) -> String {
     let bench = Bench::new();
     bench.write(name, bytes);
-    let error = bounded(&bench, &[name, "out.bpk", "--size", "75x90", "--pooling", "average"]).failed(1);
+    let error = bench.bounded(&[name, "out.bpk", "--size", "75x90", "--pooling", "average"]).failed(1);
     assert!(error.starts_with("error: ") && error.contains(name), "{error}");
     assert_eq!(bench.listing(), [name], "{error}");
     error
@@ -101,27 +79,13 @@ fn every_format_cut_short_anywhere_is_an_error() {
 #[test]
 fn changed_bytes_never_bring_it_down() {
     let bench = Bench::new();
-    let mut state = 1_u64;
-    let mut random = |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % below
-    };
+    let mut random = Random::new(1);
     for path in samples(&bench) {
         let whole = std::fs::read(&path).unwrap();
         for _ in 0..300 {
-            let mut bytes = whole.clone();
-            for _ in 0..=random(3) {
-                let at = random(bytes.len());
-                bytes[at] = if random(2) == 0 {
-                    0xff
-                } else {
-                    bytes[at] ^ (1 << random(8))
-                };
-            }
+            let changed = bench.write("changed", random.mutate(&whole));
             let started = Instant::now();
-            let _ = use_all(&bench.write("changed", &bytes));
+            let _ = use_all(&changed);
             assert!(started.elapsed() < Duration::from_secs(5), "{}", path.display());
         }
     }
@@ -166,7 +130,7 @@ fn directories_devices_and_missing_files_are_named() {
     let bench = Bench::new();
     std::fs::create_dir(bench.path("folder.keras")).unwrap();
     for name in ["folder.keras", "missing.keras", "/dev/zero", "/dev/null"] {
-        let error = bounded(&bench, &[name, "out.bpk"]).failed(1);
+        let error = bench.bounded(&[name, "out.bpk"]).failed(1);
         assert!(error.contains(name), "{error}");
     }
 }
@@ -299,6 +263,39 @@ fn a_record_whose_description_asks_for_a_giant_is_refused() {
     refused("giant.bpk", &changed);
 }
 
+/// What keras-store's own tests make of HDF5, in this program's bounds.
+#[cfg(unix)]
+#[test]
+fn circles_depths_overlaps_and_giants_in_hdf5_stay_within_the_bounds() {
+    let fixture = |name: &str| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../keras-store/tests/fixtures");
+        std::fs::read(folder.join(name)).unwrap()
+    };
+    /// Puts numbers in the place of others, wherever they stand.
+    fn replaced(mut bytes: Vec<u8>, from: &[u64], to: &[u64]) -> Vec<u8> {
+        let flat = |numbers: &[u64]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+        let (from, to) = (flat(from), flat(to));
+        let places: Vec<usize> = (0..bytes.len() - from.len())
+            .filter(|&place| bytes[place..].starts_with(&from))
+            .collect();
+        assert!(!places.is_empty());
+        for place in places {
+            bytes[place..place + to.len()].copy_from_slice(&to);
+        }
+        bytes
+    }
+    let error = refused("cycle.h5", &fixture("cycle.weights.h5"));
+    assert!(error.contains("contains itself"), "{error}");
+    refused("deep.h5", &fixture("deep.weights.h5"));
+    // One address for all chunks: the first is at 6592.
+    let chunked = fixture("chunked.weights.h5");
+    refused("overlapping.h5", &replaced(chunked, &[6596], &[6592]));
+    for giant in [[1 << 20, 1 << 20], [1 << 40, 5], [1 << 63, 1 << 63]] {
+        let error = refused("giant.h5", &replaced(fixture("network_keras2.h5"), &[6, 5], &giant));
+        assert!(error.contains("more than a file of"), "{error}");
+    }
+}
+
 #[test]
 fn not_a_number_is_listed_by_name() {
     let bench = Bench::new();
@@ -372,7 +369,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     for ending in ["bpk", "safetensors", "keras", "weights.h5", "h5"] {
         for folder in ["no/such", "file", "/proc"] {
             let output = format!("{folder}/out.{ending}");
-            let error = bounded(&bench, &[input, &output]).failed(1);
+            let error = bench.bounded(&[input, &output]).failed(1);
             assert!(error.contains(&output), "{error}");
         }
     }
@@ -402,7 +399,7 @@ fn a_full_disk_loses_nothing() {
     for ending in ["bpk", "safetensors", "keras", "weights.h5", "h5"] {
         std::fs::write(bench.path("disk/filler"), vec![1; 60 << 10]).unwrap();
         let output = format!("disk/out.{ending}");
-        let run = bounded(&bench, &[input, &output]);
+        let run = bench.bounded(&[input, &output]);
         let left = std::fs::read_dir(bench.path("disk")).unwrap().count();
         if run.code != Some(1) || !run.stderr.contains(&output) || left != 1 {
             failures.push(format!("{ending}: {:?} {} ({left} files)", run.code, run.stderr));

@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use common::{Bench, keras, logits, onnx, relative, tiny, torch, torch_known};
+use common::{Bench, Random, keras, logits, onnx, relative, tiny, torch, torch_known};
 use converter::{ConvertError, Known, Options, open, verify};
 use serde_json::Value;
 use xception_model::{IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, XceptionConfig};
@@ -32,6 +32,7 @@ fn every_export_gives_onnx_runtimes_logits() {
         ("torch_norms.onnx", torch.clone(), false),
         ("torch_open.onnx", torch.clone(), true),
         ("torch_dynamo.onnx", torch.clone(), true),
+        ("torch_unoptimized.onnx", torch.clone(), false),
         ("torch_external.onnx", torch, true),
         ("tf2onnx.onnx", tiny(), true),
         ("keras_hidden.onnx", tiny().with_hidden_layers(vec![6, 4]), true),
@@ -129,6 +130,7 @@ fn our_own_exports_come_back_the_same() {
         let model = network.init(&Device::flex()).unwrap();
         let spec = xception_model::ModelSpec {
             source: name.to_owned(),
+            multi_label: false,
             input: xception_model::InputSpec {
                 height: 75,
                 width: 90,
@@ -162,6 +164,7 @@ fn without_a_classifier_the_vector_or_the_map_comes_out() {
         let model = network.init(&Device::flex()).unwrap();
         let spec = xception_model::ModelSpec {
             source: name.to_owned(),
+            multi_label: false,
             input: xception_model::InputSpec::default(),
             labels: Vec::new(),
             network: network.clone(),
@@ -185,6 +188,7 @@ fn what_burn_onnx_cannot_export_is_named() {
     let network = tiny().with_intermediate_activation(IntermediateActivation::Elu);
     let spec = xception_model::ModelSpec {
         source: String::new(),
+        multi_label: false,
         input: xception_model::InputSpec::default(),
         labels: Vec::new(),
         network: network.clone(),
@@ -208,6 +212,41 @@ fn a_checkpoint_and_its_export_are_the_same_network() {
     assert!(verification.is_equal(), "{verification}");
 }
 
+/// The norm's mean stands for both: (x + b - mean) is (x - (mean - b)).
+#[test]
+fn a_norm_behind_a_biased_convolution_takes_the_bias_in() {
+    use onnx_ir::Message;
+    let bench = Bench::new();
+    let mut model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(onnx("torch_norms.onnx")).unwrap()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let mut biased = 0;
+    for index in 0..graph.node.len() {
+        if graph.node[index].op_type != "BatchNormalization" {
+            continue;
+        }
+        let [input, mean] = [0, 3].map(|place| graph.node[index].input[place].clone());
+        let tensor = graph.initializer.iter_mut().find(|tensor| tensor.name == mean).unwrap();
+        let mut bias = tensor.clone();
+        bias.name = format!("bias_{index}");
+        // The mean, and as much again as bias: the same sums.
+        let doubled: Vec<u8> = tensor
+            .raw_data
+            .chunks(4)
+            .flat_map(|value| (2.0 * f32::from_le_bytes(value.try_into().unwrap())).to_le_bytes())
+            .collect();
+        tensor.raw_data = doubled.into();
+        let conv = graph.node.iter_mut().find(|node| node.output[0] == input).unwrap();
+        conv.input.push(bias.name.clone());
+        graph.initializer.push(bias);
+        biased += 1;
+    }
+    assert_eq!(biased, 19);
+    let path = bench.write("biased.onnx", model.write_to_bytes().unwrap());
+    let source = open(&path, &known()).unwrap_or_else(|error| panic!("{error}"));
+    let error = relative(&logits(source), &expected("torch_norms.onnx"));
+    assert!(error <= 1e-5, "off by {error:.1e}");
+}
+
 #[test]
 fn broken_graphs_are_sentences() {
     let bench = Bench::new();
@@ -228,24 +267,9 @@ fn broken_graphs_are_sentences() {
                 Ok(()) => assert!(cut * 100 > whole.len() * 98, "{name} at {cut}"),
             }
         }
-        let mut state = 7_u64;
-        let mut random = |below: usize| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut random = Random::new(7);
         for _ in 0..600 {
-            let mut bytes = whole.clone();
-            for _ in 0..=random(3) {
-                let at = random(bytes.len());
-                bytes[at] = if random(2) == 0 {
-                    0xff
-                } else {
-                    bytes[at] ^ (1 << random(8))
-                };
-            }
-            let _ = try_open(&bytes);
+            let _ = try_open(&random.mutate(&whole));
         }
     }
 }

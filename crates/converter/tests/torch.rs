@@ -23,6 +23,7 @@ fn every_container_and_wrapper_gives_pytorchs_logits() {
         ("toy.pth", all_known()),
         ("legacy.pth", all_known()),
         ("checkpoint.pth", all_known()),
+        ("strided.pth", all_known()),
         ("toy.safetensors", all_known()),
         ("two.pth", ema),
     ] {
@@ -76,17 +77,31 @@ fn of_two_sets_of_weights_one_must_be_chosen() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn what_would_run_code_is_refused_by_name_and_not_run() {
     let bench = Bench::new();
     for file in ["evil.pth", "unsafe_global.pth"] {
         let path = torch(file);
-        let error = bench.run(&[path.as_os_str(), "out.bpk".as_ref()]).failed(1);
+        let error = bench.bounded(&[path.to_str().unwrap(), "out.bpk"]).failed(1);
         assert!(error.contains("posix.system"), "{error}");
         assert!(error.contains("refused"), "{error}");
         assert!(bench.listing().is_empty());
     }
     assert!(!std::path::Path::new("/tmp/this-must-not-exist").exists());
+}
+
+/// One number, of which the file says that it is 2^40 kernels.
+#[cfg(unix)]
+#[test]
+fn a_view_far_larger_than_its_storage_is_refused_before_it_is_read() {
+    let bench = Bench::new();
+    let path = torch("giant.pth");
+    let error = bench
+        .bounded(&[path.to_str().unwrap(), "out.bpk", "--size", "75x90"])
+        .failed(1);
+    assert!(error.contains("giant.pth"), "{error}");
+    assert!(bench.listing().is_empty());
 }
 
 #[test]

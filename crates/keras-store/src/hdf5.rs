@@ -6,6 +6,7 @@
 //!   objects and stops.
 //! * It parses nested types by recursion without a limit, and it may panic on a broken file. Both
 //!   are met by walking on a thread of its own with a large stack, whose panic becomes an error.
+//! * It reads chunks that lie over each other, each as if it were the only one. They are refused.
 //! * float16 and bfloat16 have no type there: element bytes are taken raw and decoded here.
 
 use std::collections::BTreeMap;
@@ -378,9 +379,12 @@ impl H5Dataset {
             Storage::Other(dataset) => {
                 // AssertUnwindSafe: a panic leaves only the dataset's chunk cache in doubt, behind
                 // a lock which hdf5-pure takes anew for each read; the values are thrown away.
-                let mut bytes = catch_unwind(AssertUnwindSafe(|| dataset.read_raw()))
-                    .map_err(|panic| format!("`{}`: {}", self.place, gave_up(&*panic)))?
-                    .map_err(|e| format!("`{}`: {e}", self.place))?;
+                let mut bytes = catch_unwind(AssertUnwindSafe(|| {
+                    chunks_apart(dataset)?;
+                    dataset.read_raw().map_err(|e| e.to_string())
+                }))
+                .unwrap_or_else(|panic| Err(gave_up(&*panic)))
+                .map_err(|reason| format!("`{}`: {reason}", self.place))?;
                 if bytes.len() != total {
                     return Err(format!(
                         "`{}` has {} bytes of values; its shape asks for {total}",
@@ -392,6 +396,30 @@ impl H5Dataset {
                 visit(0, &bytes)
             }
         }
+    }
+}
+
+/// Check that no two chunks of a dataset share bytes of the file or places of the dataset: which of them is meant nobody can
+/// say, and a small file could unfold to the largest dataset that is allowed.
+fn chunks_apart(dataset: &hdf5_pure::Dataset) -> Result<(), String> {
+    if !dataset.is_chunked() {
+        return Ok(());
+    }
+    let chunks = dataset.chunks().map_err(|e| e.to_string())?;
+    let mut stored: Vec<(u64, u64)> = chunks.iter().map(|c| (c.address, c.storage_size)).collect();
+    stored.sort_unstable();
+    let over = stored.windows(2).find_map(|pair| match *pair {
+        [(first, len), (second, _)] => first.checked_add(len).is_none_or(|end| end > second).then_some([first, second]),
+        _ => None,
+    });
+    if let Some([first, second]) = over {
+        return Err(format!("its chunks at the bytes {first} and {second} of the file overlap"));
+    }
+    let mut places: Vec<&[u64]> = chunks.iter().map(|c| c.offset.as_slice()).collect();
+    places.sort_unstable();
+    match places.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("two of its chunks are for the place {:?}", pair[0])),
+        None => Ok(()),
     }
 }
 

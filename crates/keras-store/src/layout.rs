@@ -223,7 +223,7 @@ pub(crate) fn all_finite(bytes: &[u8], dtype: DType) -> bool {
     }
     match dtype {
         DType::F64 => finite!(u64, 0x7ff0_0000_0000_0000),
-        DType::F32 => finite!(u32, 0x7f80_0000),
+        DType::F32 | DType::Flex32 => finite!(u32, 0x7f80_0000),
         DType::F16 => finite!(u16, 0x7c00),
         DType::BF16 => finite!(u16, 0x7f80),
         _ => true,
@@ -320,6 +320,7 @@ mod tests {
         assert!(all_finite(&f32s(f32::MAX), DType::F32));
         assert!(!all_finite(&f32s(f32::NAN), DType::F32));
         assert!(!all_finite(&f32s(f32::NEG_INFINITY), DType::F32));
+        assert!(!all_finite(&f32s(f32::NAN), DType::Flex32));
         assert!(!all_finite(&f64::INFINITY.to_le_bytes(), DType::F64));
         assert!(!all_finite(&0xfc00_u16.to_le_bytes(), DType::F16));
         assert!(all_finite(&0x7bff_u16.to_le_bytes(), DType::F16));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use burn_store::{ModuleStore, bridge};
 use common::{fixture, store};
+use hdf5_pure::{Chunk, File};
 use keras_store::{KerasStore, KerasStoreError};
 use tempfile::NamedTempFile;
 use zip::write::SimpleFileOptions;
@@ -160,6 +161,68 @@ fn a_shape_larger_than_the_file_reserves_nothing() {
         let error = error(&bytes);
         says(&error, "dense/dense/kernel:0");
         says(&error, "more than a file of");
+    }
+}
+
+/// A file of one dataset in four chunks, and what their index says of each: its length, filters and place in the dataset, then
+/// its address in the file.
+fn chunked() -> (Vec<u8>, Vec<Vec<u8>>) {
+    let bytes = read("chunked.weights.h5");
+    let file = File::from_bytes(bytes.clone()).unwrap();
+    let chunks = file.dataset("layers/dense/vars/0").unwrap().chunks().unwrap();
+    let entry = |chunk: &Chunk| {
+        let fields = [chunk.storage_size, chunk.offset[0], 0, chunk.address];
+        fields.iter().flat_map(|field| field.to_le_bytes()).collect()
+    };
+    (bytes, chunks.iter().map(entry).collect())
+}
+
+fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let places: Vec<usize> = (0..bytes.len() - from.len())
+        .filter(|&place| bytes[place..].starts_with(from))
+        .collect();
+    assert_eq!(places.len(), 1);
+    bytes[places[0]..places[0] + to.len()].copy_from_slice(to);
+}
+
+#[test]
+fn chunks_that_overlap_are_an_error() {
+    let (whole, entries) = chunked();
+    assert_eq!(entries.len(), 4);
+    assert_eq!(use_all(&whole), Ok(()));
+    // The second chunk's address: the first one's, or two bytes behind it.
+    for offset in [0, 2] {
+        let mut bytes = whole.clone();
+        let first = u64::from_le_bytes(entries[0][24..].try_into().unwrap());
+        let moved = [&entries[1][..24], &(first + offset).to_le_bytes()].concat();
+        replace(&mut bytes, &entries[1], &moved);
+        let error = use_all(&bytes).unwrap_err();
+        assert!(
+            error.contains(&format!("its chunks at the bytes {first} and {} of the file overlap", first + offset)),
+            "{error}"
+        );
+        assert!(error.contains("`layers/dense/vars/0`"), "{error}");
+    }
+    // The second chunk's place in the dataset: the third one's.
+    let mut bytes = whole.clone();
+    let moved = [&entries[1][..8], &entries[2][8..16], &entries[1][16..]].concat();
+    replace(&mut bytes, &entries[1], &moved);
+    let error = use_all(&bytes).unwrap_err();
+    assert!(error.contains("two of its chunks are for the place [2]"), "{error}");
+}
+
+/// Values are read when they are asked for, from a file that may be another by then.
+#[test]
+fn a_file_that_shrinks_before_its_values_are_read_is_an_error() {
+    for name in ["network.keras", "network.weights.h5", "network_keras2.h5"] {
+        let file = file(&read(name));
+        let mut store = KerasStore::from_file(file.path());
+        let tensors = store.get_all_tensors().unwrap().clone();
+        let len = file.as_file().metadata().unwrap().len();
+        file.as_file().set_len(len / 8).unwrap();
+        let errors = tensors.values().filter_map(|tensor| bridge::to_data(tensor).err());
+        let errors: Vec<String> = errors.map(|error| error.to_string()).collect();
+        assert!(errors.len() > 3, "{name}: {errors:?}");
     }
 }
 

@@ -241,10 +241,56 @@ fn without_a_config_or_with_an_unclear_name_the_error_says_what_to_do() {
     let mut store = KerasStore::from_file(folder.path()).with_model_config(two_layers());
     let error = TwoLayers::new().save_into(&mut store).unwrap_err().to_string();
     assert!(error.contains("it is a directory"), "{error}");
-    let missing = folder.path().join("no/such/folder/out.keras");
-    let mut store = KerasStore::from_file(missing).with_model_config(two_layers());
-    let error = TwoLayers::new().save_into(&mut store).unwrap_err();
-    assert!(matches!(error, KerasStoreError::Write { .. }), "{error}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    for place in ["no/such/folder", "file", "/proc"] {
+        for (name, kind) in KINDS {
+            let path = folder.path().join(place).join(name);
+            let mut store = KerasStore::from_file(&path)
+                .with_file_kind(kind)
+                .with_model_config(two_layers());
+            let error = TwoLayers::new().save_into(&mut store).unwrap_err();
+            assert!(matches!(error, KerasStoreError::Write { .. }), "{error}");
+            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+        }
+    }
+    assert_eq!(listing(folder.path()), ["file"]);
+}
+
+/// On a disk of 16 kB, where the tests may make one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(arguments[0]);
+        let output = command.args(&arguments[1..]).current_dir(folder.path()).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    if !run(&["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", "disk"]) {
+        println!("skipped: no disk can be mounted here");
+        return;
+    }
+    let mut failures = Vec::new();
+    for (name, kind) in KINDS {
+        std::fs::write(disk.join("filler"), vec![1; 12 << 10]).unwrap();
+        let mut store = KerasStore::from_file(disk.join(name))
+            .with_file_kind(kind)
+            .with_model_config(two_layers());
+        let result = TwoLayers::new().save_into(&mut store);
+        let left = listing(&disk);
+        if !matches!(&result, Err(KerasStoreError::Write { .. })) || left != ["filler"] {
+            failures.push(format!("{name}: {result:?}, {left:?}"));
+        }
+    }
+    run(&["umount", "disk"]);
+    assert_eq!(failures, [""; 0]);
 }
 
 #[test]

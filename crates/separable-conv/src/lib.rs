@@ -23,6 +23,10 @@
 //! assert!((features[0] - 2.7).abs() < 1e-5);
 //! ```
 
+#[cfg(feature = "burn")]
+mod extension;
 mod kernel;
 
-pub use kernel::{GlobalPool, Isa, MaxPool, Network, Projection, SeparableRelu, Value, peak};
+#[cfg(feature = "burn")]
+pub use extension::{Operand, Operands, SeparableConvBackend, SeparableError, SeparableOptions, separable_conv2d};
+pub use kernel::{GlobalPool, Isa, MaxPool, Network, Projection, SeparableConv, SeparableRelu, Value, peak};

@@ -1,6 +1,6 @@
 //! Every layer against the definition in f64, over random shapes, with every instruction set that the machine has.
 
-use separable_conv::{GlobalPool, Isa, MaxPool, Network, SeparableRelu, Value};
+use separable_conv::{GlobalPool, Isa, MaxPool, Network, SeparableConv, SeparableRelu, Value};
 
 /// Shapes drawn for a test; Miri is a few thousand times slower.
 const ROUNDS: u64 = if cfg!(miri) { 2 } else { 60 };
@@ -32,6 +32,17 @@ impl Random {
 
     fn yes(&mut self) -> bool {
         self.next().is_multiple_of(2)
+    }
+
+    /// Ordinary numbers, and now and then one that is not.
+    fn odd_values(&mut self, count: usize) -> Vec<f32> {
+        const ODD: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -1e-45, -0.0];
+        let mut values = self.values(count);
+        if self.next().is_multiple_of(3) {
+            let place = self.next() as usize % count;
+            values[place] = ODD[self.next() as usize % ODD.len()];
+        }
+        values
     }
 
     fn values(&mut self, count: usize) -> Vec<f32> {
@@ -113,6 +124,10 @@ impl Map {
         })
     }
 
+    fn identity(&self) -> Self {
+        self.convolve(&identity_weights(self.channels), None, self.channels, 1, 1)
+    }
+
     fn depthwise(&self, weights: &[f32], dilation: usize) -> Self {
         Self::filled(self.channels, self.height, self.width, |channel, y, x| {
             let tap = |tap: usize| {
@@ -145,13 +160,18 @@ impl Map {
                 let place = |at: usize, tap: usize, before: usize| (at * stride + tap * dilation).checked_sub(before);
                 self.padded(channel, place(y, tap / 3, above), place(x, tap % 3, left))
             });
-            taps.fold(f64::NEG_INFINITY, |a, b| if b > a || b.is_nan() { b } else { a })
+            taps.fold(f64::NEG_INFINITY, larger)
         })
     }
 }
 
 fn relu(value: f64) -> f64 {
     if value < 0.0 { 0.0 } else { value }
+}
+
+/// NaN is larger than anything, as in Burn.
+fn larger(a: f64, b: f64) -> f64 {
+    if b > a || b.is_nan() { b } else { a }
 }
 
 /// ReLU as the kernels know it, or nothing.
@@ -174,33 +194,36 @@ fn compare(what: &str, network: &Network, value: Value, pictures: &[Map], expect
     );
 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let scale = expected_values
-        .iter()
-        .filter(|value| value.is_finite())
-        .fold(1.0_f64, |a, b| a.max(b.abs()));
     for run in 0..2 {
         let mut output = vec![f32::NAN; expected_values.len()];
         pool.install(|| network.run(&input, shape, &mut [(value, &mut output)]));
-        for (index, (&ours, &theirs)) in output.iter().zip(&expected_values).enumerate() {
-            let ours = f64::from(ours);
-            let same = (ours.is_nan() && theirs.is_nan())
-                || ours.total_cmp(&theirs).is_eq()
-                || (ours - theirs).abs() <= 2e-6 * scale;
-            assert!(
-                same,
-                "{what}, {}, {threads} threads, run {run}: value {index} is {ours}, not {theirs}",
-                network.isa().name()
-            );
-        }
+        let what = format!("{what}, {}, {threads} threads, run {run}", network.isa().name());
+        compare_values(&what, &output, &expected_values);
     }
 }
 
-/// A random picture whose first layer is a 1 x 1 convolution with the identity: what follows reads a feature map.
-fn start(random: &mut Random, isa: Isa, channels: usize) -> (Network, Value, Vec<Map>) {
+fn compare_values(what: &str, output: &[f32], expected: &[f64]) {
+    let scale = expected
+        .iter()
+        .filter(|value| value.is_finite())
+        .fold(1.0_f64, |a, b| a.max(b.abs()));
+    assert_eq!(output.len(), expected.len(), "{what}");
+    for (index, (&ours, &theirs)) in output.iter().zip(expected).enumerate() {
+        let ours = f64::from(ours);
+        let same = (ours.is_nan() && theirs.is_nan())
+            || ours.total_cmp(&theirs).is_eq()
+            || (ours - theirs).abs() <= 2e-6 * scale;
+        assert!(same, "{what}: value {index} is {ours}, not {theirs}");
+    }
+}
+
+/// A random picture whose first layer is a 1 x 1 convolution with the identity, so that what follows reads a feature map;
+/// the pictures, and the maps that they become.
+fn start(random: &mut Random, isa: Isa, channels: usize) -> (Network, Value, Vec<Map>, Vec<Map>) {
     let (height, width) = (random.size(23), random.size(23));
-    let pictures = (0..random.size(3))
+    let pictures: Vec<Map> = (0..random.size(3))
         .map(|_| {
-            let values = random.values(channels * height * width);
+            let values = random.odd_values(channels * height * width);
             Map::filled(channels, height, width, |channel, y, x| {
                 f64::from(values[(channel * height + y) * width + x])
             })
@@ -208,16 +231,30 @@ fn start(random: &mut Random, isa: Isa, channels: usize) -> (Network, Value, Vec
         .collect();
     let mut network = Network::new(channels, isa);
     let value = identity(&mut network, channels);
-    (network, value, pictures)
+    // An infinity makes NaN of the other channels: 0 times infinity.
+    let maps = pictures.iter().map(Map::identity).collect();
+    (network, value, pictures, maps)
 }
 
 fn identity(network: &mut Network, channels: usize) -> Value {
+    network.convolution(
+        network.input(),
+        &identity_weights(channels),
+        None,
+        channels,
+        1,
+        1,
+        false,
+    )
+}
+
+fn identity_weights(channels: usize) -> Vec<f32> {
     let mut weights = vec![0.0; channels * channels];
     weights
         .iter_mut()
         .step_by(channels + 1)
         .for_each(|weight| *weight = 1.0);
-    network.convolution(network.input(), &weights, None, channels, 1, 1, false)
+    weights
 }
 
 fn each_set(test: impl Fn(Isa, &mut Random)) {
@@ -234,17 +271,13 @@ fn convolutions() {
         let (channels, outputs) = (random.size(35), random.size(50));
         let (kernel, stride) = (random.size(3), random.size(2));
         let (height, width) = (kernel - 1 + random.size(19), kernel - 1 + random.size(19));
-        let values = random.values(channels * height * width);
+        let values = random.odd_values(channels * height * width);
         let picture = Map::filled(channels, height, width, |channel, y, x| {
             f64::from(values[(channel * height + y) * width + x])
         });
         let weights = random.values(outputs * channels * kernel * kernel);
         let bias = random.yes().then(|| random.values(outputs));
         let after = random.yes();
-        let expected = relu_if(
-            picture.convolve(&weights, bias.as_deref(), outputs, kernel, stride),
-            after,
-        );
 
         // Straight from the picture, and from a feature map, whose pixels are padded.
         for from_map in [false, true] {
@@ -255,6 +288,8 @@ fn convolutions() {
                 network.input()
             };
             let value = network.convolution(input, &weights, bias.as_deref(), outputs, kernel, stride, after);
+            let map = if from_map { picture.identity() } else { picture.clone() };
+            let expected = relu_if(map.convolve(&weights, bias.as_deref(), outputs, kernel, stride), after);
             let what =
                 format!("convolution {channels} -> {outputs}, kernel {kernel}, stride {stride}, {height} x {width}");
             compare(
@@ -269,11 +304,64 @@ fn convolutions() {
     });
 }
 
+/// What fills a pixel up to a whole cache line is zero and stays zero, whatever the picture holds: a convolution reads it
+/// along with the channels, and 0 times infinity would be NaN.
+#[test]
+fn padding_is_no_channel() {
+    each_set(|isa, random| {
+        let (between, outputs) = (random.size(40), random.size(40));
+        let (kernel, first_kernel) = (random.size(3), random.size(3));
+        let side = kernel + first_kernel - 1;
+        let mut picture = Map::filled(1, side, side, |_, y, x| (y + x) as f64);
+        picture.values[0] = f64::from([f32::INFINITY, f32::NEG_INFINITY, f32::MAX][random.size(3) - 1]);
+        // All of one sign: infinities add up to infinity.
+        let mut positive =
+            |count: usize| -> Vec<f32> { random.values(count).iter().map(|value| value.abs() + 2.0).collect() };
+        let first = positive(between * first_kernel * first_kernel);
+        let second = positive(outputs * between * kernel * kernel);
+        let residual = positive(between);
+
+        let mut network = Network::new(1, isa);
+        let map = network.convolution(network.input(), &first, None, between, first_kernel, 1, false);
+        // The same with a sum, which is added where the output goes.
+        let pool = MaxPool {
+            stride: 1,
+            dilation: 1,
+            symmetric: true,
+        };
+        let widened = network.convolution(network.input(), &[1.0], None, 1, 1, 1, false);
+        let zeros = vec![0.0; between];
+        let zero = network.convolution(network.input(), &zeros, None, between, 1, 1, false);
+        let pooled = network.max_pool(zero, pool, Some((widened, &residual, None)));
+
+        let to_f32 = |map: Map| map.map(|value| f64::from(value as f32));
+        let expected_map = to_f32(picture.convolve(&first, None, between, first_kernel, 1));
+        let expected = to_f32(expected_map.convolve(&second, None, outputs, kernel, 1));
+        let value = network.convolution(map, &second, None, outputs, kernel, 1, false);
+        let what = format!("{between} channels between, {outputs} outputs, kernels {first_kernel} and {kernel}");
+        let pictures = std::slice::from_ref(&picture);
+        compare(&what, &network, value, pictures, &[expected], random.size(5));
+
+        let expected_pool = to_f32(picture.convolve(&zeros, None, between, 1, 1).pool(pool))
+            .plus(&to_f32(picture.convolve(&residual, None, between, 1, 1)));
+        let expected = to_f32(to_f32(expected_pool).convolve(&second, None, outputs, kernel, 1));
+        let value = network.convolution(pooled, &second, None, outputs, kernel, 1, false);
+        compare(
+            &format!("{what}, pooled"),
+            &network,
+            value,
+            pictures,
+            &[expected],
+            random.size(5),
+        );
+    });
+}
+
 #[test]
 fn separable_convolutions() {
     each_set(|isa, random| {
         let (channels, outputs, dilation) = (random.size(70), random.size(70), random.size(3));
-        let (mut network, input, pictures) = start(random, isa, channels);
+        let (mut network, input, pictures, maps) = start(random, isa, channels);
         let depthwise = random.values(9 * channels);
         let pointwise = random.values(outputs * channels);
         let bias = random.yes().then(|| random.values(outputs));
@@ -297,7 +385,7 @@ fn separable_convolutions() {
             relu,
         );
 
-        let expected: Vec<Map> = pictures
+        let expected: Vec<Map> = maps
             .iter()
             .map(|picture| {
                 let x = relu_if(picture.clone(), relu.before).depthwise(&depthwise, dilation);
@@ -317,11 +405,62 @@ fn separable_convolutions() {
     });
 }
 
+/// One on its own, between pictures whose channels lie one after the other.
+#[test]
+fn single_separable_convolutions() {
+    each_set(|isa, random| {
+        let (channels, outputs, dilation) = (random.size(70), random.size(70), random.size(3));
+        let (batch, height, width) = (random.size(3), random.size(23), random.size(23));
+        let depthwise = random.values(9 * channels);
+        let pointwise = random.values(outputs * channels);
+        let bias = random.yes().then(|| random.values(outputs));
+        let relu = SeparableRelu {
+            before: random.yes(),
+            between: random.yes(),
+            after: random.yes(),
+        };
+        let input = random.values(batch * channels * height * width);
+        let residual = random.yes().then(|| random.values(batch * outputs * height * width));
+
+        let picture = |values: &[f32], channels: usize, index: usize| {
+            let values = &values[index * channels * height * width..];
+            Map::filled(channels, height, width, |channel, y, x| {
+                f64::from(values[(channel * height + y) * width + x])
+            })
+        };
+        let expected: Vec<f64> = (0..batch)
+            .flat_map(|index| {
+                let x = relu_if(picture(&input, channels, index), relu.before).depthwise(&depthwise, dilation);
+                let x = relu_if(x, relu.between).convolve(&pointwise, bias.as_deref(), outputs, 1, 1);
+                let x = match &residual {
+                    Some(residual) => x.plus(&picture(residual, outputs, index)),
+                    None => x,
+                };
+                relu_if(x, relu.after).values
+            })
+            .collect();
+
+        let layer = SeparableConv::new(&depthwise, dilation, &pointwise, bias.as_deref(), outputs, relu, isa);
+        assert_eq!((layer.channels(), layer.outputs()), (channels, outputs));
+        let mut output = vec![f32::NAN; expected.len()];
+        let threads = random.size(5);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| layer.run(&input, [batch, height, width], residual.as_deref(), &mut output));
+        let what = format!(
+            "{batch} x {channels} x {height} x {width} -> {outputs}, dilation {dilation}, {relu:?}, residual {}, {}, \
+             {threads} threads",
+            residual.is_some(),
+            isa.name()
+        );
+        compare_values(&what, &output, &expected);
+    });
+}
+
 #[test]
 fn max_pools_with_and_without_projection() {
     each_set(|isa, random| {
         let (channels, wide) = (random.size(40), random.size(40));
-        let (mut network, input, pictures) = start(random, isa, channels);
+        let (mut network, input, pictures, maps) = start(random, isa, channels);
         let pool = MaxPool {
             stride: random.size(2),
             dilation: random.size(2),
@@ -337,7 +476,7 @@ fn max_pools_with_and_without_projection() {
             .map(|(weights, bias)| (input, &weights[..], Some(&bias[..])));
         let value = network.max_pool(widened, pool, shortcut);
 
-        let expected: Vec<Map> = pictures
+        let expected: Vec<Map> = maps
             .iter()
             .map(|picture| {
                 let pooled = picture.convolve(&widen, None, wide, 1, 1).pool(pool);
@@ -363,14 +502,14 @@ fn global_pools_and_fully_connected_layers() {
     each_set(|isa, random| {
         let (channels, outputs) = (random.size(150), random.size(150));
         for pool in [GlobalPool::Average, GlobalPool::Max] {
-            let (mut network, input, pictures) = start(random, isa, channels);
+            let (mut network, input, pictures, maps) = start(random, isa, channels);
             let weights = random.values(channels * outputs);
             let bias = random.values(outputs);
             let after = random.yes();
             let pooled = network.global_pool(input, pool);
             let value = network.dense(pooled, &weights, Some(&bias), outputs, after);
 
-            let expected: Vec<Map> = pictures
+            let expected: Vec<Map> = maps
                 .iter()
                 .map(|picture| {
                     let one = |channel: usize| {
@@ -378,7 +517,7 @@ fn global_pools_and_fully_connected_layers() {
                             [..picture.height * picture.width];
                         match pool {
                             GlobalPool::Average => pixels.iter().sum::<f64>() / pixels.len() as f64,
-                            GlobalPool::Max => pixels.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                            GlobalPool::Max => pixels.iter().copied().fold(f64::NEG_INFINITY, larger),
                         }
                     };
                     let sum = |output: usize| {
@@ -463,7 +602,7 @@ fn relu_f32(value: f64) -> f64 {
 fn threads_change_nothing() {
     let random = &mut Random::new(7);
     let (channels, outputs) = (33, 40);
-    let (mut network, input, pictures) = start(random, Isa::detect(), channels);
+    let (mut network, input, pictures, _) = start(random, Isa::detect(), channels);
     let value = network.separable(
         input,
         &random.values(9 * channels),
@@ -485,6 +624,114 @@ fn threads_change_nothing() {
     let alone = run(1);
     for threads in [2, 3, 8] {
         assert_eq!(alone, run(threads), "{threads} threads");
+    }
+}
+
+/// Layers of one size begin where the one before is done, in whatever order the threads get there.
+#[test]
+fn chains_give_the_same_whoever_is_first() {
+    for round in 0..ROUNDS / 4 + 1 {
+        let random = &mut Random::new(round + 1);
+        let (channels, dilation) = (random.size(40), random.size(2));
+        let (mut network, input, pictures, _) = start(random, Isa::detect(), channels);
+        let mut values = vec![input];
+        for _ in 0..if cfg!(miri) { 3 } else { 8 } {
+            let residual = random.yes().then(|| values[random.next() as usize % values.len()]);
+            let relu = SeparableRelu {
+                before: random.yes(),
+                between: false,
+                after: random.yes(),
+            };
+            let depthwise = random.values(9 * channels);
+            let pointwise = random.values(channels * channels);
+            let last = values[values.len() - 1];
+            values.push(network.separable(last, &depthwise, dilation, &pointwise, None, channels, residual, relu));
+        }
+        let value = values[values.len() - 1];
+        let shape = [pictures.len(), pictures[0].height, pictures[0].width];
+        let pixels: Vec<f32> = pictures
+            .iter()
+            .flat_map(|map| map.values.iter().map(|&value| value as f32))
+            .collect();
+        let run = |threads: usize, alone: bool| {
+            let mut output = vec![0.0; pixels.len()];
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let outputs = &mut [(value, &mut output[..])];
+                if alone {
+                    network.profile(&pixels, shape, outputs);
+                } else {
+                    network.run(&pixels, shape, outputs);
+                }
+            });
+            output.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+        };
+        let expected = run(1, true);
+        for threads in [1, 2, 3, 5] {
+            assert_eq!(run(threads, false), expected, "round {round}, {threads} threads");
+        }
+    }
+}
+
+/// A machine without vector instructions gets the same answers: every kind of layer in one network, portable against the
+/// best that this machine has.
+#[test]
+fn the_portable_path_gives_the_same_answers() {
+    let build = |isa| {
+        let random = &mut Random::new(5);
+        let mut network = Network::new(3, isa);
+        let x = network.convolution(
+            network.input(),
+            &random.values(10 * 27),
+            Some(&random.values(10)),
+            10,
+            3,
+            2,
+            true,
+        );
+        let x = network.convolution(x, &random.values(20 * 90), None, 20, 3, 1, true);
+        let mut separable = |network: &mut Network, x, inputs: usize, outputs: usize, residual, before| {
+            let relu = SeparableRelu {
+                before,
+                between: false,
+                after: !before,
+            };
+            let (depthwise, pointwise) = (random.values(9 * inputs), random.values(inputs * outputs));
+            network.separable(
+                x,
+                &depthwise,
+                1,
+                &pointwise,
+                Some(&random.values(outputs)),
+                outputs,
+                residual,
+                relu,
+            )
+        };
+        let y = separable(&mut network, x, 20, 33, None, true);
+        let y = separable(&mut network, y, 33, 33, None, false);
+        let pool = MaxPool {
+            stride: 2,
+            dilation: 1,
+            symmetric: false,
+        };
+        let projection = Random::new(6).values(20 * 33);
+        let y = network.max_pool(y, pool, Some((x, &projection, None)));
+        let z = separable(&mut network, y, 33, 33, Some(y), true);
+        let z = network.global_pool(z, GlobalPool::Average);
+        let z = network.dense(z, &Random::new(8).values(33 * 7), None, 7, false);
+        (network, z)
+    };
+    let picture = Random::new(9).values(2 * 3 * 23 * 19);
+    let run = |isa| {
+        let (network, value) = build(isa);
+        let mut output = vec![f32::NAN; 2 * 7];
+        network.run(&picture, [2, 23, 19], &mut [(value, &mut output)]);
+        output
+    };
+    let portable: Vec<f64> = run(Isa::portable()).into_iter().map(f64::from).collect();
+    for isa in Isa::available() {
+        compare_values(isa.name(), &run(isa), &portable);
     }
 }
 

@@ -79,22 +79,22 @@ impl Block {
         for (conv, layer) in convs.into_iter().flatten().zip(&self.stage.layers) {
             if layer.relu == Relu::Before {
                 x = relu(x);
-                watch.see(format_args!("{}_act", layer.name), &x);
+                watch.see(format_args!("{}_act", layer.name), &mut x);
             }
             x = conv.forward(x, format_args!("{}", layer.name), watch);
             if layer.relu == Relu::After {
                 x = relu(x);
-                watch.see(format_args!("{}_act", layer.name), &x);
+                watch.see(format_args!("{}_act", layer.name), &mut x);
             }
         }
         if let Some(pool) = self.stage.pool {
             x = max_pool(x, pool, self.variant);
-            watch.see(format_args!("{name}_pool"), &x);
+            watch.see(format_args!("{name}_pool"), &mut x);
         }
         if let Some(shortcut) = shortcut {
             x = x + shortcut;
         }
-        watch.see(format_args!("{name}"), &x);
+        watch.see(format_args!("{name}"), &mut x);
         x
     }
 }

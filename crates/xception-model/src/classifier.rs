@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::InputError;
@@ -173,10 +173,20 @@ impl Classifier {
     ///
     /// [`ClassifyError::Input`] for an empty batch, or pictures of different sizes.
     pub fn classify(&self, pictures: &[Pixels], top_k: usize) -> Result<Vec<Vec<Prediction>>, ClassifyError> {
-        let probabilities = softmax(self.logits(self.batch(pictures)?)?, 1);
+        let probabilities = self.probabilities(self.logits(self.batch(pictures)?)?);
         let [_, classes] = probabilities.dims();
         let values: Vec<f32> = probabilities.into_data().iter::<f32>().collect();
-        Ok(values.chunks_exact(classes).map(|row| self.top(row, top_k)).collect())
+        let rows = values.chunks_exact(classes);
+        Ok(rows.map(|row| self.spec.likeliest(row, top_k)).collect())
+    }
+
+    /// The probabilities of logits: a softmax, or each class's sigmoid for a network of several labels a picture.
+    ///
+    /// # Shapes
+    ///
+    /// - `logits`, output: `[batch, classes]`
+    pub fn probabilities(&self, logits: Tensor<2>) -> Tensor<2> {
+        self.spec.probabilities(logits)
     }
 
     /// Pictures as the network's input, `[batch, 3, height, width]`, -1 to 1.
@@ -209,17 +219,33 @@ impl Classifier {
     fn preset(&self) -> Result<Preset, ClassifyError> {
         self.spec.input.preset.ok_or(ClassifyError::NoPreset)
     }
+}
 
-    fn top(&self, probabilities: &[f32], top_k: usize) -> Vec<Prediction> {
+impl ModelSpec {
+    /// The probabilities of logits: a softmax, or each class's sigmoid for a network of several labels a picture.
+    ///
+    /// # Shapes
+    ///
+    /// - `logits`, output: `[batch, classes]`
+    pub fn probabilities(&self, logits: Tensor<2>) -> Tensor<2> {
+        if self.multi_label {
+            sigmoid(logits)
+        } else {
+            softmax(logits, 1)
+        }
+    }
+
+    /// The `top_k` likeliest classes, the likeliest first; equal ones in the order of the classes.
+    pub fn likeliest(&self, probabilities: &[f32], top_k: usize) -> Vec<Prediction> {
         let mut classes: Vec<usize> = (0..probabilities.len()).collect();
-        // Equal probabilities keep the order of the classes.
+        // A stable sort: equal probabilities keep the order of the classes.
         classes.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
         classes
             .into_iter()
             .take(top_k)
             .map(|class| Prediction {
                 class,
-                label: self.spec.label(class),
+                label: self.label(class),
                 probability: probabilities[class],
             })
             .collect()
@@ -239,6 +265,7 @@ mod tests {
         let model = network.init(&Device::flex()).unwrap();
         let spec = ModelSpec {
             source: String::new(),
+            multi_label: false,
             input: InputSpec::default(),
             labels: Vec::new(),
             network,
@@ -274,7 +301,8 @@ mod tests {
     #[test]
     fn the_likeliest_come_first_and_equals_keep_their_order() {
         let classes: Vec<usize> = classifier()
-            .top(&[0.1, 0.4, 0.1, 0.4], 3)
+            .spec
+            .likeliest(&[0.1, 0.4, 0.1, 0.4], 3)
             .iter()
             .map(|prediction| prediction.class)
             .collect();

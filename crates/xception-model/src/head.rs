@@ -58,10 +58,10 @@ impl Head {
     pub(crate) fn forward(&self, mut x: Tensor<2>, watch: &mut Watch<'_>) -> Tensor<2> {
         for (index, layer) in self.hidden.iter().enumerate() {
             x = relu(layer.forward(x));
-            watch.see_vector(format_args!("hidden_{index}"), &x);
+            watch.see_vector(format_args!("hidden_{index}"), &mut x);
         }
-        let x = self.predictions.forward(self.dropout.forward(x));
-        watch.see_vector(format_args!("predictions"), &x);
+        let mut x = self.predictions.forward(self.dropout.forward(x));
+        watch.see_vector(format_args!("predictions"), &mut x);
         x
     }
 }

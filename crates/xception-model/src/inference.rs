@@ -163,10 +163,13 @@ struct Fold {
 }
 
 impl Fold {
-    /// `bn(conv(x))` is `gamma / sqrt(variance + epsilon) * (conv(x) - mean) + beta`; the factor goes into the kernel.
     fn new(conv: &Conv2d, bn: &BatchNorm) -> Self {
-        let shape = conv.weight.val().dims();
-        let mut weight = host(&conv.weight.val());
+        let weight = conv.weight.val();
+        Self::of_kernel(weight.dims(), host(&weight), bn)
+    }
+
+    /// `bn(conv(x))` is `gamma / sqrt(variance + epsilon) * (conv(x) - mean) + beta`; the factor goes into the kernel.
+    fn of_kernel(shape: [usize; 4], mut weight: Vec<f32>, bn: &BatchNorm) -> Self {
         let [gamma, beta, mean, variance] = [
             bn.gamma.val(),
             bn.beta.val(),

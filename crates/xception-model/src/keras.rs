@@ -19,13 +19,14 @@ use crate::xception::Xception;
 /// An Xception that Keras saved, described but not loaded.
 #[derive(Debug)]
 pub struct KerasNetwork {
-    /// What the file says of the network. Without [`input`](Self::input) the picture size in it is Keras's default.
+    /// What the file says of the network. What it leaves open has Keras's default here: the picture size without
+    /// [`input`](Self::input), the pooling without [`pooling`](Self::pooling).
     pub spec: ModelSpec,
     /// Height and width in pixels, where the file says.
     pub input: Option<[usize; 2]>,
-    /// Whether the file says how the last feature map is pooled: in its model's config, or because it has the classifier
-    /// of `keras.applications`, which stands behind an average. If not, `spec` has the average.
-    pub pooling_known: bool,
+    /// How the last feature map is pooled, where the file says: in its model's config, or because it has the classifier of
+    /// `keras.applications`, which stands behind an average.
+    pub pooling: Option<Pooling>,
     /// The file, its layers under the names of the network's modules.
     pub store: KerasStore,
 }
@@ -54,40 +55,48 @@ pub fn open(path: &Path) -> Result<KerasNetwork, WeightsError> {
         .map_err(not_xception)?;
     let input = input_size(layers);
     let [height, width] = input.unwrap_or([299; 2]);
+    // Keras 1 named it after its class alone.
+    let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
+    let pooling = if has_config {
+        pooling(layers)
+    } else {
+        (weighted.denses.len() == 1 && weighted.denses.iter().all(official)).then_some(Pooling::Average)
+    };
     let spec = ModelSpec {
         source: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        multi_label: activation(layers).is_some_and(|activation| activation == "sigmoid"),
         input: InputSpec {
             height,
             width,
             preset: None,
         },
         labels: Vec::new(),
-        network,
+        network: network.with_pooling(pooling.unwrap_or(Pooling::Average)),
     };
     spec.network.validate().map_err(|source| WeightsError::Config {
         path: path.to_owned(),
         source,
     })?;
-    // Keras 1 named it after its class alone.
-    let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
-    let pools = |layer: &KerasLayer| {
-        let class = layer.class.as_deref();
-        matches!(class, Some("GlobalAveragePooling2D" | "GlobalMaxPooling2D"))
-    };
-    let pooling_known =
-        has_config && layers.iter().any(pools) || weighted.denses.len() == 1 && weighted.denses.iter().all(official);
     let names = weighted.homes(&spec.network).map_err(not_xception)?;
     Ok(KerasNetwork {
         spec,
         input,
-        pooling_known,
+        pooling,
         store: store.with_names(names),
     })
 }
 
-/// Loads what [`open`] opens.
-pub(crate) fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+/// Loads what [`open`] opens; `pooling` fills in for a file that does not say it.
+pub(crate) fn load(
+    path: &Path,
+    pooling: Option<Pooling>,
+    device: &Device,
+) -> Result<(Xception, ModelSpec), WeightsError> {
     let mut file = open(path)?;
+    file.spec.network.pooling = file
+        .pooling
+        .or(pooling)
+        .ok_or_else(|| WeightsError::UnknownPooling { path: path.to_owned() })?;
     let mut model = Xception::new(&file.spec.network, device);
     file.store.apply_to(&mut model)?;
     Ok((model, file.spec))
@@ -96,7 +105,8 @@ pub(crate) fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec)
 /// Saves a network as a Keras file, which Keras 3 loads: `keras.models.load_model` for a `.keras` and a whole-model `.h5`,
 /// `load_weights` into `keras.applications.Xception` of the same options for the others.
 ///
-/// The layers have `keras.applications`' names in a fresh process. The model ends in logits; Keras's own ends in a softmax.
+/// The layers have `keras.applications`' names in a fresh process. The model ends in logits, one of several labels a picture
+/// in a sigmoid; Keras's own ends in a softmax.
 /// The file appears complete or not at all.
 ///
 /// # Errors
@@ -271,7 +281,6 @@ fn read_options(layers: &[KerasLayer], mut network: XceptionConfig) -> Result<Xc
                     return problem(&format!("Keras's epsilon {epsilon}"), found);
                 }
             }
-            Some("GlobalMaxPooling2D") => network.pooling = Pooling::Max,
             Some("Dropout") if index > 0 => {
                 if let Some(rate) = option("rate").and_then(Value::as_f64) {
                     network.dropout = rate;
@@ -284,11 +293,38 @@ fn read_options(layers: &[KerasLayer], mut network: XceptionConfig) -> Result<Xc
                     return problem("a hidden layer with activation relu", found);
                 }
             }
+            Some("Dense") => {
+                if let Some(found) = option("activation")
+                    && !["linear", "softmax", "sigmoid"].iter().any(|known| found == known)
+                {
+                    return problem("a classifier with activation linear, softmax or sigmoid", found);
+                }
+            }
             Some("Flatten") => return Err(format!("layer {}: Xception pools, and this flattens", layer.path)),
             _ => {}
         }
     }
     Ok(network)
+}
+
+/// How the model's config pools. A network that ends in its last feature map does not; what is neither is not known.
+fn pooling(layers: &[KerasLayer]) -> Option<Pooling> {
+    let class = |layer: &KerasLayer| match layer.class.as_deref() {
+        Some("GlobalAveragePooling2D") => Some(Pooling::Average),
+        Some("GlobalMaxPooling2D") => Some(Pooling::Max),
+        _ => None,
+    };
+    let ends_in_map = |layer: &KerasLayer| matches!(layer.class.as_deref(), Some("Activation" | "ReLU"));
+    layers
+        .iter()
+        .find_map(class)
+        .or_else(|| layers.last().is_some_and(ends_in_map).then_some(Pooling::None))
+}
+
+/// What the model ends in, where its config says.
+fn activation(layers: &[KerasLayer]) -> Option<&Value> {
+    let last = layers.iter().rfind(|layer| layer.class.as_deref() == Some("Dense"))?;
+    setting(last.config.as_ref()?, "activation")
 }
 
 /// The picture size the outermost input layer states.

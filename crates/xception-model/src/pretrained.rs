@@ -70,7 +70,7 @@ pub fn record(
 /// Converts a verified weight file and checks that it holds the network that its card describes.
 fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Device) -> Result<(), WeightsError> {
     let network = network(card, kind)?;
-    let (model, found) = weights::load(source, device)?;
+    let (model, found) = weights::load_pooled(source, Some(network.pooling), device)?;
     if found.network != network {
         return Err(WeightsError::Record {
             path: source.to_owned(),
@@ -82,6 +82,7 @@ fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Devic
     }
     let spec = ModelSpec {
         source: format!("{}, {}", card.name, card.weights(kind)?.file),
+        multi_label: false,
         input: InputSpec {
             height: card.input.height,
             width: card.input.width,

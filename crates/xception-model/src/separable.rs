@@ -43,10 +43,10 @@ impl ConvNorm {
     }
 
     pub(crate) fn forward(&self, x: Tensor<4>, name: Arguments<'_>, watch: &mut Watch<'_>) -> Tensor<4> {
-        let x = self.conv.forward(x);
-        watch.see(format_args!("{name}"), &x);
-        let x = self.bn.forward(x);
-        watch.see(format_args!("{name}_bn"), &x);
+        let mut x = self.conv.forward(x);
+        watch.see(format_args!("{name}"), &mut x);
+        let mut x = self.bn.forward(x);
+        watch.see(format_args!("{name}_bn"), &mut x);
         x
     }
 }
@@ -102,10 +102,10 @@ impl SeparableConvNorm {
             IntermediateActivation::Relu => relu(x),
             IntermediateActivation::Elu => elu(x, 1.0),
         };
-        let x = second.forward(x);
-        watch.see(format_args!("{name}"), &x);
-        let x = self.bn.forward(x);
-        watch.see(format_args!("{name}_bn"), &x);
+        let mut x = second.forward(x);
+        watch.see(format_args!("{name}"), &mut x);
+        let mut x = self.bn.forward(x);
+        watch.see(format_args!("{name}_bn"), &mut x);
         x
     }
 }

@@ -12,6 +12,10 @@ use crate::picture::Preset;
 pub struct ModelSpec {
     /// Where the weights came from, for people.
     pub source: String,
+    /// Whether a picture may show several classes or none: probabilities are then a sigmoid's, each class's for itself,
+    /// and otherwise a softmax's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multi_label: bool,
     /// What the network is fed.
     pub input: InputSpec,
     /// The names of its classes in order; empty when they are unknown.
@@ -45,6 +49,9 @@ impl Default for InputSpec {
 }
 
 impl ModelSpec {
+    /// The key under which the metadata of a weight file (Burn record, safetensors, ONNX) holds the description.
+    pub const KEY: &str = "xception";
+
     /// Reads a description as [`to_toml`](Self::to_toml) writes it.
     ///
     /// # Errors

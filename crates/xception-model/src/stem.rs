@@ -41,9 +41,9 @@ impl Stem {
     pub(crate) fn forward(&self, mut x: Tensor<4>, watch: &mut Watch<'_>) -> Tensor<4> {
         for (conv, layer) in [&self.conv1, &self.conv2].into_iter().zip(&self.stage.layers) {
             x = relu(conv.forward(x, format_args!("{}", layer.name), watch));
-            watch.see(format_args!("{}_act", layer.name), &x);
+            watch.see(format_args!("{}_act", layer.name), &mut x);
         }
-        watch.see(format_args!("{}", self.stage.name), &x);
+        watch.see(format_args!("{}", self.stage.name), &mut x);
         x
     }
 }

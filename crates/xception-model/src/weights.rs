@@ -8,21 +8,15 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::store::burn_pack::{Reader, Tensor as PackTensor, Writer};
+use burn::store::burn_pack::{MAGIC_NUMBER, Reader, Tensor as PackTensor, Writer};
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device};
 
-use crate::config::XceptionConfig;
+use crate::config::{Pooling, XceptionConfig};
 use crate::error::ConfigError;
 use crate::labels::{self, LabelError};
 use crate::spec::ModelSpec;
 use crate::xception::Xception;
-
-/// Where a record's metadata holds its [`ModelSpec`].
-const SPEC_KEY: &str = "xception";
-
-/// The first bytes of a burnpack file: `burn_pack::MAGIC_NUMBER`, little-endian.
-const BURNPACK_MAGIC: [u8; 4] = *b"NRUB";
 
 /// A record may lack tensors, which are then listed; one that lacks more than this part of its network is damaged.
 const MOST_MISSING: usize = 4;
@@ -124,6 +118,17 @@ pub enum WeightsError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// A Keras file does not say how its last feature map is pooled.
+    #[cfg(feature = "keras")]
+    #[error(
+        "{path} does not say how it pools; say it once: `xception convert {path} OUTPUT.bpk --pooling average` (or max, or \
+         none), and load the output",
+        path = path.display()
+    )]
+    UnknownPooling {
+        /// The file.
+        path: PathBuf,
+    },
     /// Trained weights could not be fetched.
     #[cfg(feature = "pretrained")]
     #[error(transparent)]
@@ -206,7 +211,7 @@ pub fn save_tensors(
     };
     let text = spec.to_toml().map_err(write)?;
     Writer::new(tensors)
-        .with_metadata(SPEC_KEY, &text)
+        .with_metadata(ModelSpec::KEY, &text)
         .auto_extension(false)
         .overwrite(overwrite)
         .write_to_file(path)
@@ -222,6 +227,15 @@ pub fn save_tensors(
 ///
 /// A [`WeightsError`] names the file and what is wrong with it.
 pub fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+    load_pooled(path, None, device)
+}
+
+/// As [`load`]; `pooling` is that of a Keras file which does not say it.
+pub(crate) fn load_pooled(
+    path: &Path,
+    pooling: Option<Pooling>,
+    device: &Device,
+) -> Result<(Xception, ModelSpec), WeightsError> {
     let mut start = Vec::with_capacity(512);
     File::open(path)
         .and_then(|file| file.take(512).read_to_end(&mut start))
@@ -229,13 +243,13 @@ pub fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), Weigh
             path: path.to_owned(),
             source,
         })?;
-    if start.starts_with(&BURNPACK_MAGIC) {
+    if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
         return load_record(path, device);
     }
     // A zip archive, HDF5 (perhaps behind a user block), or the JSON index of a sharded file.
     #[cfg(feature = "keras")]
     if start.starts_with(b"PK") || start.starts_with(b"{") || !start.is_ascii() {
-        return crate::keras::load(path, device);
+        return crate::keras::load(path, pooling, device);
     }
     Err(WeightsError::UnknownFormat {
         path: path.to_owned(),
@@ -261,7 +275,7 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
     let reader = Reader::from_file_exact(path).map_err(|error| damaged(error.to_string()))?;
     let text = reader
         .metadata()
-        .get(SPEC_KEY)
+        .get(ModelSpec::KEY)
         .ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;
     let spec = ModelSpec::parse(text).map_err(|problem| damaged(format!("the network's description: {problem}")))?;
     check_labels(&spec, path)?;

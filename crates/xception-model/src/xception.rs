@@ -227,6 +227,22 @@ impl Xception {
         }
     }
 
+    /// As [`forward`](Self::forward), with every layer's output shown to `change`, which may put another tensor of its shape
+    /// in its place; the layers after it take that one.
+    ///
+    /// A leaf in the place of a stage gives gradients with respect to it, and no graph is kept of what is before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn forward_changed(
+        &self,
+        images: Tensor<4>,
+        change: &mut dyn FnMut(&str, &mut Tensor<4>),
+    ) -> Result<Tensor<2>, InputError> {
+        self.classify(images, &mut Watch::Change(change))
+    }
+
     /// The names [`stage`](Self::stage) knows, in the order of computation.
     pub fn stage_names(&self) -> Vec<String> {
         self.config.stage_names()
@@ -303,8 +319,8 @@ impl Xception {
             Pooling::Max => ("max_pool", |x| x.max_dims(&[2, 3])),
             Pooling::None => return Err(InputError::NoPooling),
         };
-        let x = pool(self.features(images, watch)?).flatten::<2>(1, 3);
-        watch.see_vector(format_args!("{name}"), &x);
+        let mut x = pool(self.features(images, watch)?).flatten::<2>(1, 3);
+        watch.see_vector(format_args!("{name}"), &mut x);
         Ok(x)
     }
 

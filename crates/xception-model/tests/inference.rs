@@ -24,9 +24,12 @@ fn check(file: &str, device: &Device, bound: f64) {
     };
     let features = nhwc(&model.feature_map(input.clone()).expect("a valid input"));
     let vector = |tensor: Tensor<2>| (tensor.dims().to_vec(), values(&tensor));
+    let stages = config.stages();
+    let block = stages.last().expect("a network has blocks");
+    let last_layer = format!("{}_sepconv{}_act", block.name, block.layers.len());
     let outputs = [
-        ("block14", features.clone()),
-        ("block14_sepconv2_act", features),
+        (block.name.as_str(), features.clone()),
+        (last_layer.as_str(), features),
         (embedding, vector(model.embed(input.clone()).expect("a valid input"))),
         ("predictions", vector(model.forward(input).expect("a valid input"))),
     ];

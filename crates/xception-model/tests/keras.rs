@@ -12,7 +12,7 @@ use burn::tensor::Tensor;
 use common::Record;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
-use xception_model::{InputError, InputSpec, ModelSpec, Pooling, Widths, Xception, XceptionConfig, load};
+use xception_model::{InputError, InputSpec, ModelSpec, Pooling, WeightsError, Widths, Xception, XceptionConfig, load};
 
 /// Relative, in norm.
 const BOUND: f64 = 1e-5;
@@ -31,9 +31,13 @@ fn fixture(name: &str) -> PathBuf {
 
 /// Loads a fixture; one that is only there gzipped is unpacked first.
 fn load_fixture(name: &str) -> (Xception, ModelSpec) {
+    try_fixture(name).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn try_fixture(name: &str) -> Result<(Xception, ModelSpec), WeightsError> {
     let device = common::device();
     let path = fixture(name);
-    let loaded = if path.exists() {
+    if path.exists() {
         load(&path, &device)
     } else {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -45,8 +49,7 @@ fn load_fixture(name: &str) -> (Xception, ModelSpec) {
             .expect("a gzip file");
         std::fs::write(&unpacked, bytes).expect("a writable folder");
         load(&unpacked, &device)
-    };
-    loaded.unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
 }
 
 /// The network of the files: `TOY` in the script.
@@ -145,15 +148,24 @@ fn the_options_of_the_head() {
 
 #[test]
 fn networks_without_a_top() {
-    for name in ["notop.keras", "notop_legacy_weights.h5"] {
-        let (model, spec) = load_fixture(name);
-        // The classes of no classifier are Keras's default.
-        let network = tiny().with_num_classes(1000).with_include_top(false);
-        assert_eq!(spec.network, network, "{name}");
-        let (shape, values) = common::nhwc(&model.feature_map(images()).expect("features"));
-        compare(name, "notop", &shape, &values);
-        assert_eq!(model.forward(images()).err(), Some(InputError::NoTop), "{name}");
-    }
+    let (model, spec) = load_fixture("notop.keras");
+    // The classes of no classifier are Keras's default.
+    let network = tiny()
+        .with_num_classes(1000)
+        .with_include_top(false)
+        .with_pooling(Pooling::None);
+    assert_eq!(spec.network, network);
+    let (shape, values) = common::nhwc(&model.feature_map(images()).expect("features"));
+    compare("notop.keras", "notop", &shape, &values);
+    assert_eq!(model.forward(images()).err(), Some(InputError::NoTop));
+}
+
+/// What stands behind the last feature map is in a model's config, and weights alone have none.
+#[test]
+fn pooling_that_a_file_does_not_say_is_asked_for() {
+    let error = try_fixture("notop_legacy_weights.h5").expect_err("nobody knows").to_string();
+    assert!(error.contains("does not say how it pools"), "{error}");
+    assert!(error.contains("notop_legacy_weights.h5 OUTPUT.bpk --pooling average"), "{error}");
 }
 
 #[test]

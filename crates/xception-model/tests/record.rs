@@ -22,6 +22,7 @@ const QUICK: Duration = Duration::from_secs(5);
 fn spec(network: XceptionConfig) -> ModelSpec {
     ModelSpec {
         source: "the formula of the goldens".to_owned(),
+        multi_label: false,
         input: InputSpec {
             height: 150,
             width: 200,

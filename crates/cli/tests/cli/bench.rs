@@ -74,6 +74,7 @@ impl Bench {
             });
         let spec = ModelSpec {
             source: "made by a test".to_owned(),
+            multi_label: false,
             input: InputSpec {
                 height: 71,
                 width: 71,

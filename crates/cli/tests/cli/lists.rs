@@ -147,9 +147,15 @@ fn the_version_names_burn_and_the_backends() {
 #[test]
 fn help_has_examples() {
     let bench = Bench::new();
-    for command in ["classify", "embed", "run", "convert", "summary", "completions"] {
+    let commands = [
+        "classify", "embed", "run", "convert", "verify", "inspect", "summary", "train", "bench", "devices", "models",
+        "completions",
+    ];
+    let list = bench.run(&["--help"]).ok();
+    for command in commands {
+        assert!(list.contains(&format!("\n  {command} ")), "{list}");
         let help = bench.run(&[command, "--help"]).ok();
-        assert!(help.contains(&format!("  xception {command} ")), "{help}");
+        assert!(help.contains(&format!("\n  xception {command}")), "{help}");
     }
     assert_eq!(bench.run(&["help"]).ok(), bench.run(&["--help"]).ok());
 }

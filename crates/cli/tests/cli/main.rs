@@ -5,6 +5,10 @@
 mod bench;
 mod classify;
 mod embed;
+mod evaluate;
+mod explain;
 mod failures;
 mod lists;
+mod speed;
 mod tensors;
+mod train;

@@ -4,7 +4,7 @@
 //! group and stride, a block's shortcut by the addition that it ends in. The steps found must then be exactly those of the
 //! architecture's table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use onnx_ir::{ModelProto, NodeProto};
@@ -29,8 +29,13 @@ pub(super) enum Step {
 /// A batch norm, as far as an exporter left it.
 #[derive(Clone, Debug)]
 pub(super) enum Norm {
-    /// gamma, beta, mean, variance, and its epsilon.
-    Whole([Constant; 4], f32),
+    Whole {
+        /// gamma, beta, mean, variance.
+        parts: [Constant; 4],
+        epsilon: f32,
+        /// Of the convolution before it: the mean stands for both.
+        bias: Option<Constant>,
+    },
     /// Folded into the convolution, or given as a factor and a term. Without a constant they are 1 and 0.
     Folded {
         scale: Option<Constant>,
@@ -81,6 +86,8 @@ pub(super) struct Graph<'a> {
     folder: &'a Path,
     nodes: &'a [NodeProto],
     constants: HashMap<&'a str, Constant>,
+    /// Vectors of zeros that the graph makes: PyTorch's exporter gives them to convolutions without a bias.
+    zeros: HashSet<&'a str>,
     consumers: HashMap<&'a str, Vec<usize>>,
 }
 
@@ -96,6 +103,7 @@ impl<'a> Graph<'a> {
             folder,
             nodes,
             constants: HashMap::new(),
+            zeros: HashSet::new(),
             consumers: HashMap::new(),
         };
         for (index, tensor) in graph.initializer.iter().enumerate() {
@@ -177,6 +185,13 @@ impl<'a> Graph<'a> {
             // The values keep their order; what is asked of them is only their number.
             "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" if constant.order.is_empty() => {
                 constant.dims = vec![constant.dims.iter().product()];
+            }
+            "Expand" => {
+                let value = tensor::proto(self.model, constant.place).and_then(tensor::scalar);
+                if constant.dims.iter().product::<usize>() == 1 && value == Some(0.0) {
+                    self.zeros.insert(output);
+                }
+                return;
             }
             _ => return,
         }
@@ -504,7 +519,10 @@ impl<'a> Graph<'a> {
     /// A convolution, the norm behind it, and the value behind both.
     fn convolution(&self, node: &'a NodeProto) -> Result<(Convolution, String), String> {
         let kernel = self.float(node, 1)?;
-        let bias = self.optional(node, 2)?;
+        let bias = match node.input.get(2) {
+            Some(bias) if self.zeros.contains(bias.as_str()) => None,
+            _ => self.optional(node, 2)?,
+        };
         let mut value = node.output.first().cloned().unwrap_or_default();
         let next = |value: &str| match self.readers(value, false).as_slice() {
             [next] => Some(*next),
@@ -513,9 +531,6 @@ impl<'a> Graph<'a> {
         if let Some(norm) = next(&value)
             && norm.op_type == "BatchNormalization"
         {
-            if bias.is_some() {
-                return Err(format!("{} has a bias and a norm behind it", title(node)));
-            }
             if attribute(norm, "training_mode").is_some_and(|mode| mode.i != 0) {
                 return Err(format!(
                     "{} is of a network in training; export it in evaluation mode",
@@ -530,7 +545,7 @@ impl<'a> Graph<'a> {
             ];
             let epsilon = attribute(norm, "epsilon").map_or(1e-5, |epsilon| epsilon.f);
             value = norm.output.first().cloned().unwrap_or_default();
-            let norm = Some(Norm::Whole(parts, epsilon));
+            let norm = Some(Norm::Whole { parts, epsilon, bias });
             return Ok((Convolution { kernel, norm }, value));
         }
         let channels = kernel.dims.first().copied().unwrap_or(0);
@@ -660,7 +675,7 @@ impl Walk {
     ) -> Result<Option<Variant>, String> {
         let mut variants = Vec::new();
         for convolution in self.convolutions.iter().chain(&self.projections) {
-            if let Some(Norm::Whole(_, epsilon)) = convolution.norm {
+            if let Some(Norm::Whole { epsilon, .. }) = convolution.norm {
                 let same =
                     |variant: &Variant| (f64::from(epsilon) - variant.epsilon()).abs() < 1e-3 * variant.epsilon();
                 let found = [Variant::Keras, Variant::Torch].into_iter().find(same);

@@ -17,13 +17,10 @@ use onnx_ir::{GraphProto, Message, ModelProto};
 use xception_model::{IntermediateActivation, KerasClass, ModelSpec, Pooling, Variant, Xception, XceptionConfig};
 
 use self::graph::{Convolution, Graph, Norm, Walk};
-use crate::convert::publish;
-use crate::dtype::transpose;
+use crate::dtype::{minus, transpose};
 use crate::error::ConvertError;
+use crate::publish::publish;
 use crate::source::{Format, Found, SourceTensor, network_of};
-
-/// Where a model's metadata holds its [`ModelSpec`].
-const SPEC_KEY: &str = "xception";
 
 /// A protocol buffer ends at 2 GiB; Xception's has 92 MB.
 const MAX_BYTES: u64 = 2 << 30;
@@ -45,7 +42,7 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
     let graph = Graph::new(&model, folder).map_err(not_xception)?;
     let walk = graph.walk().map_err(not_xception)?;
     let shape = walk.network().map_err(not_xception)?;
-    let stated = model.metadata_props.iter().find(|entry| entry.key == SPEC_KEY);
+    let stated = model.metadata_props.iter().find(|entry| entry.key == ModelSpec::KEY);
     let stated = stated.map(|entry| ModelSpec::parse(&entry.value)).transpose();
     let stated =
         stated.map_err(|problem| ConvertError::damaged(path, format_args!("the network's description: {problem}")))?;
@@ -95,7 +92,7 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
     }
     let whole = walk.convolutions.iter().chain(&walk.projections);
     let whole = whole
-        .filter(|convolution| matches!(convolution.norm, Some(Norm::Whole(..))))
+        .filter(|convolution| matches!(convolution.norm, Some(Norm::Whole { .. })))
         .count();
     let norms = network.keras_layers();
     let norms = norms
@@ -104,24 +101,22 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
     let is_folded = whole < norms.count();
     let name = if is_folded { "ONNX, batch norms folded" } else { "ONNX" };
     let writer = format!("{} {}", model.producer_name, model.producer_version);
-    Ok(Found {
-        format: Format {
-            name: name.to_owned(),
-            writer: Some(writer.trim().to_owned()).filter(|writer| !writer.is_empty()),
+    let format = Format {
+        name: name.to_owned(),
+        writer: Some(writer.trim().to_owned()).filter(|writer| !writer.is_empty()),
+    };
+    let mut file = match stated {
+        Some(spec) => Found::described(format, ModelSpec { network, ..spec }, tensors),
+        None => Found {
+            size,
+            ..Found::new(format, network, tensors)
         },
-        source: stated.as_ref().map(|spec| spec.source.clone()),
-        size: stated
-            .as_ref()
-            .map(|spec| [spec.input.height, spec.input.width])
-            .or(size),
-        pooling: Some(walk.pooling.unwrap_or(Pooling::None)),
-        variant,
-        preset: stated.as_ref().and_then(|spec| spec.input.preset),
-        labels: stated.map(|spec| spec.labels).unwrap_or_default(),
-        network,
-        tensors,
-        ignored: walk.softmax.into_iter().collect(),
-    })
+    };
+    // What the graph shows.
+    file.pooling = Some(walk.pooling.unwrap_or(Pooling::None));
+    file.variant = variant;
+    file.ignored.extend(walk.softmax);
+    Ok(file)
 }
 
 /// Reads the file, unless its nodes would take far more memory than it has bytes.
@@ -251,9 +246,15 @@ impl Maker<'_> {
         };
         let name = |variable: &str| format!("{path}.bn.{variable}");
         match norm {
-            Norm::Whole(parts, _) => {
+            Norm::Whole { parts, bias, .. } => {
                 for (part, variable) in parts.iter().zip(["gamma", "beta", "running_mean", "running_var"]) {
                     tensors.push(self.constant(part, name(variable), vec![channels])?);
+                }
+                if let Some(bias) = bias
+                    && let Some(mean) = tensors.iter_mut().rfind(|entry| entry.tensor.name == name("running_mean"))
+                {
+                    let bias = self.constant(bias, format!("{path}.bias"), vec![channels])?;
+                    mean.tensor = minus(mean.tensor.clone(), bias.tensor);
                 }
             }
             Norm::Folded { scale, shift } => {
@@ -352,15 +353,11 @@ pub(crate) fn write(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: 
     let entries = proto.metadata_props.len();
     proto.metadata_props.resize_with(entries + 1, Default::default);
     if let Some(entry) = proto.metadata_props.last_mut() {
-        entry.key.push_str(SPEC_KEY);
+        entry.key.push_str(ModelSpec::KEY);
         entry.value = text;
     }
-    publish(path, overwrite, |scratch| {
-        let mut file = std::fs::File::create(scratch).map_err(|error| ConvertError::write(scratch, error))?;
-        proto
-            .write_to_writer(&mut file)
-            .map_err(|error| ConvertError::write(scratch, error))
-    })
+    publish(path, overwrite, |scratch| Ok(proto.write_to_writer(&mut File::create(scratch)?)?))
+        .map_err(|error| ConvertError::write(path, error))
 }
 
 /// Gives the graph's input and output names that people can use; burn-onnx numbers them.

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use converter::{Known, Source, open};
@@ -85,6 +86,39 @@ pub fn relative(found: &[f32], expected: &[f32]) -> f64 {
     difference / norm(&mut expected.iter().map(|v| f64::from(*v)))
 }
 
+/// Numbers that look random and are the same every time: Knuth's generator.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // The high bits are the random ones.
+        (self.0 >> 33) as usize % bound
+    }
+
+    /// The bytes with one to four changes: a bit, an extreme, a byte more, or an end.
+    pub fn mutate(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len().max(1));
+            if bytes.is_empty() {
+                bytes.push(0);
+            }
+            match self.below(8) {
+                0..=2 => bytes[at] ^= 1 << self.below(8),
+                3..=5 => bytes[at] = 0xff,
+                6 => bytes.insert(at, self.below(256) as u8),
+                _ => bytes.truncate(at + 1),
+            }
+        }
+        bytes
+    }
+}
+
 /// A folder of one's own, and the program run in it.
 pub struct Bench {
     pub folder: TempDir,
@@ -118,6 +152,21 @@ impl Bench {
             .args(arguments)
             .output()
             .unwrap();
+        Run::of(output)
+    }
+
+    /// Runs the program with no more than 256 MB for its heap and stacks, and 5 seconds.
+    #[cfg(unix)]
+    pub fn bounded(&self, arguments: &[&str]) -> Run {
+        let started = Instant::now();
+        let output = Command::new("sh")
+            .current_dir(self.folder.path())
+            .args(["-c", "ulimit -d 262144; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_converter")])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(5), "{arguments:?} took {took:?}");
         Run::of(output)
     }
 

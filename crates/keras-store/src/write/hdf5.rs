@@ -63,7 +63,7 @@ impl NewGroup {
             .fold(self, |group, part| group.groups.entry(part.to_owned()).or_default())
     }
 
-    /// Put a dataset at `path`. `Err` with the path if there is one already.
+    /// Put a dataset at `path`, unless there is one already.
     pub(crate) fn dataset(&mut self, path: &str, dataset: NewDataset) -> Result<(), String> {
         let (group, name) = match path.rsplit_once('/') {
             Some((groups, name)) => (self.group(groups), name),
@@ -71,7 +71,7 @@ impl NewGroup {
         };
         match group.datasets.insert(name.to_owned(), dataset) {
             None => Ok(()),
-            Some(_) => Err(path.to_owned()),
+            Some(_) => Err(format!("two variables of it belong at `{path}`")),
         }
     }
 }
@@ -420,7 +420,8 @@ mod tests {
     fn a_path_is_taken_once() {
         let mut root = tree(DType::F32);
         let dataset = root.groups["a"].datasets["small"].clone();
-        assert_eq!(root.dataset("a/small", dataset), Err("a/small".into()));
+        let error = root.dataset("a/small", dataset).unwrap_err();
+        assert_eq!(error, "two variables of it belong at `a/small`");
     }
 
     #[test]

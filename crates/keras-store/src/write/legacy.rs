@@ -85,7 +85,10 @@ fn list(group: &mut NewGroup, name: &str, list: Vec<String>) -> Result<(), Strin
     let width = |list: &[String]| list.iter().map(String::len).max().unwrap_or(0);
     let bytes = |list: &[String]| width(list) * list.len();
     if width(&list) > MAX_LIST_BYTES {
-        return Err(format!("a name in `{name}` is longer than {MAX_LIST_BYTES} bytes"));
+        return Err(format!(
+            "a name in `{name}` is longer than the {MAX_LIST_BYTES} bytes that a legacy .h5 has room for; give the layer a \
+             shorter one, or write a .keras"
+        ));
     }
     if bytes(&list) <= MAX_LIST_BYTES {
         group.attribute(name, Attribute::List(list));

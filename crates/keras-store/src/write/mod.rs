@@ -94,10 +94,7 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
         KerasFileKind::LegacyModel => legacy::model(&model, &datasets, &config),
         KerasFileKind::LegacyWeights => legacy::weights(&model, &datasets),
     };
-    let plan = tree
-        .map_err(|place| format!("two variables of it belong at `{place}`"))
-        .and_then(|tree| Plan::of(&tree))
-        .map_err(unusable)?;
+    let plan = tree.and_then(|tree| Plan::of(&tree)).map_err(unusable)?;
 
     let (scratch, file) = AtomicFile::create(path).map_err(|e| pack_error(path, &e))?;
     let give = |tensor: usize, out: &mut dyn Write| values[tensor].write(out);

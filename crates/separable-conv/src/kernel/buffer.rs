@@ -37,3 +37,24 @@ impl Buffer {
 pub(crate) const fn padded(channels: usize) -> usize {
     channels.div_ceil(LINE) * LINE
 }
+
+/// Memory that several threads write to, each to its own part.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared(*mut f32);
+
+impl Shared {
+    /// Memory that outlives the run.
+    pub(crate) fn new(memory: &mut [f32]) -> Self {
+        Self(memory.as_mut_ptr())
+    }
+
+    /// Where it is.
+    pub(crate) fn address(self) -> *mut f32 {
+        self.0
+    }
+}
+
+// SAFETY: it is only an address; `Layer::run` says who may use it.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}

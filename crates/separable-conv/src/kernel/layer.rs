@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::buffer::LINE;
+use super::buffer::{LINE, padded};
 use super::depthwise::DepthwiseKernel;
 use super::isa::{Isa, Kernel};
 use super::lanes::Lanes;
@@ -30,8 +30,8 @@ const FEWEST_PIXELS: usize = 12;
 
 /// One step of a network.
 pub(crate) enum Layer {
-    /// `[channels, height, width]` to channels last.
-    Interleave,
+    /// `[channels, height, width]` to channels last, with or without padding between the pixels.
+    Interleave { padded: bool },
     /// An ordinary convolution without padding.
     Convolution {
         weights: PackedMatrix,
@@ -104,7 +104,7 @@ impl Cut {
 }
 
 /// Part `index` of `parts` of `0..count`, all of nearly the same size.
-fn share(count: usize, index: usize, parts: usize) -> Range<usize> {
+pub(crate) fn share(count: usize, index: usize, parts: usize) -> Range<usize> {
     count * index / parts..count * (index + 1) / parts
 }
 
@@ -132,7 +132,10 @@ impl Layer {
     /// When the layer can't take them. The kernels rely on what is checked here.
     pub(crate) fn output(&self, input: Map, residual: Option<Map>) -> Map {
         match self {
-            Self::Interleave | Self::Deinterleave => Map::dense(input.height, input.width, input.channels),
+            Self::Interleave { padded: true } => Map::new(input.height, input.width, input.channels),
+            Self::Interleave { padded: false } | Self::Deinterleave => {
+                Map::dense(input.height, input.width, input.channels)
+            }
             Self::Convolution {
                 weights,
                 kernel,
@@ -175,7 +178,7 @@ impl Layer {
         match self {
             Self::Separable { .. } => {
                 let cut = self.cut(maps, threads);
-                maps.input.pixels().div_ceil(cut.parts) * (maps.input.step + PANEL_GAP)
+                Separable::scratch(&maps.input, maps.input.pixels().div_ceil(cut.parts))
             }
             _ => 0,
         }
@@ -191,7 +194,7 @@ impl Layer {
                 depthwise, pointwise, ..
             } => output * (9 * depthwise.channels() + matrix(pointwise)),
             Self::Pool { projection, .. } => projection.as_ref().map_or(0, |(weights, _)| output * matrix(weights)),
-            Self::Interleave | Self::GlobalPool(_) | Self::Deinterleave => 0,
+            Self::Interleave { .. } | Self::GlobalPool(_) | Self::Deinterleave => 0,
         }
     }
 
@@ -203,7 +206,7 @@ impl Layer {
                 depthwise, pointwise, ..
             } => depthwise.bytes() + pointwise.bytes(),
             Self::Pool { projection, .. } => projection.as_ref().map_or(0, |(weights, _)| weights.bytes()),
-            Self::Interleave | Self::GlobalPool(_) | Self::Deinterleave => 0,
+            Self::Interleave { .. } | Self::GlobalPool(_) | Self::Deinterleave => 0,
         }
     }
 
@@ -217,14 +220,45 @@ impl Layer {
             }
             Self::Dense { weights, .. } => Cut::new(1, 1, 1, weights.panels(), threads),
             Self::GlobalPool(_) => Cut::new(maps.input.step / LINE, usize::MAX, 8, 1, threads),
-            Self::Interleave | Self::Pool { .. } => Cut::new(maps.output.height, usize::MAX, 1, 1, threads),
-            Self::Deinterleave => Cut::new(maps.output.channels, usize::MAX, 16, 1, threads),
+            Self::Interleave { .. } | Self::Pool { .. } => Cut::new(maps.output.height, usize::MAX, 1, 1, threads),
+            Self::Deinterleave => Cut::new(maps.input.step / LINE, usize::MAX, 1, 1, threads),
         }
     }
 
     /// How many jobs it is cut into for `threads` threads.
     pub(crate) fn jobs(&self, maps: &Maps, threads: usize) -> usize {
         self.cut(maps, threads).jobs()
+    }
+
+    /// The jobs of a step before whose outputs job `job` reads, or that read where it writes, when both layers are alike:
+    /// separable convolutions with the same dilation between maps of one size. `None` for every other pair.
+    pub(crate) fn needs(&self, maps: &Maps, job: usize, threads: usize) -> Option<Range<usize>> {
+        let Self::Separable {
+            depthwise, pointwise, ..
+        } = self
+        else {
+            return None;
+        };
+        let pixels = maps.input.pixels();
+        let cut = self.cut(maps, threads);
+        let (own, _) = cut.job(job, pixels, pointwise.panels());
+        let reach = depthwise.dilation() * (maps.input.width + 1);
+        let (first, last) = (own.start.saturating_sub(reach), (own.end + reach).min(pixels) - 1);
+        let part_of = |pixel| (0..cut.parts).find(|&part| share(pixels, part, cut.parts).contains(&pixel));
+        Some(part_of(first)? * cut.groups..(part_of(last)? + 1) * cut.groups)
+    }
+
+    /// Whether [`needs`](Self::needs) says what a job needs of `before`, the step before, whatever memory they share: the
+    /// same pixels then lie in the same places.
+    pub(crate) fn follows(&self, maps: &Maps, before: &Self, before_maps: &Maps) -> bool {
+        let (Self::Separable { depthwise: own, .. }, Self::Separable { depthwise: others, .. }) = (self, before) else {
+            return false;
+        };
+        let map = maps.output;
+        let all_are = |maps: &Maps| {
+            maps.input == map && maps.output == map && maps.residual.is_none_or(|residual| residual == map)
+        };
+        own.dilation() == others.dilation() && all_are(maps) && all_are(before_maps)
     }
 
     /// Does one job.
@@ -242,25 +276,67 @@ impl Layer {
         threads: usize,
         scratch: &mut [f32],
     ) {
-        isa.run(Job {
-            layer: self,
-            cut: self.cut(maps, threads),
-            maps,
-            pictures,
-            index: job,
-            scratch,
-        });
+        let cut = self.cut(maps, threads);
+        let Pictures {
+            input,
+            residual,
+            output,
+        } = pictures;
+        match self {
+            Self::Separable {
+                depthwise,
+                pointwise,
+                relu,
+            } => {
+                let (pixels, panels) = cut.job(job, maps.input.pixels(), pointwise.panels());
+                let start = pixels.start * maps.output.step;
+                // SAFETY: the caller vouches for the pictures, and `start` is within them; the residual is laid out as the
+                // output.
+                unsafe {
+                    isa.run(SeparableJob {
+                        separable: Separable {
+                            depthwise,
+                            pointwise,
+                            relu: *relu,
+                        },
+                        input,
+                        map: &maps.input,
+                        pixels,
+                        panels,
+                        scratch,
+                        residual: residual.map(|residual| residual.add(start)),
+                        output: output.add(start),
+                    });
+                }
+            }
+            Self::Pool { pool, projection } => {
+                let (rows, _) = cut.job(job, maps.output.height, 1);
+                isa.run(PoolJob {
+                    pool: *pool,
+                    projection: projection.as_ref(),
+                    maps,
+                    pictures,
+                    rows,
+                });
+            }
+            _ => isa.run(Job {
+                layer: self,
+                cut,
+                maps,
+                pictures,
+                index: job,
+            }),
+        }
     }
 }
 
-/// A job with all it needs; made by [`Layer::run`], whose caller vouches for the pictures.
+/// A job of one of the other layers; made by [`Layer::run`], whose caller vouches for the pictures.
 struct Job<'a> {
     layer: &'a Layer,
     cut: Cut,
     maps: &'a Maps,
     pictures: Pictures,
     index: usize,
-    scratch: &'a mut [f32],
 }
 
 impl Kernel for Job<'_> {
@@ -275,33 +351,32 @@ impl Kernel for Job<'_> {
             ..
         } = self.pictures;
         let layer = self.layer;
-        // SAFETY, here and in the methods below: the pictures are readable and writable as `Layer::run` asks, and every
+        // SAFETY: here and in the methods below, the pictures are readable and writable as `Layer::run` asks, and every
         // index is within the maps, by `Cut::job` and by `Layer::output`, which checks that the maps fit together.
-        match layer {
-            Layer::Interleave => {
-                let (rows, _) = self.cut.job(self.index, output.height, 1);
-                rows.for_each(|row| unsafe { interleave(from, &input, row, to) });
-            }
-            Layer::Convolution {
-                weights,
-                kernel,
-                stride,
-                relu,
-            } => unsafe { self.convolution::<V>(weights, *kernel, *stride, *relu) },
-            Layer::Separable {
-                depthwise,
-                pointwise,
-                relu,
-            } => unsafe { self.separable::<V>(depthwise, pointwise, *relu) },
-            Layer::Pool { pool, projection } => unsafe { self.pool::<V>(*pool, projection.as_ref()) },
-            Layer::GlobalPool(pool) => {
-                let (lines, _) = self.cut.job(self.index, input.step / LINE, 1);
-                unsafe { pool.run::<V>(from, &input, lines.start * LINE..lines.end * LINE, to) };
-            }
-            Layer::Dense { weights, relu } => unsafe { self.dense::<V>(weights, *relu) },
-            Layer::Deinterleave => {
-                let (channels, _) = self.cut.job(self.index, output.channels, 1);
-                channels.for_each(|channel| unsafe { deinterleave(from, &input, channel, to) });
+        unsafe {
+            match layer {
+                Layer::Interleave { .. } => {
+                    let (rows, _) = self.cut.job(self.index, output.height, 1);
+                    rows.for_each(|row| interleave(from, &input, row, to, output.step));
+                }
+                Layer::Convolution {
+                    weights,
+                    kernel,
+                    stride,
+                    relu,
+                } => self.convolution::<V>(weights, *kernel, *stride, *relu),
+                Layer::GlobalPool(pool) => {
+                    let (lines, _) = self.cut.job(self.index, input.step / LINE, 1);
+                    pool.run::<V>(from, &input, lines.start * LINE..lines.end * LINE, to);
+                }
+                Layer::Dense { weights, relu } => self.dense::<V>(weights, *relu),
+                Layer::Deinterleave => {
+                    let (lines, _) = self.cut.job(self.index, input.step / LINE, 1);
+                    lines.for_each(|line| deinterleave(from, &input, line, to));
+                }
+                Layer::Separable { .. } | Layer::Pool { .. } => {
+                    unreachable!("`Layer::run` has jobs of their own for them")
+                }
             }
         }
     }
@@ -339,90 +414,6 @@ impl Job<'_> {
     ///
     /// See [`Layer::run`].
     #[inline(always)]
-    unsafe fn separable<V: Lanes>(self, depthwise: &DepthwiseKernel, pointwise: &PackedMatrix, relu: SeparableRelu) {
-        let Maps { input, output, .. } = *self.maps;
-        let (pixels, panels) = self.cut.job(self.index, input.pixels(), pointwise.panels());
-        let (first, count) = (pixels.start, pixels.len());
-        let step = input.step + PANEL_GAP;
-        let panel = &mut self.scratch[..count * step];
-        let to = panel.as_mut_ptr();
-        // SAFETY: see `run`; the panel has room for `count` pixels.
-        unsafe {
-            if relu.before {
-                depthwise.run::<V, true>(self.pictures.input, &input, first, count, to, step);
-            } else {
-                depthwise.run::<V, false>(self.pictures.input, &input, first, count, to, step);
-            }
-        }
-        if relu.between {
-            for value in panel.chunks_exact_mut(V::WIDTH) {
-                // SAFETY: a chunk is one vector.
-                unsafe { V::load(value.as_ptr()).relu().store(value.as_mut_ptr()) };
-            }
-        }
-        let pixels = Pixels {
-            rows: 1,
-            columns: count,
-            in_steps: [step, 0],
-            out_steps: [output.step, 0],
-        };
-        // SAFETY: see `run`; the residual is laid out as the output.
-        unsafe {
-            let finish = Finish {
-                residual: self.pictures.residual.map(|residual| residual.add(first * output.step)),
-                relu: relu.after,
-            };
-            let to = self.pictures.output.add(first * output.step);
-            let reach = Reach::pixel(input.channels);
-            multiply::<V>(panel.as_ptr(), &pixels, reach, pointwise, panels, finish, to);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// See [`Layer::run`].
-    #[inline(always)]
-    unsafe fn pool<V: Lanes>(&self, pool: MaxPool, projection: Option<&(PackedMatrix, usize)>) {
-        let Maps { input, output, .. } = *self.maps;
-        let (rows, _) = self.cut.job(self.index, output.height, 1);
-        for row in rows.clone() {
-            // SAFETY: see `run`.
-            unsafe {
-                pool.row::<V>(
-                    self.pictures.input,
-                    &input,
-                    row,
-                    self.pictures.output.add(row * output.row()),
-                );
-            }
-        }
-        let (Some((weights, stride)), Some(from), Some(map)) = (projection, self.pictures.residual, self.maps.residual)
-        else {
-            return;
-        };
-        let pixels = Pixels {
-            rows: rows.len(),
-            columns: output.width,
-            in_steps: [stride * map.step, stride * map.row()],
-            out_steps: [output.step, output.row()],
-        };
-        // SAFETY: see `run`; what was pooled is this job's own.
-        unsafe {
-            let from = from.add(rows.start * stride * map.row());
-            let to = self.pictures.output.add(rows.start * output.row());
-            let finish = Finish {
-                residual: Some(to),
-                relu: false,
-            };
-            let reach = Reach::pixel(map.channels);
-            multiply::<V>(from, &pixels, reach, weights, 0..weights.panels(), finish, to);
-        }
-    }
-
-    /// # Safety
-    ///
-    /// See [`Layer::run`].
-    #[inline(always)]
     unsafe fn dense<V: Lanes>(&self, weights: &PackedMatrix, relu: bool) {
         let (_, panels) = self.cut.job(self.index, 1, weights.panels());
         let pixels = Pixels {
@@ -448,32 +439,169 @@ impl Job<'_> {
     }
 }
 
-/// Row `row` of a picture whose channels lie one after the other, into one whose pixels do.
+/// A separable convolution.
+#[derive(Clone, Copy)]
+pub(crate) struct Separable<'a> {
+    pub depthwise: &'a DepthwiseKernel,
+    pub pointwise: &'a PackedMatrix,
+    pub relu: SeparableRelu,
+}
+
+impl Separable<'_> {
+    /// Values of scratch for `pixels` pixels of a map.
+    pub(crate) const fn scratch(map: &Map, pixels: usize) -> usize {
+        pixels * (map.step + PANEL_GAP)
+    }
+}
+
+/// Some pixels and panels of outputs of a separable convolution.
+///
+/// Whoever makes one vouches that `input` is a readable picture of `map` around these pixels, and `output` writable and
+/// `residual` readable from the first of them on; and that nobody else writes to any of it meanwhile.
+pub(crate) struct SeparableJob<'a> {
+    pub separable: Separable<'a>,
+    pub input: *const f32,
+    pub map: &'a Map,
+    pub pixels: Range<usize>,
+    pub panels: Range<usize>,
+    pub scratch: &'a mut [f32],
+    pub residual: Option<*const f32>,
+    pub output: *mut f32,
+}
+
+impl Kernel for SeparableJob<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Separable {
+            depthwise,
+            pointwise,
+            relu,
+        } = self.separable;
+        let (first, count) = (self.pixels.start, self.pixels.len());
+        let step = self.map.step + PANEL_GAP;
+        let panel = &mut self.scratch[..Separable::scratch(self.map, count)];
+        let to = panel.as_mut_ptr();
+        // SAFETY: whoever made the job vouches for the picture; the panel has room for `count` pixels.
+        unsafe {
+            if relu.before {
+                depthwise.run::<V, true>(self.input, self.map, first, count, to, step);
+            } else {
+                depthwise.run::<V, false>(self.input, self.map, first, count, to, step);
+            }
+        }
+        if relu.between {
+            for value in panel.chunks_exact_mut(V::WIDTH) {
+                // SAFETY: a chunk is one vector.
+                unsafe { V::load(value.as_ptr()).relu().store(value.as_mut_ptr()) };
+            }
+        }
+        let pixels = Pixels {
+            rows: 1,
+            columns: count,
+            in_steps: [step, 0],
+            out_steps: [padded(pointwise.outputs()), 0],
+        };
+        let finish = Finish {
+            residual: self.residual,
+            relu: relu.after,
+        };
+        let reach = Reach::pixel(self.map.channels);
+        // SAFETY: whoever made the job vouches for the output and the residual.
+        unsafe {
+            multiply::<V>(
+                panel.as_ptr(),
+                &pixels,
+                reach,
+                pointwise,
+                self.panels,
+                finish,
+                self.output,
+            )
+        };
+    }
+}
+
+/// Some rows of a pooling and its projection.
+///
+/// Whoever makes one vouches that the pictures are readable around these rows, the output's rows writable, and nobody else
+/// writes to any of it meanwhile.
+pub(crate) struct PoolJob<'a> {
+    pub pool: MaxPool,
+    pub projection: Option<&'a (PackedMatrix, usize)>,
+    pub maps: &'a Maps,
+    pub pictures: Pictures,
+    pub rows: Range<usize>,
+}
+
+impl Kernel for PoolJob<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Maps { input, output, .. } = *self.maps;
+        for row in self.rows.clone() {
+            // SAFETY: whoever made the job vouches for the pictures.
+            unsafe {
+                let to = self.pictures.output.add(row * output.row());
+                self.pool.row::<V>(self.pictures.input, &input, row, to);
+            }
+        }
+        let (Some((weights, stride)), Some(from), Some(map)) =
+            (self.projection, self.pictures.residual, self.maps.residual)
+        else {
+            return;
+        };
+        let pixels = Pixels {
+            rows: self.rows.len(),
+            columns: output.width,
+            in_steps: [stride * map.step, stride * map.row()],
+            out_steps: [output.step, output.row()],
+        };
+        // SAFETY: as above; what was pooled is this job's own, and the projection of a row of the output lies within the
+        // residual, by `Layer::output`.
+        unsafe {
+            let from = from.add(self.rows.start * stride * map.row());
+            let to = self.pictures.output.add(self.rows.start * output.row());
+            let finish = Finish {
+                residual: Some(to),
+                relu: false,
+            };
+            let reach = Reach::pixel(map.channels);
+            multiply::<V>(from, &pixels, reach, weights, 0..weights.panels(), finish, to);
+        }
+    }
+}
+
+/// Row `row` of a picture whose channels lie one after the other, into one whose pixels do, `step` values apart.
 ///
 /// # Safety
 ///
 /// See [`Layer::run`].
-unsafe fn interleave(input: *const f32, map: &Map, row: usize, output: *mut f32) {
-    for channel in 0..map.channels {
-        let start = row * map.width;
-        for x in 0..map.width {
-            // SAFETY: both pictures have this pixel and this channel.
-            unsafe {
-                let value = *input.add(channel * map.pixels() + start + x);
-                *output.add((start + x) * map.channels + channel) = value;
+unsafe fn interleave(input: *const f32, map: &Map, row: usize, output: *mut f32, step: usize) {
+    let start = row * map.width;
+    // A cache line of channels at a time: what is read and what is written both stay in the first-level cache.
+    for line in (0..map.channels).step_by(LINE) {
+        for pixel in start..start + map.width {
+            for channel in line..map.channels.min(line + LINE) {
+                // SAFETY: both pictures have this pixel and this channel.
+                unsafe { *output.add(pixel * step + channel) = *input.add(channel * map.pixels() + pixel) };
             }
         }
     }
 }
 
-/// Channel `channel` of a picture whose pixels lie one after the other, into one whose channels do.
+/// Cache line `line` of the channels of a picture whose pixels lie one after the other, into one whose channels do.
 ///
 /// # Safety
 ///
 /// See [`Layer::run`].
-unsafe fn deinterleave(input: *const f32, map: &Map, channel: usize, output: *mut f32) {
+unsafe fn deinterleave(input: *const f32, map: &Map, line: usize, output: *mut f32) {
     for pixel in 0..map.pixels() {
-        // SAFETY: both pictures have this pixel and this channel.
-        unsafe { *output.add(channel * map.pixels() + pixel) = *input.add(pixel * map.step + channel) };
+        for channel in line * LINE..map.channels.min((line + 1) * LINE) {
+            // SAFETY: both pictures have this pixel and this channel.
+            unsafe { *output.add(channel * map.pixels() + pixel) = *input.add(pixel * map.step + channel) };
+        }
     }
 }

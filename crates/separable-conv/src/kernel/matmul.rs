@@ -52,7 +52,8 @@ pub(crate) struct Finish {
 
 /// Multiplies every pixel with the panels `panels` of the weights.
 ///
-/// The weights of a panel stay in the first-level cache while all pixels pass by.
+/// The weights of a panel stay in the first-level cache while all pixels pass by. Outputs that the last panel has too many
+/// are zero whatever goes in.
 ///
 /// # Safety
 ///
@@ -73,6 +74,7 @@ pub(crate) unsafe fn multiply<V: Lanes>(
         let (matrix, bias, real) = weights.panel(panel);
         // A panel with eight real outputs or less is worked on by half; its other half is zero.
         let half = real * 2 <= PANEL && V::WIDTH * 2 <= PANEL;
+        let computed = if half { PANEL / 2 } else { PANEL };
         // Tiles of equal size: one of a single pixel would take as long as one of four.
         let tiles = pixels.columns.div_ceil(if half { 2 * V::TILE } else { V::TILE }).max(1);
         let (size, larger) = (pixels.columns / tiles, pixels.columns % tiles);
@@ -101,6 +103,13 @@ pub(crate) unsafe fn multiply<V: Lanes>(
                         tile.run_half::<V>(count);
                     } else {
                         tile.run_whole::<V>(count);
+                    }
+                    if real < computed {
+                        // Zero weights gave zeros, unless an input was infinite or NaN.
+                        for pixel in 0..count {
+                            let output = output.add(start + pixel * pixels.out_steps[0]);
+                            output.add(real).write_bytes(0, computed - real);
+                        }
                     }
                 }
                 column += count;

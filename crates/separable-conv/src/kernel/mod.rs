@@ -7,6 +7,7 @@
     clippy::inline_always,
     reason = "only what is inlined into the dispatched function is compiled with its instructions"
 )]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 mod buffer;
 mod depthwise;
@@ -18,7 +19,10 @@ mod matmul;
 mod network;
 mod packed;
 mod peak;
+mod plan;
 mod pool;
+mod single;
+mod strips;
 mod team;
 
 pub use isa::Isa;
@@ -26,3 +30,4 @@ pub use layer::SeparableRelu;
 pub use network::{Network, Projection, Value};
 pub use peak::peak;
 pub use pool::{GlobalPool, MaxPool};
+pub use single::SeparableConv;

@@ -3,31 +3,33 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::buffer::{Buffer, padded};
+use super::buffer::{Shared, padded};
 use super::depthwise::DepthwiseKernel;
 use super::isa::Isa;
 use super::layer::{Layer, Maps, Pictures, SeparableRelu};
 use super::map::Map;
 use super::packed::PackedMatrix;
+use super::plan::{Key, Place, Plan, Planned, Workspace};
 use super::pool::{GlobalPool, MaxPool};
-use super::team::{Stage, work_through};
+use super::team::{Needs, Stage, work_through};
 
 /// What a layer gives; later layers take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(usize);
 
 /// The picture that goes in.
-const PICTURE: usize = 0;
+pub(crate) const PICTURE: usize = 0;
 /// The same, channels last.
 const INTERLEAVED: usize = 1;
 
 /// A value, weights `[outputs, inputs, 1, 1]` and a bias.
 pub type Projection<'a> = (Value, &'a [f32], Option<&'a [f32]>);
 
-struct Step {
-    layer: Layer,
-    input: usize,
-    residual: Option<usize>,
+/// A layer and the values it reads.
+pub(crate) struct Step {
+    pub layer: Layer,
+    pub input: usize,
+    pub residual: Option<usize>,
 }
 
 /// A network of convolutions with their weights packed, run in one go with memory that is used again.
@@ -42,6 +44,8 @@ pub struct Network {
     steps: Vec<Step>,
     channels: Vec<usize>,
     isa: Isa,
+    /// Run blocks in strips however small they are, for tests.
+    pub(crate) always_strips: bool,
     idle: Mutex<Vec<Workspace>>,
 }
 
@@ -49,7 +53,7 @@ impl Network {
     /// An empty network for pictures of `channels` channels.
     pub fn new(channels: usize, isa: Isa) -> Self {
         let interleave = Step {
-            layer: Layer::Interleave,
+            layer: Layer::Interleave { padded: false },
             input: PICTURE,
             residual: None,
         };
@@ -57,6 +61,7 @@ impl Network {
             steps: vec![interleave],
             channels: vec![channels; 2],
             isa,
+            always_strips: false,
             idle: Mutex::default(),
         }
     }
@@ -126,12 +131,17 @@ impl Network {
         } else {
             padded(channels)
         };
-        let weights = PackedMatrix::new(kernel * kernel * step, outputs, bias, |output, index| {
-            let (tap, channel) = (index / step, index % step);
-            if channel < channels {
-                weights[(output * channels + channel) * kernel * kernel + tap]
-            } else {
-                0.0
+        let taps = kernel * kernel;
+        let weights = PackedMatrix::new(taps * step, outputs, bias, |panel, values| {
+            for (lane, output) in panel.enumerate() {
+                for (channel, kernel) in weights[output * channels * taps..][..channels * taps]
+                    .chunks_exact(taps)
+                    .enumerate()
+                {
+                    for (tap, &weight) in kernel.iter().enumerate() {
+                        values[tap * step + channel][lane] = weight;
+                    }
+                }
             }
         });
         let layer = Layer::Convolution {
@@ -217,7 +227,7 @@ impl Network {
         let inputs = self.map_channels(input);
         assert!(outputs > 0, "a fully-connected layer without outputs");
         assert_eq!(weights.len(), inputs * outputs, "weights of a fully-connected layer");
-        let weights = PackedMatrix::new(inputs, outputs, bias, |output, input| weights[input * outputs + output]);
+        let weights = PackedMatrix::of_columns(inputs, outputs, bias, weights);
         self.add(Layer::Dense { weights, relu }, input, None, outputs)
     }
 
@@ -242,7 +252,13 @@ impl Network {
         self.steps.iter().enumerate().map(count).collect()
     }
 
-    fn maps(&self, height: usize, width: usize) -> Vec<Map> {
+    /// The layers.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The maps of all values.
+    pub(crate) fn maps(&self, height: usize, width: usize) -> Vec<Map> {
         assert!(height * width > 0, "a picture without pixels");
         let mut maps = vec![Map::dense(height, width, self.channels[PICTURE])];
         for step in &self.steps {
@@ -252,7 +268,8 @@ impl Network {
         maps
     }
 
-    fn step_maps(&self, maps: &[Map], step: usize) -> Maps {
+    /// Those of a step.
+    pub(crate) fn step_maps(&self, maps: &[Map], step: usize) -> Maps {
         Maps {
             input: maps[self.steps[step].input],
             residual: self.steps[step].residual.map(|value| maps[value]),
@@ -269,18 +286,19 @@ impl Network {
     ///
     /// When the length of a slice is not that of its shape, or the picture is smaller than a kernel.
     pub fn run(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) {
-        self.go(pictures, shape, outputs, &|_| ());
+        self.go(pictures, shape, outputs, true, &|_| ());
     }
 
     /// Runs as [`run`](Self::run), and gives every layer's share of the time, in order; zero for layers that the values
-    /// asked for don't need. Reading the input and handing values out are not counted.
+    /// asked for don't need. Reading the input and handing values out are not counted. Every layer is run on its own and
+    /// waits for the one before, which `run` does only where it must; it is therefore a little faster than their sum.
     ///
     /// # Panics
     ///
     /// As [`run`](Self::run).
     pub fn profile(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) -> Vec<Duration> {
         let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.steps.len()]));
-        self.go(pictures, shape, outputs, &|layer| {
+        self.go(pictures, shape, outputs, false, &|layer| {
             let (last, shares) = &mut *times.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if let Some(layer) = layer {
@@ -291,17 +309,20 @@ impl Network {
         times.into_inner().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// `finished(layer)` is called when a layer is done with a picture; no layer stands for handing a value out.
+    /// With `fused`, layers run in strips or begin where the one before is done, if they can. `finished(layer)` is called
+    /// when a layer is done with a picture; no layer stands for handing a value out.
     fn go(
         &self,
         pictures: &[f32],
         [batch, height, width]: [usize; 3],
         outputs: &mut [(Value, &mut [f32])],
+        fused: bool,
         finished: &(impl Fn(Option<usize>) + Sync),
     ) {
         let key = Key {
             size: [height, width],
             threads: rayon::current_num_threads(),
+            fused,
             values: outputs.iter().map(|(value, _)| value.0).collect(),
         };
         let picture = self.channels[PICTURE] * height * width;
@@ -320,30 +341,23 @@ impl Network {
         let buffers: Vec<Shared> = workspace
             .buffers
             .iter_mut()
-            .map(|buffer| Shared(buffer.as_mut_slice().as_mut_ptr()))
+            .map(|buffer| Shared::new(buffer.as_mut_slice()))
             .collect();
-        let targets: Vec<Shared> = outputs
-            .iter_mut()
-            .map(|(_, memory)| Shared(memory.as_mut_ptr()))
-            .collect();
+        let targets: Vec<Shared> = outputs.iter_mut().map(|(_, memory)| Shared::new(memory)).collect();
         let scratch = &workspace.scratch;
         let stages: Vec<Stage> = (0..batch)
-            .flat_map(|_| {
-                plan.steps
-                    .iter()
-                    .map(|step| Stage::new(step.layer(self).jobs(&step.maps, plan.threads)))
-            })
+            .flat_map(|_| plan.steps.iter().map(|step| Stage::new(step.jobs(self, plan.threads))))
             .collect();
 
         let work = |worker: usize, stage: usize, job: usize| {
             let (index, step) = (stage / plan.steps.len(), &plan.steps[stage % plan.steps.len()]);
             let at = |place: Place| match place {
                 Place::Picture => pictures[index * picture..].as_ptr().cast_mut(),
-                Place::Buffer(buffer) => buffers[buffer].0,
+                Place::Buffer(buffer) => buffers[buffer].address(),
                 Place::Output(output) => {
                     let map = plan.outputs[output];
                     // SAFETY: the memory is as long as `batch` pictures, which was checked above.
-                    unsafe { targets[output].0.add(index * map.channels * map.pixels()) }
+                    unsafe { targets[output].address().add(index * map.channels * map.pixels()) }
                 }
             };
             let pictures = Pictures {
@@ -354,23 +368,22 @@ impl Network {
             let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the plan's maps are those that the layers gave for this size of picture, and its buffers are as large
             // as the largest map that they hold in turn. The output of a step is never the buffer of a value that is still
-            // read. A stage begins when the one before is done, and the jobs of a stage write to different places.
+            // read. The jobs of a stage write to different places, and begin when the stage before is done, or all of it that
+            // they read or that reads where they write: see `Layer::needs`.
             unsafe {
-                step.layer(self).run(
-                    self.isa,
-                    &step.maps,
-                    pictures,
-                    job,
-                    plan.threads,
-                    scratch.as_mut_slice(),
-                );
+                step.run(self, pictures, job, plan.threads, scratch.as_mut_slice());
             }
+        };
+        let needs = |stage: usize, job: usize| {
+            let step = &plan.steps[stage % plan.steps.len()];
+            step.needs(self, job, plan.threads).map_or(Needs::All, Needs::Jobs)
         };
         work_through(
             &stages,
+            &needs,
             &work,
             &|stage| match plan.steps[stage % plan.steps.len()].what {
-                Planned::Step(layer) => finished(Some(layer)),
+                Planned::Step(layer) | Planned::Strips(layer) => finished(Some(layer)),
                 Planned::HandOut => finished(None),
             },
         );
@@ -390,185 +403,7 @@ impl Network {
     }
 }
 
-fn pointwise_matrix(weights: &[f32], bias: Option<&[f32]>, inputs: usize, outputs: usize) -> PackedMatrix {
+pub(crate) fn pointwise_matrix(weights: &[f32], bias: Option<&[f32]>, inputs: usize, outputs: usize) -> PackedMatrix {
     assert_eq!(weights.len(), inputs * outputs, "weights of a pointwise convolution");
-    PackedMatrix::new(inputs, outputs, bias, |output, input| weights[output * inputs + input])
-}
-
-/// Memory that several threads write to, each to its own part.
-#[derive(Clone, Copy)]
-struct Shared(*mut f32);
-
-// SAFETY: it is only an address; `Layer::run` says who may use it.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-/// What a plan was made for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Key {
-    size: [usize; 2],
-    threads: usize,
-    values: Vec<usize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Picture,
-    Buffer(usize),
-    Output(usize),
-}
-
-#[derive(Clone, Copy)]
-enum Planned {
-    /// A step of the network.
-    Step(usize),
-    /// Handing a value out.
-    HandOut,
-}
-
-struct PlannedStep {
-    what: Planned,
-    maps: Maps,
-    input: Place,
-    residual: Option<Place>,
-    output: Place,
-}
-
-impl PlannedStep {
-    fn layer<'a>(&self, network: &'a Network) -> &'a Layer {
-        match self.what {
-            Planned::Step(index) => &network.steps[index].layer,
-            Planned::HandOut => &Layer::Deinterleave,
-        }
-    }
-}
-
-/// The steps that the wanted values need, and where in memory each writes.
-struct Plan {
-    key: Key,
-    threads: usize,
-    steps: Vec<PlannedStep>,
-    outputs: Vec<Map>,
-    /// The length of every buffer.
-    buffers: Vec<usize>,
-    scratch: usize,
-}
-
-impl Plan {
-    fn new(network: &Network, key: Key) -> Self {
-        let maps = network.maps(key.size[0], key.size[1]);
-        let threads = key.threads;
-        let last_use = last_uses(network, &key.values);
-
-        let mut plan = Self {
-            threads,
-            steps: Vec::new(),
-            outputs: key.values.iter().map(|&value| maps[value]).collect(),
-            buffers: Vec::new(),
-            scratch: 0,
-            key,
-        };
-        let mut free: Vec<usize> = Vec::new();
-        let mut places = vec![Place::Picture; maps.len()];
-        for (index, step) in network.steps.iter().enumerate() {
-            let value = index + 1;
-            if last_use[value].is_none() {
-                continue;
-            }
-            let buffer = plan.take(&mut free, maps[value].len());
-            places[value] = Place::Buffer(buffer);
-            let planned = PlannedStep {
-                what: Planned::Step(index),
-                maps: network.step_maps(&maps, index),
-                input: places[step.input],
-                residual: step.residual.map(|value| places[value]),
-                output: places[value],
-            };
-            plan.scratch = plan.scratch.max(planned.layer(network).scratch(&planned.maps, threads));
-            plan.steps.push(planned);
-            for output in 0..plan.key.values.len() {
-                if plan.key.values[output] == value {
-                    plan.steps.push(PlannedStep {
-                        what: Planned::HandOut,
-                        maps: Maps {
-                            input: maps[value],
-                            residual: None,
-                            output: Layer::Deinterleave.output(maps[value], None),
-                        },
-                        input: places[value],
-                        residual: None,
-                        output: Place::Output(output),
-                    });
-                }
-            }
-            let done = |value: &usize| last_use[*value] == Some(index);
-            let mut read: Vec<usize> = [step.input]
-                .into_iter()
-                .chain(step.residual)
-                .chain([value])
-                .filter(done)
-                .collect();
-            read.dedup();
-            free.extend(read.into_iter().filter_map(|value| match places[value] {
-                Place::Buffer(buffer) => Some(buffer),
-                Place::Picture | Place::Output(_) => None,
-            }));
-        }
-        plan
-    }
-
-    /// The free buffer that fits best, or a new one.
-    fn take(&mut self, free: &mut Vec<usize>, len: usize) -> usize {
-        let waste = |buffer: usize| {
-            let held = self.buffers[buffer];
-            (held < len, held.abs_diff(len))
-        };
-        if let Some(place) = (0..free.len()).min_by_key(|&place| waste(free[place])) {
-            let buffer = free.swap_remove(place);
-            self.buffers[buffer] = self.buffers[buffer].max(len);
-            return buffer;
-        }
-        self.buffers.push(len);
-        self.buffers.len() - 1
-    }
-}
-
-/// The last step that reads each value: itself for those that are only handed out, `None` for those that nobody needs.
-fn last_uses(network: &Network, wanted: &[usize]) -> Vec<Option<usize>> {
-    let mut uses = vec![None; network.steps.len() + 1];
-    for &value in wanted {
-        assert!(
-            value > PICTURE && value < uses.len(),
-            "value {value} is not of this network"
-        );
-        uses[value] = Some(value - 1);
-    }
-    for (index, step) in network.steps.iter().enumerate().rev() {
-        if uses[index + 1].is_some() {
-            for value in [step.input].into_iter().chain(step.residual) {
-                uses[value] = uses[value].max(Some(index));
-            }
-        }
-    }
-    uses
-}
-
-/// Memory of one run.
-struct Workspace {
-    plan: Plan,
-    buffers: Vec<Buffer>,
-    scratch: Vec<Mutex<Buffer>>,
-}
-
-impl Workspace {
-    fn new(plan: Plan) -> Self {
-        Self {
-            buffers: plan.buffers.iter().map(|&len| Buffer::zeros(len)).collect(),
-            scratch: (0..plan.threads)
-                .map(|_| Mutex::new(Buffer::zeros(plan.scratch)))
-                .collect(),
-            plan,
-        }
-    }
+    PackedMatrix::of_rows(inputs, outputs, bias, weights)
 }

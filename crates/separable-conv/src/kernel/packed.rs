@@ -1,9 +1,16 @@
 //! Weights in the order in which the matrix kernel reads them.
 
+use core::ops::Range;
+
+use rayon::prelude::*;
+
 use super::buffer::{Buffer, padded};
 
 /// Outputs in a panel: one cache line.
 pub(crate) const PANEL: usize = 16;
+
+/// Inputs that are packed at a time: 4 KiB of a panel.
+const BLOCK: usize = 64;
 
 /// A matrix `[inputs, outputs]` packed once: `[panel][input][16 outputs]`, and a bias for every output.
 ///
@@ -16,15 +23,14 @@ pub struct PackedMatrix {
 }
 
 impl PackedMatrix {
-    /// Packs `weights`, of which `weight(output, input)` is one; `bias` is one value an output, or nothing.
+    /// Packs weights that `fill` writes panel by panel, on all threads: it is given the panel's outputs, at most sixteen,
+    /// and its rows, zeros so far. `bias` is one value an output, or nothing.
     pub(crate) fn new(
         inputs: usize,
         outputs: usize,
         bias: Option<&[f32]>,
-        weight: impl Fn(usize, usize) -> f32 + Sync,
+        fill: impl Fn(Range<usize>, &mut [[f32; PANEL]]) + Sync,
     ) -> Self {
-        use rayon::prelude::*;
-
         let mut packed = Self {
             inputs,
             outputs,
@@ -38,16 +44,37 @@ impl PackedMatrix {
             .enumerate()
             .for_each(|(panel, values)| {
                 let first = panel * PANEL;
-                for output in first..outputs.min(first + PANEL) {
-                    for (input, row) in values.chunks_exact_mut(PANEL).enumerate() {
-                        row[output - first] = weight(output, input);
-                    }
-                }
+                let (rows, _) = values.as_chunks_mut();
+                fill(first..outputs.min(first + PANEL), rows);
             });
         if let Some(bias) = bias {
             packed.bias.as_mut_slice()[..outputs].copy_from_slice(&bias[..outputs]);
         }
         packed
+    }
+
+    /// Packs weights `[outputs, inputs]`.
+    pub(crate) fn of_rows(inputs: usize, outputs: usize, bias: Option<&[f32]>, weights: &[f32]) -> Self {
+        Self::new(inputs, outputs, bias, |panel, values| {
+            let rows = &weights[panel.start * inputs..panel.end * inputs];
+            // A few inputs of all outputs at a time: what is written sixteen times stays in the first-level cache.
+            for (block, values) in values.chunks_mut(BLOCK).enumerate() {
+                for (lane, row) in rows.chunks_exact(inputs).enumerate() {
+                    for (value, &weight) in values.iter_mut().zip(&row[block * BLOCK..]) {
+                        value[lane] = weight;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Packs weights `[inputs, outputs]`.
+    pub(crate) fn of_columns(inputs: usize, outputs: usize, bias: Option<&[f32]>, weights: &[f32]) -> Self {
+        Self::new(inputs, outputs, bias, |panel, values| {
+            for (value, row) in values.iter_mut().zip(weights.chunks_exact(outputs)) {
+                value[..panel.len()].copy_from_slice(&row[panel.clone()]);
+            }
+        })
     }
 
     /// How many values go in.

@@ -1,5 +1,9 @@
-use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, TensorData};
+use alloc::vec::Vec;
+
+use burn::backend::Flex;
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, Linear};
+use burn::tensor::{Bytes, DType, Device, Tensor, TensorData};
 use separable_conv::{GlobalPool, Isa, MaxPool, Network, SeparableRelu, Value};
 
 use super::{Fold, blocks, host, layers, projection, stride};
@@ -29,12 +33,15 @@ impl Packed {
             return None;
         }
 
+        let mut kernels = Kernels::default();
         let mut network = Network::new(config.in_channels, Isa::detect());
         let mut x = network.input();
         let stem = [&model.block1.conv1, &model.block1.conv2];
         for (layer, row) in stem.into_iter().zip(&model.block1.stage().layers) {
-            let Fold { shape, weight, bias } = Fold::of(layer);
-            x = network.convolution(x, &weight, Some(&bias), shape[0], shape[2], stride(row.kind), true);
+            let fold = kernels.fold(&layer.conv, &layer.bn);
+            let [outputs, _, side, _] = fold.shape;
+            x = network.convolution(x, &fold.weight, Some(&fold.bias), outputs, side, stride(row.kind), true);
+            kernels.done(fold.weight);
         }
 
         for block in blocks(model) {
@@ -43,7 +50,7 @@ impl Packed {
             let last = stage.layers.len() - 1;
             let relu_before = |index: usize| stage.layers.get(index).is_some_and(|row| row.relu == Relu::Before);
             for (index, ((layer, dilation), row)) in layers(block).zip(&stage.layers).enumerate() {
-                let Fold { shape, weight, bias } = Fold::new(&layer.pointwise, &layer.bn);
+                let Fold { shape, weight, bias } = kernels.fold(&layer.pointwise, &layer.bn);
                 let relu = SeparableRelu {
                     // A ReLU between two convolutions is done once, by the one that writes; only the block's input is
                     // read without it as well.
@@ -54,6 +61,7 @@ impl Packed {
                 let residual = (index == last && stage.shortcut == Shortcut::Identity).then_some(input);
                 let depthwise = host(&layer.depthwise.weight.val());
                 x = network.separable(x, &depthwise, dilation, &weight, Some(&bias), shape[0], residual, relu);
+                kernels.done(weight);
             }
             match (stage.pool, &block.residual) {
                 (Some(pool), shortcut) => {
@@ -62,7 +70,7 @@ impl Packed {
                         dilation: pool.dilation,
                         symmetric: config.variant == Variant::Torch,
                     };
-                    let fold = shortcut.as_ref().map(Fold::of);
+                    let fold = shortcut.as_ref().map(|layer| kernels.fold(&layer.conv, &layer.bn));
                     // The kernel adds the projection while it pools, at the pooling's stride.
                     if projection(stage).is_some_and(|stride| stride != pool.stride) {
                         return None;
@@ -71,6 +79,7 @@ impl Packed {
                         .as_ref()
                         .map(|fold| (input, &fold.weight[..], Some(&fold.bias[..])));
                     x = network.max_pool(x, pool, shortcut);
+                    fold.into_iter().for_each(|fold| kernels.done(fold.weight));
                 }
                 (None, None) => {}
                 (None, Some(_)) => return None,
@@ -88,8 +97,8 @@ impl Packed {
             let x = head
                 .hidden
                 .iter()
-                .fold(embedding, |x, layer| dense(&mut network, x, layer, true));
-            dense(&mut network, x, &head.predictions, false)
+                .fold(embedding, |x, layer| dense(&mut network, &mut kernels, x, layer, true));
+            dense(&mut network, &mut kernels, x, &head.predictions, false)
         });
         Some(Self {
             network,
@@ -131,10 +140,57 @@ impl Packed {
     }
 }
 
-fn dense(network: &mut Network, x: Value, layer: &Linear, relu: bool) -> Value {
-    let [_, outputs] = layer.weight.val().dims();
+fn dense(network: &mut Network, kernels: &mut Kernels, x: Value, layer: &Linear, relu: bool) -> Value {
+    let weight = layer.weight.val();
+    let [_, outputs] = weight.dims();
+    let values = kernels.values(&weight);
     let bias = layer.bias.as_ref().map(|bias| host(&bias.val()));
-    network.dense(x, &host(&layer.weight.val()), bias.as_deref(), outputs, relu)
+    let value = network.dense(x, &values, bias.as_deref(), outputs, relu);
+    kernels.done(values);
+    value
+}
+
+/// Kernels on their way from the plain network into the packed one, one at a time and through the same memory: fresh
+/// memory for each costs as much time as reading it.
+#[derive(Default)]
+struct Kernels {
+    spare: Vec<f32>,
+}
+
+impl Kernels {
+    /// A tensor's values in C order.
+    ///
+    /// Burn's record leaves weights in the file until they are first used, and then keeps them. Copied through their bytes
+    /// they stay there, and the plain network takes no memory beside the packed one.
+    fn values<const D: usize>(&mut self, tensor: &Tensor<D>) -> Vec<f32> {
+        let count = tensor.dims().iter().product::<usize>();
+        let Ok(primitive) = tensor.clone().try_into_primitive::<Flex>() else {
+            return host(tensor);
+        };
+        let bytes = primitive.data_arc();
+        let whole = primitive.is_contiguous()
+            && primitive.layout().start_offset() == 0
+            && bytes.len() == count * size_of::<f32>();
+        if primitive.dtype() != DType::F32 || !whole {
+            return host(tensor);
+        }
+        let mut values = core::mem::take(&mut self.spare);
+        values.resize(count, 0.0);
+        let mut target = Bytes::from_elems(values);
+        bytes.copy_into(&mut target);
+        target.try_into_vec().unwrap_or_else(|_| host(tensor))
+    }
+
+    /// A convolution with its batch norm.
+    fn fold(&mut self, conv: &Conv2d, bn: &BatchNorm) -> Fold {
+        let weight = conv.weight.val();
+        Fold::of_kernel(weight.dims(), self.values(&weight), bn)
+    }
+
+    /// Takes the memory of values that were packed.
+    fn done(&mut self, values: Vec<f32>) {
+        self.spare = values;
+    }
 }
 
 impl core::fmt::Debug for Packed {

@@ -47,7 +47,7 @@ pub(super) fn model(spec: &ModelSpec) -> Result<KerasModel, String> {
         }
         graph.end_of_block(&stage, input, &mut shortcuts, &mut adds);
     }
-    graph.head(network);
+    graph.head(spec);
     Ok(graph.finish())
 }
 
@@ -221,7 +221,8 @@ impl Graph {
         }
     }
 
-    fn head(&mut self, network: &XceptionConfig) {
+    fn head(&mut self, spec: &ModelSpec) {
+        let network = &spec.network;
         let (class, name) = match network.pooling {
             Pooling::Average => ("GlobalAveragePooling2D", "avg_pool"),
             Pooling::Max => ("GlobalMaxPooling2D", "max_pool"),
@@ -249,7 +250,9 @@ impl Graph {
             Pooling::Average => "predictions",
             _ => "logits",
         };
-        self.dense(name, network.num_classes, "linear", "head.predictions");
+        // Logits; but several labels a picture are told by a sigmoid alone.
+        let activation = if spec.multi_label { "sigmoid" } else { "linear" };
+        self.dense(name, network.num_classes, activation, "head.predictions");
     }
 
     fn dense(&mut self, name: &str, units: usize, activation: &str, home: &str) {

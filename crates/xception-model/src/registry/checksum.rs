@@ -30,18 +30,14 @@ pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), St
 
     let mut sha256 = weights.sha256.as_ref().map(|_| Sha256::new());
     let mut md5 = weights.md5.as_ref().map(|_| Md5::new());
-    let mut buffer = vec![0; 1 << 16];
-    let mut chunk = head.len();
-    buffer[..chunk].copy_from_slice(&head);
-    while chunk > 0 {
+    each_piece(head.as_slice().chain(file), |piece| {
         if let Some(hasher) = &mut sha256 {
-            hasher.update(&buffer[..chunk]);
+            hasher.update(piece);
         }
         if let Some(hasher) = &mut md5 {
-            hasher.update(&buffer[..chunk]);
+            hasher.update(piece);
         }
-        chunk = file.read(&mut buffer)?;
-    }
+    })?;
 
     let digests = [
         ("SHA-256", &weights.sha256, sha256.map(|hasher| hex(&hasher.finalize()))),
@@ -55,6 +51,31 @@ pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), St
         }
     }
     Ok(Ok(()))
+}
+
+/// A file's length in bytes, and its SHA-256 in lower-case hexadecimal digits.
+///
+/// # Errors
+///
+/// When the file cannot be read.
+pub fn sha256(path: &Path) -> io::Result<(u64, String)> {
+    let mut hasher = Sha256::new();
+    let bytes = each_piece(File::open(path)?, |piece| hasher.update(piece))?;
+    Ok((bytes, hex(&hasher.finalize())))
+}
+
+/// Gives all of a file to `take`, a piece at a time, and returns its length.
+fn each_piece(mut file: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
+    let mut buffer = vec![0; 1 << 16];
+    let mut bytes = 0;
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(bytes);
+        }
+        take(&buffer[..count]);
+        bytes += count as u64;
+    }
 }
 
 /// Lower-case hexadecimal digits.

@@ -27,6 +27,7 @@ use std::sync::LazyLock;
 
 pub use cache::{CACHE_VARIABLE, Cache, Cached, RECORD_VERSION};
 pub use card::{Card, Format, Input, Kind, Labels, Metrics, Scaling, Weights};
+pub use checksum::sha256;
 pub use error::{RegistryError, Unavailable};
 pub use options::FetchOptions;
 pub use reporter::Reporter;

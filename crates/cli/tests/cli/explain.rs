@@ -1,0 +1,113 @@
+use std::fs;
+
+use image::RgbImage;
+
+use crate::bench::{Bench, LABELS};
+
+fn read(bench: &Bench, name: &str) -> RgbImage {
+    image::open(bench.path(name)).unwrap().into_rgb8()
+}
+
+#[test]
+fn a_picture_and_its_heat_stand_side_by_side() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let said = bench
+        .classifier()
+        .fuse()
+        .classify_file(&bench.path("pictures/1.png"), 1)
+        .unwrap();
+    let line = bench.run(&["explain", "pictures/1.png", "-w", "toy.bpk"]).ok();
+    let percent = 100.0 * said[0].probability;
+    assert_eq!(
+        line,
+        format!(
+            "pictures/1.png  {percent:.1} %  {}  1.grad-cam.png\n",
+            said[0].label.name
+        )
+    );
+    let sheet = read(&bench, "1.grad-cam.png");
+    let picture = read(&bench, "pictures/1.png");
+    assert_eq!(sheet.dimensions(), (2 * 90 + 14 + 46 + 4 * 16, 80 + 64 + 16));
+    let part = |left: u32| image::imageops::crop_imm(&sheet, left, 64, 90, 80).to_image();
+    assert_eq!(part(16), picture);
+    assert_ne!(part(16 + 90 + 16), picture, "no heat");
+}
+
+#[test]
+fn class_stage_and_method_matter() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let explain = |output: &str, more: &[&str]| {
+        let arguments = [
+            "explain",
+            "pictures/1.png",
+            "-w",
+            "toy.bpk",
+            "--method",
+            "layer-cam",
+            "-o",
+            output,
+        ];
+        bench.run(&[&arguments, more].concat()).ok()
+    };
+    let by_name = explain("name.png", &["--class", LABELS[1]]);
+    assert!(
+        by_name.contains(LABELS[1]) && by_name.ends_with("name.png\n"),
+        "{by_name}"
+    );
+    explain("number.png", &["--class", "1"]);
+    explain("other.png", &["--class", "2"]);
+    explain("early.png", &["--class", "1", "--stage", "block4_sepconv2_bn"]);
+    let heat = |name: &str| image::imageops::crop_imm(&read(&bench, name), 122, 64, 90, 80).to_image();
+    assert_eq!(heat("name.png"), heat("number.png"));
+    assert_ne!(heat("name.png"), heat("other.png"));
+    assert_ne!(heat("name.png"), heat("early.png"));
+}
+
+#[test]
+fn folders_in_and_out() {
+    let bench = Bench::new();
+    bench.pictures(3);
+    bench.write("pictures/2.png", "no picture");
+    let arguments = ["explain", "pictures", "-w", "toy.bpk", "-o", "seen"];
+    let run = bench.run(&arguments);
+    assert_eq!((run.status, run.stdout.lines().count()), (Some(1), 2), "{}", run.stderr);
+    assert!(run.stderr.starts_with("error: pictures/2.png: "), "{}", run.stderr);
+    let mut written: Vec<_> = fs::read_dir(bench.path("seen"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    written.sort();
+    assert_eq!(written, ["1.grad-cam.png", "3.grad-cam.png"]);
+
+    assert!(
+        bench
+            .run(&arguments)
+            .failed(1)
+            .contains("1.grad-cam.png exists already; --force replaces it")
+    );
+    let again = bench.run(&[&arguments[..], &["--force"]].concat());
+    assert_eq!(again.stdout.lines().count(), 2, "{}", again.stderr);
+}
+
+#[test]
+fn wrong_questions_are_sentences() {
+    let bench = Bench::new();
+    bench.pictures(2);
+    let error = |status, more: &[&str]| {
+        let arguments = ["explain", "pictures/1.png", "-w", "toy.bpk"];
+        let error = bench.run(&[&arguments, more].concat()).failed(status);
+        assert_eq!(bench.listing(), ["pictures", "toy.bpk"], "nothing is left behind");
+        error
+    };
+    assert!(error(1, &["--class", "mug"]).contains("no class `mug`; the network knows cup, "));
+    assert!(error(1, &["--class", "3"]).contains("no class 3: the network has 3, counted from 0"));
+    assert!(error(1, &["--stage", "block4_sepconv2_bm"]).contains("did you mean `block4_sepconv2_bn`?"));
+    assert!(error(1, &["--stage", "avg_pool"]).contains("is a vector"));
+    assert!(error(2, &["--method", "lime"]).contains("grad-cam"));
+    assert!(error(2, &["pictures/2.png", "-o", "one.png"]).contains("one.png is one file"));
+    assert!(error(1, &["pictures/1.png"]).contains("two pictures would be written to 1.grad-cam.png"));
+    let lost = bench.run(&["explain", "lost.png", "-w", "toy.bpk"]).failed(1);
+    assert!(lost.starts_with("error: lost.png: cannot be read: "), "{lost}");
+}

@@ -1,0 +1,98 @@
+//! What can be wrong with an augmentation file.
+
+use std::{fs::File, io, io::Read, ops::RangeInclusive, path::Path, path::PathBuf};
+
+/// Why an augmentation cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AugmentError {
+    /// Any of the others, about one file.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file as the caller named it.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Box<AugmentError>,
+    },
+
+    /// The operating system did not hand over the text.
+    #[error("cannot be read: {0}")]
+    Read(io::Error),
+
+    /// More than 1 MiB.
+    #[error("this is no augmentation file: it has more than {} bytes", MAX_BYTES)]
+    TooLarge,
+
+    /// No TOML, a key too many or too few, or a value of the wrong kind.
+    #[error("{0}")]
+    Toml(Box<toml::de::Error>),
+
+    /// A number outside its range.
+    #[error("{name} is {found}, and should be between {low} and {high}")]
+    OutOfRange {
+        /// The key.
+        name: &'static str,
+        /// Its value.
+        found: f64,
+        /// The smallest value allowed.
+        low: f64,
+        /// The largest value allowed.
+        high: f64,
+    },
+
+    /// The first of two bounds is above the second.
+    #[error("{name} goes from {low} to {high}; the smaller number comes first")]
+    Order {
+        /// The key.
+        name: &'static str,
+        /// The first number.
+        low: f64,
+        /// The second number.
+        high: f64,
+    },
+
+    /// `train.resize` names a preset that does not stretch to the size.
+    #[error(
+        "train.resize cannot be timm-bicubic, which cuts the border off: a random crop is stretched to the size; take \
+         pil-bilinear, keras-bilinear or keras-nearest"
+    )]
+    Resize,
+}
+
+/// Longer than any augmentation.
+const MAX_BYTES: u64 = 1 << 20;
+
+pub(super) fn read_text(path: &Path) -> Result<String, AugmentError> {
+    let file = File::open(path).map_err(AugmentError::Read)?;
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(AugmentError::Read)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(AugmentError::TooLarge);
+    }
+    Ok(text)
+}
+
+/// Whether a number is in its range.
+pub(super) fn within(name: &'static str, found: f64, range: RangeInclusive<f64>) -> Result<(), AugmentError> {
+    if range.contains(&found) {
+        return Ok(());
+    }
+    let (low, high) = range.into_inner();
+    Err(AugmentError::OutOfRange { name, found, low, high })
+}
+
+/// Whether both bounds are in their range, and in order.
+pub(super) fn bounds(
+    name: &'static str,
+    [low, high]: [f64; 2],
+    range: RangeInclusive<f64>,
+) -> Result<(), AugmentError> {
+    within(name, low, range.clone())?;
+    within(name, high, range)?;
+    if low > high {
+        return Err(AugmentError::Order { name, low, high });
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What a folder or a table says there is, before any picture is opened.
+
+use std::path::{Path, PathBuf};
+
+use super::{DataError, Split};
+
+/// The pictures as found.
+pub(super) struct Listing {
+    pub classes: Vec<String>,
+    pub multi_label: bool,
+    /// In the order of their names.
+    pub items: Vec<Item>,
+    /// The uses that folders or a column tell apart; empty if nothing does.
+    pub given: Vec<Split>,
+    pub notes: Vec<String>,
+}
+
+/// One picture as found.
+pub(super) struct Item {
+    pub path: PathBuf,
+    pub name: String,
+    pub labels: Vec<usize>,
+    pub split: Split,
+}
+
+/// More classes than this are a mistake: JFT, the largest set an Xception was trained on, has 17,000.
+const MAX_CLASSES: usize = 20_000;
+
+impl Listing {
+    /// Puts `classes` in place of the own ones.
+    pub(super) fn relabel(&mut self, path: &Path, classes: &[String]) -> Result<(), DataError> {
+        let places = self.classes.iter().map(|class| {
+            classes
+                .iter()
+                .position(|known| known == class)
+                .ok_or_else(|| DataError::UnknownClass {
+                    path: path.to_owned(),
+                    class: class.clone(),
+                    known: classes.len(),
+                })
+        });
+        let places: Vec<usize> = places.collect::<Result<_, _>>()?;
+        for item in &mut self.items {
+            item.labels = item.labels.iter().map(|&label| places[label]).collect();
+            item.labels.sort_unstable();
+        }
+        classes.clone_into(&mut self.classes);
+        Ok(())
+    }
+
+    /// Whether there are enough classes, and not too many.
+    pub(super) fn check_classes(&self, path: &Path, given: bool) -> Result<(), DataError> {
+        let path = path.to_owned();
+        match self.classes.as_slice() {
+            [class] if !self.multi_label && !given => Err(DataError::OneClass {
+                path,
+                class: class.clone(),
+            }),
+            [] => Err(DataError::Columns {
+                path,
+                problem: "no picture has a label".to_owned(),
+            }),
+            classes if classes.len() > MAX_CLASSES => Err(DataError::TooManyClasses {
+                path,
+                limit: MAX_CLASSES,
+                pictures: self.items.len(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_of_other_things_is_not_taken_for_labels() {
+        let of = |count: usize| Listing {
+            classes: (0..count).map(|number| number.to_string()).collect(),
+            multi_label: false,
+            items: Vec::new(),
+            given: Vec::new(),
+            notes: Vec::new(),
+        };
+        let path = Path::new("photos.csv");
+        assert!(of(MAX_CLASSES).check_classes(path, false).is_ok());
+        let error = of(MAX_CLASSES + 1).check_classes(path, false).unwrap_err().to_string();
+        assert!(
+            error.starts_with("photos.csv: there are more than 20000 classes in 0 pictures; is this"),
+            "{error}"
+        );
+    }
+}

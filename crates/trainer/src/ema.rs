@@ -1,0 +1,83 @@
+//! The weights' exponential moving average.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use xception_model::Xception;
+
+/// An exponential moving average of a network's weights and batch-norm statistics (Polyak and Juditsky 1992), which is
+/// often better than the last weights.
+///
+/// After `n` updates the decay is at most `(1 + n) / (10 + n)`, as in TensorFlow's `ExponentialMovingAverage`, so that the
+/// random start is soon forgotten.
+#[derive(Clone, Debug)]
+pub(crate) struct Ema {
+    network: Xception,
+    decay: f64,
+    updates: u64,
+}
+
+impl Ema {
+    /// An average that starts at `network`.
+    pub fn new(network: &Xception, decay: f64) -> Self {
+        Self {
+            network: network.valid(),
+            decay,
+            updates: 0,
+        }
+    }
+
+    /// One that goes on.
+    pub fn resume(network: Xception, decay: f64, updates: u64) -> Self {
+        Self {
+            network,
+            decay,
+            updates,
+        }
+    }
+
+    /// The averaged network, for inference.
+    pub fn network(&self) -> &Xception {
+        &self.network
+    }
+
+    /// How often it was updated.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Takes the weights after an update into the average.
+    pub fn update(&mut self, network: &Xception) {
+        let decay = self
+            .decay
+            .min((1.0 + self.updates as f64) / (10.0 + self.updates as f64));
+        self.updates += 1;
+        // Burn's only map from parameters to tensors of any rank.
+        let mut new = Values(GradientsParams::new());
+        network.valid().visit(&mut new);
+        self.network = self.network.clone().map(&mut Mix { new: new.0, decay });
+    }
+}
+
+struct Values(GradientsParams);
+
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.register(param.id, param.val());
+    }
+}
+
+struct Mix {
+    new: GradientsParams,
+    decay: f64,
+}
+
+impl ModuleMapper for Mix {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(new) = self.new.remove::<D>(param.id) else {
+            return param;
+        };
+        let decay = self.decay;
+        param.map(|old| old * decay + new * (1.0 - decay))
+    }
+}

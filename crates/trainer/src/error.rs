@@ -1,0 +1,96 @@
+use std::path::{Path, PathBuf};
+
+use xception_model::{ConfigError, InputError, WeightsError};
+
+use crate::data::DataError;
+use crate::explain::ExplainError;
+use crate::plots::PlotError;
+use crate::report::ReportError;
+
+/// Why a training could not start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The starting weights, or a record that could not be written.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A network that cannot be built.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Pictures that the network does not take.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A recipe that makes no sense.
+    #[error("recipe {recipe}: {problem}")]
+    Recipe {
+        /// Its name or path.
+        recipe: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file could not be written or read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// A run's folder is not fit for what is asked.
+    #[error("run {}: {problem}", run.display())]
+    Run {
+        /// Its folder.
+        run: PathBuf,
+        /// What is wrong, and the way out.
+        problem: String,
+    },
+    /// The loss is no number any more.
+    #[error(
+        "the loss became {loss} in step {step} (phase `{phase}`, epoch {epoch}) at learning rate {rate:e}: the run stops and \
+         its last checkpoint is from before; a lower rate helps (--learning-rate {}), or clip_norm in the recipe",
+        rate / 10.0
+    )]
+    NotFinite {
+        /// The loss.
+        loss: f32,
+        /// Step of the run, from 1.
+        step: u64,
+        /// Phase.
+        phase: String,
+        /// Epoch of the phase, from 1.
+        epoch: usize,
+        /// Learning rate of the step.
+        rate: f64,
+    },
+    /// A plot could not be written.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// A report could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A heat map could not be computed.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
+    /// Burn's training machinery failed.
+    #[error("training stopped: {0}")]
+    Engine(String),
+}
+
+impl TrainError {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        |source| Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn run(run: &Path, problem: impl Into<String>) -> Self {
+        Self::Run {
+            run: run.to_owned(),
+            problem: problem.into(),
+        }
+    }
+}

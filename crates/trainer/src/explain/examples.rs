@@ -1,0 +1,135 @@
+use std::collections::HashSet;
+use std::path::Path;
+
+use image::RgbImage;
+use xception_model::{Classifier, ClassifyError};
+
+use super::{ExplainError, Explainer, Method, overlay, view};
+use crate::metrics::{Evaluation, Predictions};
+use crate::report::Shown;
+
+/// Maps that are computed at once.
+const BATCH: usize = 4;
+
+/// Pictures of a report: what was taken for something else, and what was not.
+#[derive(Clone, Debug, Default)]
+pub struct Examples {
+    /// The mistakes that the network is surest of.
+    pub mistakes: Vec<Shown>,
+    /// The right answers that it is surest of, every class in turn.
+    pub right: Vec<Shown>,
+}
+
+/// Chooses pictures for a report and explains what the network said about them by Grad-CAM on the last feature map.
+///
+/// The classes of `predictions` are the network's outputs in order. A file that cannot be read any more is listed without
+/// its picture.
+///
+/// # Errors
+///
+/// An [`ExplainError`] if the network cannot be asked.
+pub fn examples(
+    classifier: &Classifier,
+    predictions: &Predictions,
+    evaluation: &Evaluation,
+    [mistakes, right]: [usize; 2],
+) -> Result<Examples, ExplainError> {
+    let explainer = Explainer::new(&classifier.model);
+    let mistakes: Vec<usize> = evaluation
+        .mistakes
+        .iter()
+        .take(mistakes)
+        .map(|mistake| mistake.picture)
+        .collect();
+    Ok(Examples {
+        mistakes: show(&explainer, classifier, predictions, &mistakes)?,
+        right: show(&explainer, classifier, predictions, &surest(predictions, right))?,
+    })
+}
+
+/// The right answers of each class by their confidence, one class after the other until there are enough.
+fn surest(predictions: &Predictions, count: usize) -> Vec<usize> {
+    let mut by_class: Vec<Vec<(f32, usize)>> = vec![Vec::new(); predictions.classes.len()];
+    for (picture, (truth, probabilities)) in predictions.rows().enumerate() {
+        let said = predictions.decide(probabilities);
+        let (is, said) = (
+            truth.iter().copied().collect::<HashSet<_>>(),
+            said.into_iter().collect(),
+        );
+        if let (true, Some(&class)) = (is == said, truth.first()) {
+            by_class[class].push((probabilities[class], picture));
+        }
+    }
+    for answers in &mut by_class {
+        answers.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    }
+    let most = by_class.iter().map(Vec::len).max().unwrap_or(0);
+    let in_turn = (0..most).flat_map(|rank| by_class.iter().filter_map(move |answers| answers.get(rank)));
+    in_turn.take(count).map(|(_, picture)| *picture).collect()
+}
+
+fn show(
+    explainer: &Explainer,
+    classifier: &Classifier,
+    predictions: &Predictions,
+    pictures: &[usize],
+) -> Result<Vec<Shown>, ExplainError> {
+    let rows: Vec<_> = predictions.rows().collect();
+    let mut shown = Vec::with_capacity(pictures.len());
+    for pictures in pictures.chunks(BATCH) {
+        let (mut batch, mut classes, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for &picture in pictures {
+            let (truth, probabilities) = rows[picture];
+            let said = predictions.decide(probabilities);
+            // Where nothing was said, the map shows what speaks for what is there.
+            let class = said.iter().chain(truth).copied().next().unwrap_or(0);
+            let path = &predictions.paths[picture];
+            let mut entry = Shown {
+                path: path.clone(),
+                truth: names(predictions, truth),
+                predicted: names(predictions, &said),
+                confidence: probabilities[class],
+                picture: None,
+                heat: None,
+            };
+            if let Ok((seen, pixels)) = open(classifier, path) {
+                entry.picture = Some(seen);
+                batch.push(pixels);
+                classes.push(class);
+                places.push(shown.len());
+            }
+            shown.push(entry);
+        }
+        if batch.is_empty() {
+            continue;
+        }
+        let images = classifier.batch(&batch)?;
+        let maps = explainer.heatmaps(images, &classes, explainer.last_stage(), Method::GradCam)?;
+        for (place, map) in places.into_iter().zip(maps) {
+            let entry = &mut shown[place];
+            entry.heat = entry.picture.as_ref().map(|picture| overlay(picture, &map));
+        }
+    }
+    Ok(shown)
+}
+
+fn names(predictions: &Predictions, classes: &[usize]) -> String {
+    let names: Vec<&str> = classes
+        .iter()
+        .map(|class| predictions.classes[*class].as_str())
+        .collect();
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// A picture to be looked at, and as the network takes it.
+fn open(classifier: &Classifier, path: &Path) -> Result<(RgbImage, xception_model::picture::Pixels), ClassifyError> {
+    let input = classifier.spec.input;
+    let preset = input.preset.ok_or(ClassifyError::NoPreset)?;
+    let picture = preset.open(path, &classifier.limits)?;
+    let pixels = preset.apply(&picture, input.height, input.width)?;
+    Ok((view(&picture, &pixels, preset), pixels))
+}

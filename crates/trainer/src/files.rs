@@ -1,0 +1,25 @@
+//! Files that appear whole or not at all.
+
+use std::io::Write;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use crate::checkpoint::sync_folder;
+use crate::error::TrainError;
+
+/// Writes a file beside itself, then takes its name.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    (|| {
+        let mut partial = NamedTempFile::new_in(folder)?;
+        partial.write_all(bytes)?;
+        partial.as_file().sync_all()?;
+        partial.persist(path).map_err(|error| error.error)?;
+        sync_folder(folder)
+    })()
+    .map_err(TrainError::file(path))
+}

@@ -1,0 +1,24 @@
+//! Pictures inside the page.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+
+use super::ReportError;
+use crate::explain::shrunk;
+
+/// The longer side of a thumbnail in pixels: twice what the page shows it at, for dense screens.
+const THUMBNAIL: u32 = 400;
+/// Compression artefacts are not to be seen at that size.
+const QUALITY: u8 = 82;
+
+pub(super) fn png(bytes: &[u8]) -> String {
+    format!("data:image/png;base64,{}", STANDARD.encode(bytes))
+}
+
+pub(super) fn thumbnail(picture: &RgbImage) -> Result<String, ReportError> {
+    let mut bytes = Vec::new();
+    shrunk(picture, THUMBNAIL).write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?;
+    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)))
+}

@@ -1,0 +1,257 @@
+//! The learning rate over time.
+
+use std::f64::consts::PI;
+
+use burn::optim::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+use serde::{Deserialize, Serialize};
+
+/// A learning rate as a function of the update's number: no state, so that a resumed run needs none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// The highest rate.
+    pub rate: f64,
+    /// Epochs, or parts of one, over which the rate rises from 0 to its schedule.
+    #[serde(default)]
+    pub warm_up: f64,
+    /// How it goes on.
+    pub shape: Shape,
+}
+
+/// What a rate does after the warm-up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Shape {
+    /// It stays.
+    Constant,
+    /// It falls along half a cosine to `end` times itself at the phase's end (Loshchilov and Hutter 2017).
+    Cosine {
+        /// The last rate as a part of the highest.
+        #[serde(default)]
+        end: f64,
+    },
+    /// It is multiplied by `factor` every so many epochs, or samples.
+    Step {
+        /// What it is multiplied by.
+        factor: f64,
+        /// After how many epochs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epochs: Option<f64>,
+        /// After how many pictures, instead of epochs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        samples: Option<u64>,
+    },
+    /// It rises from a 25th to its height over `peak` of the phase and falls to a 100,000th, both along half a cosine
+    /// (Smith and Topin 2018; fastai's `fit_one_cycle`).
+    OneCycle {
+        /// The part of the phase at which it is highest.
+        #[serde(default = "peak")]
+        peak: f64,
+    },
+}
+
+const fn peak() -> f64 {
+    0.25
+}
+
+/// How long a phase is, in updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length {
+    /// Updates an epoch.
+    pub updates_per_epoch: usize,
+    /// Pictures an epoch.
+    pub samples_per_epoch: usize,
+    /// Epochs.
+    pub epochs: usize,
+}
+
+impl Schedule {
+    /// The rate of update `update`, counted from 0.
+    pub fn rate(&self, update: usize, length: Length) -> f64 {
+        let total = (length.updates_per_epoch * length.epochs).max(1) as f64;
+        let epoch = update as f64 / length.updates_per_epoch.max(1) as f64;
+        if epoch < self.warm_up {
+            // The first update already learns something.
+            return self.rate * (update + 1) as f64 / (self.warm_up * length.updates_per_epoch as f64 + 1.0);
+        }
+        let cosine = |from: f64, to: f64, part: f64| to + (from - to) * f64::midpoint(1.0, (PI * part).cos());
+        let factor = match self.shape {
+            Shape::Constant => 1.0,
+            Shape::Cosine { end } => {
+                let warm_up = self.warm_up * length.updates_per_epoch as f64;
+                cosine(1.0, end, (update as f64 - warm_up) / (total - warm_up).max(1.0))
+            }
+            Shape::Step {
+                factor,
+                epochs,
+                samples,
+            } => {
+                let stairs = match (epochs, samples) {
+                    (Some(epochs), _) => epoch / epochs,
+                    (None, Some(samples)) => epoch * length.samples_per_epoch as f64 / samples as f64,
+                    (None, None) => 0.0,
+                };
+                factor.powf(stairs.floor())
+            }
+            Shape::OneCycle { peak } => {
+                let part = update as f64 / total;
+                if part < peak {
+                    cosine(1.0 / 25.0, 1.0, part / peak)
+                } else {
+                    cosine(1.0, 1e-5, (part - peak) / (1.0 - peak))
+                }
+            }
+        };
+        self.rate * factor
+    }
+
+    /// Whether its numbers are in their ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not, for people.
+    pub fn validate(&self) -> Result<(), String> {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        let shape = match self.shape {
+            Shape::Constant => true,
+            Shape::Cosine { end } => (0.0..=1.0).contains(&end),
+            Shape::Step {
+                factor,
+                epochs,
+                samples,
+            } => {
+                if epochs.is_some() == samples.is_some() {
+                    return Err("schedule: shape `step` takes either `epochs` or `samples`".to_owned());
+                }
+                positive(factor) && epochs.is_none_or(positive) && samples != Some(0)
+            }
+            Shape::OneCycle { peak } => positive(peak) && peak < 1.0,
+        };
+        if !positive(self.rate) {
+            return Err(format!("schedule: rate must be above 0, found {}", self.rate));
+        }
+        if !(self.warm_up >= 0.0 && self.warm_up.is_finite()) {
+            return Err(format!("schedule: warm_up must be at least 0, found {}", self.warm_up));
+        }
+        match shape {
+            true => Ok(()),
+            false => Err(format!(
+                "schedule: a number of shape {:?} is out of its range",
+                self.shape
+            )),
+        }
+    }
+}
+
+/// A schedule as Burn's optimizers take it, for one group of layers.
+#[derive(Clone, Debug)]
+pub(crate) struct Rate {
+    pub schedule: Schedule,
+    pub length: Length,
+    /// The group's rate as a part of the schedule's.
+    pub scale: f64,
+    /// The next update.
+    pub update: usize,
+}
+
+impl LrScheduler for Rate {
+    fn step(&mut self) -> f64 {
+        let rate = self.scale * self.schedule.rate(self.update, self.length);
+        self.update += 1;
+        rate
+    }
+
+    fn to_record(&self) -> LrSchedulerRecord {
+        LrSchedulerRecord::new().with_scalar("update", self.update as u64)
+    }
+
+    fn load_record(&mut self, record: LrSchedulerRecord) {
+        if let Some(update) = record.scalar::<u64>("update") {
+            self.update = update as usize;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTH: Length = Length {
+        updates_per_epoch: 10,
+        samples_per_epoch: 80,
+        epochs: 10,
+    };
+
+    fn rates(warm_up: f64, shape: Shape) -> Vec<f64> {
+        let schedule = Schedule {
+            rate: 2.0,
+            warm_up,
+            shape,
+        };
+        schedule.validate().expect("it is sound");
+        (0..=100).map(|update| schedule.rate(update, LENGTH)).collect()
+    }
+
+    #[test]
+    fn a_cosine_warms_up_and_ends_low() {
+        let rates = rates(1.0, Shape::Cosine { end: 0.1 });
+        assert!(rates[0] > 0.0 && rates[0] < 0.2, "{}", rates[0]);
+        assert!(rates.windows(2).take(10).all(|pair| pair[0] < pair[1]));
+        assert!((rates[10] - 2.0).abs() < 1e-12);
+        assert!((rates[55] - 1.1).abs() < 1e-12, "half way, half between: {}", rates[55]);
+        assert!((rates[100] - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_papers_stairs() {
+        let by_epochs = rates(
+            0.0,
+            Shape::Step {
+                factor: 0.94,
+                epochs: Some(2.0),
+                samples: None,
+            },
+        );
+        assert_eq!(by_epochs[19].to_bits(), 2.0_f64.to_bits());
+        assert!((by_epochs[20] - 2.0 * 0.94).abs() < 1e-12);
+        let by_samples = rates(
+            0.0,
+            Shape::Step {
+                factor: 0.94,
+                epochs: None,
+                samples: Some(160),
+            },
+        );
+        assert_eq!(by_epochs, by_samples);
+    }
+
+    #[test]
+    fn one_cycle_rises_and_falls() {
+        let rates = rates(0.0, Shape::OneCycle { peak: 0.25 });
+        assert!((rates[0] - 2.0 / 25.0).abs() < 1e-12);
+        assert!((rates[25] - 2.0).abs() < 1e-12);
+        assert!((rates[100] - 2e-5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_group_of_layers_has_a_part_of_the_rate_and_resumes() {
+        let mut rate = Rate {
+            schedule: Schedule {
+                rate: 2.0,
+                warm_up: 0.0,
+                shape: Shape::Cosine { end: 0.0 },
+            },
+            length: LENGTH,
+            scale: 0.5,
+            update: 0,
+        };
+        let first: Vec<_> = (0..5).map(|_| rate.step()).collect();
+        assert!((first[0] - 1.0).abs() < 1e-12);
+        let mut resumed = Rate {
+            update: 0,
+            ..rate.clone()
+        };
+        resumed.load_record(rate.to_record());
+        assert_eq!(resumed.step().to_bits(), rate.step().to_bits());
+    }
+}

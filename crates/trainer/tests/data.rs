@@ -1,0 +1,596 @@
+//! Data sets found, checked and split.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use image::{Rgb, RgbImage};
+use tempfile::TempDir;
+use trainer::data::{DataError, DataOptions, DataReport, Dataset, Split, class_weights};
+
+/// A small picture like no other of another `number`.
+fn paint(path: &Path, number: u32) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let picture = RgbImage::from_fn(12 + number % 5, 10, |x, y| {
+        Rgb([(x * 20) as u8, (y * 25) as u8, 0].map(|level| level ^ (number * 37 + number / 7) as u8))
+    });
+    picture.save_with_format(path, image::ImageFormat::Png).unwrap();
+}
+
+/// `counts` pictures a class, `NAME/000.png` and on.
+fn folder(classes: &[(&str, u32)]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let mut number = 0;
+    for &(class, count) in classes {
+        for index in 0..count {
+            paint(&root.path().join(class).join(format!("{index:03}.png")), number);
+            number += 1;
+        }
+    }
+    root
+}
+
+fn table(text: &str) -> (TempDir, PathBuf) {
+    let root = folder(&[("pictures", 12)]);
+    let path = root.path().join("labels.csv");
+    fs::write(&path, text).unwrap();
+    (root, path)
+}
+
+fn open(path: &Path) -> (Dataset, DataReport) {
+    Dataset::open(path, &DataOptions::default()).unwrap()
+}
+
+fn error(path: &Path) -> String {
+    Dataset::open(path, &DataOptions::default()).unwrap_err().to_string()
+}
+
+fn uses(dataset: &Dataset) -> BTreeMap<String, Split> {
+    let samples = dataset.samples.iter();
+    samples.map(|sample| (sample.name.clone(), sample.split)).collect()
+}
+
+#[test]
+fn a_folder_a_class_is_found_however_deep() {
+    let root = folder(&[("b", 4), ("a/deep/deeper", 3), ("10", 3), ("2", 3)]);
+    fs::write(root.path().join("b/notes.txt"), "x").unwrap();
+    fs::write(root.path().join("b/drawing.svg"), "<svg/>").unwrap();
+    fs::write(root.path().join("b/.hidden.png"), "x").unwrap();
+    fs::create_dir(root.path().join("empty")).unwrap();
+    fs::create_dir(root.path().join(".git")).unwrap();
+    paint(&root.path().join("loose.PNG"), 500);
+    fs::rename(root.path().join("b/000.png"), root.path().join("b/000.PNG")).unwrap();
+
+    let (dataset, report) = open(root.path());
+    // The order of Keras and torchvision: by bytes.
+    assert_eq!(dataset.classes, ["10", "2", "a", "b"]);
+    assert!(!dataset.multi_label);
+    let names: Vec<&str> = dataset.samples.iter().map(|sample| sample.name.as_str()).collect();
+    assert!(names.contains(&"a/deep/deeper/002.png") && names.contains(&"b/000.PNG"));
+    assert_eq!(names.len(), 13);
+    for sample in &dataset.samples {
+        let [label] = sample.labels[..] else {
+            panic!("{sample:?}")
+        };
+        assert!(sample.name.starts_with(&dataset.classes[label]));
+        assert_eq!(sample.path, root.path().join(&sample.name));
+    }
+    let warnings = report.warnings.join("\n");
+    assert!(warnings.contains("1 picture in no class's folder"), "{warnings}");
+    assert!(warnings.contains("no pictures in empty, ignored"), "{warnings}");
+    assert!(warnings.contains("ignored: 1 .svg, 1 .txt"), "{warnings}");
+    let widths = report.sizes.width;
+    assert_eq!((widths.min, widths.max, report.sizes.height.median), (12, 16, 10));
+}
+
+#[test]
+fn each_class_is_split_alike_by_the_seed() {
+    let root = folder(&[("cat", 40), ("dog", 20), ("emu", 3), ("fox", 2)]);
+    let (dataset, report) = open(root.path());
+    let counts: Vec<_> = report
+        .classes
+        .iter()
+        .map(|class| (class.train, class.val, class.test))
+        .collect();
+    assert_eq!(counts, [(28, 6, 6), (14, 3, 3), (1, 1, 1), (2, 0, 0)]);
+    assert_eq!((report.total.train, report.total.val, report.total.test), (45, 10, 10));
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning == "no val pictures of fox")
+    );
+    assert_eq!(dataset.count(Split::Train), 45);
+    assert_eq!(dataset.indices(Split::Val).len(), 10);
+    assert_eq!(uses(&open(root.path()).0), uses(&dataset), "a second time");
+
+    let seeded = |seed| {
+        let options = DataOptions {
+            seed,
+            ..DataOptions::default()
+        };
+        uses(&Dataset::open(root.path(), &options).unwrap().0)
+    };
+    assert_eq!(seeded(42), uses(&dataset));
+    assert_ne!(seeded(43), uses(&dataset));
+
+    let whole = DataOptions {
+        val_fraction: 0.0,
+        test_fraction: 0.0,
+        ..DataOptions::default()
+    };
+    let (whole, report) = Dataset::open(root.path(), &whole).unwrap();
+    assert_eq!(
+        (whole.count(Split::Train), report.split_by.as_str()),
+        (65, "all for training")
+    );
+}
+
+#[test]
+fn renaming_moves_no_picture_and_adding_moves_few() {
+    let root = folder(&[("cat", 60), ("dog", 60)]);
+    let by_content = |dataset: &Dataset| -> BTreeMap<String, Split> {
+        let samples = dataset.samples.iter();
+        samples
+            .map(|sample| (sample.content.to_string(), sample.split))
+            .collect()
+    };
+    let before = by_content(&open(root.path()).0);
+    for index in 0..60 {
+        let name = |name: String| root.path().join("cat").join(name);
+        fs::rename(name(format!("{index:03}.png")), name(format!("z{}.png", 99 - index))).unwrap();
+    }
+    assert_eq!(by_content(&open(root.path()).0), before);
+    for index in 0..6 {
+        paint(&root.path().join(format!("cat/new{index}.png")), 900 + index);
+    }
+    let after = by_content(&open(root.path()).0);
+    let moved = before
+        .iter()
+        .filter(|(content, split)| after[*content] != **split)
+        .count();
+    assert!(moved <= 6, "{moved} of 120 moved");
+}
+
+#[test]
+fn copies_stay_on_one_side_and_are_reported() {
+    let root = folder(&[("cat", 20), ("dog", 20)]);
+    for index in 0..20 {
+        let from = root.path().join(format!("cat/{index:03}.png"));
+        fs::copy(&from, root.path().join(format!("cat/copy{index}.png"))).unwrap();
+    }
+    fs::copy(root.path().join("dog/000.png"), root.path().join("cat/wrong.png")).unwrap();
+    let (dataset, report) = open(root.path());
+    let mut sides: BTreeMap<_, BTreeSet<Split>> = BTreeMap::new();
+    for sample in &dataset.samples {
+        sides.entry(sample.content).or_default().insert(sample.split);
+    }
+    assert!(sides.values().all(|splits| splits.len() == 1));
+    assert!(report.total.val >= 5 && report.total.test >= 5);
+    assert_eq!((report.duplicates.len(), report.leaking.len()), (21, 0));
+    let [conflict] = &report.conflicting[..] else {
+        panic!("{report}")
+    };
+    let files: Vec<&str> = conflict.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(files, ["cat/wrong.png", "dog/000.png"]);
+    let text = report.to_string();
+    assert!(
+        text.contains("21 groups of files with the same content:\n  cat/000.png = cat/copy0.png"),
+        "{text}"
+    );
+    assert!(text.contains("  and 11 more"), "{text}");
+    assert!(text.contains("cat/wrong.png (cat) = dog/000.png (dog)"), "{text}");
+}
+
+#[test]
+fn train_val_and_test_folders_are_kept_and_leaks_told() {
+    let root = folder(&[
+        ("Training/cat", 5),
+        ("Training/dog", 6),
+        ("valid/cat", 2),
+        ("valid/dog", 3),
+        ("test/dog", 2),
+        ("extra/cat", 1),
+    ]);
+    fs::copy(
+        root.path().join("Training/cat/000.png"),
+        root.path().join("test/dog/leak.png"),
+    )
+    .unwrap();
+    let (dataset, report) = open(root.path());
+    assert_eq!(dataset.classes, ["cat", "dog"]);
+    let counts: Vec<_> = report
+        .classes
+        .iter()
+        .map(|class| (class.train, class.val, class.test))
+        .collect();
+    assert_eq!(counts, [(5, 2, 0), (6, 3, 3)]);
+    assert_eq!(report.split_by, "split by its folders");
+    assert_eq!(
+        report.warnings,
+        ["beside the train folder, ignored: extra", "no test pictures of cat"]
+    );
+    assert_eq!((report.leaking.len(), report.conflicting.len()), (1, 1));
+    let text = report.to_string();
+    assert!(
+        text.contains("Training/cat/000.png (train) = test/dog/leak.png (test)"),
+        "{text}"
+    );
+
+    fs::create_dir(root.path().join("val")).unwrap();
+    let sentence = error(root.path());
+    assert!(
+        sentence.ends_with("both val and valid hold the val pictures; keep one of them"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn what_is_missing_is_taken_from_training_but_never_a_test() {
+    let root = folder(&[("train/cat", 20), ("train/dog", 20), ("test/cat", 4), ("test/dog", 4)]);
+    let (_, report) = open(root.path());
+    assert_eq!((report.total.train, report.total.val, report.total.test), (34, 6, 8));
+    assert_eq!(
+        report.split_by,
+        "split by its folders; validation taken from training by seed 42"
+    );
+
+    let root = folder(&[("train/cat", 20), ("train/dog", 20), ("val/cat", 4), ("val/dog", 4)]);
+    let (_, report) = open(root.path());
+    assert_eq!((report.total.train, report.total.val, report.total.test), (40, 8, 0));
+
+    let root = folder(&[("train/cat", 20), ("train/dog", 20)]);
+    let (_, report) = open(root.path());
+    assert_eq!((report.total.train, report.total.val), (34, 6), "{report}");
+
+    let root = folder(&[("val/cat", 3), ("test/cat", 3)]);
+    let sentence = error(root.path());
+    assert!(
+        sentence.ends_with("there are no pictures to train on; name them train"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_class_may_be_called_train() {
+    let root = folder(&[("train", 5), ("car", 5), ("ship", 5)]);
+    assert_eq!(open(root.path()).0.classes, ["car", "ship", "train"]);
+}
+
+#[test]
+fn a_table_gives_labels_and_uses() {
+    let (root, path) = table(
+        "\u{feff}split, path ,label\ntrain,pictures/000.png,cat\nTRAIN,pictures/001.png,\"dog, small\"\nvalidation,\
+         pictures/002.png,cat\ntest,pictures/003.png, cat \n",
+    );
+    let (dataset, report) = open(&path);
+    assert_eq!(dataset.classes, ["cat", "dog, small"]);
+    assert!(!dataset.multi_label);
+    assert_eq!(report.split_by, "split by its column");
+    let expected = [(0, Split::Train), (1, Split::Train), (0, Split::Val), (0, Split::Test)];
+    for (sample, (label, split)) in dataset.samples.iter().zip(expected) {
+        assert_eq!(
+            (&sample.labels[..], sample.split),
+            (&[label][..], split),
+            "{}",
+            sample.name
+        );
+    }
+    assert_eq!(dataset.samples[0].path, root.path().join("pictures/000.png"));
+}
+
+#[test]
+fn a_table_may_give_several_labels() {
+    let (_root, path) = table(
+        "path,labels\npictures/000.png,sea;sun\npictures/001.png,sun\npictures/002.png,\npictures/003.png,sea|rock;sun\n\
+         pictures/004.png,rock\npictures/005.png,sun\n",
+    );
+    let (dataset, report) = open(&path);
+    assert!(dataset.multi_label && report.multi_label);
+    assert_eq!(dataset.classes, ["rock", "sea", "sun"]);
+    let labels: Vec<&[usize]> = dataset.samples.iter().map(|sample| &sample.labels[..]).collect();
+    assert_eq!(labels, [&[1, 2][..], &[2], &[], &[0, 1, 2], &[0], &[2]]);
+    assert!(report.to_string().contains("3 classes, any number of them a picture"));
+
+    // One cell of several is enough.
+    let (_root, path) = table("path,label\npictures/000.png,sea;sun\npictures/001.png,sun\n");
+    assert!(open(&path).0.multi_label);
+}
+
+#[test]
+fn mistakes_in_a_table_are_sentences() {
+    let lines: Vec<String> = (0..14).map(|index| format!("lost/{index}.png,cat\n")).collect();
+    let long = format!("path,label\n{}", lines.concat());
+    for (text, expected) in [
+        ("path,label\n", "the table has no lines"),
+        ("", "there is no column \"label\" or \"labels\" in its first line ()"),
+        (
+            "label,split\n",
+            "there is no column \"path\" in its first line (label, split)",
+        ),
+        (
+            "path,label,size\nx,y,z\n",
+            "column \"size\" is unknown; the columns are path, label (or labels) and",
+        ),
+        (
+            "path;label\nx;y\n",
+            "the columns are separated by something else than commas",
+        ),
+        (
+            "path,label,labels\nx,y,z\n",
+            "column \"label or labels\" is there twice",
+        ),
+        ("path,label\nx\n", "line 2: 1 cells where the first line has 2"),
+        ("path,label\n,cat\n", "line 2: the path is empty"),
+        ("path,labels\npictures/000.png,\n", "no picture has a label"),
+        (
+            "path,label\npictures/000.png,cat\npictures/001.png,\n",
+            "line 3: the label is empty; pictures without a label need a column called labels",
+        ),
+        (
+            "path,label,split\npictures/000.png,cat,later\n",
+            "line 2: split is \"later\", and should be train, val or test",
+        ),
+        (
+            "path,label\npictures/000.png,cat\npictures/000.png,dog\n",
+            "line 3: pictures/000.png is in line 2 already",
+        ),
+        (
+            "path,label,split\npictures/000.png,cat,val\n",
+            "there are no pictures to train on",
+        ),
+        (
+            "path,label\npictures/000.png,cat\n",
+            "all pictures are of one class, cat",
+        ),
+        (
+            "path,label\npictures,cat\n",
+            "1 of the files that it names cannot be found: pictures",
+        ),
+        (
+            &long,
+            "14 of the files that it names cannot be found: lost/0.png, lost/1.png",
+        ),
+        (&long, "lost/9.png and 4 more; paths are relative to the table's folder"),
+    ] {
+        let (_root, path) = table(text);
+        let sentence = error(&path);
+        assert!(sentence.contains(expected), "{text:?}: {sentence}");
+        assert!(sentence.starts_with(path.to_str().unwrap()), "{sentence}");
+    }
+    let (_root, path) = table("");
+    fs::write(&path, b"path,label\nx,\xff\xfe\n").unwrap();
+    let sentence = error(&path);
+    assert!(sentence.contains("line 2: this is not UTF-8 text"), "{sentence}");
+}
+
+#[test]
+fn damaged_files_are_skipped_and_named_or_refused() {
+    let root = folder(&[("cat", 6), ("dog", 6)]);
+    let whole = fs::read(root.path().join("cat/000.png")).unwrap();
+    fs::write(root.path().join("cat/cut.png"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(root.path().join("cat/empty.jpg"), "").unwrap();
+    fs::write(root.path().join("dog/page.jpeg"), "<!DOCTYPE html><p>404").unwrap();
+    let (dataset, report) = open(root.path());
+    assert_eq!(dataset.samples.len(), 12);
+    let names: Vec<&str> = report.unreadable.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["cat/cut.png", "cat/empty.jpg", "dog/page.jpeg"]);
+    assert!(report.unreadable[2].reason.contains("HTML page"));
+    assert!(
+        report
+            .to_string()
+            .contains("3 files that cannot be decoded, skipped:\n  cat/cut.png: the PNG file")
+    );
+
+    let strict = DataOptions {
+        strict: true,
+        ..DataOptions::default()
+    };
+    let sentence = Dataset::open(root.path(), &strict).unwrap_err().to_string();
+    assert!(
+        sentence.contains("3 pictures cannot be decoded: cat/cut.png: the PNG file is damaged"),
+        "{sentence}"
+    );
+
+    for class in ["cat", "dog"] {
+        for entry in fs::read_dir(root.path().join(class)).unwrap() {
+            fs::write(entry.unwrap().path(), "no picture").unwrap();
+        }
+    }
+    let sentence = error(root.path());
+    assert!(
+        sentence.contains("no picture of 15 can be decoded; the first is cat/000.png: "),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_folder_without_use_is_a_sentence() {
+    let empty = tempfile::tempdir().unwrap();
+    let sentence = error(empty.path());
+    assert!(
+        sentence.contains("no pictures found; expected a folder a class with files named .jpg, "),
+        "{sentence}"
+    );
+    paint(&empty.path().join("a.png"), 1);
+    let sentence = error(empty.path());
+    assert!(
+        sentence.ends_with("; 1 picture beside the folders, not in them"),
+        "{sentence}"
+    );
+    fs::create_dir(empty.path().join("cat")).unwrap();
+    fs::remove_file(empty.path().join("a.png")).unwrap();
+    fs::write(empty.path().join("cat/x.svg"), "").unwrap();
+    let sentence = error(empty.path());
+    assert!(sentence.ends_with("; found instead: 1 .svg"), "{sentence}");
+
+    let one = folder(&[("cat", 4)]);
+    let sentence = error(one.path());
+    assert!(sentence.ends_with("all pictures are of one class, cat; a classifier needs two classes to tell apart"));
+    assert!(error(&one.path().join("cat/000.png")).contains("neither a folder nor a .csv file"));
+    assert!(error(&one.path().join("nowhere")).contains("nowhere: cannot be read: "));
+
+    let options = DataOptions {
+        val_fraction: 0.5,
+        test_fraction: 0.5,
+        ..DataOptions::default()
+    };
+    let error = Dataset::open(one.path(), &options).unwrap_err();
+    assert!(matches!(error, DataError::Fractions { .. }));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_and_links_that_no_one_expects_are_sentences() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt, os::unix::fs::symlink};
+
+    let root = folder(&[("cat", 4), ("dog", 4)]);
+    // A link to a class elsewhere is followed.
+    let elsewhere = folder(&[("emu", 3)]);
+    symlink(elsewhere.path().join("emu"), root.path().join("emu")).unwrap();
+    symlink("/nowhere", root.path().join("broken")).unwrap();
+    symlink("/nowhere.png", root.path().join("cat/broken.png")).unwrap();
+    let (dataset, report) = open(root.path());
+    assert_eq!(dataset.classes, ["cat", "dog", "emu"]);
+    let [lost] = &report.unreadable[..] else {
+        panic!("{report}")
+    };
+    assert!(
+        lost.name == "cat/broken.png" && lost.reason.starts_with("cannot be read: "),
+        "{}",
+        lost.reason
+    );
+    symlink(root.path().join("cat"), root.path().join("cat/round")).unwrap();
+    let sentence = error(root.path());
+    assert!(sentence.contains("cat/round: cannot be read: "), "{sentence}");
+    fs::remove_file(root.path().join("cat/round")).unwrap();
+
+    let odd = root.path().join(OsStr::from_bytes(b"b\xffird"));
+    paint(&odd.join("000.png"), 77);
+    let sentence = error(root.path());
+    assert!(
+        sentence.contains("is not UTF-8, so it cannot name a class"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_networks_classes_can_be_imposed() {
+    let root = folder(&[("cat", 4), ("dog", 4)]);
+    let options = |classes: &[&str]| DataOptions {
+        classes: Some(classes.iter().map(|&class| class.to_owned()).collect()),
+        ..DataOptions::default()
+    };
+    let (dataset, report) = Dataset::open(root.path(), &options(&["emu", "dog", "cat"])).unwrap();
+    assert_eq!(dataset.classes, ["emu", "dog", "cat"]);
+    assert!(
+        dataset
+            .samples
+            .iter()
+            .all(|sample| sample.labels == [if sample.name.starts_with("cat") { 2 } else { 1 }])
+    );
+    assert!(report.warnings.contains(&"no train pictures of emu".to_owned()));
+    let sentence = Dataset::open(root.path(), &options(&["cat", "emu"]))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        sentence.ends_with("dog is none of the network's 2 classes"),
+        "{sentence}"
+    );
+    fs::remove_dir_all(root.path().join("dog")).unwrap();
+    assert!(
+        Dataset::open(root.path(), &options(&["cat", "emu"])).is_ok(),
+        "one class to judge"
+    );
+}
+
+#[test]
+fn the_fingerprint_is_of_the_data_not_of_its_place() {
+    let root = folder(&[("cat", 5), ("dog", 5)]);
+    let fingerprint = |path: &Path| open(path).0.fingerprint();
+    let first = fingerprint(root.path());
+    assert_eq!(first.len(), 64);
+    assert_eq!(fingerprint(&root.path().join("cat/..")), first);
+    let twin = folder(&[("cat", 5), ("dog", 5)]);
+    assert_eq!(fingerprint(twin.path()), first);
+
+    let changed = |change: &dyn Fn(&mut Dataset)| {
+        let mut dataset = open(root.path()).0;
+        change(&mut dataset);
+        dataset.fingerprint()
+    };
+    assert_eq!(changed(&|dataset| dataset.samples.reverse()), first);
+    for other in [
+        changed(&|dataset| dataset.samples[0].split = Split::Test),
+        changed(&|dataset| dataset.samples[0].labels = vec![1]),
+        changed(&|dataset| dataset.samples[0].content.0[3] ^= 1),
+        changed(&|dataset| dataset.samples[0].name.push('x')),
+        changed(&|dataset| dataset.classes[1].push('s')),
+        changed(&|dataset| dataset.multi_label = true),
+        changed(&|dataset| drop(dataset.samples.pop())),
+    ] {
+        assert_ne!(other, first);
+    }
+    // Unless each test above really changes a thing.
+    let mut dataset = open(root.path()).0;
+    assert_ne!(dataset.samples[0].split, Split::Test, "pick another sample");
+    dataset.samples[0].labels = vec![0];
+    assert_eq!(dataset.fingerprint(), first);
+}
+
+#[test]
+fn the_report_survives_json() {
+    let root = folder(&[("cat", 5), ("dog", 5)]);
+    fs::write(root.path().join("cat/x.png"), "x").unwrap();
+    fs::copy(root.path().join("cat/000.png"), root.path().join("dog/twin.png")).unwrap();
+    let (_, report) = open(root.path());
+    let json = serde_json::to_string(&report).unwrap();
+    assert!(json.contains("\"split\":\"train\""), "{json}");
+    assert_eq!(serde_json::from_str::<DataReport>(&json).unwrap(), report);
+}
+
+#[test]
+fn progress_reaches_the_count() {
+    let root = folder(&[("cat", 5), ("dog", 5)]);
+    let seen = std::sync::Mutex::new(Vec::new());
+    Dataset::open_watched(root.path(), &DataOptions::default(), &|done, count| {
+        seen.lock().unwrap().push((done, count));
+    })
+    .unwrap();
+    let mut seen = seen.into_inner().unwrap();
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=10).map(|done| (done, 10)).collect::<Vec<_>>());
+}
+
+#[test]
+fn weights_are_inversely_as_frequent_with_a_mean_of_one() {
+    let root = folder(&[("cat", 12), ("dog", 4), ("emu", 1)]);
+    let options = DataOptions {
+        val_fraction: 0.0,
+        test_fraction: 0.0,
+        ..DataOptions::default()
+    };
+    let (mut dataset, _) = Dataset::open(root.path(), &options).unwrap();
+    let weights = class_weights(&dataset);
+    assert_eq!(weights, [17.0 / 36.0, 17.0 / 12.0, 17.0 / 3.0]);
+    let sum: f32 = dataset.samples.iter().map(|sample| weights[sample.labels[0]]).sum();
+    assert!((sum / 17.0 - 1.0).abs() < 1e-6);
+    // A class without training pictures counts for nothing, and takes nothing from the others.
+    dataset.samples.retain(|sample| sample.labels != [2]);
+    assert_eq!(class_weights(&dataset), [16.0 / 24.0, 16.0 / 8.0, 1.0]);
+}
+
+#[test]
+fn options_survive_toml() {
+    let options = DataOptions {
+        seed: 7,
+        classes: Some(vec!["cat".to_owned()]),
+        ..DataOptions::default()
+    };
+    let text = toml::to_string(&options).unwrap();
+    assert_eq!(toml::from_str::<DataOptions>(&text).unwrap(), options);
+    assert_eq!(toml::from_str::<DataOptions>("").unwrap(), DataOptions::default());
+    assert!(toml::from_str::<DataOptions>("fraction = 1").is_err());
+}

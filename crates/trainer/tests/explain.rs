@@ -1,0 +1,312 @@
+//! Class activation maps against TensorFlow's `GradientTape`.
+//!
+//! `golden/explain.py` writes the goldens, of the toy network of `scripts/golden.py`, whose weights follow a formula.
+
+#[path = "../../xception-model/tests/common/mod.rs"]
+mod common;
+
+use std::path::PathBuf;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use image::{Rgb, RgbImage};
+use serde::Deserialize;
+use trainer::evaluate::{EvaluateError, EvaluateOptions, Labelled, evaluate};
+use trainer::explain::{ExplainError, Explainer, Heatmap, Method, examples};
+use xception_model::labels::Label;
+use xception_model::picture::Preset;
+use xception_model::{Classifier, InputSpec, ModelSpec, Xception};
+
+/// Of the largest term of a map's sum. Grad-CAM's terms cancel, so its own largest value is no measure.
+const BOUND: f32 = 1e-5;
+
+#[derive(Deserialize)]
+struct Case {
+    /// `[batch, height, width, channels]`, of the toy network.
+    #[serde(default)]
+    input: [usize; 4],
+    /// Of a real network.
+    #[serde(default)]
+    picture: PathBuf,
+    classes: Vec<usize>,
+    maps: Vec<Map>,
+}
+
+#[derive(Deserialize)]
+struct Map {
+    stage: String,
+    method: String,
+    shape: [usize; 2],
+    logits: Vec<f32>,
+    maps: Vec<Vec<f32>>,
+}
+
+impl Case {
+    /// The largest error of all maps, in parts of their stage's scale.
+    fn check(&self, explainer: &Explainer, images: &Tensor<4>, bound: f32) -> f32 {
+        let mut worst = 0.0_f32;
+        assert!(!self.maps.is_empty());
+        for expected in &self.maps {
+            let method: Method = expected.method.parse().unwrap();
+            let found = explainer
+                .heatmaps(images.clone(), &self.classes, &expected.stage, method)
+                .unwrap();
+            assert_eq!(found.len(), self.classes.len());
+            for (place, (found, values)) in found.iter().zip(&expected.maps).enumerate() {
+                let what = format!("{} of {}, picture {place}", expected.method, expected.stage);
+                assert_eq!([found.height, found.width], expected.shape, "{what}");
+                let logit = expected.logits[place];
+                assert!(
+                    (found.logit - logit).abs() <= 1e-4 * logit.abs().max(1.0),
+                    "{what}: logit {}",
+                    found.logit
+                );
+                let scale = self.scale(&expected.stage, place);
+                let error = largest_difference(found, values) / scale;
+                assert!(error <= bound, "{what} is off by {error:.1e} of its scale {scale}");
+                worst = worst.max(error);
+            }
+        }
+        worst
+    }
+
+    /// The largest value of a stage's maps of both methods.
+    fn scale(&self, stage: &str, place: usize) -> f32 {
+        let maps = self.maps.iter().filter(|map| map.stage == stage);
+        let values = maps.filter_map(|map| map.maps.get(place)).flatten();
+        values.copied().fold(0.0, f32::max)
+    }
+}
+
+fn largest_difference(found: &Heatmap, expected: &[f32]) -> f32 {
+    assert_eq!(found.values.len(), expected.len());
+    let pairs = found.values.iter().zip(expected);
+    pairs
+        .map(|(found, expected)| (found - expected).abs())
+        .fold(0.0, f32::max)
+}
+
+fn toy() -> Xception {
+    common::network(&common::toy(), &common::device())
+}
+
+#[test]
+fn maps_equal_tensorflow() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("golden/explain.json")).unwrap();
+    assert_eq!(cases.len(), 2);
+    for (name, device) in common::devices() {
+        let explainer = Explainer::new(&common::network(&common::toy(), &device));
+        for case in &cases {
+            let worst = case.check(&explainer, &common::input(case.input, &device), BOUND);
+            println!("{name}, input {:?}: {worst:.1e}", case.input);
+        }
+    }
+}
+
+/// `MODEL=model.keras MAPS=maps.json cargo test ... --test explain -- --ignored --nocapture`
+#[test]
+#[ignore = "needs a trained network and golden/explain.py's maps of it"]
+fn maps_of_a_real_network_equal_tensorflow() {
+    let file = |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("${name} is not set")));
+    let cases: Vec<Case> = serde_json::from_slice(&std::fs::read(file("MAPS")).unwrap()).unwrap();
+    let mut classifier = Classifier::load(&file("MODEL"), &common::device()).unwrap();
+    classifier.spec.input.preset = Some(Preset::KerasNearest);
+    let explainer = Explainer::new(&classifier.model);
+    for case in &cases {
+        let pixels = classifier.prepare_file(&case.picture).unwrap();
+        let worst = case.check(&explainer, &classifier.batch(&[pixels]).unwrap(), 2e-5);
+        println!("{}: {worst:.1e}", case.picture.display());
+    }
+}
+
+#[test]
+fn a_network_in_training_is_asked_as_in_inference() {
+    let images = || common::input([3, 71, 71, 3], &common::device());
+    let maps = |model: &Xception| {
+        let explainer = Explainer::new(model);
+        let stage = explainer.last_stage().to_owned();
+        assert_eq!(stage, "block7_sepconv2_act");
+        explainer
+            .heatmaps(images(), &[1, 2, 3], &stage, Method::GradCam)
+            .unwrap()
+    };
+    let model = toy();
+    let expected = maps(&model);
+    let training = model.train();
+    assert_eq!(maps(&training), expected);
+    assert_eq!(maps(&training), expected, "asking moved the running statistics");
+}
+
+#[test]
+fn each_picture_of_a_batch_is_explained_for_itself() {
+    let explainer = Explainer::new(&toy());
+    let images = common::input([3, 71, 71, 3], &common::device());
+    let explain =
+        |images: Tensor<4>, classes: &[usize]| explainer.heatmaps(images, classes, "block6", Method::LayerCam).unwrap();
+    let together = explain(images.clone(), &[9, 0, 4]);
+    for (place, class) in [9, 0, 4].into_iter().enumerate() {
+        let alone = explain(images.clone().narrow(0, place, 1), &[class]);
+        let error = largest_difference(&alone[0], &together[place].values);
+        assert!(error <= 1e-5 * together[place].max(), "picture {place}: {error:.1e}");
+    }
+    assert_ne!(
+        together[0].values,
+        explain(images, &[8, 0, 4])[0].values,
+        "the class matters"
+    );
+}
+
+#[test]
+fn what_cannot_be_explained_is_a_sentence() {
+    let explainer = Explainer::new(&toy());
+    let images = || common::input([3, 71, 71, 3], &common::device());
+    let error = |classes: &[usize], stage: &str| {
+        let problem = explainer
+            .heatmaps(images(), classes, stage, Method::GradCam)
+            .unwrap_err();
+        (problem.to_string(), problem)
+    };
+    let (text, _) = error(&[0, 1], "block6");
+    assert_eq!(text, "expected one class for each of 3 pictures, found 2");
+    let (text, _) = error(&[0, 1, 10], "block6");
+    assert_eq!(text, "there is no class 10: the network has 10, counted from 0");
+    let (text, problem) = error(&[0, 1, 2], "block6_sepconv2_bm");
+    assert!(text.contains("did you mean `block6_sepconv2_bn`?"), "{text}");
+    assert!(matches!(problem, ExplainError::Input(_)));
+    for vector in ["avg_pool", "predictions"] {
+        let (text, _) = error(&[0, 1, 2], vector);
+        assert!(text.starts_with(&format!("`{vector}` is a vector")), "{text}");
+        assert!(text.ends_with("`block7_sepconv2_act`"), "{text}");
+    }
+    let small = Tensor::<4>::zeros([1, 3, 70, 71], &common::device());
+    let problem = explainer.heatmaps(small, &[0], "block6", Method::GradCam).unwrap_err();
+    assert!(problem.to_string().contains("70 x 71"), "{problem}");
+}
+
+/// A toy classifier and pictures of it, two of which are damaged or lost.
+fn bench() -> (Classifier, Vec<Labelled>, tempfile::TempDir) {
+    let network = common::toy();
+    let spec = ModelSpec {
+        source: "made by a test".to_owned(),
+        multi_label: false,
+        input: InputSpec {
+            height: 71,
+            width: 71,
+            preset: Some(Preset::KerasNearest),
+        },
+        labels: (0..network.num_classes)
+            .map(|class| Label::new(&class.to_string()))
+            .collect(),
+        network,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut pictures: Vec<Labelled> = (0..11_u32)
+        .map(|number| {
+            let path = folder.path().join(format!("{number}.png"));
+            let picture = RgbImage::from_fn(90, 80, |x, y| {
+                Rgb([x * (number + 1), y * (number + 3), (x * y) >> (number % 5)].map(|value| value as u8))
+            });
+            picture.save(&path).unwrap();
+            Labelled {
+                path,
+                classes: vec![number as usize % 10],
+            }
+        })
+        .collect();
+    std::fs::write(&pictures[4].path, "no picture").unwrap();
+    pictures.push(Labelled {
+        path: folder.path().join("lost.png"),
+        classes: vec![0],
+    });
+    (Classifier::new(toy(), spec), pictures, folder)
+}
+
+#[test]
+fn an_evaluation_says_what_the_network_says_one_by_one() {
+    let (classifier, pictures, _folder) = bench();
+    for batch_size in [1, 4, 64] {
+        let mut told = 0;
+        let options = EvaluateOptions { batch_size, threads: 3 };
+        let found = evaluate(&classifier, &pictures, options, |count| told += count).unwrap();
+        assert_eq!((told, found.evaluation.pictures), (12, 10));
+        assert_eq!(found.preset, Preset::KerasNearest);
+        assert!(found.speed.pictures_per_second > 0.0 && (0.0..=1.0).contains(&found.speed.wait_share));
+        let lost: Vec<_> = found.unreadable.iter().map(|(path, _)| path).collect();
+        assert_eq!(lost, [&pictures[4].path, &pictures[11].path]);
+        assert!(
+            found
+                .unreadable
+                .iter()
+                .all(|(path, problem)| problem.contains(path.to_str().unwrap()))
+        );
+
+        let readable = pictures.iter().filter(|picture| !lost.contains(&&picture.path));
+        for (picture, (truth, probabilities)) in readable.zip(found.predictions.rows()) {
+            assert_eq!(truth, picture.classes);
+            for said in classifier.classify_file(&picture.path, 10).unwrap() {
+                let difference = (probabilities[said.class] - said.probability).abs();
+                assert!(difference <= 1e-5, "{}: {difference}", picture.path.display());
+            }
+        }
+        assert_eq!(found.predictions.paths.len(), 10);
+    }
+}
+
+#[test]
+fn nothing_to_judge_is_an_error() {
+    let (mut classifier, pictures, _folder) = bench();
+    let options = EvaluateOptions {
+        batch_size: 2,
+        threads: 2,
+    };
+    let error = evaluate(&classifier, &pictures[11..], options, |_| {}).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("none of the 1 pictures can be read; the first: "),
+        "{text}"
+    );
+    assert!(matches!(error, EvaluateError::Unreadable(1, _)));
+    let error = evaluate(&classifier, &[], options, |_| {}).unwrap_err();
+    assert!(
+        error.to_string().starts_with("there are no predictions to judge"),
+        "{error}"
+    );
+    classifier.spec.input.preset = None;
+    let error = evaluate(&classifier, &pictures, options, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("choose a preset"), "{error}");
+}
+
+#[test]
+fn examples_are_the_surest_of_each_kind() {
+    let (classifier, mut pictures, _folder) = bench();
+    pictures.retain(|picture| image::open(&picture.path).is_ok());
+    // Half of the truths are what the network says.
+    for picture in pictures.iter_mut().step_by(2) {
+        picture.classes = vec![classifier.classify_file(&picture.path, 1).unwrap()[0].class];
+    }
+    let options = EvaluateOptions {
+        batch_size: 4,
+        threads: 2,
+    };
+    let found = evaluate(&classifier, &pictures, options, |_| {}).unwrap();
+    std::fs::remove_file(&found.evaluation.mistakes[0].path).unwrap();
+    let shown = examples(&classifier, &found.predictions, &found.evaluation, [3, 4]).unwrap();
+
+    let mistakes: Vec<_> = shown.mistakes.iter().map(|shown| &shown.path).collect();
+    let expected: Vec<_> = found
+        .evaluation
+        .mistakes
+        .iter()
+        .take(3)
+        .map(|mistake| &mistake.path)
+        .collect();
+    assert_eq!(mistakes, expected);
+    assert!(shown.mistakes.iter().all(|shown| shown.truth != shown.predicted));
+    assert!(shown.mistakes[0].picture.is_none() && shown.mistakes[0].heat.is_none());
+    for seen in shown.mistakes[1..].iter().chain(&shown.right) {
+        let picture = seen.picture.as_ref().unwrap();
+        assert_eq!(seen.heat.as_ref().unwrap().dimensions(), picture.dimensions());
+    }
+    assert_eq!(shown.right.len(), 4);
+    assert!(shown.right.iter().all(|shown| shown.truth == shown.predicted));
+}

@@ -47,7 +47,7 @@ ENVIRONMENTS = {
     ),
     # The first and the second layout of `.keras` archives with HDF5 weights, and the last Keras 2.
     "keras-2.12.0": ("3.11", "tensorflow-cpu==2.12.0", "", [*LEGACY, *ARCHIVE]),
-    "keras-2.14.0": ("3.11", "tensorflow-cpu==2.14.0", "", [*LEGACY, *ARCHIVE]),
+    "keras-2.14.0": ("3.11", "numpy==1.26.4 tensorflow-cpu==2.14.0", "", [*LEGACY, *ARCHIVE]),
     "keras-2.15.0": ("3.11", "tensorflow-cpu==2.15.0", "", [*LEGACY, *ARCHIVE]),
     # The first Keras 3; one that writes no layer names; the one that the other fixtures are pinned to.
     "keras-3.0.5": ("3.11", "tensorflow-cpu==2.16.1 keras==3.0.5", "", [*LEGACY, *ARCHIVE]),

@@ -16,9 +16,9 @@ use xception_model::picture::Preset;
 pub use converter::command::{InspectArgs, VerifyArgs};
 
 use crate::device::DeviceName;
-use crate::output::{Outcome, Output};
 pub use crate::evaluate::EvaluateArgs;
 pub use crate::explain::ExplainArgs;
+use crate::output::{Outcome, Output};
 pub use crate::train::TrainArgs;
 use crate::version;
 

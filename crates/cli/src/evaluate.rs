@@ -42,7 +42,7 @@ pub struct EvaluateArgs {
     /// Judge this part: train, val or test
     #[arg(long, value_name = "PART", value_parser = truths::parse_split, conflicts_with = "imagenet_labels")]
     pub split: Option<Split>,
-    /// The classes of ILSVRC2012_val_*.JPEG in one folder: Caffe's val.txt, one wnid a line, or the devkit's ground truth
+    /// Classes of ImageNet's validation pictures: Caffe's val.txt, one wnid a line, or the devkit's ground truth
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub imagenet_labels: Option<PathBuf>,
     /// Leave out the ImageNet pictures whose numbers it lists, as Szegedy et al. 2015 did for Inception v3
@@ -92,7 +92,7 @@ pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         threads,
     };
     let judged = judge(&classifier, &truths.pictures, options, |pictures| {
-        progress.advance(pictures)
+        progress.advance(pictures);
     })?;
     drop(progress);
     for (_, problem) in &judged.unreadable {
@@ -198,7 +198,7 @@ impl Files {
         }
         if let Some(target) = &self.report {
             let page = report::html(&ReportData {
-                title: format!("Evaluation of {}", args.weights.source.weights.display()),
+                title: format!("Evaluation of {}", file_name(Path::new(&args.weights.source.weights))),
                 facts: facts(args, summary),
                 details: Vec::new(),
                 epochs: Vec::new(),
@@ -210,6 +210,14 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// A headline's worth of a path.
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn facts(args: &EvaluateArgs, summary: &Summary<'_>) -> Vec<(String, String)> {

@@ -53,6 +53,9 @@ pub struct ExplainArgs {
     pub weights: WeightsArgs,
 }
 
+/// Classes that are listed in an error.
+const LISTED: usize = 12;
+
 pub fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     let (inputs, problems) = inputs::expand(&args.pictures.paths);
     for problem in &problems {
@@ -213,9 +216,17 @@ impl Work<'_> {
             );
         }
         let first = format!("{}, {:.1} %", said.label.name, 100.0 * said.probability);
-        let second = format!("{} of {stage}: {}", self.args.method, input.name());
+        let second = format!("{} of {stage}: {}", self.args.method, file_name(input));
         let sheet = plots::explanation(seen, &overlay(seen, map), [&first, &second])?;
         Ok((said, plots::png(&sheet)?))
+    }
+}
+
+/// A picture's name without its folders, which a small picture has no room for.
+fn file_name(input: &Input) -> String {
+    match input {
+        Input::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        Input::Stdin => "standard input".to_owned(),
     }
 }
 
@@ -223,37 +234,30 @@ impl Work<'_> {
 fn find_class(text: &str, classifier: &Classifier) -> anyhow::Result<usize> {
     let spec = &classifier.spec;
     let classes = spec.network.num_classes;
-    let named = spec
+    let by_name = spec
         .labels
         .iter()
         .position(|label| label.name == text || label.id.as_deref() == Some(text));
-    if let Some(class) = named {
+    if let Some(class) = by_name {
         return Ok(class);
     }
-    let number: Option<usize> = text.parse().ok();
-    match number {
-        Some(class) if class < classes => Ok(class),
-        Some(class) => bail!("there is no class {class}: the network has {classes}, counted from 0"),
-        None => {
-            const LISTED: usize = 12;
-            let names = spec.labels.iter().take(LISTED).map(|label| label.name.as_str());
-            let names: Vec<&str> = names.collect();
+    match text.parse::<usize>() {
+        Ok(class) if class < classes => Ok(class),
+        Ok(class) => bail!("there is no class {class}: the network has {classes}, counted from 0"),
+        Err(_) if spec.labels.is_empty() => bail!(
+            "the weights name no classes, so `{text}` can't be found: give its number, from 0 to {}",
+            classes.saturating_sub(1)
+        ),
+        Err(_) => {
+            let listed = spec.labels.iter().take(LISTED).map(|label| label.name.as_str());
+            let listed = listed.collect::<Vec<_>>().join(", ");
             let more = spec.labels.len().saturating_sub(LISTED);
             let more = if more > 0 {
                 format!(" and {more} more")
             } else {
                 String::new()
             };
-            match names.is_empty() {
-                true => bail!(
-                    "the weights name no classes, so `{text}` can't be found: give its number, from 0 to {}",
-                    classes - 1
-                ),
-                false => bail!(
-                    "there is no class `{text}`; the network knows {}{more}",
-                    names.join(", ")
-                ),
-            }
+            bail!("there is no class `{text}`; the network knows {listed}{more}")
         }
     }
 }

@@ -138,9 +138,12 @@ fn wnids(path: &Path) -> anyhow::Result<Wnids> {
         return named.collect::<anyhow::Result<_>>().map(Wnids::ByName);
     }
     if is_wnid(first) {
-        let classes = lines.into_iter().map(|(line, text)| match is_wnid(&text) {
-            true => Ok(text),
-            false => Err(wrong(line, &text, "a wnid such as n01440764")),
+        let classes = lines.into_iter().map(|(line, text)| {
+            if is_wnid(&text) {
+                Ok(text)
+            } else {
+                Err(wrong(line, &text, "a wnid such as n01440764"))
+            }
         });
         return classes.collect::<anyhow::Result<_>>().map(Wnids::ByNumber);
     }

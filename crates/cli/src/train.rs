@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use burn::train::Interrupter;
-use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::renderer::MetricsRenderer;
+use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use clap::{Args, ValueEnum, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -143,6 +143,9 @@ pub enum CacheKind {
     Disk,
 }
 
+/// An epoch shorter than this many seconds is shown one in ten times.
+const BLINK: f64 = 0.5;
+
 /// Decoded pictures that `--picture-cache memory` keeps.
 const MEMORY_CACHE: u64 = 2 << 30;
 
@@ -179,7 +182,10 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<output::Outcome> {
         display.clear();
         match found.suggestion {
             Some(rate) => println!("{rate:.1e}"),
-            None => bail!("the loss never fell: no rate can be suggested; {} shows the curve", path.display()),
+            None => bail!(
+                "the loss never fell: no rate can be suggested; {} shows the curve",
+                path.display()
+            ),
         }
         return Ok(output::Outcome::Complete);
     }
@@ -275,8 +281,7 @@ fn new_run(
     };
     if let Some(path) = &more.preview {
         let (dataset, _) = Dataset::open(data, &data_options)?;
-        let augmentation =
-            augmentation.unwrap_or_else(|| Augmentation::named(recipe.augmentation, size, more.preset));
+        let augmentation = augmentation.unwrap_or_else(|| Augmentation::named(recipe.augmentation, size, more.preset));
         trainer::preview::contact_sheet(&dataset, &augmentation, more.seed, path, false)?;
         return Ok(None);
     }
@@ -432,6 +437,8 @@ fn observer(display: &Arc<Display>) -> Observer {
             display.print(&format!("phase {name}: {epochs} epochs{from}"));
         }
         Event::Step { done, total, loss, .. } => display.advance(done, total, format!("loss {loss:.4}")),
+        // Epochs of kept features are over in a blink, and there are many.
+        Event::Epoch(row) if row.seconds < BLINK && row.epoch % 10 != 0 => {}
         Event::Epoch(row) => {
             let ema = row.ema_val_accuracy.map_or_else(String::new, |accuracy| {
                 format!("  averaged weights {:.1} %", 100.0 * accuracy)

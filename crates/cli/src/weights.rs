@@ -67,7 +67,9 @@ pub fn file(weights: &OsStr, cache: &CacheArgs, device: &Device) -> anyhow::Resu
         Err(_) if path.join(trainer::MODEL).is_file() => Ok(path.join(trainer::MODEL)),
         Err(_) if path.is_dir() || ending == "toml" => from_card(&Card::load(path)?),
         Err(_) if path.exists() || path.components().count() > 1 || ENDINGS.contains(&ending) => Ok(path.to_owned()),
-        Err(unknown) => bail!("{unknown}; or name a weight file (.bpk, .keras, .h5), a training run's folder or a card (card.toml)"),
+        Err(unknown) => {
+            bail!("{unknown}; or name a weight file (.bpk, .keras, .h5), a training run's folder or a card (card.toml)")
+        }
     }
 }
 

@@ -287,8 +287,10 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
         if !args.force && path.symlink_metadata().is_ok() {
             return Err(ConvertError::Exists { path: path.clone() }.into());
         }
-        crate::publish(path, args.force, |scratch| std::fs::write(scratch, format!("{report:#}\n")))
-            .map_err(|error| ConvertError::write(path, error))?;
+        crate::publish(path, args.force, |scratch| {
+            std::fs::write(scratch, format!("{report:#}\n"))
+        })
+        .map_err(|error| ConvertError::write(path, error))?;
     }
     Ok(equal)
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
-use std::{fs, io};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use burn::tensor::Device;
 use burn_store::ModuleSnapshot;

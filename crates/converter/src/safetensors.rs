@@ -33,7 +33,11 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     match metadata.get(ModelSpec::KEY) {
         Some(text) => {
             let problem = |problem| ConvertError::damaged(path, format_args!("the network's description: {problem}"));
-            Ok(Found::described(format, ModelSpec::parse(text).map_err(problem)?, tensors))
+            Ok(Found::described(
+                format,
+                ModelSpec::parse(text).map_err(problem)?,
+                tensors,
+            ))
         }
         None => Found::bare(path, format, tensors),
     }
@@ -160,14 +164,13 @@ pub(crate) fn write(path: &Path, tensors: &[PackTensor], spec: &ModelSpec) -> io
             "writer".to_owned(),
             concat!("converter ", env!("CARGO_PKG_VERSION")).to_owned(),
         ),
-        (
-            ModelSpec::KEY.to_owned(),
-            spec.to_toml().map_err(io::Error::other)?,
-        ),
+        (ModelSpec::KEY.to_owned(), spec.to_toml().map_err(io::Error::other)?),
     ]);
     serialize_to_file(lazy, Some(metadata), path).map_err(|error| match error {
         SafeTensorError::IoError(error) => error,
         error => io::Error::other(error),
     })?;
-    failure.into_inner().map_or(Ok(()), |problem| Err(io::Error::other(problem)))
+    failure
+        .into_inner()
+        .map_or(Ok(()), |problem| Err(io::Error::other(problem)))
 }

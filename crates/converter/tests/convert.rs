@@ -361,7 +361,9 @@ fn what_a_classifier_ends_in_is_read_and_kept() {
             assert_eq!(back.spec.multi_label, multi_label, "{activation} as {ending}");
         }
     }
-    let error = open(&ending_in(&bench, "tanh"), &Known::default()).unwrap_err().to_string();
+    let error = open(&ending_in(&bench, "tanh"), &Known::default())
+        .unwrap_err()
+        .to_string();
     assert!(
         error.ends_with("expected a classifier with activation linear, softmax or sigmoid, found \"tanh\""),
         "{error}"

@@ -69,7 +69,10 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     // A picture's first two bytes choose preset and limits.
     let choice: &[u8] = if target == "picture" { &[0, 20] } else { &[] };
     let files = wanted.iter().map(|name| read(&root().join(folder).join(name)));
-    files.map(|bytes| [choice, &bytes].concat()).chain(findings(target)).collect()
+    files
+        .map(|bytes| [choice, &bytes].concat())
+        .chain(findings(target))
+        .collect()
 }
 
 /// What fuzzing has found, as it found it.

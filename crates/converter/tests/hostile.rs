@@ -18,7 +18,9 @@ use zip::{CompressionMethod, ZipWriter};
 fn refused(name: &str, bytes: &[u8]) -> String {
     let bench = Bench::new();
     bench.write(name, bytes);
-    let error = bench.bounded(&[name, "out.bpk", "--size", "75x90", "--pooling", "average"]).failed(1);
+    let error = bench
+        .bounded(&[name, "out.bpk", "--size", "75x90", "--pooling", "average"])
+        .failed(1);
     assert!(error.starts_with("error: ") && error.contains(name), "{error}");
     assert_eq!(bench.listing(), [name], "{error}");
     error
@@ -273,7 +275,12 @@ fn circles_depths_overlaps_and_giants_in_hdf5_stay_within_the_bounds() {
     };
     /// Puts numbers in the place of others, wherever they stand.
     fn replaced(mut bytes: Vec<u8>, from: &[u64], to: &[u64]) -> Vec<u8> {
-        let flat = |numbers: &[u64]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
+        let flat = |numbers: &[u64]| {
+            numbers
+                .iter()
+                .flat_map(|number| number.to_le_bytes())
+                .collect::<Vec<u8>>()
+        };
         let (from, to) = (flat(from), flat(to));
         let places: Vec<usize> = (0..bytes.len() - from.len())
             .filter(|&place| bytes[place..].starts_with(&from))

@@ -409,11 +409,16 @@ fn chunks_apart(dataset: &hdf5_pure::Dataset) -> Result<(), String> {
     let mut stored: Vec<(u64, u64)> = chunks.iter().map(|c| (c.address, c.storage_size)).collect();
     stored.sort_unstable();
     let over = stored.windows(2).find_map(|pair| match *pair {
-        [(first, len), (second, _)] => first.checked_add(len).is_none_or(|end| end > second).then_some([first, second]),
+        [(first, len), (second, _)] => first
+            .checked_add(len)
+            .is_none_or(|end| end > second)
+            .then_some([first, second]),
         _ => None,
     });
     if let Some([first, second]) = over {
-        return Err(format!("its chunks at the bytes {first} and {second} of the file overlap"));
+        return Err(format!(
+            "its chunks at the bytes {first} and {second} of the file overlap"
+        ));
     }
     let mut places: Vec<&[u64]> = chunks.iter().map(|c| c.offset.as_slice()).collect();
     places.sort_unstable();

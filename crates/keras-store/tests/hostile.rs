@@ -198,7 +198,10 @@ fn chunks_that_overlap_are_an_error() {
         replace(&mut bytes, &entries[1], &moved);
         let error = use_all(&bytes).unwrap_err();
         assert!(
-            error.contains(&format!("its chunks at the bytes {first} and {} of the file overlap", first + offset)),
+            error.contains(&format!(
+                "its chunks at the bytes {first} and {} of the file overlap",
+                first + offset
+            )),
             "{error}"
         );
         assert!(error.contains("`layers/dense/vars/0`"), "{error}");

@@ -20,14 +20,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut settings = RunSettings::new(device.clone());
     settings.observer = Arc::new(|event| {
         if let Event::Epoch(row) = event {
-            println!("{:>3} {:<5} loss {:.3} validation {:?}", row.epoch, row.phase, row.train_loss, row.val_accuracy);
+            println!(
+                "{:>3} {:<5} loss {:.3} validation {:?}",
+                row.epoch, row.phase, row.train_loss, row.val_accuracy
+            );
         }
     });
     let run = if folder.join("run.toml").exists() {
         Run::resume(&folder, settings)?
     } else {
         let start = xception_model::load(Path::new(&weights), &device)?;
-        Run::new(RunOptions::new(data, folder.clone(), Recipe::load("fine-tune")?), settings, start)?
+        Run::new(
+            RunOptions::new(data, folder.clone(), Recipe::load("fine-tune")?),
+            settings,
+            start,
+        )?
     };
     println!("{}", run.report());
 
@@ -35,6 +42,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some((split, evaluation)) = outcome.evaluation {
         println!("{split}: {:.1} % right", 100.0 * evaluation.accuracy());
     }
-    println!("{} is ready for `xception classify --weights`", folder.join(trainer::MODEL).display());
+    println!(
+        "{} is ready for `xception classify --weights`",
+        folder.join(trainer::MODEL).display()
+    );
     Ok(())
 }

@@ -230,8 +230,7 @@ fn load(path: &Path) -> Result<Loaded, String> {
             return Err(format!("{MANIFEST} lacks {needed}"));
         }
     }
-    let progress =
-        toml::from_str(&text(PROGRESS)?).map_err(|error| format!("{PROGRESS}: {}", error.message()))?;
+    let progress = toml::from_str(&text(PROGRESS)?).map_err(|error| format!("{PROGRESS}: {}", error.message()))?;
     let record = |name: &str| ModuleRecord::load(path.join(name)).map_err(|error| format!("{name}: {error}"));
     let optional = |name: &str| checksums.contains_key(name).then(|| record(name)).transpose();
     Ok(Loaded {
@@ -241,9 +240,7 @@ fn load(path: &Path) -> Result<Loaded, String> {
         best: optional(BEST)?,
         optimizer: checksums
             .contains_key(OPTIMIZER)
-            .then(|| {
-                OptimizerRecord::load(path.join(OPTIMIZER)).map_err(|error| format!("{OPTIMIZER}: {error}"))
-            })
+            .then(|| OptimizerRecord::load(path.join(OPTIMIZER)).map_err(|error| format!("{OPTIMIZER}: {error}")))
             .transpose()?,
     })
 }

@@ -1,6 +1,6 @@
 //! The weights' exponential moving average.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use xception_model::Xception;
@@ -52,31 +52,44 @@ impl Ema {
             .decay
             .min((1.0 + self.updates as f64) / (10.0 + self.updates as f64));
         self.updates += 1;
-        // Burn's only map from parameters to tensors of any rank.
-        let mut new = Values(GradientsParams::new());
+        // Burn's only map to tensors of any rank, here from a tensor's place in the network: batch-norm statistics are
+        // given another id by every load.
+        let mut new = Values {
+            tensors: GradientsParams::new(),
+            places: 0,
+        };
         network.valid().visit(&mut new);
-        self.network = self.network.clone().map(&mut Mix { new: new.0, decay });
+        self.network = self.network.clone().map(&mut Mix {
+            new: new.tensors,
+            places: 0,
+            decay,
+        });
     }
 }
 
-struct Values(GradientsParams);
+struct Values {
+    tensors: GradientsParams,
+    places: u64,
+}
 
 impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.register(param.id, param.val());
+        self.tensors.register(ParamId::from(self.places), param.val());
+        self.places += 1;
     }
 }
 
 struct Mix {
     new: GradientsParams,
+    places: u64,
     decay: f64,
 }
 
 impl ModuleMapper for Mix {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(new) = self.new.remove::<D>(param.id) else {
-            return param;
-        };
+        let new = self.new.remove::<D>(ParamId::from(self.places));
+        self.places += 1;
+        let Some(new) = new else { return param };
         let decay = self.decay;
         param.map(|old| old * decay + new * (1.0 - decay))
     }

@@ -439,11 +439,7 @@ impl Work {
     }
 
     /// The mean loss, without label smoothing and weights, and the accuracy on the validation split.
-    fn validate(
-        &self,
-        network: &Xception,
-        mut processor: Option<&mut Processor>,
-    ) -> Result<Option<Score>, TrainError> {
+    fn validate(&self, network: &Xception, mut processor: Option<&mut Processor>) -> Result<Option<Score>, TrainError> {
         let Some(feed) = &self.valid else { return Ok(None) };
         let interrupter = &self.shared.interrupter;
         let number = self.progress.epoch + 1;
@@ -545,7 +541,10 @@ fn correct(output: &StepOutput, objective: &Objective) -> f64 {
     let pictures = logits.chunks(classes).zip(targets.chunks(classes));
     if objective.multi_label {
         let right = |(logits, targets): (&[f32], &[f32])| {
-            let right = logits.iter().zip(targets).filter(|(logit, target)| (**logit > 0.0) == (**target > 0.5));
+            let right = logits
+                .iter()
+                .zip(targets)
+                .filter(|(logit, target)| (**logit > 0.0) == (**target > 0.5));
             right.count() as f64 / classes as f64
         };
         return pictures.map(right).sum();

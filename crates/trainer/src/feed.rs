@@ -110,7 +110,9 @@ impl Features {
         .with_metadata(ABOUT, about)
         .write_to_file(partial.path())
         .map_err(|error| failed(&error))?;
-        partial.persist(path).map_err(|error| TrainError::file(path)(error.error))?;
+        partial
+            .persist(path)
+            .map_err(|error| TrainError::file(path)(error.error))?;
         Ok(())
     }
 
@@ -218,7 +220,11 @@ impl DataLoader<StepInput> for Feed {
                     let start = Instant::now();
                     let batch = batches.next();
                     *self.waited.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
-                    Some(batch?.map_err(TrainError::from).and_then(|batch| self.step_input(&batch)))
+                    Some(
+                        batch?
+                            .map_err(TrainError::from)
+                            .and_then(|batch| self.step_input(&batch)),
+                    )
                 }))
             }
             Source::Features(features, order) => {

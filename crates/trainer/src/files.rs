@@ -3,8 +3,6 @@
 use std::io::Write;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use crate::checkpoint::sync_folder;
 use crate::error::TrainError;
 
@@ -15,7 +13,13 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
         _ => Path::new("."),
     };
     (|| {
-        let mut partial = NamedTempFile::new_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // For whoever the user's mask lets, as of any file.
+        #[cfg(unix)]
+        builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(
+            0o666,
+        ));
+        let mut partial = builder.tempfile_in(folder)?;
         partial.write_all(bytes)?;
         partial.as_file().sync_all()?;
         partial.persist(path).map_err(|error| error.error)?;

@@ -25,10 +25,7 @@ fn stages(network: &Xception) -> Vec<(String, ParamGroup)> {
         }
     }
     let block1 = &network.block1;
-    stages.push((
-        block1.stage().name.clone(),
-        ParamGroup::ids_from_module(block1.clone()),
-    ));
+    stages.push((block1.stage().name.clone(), ParamGroup::ids_from_module(block1.clone())));
     stages
 }
 
@@ -48,7 +45,10 @@ pub(crate) fn prepare(trainee: Trainee, phase: &Phase) -> Result<Trainee, String
         let stages = stages(&trainee.network);
         let Some(place) = stages.iter().position(|(name, _)| name == last) else {
             let names: Vec<_> = stages.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(format!("there is no {last} in this network: there are {}", names.join(", ")));
+            return Err(format!(
+                "there is no {last} in this network: there are {}",
+                names.join(", ")
+            ));
         };
         for (_, frozen) in stages.into_iter().skip(place + 1) {
             trainee = trainee.freeze_group(frozen);
@@ -99,7 +99,11 @@ pub(crate) fn optimizer(trainee: &Trainee, phase: &Phase) -> ModuleOptimizer {
                 .with_beta_2(beta_2)
                 .with_epsilon(epsilon);
             let plain = config.clone().with_weight_decay(0.0).build();
-            ModuleOptimizer::from(config.with_weight_decay(weight_decay).build()).with_group(vectors, plain, no_clipping)
+            ModuleOptimizer::from(config.with_weight_decay(weight_decay).build()).with_group(
+                vectors,
+                plain,
+                no_clipping,
+            )
         }
         Optimizer::Sgd {
             momentum,

@@ -204,10 +204,7 @@ impl Recipe {
 
     /// The TOML file of a recipe that ships with the crate, with its comments, to be copied and changed.
     pub fn built_in(name: &str) -> Option<&'static str> {
-        BUILT_IN
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, text)| *text)
+        BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
     }
 
     /// A recipe by the name of a built-in one, or from a file.

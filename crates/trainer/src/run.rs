@@ -20,19 +20,19 @@ use crate::data::{DataOptions, DataReport, Dataset, Split, class_weights};
 use crate::ema::Ema;
 use crate::engine::{self, End, Event, Observer, Shared, Weights, Work};
 use crate::error::TrainError;
-use crate::feed::{Features, Feed, Order, Source, numbers};
 use crate::explain;
+use crate::feed::{Features, Feed, Order, Source, numbers};
 use crate::files;
 use crate::finder::{self, FinderOptions, Found};
 use crate::layers;
 use crate::learner::{Objective, Trainee};
 use crate::metrics::{EpochRow, Evaluation, Predictions, Task, write_epochs};
-use crate::plots;
 use crate::pipeline::{Cache, Pipeline, PipelineOptions};
+use crate::plots;
 use crate::quiet::Quiet;
 use crate::random::{Purpose, Random};
-use crate::report::{self, ReportData};
 use crate::recipe::{Inputs, Phase, Recipe, Start, Trains};
+use crate::report::{self, ReportData};
 use crate::schedule::Length;
 use crate::steps::StepLog;
 
@@ -244,13 +244,10 @@ impl Run {
             ));
         }
         let (dataset, report) = Dataset::open(&options.data, &options.data_options)?;
-        let augmentation = options
-            .augmentation
-            .clone()
-            .unwrap_or_else(|| {
-                let size = options.size.unwrap_or(start.1.input.height);
-                Augmentation::named(recipe.augmentation, size, options.preset)
-            });
+        let augmentation = options.augmentation.clone().unwrap_or_else(|| {
+            let size = options.size.unwrap_or(start.1.input.height);
+            Augmentation::named(recipe.augmentation, size, options.preset)
+        });
         fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
         let lock = lock(folder)?;
 
@@ -268,7 +265,9 @@ impl Run {
             model: spec,
             recipe: recipe.clone(),
         };
-        let trainee = Trainee::new(network, objective(&file, &dataset)).train().fork(&settings.training(settings.device()));
+        let trainee = Trainee::new(network, objective(&file, &dataset))
+            .train()
+            .fork(&settings.training(settings.device()));
         let weights = Weights {
             trainee,
             ema: None,
@@ -286,9 +285,17 @@ impl Run {
             _lock: lock,
         };
         // From here on the starting weights are not needed any more.
-        run.checkpoints()
-            .save(&run.progress, run.weights.trainee.network.clone().into_record(), None, None, None)?;
-        files::write(&folder.join(DATA), &table(&run.dataset).map_err(TrainError::file(&folder.join(DATA)))?)?;
+        run.checkpoints().save(
+            &run.progress,
+            run.weights.trainee.network.clone().into_record(),
+            None,
+            None,
+            None,
+        )?;
+        files::write(
+            &folder.join(DATA),
+            &table(&run.dataset).map_err(TrainError::file(&folder.join(DATA)))?,
+        )?;
         let text = toml::to_string(&run.file).map_err(|error| TrainError::run(folder, error.to_string()))?;
         files::write(&folder.join(RUN_FILE), text.as_bytes())?;
         Ok(run)
@@ -327,17 +334,20 @@ impl Run {
         }
         let loaded = loaded.ok_or_else(|| TrainError::run(folder, "no checkpoint is whole: begin a new run"))?;
         let network = || file.model.network.init(settings.device());
-        let trainee = Trainee::new(
-            network()?.load_record(loaded.model),
-            objective(&file, &dataset),
-        )
-        .train()
-        .fork(&settings.training(settings.device()));
+        let trainee = Trainee::new(network()?.load_record(loaded.model), objective(&file, &dataset))
+            .train()
+            .fork(&settings.training(settings.device()));
         let optimizer = match (loaded.optimizer, file.recipe.phases.get(loaded.progress.phase)) {
             (Some(record), Some(phase)) => Some(layers::optimizer(&trainee, phase).load_record(record)),
             _ => None,
         };
-        let ema = match (loaded.ema, file.recipe.phases.get(loaded.progress.phase).and_then(|phase| phase.ema)) {
+        let ema = match (
+            loaded.ema,
+            file.recipe
+                .phases
+                .get(loaded.progress.phase)
+                .and_then(|phase| phase.ema),
+        ) {
             (Some(record), Some(decay)) => Some(Ema::resume(
                 network()?.load_record(record).valid(),
                 decay,
@@ -446,7 +456,12 @@ impl Run {
     fn shared(&self) -> Arc<Shared> {
         Arc::new(Shared {
             folder: self.folder.clone(),
-            devices: self.settings.devices.iter().map(|device| self.settings.training(device)).collect(),
+            devices: self
+                .settings
+                .devices
+                .iter()
+                .map(|device| self.settings.training(device))
+                .collect(),
             seed: self.file.seed,
             checkpoints: self.checkpoints(),
             checkpoint_every: self.settings.checkpoint_every,
@@ -461,7 +476,10 @@ impl Run {
             complete: false,
             evaluation: None,
             predictions: None,
-            model: self.weights.best.unwrap_or_else(|| self.weights.trainee.network.valid()),
+            model: self
+                .weights
+                .best
+                .unwrap_or_else(|| self.weights.trainee.network.valid()),
             progress: self.progress,
         }
     }
@@ -501,7 +519,9 @@ impl Run {
         }
         if let Some(best) = self.weights.best.clone() {
             let objective = self.weights.trainee.objective().clone();
-            self.weights.trainee = Trainee::new(best, objective).train().fork(&self.settings.training(self.settings.device()));
+            self.weights.trainee = Trainee::new(best, objective)
+                .train()
+                .fork(&self.settings.training(self.settings.device()));
         }
         self.weights.optimizer = None;
         self.weights.ema = None;
@@ -648,7 +668,10 @@ impl Run {
         if let Some(features) = &computed
             && untouched
         {
-            features.save(&path, &about)?;
+            // They only save time.
+            if let Err(error) = features.save(&path, &about) {
+                (self.settings.observer)(Event::Warning(error.to_string()));
+            }
         }
         Ok(computed)
     }
@@ -710,7 +733,10 @@ impl Run {
             },
         );
         let data = ReportData {
-            title: file.data.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            title: file
+                .data
+                .file_stem()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             facts: vec![
                 fact("recipe", file.recipe.name.clone()),
                 fact("weights", best),
@@ -791,7 +817,10 @@ fn network(
     if old.in_channels != 3 {
         return Err(TrainError::Recipe {
             recipe: recipe.name.clone(),
-            problem: format!("training takes RGB pictures, and this network takes {} channels", old.in_channels),
+            problem: format!(
+                "training takes RGB pictures, and this network takes {} channels",
+                old.in_channels
+            ),
         });
     }
     let config = XceptionConfig {
@@ -845,7 +874,11 @@ fn table(dataset: &Dataset) -> std::io::Result<Vec<u8>> {
     let mut rows = csv::Writer::from_writer(Vec::new());
     rows.write_record(["path", "label", "split"])?;
     for sample in &dataset.samples {
-        let labels: Vec<&str> = sample.labels.iter().map(|&label| dataset.classes[label].as_str()).collect();
+        let labels: Vec<&str> = sample
+            .labels
+            .iter()
+            .map(|&label| dataset.classes[label].as_str())
+            .collect();
         let path = std::path::absolute(&sample.path)?;
         rows.write_record([&path.to_string_lossy(), labels.join(";").as_str(), sample.split.name()])?;
     }

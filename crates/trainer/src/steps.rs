@@ -37,7 +37,10 @@ impl StepLog {
         }
         text.push('\n');
         crate::files::write(path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path).map_err(TrainError::file(path))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(TrainError::file(path))?;
         Ok(Self {
             path: path.to_owned(),
             output: BufWriter::new(file),

@@ -195,7 +195,7 @@ fn bench() -> (Classifier, Vec<Labelled>, tempfile::TempDir) {
             preset: Some(Preset::KerasNearest),
         },
         labels: (0..network.num_classes)
-            .map(|class| Label::new(&class.to_string()))
+            .map(|class| Label::new(class.to_string()))
             .collect(),
         network,
     };

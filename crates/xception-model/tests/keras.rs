@@ -8,11 +8,14 @@ mod common;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use burn::store::ModuleSnapshot;
 use burn::tensor::Tensor;
 use common::Record;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
-use xception_model::{InputError, InputSpec, ModelSpec, Pooling, WeightsError, Widths, Xception, XceptionConfig, load};
+use xception_model::{
+    InputError, InputSpec, ModelSpec, Pooling, WeightsError, Widths, Xception, XceptionConfig, keras, load,
+};
 
 /// Relative, in norm.
 const BOUND: f64 = 1e-5;
@@ -29,27 +32,49 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Loads a fixture; one that is only there gzipped is unpacked first.
-fn load_fixture(name: &str) -> (Xception, ModelSpec) {
-    try_fixture(name).unwrap_or_else(|error| panic!("{name}: {error}"))
+/// A fixture's path; one that is only there gzipped is unpacked first, into a folder that lives as long as this.
+struct Fixture {
+    path: PathBuf,
+    _folder: tempfile::TempDir,
 }
 
-fn try_fixture(name: &str) -> Result<(Xception, ModelSpec), WeightsError> {
-    let device = common::device();
-    let path = fixture(name);
-    if path.exists() {
-        load(&path, &device)
-    } else {
+impl Fixture {
+    fn new(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let unpacked = folder.path().join(name);
-        let packed = std::fs::read(fixture(&format!("{name}.gz"))).expect("the fixture is there");
-        let mut bytes = Vec::new();
-        GzDecoder::new(packed.as_slice())
-            .read_to_end(&mut bytes)
-            .expect("a gzip file");
-        std::fs::write(&unpacked, bytes).expect("a writable folder");
-        load(&unpacked, &device)
+        let mut path = fixture(name);
+        if !path.exists() {
+            let packed = std::fs::read(fixture(&format!("{name}.gz"))).expect("the fixture is there");
+            let mut bytes = Vec::new();
+            GzDecoder::new(packed.as_slice())
+                .read_to_end(&mut bytes)
+                .expect("a gzip file");
+            path = folder.path().join(name);
+            std::fs::write(&path, bytes).expect("a writable folder");
+        }
+        Self { path, _folder: folder }
     }
+
+    fn load(&self) -> Result<(Xception, ModelSpec), WeightsError> {
+        load(&self.path, &common::device())
+    }
+
+    /// Loads a file that does not say how it pools, as who knows it does.
+    fn load_pooled(&self, pooling: Pooling) -> (Xception, ModelSpec) {
+        let mut file = keras::open(&self.path).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(file.pooling, None, "{}", self.path.display());
+        file.spec.network.pooling = pooling;
+        let mut model = file.spec.network.init(&common::device()).expect("a network");
+        model
+            .load_from(&mut file.store)
+            .unwrap_or_else(|error| panic!("{error}"));
+        (model, file.spec)
+    }
+}
+
+fn load_fixture(name: &str) -> (Xception, ModelSpec) {
+    Fixture::new(name)
+        .load()
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The network of the files: `TOY` in the script.
@@ -82,7 +107,16 @@ fn compare(name: &str, expected: &str, shape: &[usize], values: &[f32]) {
 
 /// Loads a file that has a classifier and compares its options, input size and logits.
 fn check(name: &str, expected: &str, network: &XceptionConfig, input: InputSpec) {
-    let (model, spec) = load_fixture(name);
+    check_loaded(name, load_fixture(name), expected, network, input);
+}
+
+fn check_loaded(
+    name: &str,
+    (model, spec): (Xception, ModelSpec),
+    expected: &str,
+    network: &XceptionConfig,
+    input: InputSpec,
+) {
     assert_eq!(&spec.network, network, "{name}");
     assert_eq!(model.config(), network, "{name}");
     assert_eq!(spec.input, input, "{name}");
@@ -109,14 +143,12 @@ fn keras_archives() {
 
 #[test]
 fn bare_weights() {
-    for name in ["toy.weights.h5", "no_names.weights.h5"] {
-        check(name, "toy", &tiny(), InputSpec::default());
-    }
+    check("toy.weights.h5", "toy", &tiny(), InputSpec::default());
 }
 
 #[test]
 fn legacy_weights() {
-    for name in ["legacy_weights.h5", "keras2_weights.h5", "keras1_weights.h5"] {
+    for name in ["legacy_weights.h5", "keras2_weights.h5"] {
         check(name, "toy", &tiny(), InputSpec::default());
     }
 }
@@ -160,12 +192,25 @@ fn networks_without_a_top() {
     assert_eq!(model.forward(images()).err(), Some(InputError::NoTop));
 }
 
-/// What stands behind the last feature map is in a model's config, and weights alone have none.
+/// Weights alone say how they pool by the name of `keras.applications`' classifier, or not at all.
 #[test]
 fn pooling_that_a_file_does_not_say_is_asked_for() {
-    let error = try_fixture("notop_legacy_weights.h5").expect_err("nobody knows").to_string();
-    assert!(error.contains("does not say how it pools"), "{error}");
-    assert!(error.contains("notop_legacy_weights.h5 OUTPUT.bpk --pooling average"), "{error}");
+    for name in ["no_names.weights.h5", "keras1_weights.h5", "notop_legacy_weights.h5"] {
+        let fixture = Fixture::new(name);
+        let error = fixture.load().expect_err("nobody knows").to_string();
+        assert!(error.contains("does not say how it pools"), "{error}");
+        assert!(
+            error.contains(&format!("{name} OUTPUT.bpk --pooling average")),
+            "{error}"
+        );
+        let (model, spec) = fixture.load_pooled(Pooling::Average);
+        if name.starts_with("notop") {
+            let (shape, values) = common::nhwc(&model.feature_map(images()).expect("features"));
+            compare(name, "notop", &shape, &values);
+        } else {
+            check_loaded(name, (model, spec), "toy", &tiny(), InputSpec::default());
+        }
+    }
 }
 
 #[test]

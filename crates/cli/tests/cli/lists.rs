@@ -148,7 +148,17 @@ fn the_version_names_burn_and_the_backends() {
 fn help_has_examples() {
     let bench = Bench::new();
     let commands = [
-        "classify", "embed", "run", "convert", "verify", "inspect", "summary", "train", "bench", "devices", "models",
+        "classify",
+        "embed",
+        "run",
+        "convert",
+        "verify",
+        "inspect",
+        "summary",
+        "train",
+        "bench",
+        "devices",
+        "models",
         "completions",
     ];
     let list = bench.run(&["--help"]).ok();

@@ -149,10 +149,14 @@ fn what_cannot_be_measured_is_a_wrong_command_line() {
         ["--format", "csv"],
         ["--device", "abacus"],
     ] {
-        bench.run(&[&["bench", "-w", "toy.bpk"][..], &arguments[..]].concat()).failed(2);
+        bench
+            .run(&[&["bench", "-w", "toy.bpk"][..], &arguments[..]].concat())
+            .failed(2);
     }
     for arguments in [["--batch-size", "1"], ["--threads", "1"], ["--size", "99x99"]] {
-        bench.run(&[&["bench", "--scaling"][..], &arguments[..]].concat()).failed(2);
+        bench
+            .run(&[&["bench", "--scaling"][..], &arguments[..]].concat())
+            .failed(2);
     }
     #[cfg(feature = "wgpu")]
     bench.run(&["bench", "--device", "wgpu", "--threads", "1"]).failed(2);

@@ -28,7 +28,7 @@ const PROBE: [&str; 10] = [
     "--recipe",
     "linear-probe",
     "--epochs",
-    "3",
+    "10",
     "--output",
     "run",
 ];
@@ -38,8 +38,11 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
     let bench = Bench::new();
     data(&bench);
     let (said, epochs) = run(&bench, &PROBE, 0);
-    assert!(epochs.contains("   3  head  loss "), "{epochs}");
-    assert!(said.contains("xception classify PICTURE --weights run/model.bpk"), "{said}");
+    assert!(epochs.contains("  10  head  loss "), "{epochs}");
+    assert!(
+        said.contains("xception classify PICTURE --weights run/model.bpk"),
+        "{said}"
+    );
     for file in [
         "run.toml",
         "data.csv",
@@ -54,7 +57,14 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
         assert!(bench.path("run").join(file).is_file(), "{file}");
     }
     let answer = bench
-        .run(&["classify", "data/a/1.png", "--weights", "run/model.bpk", "--format", "csv"])
+        .run(&[
+            "classify",
+            "data/a/1.png",
+            "--weights",
+            "run/model.bpk",
+            "--format",
+            "csv",
+        ])
         .ok();
     assert_eq!(answer.lines().count(), 3, "{answer}");
 
@@ -89,10 +99,24 @@ fn what_cannot_be_trained_is_said() {
 fn recipes_are_shown_to_be_copied() {
     let bench = Bench::new();
     let text = bench.run(&["train", "--show-recipe", "paper-imagenet"]).ok();
-    assert!(text.contains("rate = 0.045") && text.contains("factor = 0.94"), "{text}");
+    assert!(
+        text.contains("rate = 0.045") && text.contains("factor = 0.94"),
+        "{text}"
+    );
     bench.write("mine.toml", text.replace("epochs = 100", "epochs = 1"));
     data(&bench);
-    let arguments = ["train", "data", "--weights", "toy.bpk", "--recipe", "mine.toml", "--time-budget", "0"];
+    let arguments = [
+        "train",
+        "data",
+        "--weights",
+        "toy.bpk",
+        "--recipe",
+        "mine.toml",
+        "--batch-size",
+        "2",
+        "--time-budget",
+        "0",
+    ];
     let (_, error) = run(&bench, &arguments, 1);
     assert!(error.contains("--resume runs/data"), "{error}");
 }

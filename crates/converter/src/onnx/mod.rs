@@ -251,7 +251,9 @@ impl Maker<'_> {
                     tensors.push(self.constant(part, name(variable), vec![channels])?);
                 }
                 if let Some(bias) = bias
-                    && let Some(mean) = tensors.iter_mut().rfind(|entry| entry.tensor.name == name("running_mean"))
+                    && let Some(mean) = tensors
+                        .iter_mut()
+                        .rfind(|entry| entry.tensor.name == name("running_mean"))
                 {
                     let bias = self.constant(bias, format!("{path}.bias"), vec![channels])?;
                     mean.tensor = minus(mean.tensor.clone(), bias.tensor);
@@ -356,8 +358,10 @@ pub(crate) fn write(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: 
         entry.key.push_str(ModelSpec::KEY);
         entry.value = text;
     }
-    publish(path, overwrite, |scratch| Ok(proto.write_to_writer(&mut File::create(scratch)?)?))
-        .map_err(|error| ConvertError::write(path, error))
+    publish(path, overwrite, |scratch| {
+        Ok(proto.write_to_writer(&mut File::create(scratch)?)?)
+    })
+    .map_err(|error| ConvertError::write(path, error))
 }
 
 /// Gives the graph's input and output names that people can use; burn-onnx numbers them.

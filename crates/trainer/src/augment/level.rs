@@ -18,7 +18,7 @@ pub enum Level {
     /// Parts of 35 % of the area and more (fastai's book, `min_scale=0.35`), flips, and colours changed by up to 20 %.
     Medium,
     /// For long runs on many pictures, from torchvision's newer recipes (`references/classification`): parts of 8 % and
-    /// more, flips, `RandAugment` (its ViT's), random erasing at a tenth (its `ResNet-50`'s), mixup at 0.2 and cutmix at 1
+    /// more, flips, `RandAugment` (its `ViT`'s), random erasing at a tenth (its `ResNet-50`'s), mixup at 0.2 and cutmix at 1
     /// (both's).
     Strong,
 }

@@ -77,7 +77,11 @@ pub fn picture(class: &str, seed: &mut u64) -> RgbImage {
         _ => panic!("no such class: {class}"),
     };
     RgbImage::from_fn(side as u32, side as u32, |px, py| {
-        let colour = if inside(f64::from(px), f64::from(py)) { fore } else { back };
+        let colour = if inside(f64::from(px), f64::from(py)) {
+            fore
+        } else {
+            back
+        };
         Rgb(colour.map(|level| level as u8))
     })
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
@@ -548,6 +548,7 @@ impl Run {
             recipe: self.file.recipe.name.clone(),
             problem: format!("phase `{}`: {problem}", phase.name),
         };
+        let start = Instant::now();
         let trainee = layers::prepare(self.weights.trainee.clone(), phase).map_err(wrong)?;
         let classes = self.dataset.classes.len();
         let device = &shared.devices[0];
@@ -585,6 +586,7 @@ impl Run {
             ),
         };
         let valid = valid.map(|source| Feed::new(source, classes, &inner));
+        self.progress.seconds += start.elapsed().as_secs_f64();
         let train = Feed::new(train, classes, device);
         let samples = burn::data::dataloader::DataLoader::num_items(&train);
         Ok(Some(Work {

@@ -309,6 +309,22 @@ fn kinds_that_are_not_read_name_the_way_out() {
     }
 }
 
+/// The decoder reads beyond the plane of black in such a file, which fuzzing has found.
+#[test]
+fn inks_of_different_resolutions_are_refused() {
+    let mut bytes = bytes_of("jpeg-cmyk.jpg");
+    let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    // Length, precision, height, width and the number of inks, then three bytes an ink: number, sampling, table.
+    assert_eq!(bytes[frame + 9], 4);
+    let sampling = frame + 10 + 3 * 3 + 1;
+    assert_eq!(bytes[sampling], 0x11);
+    bytes[sampling] = 0x13;
+    assert_eq!(
+        refusal(&bytes),
+        "this kind of JPEG is not read: its inks have different resolutions; save it as an 8-bit RGB PNG or JPEG"
+    );
+}
+
 #[test]
 fn errors_of_files_name_them() {
     let folder = tempfile::tempdir().unwrap();

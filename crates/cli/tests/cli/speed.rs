@@ -73,19 +73,7 @@ fn figures_add_up() {
 fn memory_is_that_of_the_row_and_the_peak_that_of_all() {
     let bench = Bench::new();
     // 32 pictures of 400 x 400 hold 61 MB before anything is computed.
-    let report = measured(
-        &bench,
-        &[
-            "--threads",
-            "1",
-            "--batch-size",
-            "32,1",
-            "--size",
-            "400x400",
-            "--runs",
-            "1",
-        ],
-    );
+    let report = measured(&bench, &["--threads", "1", "--batch-size", "32,1", "--size", "400x400"]);
     let peak = |row: &Value| row["peak_memory_bytes"].as_u64().unwrap();
     let rows = report["rows"].as_array().unwrap();
     assert!(peak(&rows[0]) > peak(&rows[1]) + 40_000_000, "{rows:?}");

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Cursor, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
 
@@ -105,18 +106,31 @@ pub(super) fn decode_with(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Re
     let format = image::guess_format(bytes).map_err(|_| PictureError::NotAPicture {
         looks_like: looks_like(bytes),
     })?;
-    let (picture, orientation) = match format {
-        ImageFormat::Jpeg => decode_jpeg(bytes, limits, idct)?,
-        ImageFormat::Png => decode_other(bytes, format, "PNG", limits)?,
-        ImageFormat::WebP => {
-            check_riff_length(bytes)?;
-            decode_other(bytes, format, "WebP", limits)?
-        }
-        ImageFormat::Gif => decode_other(bytes, format, "GIF", limits)?,
-        ImageFormat::Bmp => decode_other(bytes, format, "BMP", limits)?,
-        ImageFormat::Tiff => decode_other(bytes, format, "TIFF", limits)?,
+    let name = match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Tiff => "TIFF",
         other => return Err(PictureError::OtherFormat { format: name_of(other) }),
     };
+    let read = || {
+        if format == ImageFormat::WebP {
+            check_riff_length(bytes)?;
+        }
+        match format {
+            ImageFormat::Jpeg => decode_jpeg(bytes, limits, idct),
+            _ => decode_other(bytes, format, name, limits),
+        }
+    };
+    // A decoder that panics on a broken file must not take the other pictures with it. Nothing of it is used afterwards.
+    let (picture, orientation) = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(PictureError::Damaged {
+            format: name,
+            reason: "the decoder gave up on it".to_owned(),
+        })
+    })?;
     if orientation == Orientation::NoTransforms {
         return Ok(picture);
     }

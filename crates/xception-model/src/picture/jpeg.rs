@@ -45,6 +45,16 @@ pub(super) fn decode_jpeg(
     let (width, height) = (u32::from(header.width), u32::from(header.height));
     check_size(width, height, 3, limits)?;
     let four_inks = header.components.len() == 4;
+    let sampling = header.components.iter();
+    let sampling: Vec<[u8; 2]> = sampling
+        .map(|ink| [ink.horizontal_sampling, ink.vertical_sampling])
+        .collect();
+    if four_inks && !are_inks_aligned(&sampling) {
+        return Err(PictureError::UnsupportedKind {
+            format: FORMAT,
+            reason: "its inks have different resolutions".to_owned(),
+        });
+    }
     decoder.set_output_format(if four_inks { PixelFormat::Cmyk } else { PixelFormat::Rgb });
     decoder.set_dct_method(match idct {
         Idct::Accurate => DctMethod::IsLow,
@@ -61,6 +71,16 @@ pub(super) fn decode_jpeg(
         reason: "the decoded size is not the size in the header".to_owned(),
     })?;
     Ok((picture, orientation))
+}
+
+/// Whether cyan (or luminance) and black are of full resolution, and the two between alike and a whole part of it. The decoder
+/// takes that for granted, and reads beyond a plane, or the wrong pixel of it, where it is not so.
+fn are_inks_aligned(sampling: &[[u8; 2]]) -> bool {
+    let [full, part, third, black] = sampling else {
+        return false;
+    };
+    let fits = |axis: usize| part[axis] > 0 && full[axis] % part[axis] == 0;
+    black == full && third == part && fits(0) && fits(1)
 }
 
 /// Cyan, magenta, yellow and black to RGB as Pillow does it: JPEG holds inks inverted, by Adobe's custom

@@ -38,7 +38,7 @@ def backbone_of(path):
     model = keras.models.load_model(path, compile=False)
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            return layer
+            return keras.Model(layer.inputs, layer.outputs[0])
     return keras.Model(model.input, model.get_layer("block14_sepconv2_act").output)
 
 
@@ -77,7 +77,7 @@ def main():
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def fit(rate, epochs):
-        model.compile(keras.optimizers.Adam(rate), loss, ["accuracy"])
+        model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
         model.fit(
             *splits["train"],
             validation_data=splits["val"],

@@ -248,6 +248,9 @@ mod tests {
                 "moving_variance",
             ),
             ("dense_2/bias:0", "dense", "", "bias"),
+            // Keras 3.0, whose variables did not know their layers.
+            ("kernel", "block1_conv1", "", "kernel"),
+            ("depthwise_kernel", "block2_sepconv1", "", "depthwise_kernel"),
         ] {
             assert_eq!(
                 split(name, layer),

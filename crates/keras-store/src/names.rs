@@ -124,7 +124,7 @@ pub(crate) fn modern(variable: &str) -> &str {
     }
 }
 
-/// Keras 1 wrote `<layer>_<variable>` without a scope: split at the variables it had.
+/// Keras 1 wrote `<layer>_<variable>` without a scope: split at the variables it had. Early Keras 3 wrote the variable alone.
 pub(crate) fn split_keras1(name: &str) -> Option<(&str, &str)> {
     const VARIABLES: [&str; 10] = [
         "W",
@@ -138,6 +138,9 @@ pub(crate) fn split_keras1(name: &str) -> Option<(&str, &str)> {
         "bias",
         "kernel",
     ];
+    if VARIABLES.contains(&name) || name == "recurrent_kernel" {
+        return None;
+    }
     VARIABLES.iter().find_map(|variable| {
         let layer = name.strip_suffix(variable)?.strip_suffix('_')?;
         Some((layer, &name[layer.len() + 1..]))
@@ -256,6 +259,8 @@ mod tests {
             Some(("separableconvolution2d_3", "depthwise_kernel"))
         );
         assert_eq!(split_keras1("dense_2_W"), Some(("dense_2", "W")));
-        assert_eq!(split_keras1("kernel"), None);
+        for whole in ["kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel"] {
+            assert_eq!(split_keras1(whole), None, "{whole}");
+        }
     }
 }

@@ -216,14 +216,6 @@ impl SeparableConvBackend for Flex {
     }
 }
 
-/// Its values if it is there; `None` for other numbers than `f32`.
-fn optional(tensor: Option<&FlexTensor>) -> Option<Option<&[f32]>> {
-    match tensor {
-        Some(tensor) => tensor.as_slice().map(Some),
-        None => Some(None),
-    }
-}
-
 /// By the kernels of this crate; `None` for other numbers than `f32`.
 fn fused(operands: &Operands<Flex>, options: SeparableOptions) -> Option<FlexTensor> {
     let contiguous = |operand: &Operand<Flex>| match operand {
@@ -233,6 +225,15 @@ fn fused(operands: &Operands<Flex>, options: SeparableOptions) -> Option<FlexTen
     let [x, depthwise, pointwise] =
         [&operands.x, &operands.depthwise, &operands.pointwise].map(FlexTensor::to_contiguous);
     let [bias, residual] = [&operands.bias, &operands.residual].map(contiguous);
+    let bias = match &bias {
+        Some(tensor) => Some(tensor.as_slice()?),
+        None => None,
+    };
+    let residual = match &residual {
+        Some(tensor) => Some(tensor.as_slice()?),
+        None => None,
+    };
+
     let [batch, channels, height, width] = x.shape().dims::<4>();
     let [outputs, ..] = pointwise.shape().dims::<4>();
     if channels * outputs == 0 {
@@ -242,18 +243,13 @@ fn fused(operands: &Operands<Flex>, options: SeparableOptions) -> Option<FlexTen
         depthwise.as_slice()?,
         options.dilation,
         pointwise.as_slice()?,
-        optional(bias.as_ref())?,
+        bias,
         outputs,
         options.relu,
         Isa::detect(),
     );
     let mut values = vec![0.0; batch * outputs * height * width];
-    layer.run(
-        x.as_slice()?,
-        [batch, height, width],
-        optional(residual.as_ref())?,
-        &mut values,
-    );
+    layer.run(x.as_slice()?, [batch, height, width], residual, &mut values);
     Some(FlexTensor::from_data(TensorData::new(
         values,
         [batch, outputs, height, width],

@@ -48,7 +48,8 @@ impl Xception {
     /// The same network for prediction alone, several times as fast on a CPU.
     ///
     /// Batch norms are folded into the convolutions in f64 and rounded once. The result is a copy: this network can go on
-    /// training.
+    /// training. Kernels that Burn has left in the record's file until they are used are read from there, and this network
+    /// goes on without them: it takes no memory beside the other, and reads the file when it is used itself.
     pub fn fuse(&self) -> InferenceXception {
         let model = self.valid().materialize();
         let config = model.config().clone();

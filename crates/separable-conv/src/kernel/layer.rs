@@ -518,8 +518,8 @@ impl Kernel for SeparableJob<'_> {
                 self.panels,
                 finish,
                 self.output,
-            )
-        };
+            );
+        }
     }
 }
 

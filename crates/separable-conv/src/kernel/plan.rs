@@ -69,7 +69,7 @@ impl PlannedStep {
     pub(crate) fn jobs(&self, network: &Network, threads: usize) -> usize {
         match self.work(network) {
             Work::Layer(layer) => layer.jobs(&self.maps, threads),
-            Work::Strips(strips) => strips.jobs(&self.maps, threads),
+            Work::Strips(_) => Strips::jobs(&self.maps, threads),
         }
     }
 
@@ -257,7 +257,7 @@ fn strips_at(network: &Network, maps: &[Map], last_use: &[Option<usize>], key: &
     chained
         && !wanted
         && Strips::new([&one.layer, &two.layer, &three.layer])
-            .is_some_and(|strips| network.always_strips || strips.pays(between, maps[first + 3], key.threads))
+            .is_some_and(|_| network.always_strips || Strips::pay(between, maps[first + 3], key.threads))
 }
 
 /// The last step that reads each value: itself for those that are only handed out, `None` for those that nobody needs.

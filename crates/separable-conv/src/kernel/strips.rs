@@ -53,13 +53,13 @@ impl<'a> Strips<'a> {
     }
 
     /// Whether they are faster in strips, by the maps in between and the output.
-    pub(crate) fn pays(&self, between: [Map; 2], output: Map, threads: usize) -> bool {
+    pub(crate) fn pay(between: [Map; 2], output: Map, threads: usize) -> bool {
         let bytes = between.iter().map(Map::len).sum::<usize>() * size_of::<f32>();
         bytes >= LEAST_BYTES && between[0].width >= LEAST_WIDTH && output.height >= threads * LEAST_ROWS
     }
 
     /// A strip for each thread.
-    pub(crate) fn jobs(&self, maps: &Maps, threads: usize) -> usize {
+    pub(crate) fn jobs(maps: &Maps, threads: usize) -> usize {
         threads.min(maps.output.height)
     }
 
@@ -75,11 +75,11 @@ impl<'a> Strips<'a> {
     /// Values of scratch that a job needs.
     pub(crate) fn scratch(&self, maps: &Maps) -> usize {
         let [first, second] = self.between(&maps.input);
-        first.len() + second.len() + self.panel(&maps.input, &first)
+        first.len() + second.len() + Self::panel(&maps.input, &first)
     }
 
     /// Values of scratch for a row of either convolution.
-    fn panel(&self, input: &Map, first: &Map) -> usize {
+    fn panel(input: &Map, first: &Map) -> usize {
         Separable::scratch(input, input.width).max(Separable::scratch(first, first.width))
     }
 
@@ -120,7 +120,7 @@ impl<'a> Strips<'a> {
         };
 
         let reach = self.second.depthwise.dilation();
-        let rows = share(maps.output.height, job, self.jobs(maps, threads));
+        let rows = share(maps.output.height, job, Self::jobs(maps, threads));
         let mut next_second = self.pool.taps(rows.start, height).next().unwrap_or(0);
         let mut next_first = next_second.saturating_sub(reach);
         for row in rows {

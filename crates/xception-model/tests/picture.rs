@@ -326,6 +326,17 @@ fn inks_of_different_resolutions_are_refused() {
 }
 
 #[test]
+fn a_jpeg_without_a_height_is_refused() {
+    let mut bytes = bytes_of("jpeg-cmyk.jpg");
+    let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    bytes[frame + 5..frame + 7].fill(0);
+    assert_eq!(
+        refusal(&bytes),
+        "this kind of JPEG is not read: its header says 29 x 0 pixels; save it as an 8-bit RGB PNG or JPEG"
+    );
+}
+
+#[test]
 fn errors_of_files_name_them() {
     let folder = tempfile::tempdir().unwrap();
     let limits = DecodeLimits {

@@ -43,6 +43,13 @@ pub(super) fn decode_jpeg(
     let mut decoder = Decoder::new_with_limits(bytes, guard).map_err(problem)?;
     let header = decoder.header();
     let (width, height) = (u32::from(header.width), u32::from(header.height));
+    // A height that follows behind the first scan (DNL), which no encoder writes; the decoder divides by it.
+    if width == 0 || height == 0 {
+        return Err(PictureError::UnsupportedKind {
+            format: FORMAT,
+            reason: format!("its header says {width} x {height} pixels"),
+        });
+    }
     check_size(width, height, 3, limits)?;
     let four_inks = header.components.len() == 4;
     let sampling = header.components.iter();

@@ -63,6 +63,7 @@ pub struct TrainArgs {
 
 /// What is seldom needed.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(next_help_heading = "More options")]
 pub struct MoreArgs {
     /// Height and width of the network's input [default: the weights' own]
@@ -190,9 +191,10 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<output::Outcome> {
         return Ok(output::Outcome::Complete);
     }
     let folder = run.folder().to_owned();
-    let renderer: Option<Box<dyn MetricsRenderer>> = match args.more.dashboard && std::io::stdout().is_terminal() {
-        true => Some(Box::new(TuiMetricsRendererWrapper::new(interrupter, None))),
-        false => None,
+    let renderer: Option<Box<dyn MetricsRenderer>> = if args.more.dashboard && std::io::stdout().is_terminal() {
+        Some(Box::new(TuiMetricsRendererWrapper::new(interrupter, None)))
+    } else {
+        None
     };
     let outcome = run.train(renderer)?;
     display.clear();
@@ -303,7 +305,7 @@ fn new_run(
         class_weights: more.class_weights,
         balanced: more.balanced,
     };
-    Ok(Some(Run::new(options, settings, (classifier.model, classifier.spec))?))
+    Ok(Some(Run::new(&options, settings, (classifier.model, classifier.spec))?))
 }
 
 /// `runs/flowers`, or `runs/flowers-2` and so on where that is taken.
@@ -317,7 +319,7 @@ fn free_folder(data: &Path) -> PathBuf {
         }
         Path::new("runs").join(name)
     };
-    (1..)
+    (1..=usize::from(u16::MAX))
         .map(numbered)
         .find(|folder| !folder.exists())
         .unwrap_or_else(|| numbered(1))

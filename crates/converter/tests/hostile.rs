@@ -265,6 +265,26 @@ fn a_record_whose_description_asks_for_a_giant_is_refused() {
     refused("giant.bpk", &changed);
 }
 
+/// Puts numbers in the place of others, wherever they stand.
+#[cfg(unix)]
+fn replaced(mut bytes: Vec<u8>, from: &[u64], to: &[u64]) -> Vec<u8> {
+    let flat = |numbers: &[u64]| {
+        numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
+    let (from, to) = (flat(from), flat(to));
+    let places: Vec<usize> = (0..bytes.len() - from.len())
+        .filter(|&place| bytes[place..].starts_with(&from))
+        .collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place..place + to.len()].copy_from_slice(&to);
+    }
+    bytes
+}
+
 /// What keras-store's own tests make of HDF5, in this program's bounds.
 #[cfg(unix)]
 #[test]
@@ -273,24 +293,6 @@ fn circles_depths_overlaps_and_giants_in_hdf5_stay_within_the_bounds() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../keras-store/tests/fixtures");
         std::fs::read(folder.join(name)).unwrap()
     };
-    /// Puts numbers in the place of others, wherever they stand.
-    fn replaced(mut bytes: Vec<u8>, from: &[u64], to: &[u64]) -> Vec<u8> {
-        let flat = |numbers: &[u64]| {
-            numbers
-                .iter()
-                .flat_map(|number| number.to_le_bytes())
-                .collect::<Vec<u8>>()
-        };
-        let (from, to) = (flat(from), flat(to));
-        let places: Vec<usize> = (0..bytes.len() - from.len())
-            .filter(|&place| bytes[place..].starts_with(&from))
-            .collect();
-        assert!(!places.is_empty());
-        for place in places {
-            bytes[place..place + to.len()].copy_from_slice(&to);
-        }
-        bytes
-    }
     let error = refused("cycle.h5", &fixture("cycle.weights.h5"));
     assert!(error.contains("contains itself"), "{error}");
     refused("deep.h5", &fixture("deep.weights.h5"));

@@ -630,7 +630,7 @@ fn threads_change_nothing() {
 /// Layers of one size begin where the one before is done, in whatever order the threads get there.
 #[test]
 fn chains_give_the_same_whoever_is_first() {
-    for round in 0..ROUNDS / 4 + 1 {
+    for round in 0..=(ROUNDS / 4) {
         let random = &mut Random::new(round + 1);
         let (channels, dilation) = (random.size(40), random.size(2));
         let (mut network, input, pictures, _) = start(random, Isa::detect(), channels);

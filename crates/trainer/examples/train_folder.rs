@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     } else {
         let start = xception_model::load(Path::new(&weights), &device)?;
         Run::new(
-            RunOptions::new(data, folder.clone(), Recipe::load("fine-tune")?),
+            &RunOptions::new(data, &folder, Recipe::load("fine-tune")?),
             settings,
             start,
         )?

@@ -10,6 +10,7 @@ use burn::store::ModuleRecord;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::data::ContentHash;
 use crate::error::TrainError;
 use crate::metrics::EpochRow;
 
@@ -251,7 +252,7 @@ fn checksum(mut file: File) -> io::Result<String> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(ContentHash(hash.finalize().into()).to_string());
         }
         hash.update(&buffer[..read]);
     }
@@ -259,8 +260,9 @@ fn checksum(mut file: File) -> io::Result<String> {
 
 /// Makes a rename in a folder last through a power cut. Only Unix has folders that can be synced.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match cfg!(unix) {
-        true => File::open(folder)?.sync_all(),
-        false => Ok(()),
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
     }
 }

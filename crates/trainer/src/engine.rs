@@ -148,9 +148,10 @@ pub(crate) fn run(
         .with_metric_logger(InMemoryMetricLogger::new())
         .renderer(renderer)
         .metrics((LossMetric::new(),));
-    training = match multi_label {
-        false => training.metrics((AccuracyMetric::new(),)),
-        true => training.metrics((HammingScore::new(),)),
+    training = if multi_label {
+        training.metrics((HammingScore::new(),))
+    } else {
+        training.metrics((AccuracyMetric::new(),))
     };
     if work.progress.epoch > 0 {
         training = training.checkpoint(work.progress.epoch);
@@ -349,15 +350,16 @@ impl Work {
         progress.loss_sum += f64::from(loss) * pictures as f64;
         progress.correct += correct(output, self.weights.trainee.objective());
         self.steps.write(progress.step, &self.phase.name, epoch, rate, loss)?;
-        match loss.is_finite() {
-            true => Ok(()),
-            false => Err(TrainError::NotFinite {
+        if loss.is_finite() {
+            Ok(())
+        } else {
+            Err(TrainError::NotFinite {
                 loss,
                 step: progress.step,
                 phase: self.phase.name.clone(),
                 epoch,
                 rate,
-            }),
+            })
         }
     }
 

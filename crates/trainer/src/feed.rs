@@ -37,8 +37,8 @@ pub(crate) struct Order {
 /// What the backbone made of a split's pictures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Features {
-    /// Row-major, a row a picture.
-    pub features: Vec<f32>,
+    /// What it made, row-major, a row a picture.
+    pub values: Vec<f32>,
     /// Row-major, a row a picture.
     pub targets: Vec<f32>,
     pub width: usize,
@@ -66,7 +66,7 @@ impl Features {
             }
         }
         Ok(Some(Self {
-            features,
+            values: features,
             targets,
             width,
             classes,
@@ -88,7 +88,7 @@ impl Features {
             Tensor::from_data(TensorData::new(chosen, [rows.len(), width]), device)
         };
         StepInput {
-            input: NetworkInput::Features(gather(&self.features, self.width)),
+            input: NetworkInput::Features(gather(&self.values, self.width)),
             targets: gather(&self.targets, self.classes),
         }
     }
@@ -104,7 +104,7 @@ impl Features {
         let failed = |error: &dyn fmt::Display| TrainError::file(path)(std::io::Error::other(error.to_string()));
         let partial = tempfile::NamedTempFile::new_in(folder).map_err(TrainError::file(path))?;
         Writer::new(vec![
-            tensor("features", &self.features, self.width),
+            tensor("features", &self.values, self.width),
             tensor("targets", &self.targets, self.classes),
         ])
         .with_metadata(ABOUT, about)
@@ -134,7 +134,7 @@ impl Features {
         }
         match found {
             [Some((rows, width, features)), Some((same, classes, targets))] if rows == same && rows > 0 => Some(Self {
-                features,
+                values: features,
                 targets,
                 width,
                 classes,
@@ -245,7 +245,7 @@ impl DataLoader<StepInput> for Feed {
             }
         };
         Box::new(Batches {
-            batches,
+            inner: batches,
             done: 0,
             total: self.num_items(),
         })
@@ -272,7 +272,7 @@ impl DataLoader<StepInput> for Feed {
 }
 
 struct Batches<'a> {
-    batches: Box<dyn Iterator<Item = Result<StepInput, TrainError>> + 'a>,
+    inner: Box<dyn Iterator<Item = Result<StepInput, TrainError>> + 'a>,
     done: usize,
     total: usize,
 }
@@ -281,7 +281,7 @@ impl Iterator for Batches<'_> {
     type Item = Result<StepInput, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.next()?;
+        let batch = self.inner.next()?;
         if let Ok(batch) = &batch {
             self.done += batch.targets.dims()[0];
         }

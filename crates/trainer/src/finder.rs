@@ -60,7 +60,7 @@ pub(crate) fn find(mut work: Work, shared: &Shared, options: FinderOptions) -> R
             let output = TrainStep::step(&work.weights.trainee, batch);
             let loss = f64::from(numbers(output.item.loss)[0]);
             average = 0.98 * average + 0.02 * loss;
-            let smoothed = average / (1.0 - 0.98_f64.powi(step as i32 + 1));
+            let smoothed = average / (1.0 - 0.98_f64.powf(step as f64 + 1.0));
             let lowest = curve.iter().map(|point| point.1).fold(smoothed, f64::min);
             if !smoothed.is_finite() || (step > 10 && smoothed > 4.0 * lowest) {
                 break 'all;

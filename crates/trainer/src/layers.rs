@@ -76,9 +76,10 @@ impl ModuleMapper for StopNorms {
     }
 
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        match self.path.iter().any(|name| name == "bn") {
-            true => flag.with_value(false),
-            false => flag,
+        if self.path.iter().any(|name| name == "bn") {
+            flag.with_value(false)
+        } else {
+            flag
         }
     }
 }
@@ -111,7 +112,7 @@ pub(crate) fn optimizer(trainee: &Trainee, phase: &Phase) -> ModuleOptimizer {
             weight_decay,
         } => {
             // Burn's dampening, 0.1 by default, is not in the paper's or Keras's SGD.
-            let config = SgdConfig::new().with_momentum((momentum > 0.0).then(|| MomentumConfig {
+            let config = SgdConfig::new().with_momentum((momentum > 0.0).then_some(MomentumConfig {
                 momentum,
                 dampening: 0.0,
                 nesterov,

@@ -319,10 +319,7 @@ impl Recipe {
                 );
             }
         }
-        match wrong.is_empty() {
-            true => Ok(()),
-            false => Err(wrong),
-        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 }
 

@@ -115,7 +115,7 @@ impl RunSettings {
             gradient_checkpointing: false,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             cache: Cache::None,
-            checkpoint_every: Duration::from_secs(600),
+            checkpoint_every: Duration::from_mins(10),
             keep: 2,
             budget: None,
             interrupter: Interrupter::new(),
@@ -125,20 +125,23 @@ impl RunSettings {
 
     /// A device as steps use it.
     fn training(&self, device: &Device) -> Device {
-        let device = match device.is_autodiff() {
-            true => device.clone(),
-            false => device.clone().autodiff(),
+        let device = if device.is_autodiff() {
+            device.clone()
+        } else {
+            device.clone().autodiff()
         };
-        match self.gradient_checkpointing {
-            true => device.gradient_checkpointing(),
-            false => device,
+        if self.gradient_checkpointing {
+            device.gradient_checkpointing()
+        } else {
+            device
         }
     }
 
     fn check(&self) -> Result<(), TrainError> {
-        match self.devices.is_empty() {
-            true => Err(TrainError::Engine("it was given no device".to_owned())),
-            false => Ok(()),
+        if self.devices.is_empty() {
+            Err(TrainError::Engine("it was given no device".to_owned()))
+        } else {
+            Ok(())
         }
     }
 
@@ -230,9 +233,9 @@ impl Run {
     /// # Errors
     ///
     /// [`TrainError`] for unfit data, a folder in use, or a recipe that the network cannot follow.
-    pub fn new(options: RunOptions, settings: RunSettings, start: (Xception, ModelSpec)) -> Result<Self, TrainError> {
+    pub fn new(options: &RunOptions, settings: RunSettings, start: (Xception, ModelSpec)) -> Result<Self, TrainError> {
         settings.check()?;
-        let RunOptions { folder, recipe, .. } = &options;
+        let RunOptions { folder, recipe, .. } = options;
         recipe.validate().map_err(|problem| TrainError::Recipe {
             recipe: recipe.name.clone(),
             problem,
@@ -251,7 +254,7 @@ impl Run {
         fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
         let lock = lock(folder)?;
 
-        let (network, spec) = network(&options, start, &dataset, &augmentation, settings.device())?;
+        let (network, spec) = network(options, start, &dataset, &augmentation, settings.device())?;
         let file = RunFile {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: now(),
@@ -772,9 +775,10 @@ impl Run {
             let shape = [batch.indices.len(), 3, batch.height, batch.width];
             let pictures = Tensor::from_data(burn::tensor::TensorData::new(batch.pixels, shape), device);
             let logits = fused.forward(pictures)?;
-            probabilities.extend(numbers(match self.dataset.multi_label {
-                true => activation::sigmoid(logits),
-                false => activation::softmax(logits, 1),
+            probabilities.extend(numbers(if self.dataset.multi_label {
+                activation::sigmoid(logits)
+            } else {
+                activation::softmax(logits, 1)
             }));
         }
         let samples = self.dataset.indices(split);

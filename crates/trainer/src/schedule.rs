@@ -133,12 +133,13 @@ impl Schedule {
         if !(self.warm_up >= 0.0 && self.warm_up.is_finite()) {
             return Err(format!("schedule: warm_up must be at least 0, found {}", self.warm_up));
         }
-        match shape {
-            true => Ok(()),
-            false => Err(format!(
+        if shape {
+            Ok(())
+        } else {
+            Err(format!(
                 "schedule: a number of shape {:?} is out of its range",
                 self.shape
-            )),
+            ))
         }
     }
 }

@@ -49,9 +49,10 @@ impl StepLog {
 
     pub fn write(&mut self, step: u64, phase: &str, epoch: usize, rate: f64, loss: f32) -> Result<(), TrainError> {
         // A phase's name may hold anything; CSV's quotes double.
-        let phase = match phase.contains([',', '"', '\n']) {
-            true => format!("\"{}\"", phase.replace('"', "\"\"").replace('\n', " ")),
-            false => phase.to_owned(),
+        let phase = if phase.contains([',', '"', '\n']) {
+            format!("\"{}\"", phase.replace('"', "\"\"").replace('\n', " "))
+        } else {
+            phase.to_owned()
         };
         writeln!(self.output, "{step},{phase},{epoch},{rate:e},{loss}").map_err(TrainError::file(&self.path))
     }

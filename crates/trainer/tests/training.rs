@@ -74,7 +74,7 @@ fn metrics(folder: &Path) -> Vec<String> {
 
 /// A whole run, never stopped.
 fn reference(data: &Path, folder: &Path) {
-    let run = Run::new(options(data, folder, recipe()), settings(), start(settings().device())).unwrap();
+    let run = Run::new(&options(data, folder, recipe()), settings(), start(settings().device())).unwrap();
     assert!(run.train(None).unwrap().complete);
 }
 
@@ -116,7 +116,7 @@ fn a_run_that_is_stopped_at_any_step_reaches_the_same_numbers() {
             start(settings().device()),
         )
         .unwrap();
-        let mut stops = 0;
+        let mut pauses = 0;
         loop {
             // Told after `stop_every` steps, it stops at the next place where nothing is half done.
             let interrupter = burn::train::Interrupter::new();
@@ -136,10 +136,10 @@ fn a_run_that_is_stopped_at_any_step_reaches_the_same_numbers() {
             if run.train(None).unwrap().complete {
                 break;
             }
-            stops += 1;
+            pauses += 1;
             run = Run::resume(&folder, common::settings()).unwrap();
         }
-        assert!(stops >= 4, "{stops}");
+        assert!(pauses >= 4, "{pauses}");
         assert_same(&folder, &whole);
     }
 }
@@ -155,12 +155,11 @@ fn child() {
     let mut settings = settings();
     // A checkpoint after every update: most kills come while one is written.
     settings.checkpoint_every = Duration::ZERO;
-    let run = match folder.join("run.toml").exists() {
-        true => Run::resume(folder, settings).unwrap(),
-        false => {
-            let device = settings.device().clone();
-            Run::new(options(data, folder, recipe()), settings, start(&device)).unwrap()
-        }
+    let run = if folder.join("run.toml").exists() {
+        Run::resume(folder, settings).unwrap()
+    } else {
+        let device = settings.device().clone();
+        Run::new(&options(data, folder, recipe()), settings, start(&device)).unwrap()
     };
     assert!(run.train(None).unwrap().complete);
 }
@@ -275,7 +274,7 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
     let folder = home.path().join("damaged");
     let mut first = settings();
     first.budget = Some(Duration::ZERO);
-    let run = Run::new(options(&data, &folder, recipe()), first, start(settings().device())).unwrap();
+    let run = Run::new(&options(&data, &folder, recipe()), first, start(settings().device())).unwrap();
     assert!(!run.train(None).unwrap().complete);
 
     let newest = || {
@@ -367,7 +366,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_names_the_step() {
     recipe.phases[0].schedule.warm_up = 0.0;
     recipe.phases[0].clip_norm = None;
     let folder = home.path().join("run");
-    let run = Run::new(options(&data, &folder, recipe), settings(), start(settings().device())).unwrap();
+    let run = Run::new(&options(&data, &folder, recipe), settings(), start(settings().device())).unwrap();
     let error = run.train(None).unwrap_err();
     assert!(matches!(error, TrainError::NotFinite { .. }), "{error}");
     let text = error.to_string();
@@ -394,7 +393,7 @@ fn a_toy_network_learns_to_tell_shapes_apart() {
     let (_, mut spec) = start(settings().device());
     spec.network.variant = Variant::Torch;
     let start = (spec.network.init(settings().device()).unwrap(), spec);
-    let run = Run::new(options(&data, &home.path().join("run"), recipe), settings(), start).unwrap();
+    let run = Run::new(&options(&data, &home.path().join("run"), recipe), settings(), start).unwrap();
     let outcome = run.train(None).unwrap();
     let (_, evaluation) = outcome.evaluation.unwrap();
     assert!(evaluation.accuracy() >= 0.99, "{}", evaluation.accuracy());
@@ -417,7 +416,7 @@ fn one_batch_is_learnt_by_heart() {
     phase.schedule.warm_up = 0.0;
     let mut options = options(&data, &home.path().join("run"), recipe);
     (options.data_options.val_fraction, options.data_options.test_fraction) = (0.0, 0.0);
-    let run = Run::new(options, settings(), start(settings().device())).unwrap();
+    let run = Run::new(&options, settings(), start(settings().device())).unwrap();
     let outcome = run.train(None).unwrap();
     let last = outcome.progress.rows.last().unwrap();
     assert!(last.train_loss < 1e-3, "{last:?}");

@@ -31,7 +31,7 @@ pub(super) enum Step {
 pub(super) enum Norm {
     Whole {
         /// gamma, beta, mean, variance.
-        parts: [Constant; 4],
+        parts: Box<[Constant; 4]>,
         epsilon: f32,
         /// Of the convolution before it: the mean stands for both.
         bias: Option<Constant>,
@@ -545,7 +545,11 @@ impl<'a> Graph<'a> {
             ];
             let epsilon = attribute(norm, "epsilon").map_or(1e-5, |epsilon| epsilon.f);
             value = norm.output.first().cloned().unwrap_or_default();
-            let norm = Some(Norm::Whole { parts, epsilon, bias });
+            let norm = Some(Norm::Whole {
+                parts: Box::new(parts),
+                epsilon,
+                bias,
+            });
             return Ok((Convolution { kernel, norm }, value));
         }
         let channels = kernel.dims.first().copied().unwrap_or(0);

@@ -79,7 +79,9 @@ impl Packed {
                         .as_ref()
                         .map(|fold| (input, &fold.weight[..], Some(&fold.bias[..])));
                     x = network.max_pool(x, pool, shortcut);
-                    fold.into_iter().for_each(|fold| kernels.done(fold.weight));
+                    if let Some(fold) = fold {
+                        kernels.done(fold.weight);
+                    }
                 }
                 (None, None) => {}
                 (None, Some(_)) => return None,

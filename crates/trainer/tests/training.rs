@@ -111,7 +111,7 @@ fn a_run_that_is_stopped_at_any_step_reaches_the_same_numbers() {
     for stop_every in [1, 5] {
         let folder = home.path().join(format!("stopped-{stop_every}"));
         let mut run = Run::new(
-            options(&data, &folder, recipe()),
+            &options(&data, &folder, recipe()),
             settings(),
             start(settings().device()),
         )
@@ -231,7 +231,7 @@ fn a_checkpoint_that_finds_no_room_stops_the_run_and_costs_nothing() {
     let folder = home.path().join("full");
     drop(
         Run::new(
-            options(&data, &folder, recipe()),
+            &options(&data, &folder, recipe()),
             settings(),
             start(settings().device()),
         )
@@ -317,14 +317,14 @@ fn a_run_whose_pictures_changed_is_not_resumed() {
     let folder = home.path().join("run");
     drop(
         Run::new(
-            options(&data, &folder, recipe()),
+            &options(&data, &folder, recipe()),
             settings(),
             start(settings().device()),
         )
         .unwrap(),
     );
     let error = Run::new(
-        options(&data, &folder, recipe()),
+        &options(&data, &folder, recipe()),
         settings(),
         start(settings().device()),
     );
@@ -345,7 +345,7 @@ fn one_process_at_a_time_trains_in_a_folder() {
     write_pictures(&data, 6, 1);
     let folder = home.path().join("run");
     let _run = Run::new(
-        options(&data, &folder, recipe()),
+        &options(&data, &folder, recipe()),
         settings(),
         start(settings().device()),
     )

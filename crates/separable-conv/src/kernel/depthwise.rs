@@ -35,11 +35,6 @@ impl DepthwiseKernel {
         self.channels
     }
 
-    /// The distance between its taps.
-    pub(crate) fn dilation(&self) -> usize {
-        self.dilation
-    }
-
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.taps.bytes()
@@ -71,7 +66,7 @@ impl DepthwiseKernel {
                 unsafe {
                     let zeros = self.taps.as_slice().as_ptr().add(9 * map.step);
                     let row = |y: Option<usize>| match y {
-                        Some(y) if y < map.height => (input.add(map.offset(y)), map.step),
+                        Some(y) if y < map.height => (input.add(y * map.row()), map.step),
                         _ => (zeros, 0),
                     };
                     let rows = [

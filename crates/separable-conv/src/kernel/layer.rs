@@ -230,37 +230,6 @@ impl Layer {
         self.cut(maps, threads).jobs()
     }
 
-    /// The jobs of a step before whose outputs job `job` reads, or that read where it writes, when both layers are alike:
-    /// separable convolutions with the same dilation between maps of one size. `None` for every other pair.
-    pub(crate) fn needs(&self, maps: &Maps, job: usize, threads: usize) -> Option<Range<usize>> {
-        let Self::Separable {
-            depthwise, pointwise, ..
-        } = self
-        else {
-            return None;
-        };
-        let pixels = maps.input.pixels();
-        let cut = self.cut(maps, threads);
-        let (own, _) = cut.job(job, pixels, pointwise.panels());
-        let reach = depthwise.dilation() * (maps.input.width + 1);
-        let (first, last) = (own.start.saturating_sub(reach), (own.end + reach).min(pixels) - 1);
-        let part_of = |pixel| (0..cut.parts).find(|&part| share(pixels, part, cut.parts).contains(&pixel));
-        Some(part_of(first)? * cut.groups..(part_of(last)? + 1) * cut.groups)
-    }
-
-    /// Whether [`needs`](Self::needs) says what a job needs of `before`, the step before, whatever memory they share: the
-    /// same pixels then lie in the same places.
-    pub(crate) fn follows(&self, maps: &Maps, before: &Self, before_maps: &Maps) -> bool {
-        let (Self::Separable { depthwise: own, .. }, Self::Separable { depthwise: others, .. }) = (self, before) else {
-            return false;
-        };
-        let map = maps.output;
-        let all_are = |maps: &Maps| {
-            maps.input == map && maps.output == map && maps.residual.is_none_or(|residual| residual == map)
-        };
-        own.dilation() == others.dilation() && all_are(maps) && all_are(before_maps)
-    }
-
     /// Does one job.
     ///
     /// # Safety

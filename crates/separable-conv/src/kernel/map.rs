@@ -10,8 +10,6 @@ pub(crate) struct Map {
     pub channels: usize,
     /// Values from a pixel to the next: the channels, and zeros up to a whole cache line.
     pub step: usize,
-    /// Rows that there is memory for: row `y` lies where row `y % kept` does.
-    pub kept: usize,
 }
 
 impl Map {
@@ -21,15 +19,6 @@ impl Map {
             width,
             channels,
             step: padded(channels),
-            kept: height,
-        }
-    }
-
-    /// The same with memory for `rows` rows only, one taking the place of another.
-    pub(crate) fn keeping(self, rows: usize) -> Self {
-        Self {
-            kept: rows.min(self.height),
-            ..self
         }
     }
 
@@ -40,7 +29,6 @@ impl Map {
             width,
             channels,
             step: channels,
-            kept: height,
         }
     }
 
@@ -53,13 +41,8 @@ impl Map {
         self.width * self.step
     }
 
-    /// Where row `y` begins.
-    pub(crate) const fn offset(&self, y: usize) -> usize {
-        y % self.kept * self.row()
-    }
-
     /// Values of a picture.
     pub(crate) const fn len(&self) -> usize {
-        self.kept * self.row()
+        self.height * self.row()
     }
 }

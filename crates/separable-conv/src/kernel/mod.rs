@@ -22,7 +22,6 @@ mod peak;
 mod plan;
 mod pool;
 mod single;
-mod strips;
 mod team;
 
 pub use isa::Isa;

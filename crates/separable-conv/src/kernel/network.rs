@@ -11,7 +11,7 @@ use super::map::Map;
 use super::packed::PackedMatrix;
 use super::plan::{Key, Place, Plan, Planned, Workspace};
 use super::pool::{GlobalPool, MaxPool};
-use super::team::{Needs, Stage, work_through};
+use super::team::{Stage, work_through};
 
 /// What a layer gives; later layers take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,8 +44,6 @@ pub struct Network {
     steps: Vec<Step>,
     channels: Vec<usize>,
     isa: Isa,
-    /// Run blocks in strips however small they are, for tests.
-    pub(crate) always_strips: bool,
     idle: Mutex<Vec<Workspace>>,
 }
 
@@ -61,7 +59,6 @@ impl Network {
             steps: vec![interleave],
             channels: vec![channels; 2],
             isa,
-            always_strips: false,
             idle: Mutex::default(),
         }
     }
@@ -286,19 +283,18 @@ impl Network {
     ///
     /// When the length of a slice is not that of its shape, or the picture is smaller than a kernel.
     pub fn run(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) {
-        self.go(pictures, shape, outputs, true, &|_| ());
+        self.go(pictures, shape, outputs, &|_| ());
     }
 
     /// Runs as [`run`](Self::run), and gives every layer's share of the time, in order; zero for layers that the values
-    /// asked for don't need. Reading the input and handing values out are not counted. Every layer is run on its own and
-    /// waits for the one before, which `run` does only where it must; it is therefore a little faster than their sum.
+    /// asked for don't need. Reading the input and handing values out are not counted.
     ///
     /// # Panics
     ///
     /// As [`run`](Self::run).
     pub fn profile(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) -> Vec<Duration> {
         let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.steps.len()]));
-        self.go(pictures, shape, outputs, false, &|layer| {
+        self.go(pictures, shape, outputs, &|layer| {
             let (last, shares) = &mut *times.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if let Some(layer) = layer {
@@ -309,20 +305,17 @@ impl Network {
         times.into_inner().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// With `fused`, layers run in strips or begin where the one before is done, if they can. `finished(layer)` is called
-    /// when a layer is done with a picture; no layer stands for handing a value out.
+    /// `finished(layer)` is called when a layer is done with a picture; no layer stands for handing a value out.
     fn go(
         &self,
         pictures: &[f32],
         [batch, height, width]: [usize; 3],
         outputs: &mut [(Value, &mut [f32])],
-        fused: bool,
         finished: &(impl Fn(Option<usize>) + Sync),
     ) {
         let key = Key {
             size: [height, width],
             threads: rayon::current_num_threads(),
-            fused,
             values: outputs.iter().map(|(value, _)| value.0).collect(),
         };
         let picture = self.channels[PICTURE] * height * width;
@@ -368,22 +361,16 @@ impl Network {
             let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the plan's maps are those that the layers gave for this size of picture, and its buffers are as large
             // as the largest map that they hold in turn. The output of a step is never the buffer of a value that is still
-            // read. The jobs of a stage write to different places, and begin when the stage before is done, or all of it that
-            // they read or that reads where they write: see `Layer::needs`.
+            // read. The jobs of a stage write to different places, and begin when the stage before is done.
             unsafe {
                 step.run(self, pictures, job, plan.threads, scratch.as_mut_slice());
             }
         };
-        let needs = |stage: usize, job: usize| {
-            let step = &plan.steps[stage % plan.steps.len()];
-            step.needs(self, job, plan.threads).map_or(Needs::All, Needs::Jobs)
-        };
         work_through(
             &stages,
-            &needs,
             &work,
             &|stage| match plan.steps[stage % plan.steps.len()].what {
-                Planned::Step(layer) | Planned::Strips(layer) => finished(Some(layer)),
+                Planned::Step(layer) => finished(Some(layer)),
                 Planned::HandOut => finished(None),
             },
         );

@@ -1,22 +1,17 @@
 //! What a run does, and the memory it needs: made once for a size of picture.
 
-use core::ops::Range;
 use std::sync::Mutex;
 
 use super::buffer::Buffer;
 use super::layer::{Layer, Maps, Pictures};
 use super::map::Map;
 use super::network::{Network, PICTURE};
-use super::strips::Strips;
-use super::team::Stage;
 
 /// What a plan was made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub size: [usize; 2],
     pub threads: usize,
-    /// Whether layers may be run in strips, and begin before the one before is done.
-    pub fused: bool,
     pub values: Vec<usize>,
 }
 
@@ -36,8 +31,6 @@ pub(crate) enum Place {
 pub(crate) enum Planned {
     /// A step of the network.
     Step(usize),
-    /// This step and the two after it, in strips.
-    Strips(usize),
     /// Handing a value out.
     HandOut,
 }
@@ -49,43 +42,23 @@ pub(crate) struct PlannedStep {
     pub input: Place,
     pub residual: Option<Place>,
     pub output: Place,
-    /// Whether its jobs may begin before the step before is done: [`Layer::needs`] says when.
-    follows: bool,
 }
 
 impl PlannedStep {
-    fn work<'a>(&self, network: &'a Network) -> Work<'a> {
-        let layer = |index: usize| &network.steps()[index].layer;
+    fn layer<'a>(&self, network: &'a Network) -> &'a Layer {
         match self.what {
-            Planned::Step(index) => Work::Layer(layer(index)),
-            Planned::Strips(index) => {
-                Strips::new([index, index + 1, index + 2].map(layer)).map_or(Work::Layer(layer(index)), Work::Strips)
-            }
-            Planned::HandOut => Work::Layer(&Layer::Deinterleave),
+            Planned::Step(index) => &network.steps()[index].layer,
+            Planned::HandOut => &Layer::Deinterleave,
         }
     }
 
     /// How many jobs it is cut into.
     pub(crate) fn jobs(&self, network: &Network, threads: usize) -> usize {
-        match self.work(network) {
-            Work::Layer(layer) => layer.jobs(&self.maps, threads),
-            Work::Strips(_) => Strips::jobs(&self.maps, threads),
-        }
-    }
-
-    /// The jobs of the step before that a job waits for, unless it is all of them.
-    pub(crate) fn needs(&self, network: &Network, job: usize, threads: usize) -> Option<Range<usize>> {
-        match self.work(network) {
-            Work::Layer(layer) if self.follows => layer.needs(&self.maps, job, threads),
-            _ => None,
-        }
+        self.layer(network).jobs(&self.maps, threads)
     }
 
     fn scratch(&self, network: &Network, threads: usize) -> usize {
-        match self.work(network) {
-            Work::Layer(layer) => layer.scratch(&self.maps, threads),
-            Work::Strips(strips) => strips.scratch(&self.maps),
-        }
+        self.layer(network).scratch(&self.maps, threads)
     }
 
     /// Does one job.
@@ -103,18 +76,10 @@ impl PlannedStep {
     ) {
         // SAFETY: the caller's promise is the same.
         unsafe {
-            match self.work(network) {
-                Work::Layer(layer) => layer.run(network.isa(), &self.maps, pictures, job, threads, scratch),
-                Work::Strips(strips) => strips.run(network.isa(), &self.maps, pictures, job, threads, scratch),
-            }
+            self.layer(network)
+                .run(network.isa(), &self.maps, pictures, job, threads, scratch);
         }
     }
-}
-
-/// What is run.
-enum Work<'a> {
-    Layer(&'a Layer),
-    Strips(Strips<'a>),
 }
 
 /// The steps that the wanted values need, and where in memory each writes.
@@ -144,34 +109,23 @@ impl Plan {
         };
         let mut free: Vec<usize> = Vec::new();
         let mut places = vec![Place::Picture; maps.len()];
-        let mut next = 0;
-        while let Some(step) = network.steps().get(next) {
-            let first = next;
-            let strips = plan.key.fused && strips_at(network, &maps, &last_use, &plan.key, first);
-            let last = if strips { first + 2 } else { first };
-            next = last + 1;
-            let value = last + 1;
+        for (index, step) in network.steps().iter().enumerate() {
+            let value = index + 1;
             if last_use[value].is_none() {
                 continue;
             }
-            let residual = network.steps()[last].residual;
             let buffer = plan.take(&mut free, maps[value].len());
             places[value] = Place::Buffer(buffer);
             let planned = PlannedStep {
-                what: if strips {
-                    Planned::Strips(first)
-                } else {
-                    Planned::Step(first)
-                },
+                what: Planned::Step(index),
                 maps: Maps {
                     input: maps[step.input],
-                    residual: residual.map(|value| maps[value]),
+                    residual: step.residual.map(|value| maps[value]),
                     output: maps[value],
                 },
                 input: places[step.input],
-                residual: residual.map(|value| places[value]),
+                residual: step.residual.map(|value| places[value]),
                 output: places[value],
-                follows: false,
             };
             plan.scratch = plan.scratch.max(planned.scratch(network, threads));
             plan.steps.push(planned);
@@ -187,14 +141,13 @@ impl Plan {
                         input: places[value],
                         residual: None,
                         output: Place::Output(output),
-                        follows: false,
                     });
                 }
             }
-            let done = |value: &usize| last_use[*value].is_some_and(|at| (first..=last).contains(&at));
+            let done = |value: &usize| last_use[*value] == Some(index);
             let mut read: Vec<usize> = [step.input]
                 .into_iter()
-                .chain(residual)
+                .chain(step.residual)
                 .chain([value])
                 .filter(done)
                 .collect();
@@ -205,23 +158,7 @@ impl Plan {
                 Place::Picture | Place::Output(_) => None,
             }));
         }
-        plan.overlap(network);
         plan
-    }
-
-    /// Marks the steps whose jobs may begin before the step before is done.
-    fn overlap(&mut self, network: &Network) {
-        if !self.key.fused {
-            return;
-        }
-        for index in 1..self.steps.len() {
-            let (before, step) = (&self.steps[index - 1], &self.steps[index]);
-            let follows = match (before.work(network), step.work(network)) {
-                (Work::Layer(first), Work::Layer(second)) => second.follows(&step.maps, first, &before.maps),
-                _ => false,
-            };
-            self.steps[index].follows = follows && self.steps[index].jobs(network, self.threads) <= Stage::TOLD_APART;
-        }
     }
 
     /// The free buffer that fits best, or a new one.
@@ -238,26 +175,6 @@ impl Plan {
         self.buffers.push(len);
         self.buffers.len() - 1
     }
-}
-
-/// Whether the step at `first` and the two after it are run in strips: two separable convolutions and a pooling whose maps
-/// in between are large and needed by nobody else.
-fn strips_at(network: &Network, maps: &[Map], last_use: &[Option<usize>], key: &Key, first: usize) -> bool {
-    let Some([one, two, three]) = network.steps().get(first..first + 3) else {
-        return false;
-    };
-    let chained = two.input == first + 1
-        && three.input == first + 2
-        && one.residual.is_none()
-        && two.residual.is_none()
-        && last_use[first + 1] == Some(first + 1)
-        && last_use[first + 2] == Some(first + 2);
-    let between = [maps[first + 1], maps[first + 2]];
-    let wanted = key.values.iter().any(|value| [first + 1, first + 2].contains(value));
-    chained
-        && !wanted
-        && Strips::new([&one.layer, &two.layer, &three.layer])
-            .is_some_and(|_| network.always_strips || Strips::pay(between, maps[first + 3], key.threads))
 }
 
 /// The last step that reads each value: itself for those that are only handed out, `None` for those that nobody needs.

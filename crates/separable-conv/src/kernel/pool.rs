@@ -30,11 +30,15 @@ impl MaxPool {
 
     /// The size of the output.
     pub(crate) fn output(&self, map: &Map) -> Map {
-        Map::new(self.side(map.height).0, self.side(map.width).0, map.channels)
+        Map {
+            height: self.side(map.height).0,
+            width: self.side(map.width).0,
+            ..*map
+        }
     }
 
     /// The inputs along a side that output `index` looks at.
-    pub(crate) fn taps(&self, index: usize, size: usize) -> impl Iterator<Item = usize> + Clone {
+    fn taps(&self, index: usize, size: usize) -> impl Iterator<Item = usize> + Clone {
         let (_, before) = self.side(size);
         let start = index * self.stride;
         (0..3)
@@ -56,7 +60,7 @@ impl MaxPool {
             for row in rows.clone() {
                 for column in self.taps(x, map.width) {
                     // SAFETY: `taps` gives rows and columns of the picture.
-                    pixels[count] = unsafe { input.add(map.offset(row) + column * map.step) };
+                    pixels[count] = unsafe { input.add(row * map.row() + column * map.step) };
                     count += 1;
                 }
             }

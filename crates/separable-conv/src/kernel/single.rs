@@ -8,7 +8,7 @@ use super::isa::Isa;
 use super::layer::{Layer, Maps, Pictures, SeparableRelu};
 use super::map::Map;
 use super::network::pointwise_matrix;
-use super::team::{Needs, Stage, work_through};
+use super::team::{Stage, work_through};
 
 /// One separable convolution that keeps height and width, its weights packed.
 ///
@@ -151,7 +151,7 @@ impl SeparableConv {
                     .run(self.isa, &step.maps, pictures, job, threads, scratch.as_mut_slice());
             }
         };
-        work_through(&stages, &|_, _| Needs::All, &work, &|_| ());
+        work_through(&stages, &work, &|_| ());
     }
 }
 

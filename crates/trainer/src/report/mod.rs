@@ -80,7 +80,7 @@ pub fn write(path: &Path, data: &ReportData) -> Result<(), ReportError> {
 ///
 /// # Errors
 ///
-/// As [`write`], but for the file.
+/// As [`write()`], but for the file.
 pub fn html(data: &ReportData) -> Result<String, ReportError> {
     page::render(data)
 }

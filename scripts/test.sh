@@ -9,17 +9,24 @@ export XCEPTION_FEATURES=ndarray,wgpu
 export BURN_DEVICE=flex
 step() { printf '\n== %s\n' "$*"; }
 
-# The wgpu tests run on a real device: Mesa's software Vulkan, where there is no other.
-if ! ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1; then
-    step "Installing a software Vulkan device"
+install() { # WHAT PACKAGE...
+    step "Installing $1"
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${@:2}" >/dev/null
     else
-        echo "error: no Vulkan driver is installed; on Debian: sudo apt-get install mesa-vulkan-drivers" >&2
+        echo "error: $1 is missing; on Debian: sudo apt-get install ${*:2}" >&2
         exit 1
     fi
-fi
+}
+
+# The wgpu tests run on a real device: Mesa's software Vulkan, where there is no other.
+drivers() { compgen -G '/usr/share/vulkan/icd.d/*.json' || compgen -G '/etc/vulkan/icd.d/*.json'; }
+drivers >/dev/null || install "a Vulkan driver" mesa-vulkan-drivers libvulkan1
+# The kitchenware network comes with it.
+python3 -m pip --version >/dev/null 2>&1 || install "pip" python3 python3-pip
+cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 
 step "Formatting"
 cargo fmt --all --check
@@ -36,8 +43,15 @@ trap 'awk "/^test result:/ { passed += \$4; failed += \$6; skipped += \$8 }
            END { printf \"\n%d passed, %d failed, %d skipped\n\", passed, failed, skipped }" "$log"; rm -f "$log"' EXIT
 cargo test --release --workspace --features "$XCEPTION_FEATURES" --no-fail-fast 2>&1 | tee "$log"
 
-step "The network without std"
-cargo check --release --package xception-model --no-default-features
+# For a processor without an operating system, where nothing of std can slip in.
+bare=thumbv7em-none-eabihf
+if rustup target list --installed 2>/dev/null | grep -qx "$bare" || rustup target add "$bare" 2>/dev/null; then
+    step "The network without std, for $bare"
+    cargo check --release --package xception-model --no-default-features --target "$bare"
+else
+    step "The network without std, for this machine: $bare cannot be had here"
+    cargo check --release --package xception-model --no-default-features
+fi
 
 step "Lints and documentation"
 cargo clippy --release --workspace --features "$XCEPTION_FEATURES" --all-targets -- --deny warnings

@@ -38,7 +38,7 @@ Examples:
 Exit status: 0 all done; 1 something failed, and standard error says what; 2 the command line is wrong.")]
 pub struct Cli {
     /// Say more on standard error: -v what is done and how long it took, -vv everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 900, action = clap::ArgAction::Count)]
     pub verbose: u8,
     #[command(subcommand)]
     pub command: Command,
@@ -93,6 +93,8 @@ pub struct ClassifyArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub weights: WeightsArgs,
+    #[command(flatten)]
+    pub labels: LabelsArgs,
 }
 
 /// Turn pictures into feature vectors
@@ -107,7 +109,7 @@ pub struct EmbedArgs {
     #[command(flatten)]
     pub pictures: PictureArgs,
     /// A level of the feature pyramid instead of the pooled vector
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["stride_2", "stride_4", "stride_8", "stride_16", "stride_32"]))]
+    #[arg(long, value_name = "NAME", conflicts_with = "plain", value_parser = PossibleValuesParser::new(["stride_2", "stride_4", "stride_8", "stride_16", "stride_32"]))]
     pub level: Option<String>,
     /// How rows are written [default: after the ending of --output; csv on standard output]
     #[arg(long, value_enum)]
@@ -142,10 +144,10 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Layout::Nhwc)]
     pub layout: Layout,
     /// A layer's output by its Keras name instead of the logits, such as `block4_sepconv2_bn`
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
     pub stage: Option<String>,
     /// Print the stages' names and end
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["input", "output", "stage", "plain"])]
     pub list_stages: bool,
     /// Pictures that go through the network at once
     #[arg(long, value_name = "N", default_value = "8", value_parser = batch_size)]
@@ -154,6 +156,8 @@ pub struct RunArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub plain: PlainArgs,
 }
 
 /// Turn a weight file into another format
@@ -290,7 +294,7 @@ pub struct PictureArgs {
     #[arg(long, value_name = "N", default_value = "8", value_parser = batch_size)]
     pub batch_size: usize,
     /// Refuse pictures of more pixels [default: 178,956,970]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_pixels: Option<u64>,
 }
 
@@ -311,9 +315,11 @@ pub struct WeightsArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
-    pub spec: SpecArgs,
+    pub input: InputArgs,
     #[command(flatten)]
     pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub plain: PlainArgs,
 }
 
 /// Where the weights come from.
@@ -337,18 +343,23 @@ pub struct CacheArgs {
     pub cache: Option<PathBuf>,
 }
 
-/// What stands in for the weights' own word on preprocessing and labels.
+/// What stands in for the weights' own word on preprocessing.
 #[derive(Debug, Args)]
-pub struct SpecArgs {
+pub struct InputArgs {
     /// How pictures are resized [default: the weights' own]
     #[arg(long, value_parser = preset_parser())]
     pub preset: Option<Preset>,
-    /// Names of the classes, one a line, in the order of the outputs [default: the weights' own]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub labels: Option<PathBuf>,
     /// Height and width pictures are resized to [default: the weights' own]
     #[arg(long, value_name = "HxW")]
     pub size: Option<Size>,
+}
+
+/// What stands in for the weights' own word on their classes.
+#[derive(Debug, Args)]
+pub struct LabelsArgs {
+    /// Names of the classes, one a line, in the order of the outputs [default: the weights' own]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub labels: Option<PathBuf>,
 }
 
 /// Where the network runs.
@@ -360,6 +371,11 @@ pub struct ComputeArgs {
     /// Processor threads, for decoding and for the network [default: all cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+}
+
+/// How the network is computed where nothing of its inside is asked for.
+#[derive(Debug, Args)]
+pub struct PlainArgs {
     /// Compute layer by layer with Burn's own operations, not with the fused network
     #[arg(long)]
     pub plain: bool,

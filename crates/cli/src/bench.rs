@@ -98,7 +98,9 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Outcome> {
 /// The weights that were asked for, or random ones: how long a convolution takes does not depend on them.
 fn load(args: &BenchArgs, device: &Device) -> anyhow::Result<Classifier> {
     if let Some(weights) = &args.weights {
-        return weights::find(weights, &args.cache, device);
+        let classifier = weights::find(weights, &args.cache, device)?;
+        weights::need_classes(weights, &classifier.model)?;
+        return Ok(classifier);
     }
     device.seed(SEED);
     let network = XceptionConfig::new();

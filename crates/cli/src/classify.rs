@@ -10,7 +10,7 @@ pub fn classify(args: &ClassifyArgs) -> anyhow::Result<Outcome> {
     let output = Output::open(args.output.path.as_deref(), args.output.force)?;
     let threads = weights::start_threads(&args.weights.compute)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
-    let classifier = weights::load_for_pictures(&args.weights, args.pictures.max_pixels)?;
+    let classifier = weights::load_classifier(&args.weights, &args.labels, args.pictures.max_pixels)?;
 
     let mut report = Report::new(args.format, output);
     let outcome = pictures.each_batch(

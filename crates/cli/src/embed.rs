@@ -18,7 +18,7 @@ pub fn embed(args: &EmbedArgs) -> anyhow::Result<Outcome> {
     let mut rows = Rows::open(choose_format(args.format, path), path, args.output.force)?;
     let threads = weights::start_threads(&args.weights.compute)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
-    let classifier = weights::load_for_pictures(&args.weights, args.pictures.max_pixels)?;
+    let classifier = weights::load_embedder(&args.weights, args.level.as_deref(), args.pictures.max_pixels)?;
 
     let outcome = pictures.each_batch(
         &classifier,

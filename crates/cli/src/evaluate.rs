@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::{Args, ValueHint};
 use serde::Serialize;
 use trainer::data::Split;
@@ -15,7 +16,8 @@ use unicode_width::UnicodeWidthStr;
 use xception_model::Classifier;
 use xception_model::picture::Preset;
 
-use crate::args::{SummaryFormat, WeightsArgs, batch_size};
+use crate::args::{LabelsArgs, SummaryFormat, WeightsArgs, batch_size};
+use crate::inputs;
 use crate::output::{self, Outcome, Output, Target, printable};
 use crate::progress::Progress;
 use crate::truths::{self, Truths};
@@ -45,7 +47,8 @@ pub struct EvaluateArgs {
     /// Classes of ImageNet's validation pictures: Caffe's val.txt, one wnid a line, or the devkit's ground truth
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub imagenet_labels: Option<PathBuf>,
-    /// Leave out the ImageNet pictures whose numbers it lists, as Szegedy et al. 2015 did for Inception v3
+    /// Leave out the pictures whose numbers it lists (the ILSVRC devkit's blacklist), as the Xception paper does (Chollet
+    /// 2017, section 4.5.1)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub blacklist: Option<PathBuf>,
     /// How the figures are written to standard output
@@ -70,10 +73,12 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "N", default_value = "8", value_parser = batch_size)]
     pub batch_size: usize,
     /// Refuse pictures of more pixels [default: 178,956,970]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_pixels: Option<u64>,
     #[command(flatten)]
     pub weights: WeightsArgs,
+    #[command(flatten)]
+    pub labels: LabelsArgs,
 }
 
 /// Pictures that a report shows: mistakes, and right answers.
@@ -81,8 +86,12 @@ const SHOWN: [usize; 2] = [24, 12];
 
 pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let files = Files::open(args)?;
+    let read = [Some(&args.data), args.imagenet_labels.as_ref(), args.blacklist.as_ref()];
+    if let Some(problem) = read.into_iter().flatten().find_map(|path| inputs::missing(path)) {
+        bail!(problem);
+    }
     let threads = weights::start_threads(&args.weights.compute)?;
-    let classifier = weights::load_for_pictures(&args.weights, args.max_pixels)?;
+    let classifier = weights::load_classifier(&args.weights, &args.labels, args.max_pixels)?;
     let weights = truths::weight_file(&args.weights.source.weights);
     let truths = Truths::find(args, weights.as_deref(), &classifier, threads)?;
 
@@ -198,6 +207,7 @@ impl Files {
         }
         if let Some(target) = &self.report {
             let page = report::html(&ReportData {
+                root: args.data.clone(),
                 title: format!("Evaluation of {}", file_name(Path::new(&args.weights.source.weights))),
                 facts: facts(args, summary),
                 details: Vec::new(),

@@ -13,7 +13,7 @@ use trainer::plots;
 use xception_model::picture::Preset;
 use xception_model::{Classifier, ClassifyError, Prediction};
 
-use crate::args::{self, PictureArgs, WeightsArgs};
+use crate::args::{self, LabelsArgs, PictureArgs, WeightsArgs};
 use crate::inputs::{self, Input};
 use crate::output::{self, Outcome, Output, Target, printable};
 use crate::pictures;
@@ -51,22 +51,21 @@ pub struct ExplainArgs {
     pub force: bool,
     #[command(flatten)]
     pub weights: WeightsArgs,
+    #[command(flatten)]
+    pub labels: LabelsArgs,
 }
 
 /// Classes that are listed in an error.
 const LISTED: usize = 12;
 
 pub fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
-    let (inputs, problems) = inputs::expand(&args.pictures.paths);
-    for problem in &problems {
-        output::complain("error", problem);
-    }
-    if inputs.is_empty() {
-        bail!("there are no pictures to work on");
-    }
+    let (inputs, mut failed) = inputs::find(&args.pictures.paths)?;
     let targets = targets(args, &inputs)?;
     weights::start_threads(&args.weights.compute)?;
-    let classifier = weights::load_for_pictures(&args.weights, args.pictures.max_pixels)?;
+    let classifier = weights::load_classifier(&args.weights, &args.labels, args.pictures.max_pixels)?;
+    if let Some(stage) = &args.stage {
+        weights::need_stage(&classifier.model, stage)?;
+    }
     let work = Work {
         explainer: Explainer::new(&classifier.model),
         class: args
@@ -81,7 +80,6 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
 
     let mut output = Output::stdout();
     let progress = Progress::new(inputs.len());
-    let mut failed = problems.len();
     for (input, (path, target)) in inputs.iter().zip(targets) {
         match work.explain(input, &target) {
             Ok(said) => progress.aside(|| {

@@ -69,7 +69,8 @@ pub fn validation(folder: &Path, labels: &Path, known: &[Label]) -> anyhow::Resu
         .collect()
 }
 
-/// The numbers of pictures to leave out, one a line.
+/// The numbers of pictures to leave out, one a line: the ILSVRC devkit's blacklist, which the Xception paper leaves out too
+/// (Chollet 2017, section 4.5.1).
 pub fn blacklist(path: &Path) -> anyhow::Result<Vec<usize>> {
     lines(path)?
         .into_iter()

@@ -1,11 +1,14 @@
 //! From what was typed to the pictures that are meant.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::args;
+use crate::output;
 
 /// The endings of the formats that are read, for folders. A file that is named itself may be called anything.
 const ENDINGS: [&str; 11] = [
@@ -29,8 +32,36 @@ impl Input {
     }
 }
 
+/// The pictures in order, and how many arguments and folders gave none; each of those is reported.
+pub fn find(paths: &[OsString]) -> anyhow::Result<(Vec<Input>, usize)> {
+    let (inputs, mut problems) = expand(paths);
+    let failed = problems.len();
+    // Where nothing is left to do, the last one is how the program ends.
+    let end = inputs.is_empty().then(|| problems.pop());
+    for problem in &problems {
+        output::complain("error", problem);
+    }
+    match end {
+        None => Ok((inputs, failed)),
+        Some(problem) => bail!(problem.unwrap_or_else(|| "there are no pictures to work on".to_owned())),
+    }
+}
+
+/// A sentence on a path that leads nowhere.
+pub fn missing(path: &Path) -> Option<String> {
+    let error = fs::metadata(path).err()?;
+    Some(url_problem(path).unwrap_or_else(|| format!("{}: cannot be read: {error}", path.display())))
+}
+
+/// A sentence on what is no path at all.
+pub fn url_problem(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    let is_url = text.starts_with("http://") || text.starts_with("https://");
+    is_url.then(|| format!("{text}: URLs are not read: download it, and name the file"))
+}
+
 /// The pictures in order, and a sentence for each argument and folder that gave none.
-pub fn expand(paths: &[OsString]) -> (Vec<Input>, Vec<String>) {
+fn expand(paths: &[OsString]) -> (Vec<Input>, Vec<String>) {
     if paths.iter().filter(|path| *path == "-").count() > 1 {
         args::wrong_usage("standard input (-) can be read once only");
     }
@@ -61,8 +92,11 @@ pub fn expand(paths: &[OsString]) -> (Vec<Input>, Vec<String>) {
 
 fn add(path: PathBuf, inputs: &mut Vec<Input>, problems: &mut Vec<String>) {
     if !path.is_dir() {
-        // Whether it is there and a picture is found out when it is opened.
-        inputs.push(Input::File(path));
+        // Whether it is a picture is found out when it is opened.
+        match missing(&path) {
+            None => inputs.push(Input::File(path)),
+            Some(problem) => problems.push(problem),
+        }
         return;
     }
     let before = inputs.len();
@@ -136,8 +170,6 @@ fn has_ending(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn folder(files: &[&str]) -> tempfile::TempDir {
@@ -190,11 +222,15 @@ mod tests {
             found.is_empty() && problems.len() == 1 && problems[0].starts_with("no file matches `"),
             "{problems:?}"
         );
-        assert_eq!(names(folder.path(), "[").0, ["["], "no pattern, so the name of a file");
+        let (_, problems) = names(folder.path(), "[");
+        assert!(
+            problems[0].contains("cannot be read"),
+            "no pattern, so the name of a file: {problems:?}"
+        );
     }
 
     #[test]
-    fn a_folder_without_pictures_is_a_problem_and_a_lost_file_is_left_to_its_reader() {
+    fn a_folder_without_pictures_a_lost_file_and_a_url_are_problems() {
         let folder = folder(&["notes.txt"]);
         let (found, problems) = names(folder.path(), "");
         assert!(
@@ -202,7 +238,15 @@ mod tests {
             "{problems:?}"
         );
         let (found, problems) = names(folder.path(), "lost.jpg");
-        assert_eq!((found.len(), problems.len()), (1, 0));
+        assert!(
+            found.is_empty() && problems[0].contains("lost.jpg: cannot be read: "),
+            "{problems:?}"
+        );
+        let (found, problems) = expand(&["https://example.org/cat.jpg".into()]);
+        assert!(
+            found.is_empty() && problems[0].starts_with("https://example.org/cat.jpg: URLs are not read"),
+            "{problems:?}"
+        );
     }
 
     #[cfg(unix)]

@@ -1,5 +1,7 @@
 //! What happens inside, on standard error, for those who ask.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging when `-v` or `RUST_LOG` asks for it.
@@ -15,6 +17,7 @@ pub fn start(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(verbose != 1)
         .init();
 }

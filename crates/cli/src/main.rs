@@ -39,6 +39,8 @@ fn main() -> ExitCode {
     match execute(cli.command) {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::FAILURE,
+        // As a shell has it for whoever a signal ends.
+        Ok(Outcome::Interrupted { signal }) => ExitCode::from(128 | signal),
         // `xception ... | head`: whoever closed the pipe has all they wanted.
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

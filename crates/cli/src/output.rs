@@ -13,6 +13,8 @@ pub enum Outcome {
     Complete,
     /// Something failed and was reported; the rest was done.
     Incomplete,
+    /// A signal asked for the end; what was done is saved.
+    Interrupted { signal: u8 },
 }
 
 /// Standard output, or a file that appears complete or not at all.
@@ -96,10 +98,12 @@ impl Target {
             Ok(_) if !force => bail!("{} exists already; --force replaces it", path.display()),
             _ => {}
         }
-        Ok(Self {
+        let target = Self {
             path: path.to_owned(),
             force,
-        })
+        };
+        takes_files(target.folder()).with_context(|| target.cannot_write())?;
+        Ok(target)
     }
 
     /// A file without a name on the target's disk, for what is not complete yet. It is gone with this process, however that
@@ -124,6 +128,26 @@ impl Target {
     pub fn cannot_write(&self) -> String {
         format!("cannot write {}", self.path.display())
     }
+}
+
+/// Whether files can be made in a folder, found out by making one without a name.
+fn takes_files(folder: &Path) -> anyhow::Result<()> {
+    match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => bail!("{} is no folder", folder.display()),
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("there is no folder {}", folder.display()),
+        Err(error) => bail!("the folder {}: {error}", folder.display()),
+    }
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => Ok(()),
+        Err(error) => bail!("the folder {} takes no files: {}", folder.display(), error.kind()),
+    }
+}
+
+/// Whether a folder is there, or can be made, and takes files. Nothing is left behind.
+pub fn folder_can_be_made(folder: &Path) -> anyhow::Result<()> {
+    let there = folder.ancestors().find(|folder| folder.exists());
+    takes_files(there.unwrap_or(Path::new("."))).with_context(|| format!("cannot write {}", folder.display()))
 }
 
 /// One sentence on standard error. When that is closed too, nobody is left to tell.

@@ -1,6 +1,7 @@
 //! Pictures through a network: decoded by several threads ahead of it, in order, a batch at a time.
 
 use std::io::Read;
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use image::RgbImage;
@@ -25,17 +26,13 @@ pub struct Pictures {
 impl Pictures {
     /// Finds the pictures and reports the arguments that name none.
     pub fn find(args: &PictureArgs, threads: usize) -> anyhow::Result<Self> {
-        let (inputs, problems) = inputs::expand(&args.paths);
-        for problem in &problems {
-            output::complain("error", problem);
-        }
-        if inputs.is_empty() {
-            return Err(anyhow!("there are no pictures to work on"));
-        }
+        let (inputs, failed_paths) = inputs::find(&args.paths)?;
+        let (pictures, batch_size) = (inputs.len(), args.batch_size);
+        tracing::info!(pictures, batch_size, decoding_threads = threads, "pictures found");
         Ok(Self {
             inputs,
-            failed_paths: problems.len(),
-            batch_size: args.batch_size,
+            failed_paths,
+            batch_size,
             threads,
         })
     }
@@ -74,8 +71,13 @@ impl Pictures {
                     }
                 }
                 if batch.len() == batch_size || (decoded.peek().is_none() && !batch.is_empty()) {
+                    let start = Instant::now();
                     let result = compute(&batch)?;
-                    progress.aside(|| write(&names, result))?;
+                    let elapsed = start.elapsed();
+                    progress.aside(|| {
+                        tracing::info!(pictures = batch.len(), ?elapsed, "batch computed");
+                        write(&names, result)
+                    })?;
                     progress.advance(batch.len());
                     names.clear();
                     batch.clear();

@@ -7,18 +7,20 @@ use burn::tensor::{Tensor, TensorData};
 use xception_model::Classifier;
 
 use crate::args::{Layout, RunArgs};
+use crate::inputs;
 use crate::npy::{self, Array};
 use crate::output::{Outcome, Output, Target};
 use crate::weights;
 
 pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
+    // Without --list-stages clap asks for both.
     let (Some(input), Some(output)) = (&args.input, &args.output) else {
         return list_stages(args);
     };
-    if args.list_stages {
-        return list_stages(args);
-    }
     let target = Target::new(output, args.force)?;
+    if let Some(problem) = inputs::url_problem(input) {
+        bail!(problem);
+    }
     let array = npy::read(input)?;
     let shape: [usize; 4] = array.shape.as_slice().try_into().ok().with_context(|| {
         let order = match args.layout {
@@ -34,8 +36,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     weights::start_threads(&args.compute)?;
     let device = args.compute.device.open()?;
     let mut classifier = weights::find(&args.source.weights, &args.source.cache, &device)?;
-    if args.stage.is_none() && !args.compute.plain {
-        classifier = classifier.fuse();
+    if let Some(name) = &args.stage {
+        weights::need_stage(&classifier.model, name)?;
+    } else {
+        weights::need_classes(&args.source.weights, &classifier.model)?;
+        classifier = weights::fuse(classifier, &args.plain);
     }
 
     let [batch, sides @ ..] = shape;

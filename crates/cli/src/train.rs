@@ -1,12 +1,13 @@
 //! `xception train`.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use burn::train::Interrupter;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
@@ -14,21 +15,24 @@ use clap::{Args, ValueEnum, ValueHint};
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use tempfile::TempDir;
 use trainer::augment::{Augmentation, Level};
 use trainer::data::{DataOptions, Dataset};
 use trainer::pipeline::Cache;
 use trainer::{Event, FinderOptions, Observer, Outcome, Recipe, Run, RunOptions, RunSettings};
 use xception_model::picture::Preset;
 
-use crate::args::{ComputeArgs, SourceArgs, preset_parser};
+use crate::args::{CacheArgs, ComputeArgs, preset_parser};
 use crate::device::DeviceName;
-use crate::output::{self, Output};
+use crate::inputs;
+use crate::output::{self, Output, Target};
 use crate::weights;
 
 /// Train a classifier on your own pictures
 ///
-/// DATA is a folder with a folder of pictures a class, or a CSV file of path and label. Folders `train`, `val` and `test`
-/// in it are taken as they are; otherwise the pictures are split.
+/// DATA is a folder with a folder of pictures a class, or a CSV file with the columns path and label. Folders `train`, `val`
+/// and `test` in it, or a column `split` with these words, are taken as they are; otherwise the pictures are split. A picture
+/// with several labels has them in one cell, `cat;dog`, best in a column called `labels`. Other columns are ignored.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -36,29 +40,35 @@ Examples:
   xception train flowers/ --recipe linear-probe              The same in a minute or two
   xception train flowers/ --weights my_model.keras -o runs/2 From other weights, into this folder
   xception train --resume runs/flowers                       Go on after a stop
-  xception classify new.jpg --weights runs/flowers/model.bpk Use what was trained")]
+  xception classify new.jpg --weights runs/flowers           Use what was trained
+
+Ctrl-C finishes the step, saves and ends with exit status 130 (143 after SIGTERM); a second one ends at once.")]
 pub struct TrainArgs {
-    /// A folder a class, or a CSV of path and label
-    #[arg(value_name = "DATA", required_unless_present_any = ["resume", "show_recipe"], value_hint = ValueHint::AnyPath)]
+    /// A folder a class, or a CSV of path, label or labels and, if wanted, split
+    #[arg(value_name = "DATA", required_unless_present_any = ["resume", "show_recipe", "show_augmentation"], value_hint = ValueHint::AnyPath)]
     pub data: Option<PathBuf>,
-    /// The run's folder [default: runs/ and the name of DATA]
-    #[arg(short = 'o', long, value_name = "RUN", value_hint = ValueHint::DirPath)]
-    pub output: Option<PathBuf>,
-    /// Go on with a run that was stopped
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "output"], value_hint = ValueHint::DirPath)]
-    pub resume: Option<PathBuf>,
     /// What is done: fine-tune, linear-probe, scratch, paper-imagenet, paper-jft, or a TOML file
     #[arg(short, long, value_name = "NAME|FILE", default_value = "fine-tune")]
     pub recipe: String,
     /// Epochs of the recipe's last phase [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
-    #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub compute: ComputeArgs,
+    /// What to start from: a name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), a run's
+    /// folder, or a card
+    #[arg(short, long, value_name = "W", default_value = "xception-imagenet", value_hint = ValueHint::AnyPath)]
+    pub weights: OsString,
+    /// The run's folder [default: runs/ and the name of DATA]
+    #[arg(short = 'o', long, value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Go on with a run that was stopped, as it was begun
+    #[arg(long, value_name = "RUN", conflicts_with_all = SETTLED, value_hint = ValueHint::DirPath)]
+    pub resume: Option<PathBuf>,
     #[command(flatten)]
     pub more: MoreArgs,
+    #[command(flatten, next_help_heading = "More options")]
+    pub compute: ComputeArgs,
+    #[command(flatten, next_help_heading = "More options")]
+    pub cache: CacheArgs,
 }
 
 /// What is seldom needed.
@@ -79,19 +89,20 @@ pub struct MoreArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch_size: Option<u32>,
     /// Learning rate of the recipe's last phase [default: the recipe's]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = rate)]
     pub learning_rate: Option<f64>,
-    /// Stop, resumable, after so many minutes
-    #[arg(long, value_name = "MINUTES")]
+    /// The run's whole time, without that in which it was stopped: when it is used up, the best weights are judged and the run
+    /// ends. It can be resumed with more
+    #[arg(long, value_name = "MINUTES", allow_negative_numbers = true)]
     pub time_budget: Option<f64>,
     /// Decides every random number: the split, the order, the augmentation, the new layers
     #[arg(long, value_name = "N", default_value = "42")]
     pub seed: u64,
     /// Part of the pictures for validation, where the data is not split
-    #[arg(long, value_name = "PART", default_value = "0.15")]
+    #[arg(long, value_name = "PART", default_value = "0.15", allow_negative_numbers = true)]
     pub val_fraction: f64,
     /// Part of the pictures for the last test, where the data is not split
-    #[arg(long, value_name = "PART", default_value = "0.15")]
+    #[arg(long, value_name = "PART", default_value = "0.15", allow_negative_numbers = true)]
     pub test_fraction: f64,
     /// Refuse data with unreadable files instead of leaving them out
     #[arg(long)]
@@ -106,7 +117,7 @@ pub struct MoreArgs {
     #[arg(long, value_enum, default_value_t = CacheKind::None)]
     pub picture_cache: CacheKind,
     /// The longest time without a checkpoint
-    #[arg(long, value_name = "MINUTES", default_value = "10")]
+    #[arg(long, value_name = "MINUTES", default_value = "10", allow_negative_numbers = true)]
     pub checkpoint_minutes: f64,
     /// Checkpoints that are kept
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
@@ -126,13 +137,50 @@ pub struct MoreArgs {
     /// Only write a picture of augmented samples, and end
     #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
     pub preview: Option<PathBuf>,
-    /// Only look for a learning rate for the last phase: write its curve, print a suggestion, and end
+    /// Only look for a learning rate for the last phase, after the phases before it: write its curve, print a suggestion, and
+    /// end
     #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
     pub find_rate: Option<PathBuf>,
     /// Print a recipe's file, to be copied and changed, and end
     #[arg(long, value_name = "NAME")]
     pub show_recipe: Option<String>,
+    /// Print an augmentation's file, to be copied and changed, and end
+    #[arg(long, value_name = "NAME", conflicts_with = "show_recipe")]
+    pub show_augmentation: Option<Level>,
 }
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(rate),
+        _ => Err("expected a number above 0, such as 1e-4".to_owned()),
+    }
+}
+
+/// What a run that is resumed has in its folder, or is not about.
+const SETTLED: [&str; 22] = [
+    "data",
+    "output",
+    "recipe",
+    "epochs",
+    "weights",
+    "offline",
+    "cache",
+    "size",
+    "preset",
+    "augmentation",
+    "batch_size",
+    "learning_rate",
+    "seed",
+    "val_fraction",
+    "test_fraction",
+    "strict",
+    "class_weights",
+    "balanced",
+    "preview",
+    "find_rate",
+    "show_recipe",
+    "show_augmentation",
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CacheKind {
@@ -143,6 +191,9 @@ pub enum CacheKind {
     /// In the run's folder
     Disk,
 }
+
+/// Height and width that a printed augmentation has without `--size`: Keras's Xception's.
+const DEFAULT_INPUT: usize = 299;
 
 /// An epoch shorter than this many seconds is shown one in ten times.
 const BLINK: f64 = 0.5;
@@ -160,27 +211,35 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<output::Outcome> {
         output.write_all(text.as_bytes())?;
         return output.finish();
     }
+    if let Some(level) = args.more.show_augmentation {
+        let size = args.more.size.map_or(DEFAULT_INPUT, usize::from);
+        let mut output = Output::stdout();
+        output.write_all(Augmentation::named(level, size, args.more.preset).to_toml().as_bytes())?;
+        return output.finish();
+    }
     let threads = weights::start_threads(&args.compute)?;
     let interrupter = Interrupter::new();
-    stop_on_signal(&interrupter)?;
+    let signal = stop_on_signal(&interrupter)?;
     let display = Arc::new(Display::new(args.more.dashboard));
+    // The finder's run is nobody's.
+    let scratch = args.more.find_rate.as_ref().map(|_| TempDir::new()).transpose()?;
     let run = match (&args.resume, &args.data) {
         (Some(folder), _) => Run::resume(folder, settings(args, folder, threads, &interrupter, &display)?)?,
-        (None, Some(data)) => match new_run(args, data, threads, &interrupter, &display)? {
+        (None, Some(data)) => match new_run(args, data, scratch.as_ref(), threads, &interrupter, &display)? {
             Some(run) => run,
             None => return Ok(output::Outcome::Complete),
         },
         (None, None) => unreachable!("clap asks for one of them"),
     };
+    display.clear();
     display.print(&run.report().to_string());
     if args.more.check {
         return Ok(output::Outcome::Complete);
     }
     if let Some(path) = &args.more.find_rate {
-        let folder = run.folder().to_owned();
         let found = run.find_rate(FinderOptions::default(), path)?;
-        std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
         display.clear();
+        display.print(&format!("curve    {}", path.display()));
         match found.suggestion {
             Some(rate) => println!("{rate:.1e}"),
             None => bail!(
@@ -198,11 +257,11 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<output::Outcome> {
     };
     let outcome = run.train(renderer)?;
     display.clear();
-    conclude(&folder, &outcome)
+    conclude(&folder, &outcome, signal.load(Ordering::Relaxed))
 }
 
-/// Says what came of it.
-fn conclude(folder: &Path, outcome: &Outcome) -> anyhow::Result<output::Outcome> {
+/// Says what came of it. `signal` is the one that stopped it, or 0.
+fn conclude(folder: &Path, outcome: &Outcome, signal: u8) -> anyhow::Result<output::Outcome> {
     let mut output = Output::stdout();
     if !outcome.complete {
         output::complain(
@@ -213,7 +272,20 @@ fn conclude(folder: &Path, outcome: &Outcome) -> anyhow::Result<output::Outcome>
                 folder.display()
             ),
         );
-        return Ok(output::Outcome::Incomplete);
+        return Ok(match signal {
+            0 => output::Outcome::Incomplete,
+            signal => output::Outcome::Interrupted { signal },
+        });
+    }
+    if outcome.time_up {
+        output::complain(
+            "time is up",
+            &format!(
+                "after step {}: these are the best weights so far; with more time it goes on: xception train --resume {}",
+                outcome.progress.step,
+                folder.display()
+            ),
+        );
     }
     if let Some((split, evaluation)) = &outcome.evaluation {
         writeln!(
@@ -228,7 +300,7 @@ fn conclude(folder: &Path, outcome: &Outcome) -> anyhow::Result<output::Outcome>
     writeln!(
         output,
         "use      xception classify PICTURE --weights {}",
-        folder.join("model.bpk").display()
+        folder.display()
     )?;
     output.finish()
 }
@@ -236,11 +308,16 @@ fn conclude(folder: &Path, outcome: &Outcome) -> anyhow::Result<output::Outcome>
 fn new_run(
     args: &TrainArgs,
     data: &Path,
+    scratch: Option<&TempDir>,
     threads: usize,
     interrupter: &Interrupter,
     display: &Arc<Display>,
 ) -> anyhow::Result<Option<Run>> {
     let more = &args.more;
+    // What is cheap to find wrong comes before what may have to be fetched.
+    if let Some(problem) = inputs::missing(data) {
+        bail!(problem);
+    }
     let mut recipe = Recipe::load(&args.recipe)?;
     if let Some(last) = recipe.phases.last_mut() {
         if let Some(epochs) = args.epochs {
@@ -264,34 +341,50 @@ fn new_run(
         ..DataOptions::default()
     };
     if more.check {
-        let (_, report) = Dataset::open(data, &data_options)?;
+        let (_, report) = Dataset::open_watched(data, &data_options, &|done, total| display.check(done, total))?;
+        display.clear();
         let mut output = Output::stdout();
         writeln!(output, "{report}")?;
         output.finish()?;
         return Ok(None);
     }
-    let device = args.compute.device.open()?;
-    let classifier = weights::find(&args.source.weights, &args.source.cache, &device)?;
-    let size = more.size.map_or(classifier.spec.input.height, usize::from);
-    let augmentation = match &more.augmentation {
-        None => None,
-        Some(name) => Some(match name.parse::<Level>() {
-            Ok(level) => Augmentation::named(level, size, more.preset),
-            Err(_) if Path::new(name).extension() == Some(OsStr::new("toml")) => Augmentation::load(name)?,
-            Err(unknown) => bail!("{unknown}; or name a TOML file"),
-        }),
-    };
-    if let Some(path) = &more.preview {
-        let (dataset, _) = Dataset::open(data, &data_options)?;
-        let augmentation = augmentation.unwrap_or_else(|| Augmentation::named(recipe.augmentation, size, more.preset));
-        trainer::preview::contact_sheet(&dataset, &augmentation, more.seed, path, false)?;
-        return Ok(None);
-    }
-    // The finder's run is nobody's.
-    let folder = match &more.find_rate {
-        Some(_) => std::env::temp_dir().join(format!("xception-find-rate-{}", std::process::id())),
+    let augmentation = more.augmentation.as_deref().map(Changes::parse).transpose()?;
+    let folder = match scratch {
+        Some(scratch) => scratch.path().to_owned(),
         None => args.output.clone().unwrap_or_else(|| free_folder(data)),
     };
+    match more.preview.as_ref().or(more.find_rate.as_ref()) {
+        Some(path) if path.exists() => bail!("{} exists already: name another file", path.display()),
+        Some(path) => {
+            Target::new(path, false)?;
+            let is_png = path
+                .extension()
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+            ensure!(
+                is_png,
+                "{}: give it a name that ends in .png: that is what is written",
+                path.display()
+            );
+        }
+        None => check_folder(&folder, data)?,
+    }
+    let device = args.compute.device.open()?;
+    let classifier = weights::find(&args.weights, &args.cache, &device)?;
+    let size = more.size.map_or(classifier.spec.input.height, usize::from);
+    let augmentation = augmentation.map(|changes| match changes {
+        Changes::Named(level) => Augmentation::named(level, size, more.preset),
+        Changes::Written(augmentation) => *augmentation,
+    });
+    if let Some(path) = &more.preview {
+        let (dataset, _) = Dataset::open_watched(data, &data_options, &|done, total| display.check(done, total))?;
+        display.clear();
+        let augmentation = augmentation.unwrap_or_else(|| Augmentation::named(recipe.augmentation, size, more.preset));
+        trainer::preview::contact_sheet(&dataset, &augmentation, more.seed, path, false)?;
+        let mut output = Output::stdout();
+        writeln!(output, "preview  {}", path.display())?;
+        output.finish()?;
+        return Ok(None);
+    }
     let settings = settings(args, &folder, threads, interrupter, display)?;
     let options = RunOptions {
         data: data.to_owned(),
@@ -306,6 +399,30 @@ fn new_run(
         balanced: more.balanced,
     };
     Ok(Some(Run::new(&options, settings, (classifier.model, classifier.spec))?))
+}
+
+/// What `--augmentation` names.
+enum Changes {
+    Named(Level),
+    Written(Box<Augmentation>),
+}
+
+impl Changes {
+    fn parse(name: &str) -> anyhow::Result<Self> {
+        Ok(match name.parse::<Level>() {
+            Ok(level) => Self::Named(level),
+            Err(_) if Path::new(name).extension() == Some(OsStr::new("toml")) => {
+                Self::Written(Box::new(Augmentation::load(name)?))
+            }
+            Err(unknown) => bail!("{unknown}; or name a TOML file"),
+        })
+    }
+}
+
+/// Whether a run can begin in this folder.
+fn check_folder(folder: &Path, data: &Path) -> anyhow::Result<()> {
+    Run::check_folder(folder, data)?;
+    output::folder_can_be_made(folder)
 }
 
 /// `runs/flowers`, or `runs/flowers-2` and so on where that is taken.
@@ -357,9 +474,11 @@ fn settings(
     })
 }
 
-/// Ctrl-C finishes the step and saves; a second one ends at once.
-fn stop_on_signal(interrupter: &Interrupter) -> anyhow::Result<()> {
+/// Ctrl-C finishes the step and saves; a second one ends at once. Returns where the signal's number will be, 0 until then.
+fn stop_on_signal(interrupter: &Interrupter) -> anyhow::Result<Arc<AtomicU8>> {
     let interrupter = interrupter.clone();
+    let number = Arc::new(AtomicU8::new(0));
+    let told = Arc::clone(&number);
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for Ctrl-C")?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
@@ -367,10 +486,11 @@ fn stop_on_signal(interrupter: &Interrupter) -> anyhow::Result<()> {
                 std::process::exit(128 + signal);
             }
             output::complain("stopping", "the step is finished and saved; press again to end at once");
+            told.store(u8::try_from(signal).unwrap_or_default(), Ordering::Relaxed);
             interrupter.stop(Some("interrupted"));
         }
     });
-    Ok(())
+    Ok(number)
 }
 
 /// A bar and a line an epoch, on standard error.
@@ -406,6 +526,13 @@ impl Display {
         }
     }
 
+    /// Now and then: pictures are checked by the hundred, on several threads.
+    fn check(&self, done: usize, total: usize) {
+        if done.is_multiple_of(10) {
+            self.advance(done, total, "checking the pictures".to_owned());
+        }
+    }
+
     fn advance(&self, done: usize, total: usize, message: String) {
         if self.silent {
             return;
@@ -429,6 +556,7 @@ fn observer(display: &Arc<Display>) -> Observer {
     let display = Arc::clone(display);
     let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     Arc::new(move |event| match event {
+        Event::Check { done, total } => display.check(done, total),
         Event::Features { done, total } => display.advance(done, total, "through the frozen backbone".to_owned()),
         Event::Phase { name, epochs, done } => {
             display.clear();

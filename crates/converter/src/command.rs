@@ -14,7 +14,7 @@ use crate::convert::Options;
 use crate::dtype::Precision;
 use crate::engine::{self, Engine};
 use crate::source::{Known, Source, open};
-use crate::{ConvertError, OutputFormat, Unknown};
+use crate::{ConvertError, OutputFormat};
 
 /// Turn any Xception weight file into a Burn record, and back, with proof
 ///
@@ -202,26 +202,28 @@ pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
             overwrite: args.force,
         },
     )?;
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
+    print(&format!(
         "{}: {format}; {} parameters as {}",
         args.input.display(),
         report.parameters,
         args.dtype
-    )?;
+    ))?;
     if ignored > 0 {
-        writeln!(out, "{ignored} tensors are no part of the network")?;
+        print(&format!("{ignored} tensors are no part of the network"))?;
     }
     for (what, names) in [
         ("at their initial values", &report.initial),
         ("left out", &report.left_out),
     ] {
         if !names.is_empty() {
-            writeln!(out, "{} tensors {what}: {}", names.len(), names.join(", "))?;
+            print(&format!("{} tensors {what}: {}", names.len(), names.join(", ")))?;
         }
     }
-    writeln!(out, "wrote {} and {}", args.output.display(), report.card.display())?;
+    print(&format!(
+        "wrote {} and {}",
+        args.output.display(),
+        report.card.display()
+    ))?;
     Ok(true)
 }
 
@@ -243,8 +245,7 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
         Err(error) => return Err(error.into()),
     };
     let verification = crate::verify(&first, &second)?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{verification}")?;
+    print(&verification.to_string())?;
     let mut equal = verification.is_equal();
 
     let engine = match (&args.with_keras, &args.with_onnxruntime) {
@@ -270,7 +271,7 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
                 }
             };
             let parity = engine::compare(engine, python, &first, &model, &spec, &picture)?;
-            writeln!(out, "\n{parity}")?;
+            print(&format!("\n{parity}"))?;
             // Rounded weights compute something else; the table says how much.
             equal &= parity.agrees() || verification.rounded_to.is_some();
             Some(parity)
@@ -312,31 +313,21 @@ fn known_from(other: &Source, known: &Known) -> Known {
 ///
 /// A [`ConvertError`].
 pub fn inspect(args: &InspectArgs) -> anyhow::Result<bool> {
-    let known = args.known.read()?;
-    let source = match open(&args.file, &known) {
-        // To look at a file nobody needs to know these.
-        Err(ConvertError::Unknown { unknown, .. }) => {
-            let mut known = known;
-            for what in unknown {
-                match what {
-                    Unknown::Size => known.size = Some([299, 299]),
-                    Unknown::Pooling => known.pooling = Some(Pooling::Average),
-                    Unknown::Variant => known.variant = Some(Variant::Keras),
-                }
-            }
-            open(&args.file, &known)?
-        }
-        source => source?,
-    };
-    let inspection = crate::inspect(&source)?;
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &inspection)?;
-        writeln!(out)?;
+    let inspection = crate::inspect(&args.file, &args.known.read()?)?;
+    print(&if args.json {
+        serde_json::to_string_pretty(&inspection)?
     } else {
-        writeln!(out, "{inspection}")?;
-    }
+        inspection.to_string()
+    })?;
     Ok(inspection.problem.is_none())
+}
+
+/// Writes to standard output. Who reads it may stop when they have seen enough: that is no error.
+fn print(text: &str) -> std::io::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 impl KnownArgs {

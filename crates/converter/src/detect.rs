@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -25,18 +25,18 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(cannot_read)?;
-    let metadata = file.metadata().map_err(cannot_read)?;
+    let metadata = fs::metadata(path).map_err(cannot_read)?;
     if metadata.is_dir() {
         return Err(cannot_read(std::io::ErrorKind::IsADirectory.into()));
     }
-    // A pipe or a device may never end, and every reader needs to seek.
+    // To open a pipe may take for ever, a device may never end, and every reader needs to seek.
     if !metadata.is_file() {
         return Err(ConvertError::UnknownFormat {
             path: path.to_owned(),
             found: "something that is no ordinary file",
         });
     }
+    let mut file = File::open(path).map_err(cannot_read)?;
     let mut start = Vec::with_capacity(512);
     (&mut file).take(512).read_to_end(&mut start).map_err(cannot_read)?;
 

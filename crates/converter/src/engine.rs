@@ -74,8 +74,8 @@ pub struct TopRow {
 impl Parity {
     /// Whether every stage agrees.
     pub fn agrees(&self) -> bool {
-        // A NaN does not agree.
-        self.stages.iter().all(|stage| stage.relative <= self.bound)
+        // A NaN does not agree, and nothing proves nothing.
+        !self.stages.is_empty() && self.stages.iter().all(|stage| stage.relative <= self.bound)
     }
 }
 
@@ -102,6 +102,17 @@ struct Stage {
     offset: usize,
 }
 
+impl Stage {
+    /// Its part of the values of all stages.
+    fn values<'a>(&self, all: &'a [f32]) -> Option<&'a [f32]> {
+        let length = self
+            .shape
+            .iter()
+            .try_fold(1_usize, |length, side| length.checked_mul(*side))?;
+        all.get(self.offset..self.offset.checked_add(length)?)
+    }
+}
+
 /// Runs `original` in the engine of the environment of `python`, and `model` here, on a picture: `[1, height, width,
 /// channels]` flat, -1 to 1.
 ///
@@ -121,15 +132,16 @@ pub fn compare(
         problem,
     };
     let (answer, values) = ask(engine, python, original, spec, picture)?;
-    let theirs: BTreeMap<&str, (&Stage, &[f32])> = answer
-        .stages
-        .iter()
-        .filter_map(|stage| {
-            let length = stage.shape.iter().product::<usize>();
-            let values = values.get(stage.offset..stage.offset.checked_add(length)?)?;
-            Some((stage.name.as_str(), (stage, values)))
-        })
-        .collect();
+    let theirs = answer.stages.iter().map(|stage| {
+        let values = stage.values(&values).ok_or_else(|| {
+            failed(format!(
+                "{} has fewer values than its shape {:?}",
+                stage.name, stage.shape
+            ))
+        })?;
+        Ok((stage.name.as_str(), (stage, values)))
+    });
+    let theirs = theirs.collect::<Result<BTreeMap<_, _>, ConvertError>>()?;
 
     let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
     let device = Device::flex();

@@ -133,6 +133,21 @@ impl ConvertError {
         }
     }
 
+    /// Whether the file is whole, and holds another network than one of ours.
+    pub(crate) fn is_of_the_network(&self) -> bool {
+        match self {
+            Self::NotXception { .. } | Self::Config { .. } => true,
+            Self::Weights(error) => matches!(
+                error,
+                WeightsError::NotXception { .. }
+                    | WeightsError::Config { .. }
+                    | WeightsError::Mismatch { .. }
+                    | WeightsError::LabelCount { .. }
+            ),
+            _ => false,
+        }
+    }
+
     pub(crate) fn write(path: &Path, problem: impl fmt::Display) -> Self {
         Self::Write {
             path: path.to_owned(),

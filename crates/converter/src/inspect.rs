@@ -1,28 +1,38 @@
 use std::fmt;
+use std::path::Path;
 
-use serde::Serialize;
-use xception_model::ModelSpec;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use xception_model::{ModelSpec, Pooling, Variant};
 
-use crate::dtype::values;
-use crate::error::ConvertError;
+use crate::error::{ConvertError, Unknown};
 use crate::mismatch::Mismatch;
-use crate::source::Source;
+use crate::source::{self, Known, Raw, SourceTensor, open};
 
 /// What is in a weight file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// The file's format, and what wrote it.
     pub format: String,
-    /// The network it is taken for.
-    pub network: ModelSpec,
+    /// The network it is taken for, unless it is none of ours.
+    pub network: Option<Described>,
     /// Parameters of that network.
-    pub parameters: usize,
+    pub parameters: Option<usize>,
     /// Its tensors, in the order of the network's names.
     pub tensors: Vec<TensorStatistics>,
     /// Tensors that are no part of a network.
     pub ignored: Vec<String>,
-    /// How the tensors differ from the network's, if they do.
+    /// How the tensors differ from the network's, or why it is no network of ours.
     pub problem: Option<String>,
+}
+
+/// A network as far as its file describes it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// The network; what the file leaves open has a placeholder here.
+    pub spec: ModelSpec,
+    /// What the file leaves open.
+    pub unknown: Vec<Unknown>,
 }
 
 /// One tensor of a file.
@@ -48,52 +58,135 @@ pub struct TensorStatistics {
     pub non_finite: usize,
 }
 
-/// Reads every tensor of a file and describes it.
+/// Reads every tensor of a file and describes it. A file that holds another network than Xception is listed too.
 ///
 /// # Errors
 ///
-/// When a tensor cannot be read.
-pub fn inspect(source: &Source) -> Result<Inspection, ConvertError> {
-    let mut tensors = Vec::with_capacity(source.tensors.len());
-    for entry in &source.tensors {
-        let data = entry.read(&source.path)?;
-        let mut statistics = TensorStatistics {
+/// When the file is none of the formats, is damaged, or a tensor cannot be read.
+pub fn inspect(path: &Path, known: &Known) -> Result<Inspection, ConvertError> {
+    let (unknown, opened) = match open(path, known) {
+        // To look at a file nobody needs to know these.
+        Err(ConvertError::Unknown { unknown, .. }) => {
+            let opened = open(path, &placeholders(known, &unknown));
+            (unknown, opened)
+        }
+        opened => (Vec::new(), opened),
+    };
+    match opened {
+        Ok(source) => {
+            let mismatch = Mismatch::find(&source.spec.network, &source.tensors);
+            Ok(Inspection {
+                format: source.format.to_string(),
+                parameters: Some(source.spec.network.num_params()),
+                tensors: statistics(path, &source.tensors)?,
+                network: Some(Described {
+                    spec: source.spec,
+                    unknown,
+                }),
+                ignored: source.ignored,
+                problem: (!mismatch.is_empty()).then(|| mismatch.to_string()),
+            })
+        }
+        Err(problem) if problem.is_of_the_network() => {
+            let Raw {
+                format,
+                tensors,
+                ignored,
+            } = source::raw(path, known.key.as_deref())?;
+            Ok(Inspection {
+                format: format.to_string(),
+                network: None,
+                parameters: None,
+                tensors: statistics(path, &tensors)?,
+                ignored,
+                problem: Some(problem.to_string()),
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn placeholders(known: &Known, unknown: &[Unknown]) -> Known {
+    let mut known = known.clone();
+    for what in unknown {
+        match what {
+            Unknown::Size => known.size = Some([299; 2]),
+            Unknown::Pooling => known.pooling = Some(Pooling::Average),
+            Unknown::Variant => known.variant = Some(Variant::Keras),
+        }
+    }
+    known
+}
+
+fn statistics(path: &Path, tensors: &[SourceTensor]) -> Result<Vec<TensorStatistics>, ConvertError> {
+    let mut listed = tensors
+        .iter()
+        .map(|entry| TensorStatistics::of(path, entry))
+        .collect::<Result<Vec<_>, _>>()?;
+    listed.sort_by(|a, b| alphanumeric_sort::compare_str(&a.name, &b.name));
+    Ok(listed)
+}
+
+impl TensorStatistics {
+    fn of(path: &Path, entry: &SourceTensor) -> Result<Self, ConvertError> {
+        let data = entry.read(path)?;
+        let finite = || data.iter::<f64>().filter(|value| value.is_finite());
+        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+        let (mut finite_values, mut sum) = (0_usize, 0.0);
+        for value in finite() {
+            min = min.min(value);
+            max = max.max(value);
+            sum += value;
+            finite_values += 1;
+        }
+        let count = finite_values.max(1) as f64;
+        let mean = sum / count;
+        let squares: f64 = finite().map(|value| (value - mean).powi(2)).sum();
+        Ok(Self {
             origin: entry.origin.clone(),
             name: entry.tensor.name.clone(),
             dtype: data.dtype().name().to_owned(),
             shape: entry.tensor.shape.to_vec(),
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-            mean: 0.0,
-            std: 0.0,
-            non_finite: 0,
-        };
-        let values = values(&data);
-        let finite = values.iter().copied().filter(|value| value.is_finite());
-        let (mut count, mut sum) = (0_usize, 0.0);
-        for value in finite.clone() {
-            statistics.min = statistics.min.min(value);
-            statistics.max = statistics.max.max(value);
-            sum += value;
-            count += 1;
-        }
-        statistics.non_finite = values.len() - count;
-        let count = count.max(1) as f64;
-        statistics.mean = sum / count;
-        let squares: f64 = finite.map(|value| (value - statistics.mean).powi(2)).sum();
-        statistics.std = (squares / count).sqrt();
-        tensors.push(statistics);
+            min,
+            max,
+            mean,
+            std: (squares / count).sqrt(),
+            non_finite: data.num_elements() - finite_values,
+        })
     }
-    tensors.sort_by(|a, b| alphanumeric_sort::compare_str(&a.name, &b.name));
-    let mismatch = Mismatch::find(&source.spec.network, &source.tensors);
-    Ok(Inspection {
-        format: source.format.to_string(),
-        network: source.spec.clone(),
-        parameters: source.spec.network.num_params(),
-        tensors,
-        ignored: source.ignored.clone(),
-        problem: (!mismatch.is_empty()).then(|| mismatch.to_string()),
-    })
+}
+
+impl Described {
+    /// The description, with `not_said` in the place of what the file leaves open.
+    fn value(&self, not_said: &Value) -> serde_json::Result<Value> {
+        let mut value = serde_json::to_value(&self.spec)?;
+        for what in &self.unknown {
+            let places: &[&str] = match what {
+                Unknown::Size => &["/input/height", "/input/width"],
+                Unknown::Pooling => &["/network/pooling"],
+                Unknown::Variant => &["/network/variant"],
+            };
+            for place in places {
+                if let Some(place) = value.pointer_mut(place) {
+                    place.clone_from(not_said);
+                }
+            }
+        }
+        Ok(value)
+    }
+
+    fn leaves_open(&self, what: Unknown) -> bool {
+        self.unknown.contains(&what)
+    }
+}
+
+/// What the file leaves open is null.
+impl Serialize for Described {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value(&Value::Null)
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
+    }
 }
 
 impl fmt::Display for Inspection {
@@ -125,7 +218,6 @@ impl fmt::Display for Inspection {
                 count => writeln!(f, "  {count} NaN or infinite")?,
             }
         }
-        let spec = &self.network;
         writeln!(f, "\nformat      {}", self.format)?;
         writeln!(
             f,
@@ -133,11 +225,21 @@ impl fmt::Display for Inspection {
             self.tensors.len(),
             self.ignored.len()
         )?;
-        writeln!(f, "parameters  {}", self.parameters)?;
-        writeln!(f, "input       {} x {}", spec.input.height, spec.input.width)?;
-        writeln!(f, "network     {}", spec.network)?;
-        if !spec.labels.is_empty() {
-            writeln!(f, "labels      {}", spec.labels.len())?;
+        if let Some(parameters) = self.parameters {
+            writeln!(f, "parameters  {parameters}")?;
+        }
+        if let Some(network) = &self.network {
+            let input = &network.spec.input;
+            if network.leaves_open(Unknown::Size) {
+                writeln!(f, "input       not said")?;
+            } else {
+                writeln!(f, "input       {} x {}", input.height, input.width)?;
+            }
+            let value = network.value(&Value::from("not said")).map_err(|_| fmt::Error)?;
+            writeln!(f, "network     {:#}", value["network"])?;
+            if !network.spec.labels.is_empty() {
+                writeln!(f, "labels      {}", network.spec.labels.len())?;
+            }
         }
         match &self.problem {
             Some(problem) => write!(f, "problem     {problem}"),

@@ -1,34 +1,45 @@
 use std::path::Path;
 
 use burn_store::ModuleStore;
-use keras_store::KerasFormat;
+use keras_store::{KerasFormat, KerasStore};
 use xception_model::{Variant, WeightsError, keras};
 
 use crate::error::ConvertError;
-use crate::source::{Format, Found, SourceTensor};
+use crate::source::{Format, Found, Raw, SourceTensor};
 
 /// Reads a Keras file of any layout.
 pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     let file = keras::open(path)?;
-    // Every NaN is to be listed, not only the first one met.
-    let mut store = file.store.allow_non_finite(true);
-    let format = store.format().map_err(WeightsError::from)?;
-    let origins = store.origins().map_err(WeightsError::from)?;
-    let tensors = store.get_all_tensors().map_err(WeightsError::from)?;
-    let tensors = tensors
-        .iter()
-        .map(|(key, tensor)| SourceTensor {
-            origin: origins.get(key).unwrap_or(key).clone(),
-            tensor: tensor.clone(),
-        })
-        .collect();
+    let Raw { format, tensors, .. } = list(file.store)?;
     Ok(Found {
         size: file.input,
         pooling: file.pooling,
         multi_label: file.spec.multi_label,
         // The reader has refused any other epsilon, and Keras has no other padding.
         variant: Some(Variant::Keras),
-        ..Found::new(describe(&format), file.spec.network, tensors)
+        ..Found::new(format, file.spec.network, tensors)
+    })
+}
+
+/// The tensors of a Keras file of any network.
+pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
+    list(KerasStore::from_file(path))
+}
+
+fn list(store: KerasStore) -> Result<Raw, ConvertError> {
+    // Every NaN is to be listed, not only the first one met.
+    let mut store = store.allow_non_finite(true);
+    let format = store.format().map_err(WeightsError::from)?;
+    let origins = store.origins().map_err(WeightsError::from)?;
+    let tensors = store.get_all_tensors().map_err(WeightsError::from)?;
+    let tensors = tensors.iter().map(|(key, tensor)| SourceTensor {
+        origin: origins.get(key).unwrap_or(key).clone(),
+        tensor: tensor.clone(),
+    });
+    Ok(Raw {
+        format: describe(&format),
+        tensors: tensors.collect(),
+        ignored: Vec::new(),
     })
 }
 

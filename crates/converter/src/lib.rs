@@ -37,7 +37,7 @@ pub use card::Card;
 pub use convert::{Options, OutputFormat, Report};
 pub use dtype::Precision;
 pub use error::{ConvertError, Unknown};
-pub use inspect::{Inspection, TensorStatistics, inspect};
+pub use inspect::{Described, Inspection, TensorStatistics, inspect};
 pub use mismatch::{Mismatch, NameMismatch};
 pub use publish::publish;
 pub use source::{Format, Known, Source, SourceTensor, open};

@@ -7,7 +7,7 @@ use burn_store::burn_pack::{Error as PackError, Reader, Tensor as PackTensor};
 use xception_model::WeightsError;
 
 use crate::error::ConvertError;
-use crate::source::{Format, Found, SourceTensor};
+use crate::source::{Format, Found, Raw, SourceTensor};
 
 /// Reads a Burn record: one of ours, which describes its network, or one that Burn saved of an Xception.
 pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
@@ -26,6 +26,17 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The tensors of a record of any network.
+pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
+    let tensors = Reader::from_file_exact(path)
+        .and_then(Reader::into_tensors)
+        .map_err(|error| ConvertError::damaged(path, error))?;
+    Ok(Raw {
+        tensors: named(path, tensors)?,
+        ..Raw::new("Burn record", Vec::new())
+    })
 }
 
 fn named(path: &Path, tensors: Vec<PackTensor>) -> Result<Vec<SourceTensor>, ConvertError> {

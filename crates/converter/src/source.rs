@@ -171,6 +171,38 @@ pub fn open(path: &Path, known: &Known) -> Result<Source, ConvertError> {
     complete(path, found, known)
 }
 
+/// A file's tensors under its own names, whatever network they are of.
+pub(crate) struct Raw {
+    pub format: Format,
+    pub tensors: Vec<SourceTensor>,
+    /// Entries that are no tensors of numbers.
+    pub ignored: Vec<String>,
+}
+
+impl Raw {
+    pub fn new(name: impl Into<String>, tensors: Vec<PackTensor>) -> Self {
+        Self {
+            format: Format {
+                name: name.into(),
+                writer: None,
+            },
+            tensors: tensors.into_iter().map(SourceTensor::own).collect(),
+            ignored: Vec::new(),
+        }
+    }
+}
+
+/// Lists a file's tensors; `key` is the entry of a PyTorch checkpoint that holds them.
+pub(crate) fn raw(path: &Path, key: Option<&str>) -> Result<Raw, ConvertError> {
+    match detect(path)? {
+        Kind::Keras => keras::raw(path),
+        Kind::Torch => torch::raw(path, key),
+        Kind::Safetensors => safetensors::raw(path),
+        Kind::Onnx => onnx::raw(path),
+        Kind::Record => record::raw(path),
+    }
+}
+
 /// Fills what the file leaves open.
 fn complete(path: &Path, found: Found, known: &Known) -> Result<Source, ConvertError> {
     let mut unknown = Vec::new();

@@ -1,6 +1,7 @@
 //! PyTorch checkpoints, and the names of timm's and Cadene's Xception.
 
-use std::collections::BTreeSet;
+mod scan;
+
 use std::path::Path;
 
 use burn_store::bridge;
@@ -10,7 +11,7 @@ use xception_model::{Pooling, Variant};
 
 use crate::dtype::{rename, reshape, transpose};
 use crate::error::ConvertError;
-use crate::source::{Format, Found, SourceTensor};
+use crate::source::{Format, Found, Raw, SourceTensor};
 
 /// Entries of a checkpoint that hold a network's weights, as timm and others write them.
 const WRAPPERS: [&str; 7] = [
@@ -26,58 +27,43 @@ const WRAPPERS: [&str; 7] = [
 /// What wrapping modules put before every name: `DataParallel`, `torch.compile`, Lightning.
 const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 
-/// The parts of Python whose objects stand in checkpoints. A pickle names them; nothing here runs them.
-const HARMLESS: [&str; 10] = [
-    "torch",
-    "numpy",
-    "collections",
-    "argparse",
-    "_codecs",
-    "omegaconf",
-    "typing",
-    "datetime",
-    "pathlib",
-    "timm",
-];
-/// Types of Python's own that hold values.
-const BUILTINS: [&str; 8] = [
-    "set",
-    "frozenset",
-    "int",
-    "float",
-    "complex",
-    "bytearray",
-    "dict",
-    "list",
-];
-
 /// Reads a checkpoint; `key` is the entry that holds the weights, where there are several.
 pub(crate) fn read(path: &Path, key: Option<&str>) -> Result<Found, ConvertError> {
+    let (container, tensors) = tensors(path, key)?;
+    named(path, tensors, container)
+}
+
+/// The tensors of a checkpoint of any network.
+pub(crate) fn raw(path: &Path, key: Option<&str>) -> Result<Raw, ConvertError> {
+    let (container, tensors) = tensors(path, key)?;
+    Ok(Raw::new(container, tensors))
+}
+
+fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<PackTensor>), ConvertError> {
     let damaged = |error: &dyn std::fmt::Display| ConvertError::damaged(path, error);
-    let pickled = PytorchReader::read_pickle_data(path, None).map_err(|error| damaged(&error))?;
-    if let Some(object) = dangerous(&pickled) {
-        return Err(damaged(&format!(
-            "its pickle calls {object}, which no weight file needs; nothing of it was run, and it is refused"
-        )));
-    }
+    // Nothing is read of a pickle that would run a program, or fill the memory.
+    scan::scan(path).map_err(|problem| damaged(&problem))?;
     let key = match key {
         Some(key) => Some(key.to_owned()),
-        None => wrapper(&pickled).map_err(|problem| damaged(&problem))?,
+        None => PytorchReader::read_pickle_data(path, None)
+            .map_err(|error| error.to_string())
+            .and_then(|pickled| wrapper(&pickled))
+            .map_err(|problem| damaged(&problem))?,
     };
     let reader = match &key {
         Some(key) => PytorchReader::with_top_level_key(path, key),
         None => PytorchReader::new(path),
     }
     .map_err(|error| damaged(&error))?;
-    let name = match reader.metadata().format_type {
+    let container = match reader.metadata().format_type {
         FileFormat::Zip => "PyTorch checkpoint",
         FileFormat::Legacy => "PyTorch checkpoint of before 1.6",
-        FileFormat::Tar => "PyTorch checkpoint of before 0.1.10",
-        FileFormat::Pickle => "PyTorch pickle",
+        // Refused above, and without tensors.
+        FileFormat::Tar | FileFormat::Pickle => "PyTorch pickle",
     };
     let mut tensors: Vec<PackTensor> = reader.into_tensors().into_values().map(bridge::from_pytorch).collect();
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    named(path, tensors, name)
+    Ok((container, tensors))
 }
 
 /// A PyTorch network's tensors, of whatever container, as ours.
@@ -271,34 +257,6 @@ fn wrapper(root: &PickleValue) -> Result<Option<String>, String> {
     }
 }
 
-/// The first object of a pickle that is neither data nor part of a checkpoint.
-fn dangerous(value: &PickleValue) -> Option<String> {
-    let mut left = vec![value];
-    let mut refused = BTreeSet::new();
-    while let Some(value) = left.pop() {
-        match value {
-            PickleValue::List(values) => left.extend(values),
-            PickleValue::Dict(values) => left.extend(values.values()),
-            PickleValue::Unsupported(name) if !is_harmless(name) => {
-                refused.insert(name.clone());
-            }
-            _ => {}
-        }
-    }
-    refused.into_iter().next()
-}
-
-fn is_harmless(name: &str) -> bool {
-    // Without a module it is one of the reader's own words: `int`, `tensor`.
-    let Some((module, object)) = name.rsplit_once('.') else {
-        return true;
-    };
-    match module.split('.').next().unwrap_or(module) {
-        "builtins" | "__builtin__" => BUILTINS.contains(&object),
-        package => HARMLESS.contains(&package),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,28 +296,6 @@ mod tests {
             "weight",
         ] {
             assert!(names.home(unknown).is_none(), "{unknown}");
-        }
-    }
-
-    #[test]
-    fn what_runs_code_is_told_from_data() {
-        for harmless in [
-            "torch.float32",
-            "collections.OrderedDict",
-            "argparse.Namespace",
-            "builtins.set",
-            "int",
-        ] {
-            assert!(is_harmless(harmless), "{harmless}");
-        }
-        for dangerous in [
-            "posix.system",
-            "builtins.eval",
-            "subprocess.Popen",
-            "os.system",
-            "torchevil.run",
-        ] {
-            assert!(!is_harmless(dangerous), "{dangerous}");
         }
     }
 }

@@ -365,7 +365,7 @@ fn what_a_classifier_ends_in_is_read_and_kept() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.ends_with("expected a classifier with activation linear, softmax or sigmoid, found \"tanh\""),
+        error.ends_with("expected a classifier with activation linear, softmax or sigmoid, found tanh"),
         "{error}"
     );
 }
@@ -447,6 +447,113 @@ fn inspect_shows_tensors_and_network() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["parameters"], 1435);
     assert_eq!(json["ignored"].as_array().map(Vec::len), Some(19));
+}
+
+/// What the file leaves open is not made up.
+#[test]
+fn inspect_says_what_the_file_does_not() {
+    let bench = Bench::new();
+    let run = |arguments: &[&str], path: &std::path::Path| {
+        let path = path.to_str().unwrap();
+        bench.run(&[&["inspect", path], arguments].concat()).ok()
+    };
+    let open_size = torch("toy.pth");
+    let text = run(&[], &open_size);
+    assert!(text.contains("input       not said"), "{text}");
+    assert!(text.contains("\"pooling\": \"average\""), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&run(&["--json"], &open_size)).unwrap();
+    assert!(json["network"]["input"]["height"].is_null(), "{json}");
+    assert_eq!(json["network"]["network"]["pooling"], "average");
+    let text = run(&["--size", "75x90"], &open_size);
+    assert!(text.contains("input       75 x 90"), "{text}");
+
+    let model = tiny().init(&burn::tensor::Device::flex()).unwrap();
+    let path = bench.path("burn.bpk");
+    burn_store::ModuleSnapshot::save_into(&model, &mut burn_store::BurnpackStore::from_file(&path)).unwrap();
+    let text = run(&[], &path);
+    for open in [
+        "input       not said",
+        "\"pooling\": \"not said\"",
+        "\"variant\": \"not said\"",
+    ] {
+        assert!(text.contains(open), "{text}");
+    }
+}
+
+/// Another network than Xception is listed too, in every format.
+#[test]
+fn inspect_lists_the_tensors_of_any_network() {
+    let bench = Bench::new();
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../keras-store/tests/fixtures/network.keras");
+    let device = burn::tensor::Device::flex();
+    let linear = burn::nn::LinearConfig::new(3, 2).init(&device);
+    let record = bench.path("linear.bpk");
+    burn_store::ModuleSnapshot::save_into(&linear, &mut burn_store::BurnpackStore::from_file(&record)).unwrap();
+    let safetensors = bench.path("linear.safetensors");
+    burn_store::ModuleSnapshot::save_into(&linear, &mut burn_store::SafetensorsStore::from_file(&safetensors)).unwrap();
+    for (path, tensor, problem) in [
+        (fixture, "sep_one", "expected Xception's 34 separable convolutions"),
+        (
+            keras("cnn.keras"),
+            "conv2d_1",
+            "expected Xception's 34 separable convolutions",
+        ),
+        (record, "weight", "it has no block1.conv1.conv.weight"),
+        (safetensors, "weight", "it has no block1.conv1.conv.weight"),
+    ] {
+        let run = bench.run(&["inspect".as_ref(), path.as_os_str()]);
+        assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+        assert_eq!(run.stderr, "");
+        let row = run.stdout.lines().find(|line| line.contains(tensor));
+        assert!(row.is_some_and(|row| row.contains("f32")), "{}", run.stdout);
+        assert!(
+            run.stdout.contains("problem     ") && run.stdout.contains(problem),
+            "{}",
+            run.stdout
+        );
+        assert!(!run.stdout.contains("parameters"), "{}", run.stdout);
+        let json = bench
+            .run(&["inspect".as_ref(), path.as_os_str(), "--json".as_ref()])
+            .stdout;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert!(
+            json["network"].is_null() && !json["tensors"].as_array().unwrap().is_empty(),
+            "{json}"
+        );
+    }
+    // Of a graph with another operation the constants are listed.
+    let bytes = std::fs::read(common::onnx("torch_folded.onnx")).unwrap();
+    let place = bytes.windows(4).position(|window| window == b"Relu").unwrap();
+    let mut changed = bytes.clone();
+    changed[place..place + 4].copy_from_slice(b"Tanh");
+    let path = bench.write("tanh.onnx", changed);
+    let run = bench.run(&["inspect".as_ref(), path.as_os_str()]);
+    assert!(
+        run.stdout.contains("fc.weight") && run.stdout.contains("Tanh"),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
+}
+
+/// Who reads may stop when they have seen enough.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_stops_is_no_error() {
+    let bench = Bench::new();
+    let path = keras("toy.keras");
+    for line in ["inspect \"$1\"", "inspect \"$1\" --json", "\"$1\" out.bpk"] {
+        // The reader is gone before anything is written.
+        let line = format!("{{ sleep 0.2; \"$0\" {line}; echo $? >code; }} | true; cat code");
+        let output = std::process::Command::new("bash")
+            .current_dir(bench.folder.path())
+            .args(["-c", &line, env!("CARGO_BIN_EXE_converter")])
+            .arg(&path)
+            .output()
+            .unwrap();
+        let run = common::Run::of(output);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("0\n", ""), "{line}");
+    }
 }
 
 #[test]

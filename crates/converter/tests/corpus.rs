@@ -6,10 +6,12 @@ mod entries;
 
 mod common;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::Random;
+use flate2::read::GzDecoder;
 
 /// Mutations of each seed.
 const MUTATIONS: usize = 40;
@@ -18,8 +20,15 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A file's bytes; of one that is there gzipped, those that it unpacks to.
 fn read(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if path.extension().is_none_or(|ending| ending != "gz") {
+        return bytes;
+    }
+    let mut unpacked = Vec::new();
+    GzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).unwrap();
+    unpacked
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -43,6 +52,10 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
                 "torch/toy.safetensors",
                 "torch/evil.pth",
                 "torch/legacy.pth",
+                "torch/toy.pth",
+                "record/toy.bpk",
+                "../../../xception-model/tests/fixtures/keras/toy.keras",
+                "../../../xception-model/tests/fixtures/keras/legacy_model.h5.gz",
                 "onnx/torch_folded.onnx",
                 "onnx/tf2onnx.onnx",
             ],
@@ -84,6 +97,37 @@ fn findings(target: &str) -> Vec<Vec<u8>> {
         .collect();
     found.sort();
     found.iter().map(|path| read(path)).collect()
+}
+
+/// A seed that is refused for what it is shows nothing of what its reader does with changes to it.
+#[test]
+fn the_seeds_of_weights_are_read() {
+    let known = converter::Known {
+        size: Some([75, 90]),
+        ..converter::Known::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut formats = std::collections::BTreeSet::new();
+    for seed in seeds("weights") {
+        let path = folder.path().join("seed");
+        std::fs::write(&path, seed).unwrap();
+        if let Ok(source) = converter::open(&path, &known) {
+            formats.insert(source.format.name);
+        }
+    }
+    let formats: Vec<&str> = formats.iter().map(String::as_str).collect();
+    assert_eq!(
+        formats,
+        [
+            "Burn record",
+            "Keras .keras archive",
+            "Keras legacy .h5, whole model",
+            "ONNX, batch norms folded",
+            "PyTorch checkpoint of before 1.6 with Cadene's names",
+            "PyTorch checkpoint with timm's names",
+            "safetensors with timm's names",
+        ]
+    );
 }
 
 #[test]

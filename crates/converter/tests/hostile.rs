@@ -178,7 +178,15 @@ fn a_path_that_leaves_the_archive_is_never_followed() {
 #[cfg(unix)]
 #[test]
 fn an_encrypted_archive_is_refused() {
-    let mut bytes = std::fs::read(keras("toy.keras")).unwrap();
+    for (name, path) in [("secret.keras", keras("toy.keras")), ("secret.pth", torch("toy.pth"))] {
+        let error = refused(name, &encrypted(std::fs::read(path).unwrap()));
+        assert!(error.contains("is encrypted; decrypt the archive first"), "{error}");
+    }
+}
+
+/// An archive that says so of each of its members.
+#[cfg(unix)]
+fn encrypted(mut bytes: Vec<u8>) -> Vec<u8> {
     // The flag stands behind the signatures of the local and of the central headers.
     for (signature, offset) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
         let places: Vec<usize> = (0..bytes.len() - 4)
@@ -188,8 +196,7 @@ fn an_encrypted_archive_is_refused() {
             bytes[place + offset] |= 1;
         }
     }
-    let error = refused("secret.keras", &bytes);
-    assert!(error.contains("encrypted"), "{error}");
+    bytes
 }
 
 #[cfg(unix)]
@@ -368,6 +375,9 @@ fn a_file_that_shrinks_while_it_is_read_is_an_error() {
     assert!(refused >= 4, "{refused}");
 }
 
+/// Every format that is written.
+const ENDINGS: [&str; 6] = ["bpk", "safetensors", "keras", "weights.h5", "h5", "onnx"];
+
 #[cfg(unix)]
 #[test]
 fn a_folder_that_cannot_be_written_is_named() {
@@ -375,7 +385,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     let input = keras("toy.keras");
     let input = input.to_str().unwrap();
     bench.write("file", "x");
-    for ending in ["bpk", "safetensors", "keras", "weights.h5", "h5"] {
+    for ending in ENDINGS {
         for folder in ["no/such", "file", "/proc"] {
             let output = format!("{folder}/out.{ending}");
             let error = bench.bounded(&[input, &output]).failed(1);
@@ -385,35 +395,394 @@ fn a_folder_that_cannot_be_written_is_named() {
     assert_eq!(bench.listing(), ["file"]);
 }
 
-/// On a disk of 64 kB, where the tests may make one.
+/// A folder of another user's. As root, for whom no folder is closed, the program is run as nobody.
 #[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_takes_no_files_is_named() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    let bench = Bench::new();
+    let input = bench.write("toy.keras", std::fs::read(keras("toy.keras")).unwrap());
+    std::fs::create_dir(bench.path("closed")).unwrap();
+    set_permissions(bench.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    set_permissions(bench.path("closed"), Permissions::from_mode(0o555)).unwrap();
+    let as_nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+    let is_root = std::fs::write(bench.path("closed/probe"), "").is_ok();
+    let mut limits = "true".to_owned();
+    if is_root {
+        std::fs::remove_file(bench.path("closed/probe")).unwrap();
+        let reaches = format!("{as_nobody} \"$0\" --version");
+        if bench.limited(&reaches, &["--version"]).code != Some(0) {
+            println!("skipped: nobody cannot run the program here");
+            return;
+        }
+        limits = format!("exec {as_nobody} \"$0\" \"$@\"");
+    }
+    for ending in ENDINGS {
+        let output = format!("closed/out.{ending}");
+        let error = bench.limited(&limits, &[input.to_str().unwrap(), &output]).failed(1);
+        assert!(error.contains(&output) && error.contains("denied"), "{error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    }
+    assert_eq!(std::fs::read_dir(bench.path("closed")).unwrap().count(), 0);
+}
+
+/// No file may have more than 4 kB, as on a disk that is full then.
+#[cfg(unix)]
 #[test]
 fn a_full_disk_loses_nothing() {
     let bench = Bench::new();
-    std::fs::create_dir(bench.path("disk")).unwrap();
-    let mount = |arguments: &[&str]| {
-        let run = Command::new(arguments[0])
-            .args(&arguments[1..])
-            .current_dir(bench.folder.path())
-            .output();
-        run.is_ok_and(|output| output.status.success())
-    };
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "disk"]) {
-        println!("skipped: no disk can be mounted here");
-        return;
+    // A deflated archive is unpacked beside; this is read as it is.
+    let folder = Bench::new();
+    let input = folder.path("toy.bpk");
+    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    source.convert(&input, &Options::default()).unwrap();
+    for ending in ENDINGS {
+        let output = format!("out.{ending}");
+        let error = bench
+            .limited("trap '' XFSZ && ulimit -f 8", &[input.to_str().unwrap(), &output])
+            .failed(1);
+        assert!(error.starts_with("error: ") && error.contains(&output), "{error}");
+        assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+        assert_eq!(bench.listing(), [""; 0], "{error}");
+        // Nor is a file lost that was there.
+        bench.write(&output, "precious");
+        let again = [input.to_str().unwrap(), &output, "--force"];
+        bench.limited("trap '' XFSZ && ulimit -f 8", &again).failed(1);
+        assert_eq!(std::fs::read(bench.path(&output)).unwrap(), b"precious");
+        std::fs::remove_file(bench.path(&output)).unwrap();
     }
-    let input = keras("toy.keras");
-    let input = input.to_str().unwrap();
-    let mut failures = Vec::new();
-    for ending in ["bpk", "safetensors", "keras", "weights.h5", "h5"] {
-        std::fs::write(bench.path("disk/filler"), vec![1; 60 << 10]).unwrap();
-        let output = format!("disk/out.{ending}");
-        let run = bench.bounded(&[input, &output]);
-        let left = std::fs::read_dir(bench.path("disk")).unwrap().count();
-        if run.code != Some(1) || !run.stderr.contains(&output) || left != 1 {
-            failures.push(format!("{ending}: {:?} {} ({left} files)", run.code, run.stderr));
+}
+
+/// Pickles of one opcode again and again: a small file, and without end in memory.
+#[cfg(unix)]
+#[test]
+fn pickles_that_unfold_without_end_are_refused() {
+    let pickle = |body: &[u8], times: usize| [b"\x80\x02", body.repeat(times).as_slice(), b"."].concat();
+    let archived = |bytes: &[u8], compression| archive(&[("archive/data.pkl", bytes)], compression);
+    for (bytes, part) in [
+        (
+            archived(&pickle(b"}", 60 << 20), CompressionMethod::Deflated),
+            "more than 4194304 bytes",
+        ),
+        (
+            archived(&pickle(b"}", 16 << 20), CompressionMethod::Stored),
+            "more than 4194304 bytes",
+        ),
+        (
+            archived(&pickle(b"}", 4_000_000), CompressionMethod::Deflated),
+            "unfold",
+        ),
+        (pickle(b"}", 64 << 20), "unfold"),
+        (pickle(b"(", 64 << 20), "unfold"),
+        (pickle(&[b'J', 0, 0, 0, 0], 16 << 20), "unfold"),
+        // One text of 3 MB, wanted often.
+        (
+            pickle(
+                &[
+                    b"X\0\0\x30\0".as_slice(),
+                    &vec![b'a'; 3 << 20],
+                    b"q\0",
+                    &b"h\0".repeat(1000),
+                ]
+                .concat(),
+                1,
+            ),
+            "unfold",
+        ),
+    ] {
+        let error = refused("bomb.pth", &bytes);
+        assert!(error.contains(part), "{error}");
+    }
+    // The largest that are read.
+    for body in [
+        b"}".repeat(199_000),
+        [b"(".as_slice(), &b"}K\x01Ns".repeat(49_000), b"l"].concat(),
+        [
+            b"]q\0(".as_slice(),
+            &b"}K\x01Ns".repeat(1_000),
+            b"e",
+            &b"h\0".repeat(120),
+        ]
+        .concat(),
+        [b"}".as_slice(), &b"K\x01]s".repeat(45_000)].concat(),
+    ] {
+        refused("large.pth", &pickle(&body, 1));
+        refused("large.pth", &archived(&pickle(&body, 1), CompressionMethod::Deflated));
+    }
+}
+
+/// Texts of JSON that are small in the file and large in memory; and the largest that are parsed.
+#[cfg(unix)]
+#[test]
+fn configs_that_grow_in_memory_are_refused() {
+    let weights = {
+        let mut zip = zip::ZipArchive::new(std::fs::File::open(keras("toy.keras")).unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut zip.by_name("model.weights.h5").unwrap(), &mut bytes).unwrap();
+        bytes
+    };
+    let layer = "{\"class_name\":\"A\",\"config\":{\"a\":0}},";
+    for (piece, times, part) in [
+        ("{\"\":0},", 16 << 17, "more than the"),
+        ("0,", 16 << 19, "more than the"),
+        ("{\"\":0},", 500_000, "objects and lists"),
+        ("0,", 2_000_000, "commas"),
+        (layer, 50_000, "objects and lists"),
+        (layer, 32_000, ""),
+        ("{\"class_name\":\"A\",\"config\":[0,0,0,0,0]},", 32_000, ""),
+        ("[0,0,0,0,0,0,0],", 32_000, ""),
+    ] {
+        let text = format!(
+            "{{\"class_name\":\"Model\",\"config\":{{\"layers\":[{}0]}}}}",
+            piece.repeat(times)
+        );
+        for name in ["config.json", "metadata.json"] {
+            let members: [(&str, &[u8]); 2] = [(name, text.as_bytes()), ("model.weights.h5", &weights)];
+            let bytes = archive(&members, CompressionMethod::Deflated);
+            let error = refused("bomb.keras", &bytes);
+            assert!(name == "metadata.json" || error.contains(part), "{error}");
         }
     }
-    mount(&["umount", "disk"]);
-    assert_eq!(failures, [""; 0]);
+}
+
+/// Files that are almost all hole: nothing of it may be read into memory, nor be accepted.
+#[cfg(unix)]
+#[test]
+fn what_is_far_longer_than_its_content_is_refused_quickly() {
+    let bench = Bench::new();
+    let sparse = |name: &str, start: &[u8], length: u64| {
+        let file = std::fs::File::options()
+            .write(true)
+            .open(bench.write(name, start))
+            .unwrap();
+        file.set_len(length).unwrap();
+    };
+    let convert = |name: &str| {
+        let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+        source.convert(&bench.path(name), &Options::default()).unwrap();
+        let bytes = std::fs::read(bench.path(name)).unwrap();
+        std::fs::remove_file(bench.path(name)).unwrap();
+        std::fs::remove_file(bench.path(&format!("{name}.card.toml"))).unwrap();
+        bytes
+    };
+    // A field of a protocol buffer: its number, its length.
+    let field = |number: u8, length: u32| {
+        let mut bytes = vec![number << 3 | 2];
+        bytes.extend((0..5).map(|group| (length >> (7 * group)) as u8 & 0x7f | if group < 4 { 0x80 } else { 0 }));
+        bytes
+    };
+    // A model of one tensor, whose numbers are all the rest: of 32 bits as they are (9), or each a byte (5).
+    let model = |numbers: u8, length: u32| {
+        let graph = [field(5, length - 14), field(numbers, length - 20)].concat();
+        [b"\x08\x08".as_slice(), &field(7, length - 8), &graph].concat()
+    };
+    for (name, start, length, part) in [
+        (
+            "zeros.onnx",
+            std::fs::read(common::onnx("tf2onnx.onnx")).unwrap(),
+            1_900 << 20,
+            "its graph alone takes",
+        ),
+        (
+            "numbers.onnx",
+            model(9, 1_900 << 20),
+            1_900 << 20,
+            "its numbers take more memory",
+        ),
+        (
+            "integers.onnx",
+            model(5, 200 << 20),
+            200 << 20,
+            "its numbers take more memory",
+        ),
+        (
+            "long.bpk",
+            convert("a.bpk"),
+            4 << 30,
+            "something was written behind them",
+        ),
+        (
+            "long.safetensors",
+            convert("a.safetensors"),
+            4 << 30,
+            "something was written behind them",
+        ),
+    ] {
+        sparse(name, &start, length);
+        let error = bench.bounded(&[name, "out.bpk", "--size", "75x90"]).failed(1);
+        assert!(error.contains(name) && error.contains(part), "{error}");
+        std::fs::remove_file(bench.path(name)).unwrap();
+        assert!(bench.listing().is_empty());
+    }
+}
+
+/// Reads a file, and gives the sentence about it.
+#[cfg(unix)]
+type Reader = Box<dyn FnOnce() -> String + Send>;
+
+/// A pipe that nobody writes to: to open it takes for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_file() {
+    let bench = Bench::new();
+    let pipe = bench.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let input = keras("toy.keras");
+    let input = input.to_str().unwrap();
+    for arguments in [
+        &["pipe", "out.bpk"][..],
+        &["inspect", "pipe"],
+        &["verify", "pipe", "pipe"],
+        &[input, "out.bpk", "--labels", "pipe"],
+    ] {
+        let error = bench.bounded(arguments).failed(1);
+        assert!(error.contains("pipe") && error.contains("no ordinary file"), "{error}");
+    }
+    let device = burn::tensor::Device::flex();
+    let file = pipe.clone();
+    let readers: [(&str, Reader); 3] = [
+        (
+            "load",
+            Box::new(move || xception_model::load(&file, &device).unwrap_err().to_string()),
+        ),
+        ("card", {
+            let file = pipe.clone();
+            Box::new(move || xception_model::registry::Card::load(&file).unwrap_err().to_string())
+        }),
+        ("picture", {
+            let file = pipe.clone();
+            let limits = xception_model::picture::DecodeLimits::default();
+            Box::new(move || xception_model::picture::open(&file, &limits).unwrap_err().to_string())
+        }),
+    ];
+    for (name, read) in readers {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(read()));
+        let error = receiver.recv_timeout(Duration::from_secs(20));
+        let error = error.unwrap_or_else(|_| panic!("{name} waits for ever"));
+        assert!(error.contains("pipe"), "{name}: {error}");
+    }
+}
+
+/// A whole Xception as safetensors, with its header and its data, to be spoilt.
+fn toy_safetensors() -> (serde_json::Map<String, serde_json::Value>, Vec<u8>) {
+    let bench = Bench::new();
+    let path = bench.path("toy.safetensors");
+    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    source.convert(&path, &Options::default()).unwrap();
+    let bytes = std::fs::read(path).unwrap();
+    let start = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let header = serde_json::from_slice(&bytes[8..start]).unwrap();
+    (header, bytes[start..].to_vec())
+}
+
+fn with_header(header: &serde_json::Map<String, serde_json::Value>, data: &[u8]) -> Vec<u8> {
+    safetensors(&serde_json::to_string(header).unwrap(), data)
+}
+
+#[cfg(unix)]
+#[test]
+fn tensors_in_one_place_are_refused() {
+    let (header, data) = toy_safetensors();
+    refused_not(&with_header(&header, &data));
+    let names: Vec<&String> = header.keys().filter(|name| *name != "__metadata__").collect();
+    let (one, two) = names
+        .iter()
+        .flat_map(|one| names.iter().map(move |two| (*one, *two)))
+        .find(|(one, two)| one != two && header[*one]["shape"] == header[*two]["shape"])
+        .unwrap();
+    let mut overlapping = header.clone();
+    overlapping[one]["data_offsets"] = header[two]["data_offsets"].clone();
+    let error = refused("overlapping.safetensors", &with_header(&overlapping, &data));
+    assert!(error.contains("its header is damaged"), "{error}");
+}
+
+/// The unspoilt file is read, so what is refused is what was spoilt.
+#[cfg(unix)]
+fn refused_not(bytes: &[u8]) {
+    let bench = Bench::new();
+    bench.write("whole.safetensors", bytes);
+    bench.bounded(&["whole.safetensors", "out.bpk"]).ok();
+}
+
+#[cfg(unix)]
+#[test]
+fn numbers_that_are_no_floats_are_listed_by_name() {
+    let (mut header, data) = toy_safetensors();
+    header["exit.block7.sepconv1.bn.gamma"]["dtype"] = "I32".into();
+    let error = refused("integers.safetensors", &with_header(&header, &data));
+    assert!(
+        error.contains("1 not of floating-point numbers:\n    exit.block7.sepconv1.bn.gamma: I32"),
+        "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn not_a_number_is_found_in_every_width() {
+    let (header, data) = toy_safetensors();
+    let (values, _) = data.as_chunks::<4>();
+    let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let halves = |nan: bool| {
+        let last = if nan { 0x7e00 } else { 0 };
+        let mut bytes = vec![0_u8; 2 * (values.len() - 1)];
+        bytes.extend(u16::to_le_bytes(last));
+        bytes
+    };
+    let doubles = |nan: bool| {
+        let mut wide: Vec<f64> = values.iter().copied().map(f64::from).collect();
+        if nan {
+            wide[0] = f64::NAN;
+        }
+        wide.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()
+    };
+    let in_type = |dtype: &str, width: u64| {
+        let mut header = header.clone();
+        for (_, entry) in header.iter_mut().filter(|(name, _)| *name != "__metadata__") {
+            entry["dtype"] = dtype.into();
+            for offset in entry["data_offsets"].as_array_mut().unwrap() {
+                *offset = (offset.as_u64().unwrap() / 4 * width).into();
+            }
+        }
+        header
+    };
+    for (dtype, width, bytes, spoilt) in [
+        ("F16", 2, halves(false), halves(true)),
+        ("F64", 8, doubles(false), doubles(true)),
+    ] {
+        let header = in_type(dtype, width);
+        refused_not(&with_header(&header, &bytes));
+        let error = refused("nan.safetensors", &with_header(&header, &spoilt));
+        assert!(error.contains("1 with a NaN or an infinity:"), "{dtype}: {error}");
+    }
+}
+
+/// `--partial` lets tensors be missing, and nothing else be wrong.
+#[cfg(unix)]
+#[test]
+fn a_part_must_fit_too() {
+    let (header, data) = toy_safetensors();
+    let bench = Bench::new();
+    let name = "exit.block7.sepconv1.bn.gamma";
+    let partial = |bytes: &[u8]| {
+        bench.write("part.safetensors", bytes);
+        let error = bench.bounded(&["part.safetensors", "out.bpk", "--partial"]).failed(1);
+        assert_eq!(bench.listing(), ["part.safetensors"], "{error}");
+        error
+    };
+    let mut reshaped = header.clone();
+    let length = reshaped[name]["shape"][0].clone();
+    reshaped[name]["shape"] = serde_json::json!([length, 1]);
+    let error = partial(&with_header(&reshaped, &data));
+    assert!(
+        error.contains(&format!("1 of another shape:\n    {name} for {name}")),
+        "{error}"
+    );
+
+    let mut spoilt = data.clone();
+    spoilt[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let error = partial(&with_header(&header, &spoilt));
+    assert!(error.contains("1 with a NaN or an infinity:"), "{error}");
 }

@@ -121,3 +121,108 @@ fn the_size_must_be_said() {
         "{error}"
     );
 }
+
+/// Called and dropped, in the state of an object that is allowed, in packages that hold harmless objects too.
+#[cfg(unix)]
+#[test]
+fn what_is_hidden_in_a_pickle_is_found() {
+    use std::io::Write;
+
+    let bench = Bench::new();
+    let command = "touch ran";
+    let text = |text: &str| [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+    let called = |global: &[u8]| [global, &text(command), b"\x85R"].concat();
+    let hidden: [(&str, Vec<u8>); 5] = [
+        (
+            "posix.system",
+            [b"}", called(b"cposix\nsystem\n").as_slice(), b"0"].concat(),
+        ),
+        (
+            "posix.system",
+            [
+                b"}".as_slice(),
+                &text("args"),
+                b"cargparse\nNamespace\n)\x81}",
+                &text("a"),
+                &called(b"cposix\nsystem\n"),
+                b"sbs",
+            ]
+            .concat(),
+        ),
+        (
+            "numpy.testing._private.utils.runstring",
+            [
+                b"}",
+                called(b"cnumpy.testing._private.utils\nrunstring\n").as_slice(),
+                b"0",
+            ]
+            .concat(),
+        ),
+        (
+            "torch.hub.load",
+            [b"}", called(b"ctorch.hub\nload\n").as_slice(), b"0"].concat(),
+        ),
+        (
+            "builtins.eval",
+            [b"}\x8c\x08builtins\x8c\x04eval\x93", text("1").as_slice(), b"\x85R0"].concat(),
+        ),
+    ];
+    for (name, body) in hidden {
+        let pickle = [b"\x80\x04", body.as_slice(), b"."].concat();
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("archive/data.pkl", zip::write::SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(&pickle).unwrap();
+        for (file, bytes) in [
+            ("hidden.pth", zip.finish().unwrap().into_inner()),
+            ("raw.pth", pickle.clone()),
+            ("legacy.pth", {
+                let magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
+                let system = b"\x80\x02}X\r\x00\x00\x00little_endian\x88s.";
+                [magic.as_slice(), system, &pickle, b"\x80\x02]."].concat()
+            }),
+        ] {
+            bench.write(file, bytes);
+            let error = bench.bounded(&[file, "out.bpk", "--size", "75x90"]).failed(1);
+            assert!(error.contains(name) && error.contains("refused"), "{file}: {error}");
+            assert!(error.contains("model.state_dict()"), "{file}: {error}");
+            assert_eq!(bench.listing(), [file], "{error}");
+            std::fs::remove_file(bench.path(file)).unwrap();
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn two_pickles_in_an_archive_are_one_too_many() {
+    use std::io::Write;
+
+    let bench = Bench::new();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in ["a/data.pkl", "data.pkl"] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(b"\x80\x02}.").unwrap();
+    }
+    bench.write("two.pth", zip.finish().unwrap().into_inner());
+    let error = bench.bounded(&["two.pth", "out.bpk"]).failed(1);
+    assert!(
+        error.contains("expected one data.pkl in it, found 2: a/data.pkl, data.pkl"),
+        "{error}"
+    );
+}
+
+/// The container of before 0.1.10.
+#[cfg(unix)]
+#[test]
+fn a_tape_archive_is_refused_with_the_way_out() {
+    let bench = Bench::new();
+    let mut bytes = vec![0_u8; 1024];
+    bytes[..8].copy_from_slice(b"sys_info");
+    bytes[257..262].copy_from_slice(b"ustar");
+    bench.write("old.pth", bytes);
+    let error = bench.bounded(&["old.pth", "out.bpk"]).failed(1);
+    assert!(
+        error.contains("before 0.1.10") && error.contains("state_dict"),
+        "{error}"
+    );
+}

@@ -11,13 +11,14 @@ use serde_json::Value;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::KerasStoreError;
+use crate::json;
 use crate::window::FileWindow;
 
 /// Keras 3 and TF >= 2.12 first, TF 2.11 last.
 const WEIGHTS: [&str; 2] = ["model.weights.h5", "variables.h5"];
 
-/// Xception's `config.json` has 0.12 MB, and a parsed value takes up to 16 times the text.
-pub(crate) const MAX_JSON_BYTES: u64 = 16 << 20;
+/// A version, a date and a few words: Keras writes 64 bytes.
+const MAX_METADATA_BYTES: u64 = 256 << 10;
 
 /// Keras refuses a member above this size when it inflates to more than 100 times what is stored
 /// (`saving_lib.py`, `_ZIP_EXTRACT_BOMB_FLOOR_BYTES`, `_ZIP_MEMBER_MAX_EXPANSION`).
@@ -42,8 +43,8 @@ impl Archive {
         let second = file.try_clone().map_err(|e| io_error(path, e))?;
         let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|e| broken(path, &e))?;
 
-        let metadata = json(path, &mut zip, "metadata.json")?;
-        let config = json(path, &mut zip, "config.json")?;
+        let metadata = json(path, &mut zip, "metadata.json", MAX_METADATA_BYTES)?;
+        let config = json(path, &mut zip, "config.json", json::MAX_BYTES)?;
         let weights = weights(path, &mut zip, second, len)?;
         Ok(Self {
             metadata,
@@ -55,16 +56,16 @@ impl Archive {
 
 type Zip = ZipArchive<BufReader<File>>;
 
-fn json(path: &Path, zip: &mut Zip, name: &str) -> Result<Option<Value>, KerasStoreError> {
+fn json(path: &Path, zip: &mut Zip, name: &str, limit: u64) -> Result<Option<Value>, KerasStoreError> {
     let Some(index) = zip.index_for_name(name) else {
         return Ok(None);
     };
     let member = Member::of(path, zip, index, name)?;
-    if member.size > MAX_JSON_BYTES {
+    if member.size > limit {
         return Err(archive(
             path,
             format!(
-                "`{name}` declares {} bytes, more than the {MAX_JSON_BYTES} a model's config can need",
+                "`{name}` declares {} bytes, more than the {limit} it can need",
                 member.size
             ),
         ));
@@ -79,13 +80,11 @@ fn json(path: &Path, zip: &mut Zip, name: &str) -> Result<Option<Value>, KerasSt
     if text.len() as u64 != member.size {
         return Err(wrong_size(path, name, member.size));
     }
-    serde_json::from_slice(&text)
-        .map(Some)
-        .map_err(|e| KerasStoreError::Json {
-            path: path.into(),
-            place: name.into(),
-            reason: e.to_string(),
-        })
+    json::parse(&text).map(Some).map_err(|reason| KerasStoreError::Json {
+        path: path.into(),
+        place: name.into(),
+        reason,
+    })
 }
 
 fn weights(path: &Path, zip: &mut Zip, file: File, file_len: u64) -> Result<FileWindow, KerasStoreError> {

@@ -1,17 +1,18 @@
 //! Opening a file of any layout: what it is, its config and its layers.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::archive::{Archive, MAX_JSON_BYTES};
+use crate::archive::Archive;
 use crate::config::ConfigNode;
 use crate::error::KerasStoreError;
 use crate::hdf5::{H5Dataset, H5Error, H5Tree};
+use crate::json;
 use crate::keras3;
 use crate::layer::{KerasFormat, KerasLayer, StoredLayer, UnknownType};
 use crate::legacy::{self, Broken};
@@ -48,14 +49,19 @@ impl Contents {
             path: path.into(),
             source,
         };
-        let mut file = File::open(path).map_err(io_error)?;
-        let meta = file.metadata().map_err(io_error)?;
+        let meta = fs::metadata(path).map_err(io_error)?;
         if meta.is_dir() {
             return Err(not_keras(
                 path,
                 "a directory (a TensorFlow SavedModel? save it from Keras as `.keras`)",
             ));
         }
+        // To open a pipe may take for ever, and nobody can go back in it.
+        if !meta.is_file() {
+            return Err(not_keras(path, "something that is no ordinary file"));
+        }
+        let mut file = File::open(path).map_err(io_error)?;
+        let meta = file.metadata().map_err(io_error)?;
         let mut head = Vec::new();
         (&mut file).take(512).read_to_end(&mut head).map_err(io_error)?;
         if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
@@ -140,10 +146,9 @@ fn hdf5(path: &Path, window: FileWindow) -> Result<Contents, KerasStoreError> {
     };
     let keras_version = attribute("keras_version").map(str::to_owned);
     let config: Option<Value> = attribute("model_config")
-        .filter(|text| text.len() as u64 <= MAX_JSON_BYTES)
-        .map(serde_json::from_str)
+        .map(|text| json::parse(text.as_bytes()))
         .transpose()
-        .map_err(|e| json_error(path, "model_config", &e))?;
+        .map_err(|reason| json_error(path, "model_config", reason))?;
     let node = config.as_ref().and_then(ConfigNode::of);
     let layers = legacy::layers(&tree, root, node.as_ref()).map_err(|e| match e {
         Broken::Missing(reason) => layout(path, reason),
@@ -170,13 +175,13 @@ fn sharded(path: &Path, file: File) -> Result<Contents, KerasStoreError> {
     let mut text = Vec::new();
     let mut file = file;
     file.seek(SeekFrom::Start(0))
-        .and_then(|_| file.take(MAX_JSON_BYTES).read_to_end(&mut text))
+        .and_then(|_| file.take(json::MAX_BYTES + 1).read_to_end(&mut text))
         .map_err(|source| KerasStoreError::Io {
             path: path.into(),
             source,
         })?;
-    let json: Value = serde_json::from_slice(&text).map_err(|e| json_error(path, "weight_map", &e))?;
-    let Some(map) = json.get("weight_map").and_then(Value::as_object) else {
+    let index = json::parse(&text).map_err(|reason| json_error(path, "weight_map", reason))?;
+    let Some(map) = index.get("weight_map").and_then(Value::as_object) else {
         return Err(not_keras(
             path,
             "JSON without a `weight_map` (a config? its weights are in a file of their own)",
@@ -193,11 +198,15 @@ fn sharded(path: &Path, file: File) -> Result<Contents, KerasStoreError> {
     let mut whole = H5Tree::default();
     for shard in &shards {
         let shard_path = beside(path, shard)?;
-        let opened = File::open(&shard_path).and_then(|f| Ok((f.metadata()?.len(), f)));
-        let (len, shard_file) = opened.map_err(|source| KerasStoreError::Io {
+        let io_error = |source| KerasStoreError::Io {
             path: shard_path.clone(),
             source,
-        })?;
+        };
+        if !fs::metadata(&shard_path).map_err(io_error)?.is_file() {
+            return Err(not_keras(&shard_path, "something that is no ordinary file"));
+        }
+        let opened = File::open(&shard_path).and_then(|f| Ok((f.metadata()?.len(), f)));
+        let (len, shard_file) = opened.map_err(io_error)?;
         let part = tree(&shard_path, FileWindow::new(shard_file, 0, len))?;
         whole.merge(part);
     }
@@ -279,11 +288,11 @@ fn layout(path: &Path, reason: String) -> KerasStoreError {
     }
 }
 
-fn json_error(path: &Path, place: &str, error: &serde_json::Error) -> KerasStoreError {
+fn json_error(path: &Path, place: &str, reason: String) -> KerasStoreError {
     KerasStoreError::Json {
         path: path.into(),
         place: place.into(),
-        reason: error.to_string(),
+        reason,
     }
 }
 

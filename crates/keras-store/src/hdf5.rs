@@ -32,6 +32,10 @@ const WALK_STACK_BYTES: usize = 64 << 20;
 const METADATA_CACHE_BYTES: usize = 4 << 20;
 /// Deflate cannot expand further than this (1,032 to 1); the other filters expand less.
 const MAX_EXPANSION: u64 = 1_032;
+/// Weights hardly deflate. All datasets of a file together that are not stored as they are may have this many bytes, or
+/// [`WHOLE_EXPANSION`] times the file's.
+const WHOLE_FLOOR: u64 = 64 << 20;
+const WHOLE_EXPANSION: u64 = 16;
 /// How much of a contiguous dataset is read or written at once.
 pub(crate) const PIECE_BYTES: usize = 1 << 20;
 
@@ -120,6 +124,7 @@ impl H5Tree {
                 source,
                 skip,
                 objects: 0,
+                unfolded: 0,
             };
             walk.group(&file.root(), "", 0)?;
             Ok(walk.tree)
@@ -159,6 +164,8 @@ struct Walk {
     source: Arc<FileWindow>,
     skip: fn(&str) -> bool,
     objects: usize,
+    /// Bytes of the datasets that the file doesn't hold as they are.
+    unfolded: u64,
 }
 
 impl Walk {
@@ -210,7 +217,7 @@ impl Walk {
         Ok(())
     }
 
-    fn dataset(&self, place: &str, dataset: hdf5_pure::Dataset) -> Result<H5Dataset, H5Error> {
+    fn dataset(&mut self, place: &str, dataset: hdf5_pure::Dataset) -> Result<H5Dataset, H5Error> {
         let here = |e: hdf5_pure::Error| H5Error::at(place, e.to_string());
         let element = Element::of(&dataset.datatype().map_err(here)?);
         let declared = dataset.shape().map_err(here)?;
@@ -253,6 +260,16 @@ impl Walk {
             let most = file.saturating_mul(if filtered { MAX_EXPANSION } else { 1 });
             if bytes > most {
                 return Err(impossible());
+            }
+            self.unfolded = self.unfolded.saturating_add(bytes);
+            if self.unfolded > WHOLE_FLOOR.max(file.saturating_mul(WHOLE_EXPANSION)) {
+                return Err(H5Error::at(
+                    place,
+                    format!(
+                        "with it the file of {file} bytes would unfold to {}, which weights do not",
+                        self.unfolded
+                    ),
+                ));
             }
             Storage::Other(Box::new(dataset))
         };

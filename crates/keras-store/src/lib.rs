@@ -6,6 +6,7 @@ mod config;
 mod contents;
 mod error;
 mod hdf5;
+mod json;
 mod keras3;
 mod kind;
 mod layer;

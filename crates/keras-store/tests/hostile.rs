@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use burn_store::{ModuleStore, bridge};
 use common::{fixture, store};
-use hdf5_pure::{Chunk, File};
+use hdf5_pure::{AttrValue, Chunk, File, FileBuilder};
 use keras_store::{KerasStore, KerasStoreError};
 use tempfile::NamedTempFile;
 use zip::write::SimpleFileOptions;
@@ -288,7 +288,7 @@ fn a_config_that_is_no_json_is_named() {
     let weights = read("network.weights.h5");
     let error = error(&zip(&[("config.json", b"{\"a\":"), ("model.weights.h5", &weights)]));
     says(&error, "`config.json` cannot be parsed");
-    let deep = "[".repeat(100_000);
+    let deep = "[".repeat(50_000);
     let error = crate::error(&zip(&[("config.json", deep.as_bytes())]));
     says(&error, "recursion limit");
 }
@@ -401,4 +401,65 @@ fn kernels_flipped_by_theano_are_refused() {
         .unwrap();
     bytes[at..at + 10].copy_from_slice(b"theano\0\0\0\0");
     says(&error(&bytes), "Theano");
+}
+
+/// Weights do not deflate; zeros do, a thousand times.
+#[test]
+fn datasets_that_unfold_to_far_more_than_the_file_are_refused() {
+    let zeros = |megabytes: usize| {
+        let mut builder = FileBuilder::new();
+        builder.set_attr(
+            "layer_names",
+            AttrValue::VarLenAsciiStringArray(vec!["big".into(), "more".into()]),
+        );
+        for name in ["big", "more"] {
+            let mut group = builder.create_group(name);
+            group.set_attr(
+                "weight_names",
+                AttrValue::VarLenAsciiStringArray(vec![format!("{name}/kernel:0")]),
+            );
+            let mut inner = group.create_group(name);
+            inner
+                .create_dataset("kernel:0")
+                .with_f32_data(&vec![0.0; megabytes << 17])
+                .with_shape(&[megabytes as u64, 1 << 17])
+                .with_chunks(&[1, 1 << 17])
+                .with_deflate(9);
+            group.add_group(inner.finish());
+            builder.add_group(group.finish());
+        }
+        builder.finish().unwrap()
+    };
+    // Two of 60 half megabytes are just allowed, two of 70 are not, though each of them were.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("zeros.h5");
+    std::fs::write(&path, zeros(60)).unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 1 << 20);
+    assert_eq!(KerasStore::from_file(&path).layers().unwrap().len(), 2);
+    says(&error(&zeros(70)), "which weights do not");
+}
+
+/// A text that is small in the file and large in memory, as a `.keras`, a whole-model `.h5` and the map of shards hold it.
+#[test]
+fn a_config_that_grows_in_memory_is_refused() {
+    let text = format!("{{\"weight_map\":[{}0]}}", "{\"\":0},".repeat(1 << 17));
+    says(&error(text.as_bytes()), "objects and lists");
+
+    let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let deflated = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    for (name, bytes) in [
+        ("config.json", text.as_bytes()),
+        ("model.weights.h5", &read("types.weights.h5")),
+    ] {
+        zip.start_file(name, deflated).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    let archive = zip.finish().unwrap().into_inner();
+    assert!(archive.len() < 1 << 16);
+    says(&error(&archive), "objects and lists");
+
+    let mut builder = FileBuilder::new();
+    builder.set_attr("layer_names", AttrValue::VarLenAsciiStringArray(vec!["dense".into()]));
+    builder.set_attr("model_config", AttrValue::VarLenString(text));
+    says(&error(&builder.finish().unwrap()), "objects and lists");
 }

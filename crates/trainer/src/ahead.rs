@@ -82,6 +82,23 @@ mod tests {
     }
 
     #[test]
+    fn the_next_is_begun_while_a_result_is_looked_at() {
+        let items: Vec<u64> = (0..6).collect();
+        let (tell, begun) = bounded(items.len());
+        let work = |item: &u64| tell.send(*item).unwrap();
+        in_order(&items, 1, 1, work, |results| {
+            let mut next = 0;
+            for (item, _) in results {
+                // Who begins an item only when its result is asked for waits for us here, and we for them.
+                while next <= (*item + 1).min(5) {
+                    assert_eq!(begun.recv_timeout(Duration::from_secs(30)), Ok(next));
+                    next += 1;
+                }
+            }
+        });
+    }
+
+    #[test]
     fn who_stops_early_is_not_waited_for_and_little_is_done_ahead() {
         let items: Vec<u64> = (0..1000).collect();
         let begun = AtomicUsize::new(0);

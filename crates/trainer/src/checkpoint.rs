@@ -1,6 +1,7 @@
 //! Checkpoints: all that a run needs to go on as if it had not been stopped.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -97,6 +98,10 @@ const OPTIMIZER: &str = "optimizer.bpk";
 const MANIFEST: &str = "checksums.toml";
 /// What a folder is called while it is written.
 const PARTIAL: &str = ".partial";
+/// What the name of a checkpoint begins with while another takes its place.
+const REPLACED: &str = ".replaced-";
+/// What the name of a checkpoint begins with once it was found damaged and passed over.
+const DAMAGED: &str = "damaged-";
 
 impl Checkpoints {
     /// Checkpoints in `folder`, of which the last `keep` are kept.
@@ -117,9 +122,9 @@ impl Checkpoints {
         optimizer: Option<OptimizerRecord>,
     ) -> Result<(), TrainError> {
         let partial = self.folder.join(PARTIAL);
-        let name = format!("step-{:010}", progress.step);
-        let path = self.folder.join(&name);
+        let place = Place::of(progress);
         let written = (|| {
+            self.settle()?;
             // Left by a process that was killed.
             if partial.exists() {
                 fs::remove_dir_all(&partial)?;
@@ -150,11 +155,7 @@ impl Checkpoints {
             fs::write(partial.join(MANIFEST), text)?;
             File::open(partial.join(MANIFEST))?.sync_all()?;
             sync_folder(&partial)?;
-            if path.exists() {
-                fs::remove_dir_all(&path)?;
-            }
-            fs::rename(&partial, &path)?;
-            sync_folder(&self.folder)
+            self.publish(&partial, &place.name())
         })();
         if let Err(source) = written {
             // Room for whoever frees the disk; what was whole before is untouched.
@@ -168,10 +169,12 @@ impl Checkpoints {
                 ),
             });
         }
-        let mut names = self.names()?;
-        names.truncate(names.len().saturating_sub(self.keep));
-        for old in names {
-            let old = self.folder.join(old);
+        // What is later than the run itself is of no use to it, and never a reason to remove another.
+        let mut places = self.places()?;
+        places.retain(|other| *other <= place);
+        places.truncate(places.len().saturating_sub(self.keep));
+        for old in places {
+            let old = self.folder.join(old.name());
             // Not a checkpoint any more from its first removed file on.
             let _ = fs::remove_file(old.join(MANIFEST));
             fs::remove_dir_all(&old).map_err(TrainError::file(&old))?;
@@ -179,35 +182,125 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The newest one that is whole, and what to say about newer ones that are not.
+    /// The newest one that is whole, and what to say about newer ones that are not: those are moved out of the way.
     pub fn load(&self) -> Result<(Option<Loaded>, Vec<String>), TrainError> {
-        let mut warnings = Vec::new();
-        for name in self.names()?.into_iter().rev() {
-            let path = self.folder.join(&name);
-            match load(&path) {
-                Ok(loaded) => return Ok((Some(loaded), warnings)),
-                Err(problem) => warnings.push(format!(
-                    "checkpoint {} is damaged ({problem}): the one before it is taken",
-                    path.display()
-                )),
+        self.settle().map_err(TrainError::file(&self.folder))?;
+        let mut damaged = Vec::new();
+        let mut found = None;
+        for place in self.places()?.into_iter().rev() {
+            match load(&self.folder.join(place.name())) {
+                Ok(loaded) => {
+                    found = Some(loaded);
+                    break;
+                }
+                Err(problem) => damaged.push((place.name(), problem)),
             }
         }
-        Ok((None, warnings))
+        let mut warnings = Vec::with_capacity(damaged.len());
+        for (name, problem) in damaged {
+            let path = self.folder.join(&name);
+            let mut warning = format!("checkpoint {} is damaged ({problem})", path.display());
+            if found.is_some() {
+                let aside = self.folder.join(format!("{DAMAGED}{name}"));
+                (|| {
+                    if aside.exists() {
+                        fs::remove_dir_all(&aside)?;
+                    }
+                    fs::rename(&path, &aside)
+                })()
+                .map_err(TrainError::file(&path))?;
+                let _ = write!(
+                    warning,
+                    ": the one before it is taken, and {} can be deleted",
+                    aside.display()
+                );
+            }
+            warnings.push(warning);
+        }
+        Ok((found, warnings))
+    }
+
+    /// Gives a finished folder its name. The one that had it goes only when the new one is in its place.
+    fn publish(&self, partial: &Path, name: &str) -> io::Result<()> {
+        let path = self.folder.join(name);
+        let aside = self.folder.join(format!("{REPLACED}{name}"));
+        let replaces = path.exists();
+        if replaces {
+            fs::rename(&path, &aside)?;
+        }
+        fs::rename(partial, &path)?;
+        sync_folder(&self.folder)?;
+        if replaces {
+            fs::remove_dir_all(&aside)?;
+        }
+        Ok(())
+    }
+
+    /// Ends what a process that was killed was in the middle of: a checkpoint that was to be replaced is there again, or gone.
+    fn settle(&self) -> io::Result<()> {
+        for name in self.entries()? {
+            let Some(of) = name.strip_prefix(REPLACED) else {
+                continue;
+            };
+            let (aside, path) = (self.folder.join(&name), self.folder.join(of));
+            if path.exists() {
+                fs::remove_dir_all(&aside)?;
+            } else {
+                fs::rename(&aside, &path)?;
+                sync_folder(&self.folder)?;
+            }
+        }
+        Ok(())
     }
 
     /// The finished ones, oldest first.
-    fn names(&self) -> Result<Vec<String>, TrainError> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(TrainError::file(&self.folder)(error)),
+    fn places(&self) -> Result<Vec<Place>, TrainError> {
+        let names = self.entries().map_err(TrainError::file(&self.folder))?;
+        let mut places: Vec<Place> = names.iter().filter_map(|name| Place::parse(name)).collect();
+        places.sort_unstable();
+        Ok(places)
+    }
+
+    /// Names of what is in the folder; of none, if there is no folder yet.
+    fn entries(&self) -> io::Result<Vec<String>> {
+        match fs::read_dir(&self.folder) {
+            Ok(entries) => Ok(entries
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Where in the run a checkpoint was taken. A phase begins at the step at which the one before it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    step: u64,
+    phase: usize,
+}
+
+impl Place {
+    fn of(progress: &Progress) -> Self {
+        Self {
+            step: progress.step,
+            phase: progress.phase,
+        }
+    }
+
+    /// `step-0000000123-phase-1`.
+    fn name(self) -> String {
+        format!("step-{:010}-phase-{}", self.step, self.phase)
+    }
+
+    /// Of a name that [`name`](Self::name) gives.
+    fn parse(name: &str) -> Option<Self> {
+        let (step, phase) = name.strip_prefix("step-")?.split_once("-phase-")?;
+        let place = Self {
+            step: step.parse().ok()?,
+            phase: phase.parse().ok()?,
         };
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.starts_with("step-"))
-            .collect();
-        names.sort();
-        Ok(names)
+        (place.name() == name).then_some(place)
     }
 }
 
@@ -264,5 +357,127 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::Module;
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    fn save(checkpoints: &Checkpoints, step: u64, phase: usize) {
+        let progress = Progress {
+            phase,
+            step,
+            ..Progress::default()
+        };
+        let record = || LinearConfig::new(2, 2).init(&Device::flex()).into_record();
+        checkpoints.save(&progress, record(), None, None, None).unwrap();
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn damage(folder: &Path, name: &str) {
+        fs::write(folder.join(name).join(MODEL), "rubbish").unwrap();
+    }
+
+    fn newest(checkpoints: &Checkpoints) -> (u64, usize, usize) {
+        let (loaded, warnings) = checkpoints.load().unwrap();
+        let progress = loaded.unwrap().progress;
+        (progress.step, progress.phase, warnings.len())
+    }
+
+    #[test]
+    fn a_damaged_later_checkpoint_never_costs_a_whole_one() {
+        for keep in [1, 2] {
+            let home = tempfile::tempdir().unwrap();
+            let folder = home.path();
+            let writing = Checkpoints::new(folder.to_owned(), 9);
+            save(&writing, 10, 0);
+            save(&writing, 900, 1);
+            damage(folder, "step-0000000900-phase-1");
+            let checkpoints = Checkpoints::new(folder.to_owned(), keep);
+            assert_eq!(newest(&checkpoints), (10, 0, 1), "it falls back and says so");
+            // Stopped before it comes as far as the damaged one was.
+            save(&checkpoints, 11, 0);
+            assert_eq!(newest(&checkpoints), (11, 0, 0), "keep {keep}");
+            let mut expected = vec!["damaged-step-0000000900-phase-1", "step-0000000011-phase-0"];
+            if keep == 2 {
+                expected.insert(1, "step-0000000010-phase-0");
+            }
+            assert_eq!(names(folder), expected);
+
+            // Even where nothing could be moved away.
+            fs::rename(
+                folder.join("damaged-step-0000000900-phase-1"),
+                folder.join("step-0000000900-phase-1"),
+            )
+            .unwrap();
+            save(&checkpoints, 12, 0);
+            assert_eq!(newest(&checkpoints), (12, 0, 1));
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_whole_nothing_is_moved() {
+        let home = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(home.path().to_owned(), 2);
+        save(&checkpoints, 10, 0);
+        damage(home.path(), "step-0000000010-phase-0");
+        let (loaded, warnings) = checkpoints.load().unwrap();
+        assert!(loaded.is_none() && warnings.len() == 1);
+        assert_eq!(names(home.path()), ["step-0000000010-phase-0"]);
+    }
+
+    #[test]
+    fn a_phase_that_begins_does_not_replace_the_end_of_the_one_before() {
+        let home = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(home.path().to_owned(), 2);
+        save(&checkpoints, 10, 0);
+        save(&checkpoints, 10, 1);
+        assert_eq!(
+            names(home.path()),
+            ["step-0000000010-phase-0", "step-0000000010-phase-1"]
+        );
+        assert_eq!(newest(&checkpoints), (10, 1, 0));
+        // The tenth phase comes after the ninth.
+        save(&checkpoints, 10, 9);
+        save(&checkpoints, 10, 10);
+        assert_eq!(newest(&checkpoints), (10, 10, 0));
+    }
+
+    /// What a process leaves that is killed while it replaces its only checkpoint.
+    #[test]
+    fn a_kill_between_two_renames_costs_no_checkpoint() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path();
+        let checkpoints = Checkpoints::new(folder.to_owned(), 1);
+        let name = "step-0000000010-phase-0";
+        save(&checkpoints, 10, 0);
+        let aside = folder.join(format!("{REPLACED}{name}"));
+        // The old one is aside and the new one not yet there.
+        fs::rename(folder.join(name), &aside).unwrap();
+        fs::create_dir(folder.join(PARTIAL)).unwrap();
+        assert_eq!(newest(&checkpoints), (10, 0, 0));
+        assert!(!aside.exists());
+        // Both are there.
+        save(&checkpoints, 10, 0);
+        fs::create_dir(&aside).unwrap();
+        assert_eq!(newest(&checkpoints), (10, 0, 0));
+        assert_eq!(names(folder), [name]);
+        // The next one goes on as if nothing had been.
+        fs::rename(folder.join(name), &aside).unwrap();
+        save(&checkpoints, 10, 0);
+        assert_eq!(newest(&checkpoints), (10, 0, 0));
+        assert_eq!(names(folder), [name]);
     }
 }

@@ -94,3 +94,62 @@ impl ModuleMapper for Mix {
         param.map(|old| old * decay + new * (1.0 - decay))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use xception_model::{Widths, XceptionConfig};
+
+    fn network(seed: u64) -> Xception {
+        let device = Device::flex();
+        device.seed(seed);
+        XceptionConfig::new()
+            .with_num_classes(2)
+            .with_middle_blocks(1)
+            .with_widths(Widths {
+                stem: [2, 4],
+                entry: [4, 6, 8],
+                exit: [8, 10, 12],
+            })
+            .init(&device)
+            .unwrap()
+    }
+
+    fn values(network: &Xception) -> Vec<f32> {
+        struct All(Vec<f32>);
+        impl ModuleVisitor for All {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.0.extend(crate::feed::numbers(param.val()));
+            }
+        }
+        let mut all = All(Vec::new());
+        network.visit(&mut all);
+        all.0
+    }
+
+    /// `a = d a + (1 - d) w` with `d = min(decay, (1 + n) / (10 + n))`, by hand.
+    #[test]
+    fn an_average_is_tensorflow_s() {
+        let [start, first, second] = [1, 2, 3].map(network);
+        let mut ema = Ema::new(&start, 0.15);
+        ema.update(&first);
+        ema.update(&second);
+        assert_eq!(ema.updates(), 2);
+        // 1/10, and 2/11 cut to 0.15.
+        let expected = values(&start)
+            .into_iter()
+            .zip(values(&first))
+            .zip(values(&second))
+            .map(|((start, first), second)| 0.15 * (0.1 * start + 0.9 * first) + 0.85 * second);
+        let found = values(ema.network());
+        assert!(found.len() > 1000);
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!(
+                (found - expected).abs() <= 1e-6 * expected.abs().max(0.1),
+                "{found} {expected}"
+            );
+        }
+        assert_ne!(values(&first), values(&second));
+    }
+}

@@ -20,7 +20,7 @@ use burn::train::{
     SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingItem, TrainingStrategy,
     ValidLoader,
 };
-use xception_model::Xception;
+use xception_model::{ModelSpec, Xception};
 
 use crate::checkpoint::{Best, Checkpoints, Progress};
 use crate::ema::Ema;
@@ -31,6 +31,7 @@ use crate::learner::{NetworkInput, Objective, StepInput, StepOutput, Trainee};
 use crate::metrics::EpochRow;
 use crate::random::{Purpose, Random};
 use crate::recipe::{Phase, Trains};
+use crate::run::MODEL;
 use crate::schedule::Length;
 use crate::steps::StepLog;
 use crate::workers::Workers;
@@ -39,6 +40,13 @@ use crate::workers::Workers;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// The data is checked: told often, and from several threads.
+    Check {
+        /// Pictures so far.
+        done: usize,
+        /// Of so many.
+        total: usize,
+    },
     /// The frozen backbone is shown every picture once.
     Features {
         /// Pictures so far.
@@ -85,8 +93,10 @@ pub type Observer = Arc<dyn Fn(Event) + Send + Sync>;
 pub(crate) enum End {
     /// It is done.
     Complete,
-    /// Somebody asked it to stop, or its time is up: it can go on.
+    /// Somebody asked it to stop: it can go on.
     Stopped,
+    /// Its time is up: it is judged as it is, and can go on with more.
+    TimeUp,
 }
 
 /// What a run's phases share.
@@ -102,6 +112,19 @@ pub(crate) struct Shared {
     pub budget: Option<Duration>,
     pub interrupter: Interrupter,
     pub observer: Observer,
+    /// What is written beside the best weights.
+    pub spec: ModelSpec,
+}
+
+impl Shared {
+    /// Whether a run of so many seconds ends here, and why.
+    pub fn must_stop(&self, seconds: f64) -> Option<End> {
+        if self.interrupter.should_stop() {
+            return Some(End::Stopped);
+        }
+        let late = self.budget.is_some_and(|budget| seconds >= budget.as_secs_f64());
+        late.then_some(End::TimeUp)
+    }
 }
 
 /// The weights of a run, as they change.
@@ -109,6 +132,8 @@ pub(crate) struct Weights {
     pub trainee: Trainee,
     pub ema: Option<Ema>,
     pub best: Option<Xception>,
+    /// Row of the metrics table of the best weights that are in the run's folder as a network to be used.
+    pub published: Option<usize>,
     /// `None` at a phase's start.
     pub optimizer: Option<ModuleOptimizer>,
 }
@@ -218,7 +243,7 @@ impl Work {
                 break;
             }
         }
-        if end == End::Stopped {
+        if end != End::Complete {
             self.save(&optimizer, &mut saved)?;
         }
         self.weights.optimizer = Some(optimizer);
@@ -292,8 +317,8 @@ impl Work {
             self.lap(&mut clock);
             // Between updates there is nothing half done to save.
             if pending == 0 && !last {
-                if self.must_stop() {
-                    return Ok(End::Stopped);
+                if let Some(end) = self.must_stop() {
+                    return Ok(end);
                 }
                 if saved.at.elapsed() >= self.shared.checkpoint_every {
                     self.save(optimizer, saved)?;
@@ -307,8 +332,10 @@ impl Work {
 
         self.end_of_epoch(rate.base(), &mut clock, processor)?;
         interrupter.fail_on_error(processor.process_train(LearnerEvent::EndEpoch(number)));
-        if self.must_stop() && self.progress.epoch < self.phase.epochs {
-            return Ok(End::Stopped);
+        if self.progress.epoch < self.phase.epochs
+            && let Some(end) = self.must_stop()
+        {
+            return Ok(end);
         }
         // Epochs of kept features are over in a blink; their checkpoints may not take longer than a twentieth of the time.
         let done = self.progress.epoch == self.phase.epochs || self.out_of_patience();
@@ -322,12 +349,8 @@ impl Work {
         self.train.num_items().div_ceil(self.phase.batch_size)
     }
 
-    fn must_stop(&self) -> bool {
-        let late = self
-            .shared
-            .budget
-            .is_some_and(|budget| self.progress.seconds >= budget.as_secs_f64());
-        late || self.shared.interrupter.should_stop()
+    fn must_stop(&self) -> Option<End> {
+        self.shared.must_stop(self.progress.seconds)
     }
 
     /// Takes the time since the last lap into the run's.
@@ -462,7 +485,7 @@ impl Work {
         let (mut loss, mut right, mut seen) = (0.0, 0.0, 0);
         let mut batches = feed.iter();
         while let Some(batch) = batches.next() {
-            let StepInput { input, targets } = batch.map_err(|error| TrainError::Engine(error.to_string()))?;
+            let StepInput { input, targets, place } = batch.map_err(|error| TrainError::Engine(error.to_string()))?;
             let logits = match (input, &network.head, &fused) {
                 (NetworkInput::Features(features), Some(head), _) => head.logits(features),
                 (NetworkInput::Features(_), None, _) => return Err(xception_model::InputError::NoTop.into()),
@@ -473,6 +496,7 @@ impl Work {
                 loss: objective.loss(logits.clone(), targets.clone()),
                 logits,
                 targets,
+                place,
             };
             let pictures = output.targets.dims()[0];
             loss += f64::from(numbers(output.loss.clone())[0]) * pictures as f64;
@@ -502,6 +526,7 @@ impl Work {
             self.weights.best.as_ref().map(|best| best.clone().into_record()),
             Some(optimizer.to_record()),
         )?;
+        self.publish()?;
         self.progress.seconds += start.elapsed().as_secs_f64();
         *saved = Saved {
             at: Instant::now(),
@@ -510,6 +535,28 @@ impl Work {
         (self.shared.observer)(Event::Checkpoint {
             step: self.progress.step,
         });
+        Ok(())
+    }
+}
+
+impl Work {
+    /// Puts the best weights so far, where they are new, into the run's folder as a network to be used: whatever becomes of
+    /// the run, it has come to something. Without validation the last ones are the best.
+    fn publish(&mut self) -> Result<(), TrainError> {
+        let row = match (&self.progress.best, &self.valid) {
+            (Some(best), _) => best.row,
+            (None, Some(_)) => return Ok(()),
+            (None, None) => self.progress.rows.len(),
+        };
+        if self.weights.published == Some(row) {
+            return Ok(());
+        }
+        let network = match &self.weights.best {
+            Some(best) => best.clone(),
+            None => self.weights.trainee.network.valid(),
+        };
+        xception_model::save(&network, &self.shared.spec, &self.shared.folder.join(MODEL), true)?;
+        self.weights.published = Some(row);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What steps are fed: augmented pictures, or features that the frozen backbone made once.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::store::burn_pack::{Reader, Tensor as PackTensor, Writer};
-use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use xception_model::InferenceXception;
 
 use crate::error::TrainError;
@@ -46,31 +46,40 @@ pub(crate) struct Features {
 }
 
 impl Features {
-    /// Puts every picture of `pipeline` through `backbone`, once. `done` is told the pictures so far.
-    pub fn compute(
+    /// Puts every picture of `pipeline` through `backbone`, but for the first ones that `self` holds already. `done` is shown
+    /// what there is after each batch, and stops by returning false.
+    pub fn complete(
+        mut self,
         pipeline: &Pipeline,
         backbone: &InferenceXception,
-        classes: usize,
         device: &Device,
-        mut done: impl FnMut(usize) -> bool,
-    ) -> Result<Option<Self>, TrainError> {
-        let width = backbone.config().embedding_len();
-        let mut features = Vec::with_capacity(pipeline.len() * width);
-        let mut targets = Vec::with_capacity(pipeline.len() * classes);
-        for batch in pipeline.epoch(0, 0) {
-            let batch = batch?;
-            features.extend(numbers(backbone.embed(pictures(&batch, device))?));
-            targets.extend(batch.targets);
-            if !done(targets.len() / classes) {
-                return Ok(None);
+        mut done: impl FnMut(&Self) -> bool,
+    ) -> Result<Self, TrainError> {
+        let batch_size = pipeline.batch_size();
+        // Whole batches: in another company a picture's last bits may be others.
+        let batches = self.len() / batch_size;
+        if self.len() < pipeline.len() {
+            self.values.truncate(batches * batch_size * self.width);
+            self.targets.truncate(batches * batch_size * self.classes);
+            for batch in pipeline.epoch(0, batches) {
+                let batch = batch?;
+                self.values.extend(numbers(backbone.embed(pictures(&batch, device))?));
+                self.targets.extend(batch.targets);
+                if !done(&self) {
+                    break;
+                }
             }
         }
-        Ok(Some(Self {
-            values: features,
-            targets,
+        Ok(self)
+    }
+
+    /// None yet, of a network with such an embedding.
+    pub fn none(width: usize, classes: usize) -> Self {
+        Self {
             width,
             classes,
-        }))
+            ..Self::default()
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -90,6 +99,7 @@ impl Features {
         StepInput {
             input: NetworkInput::Features(gather(&self.values, self.width)),
             targets: gather(&self.targets, self.classes),
+            place: 0,
         }
     }
 
@@ -100,50 +110,56 @@ impl Features {
             let (bytes, shape, dtype) = data.into_parts();
             PackTensor::new(name.to_owned(), dtype, shape, None, bytes)
         };
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let failed = |error: &dyn fmt::Display| TrainError::file(path)(std::io::Error::other(error.to_string()));
-        let partial = tempfile::NamedTempFile::new_in(folder).map_err(TrainError::file(path))?;
+        // Whole under its name or not at all.
         Writer::new(vec![
-            tensor("features", &self.values, self.width),
-            tensor("targets", &self.targets, self.classes),
+            tensor(VALUES, &self.values, self.width),
+            tensor(TARGETS, &self.targets, self.classes),
         ])
         .with_metadata(ABOUT, about)
-        .write_to_file(partial.path())
-        .map_err(|error| failed(&error))?;
-        partial
-            .persist(path)
-            .map_err(|error| TrainError::file(path)(error.error))?;
-        Ok(())
+        .auto_extension(false)
+        .write_to_file(path)
+        .map_err(|error| TrainError::file(path)(std::io::Error::other(error.to_string())))
     }
 
-    /// Reads kept features; `None` where there are none, or none of these pictures and this backbone.
-    pub fn load(path: &Path, about: &str) -> Option<Self> {
-        let reader = Reader::from_file(path).ok()?;
+    /// Reads kept features, maybe of the first pictures only; `None` where there are none, or those of other pictures or
+    /// another backbone.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a file that is there.
+    pub fn load(path: &Path, about: &str) -> Result<Option<Self>, String> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let reader = Reader::from_file(path).map_err(|error| error.to_string())?;
         if reader.metadata().get(ABOUT).map(String::as_str) != Some(about) {
-            return None;
+            return Ok(None);
         }
-        let mut found = [None, None];
-        for tensor in reader.into_tensors().ok()? {
-            let (name, dtype, shape, _, bytes) = tensor.into_parts().ok()?;
-            if dtype != DType::F32 {
-                return None;
-            }
-            let [rows, width]: [usize; 2] = Shape::dims(&shape);
-            let values = TensorData::from_bytes(bytes, shape, dtype).try_into_vec::<f32>().ok()?;
-            found[usize::from(name == "targets")] = Some((rows, width, values));
+        let mut found = BTreeMap::new();
+        for tensor in reader.into_tensors().map_err(|error| error.to_string())? {
+            let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(|error| error.to_string())?;
+            let &[rows, width] = shape.as_slice() else {
+                return Err(format!("{name} has the shape {shape:?}"));
+            };
+            let values = TensorData::from_bytes(bytes, shape, dtype)
+                .try_into_vec::<f32>()
+                .map_err(|error| format!("{name}: {error:?}"))?;
+            found.insert(name, (rows, width, values));
         }
-        match found {
-            [Some((rows, width, features)), Some((same, classes, targets))] if rows == same && rows > 0 => Some(Self {
-                values: features,
+        match (found.remove(VALUES), found.remove(TARGETS)) {
+            (Some((rows, width, values)), Some((same, classes, targets))) if rows == same => Ok(Some(Self {
+                values,
                 targets,
                 width,
                 classes,
-            }),
-            _ => None,
+            })),
+            _ => Err(format!("it does not hold {VALUES} and {TARGETS} of the same pictures")),
         }
     }
 }
 
+const VALUES: &str = "features";
+const TARGETS: &str = "targets";
 const ABOUT: &str = "about";
 
 /// A tensor's numbers on the host.
@@ -206,6 +222,7 @@ impl Feed {
         Ok(StepInput {
             input,
             targets: Tensor::from_data(targets, &self.device),
+            place: 0,
         })
     }
 }
@@ -292,5 +309,35 @@ impl Iterator for Batches<'_> {
 impl DataLoaderIterator<StepInput> for Batches<'_> {
     fn progress(&self) -> Progress {
         Progress::new(self.done, self.total, Some("pictures".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_features_are_read_as_they_were_written() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("train.bpk");
+        let features = Features {
+            values: vec![1.0, -2.5, f32::MIN_POSITIVE, 4.0, 5.0, 6.0],
+            targets: vec![1.0, 0.0, 0.0, 1.0],
+            width: 3,
+            classes: 2,
+        };
+        assert_eq!(Features::load(&path, "these"), Ok(None));
+        features.save(&path, "these").unwrap();
+        assert_eq!(Features::load(&path, "these"), Ok(Some(features.clone())));
+        assert_eq!(Features::load(&path, "others"), Ok(None));
+        let names: Vec<_> = std::fs::read_dir(home.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, ["train.bpk"]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.truncate(bytes.len() / 2);
+        std::fs::write(&path, bytes).unwrap();
+        assert!(Features::load(&path, "these").is_err());
     }
 }

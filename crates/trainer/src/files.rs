@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::checkpoint::sync_folder;
@@ -8,10 +8,10 @@ use crate::error::TrainError;
 
 /// Writes a file beside itself, then takes its name.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        return Err(TrainError::file(folder)(no_folder()));
+    }
     (|| {
         let mut builder = tempfile::Builder::new();
         // For whoever the user's mask lets, as of any file.
@@ -26,4 +26,17 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
         sync_folder(folder)
     })()
     .map_err(TrainError::file(path))
+}
+
+/// Where a file lies.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// For a file that is to be written into a folder that is none: the system would name a temporary file.
+pub(crate) fn no_folder() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "there is no such folder; make it first")
 }

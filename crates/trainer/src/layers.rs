@@ -6,7 +6,7 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, RmsPropConfig, SgdConfig};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, GradientCheckpointingStrategy, Tensor};
 use xception_model::Xception;
 
 use crate::learner::Trainee;
@@ -27,6 +27,22 @@ fn stages(network: &Xception) -> Vec<(String, ParamGroup)> {
     let block1 = &network.block1;
     stages.push((block1.stage().name.clone(), ParamGroup::ids_from_module(block1.clone())));
     stages
+}
+
+/// A network as steps on `device` change it.
+pub(crate) fn trained_on(trainee: Trainee, device: &Device) -> Trainee {
+    struct Checkpointing(GradientCheckpointingStrategy);
+    impl ModuleMapper for Checkpointing {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| tensor.with_gradient_checkpointing_strategy(self.0))
+        }
+    }
+    let trainee = trainee.train().fork(device);
+    // A move leaves each tensor the strategy that it had, and Burn computes with no two at once.
+    match device.gradient_checkpointing_strategy() {
+        Some(strategy) => trainee.map(&mut Checkpointing(strategy)),
+        None => trainee,
+    }
 }
 
 /// Freezes what the phase doesn't train, and sets what its batch norms do.
@@ -205,4 +221,267 @@ pub(crate) fn scale(trainee: &Trainee, gradients: &mut GradientsParams, factor: 
         }
     }
     trainee.visit(&mut Scale(gradients, factor));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learner::{NetworkInput, Objective, StepInput};
+    use crate::recipe::Recipe;
+    use burn::tensor::Distribution;
+    use burn::train::TrainStep;
+    use xception_model::{Widths, XceptionConfig};
+
+    fn trainee() -> Trainee {
+        let device = Device::flex().autodiff();
+        let network = XceptionConfig::new()
+            .with_num_classes(3)
+            .with_middle_blocks(1)
+            .with_dropout(0.0)
+            .with_widths(Widths {
+                stem: [4, 8],
+                entry: [8, 12, 16],
+                exit: [16, 20, 24],
+            })
+            .init(&device)
+            .unwrap();
+        let objective = Objective {
+            multi_label: false,
+            label_smoothing: 0.0,
+            class_weights: None,
+        };
+        Trainee::new(network, objective)
+    }
+
+    fn phase() -> Phase {
+        Recipe::load("fine-tune").unwrap().phases.pop().unwrap()
+    }
+
+    fn batch() -> StepInput {
+        let device = Device::flex().autodiff();
+        StepInput {
+            input: NetworkInput::Pictures(Tensor::random([2, 3, 71, 71], Distribution::Default, &device)),
+            targets: Tensor::from_floats([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], &device),
+            place: 0,
+        }
+    }
+
+    /// A parameter or a statistic: its path, its rank, its values and its gradient's.
+    struct Seen {
+        path: String,
+        rank: usize,
+        values: Vec<f32>,
+        gradient: Option<Vec<f32>>,
+        id: burn::module::ParamId,
+    }
+
+    impl Seen {
+        fn is_statistic(&self) -> bool {
+            self.path.contains("running_")
+        }
+    }
+
+    struct Look<'a> {
+        gradients: &'a GradientsParams,
+        path: Vec<String>,
+        seen: Vec<Seen>,
+    }
+
+    impl ModuleVisitor for Look<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.gradients.get::<D>(param.id);
+            self.seen.push(Seen {
+                path: self.path.join("."),
+                rank: D,
+                values: crate::feed::numbers(param.val()),
+                gradient: gradient.map(crate::feed::numbers),
+                id: param.id,
+            });
+        }
+    }
+
+    fn look(trainee: &Trainee, gradients: &GradientsParams) -> Vec<Seen> {
+        let mut look = Look {
+            gradients,
+            path: Vec::new(),
+            seen: Vec::new(),
+        };
+        trainee.visit(&mut look);
+        assert!(look.seen.len() > 50);
+        look.seen
+    }
+
+    fn statistics(trainee: &Trainee) -> Vec<Vec<f32>> {
+        let seen = look(trainee, &GradientsParams::new());
+        let found: Vec<_> = seen
+            .into_iter()
+            .filter(Seen::is_statistic)
+            .map(|seen| seen.values)
+            .collect();
+        assert!(!found.is_empty());
+        found
+    }
+
+    #[test]
+    fn frozen_layers_get_no_gradient() {
+        let last = {
+            let trainee = trainee();
+            trainee.network.exit.blocks()[0].stage().name.clone()
+        };
+        for (trains, trained) in [
+            (Trains::Head, &["network.head"][..]),
+            (Trains::From(last), &["network.head", "network.exit"]),
+            (Trains::All, &["network."]),
+        ] {
+            let mut phase = phase();
+            phase.trains = trains;
+            let trainee = prepare(trainee(), &phase).unwrap();
+            let gradients = TrainStep::step(&trainee, batch()).grads;
+            for seen in look(&trainee, &gradients).iter().filter(|seen| !seen.is_statistic()) {
+                let expected = trained.iter().any(|start| seen.path.starts_with(start));
+                assert_eq!(seen.gradient.is_some(), expected, "{:?}: {}", phase.trains, seen.path);
+            }
+        }
+    }
+
+    #[test]
+    fn norms_keep_or_update_their_statistics_as_the_phase_says() {
+        for (norms, moves) in [(Norms::Inference, false), (Norms::Train, true)] {
+            let mut phase = phase();
+            phase.norms = norms;
+            let trainee = prepare(trainee(), &phase).unwrap();
+            let before = statistics(&trainee.valid().train());
+            let item = batch();
+            let NetworkInput::Pictures(pictures) = item.input.clone() else {
+                unreachable!("it holds pictures")
+            };
+            let output = TrainStep::step(&trainee, item).item;
+            assert_eq!(statistics(&trainee.valid().train()) != before, moves, "{norms:?}");
+            let inference = trainee.network.valid().forward(pictures.inner()).unwrap();
+            let far: f32 = (output.logits.inner() - inference).abs().max().into_scalar();
+            // With a batch's own statistics the logits are others.
+            assert_eq!(far > 1e-4, moves, "{norms:?}: {far}");
+        }
+    }
+
+    #[test]
+    fn a_block_s_rate_is_a_part_of_the_later_block_s() {
+        let trainee = trainee();
+        let mut phase = phase();
+        (phase.layer_decay, phase.schedule.warm_up) = (0.5, 0.0);
+        let length = Length {
+            updates_per_epoch: 10,
+            samples_per_epoch: 80,
+            epochs: 5,
+        };
+        let rate = rates(&trainee, &phase, length, 0).step();
+        let base = phase.schedule.rate(0, length);
+        let blocks: Vec<String> = stages(&trainee.network).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(
+            blocks,
+            [
+                "head", "block7", "block6", "block5", "block4", "block3", "block2", "block1"
+            ]
+        );
+        let mut checked = 0;
+        for (place, (_, group)) in stages(&trainee.network).into_iter().enumerate() {
+            for seen in look(&trainee, &GradientsParams::new()) {
+                if group.matches(&seen.id, Some(&seen.path)) {
+                    let found = rate.lr_from_param(seen.id, Some(&seen.path));
+                    let expected = base * 0.5_f64.powi(i32::try_from(place).unwrap());
+                    assert!(
+                        (found / expected - 1.0).abs() < 1e-12,
+                        "{}: {found} {expected}",
+                        seen.path
+                    );
+                    checked += 1;
+                }
+            }
+        }
+        assert_eq!(checked, look(&trainee, &GradientsParams::new()).len());
+    }
+
+    /// Gradients of one value everywhere.
+    fn gradients(trainee: &Trainee, value: f32) -> GradientsParams {
+        struct Fill<'a>(&'a mut GradientsParams, f32);
+        impl ModuleVisitor for Fill<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let gradient = param.val().inner().zeros_like() + self.1;
+                self.0.register(param.id, gradient);
+            }
+        }
+        let mut gradients = GradientsParams::new();
+        trainee.visit(&mut Fill(&mut gradients, value));
+        gradients
+    }
+
+    #[test]
+    fn weight_decay_spares_what_has_one_dimension() {
+        let optimizers = [
+            Optimizer::Adamw {
+                weight_decay: 0.5,
+                beta_1: 0.9,
+                beta_2: 0.999,
+                epsilon: 1e-8,
+            },
+            Optimizer::Sgd {
+                momentum: 0.9,
+                nesterov: false,
+                weight_decay: 0.5,
+            },
+            Optimizer::Rmsprop {
+                alpha: 0.9,
+                momentum: 0.9,
+                epsilon: 1.0,
+                weight_decay: 0.5,
+            },
+        ];
+        for kind in optimizers {
+            let mut phase = phase();
+            phase.optimizer = kind;
+            let trainee = prepare(trainee(), &phase).unwrap();
+            let none = GradientsParams::new();
+            let before = look(&trainee, &none);
+            let mut optimizer = optimizer(&trainee, &phase);
+            let zeros = gradients(&trainee, 0.0);
+            let trainee = trainee.optimize(&mut optimizer, 0.1.into(), zeros);
+            for (old, new) in before.iter().zip(look(&trainee, &none)) {
+                let still = old.values == new.values || old.values.iter().all(|value| *value == 0.0);
+                assert_eq!(still, old.rank == 1, "{:?}: {}", phase.optimizer, old.path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_gradient_is_cut_to_its_length_and_a_short_one_is_left() {
+        let trainee = trainee();
+        let count: usize = look(&trainee, &GradientsParams::new())
+            .iter()
+            .map(|seen| seen.values.len())
+            .sum();
+        let norm = |gradients: &GradientsParams| {
+            let squares = look(&trainee, gradients).into_iter().filter_map(|seen| seen.gradient);
+            squares
+                .flatten()
+                .map(|value| f64::from(value).powi(2))
+                .sum::<f64>()
+                .sqrt()
+        };
+        let mut long = gradients(&trainee, 3.0);
+        let before = clip(&trainee, &mut long, 2.0);
+        assert!((before / (3.0 * (count as f64).sqrt()) - 1.0).abs() < 1e-5, "{before}");
+        assert!((norm(&long) / 2.0 - 1.0).abs() < 1e-5, "{}", norm(&long));
+        let mut short = gradients(&trainee, 1e-6);
+        let before = norm(&short);
+        clip(&trainee, &mut short, 2.0);
+        assert_eq!(norm(&short).to_bits(), before.to_bits());
+    }
 }

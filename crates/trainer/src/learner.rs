@@ -34,6 +34,8 @@ pub struct StepInput {
     pub input: NetworkInput,
     /// The classes that are there, `[batch, classes]`; parts of one where pictures were mixed.
     pub targets: Tensor<2>,
+    /// Which of the batches that are worked on at once this is, from 0.
+    pub place: usize,
 }
 
 /// Pictures, or what the frozen backbone made of them.
@@ -54,6 +56,8 @@ pub struct StepOutput {
     pub logits: Tensor<2>,
     /// `[batch, classes]`.
     pub targets: Tensor<2>,
+    /// The batch's [`StepInput::place`].
+    pub place: usize,
 }
 
 impl Trainee {
@@ -83,6 +87,7 @@ impl Trainee {
             loss: self.objective.loss(logits.clone(), item.targets.clone()),
             logits,
             targets: item.targets,
+            place: item.place,
         }
     }
 }
@@ -149,6 +154,7 @@ impl ItemLazy for StepOutput {
             loss: self.loss.without_autodiff(),
             logits: self.logits.without_autodiff(),
             targets: self.targets.without_autodiff(),
+            place: self.place,
         })
     }
 }

@@ -14,6 +14,7 @@ use image::{
 use crate::{
     augment::{Augmentation, Draw, Mixable},
     data::{DataError, Dataset, Sample, Split},
+    files,
     random::{Purpose, Random},
 };
 
@@ -28,6 +29,13 @@ pub enum PreviewError {
     /// A file is there already.
     #[error("{}: the file exists; name another, or ask for it to be overwritten", path.display())]
     Exists {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A name that promises another format.
+    #[error("{}: the sheet is a PNG file; give it a name that ends in .png", path.display())]
+    Ending {
         /// The file.
         path: PathBuf,
     },
@@ -68,8 +76,8 @@ const WHITE: Rgb<u8> = Rgb([255; 3]);
 ///
 /// # Errors
 ///
-/// [`PreviewError`]: a picture that cannot be read, an augmentation out of range, or a file that cannot be written, or
-/// exists and `overwrite` is false.
+/// [`PreviewError`]: a picture that cannot be read, an augmentation out of range, or a file that is not called `.png`, cannot
+/// be written, or exists and `overwrite` is false.
 pub fn contact_sheet(
     dataset: &Dataset,
     augmentation: &Augmentation,
@@ -78,6 +86,19 @@ pub fn contact_sheet(
     overwrite: bool,
 ) -> Result<(), PreviewError> {
     augmentation.check().map_err(DataError::from)?;
+    if !path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+    {
+        return Err(PreviewError::Ending { path: path.to_owned() });
+    }
+    let folder = files::folder_of(path);
+    if !folder.is_dir() {
+        return Err(PreviewError::Write {
+            path: folder.to_owned(),
+            problem: files::no_folder(),
+        });
+    }
     if !overwrite && path.exists() {
         return Err(PreviewError::Exists { path: path.to_owned() });
     }
@@ -252,13 +273,12 @@ impl Canvas {
             path: path.to_owned(),
             problem,
         };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(
             0o666,
         ));
-        let mut file = builder.tempfile_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+        let mut file = builder.tempfile_in(files::folder_of(path)).map_err(failed)?;
         let mut encoded = io::Cursor::new(Vec::new());
         self.picture
             .write_to(&mut encoded, ImageFormat::Png)

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::Level;
-use crate::error::TrainError;
+use crate::error::{TrainError, toml_problem};
 use crate::schedule::Schedule;
 
 /// A training from its first step to its last.
@@ -242,7 +242,7 @@ impl Recipe {
     ///
     /// What is wrong with it, for people.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let recipe: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let recipe: Self = toml::from_str(text).map_err(|error| toml_problem(text, &error))?;
         recipe.validate()?;
         Ok(recipe)
     }
@@ -326,6 +326,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::Shape;
 
     #[test]
     fn the_built_in_recipes_are_sound() {
@@ -334,6 +335,56 @@ mod tests {
             assert_eq!(recipe.name, name);
             let again = toml::to_string(&recipe).expect("a recipe is TOML");
             assert_eq!(Recipe::parse(&again), Ok(recipe));
+        }
+    }
+
+    /// Chollet 2017, sections 4.3 and 4.4.
+    #[test]
+    fn the_paper_s_numbers() {
+        let of = |name: &str| Recipe::load(name).expect("it is sound");
+        let imagenet = of("paper-imagenet");
+        let [phase] = imagenet.phases.as_slice() else {
+            panic!("one phase")
+        };
+        assert_eq!(
+            phase.optimizer,
+            Optimizer::Sgd {
+                momentum: 0.9,
+                nesterov: false,
+                weight_decay: 1e-5
+            }
+        );
+        let stairs = |rate, factor, epochs, samples| Schedule {
+            rate,
+            warm_up: 0.0,
+            shape: Shape::Step {
+                factor,
+                epochs,
+                samples,
+            },
+        };
+        assert_eq!(phase.schedule, stairs(0.045, 0.94, Some(2.0), None));
+        assert_eq!((imagenet.start, imagenet.dropout), (Start::Random, 0.5));
+        assert!(phase.ema.is_some());
+
+        let jft = of("paper-jft");
+        let [phase] = jft.phases.as_slice() else {
+            panic!("one phase")
+        };
+        let Optimizer::Rmsprop {
+            momentum, weight_decay, ..
+        } = phase.optimizer
+        else {
+            panic!("{:?}", phase.optimizer)
+        };
+        assert_eq!((momentum, weight_decay), (0.9, 1e-5));
+        assert_eq!(phase.schedule, stairs(0.001, 0.9, None, Some(3_000_000)));
+        assert_eq!((jft.start, jft.dropout), (Start::Random, 0.0));
+        assert!(phase.ema.is_some());
+        for recipe in [&imagenet, &jft] {
+            let phase = &recipe.phases[0];
+            assert_eq!((&phase.trains, phase.norms), (&Trains::All, Norms::Train));
+            assert_eq!((phase.clip_norm, recipe.label_smoothing), (None, 0.0));
         }
     }
 
@@ -353,6 +404,8 @@ mod tests {
                 .unwrap_err()
                 .contains("epoch")
         );
+        let error = Recipe::parse(&text.replacen("epochs = 40", "epochs = \"many\"", 1)).unwrap_err();
+        assert!(error.starts_with("line 13: ") && error.lines().count() == 1, "{error}");
         let error = Recipe::load("fine-tuen").unwrap_err().to_string();
         assert!(error.contains("fine-tune, linear-probe"), "{error}");
     }

@@ -1,31 +1,34 @@
 //! A run: its folder, its start, and how it goes on after a stop.
 
 use std::fs::{self, File, TryLockError};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
+use burn::store::ModuleSnapshot;
 use burn::tensor::{Device, Tensor, activation};
 use burn::train::Interrupter;
 use burn::train::renderer::MetricsRenderer;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
 use xception_model::{Classifier, InferenceXception, InputSpec, ModelSpec, Pooling, Xception, XceptionConfig};
 
 use crate::augment::Augmentation;
 use crate::checkpoint::{Checkpoints, Progress};
-use crate::data::{DataOptions, DataReport, Dataset, Split, class_weights};
+use crate::data::{ContentHash, DataOptions, DataReport, Dataset, Known, Split, class_weights};
 use crate::ema::Ema;
 use crate::engine::{self, End, Event, Observer, Shared, Weights, Work};
-use crate::error::TrainError;
+use crate::error::{TrainError, toml_problem};
 use crate::explain;
 use crate::feed::{Features, Feed, Order, Source, numbers};
 use crate::files;
 use crate::finder::{self, FinderOptions, Found};
 use crate::layers;
-use crate::learner::{Objective, Trainee};
+use crate::learner::{NetworkInput, Objective, Trainee};
 use crate::metrics::{EpochRow, Evaluation, Predictions, Task, write_epochs};
 use crate::pipeline::{Cache, Pipeline, PipelineOptions};
 use crate::plots;
@@ -54,6 +57,11 @@ pub struct RunFile {
     pub class_weights: bool,
     /// Whether classes are drawn equally often.
     pub balanced: bool,
+    /// SHA-256 over the names, shapes and values of the weights that it was given, or drew: the same for the same weights,
+    /// whatever file they came from.
+    pub weights_sha256: String,
+    /// What computed.
+    pub environment: Environment,
     /// How the data was opened.
     pub data_options: DataOptions,
     /// What happens to pictures.
@@ -64,6 +72,64 @@ pub struct RunFile {
     pub recipe: Recipe,
 }
 
+/// What a run began to compute on. The numbers of others are as right, and differ in their last bits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Burn's version.
+    pub burn: String,
+    /// Threads that compute, on a processor.
+    pub threads: usize,
+    /// The devices; a batch each makes an update.
+    pub devices: Vec<String>,
+    /// Whether activations were computed again for the backward pass.
+    pub gradient_checkpointing: bool,
+}
+
+impl Environment {
+    fn of(settings: &RunSettings) -> Self {
+        Self {
+            burn: BURN.to_owned(),
+            threads: rayon::current_num_threads(),
+            devices: settings
+                .devices
+                .iter()
+                .map(|device| format!("{:?}", device.clone().inner()))
+                .collect(),
+            gradient_checkpointing: settings.gradient_checkpointing,
+        }
+    }
+
+    /// Whether a run that began here can go on in `now`, and what to say about it.
+    fn admits(&self, now: &Self) -> Result<Vec<String>, String> {
+        let counted = |devices: &[String]| match devices.len() {
+            1 => "one device".to_owned(),
+            count => format!("{count} devices"),
+        };
+        if self.devices.len() != now.devices.len() {
+            return Err(format!(
+                "the run computes on {}, a batch each makes an update, and {} is given: name as many as it began with ({})",
+                counted(&self.devices),
+                counted(&now.devices),
+                self.devices.join(", ")
+            ));
+        }
+        let mut differences = Vec::new();
+        let mut differs = |what: &str, began: String, goes_on: String| {
+            if began != goes_on {
+                differences.push(format!(
+                    "the run began with {what} {began} and goes on with {goes_on}: the last bits of its numbers may differ \
+                     from those of a run that was not stopped"
+                ));
+            }
+        };
+        differs("threads:", self.threads.to_string(), now.threads.to_string());
+        differs("devices:", self.devices.join(", "), now.devices.join(", "));
+        differs("Burn", self.burn.clone(), now.burn.clone());
+        Ok(differences)
+    }
+}
+
 /// What a person chooses for a new run.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
@@ -71,7 +137,7 @@ pub struct RunOptions {
     pub data: PathBuf,
     /// How it is opened.
     pub data_options: DataOptions,
-    /// The run's folder; it must not exist, or be empty.
+    /// The run's folder; it must not exist, or be empty, and not lie in the data.
     pub folder: PathBuf,
     /// What is done.
     pub recipe: Recipe,
@@ -170,7 +236,8 @@ pub struct RunSettings {
     pub checkpoint_every: Duration,
     /// Checkpoints that are kept.
     pub keep: usize,
-    /// The time after which the run stops as if it had been interrupted.
+    /// The run's whole time, without that in which it was stopped. When it is used up the run ends with its best weights and
+    /// its report, and can be resumed with a larger one.
     pub budget: Option<Duration>,
     /// Stops the run.
     pub interrupter: Interrupter,
@@ -196,8 +263,10 @@ pub struct Run {
 pub struct Outcome {
     /// Where it stands.
     pub progress: Progress,
-    /// Whether it is done; else it can be resumed.
+    /// Whether it ended, with its best weights judged and written; else it was stopped, and can be resumed.
     pub complete: bool,
+    /// Whether it ended because its time was up: it can be resumed with more.
+    pub time_up: bool,
     /// How good its best weights are, and on which split; of a complete run.
     pub evaluation: Option<(Split, Evaluation)>,
     /// What they said about each picture of that split.
@@ -206,15 +275,22 @@ pub struct Outcome {
     pub model: Xception,
 }
 
-const RUN_FILE: &str = "run.toml";
+/// Burn's version: the workspace's `Cargo.toml` pins it, and a test compares.
+const BURN: &str = "0.22.1";
+/// The file that makes a folder a run's.
+pub const RUN_FILE: &str = "run.toml";
 const LOCK: &str = ".lock";
 const CHECKPOINTS: &str = "checkpoints";
 /// How many of the surest mistakes and of the surest right answers a report shows.
 const EXAMPLES: [usize; 2] = [12, 8];
 /// Pictures that go through the network at once where nothing is learnt.
 const INFERENCE_BATCH: usize = 8;
+/// Features that go through the head at once where nothing is learnt.
+const HEAD_BATCH: usize = 256;
 /// The pictures, their labels and their split, as a table that `xception train` reads.
 const DATA: &str = "data.csv";
+/// What the last check of the pictures found, so that a resumed run need not decode them all again.
+const CHECKED: &str = "checked.csv";
 const METRICS: &str = "metrics.csv";
 const STEPS: &str = "steps.csv";
 const FEATURES: &str = "features";
@@ -240,13 +316,15 @@ impl Run {
             recipe: recipe.name.clone(),
             problem,
         })?;
-        if folder.join(RUN_FILE).exists() {
-            return Err(TrainError::run(
-                folder,
-                "there is a run in this folder already: go on with --resume, or name another with --output",
-            ));
-        }
-        let (dataset, report) = Dataset::open(&options.data, &options.data_options)?;
+        Self::check_folder(folder, &options.data)?;
+        let (dataset, report, known) = Dataset::open_known(
+            &options.data,
+            &options.data_options,
+            &Known::default(),
+            &|done, total| {
+                (settings.observer)(Event::Check { done, total });
+            },
+        )?;
         let augmentation = options.augmentation.clone().unwrap_or_else(|| {
             let size = options.size.unwrap_or(start.1.input.height);
             Augmentation::named(recipe.augmentation, size, options.preset)
@@ -254,7 +332,7 @@ impl Run {
         fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
         let lock = lock(folder)?;
 
-        let (network, spec) = network(options, start, &dataset, &augmentation, settings.device())?;
+        let (network, spec, weights_sha256) = network(options, start, &dataset, &augmentation, settings.device())?;
         let file = RunFile {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: now(),
@@ -263,18 +341,22 @@ impl Run {
             seed: options.seed,
             class_weights: options.class_weights,
             balanced: options.balanced,
+            weights_sha256,
+            environment: Environment::of(&settings),
             data_options: options.data_options.clone(),
             augmentation,
             model: spec,
             recipe: recipe.clone(),
         };
-        let trainee = Trainee::new(network, objective(&file, &dataset))
-            .train()
-            .fork(&settings.training(settings.device()));
+        let trainee = layers::trained_on(
+            Trainee::new(network, objective(&file, &dataset)),
+            &settings.training(settings.device()),
+        );
         let weights = Weights {
             trainee,
             ema: None,
             best: None,
+            published: None,
             optimizer: None,
         };
         let run = Self {
@@ -299,9 +381,38 @@ impl Run {
             &folder.join(DATA),
             &table(&run.dataset).map_err(TrainError::file(&folder.join(DATA)))?,
         )?;
+        known.write(&folder.join(CHECKED))?;
         let text = toml::to_string(&run.file).map_err(|error| TrainError::run(folder, error.to_string()))?;
         files::write(&folder.join(RUN_FILE), text.as_bytes())?;
         Ok(run)
+    }
+
+    /// Whether a run on `data` can begin in `folder`: [`new`](Self::new) asks this first.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] for a folder in which something is, which is no folder, or which lies in the data.
+    pub fn check_folder(folder: &Path, data: &Path) -> Result<(), TrainError> {
+        let wrong = |problem: &str| Err(TrainError::run(folder, problem));
+        if folder.join(RUN_FILE).exists() {
+            return wrong("there is a run in this folder already: go on with --resume, or name another with --output");
+        }
+        if folder.exists() && !folder.is_dir() {
+            return wrong("this is no folder: name another with --output");
+        }
+        // What is trained on would grow by what is written.
+        if data.is_dir() && resolved(folder).starts_with(resolved(data)) {
+            return wrong("the folder lies in the data: name another with --output");
+        }
+        if folder.is_dir() {
+            for entry in fs::read_dir(folder).map_err(TrainError::file(folder))? {
+                let name = entry.map_err(TrainError::file(folder))?.file_name();
+                if name != LOCK {
+                    return wrong("the folder is not empty: empty it, or name another with --output");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Goes on with a run that was stopped, from its last whole checkpoint.
@@ -312,15 +423,30 @@ impl Run {
     pub fn resume(folder: &Path, settings: RunSettings) -> Result<Self, TrainError> {
         settings.check()?;
         let path = folder.join(RUN_FILE);
+        if folder.is_file() {
+            let problem = format!("this is a file, and no run's folder; a run's folder holds {RUN_FILE}");
+            return Err(TrainError::run(folder, problem));
+        }
         let text = fs::read_to_string(&path)
             .map_err(|error| TrainError::run(folder, format!("{RUN_FILE} cannot be read: {error}")))?;
         let file: RunFile = toml::from_str(&text)
-            .map_err(|error| TrainError::run(folder, format!("{RUN_FILE}: {}", error.message())))?;
+            .map_err(|error| TrainError::run(folder, format!("{RUN_FILE}, {}", toml_problem(&text, &error))))?;
         file.recipe
             .validate()
             .map_err(|problem| TrainError::run(folder, format!("{RUN_FILE}: {problem}")))?;
+        let differences = file
+            .environment
+            .admits(&Environment::of(&settings))
+            .map_err(|problem| TrainError::run(folder, problem))?;
+        for difference in differences {
+            (settings.observer)(Event::Warning(difference));
+        }
         let lock = lock(folder)?;
-        let (dataset, report) = Dataset::open(&file.data, &file.data_options)?;
+        let known = Known::read(&folder.join(CHECKED));
+        let (dataset, report, checked) =
+            Dataset::open_known(&file.data, &file.data_options, &known, &|done, total| {
+                (settings.observer)(Event::Check { done, total });
+            })?;
         if dataset.fingerprint() != file.fingerprint {
             return Err(TrainError::run(
                 folder,
@@ -330,6 +456,12 @@ impl Run {
                 ),
             ));
         }
+        // They only save time.
+        if checked != known
+            && let Err(error) = checked.write(&folder.join(CHECKED))
+        {
+            (settings.observer)(Event::Warning(error.to_string()));
+        }
         let checkpoints = Checkpoints::new(folder.join(CHECKPOINTS), settings.keep);
         let (loaded, warnings) = checkpoints.load()?;
         for warning in warnings {
@@ -337,9 +469,10 @@ impl Run {
         }
         let loaded = loaded.ok_or_else(|| TrainError::run(folder, "no checkpoint is whole: begin a new run"))?;
         let network = || file.model.network.init(settings.device());
-        let trainee = Trainee::new(network()?.load_record(loaded.model), objective(&file, &dataset))
-            .train()
-            .fork(&settings.training(settings.device()));
+        let trainee = layers::trained_on(
+            Trainee::new(network()?.load_record(loaded.model), objective(&file, &dataset)),
+            &settings.training(settings.device()),
+        );
         let optimizer = match (loaded.optimizer, file.recipe.phases.get(loaded.progress.phase)) {
             (Some(record), Some(phase)) => Some(layers::optimizer(&trainee, phase).load_record(record)),
             _ => None,
@@ -371,6 +504,7 @@ impl Run {
                 trainee,
                 ema,
                 best,
+                published: None,
                 optimizer,
             },
             progress: loaded.progress,
@@ -415,45 +549,63 @@ impl Run {
         let shared = self.shared();
         let recipe = self.file.recipe.clone();
         while let Some(phase) = recipe.phases.get(self.progress.phase) {
-            let Some(mut work) = self.work(phase, &shared, steps)? else {
-                return Ok(self.stopped());
+            let work = match self.work(phase, &shared, steps)? {
+                ControlFlow::Continue(work) => work,
+                ControlFlow::Break(end) => return self.end(end),
             };
-            if work.weights.ema.is_none() {
-                work.weights.ema = phase.ema.map(|decay| Ema::new(&work.weights.trainee.network, decay));
-            }
-            let end;
-            (work, end, renderer) = engine::run(work, renderer)?;
+            let (work, end, back) = engine::run(work, renderer)?;
+            renderer = back;
             Work {
                 weights: self.weights,
                 progress: self.progress,
                 steps,
                 ..
             } = work;
-            if end == End::Stopped {
-                return Ok(self.stopped());
+            if end != End::Complete {
+                return self.end(end);
             }
             self.next_phase()?;
         }
-        self.finish()
+        self.end(End::Complete)
     }
 
-    /// Looks for a learning rate for the last phase: trains while the rate rises, and plots the loss. Nothing of it is kept.
+    /// Looks for a learning rate for the last phase: trains while the rate rises, and plots the loss. The phases before it
+    /// are trained first, since a head that knows nothing would ask for the rate of a head. The run is of no use afterwards:
+    /// let it have a folder of its own.
     ///
     /// # Errors
     ///
     /// [`TrainError`] as for training, or for a plot that cannot be written.
     pub fn find_rate(mut self, options: FinderOptions, plot: &Path) -> Result<Found, TrainError> {
-        let last = self.file.recipe.phases.len() - 1;
-        let phase = self.file.recipe.phases[last].clone();
-        self.progress.phase = last;
         let shared = self.shared();
-        let steps = StepLog::open(&self.folder.join(STEPS), self.progress.step)?;
-        let work = self
-            .work(&phase, &shared, steps)?
-            .ok_or_else(|| TrainError::Engine("it was stopped".to_owned()))?;
-        let found = finder::find(work, &shared, options)?;
-        plots::lr_finder(&found.curve, found.suggestion, plot)?;
-        Ok(found)
+        let stopped = || TrainError::Engine("it was stopped".to_owned());
+        let mut steps = StepLog::open(&self.folder.join(STEPS), self.progress.step)?;
+        let phases = self.file.recipe.phases.clone();
+        let mut renderer: Box<dyn MetricsRenderer> = Box::new(Quiet);
+        loop {
+            let (number, last) = (self.progress.phase, self.progress.phase + 1 >= phases.len());
+            let phase = phases.get(number).ok_or_else(stopped)?;
+            let ControlFlow::Continue(work) = self.work(phase, &shared, steps)? else {
+                return Err(stopped());
+            };
+            if last {
+                let found = finder::find(work, &shared, options)?;
+                plots::lr_finder(&found.curve, found.suggestion, plot)?;
+                return Ok(found);
+            }
+            let (work, end, back) = engine::run(work, renderer)?;
+            renderer = back;
+            Work {
+                weights: self.weights,
+                progress: self.progress,
+                steps,
+                ..
+            } = work;
+            if end != End::Complete {
+                return Err(stopped());
+            }
+            self.next_phase()?;
+        }
     }
 
     fn shared(&self) -> Arc<Shared> {
@@ -471,12 +623,25 @@ impl Run {
             budget: self.settings.budget,
             interrupter: self.settings.interrupter.clone(),
             observer: self.metrics_writer(),
+            spec: self.file.model.clone(),
         })
+    }
+
+    fn end(self, end: End) -> Result<Outcome, TrainError> {
+        match end {
+            End::Complete => self.finish(false),
+            End::TimeUp => {
+                self.save_last()?;
+                self.finish(true)
+            }
+            End::Stopped => Ok(self.stopped()),
+        }
     }
 
     fn stopped(self) -> Outcome {
         Outcome {
             complete: false,
+            time_up: false,
             evaluation: None,
             predictions: None,
             model: self
@@ -509,22 +674,27 @@ impl Run {
         })
     }
 
+    /// Writes the last weights and their average.
+    fn save_last(&self) -> Result<(), TrainError> {
+        let save = |network: &Xception, name: &str| {
+            xception_model::save(network, &self.file.model, &self.folder.join(name), true)
+        };
+        save(&self.weights.trainee.network.valid(), LAST_MODEL)?;
+        if let Some(ema) = &self.weights.ema {
+            save(ema.network(), EMA_MODEL)?;
+        }
+        Ok(())
+    }
+
     /// The next phase starts from the best weights so far.
     fn next_phase(&mut self) -> Result<(), TrainError> {
         if self.progress.phase + 1 == self.file.recipe.phases.len() {
-            let save = |network: &Xception, name: &str| {
-                xception_model::save(network, &self.file.model, &self.folder.join(name), true)
-            };
-            save(&self.weights.trainee.network.valid(), LAST_MODEL)?;
-            if let Some(ema) = &self.weights.ema {
-                save(ema.network(), EMA_MODEL)?;
-            }
+            self.save_last()?;
         }
         if let Some(best) = self.weights.best.clone() {
             let objective = self.weights.trainee.objective().clone();
-            self.weights.trainee = Trainee::new(best, objective)
-                .train()
-                .fork(&self.settings.training(self.settings.device()));
+            let device = self.settings.training(self.settings.device());
+            self.weights.trainee = layers::trained_on(Trainee::new(best, objective), &device);
         }
         self.weights.optimizer = None;
         self.weights.ema = None;
@@ -545,8 +715,13 @@ impl Run {
         )
     }
 
-    /// A phase, ready to be worked on; `None` if it was stopped on the way.
-    fn work(&mut self, phase: &Phase, shared: &Arc<Shared>, steps: StepLog) -> Result<Option<Work>, TrainError> {
+    /// A phase, ready to be worked on; or why the run ends on the way to it.
+    fn work(
+        &mut self,
+        phase: &Phase,
+        shared: &Arc<Shared>,
+        steps: StepLog,
+    ) -> Result<ControlFlow<End, Work>, TrainError> {
         let wrong = |problem: String| TrainError::Recipe {
             recipe: self.file.recipe.name.clone(),
             problem: format!("phase `{}`: {problem}", phase.name),
@@ -559,18 +734,20 @@ impl Run {
         let (train, valid) = match (&phase.trains, phase.inputs) {
             (Trains::Head, inputs) => {
                 let backbone = backbone(&trainee.network, &inner);
-                let Some(valid) = self.features(Split::Val, &backbone, &inner)? else {
-                    return Ok(None);
+                let valid = match self.features(Split::Val, &backbone, shared, start)? {
+                    ControlFlow::Continue(features) => features,
+                    ControlFlow::Break(end) => return Ok(ControlFlow::Break(end)),
                 };
                 let valid_order = Order {
-                    batch_size: 256,
+                    batch_size: HEAD_BATCH,
                     shuffle: None,
                 };
                 let train = match inputs {
                     Inputs::Pictures => Source::Frozen(self.training(phase)?, Box::new(backbone)),
                     Inputs::Features => {
-                        let Some(features) = self.features(Split::Train, &backbone, &inner)? else {
-                            return Ok(None);
+                        let features = match self.features(Split::Train, &backbone, shared, start)? {
+                            ControlFlow::Continue(features) => features,
+                            ControlFlow::Break(end) => return Ok(ControlFlow::Break(end)),
                         };
                         Source::Features(
                             features,
@@ -589,10 +766,12 @@ impl Run {
             ),
         };
         let valid = valid.map(|source| Feed::new(source, classes, &inner));
+        let average = || phase.ema.map(|decay| Ema::new(&trainee.network, decay));
+        let ema = self.weights.ema.take().or_else(average);
         self.progress.seconds += start.elapsed().as_secs_f64();
         let train = Feed::new(train, classes, device);
         let samples = burn::data::dataloader::DataLoader::num_items(&train);
-        Ok(Some(Work {
+        Ok(ControlFlow::Continue(Work {
             shared: Arc::clone(shared),
             length: Length {
                 updates_per_epoch: samples
@@ -609,8 +788,9 @@ impl Run {
             valid,
             weights: Weights {
                 trainee,
-                ema: self.weights.ema.take(),
+                ema,
                 best: self.weights.best.take(),
+                published: self.weights.published,
                 optimizer: self.weights.optimizer.take(),
             },
             progress: std::mem::take(&mut self.progress),
@@ -643,46 +823,97 @@ impl Run {
         Ok(Pipeline::new(Arc::clone(&self.dataset), split, options)?)
     }
 
-    /// A split's features: kept ones, or computed once and kept. `None` if the run was stopped meanwhile.
+    /// A split's features: kept ones, or computed once and kept; or why the run ends meanwhile. What is done by then is kept.
+    /// The run has worked on the phase since `start`.
     fn features(
         &self,
         split: Split,
         backbone: &InferenceXception,
-        device: &Device,
-    ) -> Result<Option<Features>, TrainError> {
-        let classes = self.dataset.classes.len();
+        shared: &Shared,
+        start: Instant,
+    ) -> Result<ControlFlow<End, Features>, TrainError> {
         let total = self.dataset.count(split);
+        let none = Features::none(backbone.config().embedding_len(), self.dataset.classes.len());
+        let Some(pipeline) = self.evaluation(split)? else {
+            return Ok(ControlFlow::Continue(none));
+        };
         let folder = self.folder.join(FEATURES);
         fs::create_dir_all(&folder).map_err(TrainError::file(&folder))?;
-        let path = folder.join(format!("{}.bpk", split.name()));
-        // The backbone is the one the run began with for as long as only heads were trained.
-        let about = format!("{} {} pictures", self.file.fingerprint, total);
-        let untouched = self.file.recipe.phases[..self.progress.phase]
-            .iter()
-            .all(|phase| phase.trains == Trains::Head);
-        if untouched && let Some(features) = Features::load(&path, &about) {
-            return Ok(Some(features));
-        }
-        let Some(pipeline) = self.evaluation(split)? else {
-            return Ok(Some(Features::default()));
-        };
-        let computed = Features::compute(&pipeline, backbone, classes, device, |done| {
-            (self.settings.observer)(Event::Features { done, total });
-            !self.settings.interrupter.should_stop()
-        })?;
-        if let Some(features) = &computed
-            && untouched
-        {
-            // They only save time.
-            if let Err(error) = features.save(&path, &about) {
+        let keeps = self.backbone_is_untouched(self.progress.phase);
+        let kept = if keeps { self.kept_features(split) } else { None };
+        let kept = kept.filter(|kept| (kept.width, kept.classes) == (none.width, none.classes));
+        let known = kept.as_ref().map_or(0, Features::len);
+        let keep = |features: &Features| {
+            if keeps
+                && features.len() > known
+                && let Err(error) = features.save(&self.features_file(split), &self.features_of(split))
+            {
+                // They only save time.
                 (self.settings.observer)(Event::Warning(error.to_string()));
             }
+        };
+        let device = shared.devices[0].clone().inner();
+        let mut saved = Instant::now();
+        let mut end = None;
+        let features = kept
+            .unwrap_or(none)
+            .complete(&pipeline, backbone, &device, |features| {
+                let done = features.len();
+                (self.settings.observer)(Event::Features { done, total });
+                end = shared.must_stop(self.progress.seconds + start.elapsed().as_secs_f64());
+                if saved.elapsed() >= shared.checkpoint_every {
+                    keep(features);
+                    saved = Instant::now();
+                }
+                end.is_none()
+            })?;
+        keep(&features);
+        Ok(match end {
+            // It was about to end anyway.
+            Some(end) if features.len() < total => ControlFlow::Break(end),
+            _ => ControlFlow::Continue(features),
+        })
+    }
+
+    /// Whether phases up to this one leave the backbone as it was at the run's start.
+    fn backbone_is_untouched(&self, phase: usize) -> bool {
+        let phases = self.file.recipe.phases.iter().take(phase + 1);
+        phases.into_iter().all(|phase| phase.trains == Trains::Head)
+    }
+
+    fn features_file(&self, split: Split) -> PathBuf {
+        self.folder.join(FEATURES).join(format!("{}.bpk", split.name()))
+    }
+
+    /// All that a split's features follow from.
+    fn features_of(&self, split: Split) -> String {
+        let file = &self.file;
+        let eval = file.augmentation.eval;
+        format!(
+            "{} {split} pictures of {}, {} at {}, by {}",
+            self.dataset.count(split),
+            file.fingerprint,
+            eval.preset,
+            eval.size,
+            file.weights_sha256
+        )
+    }
+
+    /// What there is of a split's features.
+    fn kept_features(&self, split: Split) -> Option<Features> {
+        let path = self.features_file(split);
+        match Features::load(&path, &self.features_of(split)) {
+            Ok(kept) => kept.filter(|kept| kept.len() <= self.dataset.count(split)),
+            Err(problem) => {
+                let warning = format!("{}: {problem}; the features are computed again", path.display());
+                (self.settings.observer)(Event::Warning(warning));
+                None
+            }
         }
-        Ok(computed)
     }
 
     /// Writes the best weights and judges them.
-    fn finish(self) -> Result<Outcome, TrainError> {
+    fn finish(self, time_up: bool) -> Result<Outcome, TrainError> {
         let model = self
             .weights
             .best
@@ -703,6 +934,7 @@ impl Run {
         }
         Ok(Outcome {
             complete: true,
+            time_up,
             evaluation,
             predictions,
             model,
@@ -738,6 +970,7 @@ impl Run {
             },
         );
         let data = ReportData {
+            root: self.dataset.root.clone(),
             title: file
                 .data
                 .file_stem()
@@ -767,19 +1000,37 @@ impl Run {
 
     fn predict(&self, model: &Xception, split: Split) -> Result<Predictions, TrainError> {
         let device = self.settings.device();
-        let fused = model.fuse();
-        let pipeline = self.evaluation(split)?;
-        let mut probabilities = Vec::new();
-        for batch in pipeline.iter().flat_map(|pipeline| pipeline.epoch(0, 0)) {
-            let batch = batch?;
-            let shape = [batch.indices.len(), 3, batch.height, batch.width];
-            let pictures = Tensor::from_data(burn::tensor::TensorData::new(batch.pixels, shape), device);
-            let logits = fused.forward(pictures)?;
-            probabilities.extend(numbers(if self.dataset.multi_label {
+        let probability = |logits: Tensor<2>| {
+            numbers(if self.dataset.multi_label {
                 activation::sigmoid(logits)
             } else {
                 activation::softmax(logits, 1)
-            }));
+            })
+        };
+        let mut probabilities = Vec::new();
+        let kept = if self.backbone_is_untouched(self.progress.phase) {
+            self.kept_features(split)
+        } else {
+            None
+        };
+        let whole = kept.filter(|kept| kept.len() == self.dataset.count(split));
+        if let (Some(features), Some(head)) = (whole, &model.head) {
+            // The backbone has seen these pictures.
+            let rows: Vec<usize> = (0..features.len()).collect();
+            for rows in rows.chunks(HEAD_BATCH) {
+                if let NetworkInput::Features(features) = features.rows(rows, device).input {
+                    probabilities.extend(probability(head.logits(features)));
+                }
+            }
+        } else {
+            let fused = model.fuse();
+            let pipeline = self.evaluation(split)?;
+            for batch in pipeline.iter().flat_map(|pipeline| pipeline.epoch(0, 0)) {
+                let batch = batch?;
+                let shape = [batch.indices.len(), 3, batch.height, batch.width];
+                let pictures = Tensor::from_data(burn::tensor::TensorData::new(batch.pixels, shape), device);
+                probabilities.extend(probability(fused.forward(pictures)?));
+            }
         }
         let samples = self.dataset.indices(split);
         let samples = samples.iter().map(|&index| &self.dataset.samples[index]);
@@ -806,14 +1057,15 @@ fn objective(file: &RunFile, dataset: &Dataset) -> Objective {
     }
 }
 
-/// The network to train: the starting one's backbone with a new classifier, or a new one of its shape.
+/// The network to train, what it is, and the hash of what it starts with: the given one's backbone with a new classifier, or
+/// a new one of its shape.
 fn network(
     options: &RunOptions,
     (start, start_spec): (Xception, ModelSpec),
     dataset: &Dataset,
     augmentation: &Augmentation,
     device: &Device,
-) -> Result<(Xception, ModelSpec), TrainError> {
+) -> Result<(Xception, ModelSpec, String), TrainError> {
     let recipe = &options.recipe;
     let old = start.config().clone();
     let pooling = match old.pooling {
@@ -839,6 +1091,10 @@ fn network(
     };
     device.seed(Random::new(options.seed, Purpose::Weights, 0, 0).seed());
     let mut network = config.init(device)?;
+    let hash = match recipe.start {
+        Start::Weights => weights_hash(&start)?,
+        Start::Random => weights_hash(&network)?,
+    };
     if recipe.start == Start::Weights {
         (network.block1, network.entry, network.middle, network.exit) =
             (start.block1, start.entry, start.middle, start.exit);
@@ -863,7 +1119,33 @@ fn network(
         labels: dataset.classes.iter().map(Label::new).collect(),
         network: config,
     };
-    Ok((network, spec))
+    Ok((network, spec, hash))
+}
+
+/// [`RunFile::weights_sha256`].
+fn weights_hash(network: &Xception) -> Result<String, TrainError> {
+    let mut hash = Sha256::new();
+    let mut tensors = network.collect(None, None, false);
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    for tensor in tensors {
+        let (name, _, shape, _, bytes) = tensor
+            .into_parts()
+            .map_err(|error| TrainError::Engine(format!("the starting weights cannot be read: {error}")))?;
+        hash.update(format!("{name} {:?}\n", shape.as_slice()));
+        hash.update(&bytes[..]);
+    }
+    Ok(ContentHash(hash.finalize().into()).to_string())
+}
+
+/// Where a path leads, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.ancestors()
+        .find_map(|ancestor| {
+            let rest = path.strip_prefix(ancestor).ok()?;
+            Some(fs::canonicalize(ancestor).ok()?.join(rest))
+        })
+        .unwrap_or_else(|| path.clone())
 }
 
 fn lock(folder: &Path) -> Result<File, TrainError> {
@@ -900,4 +1182,15 @@ fn write_metrics(path: &Path, rows: &[EpochRow]) -> Result<(), TrainError> {
 fn now() -> String {
     use time::format_description::well_known::Rfc3339;
     time::OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn burns_version_is_the_one_in_the_workspace() {
+        let workspace = include_str!("../../../Cargo.toml");
+        assert!(workspace.contains(&format!("burn = {{ version = \"={BURN}\"")));
+    }
 }

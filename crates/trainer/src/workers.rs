@@ -25,7 +25,8 @@ impl Workers {
         }
     }
 
-    /// A step for each batch; the gradients are on the first device.
+    /// A step for each batch, in the order of the batches whichever device is done first; the gradients are on the first
+    /// device.
     pub fn step(&self, round: Vec<StepInput>, trainee: &Trainee) -> Result<Vec<TrainOutput<StepOutput>>, TrainError> {
         let Self::Several(workers, devices) = self else {
             return Ok(round.into_iter().map(|batch| TrainStep::step(trainee, batch)).collect());
@@ -35,14 +36,17 @@ impl Workers {
             .map(Some)
             .chain(std::iter::repeat_with(|| None))
             .zip(devices)
-            .map(|(batch, device)| {
-                let batch = batch.map(|batch| batch.to_device(device));
+            .enumerate()
+            .map(|(place, (batch, device))| {
+                let batch = batch.map(|batch| batch.to_device(device, place));
                 Box::new(Single(batch)) as Box<dyn DataLoaderIterator<StepInput>>
             })
             .collect();
-        let (outputs, _) = workers
+        let (mut outputs, _) = workers
             .step(&mut batches, trainee)
             .map_err(|error| TrainError::Engine(error.to_string()))?;
+        // Sums of numbers with a point depend on their order.
+        outputs.sort_by_key(|output| output.output.item.place);
         Ok(outputs
             .into_iter()
             .map(|output| TrainOutput {
@@ -71,13 +75,14 @@ impl DataLoaderIterator<StepInput> for Single {
 }
 
 impl StepInput {
-    fn to_device(&self, device: &Device) -> Self {
+    fn to_device(&self, device: &Device, place: usize) -> Self {
         Self {
             input: match &self.input {
                 NetworkInput::Pictures(pictures) => NetworkInput::Pictures(pictures.clone().to_device(device)),
                 NetworkInput::Features(features) => NetworkInput::Features(features.clone().to_device(device)),
             },
             targets: self.targets.clone().to_device(device),
+            place,
         }
     }
 }

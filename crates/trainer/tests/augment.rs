@@ -207,6 +207,7 @@ fn mistakes_in_a_file_are_named() {
     ] {
         let sentence = sentence(from, to);
         assert!(sentence.contains(expected), "{sentence}");
+        assert_eq!(sentence.lines().count(), 1, "{sentence}");
     }
     let error = Augmentation::load("/nowhere/augmentation.toml").unwrap_err();
     assert!(matches!(error, AugmentError::File { .. }));

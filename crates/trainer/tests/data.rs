@@ -300,6 +300,29 @@ fn a_table_may_give_several_labels() {
 }
 
 #[test]
+fn other_columns_are_ignored_and_told_of() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("pictures");
+    std::fs::create_dir(&folder).unwrap();
+    let mut text = "width,path,label,spilt\n".to_owned();
+    for number in 0..6 {
+        let name = format!("pictures/{number}.png");
+        image::RgbImage::from_pixel(8, 8, image::Rgb([number, 0, 0]))
+            .save(home.path().join(&name))
+            .unwrap();
+        text += &["8,", &name, ",", ["a", "b"][usize::from(number % 2)], ",val\n"].concat();
+    }
+    let table = home.path().join("table.csv");
+    std::fs::write(&table, text).unwrap();
+    let (dataset, report) = Dataset::open(&table, &DataOptions::default()).unwrap();
+    assert_eq!(dataset.samples.len(), 6);
+    assert_eq!(
+        report.warnings.first().map(String::as_str),
+        Some("columns of the table other than path, label and split, ignored: \"width\", \"spilt\"")
+    );
+}
+
+#[test]
 fn mistakes_in_a_table_are_sentences() {
     let lines: Vec<String> = (0..14).map(|index| format!("lost/{index}.png,cat\n")).collect();
     let long = format!("path,label\n{}", lines.concat());
@@ -311,8 +334,8 @@ fn mistakes_in_a_table_are_sentences() {
             "there is no column \"path\" in its first line (label, split)",
         ),
         (
-            "path,label,size\nx,y,z\n",
-            "column \"size\" is unknown; the columns are path, label (or labels) and",
+            "path,size\nx,z\n",
+            "there is no column \"label\" or \"labels\" in its first line (path, size); the columns are path, label (or labels)",
         ),
         (
             "path;label\nx;y\n",

@@ -310,3 +310,55 @@ fn examples_are_the_surest_of_each_kind() {
     assert_eq!(shown.right.len(), 4);
     assert!(shown.right.iter().all(|shown| shown.truth == shown.predicted));
 }
+
+/// The kitchenware package's folder; `None` after saying what is not tested.
+fn kitchenware() -> Option<PathBuf> {
+    let folder = std::env::var_os("XCEPTION_KITCHENWARE").map(PathBuf::from);
+    if folder.is_none() {
+        assert!(
+            std::env::var_os("XCEPTION_REQUIRE_KITCHENWARE").is_none(),
+            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what scripts/kitchenware.sh prints"
+        );
+        eprintln!("skipped: XCEPTION_KITCHENWARE is not set; scripts/kitchenware.sh prints its value");
+    }
+    folder
+}
+
+/// The part of a map's heat in its left half.
+fn left(map: &Heatmap) -> f32 {
+    let rows = map.values.chunks_exact(map.width);
+    let left: f32 = rows.flat_map(|row| &row[..map.width / 2]).sum();
+    left / map.values.iter().sum::<f32>()
+}
+
+/// Each photograph is put on the left and on the right of a grey field twice its width. A map that shows where things like to
+/// be, and not where the object is, would not move.
+#[test]
+fn heat_moves_with_the_photograph() {
+    let Some(package) = kitchenware() else { return };
+    let model = "trained_models/kitchenware_xception_model_val-acc_0.901.keras";
+    let mut classifier = Classifier::load(&package.join(model), &common::device()).unwrap();
+    classifier.spec.input.preset = Some(Preset::KerasNearest);
+    let explainer = Explainer::new(&classifier.model);
+    let mut photographs: Vec<PathBuf> = std::fs::read_dir(package.join("datasets/kitchenware-data/images"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jpg"))
+        .collect();
+    photographs.sort();
+    assert_eq!(photographs.len(), 18);
+    for path in photographs {
+        let said = classifier.classify_file(&path, 1).unwrap()[0].class;
+        let photograph = classifier.batch(&[classifier.prepare_file(&path).unwrap()]).unwrap();
+        let grey = photograph.zeros_like();
+        let on_the_left = Tensor::cat(vec![photograph.clone(), grey.clone()], 3);
+        let on_the_right = Tensor::cat(vec![grey, photograph], 3);
+        let images = Tensor::cat(vec![on_the_left, on_the_right], 0);
+        let maps = explainer
+            .heatmaps(images, &[said, said], explainer.last_stage(), Method::GradCam)
+            .unwrap();
+        let parts = [left(&maps[0]), 1.0 - left(&maps[1])];
+        println!("{}: {parts:.2?}", path.display());
+        assert!(parts.iter().all(|part| *part > 0.8), "{}: {parts:.2?}", path.display());
+    }
+}

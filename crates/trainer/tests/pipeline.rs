@@ -526,7 +526,17 @@ fn a_contact_sheet_is_drawn_once() {
 
     let lost = home.path().join("nowhere/sheet.png");
     let error = contact_sheet(&dataset, &augmentation, 2, &lost, false).unwrap_err();
-    assert!(error.to_string().contains("sheet.png: cannot be written: "), "{error}");
+    let sentence = error.to_string();
+    assert!(
+        sentence.contains("nowhere: cannot be written: there is no such folder") && !sentence.contains("nowhere/.tmp"),
+        "{sentence}"
+    );
+    let other = home.path().join("sheet.jpg");
+    let error = contact_sheet(&dataset, &augmentation, 2, &other, false).unwrap_err();
+    assert!(
+        matches!(error, PreviewError::Ending { .. }) && !other.exists(),
+        "{error}"
+    );
     let error: Box<dyn std::error::Error> = Box::new(DataError::from(Augmentation::from_toml("").unwrap_err()));
     assert!(error.to_string().contains("train"));
 }

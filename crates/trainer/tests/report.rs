@@ -298,7 +298,11 @@ fn curves_with_gaps_single_epochs_and_nan() {
     assert_eq!(error, "cannot draw training curves: no epoch is done");
     let nowhere = folder.path().join("no/where.png");
     let error = plots::curves(&rows, &nowhere).unwrap_err().to_string();
-    assert!(error.starts_with(&nowhere.display().to_string()), "{error}");
+    let lost = folder.path().join("no");
+    assert_eq!(
+        error,
+        format!("{}: there is no such folder; make it first", lost.display())
+    );
 }
 
 #[test]
@@ -405,7 +409,7 @@ const HOSTILE: &str = "<script>alert('&amp;\u{201d}\"')</script>{{ title }}";
 
 fn page(predictions: &Predictions, epochs: Vec<EpochRow>) -> ReportData {
     let shown = |index: usize| Shown {
-        path: format!("{HOSTILE}/{index}.jpg").into(),
+        path: format!("/data/{HOSTILE}/{index}.jpg").into(),
         truth: HOSTILE.to_owned(),
         predicted: "cup".to_owned(),
         confidence: 0.987,
@@ -413,6 +417,7 @@ fn page(predictions: &Predictions, epochs: Vec<EpochRow>) -> ReportData {
         heat: (index > 0).then(|| RgbImage::new(900, 600)),
     };
     ReportData {
+        root: "/data".into(),
         title: HOSTILE.to_owned(),
         facts: vec![(HOSTILE.to_owned(), HOSTILE.to_owned())],
         details: vec![("recipe".to_owned(), HOSTILE.to_owned())],
@@ -449,12 +454,13 @@ fn the_report_needs_nothing_else_and_believes_no_name() {
         assert!(!text.contains(foreign), "{foreign}");
     }
     assert!(text.contains("The picture cannot be read any more"));
+    assert!(!text.contains("/data/"), "paths are the data set's");
     for word in [
         "Training",
         "98.7 %",
         "Class by class",
         "weighted by pictures",
-        "<td>head</td>",
+        "<td>head</td><td>1.00e-3</td>",
     ] {
         assert!(text.contains(word), "{word}");
     }

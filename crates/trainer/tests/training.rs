@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::{options, settings, settings_told, start, write_pictures};
-use trainer::{Event, Recipe, Run, TrainError};
+use trainer::{Event, Recipe, Run, RunSettings, TrainError};
 use xception_model::Variant;
 
 /// Burn's random numbers are the process's: trainings at the same time would draw each other's.
@@ -97,6 +97,40 @@ fn assert_same(run: &Path, reference: &Path) {
     assert!(weights(run) == weights(reference));
 }
 
+/// Settings of a run that is told to stop after so many steps.
+fn stopping_after(steps: usize) -> RunSettings {
+    let interrupter = burn::train::Interrupter::new();
+    let (stop, seen) = (interrupter.clone(), Mutex::new(0));
+    let mut settings = settings_told(Arc::new(move |event| {
+        if let Event::Step { .. } = event {
+            let mut seen = seen.lock().unwrap();
+            *seen += 1;
+            if *seen == steps {
+                stop.stop(None);
+            }
+        }
+    }));
+    settings.interrupter = interrupter;
+    settings
+}
+
+/// Settings, and all that is told.
+fn listening() -> (RunSettings, Arc<Mutex<Vec<Event>>>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&events);
+    let settings = settings_told(Arc::new(move |event| told.lock().unwrap().push(event)));
+    (settings, events)
+}
+
+/// How many pictures went through the backbone for their features.
+fn extracted(events: &Mutex<Vec<Event>>) -> usize {
+    let events = events.lock().unwrap();
+    events
+        .iter()
+        .filter(|event| matches!(event, Event::Features { .. }))
+        .count()
+}
+
 #[test]
 fn a_run_that_is_stopped_at_any_step_reaches_the_same_numbers() {
     let _alone = alone();
@@ -119,18 +153,7 @@ fn a_run_that_is_stopped_at_any_step_reaches_the_same_numbers() {
         let mut pauses = 0;
         loop {
             // Told after `stop_every` steps, it stops at the next place where nothing is half done.
-            let interrupter = burn::train::Interrupter::new();
-            let (stop, seen) = (interrupter.clone(), Mutex::new(0));
-            let mut settings = settings_told(Arc::new(move |event| {
-                if let Event::Step { .. } = event {
-                    let mut seen = seen.lock().unwrap();
-                    *seen += 1;
-                    if *seen == stop_every {
-                        stop.stop(None);
-                    }
-                }
-            }));
-            settings.interrupter = interrupter;
+            let settings = stopping_after(stop_every);
             drop(run);
             run = Run::resume(&folder, settings.clone()).unwrap();
             if run.train(None).unwrap().complete {
@@ -158,6 +181,8 @@ fn child() {
     let run = if folder.join("run.toml").exists() {
         Run::resume(folder, settings).unwrap()
     } else {
+        // Of a process that was killed before there was a run.
+        let _ = fs::remove_dir_all(folder);
         let device = settings.device().clone();
         Run::new(&options(data, folder, recipe()), settings, start(&device)).unwrap()
     };
@@ -191,7 +216,10 @@ fn a_run_that_is_killed_twenty_times_reaches_the_same_numbers() {
                 .spawn()
                 .unwrap();
             // Not before there is something to resume, then at a random moment.
-            let patience = 0.05 + 0.9 * common::noise(&mut seed);
+            while !folder.join("run.toml").exists() && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let patience = 0.02 + 0.9 * common::noise(&mut seed);
             std::thread::sleep(Duration::from_secs_f64(patience));
             match child.try_wait().unwrap() {
                 Some(status) => {
@@ -256,7 +284,7 @@ fn a_checkpoint_that_finds_no_room_stops_the_run_and_costs_nothing() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert_eq!(left, ["step-0000000000"]);
+    assert_eq!(left, ["step-0000000000-phase-0"]);
 
     let run = Run::resume(&folder, settings()).unwrap();
     assert!(run.train(None).unwrap().complete);
@@ -272,9 +300,12 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
     let whole = home.path().join("whole");
     reference(&data, &whole);
     let folder = home.path().join("damaged");
-    let mut first = settings();
-    first.budget = Some(Duration::ZERO);
-    let run = Run::new(&options(&data, &folder, recipe()), first, start(settings().device())).unwrap();
+    let run = Run::new(
+        &options(&data, &folder, recipe()),
+        stopping_after(1),
+        start(settings().device()),
+    )
+    .unwrap();
     assert!(!run.train(None).unwrap().complete);
 
     let newest = || {
@@ -306,6 +337,416 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
         "{warnings:?}"
     );
     assert_same(&folder, &whole);
+}
+
+#[test]
+fn features_are_computed_once() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let whole = home.path().join("whole");
+    reference(&data, &whole);
+    let folder = home.path().join("stopped");
+    let begin = |settings: RunSettings| {
+        let device = settings.device().clone();
+        Run::new(&options(&data, &folder, recipe()), settings, start(&device)).unwrap()
+    };
+    // Stopped among the training pictures: 5 validation pictures are one batch, and 22 training pictures three.
+    let (mut settings, events) = listening();
+    let (stop, told) = (settings.interrupter.clone(), settings.observer.clone());
+    settings.observer = Arc::new(move |event| {
+        let middle = matches!(event, Event::Features { done: 8, total: 9.. });
+        told(event);
+        if middle {
+            stop.stop(None);
+        }
+    });
+    assert!(!begin(settings).train(None).unwrap().complete);
+    let before = extracted(&events);
+    assert!(before >= 2, "{before}");
+
+    // What was done is not done again.
+    let (settings, events) = listening();
+    let first = settings.observer.clone();
+    let (stop, seen) = (settings.interrupter.clone(), Mutex::new(false));
+    let mut settings = settings;
+    settings.observer = Arc::new(move |event| {
+        let is_step = matches!(event, Event::Step { .. });
+        first(event);
+        if is_step && !std::mem::replace(&mut *seen.lock().unwrap(), true) {
+            stop.stop(None);
+        }
+    });
+    assert!(!Run::resume(&folder, settings).unwrap().train(None).unwrap().complete);
+    let after = extracted(&events);
+    assert!(after >= 1, "{after}");
+
+    // In the head's phase nothing is left to do.
+    let (settings, events) = listening();
+    assert!(Run::resume(&folder, settings).unwrap().train(None).unwrap().complete);
+    assert_eq!(extracted(&events), 0);
+    assert_same(&folder, &whole);
+    let (settings, events) = listening();
+    let run = Run::new(
+        &options(&data, &home.path().join("again"), recipe()),
+        settings,
+        start(common::settings().device()),
+    )
+    .unwrap();
+    run.train(None).unwrap();
+    assert_eq!(extracted(&events), before + after, "each batch once");
+}
+
+fn probe() -> Recipe {
+    let mut recipe = recipe();
+    recipe.phases.truncate(1);
+    recipe
+}
+
+/// Without a test split the validation pictures are judged in the end. That they are gone by then shows that the backbone
+/// does not see them again.
+#[test]
+fn a_linear_probe_shows_no_picture_to_the_backbone_twice() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let folder = home.path().join("run");
+    let pictures = data.clone();
+    let settings = settings_told(Arc::new(move |event| {
+        if let Event::Epoch(_) = event {
+            let _ = fs::remove_dir_all(&pictures);
+        }
+    }));
+    let mut options = options(&data, &folder, probe());
+    options.data_options.test_fraction = 0.0;
+    let device = settings.device().clone();
+    let outcome = Run::new(&options, settings, start(&device))
+        .unwrap()
+        .train(None)
+        .unwrap();
+    let (split, evaluation) = outcome.evaluation.unwrap();
+    assert_eq!(split, trainer::data::Split::Val);
+    let best = outcome.progress.best.unwrap();
+    assert!(
+        (evaluation.loss - best.loss).abs() < 1e-5,
+        "{} {}",
+        evaluation.loss,
+        best.loss
+    );
+    assert!((evaluation.accuracy() - best.accuracy).abs() < 1e-9);
+}
+
+/// Neither weights nor the statistics of the batch norms, whether the backbone is shown pictures once or anew in every epoch.
+#[test]
+fn a_head_s_phase_leaves_the_backbone_as_it_is() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let (network, spec) = start(settings().device());
+    let begun = home.path().join("begun");
+    fs::create_dir(&begun).unwrap();
+    xception_model::save(&network, &spec, &begun.join("model.bpk"), false).unwrap();
+    let backbone = |folder: &Path| {
+        let mut tensors = weights(folder);
+        tensors.retain(|(name, _)| !name.starts_with("head."));
+        tensors
+    };
+    assert!(backbone(&begun).len() < weights(&begun).len());
+    for inputs in [trainer::Inputs::Features, trainer::Inputs::Pictures] {
+        let mut recipe = probe();
+        recipe.phases[0].inputs = inputs;
+        let folder = home.path().join(format!("{inputs:?}"));
+        let from = (network.clone(), spec.clone());
+        let run = Run::new(&options(&data, &folder, recipe), settings(), from).unwrap();
+        assert!(run.train(None).unwrap().complete);
+        assert!(backbone(&folder) == backbone(&begun), "{inputs:?}");
+        assert!(weights(&folder) != weights(&begun));
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_has_a_network_to_use() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let folder = home.path().join("run");
+    let run = |settings: RunSettings| {
+        let device = settings.device().clone();
+        Run::new(&options(&data, &folder, recipe()), settings, start(&device)).unwrap()
+    };
+    // In the second epoch: the first one's weights are the best.
+    assert!(!run(stopping_after(5)).train(None).unwrap().complete);
+    let (network, spec) = xception_model::load(&folder.join("model.bpk"), settings().device()).unwrap();
+    assert_eq!(spec.labels.len(), 4);
+    assert_eq!(network.config().num_classes, 4);
+    let first = weights(&folder);
+    assert!(Run::resume(&folder, settings()).unwrap().train(None).unwrap().complete);
+    assert!(weights(&folder) != first);
+}
+
+#[test]
+fn a_run_whose_time_is_up_ends_with_a_report_and_goes_on_with_more() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let whole = home.path().join("whole");
+    reference(&data, &whole);
+    for budget in [Duration::ZERO, Duration::from_millis(300)] {
+        let folder = home.path().join(format!("{}", budget.as_millis()));
+        let mut settings = settings();
+        settings.budget = Some(budget);
+        let run = Run::new(
+            &options(&data, &folder, recipe()),
+            settings.clone(),
+            start(settings.device()),
+        )
+        .unwrap();
+        let outcome = run.train(None).unwrap();
+        assert!(outcome.complete && outcome.time_up && outcome.evaluation.is_some());
+        assert!(outcome.progress.phase < 2);
+        for file in ["model.bpk", "last.bpk", "report.html"] {
+            assert!(folder.join(file).is_file(), "{file}");
+        }
+        let outcome = Run::resume(&folder, common::settings()).unwrap().train(None).unwrap();
+        assert!(outcome.complete && !outcome.time_up);
+        assert_same(&folder, &whole);
+    }
+}
+
+#[test]
+fn a_run_needs_a_folder_of_its_own() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 6, 1);
+    let refused = |folder: &Path| {
+        let error = Run::new(
+            &options(&data, folder, recipe()),
+            settings(),
+            start(settings().device()),
+        );
+        error.err().unwrap().to_string()
+    };
+    let used = home.path().join("used");
+    fs::create_dir(&used).unwrap();
+    fs::write(used.join("notes.txt"), "mine").unwrap();
+    assert!(refused(&used).contains("is not empty"));
+    assert_eq!(fs::read_dir(&used).unwrap().count(), 1, "nothing is left there");
+    assert!(refused(&used.join("notes.txt")).contains("no folder"));
+    for inside in [&data, &data.join("runs/new"), &data.join("disc/../runs")] {
+        assert!(refused(inside).contains("lies in the data"), "{}", inside.display());
+    }
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 4);
+    // A folder with a similar name is another one, and one that is empty is free.
+    let beside = home.path().join("pictures-run");
+    fs::create_dir(&beside).unwrap();
+    Run::new(
+        &options(&data, &beside, recipe()),
+        settings(),
+        start(settings().device()),
+    )
+    .unwrap();
+}
+
+/// Everything on pictures, without anything random but their order: 32 pictures, 4 a batch.
+fn plain(batch_size: usize, accumulate: usize) -> Recipe {
+    let mut recipe = recipe();
+    recipe.phases.remove(0);
+    (recipe.dropout, recipe.augmentation) = (0.0, trainer::augment::Level::None);
+    let phase = &mut recipe.phases[0];
+    phase.norms = trainer::Norms::Inference;
+    (phase.batch_size, phase.accumulate, phase.epochs) = (batch_size, accumulate, 2);
+    recipe
+}
+
+fn train_plain(data: &Path, folder: &Path, recipe: Recipe, settings: RunSettings) {
+    let mut options = options(data, folder, recipe);
+    (options.data_options.val_fraction, options.data_options.test_fraction) = (0.0, 0.0);
+    let device = settings.device().clone();
+    let run = Run::new(&options, settings, start(&device)).unwrap();
+    assert!(run.train(None).unwrap().complete);
+}
+
+#[test]
+fn accumulated_batches_are_one_large_batch() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let [parts, large] = ["parts", "large"].map(|name| home.path().join(name));
+    train_plain(&data, &parts, plain(4, 2), settings());
+    train_plain(&data, &large, plain(8, 1), settings());
+    assert_eq!(read(&parts, "steps.csv").lines().count(), 1 + 16);
+    assert_eq!(read(&large, "steps.csv").lines().count(), 1 + 8);
+    let values = |folder: &Path| -> Vec<f32> {
+        let bytes = weights(folder).into_iter().flat_map(|(_, bytes)| bytes);
+        let bytes: Vec<u8> = bytes.collect();
+        bytes
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect()
+    };
+    let (parts, large) = (values(&parts), values(&large));
+    assert!(parts.len() > 1000);
+    for (part, whole) in parts.iter().zip(&large) {
+        assert!((part - whole).abs() <= 1e-5 * whole.abs().max(0.1), "{part} {whole}");
+    }
+}
+
+/// Two devices that work on a batch each do what one does that works on both before it updates.
+#[test]
+fn two_devices_are_one_that_accumulates() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let [one, two] = ["one", "two"].map(|name| home.path().join(name));
+    train_plain(&data, &one, plain(4, 2), settings());
+    let mut both = settings();
+    both.devices.push(both.devices[0].clone());
+    train_plain(&data, &two, plain(4, 1), both.clone());
+    assert_eq!(read(&two, "steps.csv"), read(&one, "steps.csv"));
+    assert!(weights(&two) == weights(&one));
+
+    let text = read(&two, "run.toml");
+    assert!(
+        text.contains("burn = \"0.22.1\"") && text.contains("gradient_checkpointing = false"),
+        "{text}"
+    );
+    let error = Run::resume(&two, settings()).err().unwrap().to_string();
+    assert!(
+        error.contains("computes on 2 devices") && error.contains("one device is given"),
+        "{error}"
+    );
+    assert!(Run::resume(&two, both).is_ok());
+}
+
+/// What is computed again for the backward pass is what was computed before.
+#[test]
+fn gradient_checkpointing_changes_no_number() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let whole = home.path().join("whole");
+    reference(&data, &whole);
+    let folder = home.path().join("again");
+    let with = |mut settings: RunSettings| {
+        settings.gradient_checkpointing = true;
+        settings
+    };
+    let begin = start(settings().device());
+    let run = Run::new(&options(&data, &folder, recipe()), with(stopping_after(14)), begin).unwrap();
+    assert!(!run.train(None).unwrap().complete);
+    assert!(read(&folder, "run.toml").contains("gradient_checkpointing = true"));
+    assert!(
+        Run::resume(&folder, with(settings()))
+            .unwrap()
+            .train(None)
+            .unwrap()
+            .complete
+    );
+    assert_same(&folder, &whole);
+}
+
+#[test]
+fn other_threads_are_told_of() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 6, 1);
+    let folder = home.path().join("run");
+    drop(
+        Run::new(
+            &options(&data, &folder, recipe()),
+            settings(),
+            start(settings().device()),
+        )
+        .unwrap(),
+    );
+    let warnings = || {
+        let (settings, events) = listening();
+        drop(Run::resume(&folder, settings).unwrap());
+        let events = events.lock().unwrap();
+        let texts: Vec<String> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Warning(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect();
+        texts
+    };
+    assert!(warnings().is_empty(), "{:?}", warnings());
+    let text = read(&folder, "run.toml");
+    let line = text.lines().find(|line| line.starts_with("threads = ")).unwrap();
+    fs::write(folder.join("run.toml"), text.replace(line, "threads = 977")).unwrap();
+    assert!(warnings()[0].contains("began with threads: 977"), "{:?}", warnings());
+}
+
+#[test]
+fn a_phase_without_progress_ends_when_patience_does() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 8, 1);
+    let mut recipe = plain(8, 1);
+    let phase = &mut recipe.phases[0];
+    // So small that no weight moves.
+    phase.schedule.rate = 1e-30;
+    (phase.epochs, phase.patience, phase.ema) = (10, Some(2), None);
+    let run = Run::new(
+        &options(&data, &home.path().join("run"), recipe),
+        settings(),
+        start(settings().device()),
+    )
+    .unwrap();
+    // The first is better than nothing, and two more are not better than the first.
+    assert_eq!(run.train(None).unwrap().progress.rows.len(), 3);
+}
+
+#[test]
+fn pictures_that_are_known_are_not_decoded_again_and_others_are() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("pictures");
+    write_pictures(&data, 6, 1);
+    let folder = home.path().join("run");
+    drop(
+        Run::new(
+            &options(&data, &folder, recipe()),
+            settings(),
+            start(settings().device()),
+        )
+        .unwrap(),
+    );
+    let table = folder.join("checked.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    assert_eq!(text.lines().count(), 1 + 24);
+    // What the table says of a file is believed while its length and time are those.
+    let line = text.lines().nth(1).unwrap();
+    let cells: Vec<&str> = line.split(',').collect();
+    let other = line.replace(cells[3], &"0".repeat(64));
+    fs::write(&table, text.replace(line, &other)).unwrap();
+    let error = Run::resume(&folder, settings()).err().unwrap().to_string();
+    assert!(error.contains("are not those the run began with"), "{error}");
+    fs::write(&table, &text).unwrap();
+    drop(Run::resume(&folder, settings()).unwrap());
+
+    // Another file of the same length at another time is another one.
+    let path = data.join(cells[0]);
+    let (old, length) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().len());
+    fs::write(&path, vec![0; usize::try_from(length).unwrap()]).unwrap();
+    assert!(Run::resume(&folder, settings()).is_err());
+    // And the same content at another time is the same.
+    fs::write(&path, old).unwrap();
+    drop(Run::resume(&folder, settings()).unwrap());
+    assert_ne!(fs::read_to_string(&table).unwrap(), text, "it is remembered as of now");
 }
 
 #[test]

@@ -70,7 +70,11 @@ pub enum InputError {
     #[error("the network was built with pooling none: ask for `feature_map`, or set `pooling`")]
     NoPooling,
     /// No layer has this name.
-    #[error("no stage is called `{name}`{}; the stages are {}", suggestion(nearest.as_deref()), known.join(", "))]
+    #[error(
+        "no stage is called `{name}`{}; `stage_names` lists the {} there are",
+        suggestion(nearest.as_deref()),
+        known.len()
+    )]
     UnknownStage {
         /// The name asked for.
         name: String,

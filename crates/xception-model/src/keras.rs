@@ -1,5 +1,6 @@
 //! Keras weight files: what network a file holds, and where its layers live in ours.
 
+mod graph;
 mod model;
 
 use std::path::Path;
@@ -8,7 +9,7 @@ use burn::store::{ModuleSnapshot, ModuleStore};
 use burn::tensor::Device;
 pub use keras_store::KerasFileKind;
 use keras_store::{KerasLayer, KerasStore};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::{Pooling, Widths, XceptionConfig};
 use crate::names::KerasClass;
@@ -35,7 +36,8 @@ pub struct KerasNetwork {
 /// nested in another model.
 ///
 /// The network's options are read from the file: its classes, hidden layers, widths and middle blocks from the tensors'
-/// shapes, its pooling, dropout, epsilon and input size from the model's config where the file has one.
+/// shapes, its pooling, dropout and input size from the model's config where the file has one. Every layer of that config is
+/// checked: a model that computes something else than Xception is refused, whatever its weights fit.
 ///
 /// # Errors
 ///
@@ -49,12 +51,9 @@ pub fn open(path: &Path) -> Result<KerasNetwork, WeightsError> {
     let has_config = store.model_config()?.is_some();
     let layers = store.layers()?;
     let weighted = Weighted::sort(layers).map_err(not_xception)?;
-    let network = weighted
-        .config()
-        .and_then(|network| read_options(layers, network))
-        .map_err(not_xception)?;
+    let network = weighted.config().map_err(not_xception)?;
+    let network = network.with_dropout(dropout(layers));
     let input = input_size(layers);
-    let [height, width] = input.unwrap_or([299; 2]);
     // Keras 1 named it after its class alone.
     let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
     let pooling = if has_config {
@@ -62,24 +61,32 @@ pub fn open(path: &Path) -> Result<KerasNetwork, WeightsError> {
     } else {
         (weighted.denses.len() == 1 && weighted.denses.iter().all(official)).then_some(Pooling::Average)
     };
-    let spec = ModelSpec {
-        source: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        multi_label: activation(layers).is_some_and(|activation| activation == "sigmoid"),
-        input: InputSpec {
-            height,
-            width,
-            preset: None,
-        },
-        labels: Vec::new(),
-        network: network.with_pooling(pooling.unwrap_or(Pooling::Average)),
-    };
-    spec.network.validate().map_err(|source| WeightsError::Config {
+    let network = network.with_pooling(pooling.unwrap_or(Pooling::Average));
+    network.validate().map_err(|source| WeightsError::Config {
         path: path.to_owned(),
         source,
     })?;
-    let names = weighted.homes(&spec.network).map_err(not_xception)?;
+    let by_order = weighted.homes(&network).map_err(not_xception)?;
+
+    let wiring = store.model_config()?.and_then(|config| graph::walk(config, &network));
+    let (names, multi_label) = match wiring.transpose().map_err(not_xception)? {
+        Some(wiring) => (wiring.names, wiring.sigmoid),
+        // Weights alone, or of a model that is a program.
+        None => (by_order, false),
+    };
+    let [height, width] = input.unwrap_or([299; 2]);
     Ok(KerasNetwork {
-        spec,
+        spec: ModelSpec {
+            source: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            multi_label,
+            input: InputSpec {
+                height,
+                width,
+                preset: None,
+            },
+            labels: Vec::new(),
+            network,
+        },
         input,
         pooling,
         store: store.with_names(names),
@@ -257,54 +264,15 @@ fn last_side(layer: &KerasLayer, variable: &str) -> usize {
     shape(layer, variable).and_then(<[usize]>::last).copied().unwrap_or(0)
 }
 
-/// What shapes do not tell and the model's config does.
-fn read_options(layers: &[KerasLayer], mut network: XceptionConfig) -> Result<XceptionConfig, String> {
-    let epsilon = network.variant.epsilon();
-    let last_dense = layers.iter().rposition(|layer| layer.class.as_deref() == Some("Dense"));
-    for (index, layer) in layers.iter().enumerate() {
-        let option = |key: &str| layer.config.as_ref().and_then(|config| setting(config, key));
-        let problem =
-            |expected: &str, found: &Value| Err(format!("layer {}: expected {expected}, found {found}", layer.path));
-        match layer.class.as_deref() {
-            Some("SeparableConv2D" | "Conv2D") => {
-                if let Some(found) = option("dilation_rate")
-                    && *found != json!([1, 1])
-                    && *found != json!(1)
-                {
-                    return problem("no dilation: such a network cannot be told from its file", found);
-                }
-            }
-            Some("BatchNormalization") => {
-                if let Some(found) = option("epsilon")
-                    && found.as_f64() != Some(epsilon)
-                {
-                    return problem(&format!("Keras's epsilon {epsilon}"), found);
-                }
-            }
-            Some("Dropout") if index > 0 => {
-                if let Some(rate) = option("rate").and_then(Value::as_f64) {
-                    network.dropout = rate;
-                }
-            }
-            Some("Dense") if Some(index) != last_dense => {
-                if let Some(found) = option("activation")
-                    && found != "relu"
-                {
-                    return problem("a hidden layer with activation relu", found);
-                }
-            }
-            Some("Dense") => {
-                if let Some(found) = option("activation")
-                    && !["linear", "softmax", "sigmoid"].iter().any(|known| found == known)
-                {
-                    return problem("a classifier with activation linear, softmax or sigmoid", found);
-                }
-            }
-            Some("Flatten") => return Err(format!("layer {}: Xception pools, and this flattens", layer.path)),
-            _ => {}
-        }
-    }
-    Ok(network)
+/// The rate of the last dropout.
+fn dropout(layers: &[KerasLayer]) -> f64 {
+    let rates = layers.iter().filter(|layer| layer.class.as_deref() == Some("Dropout"));
+    let rate = |layer: &KerasLayer| {
+        let config = layer.config.as_ref()?;
+        // Keras 1 called it p.
+        setting(config, "rate").or_else(|| setting(config, "p"))?.as_f64()
+    };
+    rates.rev().find_map(rate).unwrap_or(0.0)
 }
 
 /// How the model's config pools. A network that ends in its last feature map does not; what is neither is not known.
@@ -319,12 +287,6 @@ fn pooling(layers: &[KerasLayer]) -> Option<Pooling> {
         .iter()
         .find_map(class)
         .or_else(|| layers.last().is_some_and(ends_in_map).then_some(Pooling::None))
-}
-
-/// What the model ends in, where its config says.
-fn activation(layers: &[KerasLayer]) -> Option<&Value> {
-    let last = layers.iter().rfind(|layer| layer.class.as_deref() == Some("Dense"))?;
-    setting(last.config.as_ref()?, "activation")
 }
 
 /// The picture size the outermost input layer states.

@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::fmt;
 #[cfg(feature = "picture")]
-use std::fs::File;
-#[cfg(feature = "picture")]
 use std::io::{self, Read};
 #[cfg(feature = "picture")]
 use std::path::Path;
@@ -12,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "picture")]
-use crate::weights::WeightsError;
+use crate::weights::{WeightsError, open_ordinary};
 
 /// One class.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,7 +77,7 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     const MAX_BYTES: u64 = 4 << 20;
 
     let mut text = String::new();
-    File::open(path)
+    open_ordinary(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         .and_then(|_| {
             if text.len() as u64 > MAX_BYTES {

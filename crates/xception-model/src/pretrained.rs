@@ -13,13 +13,42 @@ impl Xception {
     /// A trained network by name: `xception-imagenet` or `xception-kitchenware`.
     ///
     /// The weights are fetched once into the platform's cache folder (or `XCEPTION_CACHE`), verified, converted to a Burn
-    /// record and loaded from there afterwards. [`registry`](crate::registry) has the steps for those who want to choose.
+    /// record and loaded from there afterwards. [`from_card`](Self::from_card) takes another folder, and
+    /// [`registry`](crate::registry) has the steps.
     ///
     /// # Errors
     ///
     /// [`WeightsError::Registry`] says why the weights are not to be had, and where to put them by hand.
     pub fn pretrained(name: &str, device: &Device) -> Result<Self, WeightsError> {
         Classifier::pretrained(name, device).map(|classifier| classifier.model)
+    }
+
+    /// The weights a card describes, with or without the classifier, from a cache of one's own choice.
+    ///
+    /// ```no_run
+    /// use burn::tensor::Device;
+    /// use xception_model::Xception;
+    /// use xception_model::registry::{self, Cache, FetchOptions, Kind};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let card = registry::card("xception-imagenet")?;
+    /// let cache = Cache::new(Some("/srv/weights".into()))?;
+    /// let backbone = Xception::from_card(card, Kind::NoTop, &cache, &FetchOptions::default(), &Device::default())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Xception::pretrained`].
+    pub fn from_card(
+        card: &Card,
+        kind: Kind,
+        cache: &Cache,
+        options: &FetchOptions,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        Classifier::from_card(card, kind, cache, options, device).map(|classifier| classifier.model)
     }
 }
 
@@ -110,5 +139,16 @@ fn network(card: &Card, kind: Kind) -> Result<XceptionConfig, RegistryError> {
     let network: XceptionConfig = table
         .try_into()
         .map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
-    Ok(network.with_include_top(kind == Kind::Full))
+    // A file without a classifier says nothing of the card's.
+    Ok(match kind {
+        Kind::Full => network.with_include_top(true),
+        Kind::NoTop => {
+            let defaults = XceptionConfig::new();
+            network
+                .with_include_top(false)
+                .with_num_classes(defaults.num_classes)
+                .with_hidden_layers(defaults.hidden_layers)
+                .with_dropout(defaults.dropout)
+        }
+    })
 }

@@ -73,14 +73,22 @@ impl SeparableConvNorm {
             SeparableOrder::DepthwiseFirst => channels[0],
             SeparableOrder::PointwiseFirst => channels[1],
         };
+        let mut depthwise = Conv2dConfig::new([depthwise_channels; 2], [3, 3])
+            .with_groups(depthwise_channels)
+            .with_dilation([dilation; 2])
+            .with_padding(PaddingConfig2d::Explicit(dilation, dilation, dilation, dilation))
+            .with_bias(false)
+            .init(device);
+        // Keras takes a depthwise kernel `[3, 3, channels, 1]` for one from `channels` to 1 (`compute_fans` in
+        // `keras/src/initializers/random_initializers.py`), Burn for one from 1 to 1.
+        depthwise.weight = glorot_uniform().init_with(
+            [depthwise_channels, 1, 3, 3],
+            Some(9 * depthwise_channels),
+            Some(9),
+            device,
+        );
         Self {
-            depthwise: Conv2dConfig::new([depthwise_channels; 2], [3, 3])
-                .with_groups(depthwise_channels)
-                .with_dilation([dilation; 2])
-                .with_padding(PaddingConfig2d::Explicit(dilation, dilation, dilation, dilation))
-                .with_bias(false)
-                .with_initializer(glorot_uniform())
-                .init(device),
+            depthwise,
             pointwise: Conv2dConfig::new(channels, [1, 1])
                 .with_bias(false)
                 .with_initializer(glorot_uniform())

@@ -3,12 +3,15 @@
 //! A record is a burnpack file (`.bpk`) that Burn's own stores read, with the [`ModelSpec`] in its metadata.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::store::burn_pack::{MAGIC_NUMBER, Reader, Tensor as PackTensor, Writer};
+use burn::store::burn_pack::{
+    HEADER_SIZE, Header, MAGIC_NUMBER, Reader, TENSOR_ALIGNMENT, Tensor as PackTensor, Writer,
+    aligned_data_section_start,
+};
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device};
 
@@ -18,6 +21,8 @@ use crate::labels::{self, LabelError};
 use crate::spec::ModelSpec;
 use crate::xception::Xception;
 
+/// That of the full network has 20 kB.
+const MAX_METADATA: u32 = 4 << 20;
 /// A record may lack tensors, which are then listed; one that lacks more than this part of its network is damaged.
 const MOST_MISSING: usize = 4;
 
@@ -237,7 +242,7 @@ pub(crate) fn load_pooled(
     device: &Device,
 ) -> Result<(Xception, ModelSpec), WeightsError> {
     let mut start = Vec::with_capacity(512);
-    File::open(path)
+    open_ordinary(path)
         .and_then(|file| file.take(512).read_to_end(&mut start))
         .map_err(|source| WeightsError::Read {
             path: path.to_owned(),
@@ -262,6 +267,35 @@ pub(crate) fn load_pooled(
     })
 }
 
+/// Opens a file that has an end. To open a pipe may take for ever, and so may reading it or a device.
+pub(crate) fn open_ordinary(path: &Path) -> io::Result<File> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        Err(io::ErrorKind::IsADirectory.into())
+    } else if metadata.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::other("it is a pipe or a device, and no ordinary file"))
+    }
+}
+
+/// Where the tensors of a record begin, by its header alone.
+fn data_start(path: &Path) -> io::Result<Result<u64, String>> {
+    let mut header = Vec::with_capacity(HEADER_SIZE);
+    open_ordinary(path)?.take(HEADER_SIZE as u64).read_to_end(&mut header)?;
+    let header = match Header::from_bytes(&header) {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    if header.metadata_size > MAX_METADATA {
+        return Ok(Err(format!(
+            "its metadata claims {} bytes, and no network's exceed {MAX_METADATA}",
+            header.metadata_size
+        )));
+    }
+    Ok(Ok(aligned_data_section_start(header.metadata_size as usize) as u64))
+}
+
 /// A record's description and its tensors, which are read when they are asked for.
 ///
 /// # Errors
@@ -272,15 +306,29 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
         path: path.to_owned(),
         problem,
     };
+    let cannot_read = |source| WeightsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let start = data_start(path).map_err(cannot_read)?.map_err(damaged)?;
     let reader = Reader::from_file_exact(path).map_err(|error| damaged(error.to_string()))?;
-    let text = reader
-        .metadata()
-        .get(ModelSpec::KEY)
-        .ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;
-    let spec = ModelSpec::parse(text).map_err(|problem| damaged(format!("the network's description: {problem}")))?;
+    let text = reader.metadata().get(ModelSpec::KEY).cloned();
+    let found = reader.into_tensors().map_err(|error| damaged(error.to_string()))?;
+    // Tensors follow each other, each at a multiple of the alignment.
+    let end = found.iter().fold(start, |end, tensor| {
+        let length = tensor.byte_len() as u64;
+        end.saturating_add(length.div_ceil(TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT)
+    });
+    let length = fs::metadata(path).map_err(cannot_read)?.len();
+    if length > end {
+        return Err(damaged(format!(
+            "it has {length} bytes, and its tensors end before byte {end}: something was written behind them"
+        )));
+    }
+    let text = text.ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;
+    let spec = ModelSpec::parse(&text).map_err(|problem| damaged(format!("the network's description: {problem}")))?;
     check_labels(&spec, path)?;
 
-    let found = reader.into_tensors().map_err(|error| damaged(error.to_string()))?;
     spec.network.validate().map_err(|source| WeightsError::Config {
         path: path.to_owned(),
         source,

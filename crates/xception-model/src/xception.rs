@@ -193,22 +193,36 @@ impl Xception {
     ///
     /// [`InputError`] for a bad input or an unknown name.
     pub fn stage(&self, images: Tensor<4>, name: &str) -> Result<Tensor<4>, InputError> {
-        let known = self.stage_names();
-        let unknown = || InputError::UnknownStage {
-            name: name.to_owned(),
-            nearest: nearest(name, &known),
-            known: known.clone(),
-        };
-        if !known.iter().any(|stage| stage == name) {
-            return Err(unknown());
-        }
+        self.check_stage(name)?;
         let mut found = None;
         self.each_stage(images, &mut |stage, output| {
             if stage == name {
                 found = Some(output.clone());
             }
         })?;
-        found.ok_or_else(unknown)
+        found.ok_or_else(|| self.unknown_stage(name))
+    }
+
+    /// Whether [`stage`](Self::stage) knows this name. Computes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::UnknownStage`], with the most similar name.
+    pub fn check_stage(&self, name: &str) -> Result<(), InputError> {
+        if self.stage_names().iter().any(|stage| stage == name) {
+            Ok(())
+        } else {
+            Err(self.unknown_stage(name))
+        }
+    }
+
+    fn unknown_stage(&self, name: &str) -> InputError {
+        let known = self.stage_names();
+        InputError::UnknownStage {
+            name: name.to_owned(),
+            nearest: nearest(name, &known),
+            known,
+        }
     }
 
     /// Shows every layer's output to `look`, by its Keras name, in the order of computation.

@@ -46,7 +46,7 @@ fn check(file: &str, device: &Device, bound: f64) {
     assert!(compared >= 2, "{file}: only {compared} stages could be compared");
 }
 
-fn check_all(prefix: &str, device: &Device) {
+fn check_all(prefix: &str, size: &str, device: &Device, bound: f64) {
     let mut files: Vec<String> = std::fs::read_dir(common::golden_folder().join("network"))
         .expect("the goldens are there")
         .map(|entry| {
@@ -56,26 +56,33 @@ fn check_all(prefix: &str, device: &Device) {
                 .to_string_lossy()
                 .into_owned()
         })
-        .filter(|file| file.starts_with(prefix))
+        .filter(|file| file.starts_with(prefix) && file.contains(size))
         .collect();
     files.sort();
     assert!(files.len() >= 10, "only {} goldens start with {prefix}", files.len());
     for file in files {
-        check(&file, device, 1e-5);
+        check(&file, device, bound);
     }
 }
 
 #[cfg(feature = "flex")]
 #[test]
 fn the_full_network_holds_its_goldens() {
-    check_all("full", &Device::flex());
+    check_all("full", "", &Device::flex(), 1e-5);
 }
 
 #[test]
 fn toy_networks_hold_their_goldens_on_every_backend_of_the_processor() {
     for (_, device) in common::devices() {
-        check_all("toy", &device);
+        check_all("toy", "", &device, 1e-5);
     }
+}
+
+/// At one size: the software Vulkan device compiles its kernels anew for every shape.
+#[cfg(feature = "wgpu")]
+#[test]
+fn toy_networks_hold_their_goldens_on_wgpu() {
+    check_all("toy", "71x71", &Device::wgpu(burn::tensor::DeviceKind::default()), 1e-4);
 }
 
 /// Every option, fused against plain.

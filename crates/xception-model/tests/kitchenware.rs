@@ -14,7 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use xception_model::picture::{Pixels, Preset};
 use xception_model::registry::{self, Cache, FetchOptions, Kind, Reporter};
-use xception_model::{Classifier, InputSpec, XceptionConfig};
+use xception_model::{Classifier, InputSpec, Xception, XceptionConfig};
 
 const MODEL: &str = "kitchenware_xception_model_val-acc_0.901.keras";
 
@@ -213,4 +213,51 @@ fn the_card_converts_once_and_the_record_gives_the_same_bits() {
     let guesses = second.classify_file(&path, 2).expect("a prediction");
     assert_eq!(guesses.len(), 2);
     assert_eq!(guesses[0].label.name, photograph.label);
+}
+
+/// Not a test: what `pretrained_reads_the_cache_that_the_environment_names` runs in a process of its own.
+#[test]
+#[ignore = "run by the test that needs a second process"]
+fn child() {
+    let Some(answer) = std::env::var_os("TOY_ANSWER") else {
+        return;
+    };
+    let Some(package) = package() else { return };
+    let device = common::device();
+    let model = Xception::pretrained("xception-kitchenware", &device).unwrap_or_else(|error| panic!("{error}"));
+    let whole = Classifier::pretrained("xception-kitchenware", &device).unwrap_or_else(|error| panic!("{error}"));
+    let pixels = pixels(&whole, &package, &golden().photographs[0]);
+    let images = whole.batch(&[pixels]).expect("a batch");
+    let logits = common::values(&model.forward(images.clone()).expect("logits"));
+    assert_eq!(logits, common::values(&whole.model.forward(images).expect("logits")));
+    let text = serde_json::to_string(&logits).expect("numbers");
+    std::fs::write(answer, text).expect("a writable folder");
+}
+
+#[test]
+fn pretrained_reads_the_cache_that_the_environment_names() {
+    let Some(package) = package() else { return };
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let folder = cache.path().join("xception-kitchenware");
+    std::fs::create_dir(&folder).expect("a writable folder");
+    std::fs::copy(package.join("trained_models").join(MODEL), folder.join(MODEL)).expect("a copy");
+    let answer = cache.path().join("answer.json");
+    let child = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--ignored", "--exact", "child", "--nocapture"])
+        .env("XCEPTION_CACHE", cache.path())
+        .env("TOY_ANSWER", &answer)
+        .output()
+        .expect("a process");
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+
+    let text = std::fs::read_to_string(&answer).expect("the child's answer");
+    let logits: Vec<f32> = serde_json::from_str(&text).expect("numbers");
+    let error = common::relative_error(&logits, &golden().photographs[0].logits);
+    assert!(error <= BOUND, "off by {error:.1e}");
+    let is_record = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".bpk");
+    let names = std::fs::read_dir(&folder).expect("the cache's folder");
+    let records = names
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(is_record);
+    assert_eq!(records.count(), 1, "converted once, and there");
 }

@@ -224,12 +224,16 @@ fn an_unknown_stage_suggests_the_nearest() {
         .stage(images(1, 71, 71), "block4_sepconv2bn")
         .expect_err("an unknown name");
     let text = error.to_string();
-    assert!(
-        text.starts_with(
-            "no stage is called `block4_sepconv2bn` (did you mean `block4_sepconv2_bn`?); the stages are block1_conv1, "
-        ),
-        "{text}"
+    let count = model.stage_names().len();
+    assert_eq!(
+        text,
+        format!(
+            "no stage is called `block4_sepconv2bn` (did you mean `block4_sepconv2_bn`?); `stage_names` lists the \
+             {count} there are"
+        )
     );
+    assert_eq!(model.check_stage("block4_sepconv2bn"), Err(error));
+    assert_eq!(model.check_stage("block4_sepconv2_bn"), Ok(()));
     let error = model
         .stage(images(1, 71, 71), "attention")
         .expect_err("an unknown name");
@@ -477,6 +481,104 @@ fn dropout_acts_while_training_and_only_then() {
     assert!(differs(&model));
     let valid = model.valid();
     assert_eq!(inference(&valid), inference(&valid));
+}
+
+#[test]
+fn dropout_has_its_probability_and_stands_before_the_last_layer_alone() {
+    for hidden in [vec![], vec![16], vec![16, 12]] {
+        for probability in [0.0, 0.25, 0.5] {
+            let config = toy().with_dropout(probability).with_hidden_layers(hidden.clone());
+            let head = network(&config, &device()).head.expect("a classifier");
+            assert_eq!(head.dropout.prob.to_bits(), probability.to_bits());
+        }
+
+        // Every stage of two training passes over the same pictures: what is before the dropout is the same in both.
+        let training = device().autodiff();
+        training.seed(7);
+        let model = network(&toy().with_dropout(0.5).with_hidden_layers(hidden.clone()), &device()).train();
+        let pass = || {
+            let mut stages = Vec::new();
+            model
+                .each_stage(common::input([2, 71, 71, 3], &training), &mut |name, output| {
+                    stages.push((name.to_owned(), values(output)));
+                })
+                .expect("a valid input");
+            stages
+        };
+        let [mut first, mut second] = [pass(), pass()];
+        let (name, logits) = first.pop().expect("the last stage");
+        let (_, others) = second.pop().expect("the last stage");
+        assert_eq!(name, "predictions");
+        assert_ne!(logits, others, "{hidden:?}");
+        // What is dropped is zero, and every logit has its bias.
+        assert!(logits.iter().all(|&logit| logit != 0.0), "{hidden:?}");
+        assert_eq!(first, second, "{hidden:?}");
+    }
+}
+
+/// Keras's initializers: `glorot_uniform` for every kernel, with its fans (`compute_fans` in
+/// `keras/src/initializers/random_initializers.py`), zeros for biases, ones and zeros for batch norms.
+#[test]
+fn a_new_network_starts_as_in_keras() {
+    for order in [SeparableOrder::DepthwiseFirst, SeparableOrder::PointwiseFirst] {
+        let config = toy()
+            .with_widths(Widths {
+                stem: [32, 64],
+                entry: [128, 256, 300],
+                exit: [300, 200, 256],
+            })
+            .with_order(order)
+            .with_hidden_layers(vec![100])
+            .with_num_classes(50);
+        let layers = config.keras_layers().into_iter().map(|home| (home.path, home.layer));
+        let layers: HashMap<String, String> = layers.collect();
+        device().seed(1);
+        let mut kernels = 0;
+        for (path, shape, values) in parameters(&config.init(&device()).expect("a network")) {
+            // The kernel's shape in Keras without height and width: `[in, out]`.
+            let (area, inputs, outputs) = match (common::keras_name(&layers, &path).1, shape.as_slice()) {
+                ("bias" | "beta" | "moving_mean", _) => {
+                    assert_eq!(values, vec![0.0; values.len()], "{path}");
+                    continue;
+                }
+                ("gamma" | "moving_variance", _) => {
+                    assert_eq!(values, vec![1.0; values.len()], "{path}");
+                    continue;
+                }
+                ("depthwise_kernel", &[channels, 1, height, width]) => (height * width, channels, 1),
+                (_, &[outputs, inputs, height, width]) => (height * width, inputs, outputs),
+                (_, &[inputs, outputs]) => (1, inputs, outputs),
+                other => panic!("{path} is {other:?}"),
+            };
+            kernels += 1;
+            let limit = (6.0 / ((inputs + outputs) * area) as f64).sqrt();
+            let count = values.len() as f64;
+            let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+            let square = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / count;
+            let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            // The limit is rounded to f32, and six standard deviations are never seen.
+            assert!(
+                f64::from(largest) <= limit * (1.0 + 1e-6),
+                "{path}: {largest} > {limit}"
+            );
+            assert!(mean.abs() <= 6.0 * limit / (3.0 * count).sqrt(), "{path}: mean {mean}");
+            let ratio = square / (limit.powi(2) / 3.0);
+            assert!(
+                (ratio - 1.0).abs() <= 6.0 * (0.8 / count).sqrt(),
+                "{path}: variance x {ratio}"
+            );
+        }
+        let expected: usize = config
+            .keras_layers()
+            .iter()
+            .map(|home| match home.class {
+                KerasClass::Conv2d | KerasClass::Dense => 1,
+                KerasClass::SeparableConv2d => 2,
+                KerasClass::BatchNormalization => 0,
+            })
+            .sum();
+        assert_eq!(kernels, expected);
+    }
 }
 
 /// Each variant's momentum, told from how far one batch moves the first batch norm's statistics.

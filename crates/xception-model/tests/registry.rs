@@ -1,6 +1,8 @@
 //! The registry against a server on this machine that behaves as badly as servers do.
 #![cfg(feature = "pretrained")]
 
+mod common;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -13,10 +15,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use burn::store::ModuleSnapshot;
+use flate2::read::GzDecoder;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use xception_model::picture::Preset;
 use xception_model::registry::{self, Cache, Card, FetchOptions, Format, Kind, RegistryError, Reporter, Scaling};
+use xception_model::{Classifier, Pooling, Xception, keras};
 
 const FILE: &str = "toy_weights.h5";
 const SIZE: usize = 300_000;
@@ -1105,6 +1111,111 @@ fn a_failed_conversion_leaves_nothing() {
     assert_eq!(fs::read(&record).unwrap(), b"a record");
     assert!(!scratch.exists());
     assert_eq!(server.requests().len(), 1);
+}
+
+// ------------------------------------------------------------------------------------------------------ a card to a network
+
+/// A fixture of `tests/keras.rs`, which Keras wrote.
+fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/keras")
+        .join(name);
+    let packed = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_card_gives_the_network_of_its_file_and_the_second_time_without_a_server() {
+    const FULL: &str = "legacy_weights.h5";
+    const NOTOP: &str = "notop_legacy_weights.h5";
+    let files = [FULL, NOTOP].map(|name| (name, fixture(&format!("{name}.gz"))));
+    let gone = Arc::new(AtomicBool::new(false));
+    let (known, is_gone) = (files.clone(), gone.clone());
+    let server = Server::start(move |_, request, answer| {
+        let file = known
+            .iter()
+            .find(|(name, _)| request.line == format!("GET /{name} HTTP/1.1"));
+        match file.filter(|_| !is_gone.load(Ordering::SeqCst)) {
+            Some((_, bytes)) => answer.file(request, "\"1\"", bytes),
+            None => answer.whole("404 Not Found", &[], b""),
+        }
+    });
+
+    // A user's card. Its `num_classes` belongs to the classifier alone.
+    let home = TempDir::new().unwrap();
+    let mut text = "name = \"toy\"\ndescription = \"A toy\"\nlicence = \"MIT\"\n\
+                    [network]\nnum_classes = 5\nmiddle_blocks = 1\n\
+                    widths = { stem = [2, 3], entry = [3, 4, 5], exit = [6, 7, 8] }\n\
+                    [input]\nheight = 90\nwidth = 80\npreset = \"pil-bilinear\"\nscaling = \"tf\"\n\
+                    [labels]\nnames = [\"a\", \"b\", \"c\", \"d\", \"e\"]\n"
+        .to_owned();
+    for ((name, bytes), kind) in files.iter().zip(["full", "notop"]) {
+        let (sha256, url) = (hex(&Sha256::digest(bytes)), format!("http://{}/{name}", server.address));
+        write!(
+            text,
+            "[[weights]]\nkind = \"{kind}\"\nfile = \"{name}\"\nformat = \"keras-h5\"\nparameters = 1\n\
+             sha256 = \"{sha256}\"\nurls = [\"{url}\"]\n"
+        )
+        .unwrap();
+    }
+    fs::write(home.path().join("card.toml"), text).unwrap();
+    let card = Card::load(home.path()).unwrap();
+    let cache = Cache::new(Some(home.path().join("cache"))).unwrap();
+    let options = FetchOptions::default().retries(0).reporter(Reporter::silent());
+    let device = common::device();
+    let images = common::input([2, 90, 80, 3], &device);
+
+    // The same files as the library loads them where they lie.
+    let direct = |index: usize| {
+        let path = home.path().join("direct.h5");
+        fs::write(&path, &files[index].1).unwrap();
+        let mut file = keras::open(&path).unwrap();
+        file.spec.network.pooling = Pooling::Average;
+        let mut model = file.spec.network.init(&device).unwrap();
+        model.load_from(&mut file.store).unwrap();
+        model
+    };
+    let logits = common::values(&direct(0).forward(images.clone()).unwrap());
+    let embedding = common::values(&direct(1).embed(images.clone()).unwrap());
+    assert_eq!((logits.len(), embedding.len()), (2 * 5, 2 * 8));
+
+    for _ in 0..2 {
+        let model = Xception::from_card(&card, Kind::Full, &cache, &options, &device).unwrap();
+        assert_eq!(common::values(&model.forward(images.clone()).unwrap()), logits);
+        let backbone = Xception::from_card(&card, Kind::NoTop, &cache, &options, &device).unwrap();
+        assert!(backbone.head.is_none());
+        assert_eq!(common::values(&backbone.embed(images.clone()).unwrap()), embedding);
+
+        let classifier = Classifier::from_card(&card, Kind::Full, &cache, &options, &device).unwrap();
+        let spec = classifier.spec;
+        assert_eq!(spec.source, format!("toy, {FULL}"));
+        assert_eq!(spec.input.preset, Some(Preset::PilBilinear));
+        assert_eq!((spec.input.height, spec.input.width), (90, 80));
+        assert_eq!(spec.label(4).name, "e");
+        let headless = Classifier::from_card(&card, Kind::NoTop, &cache, &options, &device).unwrap();
+        assert!(headless.spec.labels.is_empty(), "classes of no classifier");
+
+        // The second time nobody serves the files, and they are gone from the cache.
+        gone.store(true, Ordering::SeqCst);
+        for (name, _) in &files {
+            let _ = fs::remove_file(cache.dir().join("toy").join(name));
+        }
+    }
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn a_file_of_another_network_than_its_cards_is_refused() {
+    let (name, bytes) = (FILE, fixture("legacy_weights.h5.gz"));
+    let sha256 = hex(&Sha256::digest(&bytes));
+    let desk = Desk::with(&format!("sha256 = \"{sha256}\"\nurls = []\nobtain = \"ask\""));
+    fs::write(desk.home.path().join("card").join(name), bytes).unwrap();
+    let device = common::device();
+    let error = Xception::from_card(&desk.card, Kind::Full, &desk.cache, &desk.options(), &device).unwrap_err();
+    has(&error.to_string(), &["the card of toy describes ", ", the file holds "]);
+    assert!(desk.cache.status(&desk.card)[0].record_bytes.is_none());
 }
 
 // --------------------------------------------------------------------------------------------------------------------- cards

@@ -9,7 +9,7 @@ use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
-use xception_model::{Classifier, InputSpec, ModelSpec, Widths, XceptionConfig};
+use xception_model::{Classifier, InputSpec, ModelSpec, Pooling, Widths, XceptionConfig};
 
 /// With what CSV must quote and columns must be aligned by.
 pub const LABELS: [&str; 3] = ["cup", "\"fork\", silver", "茶碗"];
@@ -64,14 +64,16 @@ impl Bench {
     }
 
     pub fn save(&self, name: &str, preset: Option<Preset>) {
-        let network = XceptionConfig::new()
-            .with_num_classes(LABELS.len())
-            .with_middle_blocks(1)
-            .with_widths(Widths {
-                stem: [4, 8],
-                entry: [8, 12, 16],
-                exit: [16, 20, 24],
-            });
+        self.save_network(name, preset, LABELS.map(Label::new).to_vec(), &toy());
+    }
+
+    /// A record without a classifier.
+    pub fn save_headless(&self, name: &str, pooling: Pooling) {
+        let network = toy().with_include_top(false).with_pooling(pooling);
+        self.save_network(name, Some(Preset::KerasNearest), Vec::new(), &network);
+    }
+
+    fn save_network(&self, name: &str, preset: Option<Preset>, labels: Vec<Label>, network: &XceptionConfig) {
         let spec = ModelSpec {
             source: "made by a test".to_owned(),
             multi_label: false,
@@ -80,8 +82,8 @@ impl Bench {
                 width: 71,
                 preset,
             },
-            labels: LABELS.map(Label::new).to_vec(),
-            network,
+            labels,
+            network: network.clone(),
         };
         let model = spec.network.init(&Device::flex()).unwrap();
         xception_model::save(&model, &spec, &self.path(name), false).unwrap();
@@ -153,6 +155,17 @@ impl Bench {
         names.sort();
         names
     }
+}
+
+fn toy() -> XceptionConfig {
+    XceptionConfig::new()
+        .with_num_classes(LABELS.len())
+        .with_middle_blocks(1)
+        .with_widths(Widths {
+            stem: [4, 8],
+            entry: [8, 12, 16],
+            exit: [16, 20, 24],
+        })
 }
 
 /// Reads CSV back with a reader that is not ours.

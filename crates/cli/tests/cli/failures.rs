@@ -1,3 +1,4 @@
+use xception_model::Pooling;
 use xception_model::picture::Preset;
 
 use crate::bench::Bench;
@@ -115,6 +116,17 @@ fn wrong_usage_is_status_2() {
         (&["classify", "x", "--device", "flex:one"], "expected a number"),
         (&["classify", "-", "-"], "once only"),
         (&["run"], "<INPUT>"),
+        (&["classify", "x", "--max-pixels", "0"], "1.."),
+        (&["evaluate", "x", "--max-pixels", "0"], "1.."),
+        (&["train", "x", "--plain"], "--plain"),
+        (&["embed", "x", "--labels", "x"], "--labels"),
+        (&["embed", "x", "--level", "stride_8", "--plain"], "cannot be used with"),
+        (
+            &["run", "x", "-o", "x", "--stage", "block4", "--plain"],
+            "cannot be used with",
+        ),
+        (&["run", "x", "-o", "x", "--list-stages"], "cannot be used with"),
+        (&["run", "--list-stages", "--plain"], "cannot be used with"),
         (&["summary", "--weights", "x", "--classes", "3"], "cannot be used with"),
         (&["clasify"], "classify"),
     ] {
@@ -185,5 +197,173 @@ fn converted_records_carry_what_they_were_told() {
             "pictures",
             "toy.bpk"
         ]
+    );
+}
+
+/// Weights that are not here and must not be fetched: whatever is said before they are looked for is another error.
+const NO_WEIGHTS: [&str; 3] = ["--offline", "--cache", "cache"];
+
+#[test]
+fn what_is_not_there_is_said_before_weights_are_fetched() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let fails = |arguments: &[&str]| bench.run(&[arguments, &NO_WEIGHTS].concat()).failed(1);
+    let offline = fails(&["classify", "pictures"]);
+    assert!(offline.contains("the network is off limits"), "{offline}");
+    for command in ["classify", "embed", "explain", "evaluate", "train"] {
+        let error = fails(&[command, "nosuch"]);
+        assert!(
+            error.starts_with("error: nosuch: cannot be read: "),
+            "{command}: {error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{command}: {error}");
+        let error = fails(&[command, "https://example.org/cat.jpg"]);
+        assert!(error.contains("URLs are not read"), "{command}: {error}");
+    }
+    for arguments in [
+        &["run", "https://example.org/x.npy", "-o", "x.npy"][..],
+        &["classify", "pictures", "-w", "https://example.org/x.keras"],
+    ] {
+        assert!(fails(arguments).contains("URLs are not read"), "{arguments:?}");
+    }
+    for (arguments, part) in [
+        (
+            &["classify", "pictures", "--labels", "lost.txt"][..],
+            "cannot read lost.txt: ",
+        ),
+        (
+            &["explain", "pictures", "--labels", "lost.txt"],
+            "cannot read lost.txt: ",
+        ),
+        (
+            &["evaluate", "pictures", "--blacklist", "lost.txt"],
+            "lost.txt: cannot be read: ",
+        ),
+        (
+            &["evaluate", "pictures", "--imagenet-labels", "lost.txt"],
+            "lost.txt: cannot be read: ",
+        ),
+        (&["train", "pictures", "--augmentation", "lost.toml"], "lost.toml"),
+        (&["train", "pictures", "--recipe", "lost.toml"], "lost.toml"),
+    ] {
+        let error = fails(arguments);
+        assert!(error.contains(part), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn where_nothing_can_be_written_nothing_is_computed() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let fails = |arguments: &[&str]| bench.run(&[arguments, &NO_WEIGHTS].concat()).failed(1);
+    for arguments in [
+        &["classify", "pictures", "-o"][..],
+        &["embed", "pictures", "--format", "npy", "-o"],
+        &["embed", "pictures", "--format", "csv", "-o"],
+        &["run", "lost.npy", "-o"],
+        &["explain", "pictures/1.png", "-o"],
+        &["evaluate", "pictures", "--report"],
+        &["evaluate", "pictures", "--json"],
+        &["evaluate", "pictures", "--csv"],
+        &["evaluate", "pictures", "--predictions"],
+        &["train", "pictures", "--preview"],
+        &["train", "pictures", "--find-rate"],
+    ] {
+        let error = fails(&[arguments, &["no/where.png"]].concat());
+        assert_eq!(
+            error, "error: cannot write no/where.png: there is no folder no\n",
+            "{arguments:?}"
+        );
+    }
+    let error = fails(&["convert", "xception-imagenet", "no/where.bpk"]);
+    assert_eq!(error, "error: cannot write no/where.bpk: there is no folder no\n");
+    let error = bench
+        .run(&["verify", "lost.h5", "toy.bpk", "--json", "no/where.json"])
+        .failed(1);
+    assert_eq!(error, "error: cannot write no/where.json: there is no folder no\n");
+    let error = fails(&["convert", "xception-imagenet", "toy.bpk"]);
+    assert!(error.contains("toy.bpk exists already"), "{error}");
+    let error = fails(&["train", "pictures", "-o", "toy.bpk/run"]);
+    assert_eq!(error, "error: cannot write toy.bpk/run: toy.bpk is no folder\n");
+    bench.write("mine.png", "mine");
+    for only in ["--preview", "--find-rate"] {
+        let error = fails(&["train", "pictures", only, "mine.png"]);
+        assert!(error.contains("mine.png exists already"), "{error}");
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let error = fails(&["run", "lost.npy", "-o", "/proc/x.npy"]);
+        assert!(
+            error.contains("cannot write /proc/x.npy: the folder /proc takes no files"),
+            "{error}"
+        );
+    }
+    assert_eq!(bench.listing(), ["mine.png", "pictures", "toy.bpk"]);
+}
+
+#[test]
+fn weights_without_a_classifier_say_what_they_can_do() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let pixels: Vec<u8> = vec![0; 4 * 3 * 71 * 71];
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 71, 71, 3), }\n";
+    let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+    npy.extend((header.len() as u16).to_le_bytes());
+    npy.extend(header.bytes().chain(pixels));
+    bench.write("in.npy", npy);
+
+    bench.save_headless("notop.bpk", Pooling::Average);
+    bench.save_headless("maps.bpk", Pooling::None);
+    let questions: [&[&str]; 5] = [
+        &["classify", "pictures"],
+        &["explain", "pictures"],
+        &["evaluate", "pictures"],
+        &["run", "in.npy", "-o", "out.npy"],
+        &["bench", "--runs", "1"],
+    ];
+    for (weights, embed, stage) in [
+        ("notop.bpk", &["embed", "pictures", "-o", "vectors.npy"][..], "avg_pool"),
+        (
+            "maps.bpk",
+            &["embed", "pictures", "-o", "maps.npy", "--level", "stride_32"],
+            "block7",
+        ),
+    ] {
+        let level = if weights == "maps.bpk" {
+            " --level stride_32"
+        } else {
+            ""
+        };
+        for arguments in questions {
+            let error = bench.run(&[arguments, &["-w", weights]].concat()).failed(1);
+            assert_eq!(
+                error,
+                format!(
+                    "error: {weights}: these weights have no classifier: use `xception embed{level}`, or `xception run \
+                     --stage {stage}`\n"
+                )
+            );
+        }
+        bench.run(&[embed, &["-w", weights]].concat()).ok();
+        let output = format!("{stage}.npy");
+        let run = ["run", "in.npy", "-o", &output, "--stage", stage, "-w", weights];
+        bench.run(&run).ok();
+    }
+    let error = bench.run(&["embed", "pictures", "-w", "maps.bpk"]).failed(1);
+    assert!(error.contains("--level stride_32"), "{error}");
+}
+
+/// A long list of names helps nobody who typed one of them wrong.
+#[test]
+fn an_unknown_stage_is_one_short_sentence() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    let error = bench
+        .run(&["explain", "pictures", "-w", "toy.bpk", "--stage", "block9"])
+        .failed(1);
+    assert_eq!(
+        error,
+        "error: no stage is called `block9` (did you mean `block1`?); `xception run --list-stages` lists them for its \
+         --weights\n"
     );
 }

@@ -147,26 +147,19 @@ fn the_version_names_burn_and_the_backends() {
 #[test]
 fn help_has_examples() {
     let bench = Bench::new();
-    let commands = [
-        "classify",
-        "embed",
-        "run",
-        "convert",
-        "verify",
-        "inspect",
-        "summary",
-        "train",
-        "bench",
-        "devices",
-        "models",
-        "completions",
-    ];
     let list = bench.run(&["--help"]).ok();
-    for command in commands {
-        assert!(list.contains(&format!("\n  {command} ")), "{list}");
+    let commands = list.split_once("\nCommands:\n").unwrap().1;
+    let commands: Vec<&str> = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    for command in &commands {
         let help = bench.run(&[command, "--help"]).ok();
         assert!(help.contains(&format!("\n  xception {command}")), "{help}");
     }
+    assert_eq!(commands.len(), 14, "{commands:?}");
     assert_eq!(bench.run(&["help"]).ok(), bench.run(&["--help"]).ok());
 }
 
@@ -178,4 +171,37 @@ fn logging_goes_to_standard_error() {
     assert_eq!(run.status, Some(0));
     assert!(run.stderr.contains("weights loaded"), "{}", run.stderr);
     serde_json::from_str::<Value>(&run.stdout).unwrap();
+}
+
+#[test]
+fn threads_and_batches_are_those_that_were_asked_for() {
+    let bench = Bench::new();
+    bench.pictures(10);
+    for verbose in ["-v", "-vv"] {
+        let run = bench.run(&[
+            verbose,
+            "classify",
+            "pictures",
+            "-w",
+            "toy.bpk",
+            "--threads",
+            "3",
+            "--batch-size",
+            "4",
+        ]);
+        assert_eq!((run.status, run.stdout.lines().count()), (Some(0), 10));
+        let log = run.stderr;
+        assert!(!log.contains('\u{1b}'), "colours in a pipe: {log}");
+        assert!(log.contains("threads of the network threads=3\n"), "{log}");
+        assert!(
+            log.contains("pictures found pictures=10 batch_size=4 decoding_threads=3\n"),
+            "{log}"
+        );
+        let batches: Vec<&str> = log
+            .lines()
+            .filter_map(|line| line.split_once("batch computed pictures="))
+            .filter_map(|(_, rest)| rest.split_whitespace().next())
+            .collect();
+        assert_eq!(batches, ["4", "4", "2"]);
+    }
 }

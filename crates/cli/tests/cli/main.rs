@@ -8,6 +8,7 @@ mod embed;
 mod evaluate;
 mod explain;
 mod failures;
+mod features;
 mod lists;
 mod speed;
 mod tensors;

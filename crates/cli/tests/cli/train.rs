@@ -39,10 +39,7 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
     data(&bench);
     let (said, epochs) = run(&bench, &PROBE, 0);
     assert!(epochs.contains("  10  head  loss "), "{epochs}");
-    assert!(
-        said.contains("xception classify PICTURE --weights run/model.bpk"),
-        "{said}"
-    );
+    assert!(said.ends_with("xception classify PICTURE --weights run\n"), "{said}");
     for file in [
         "run.toml",
         "data.csv",
@@ -117,7 +114,7 @@ fn recipes_are_shown_to_be_copied() {
         "--time-budget",
         "0",
     ];
-    let (_, error) = run(&bench, &arguments, 1);
+    let (_, error) = run(&bench, &arguments, 0);
     assert!(error.contains("--resume runs/data"), "{error}");
 }
 
@@ -125,9 +122,218 @@ fn recipes_are_shown_to_be_copied() {
 fn samples_are_shown_before_anything_is_trained() {
     let bench = Bench::new();
     data(&bench);
-    bench
+    let said = bench
         .run(&["train", "data", "--weights", "toy.bpk", "--preview", "samples.png"])
         .ok();
+    assert_eq!(said, "preview  samples.png\n");
     assert!(image::open(bench.path("samples.png")).unwrap().width() > 71 * 2);
     assert!(!bench.path("runs").exists());
+}
+
+#[test]
+fn a_run_goes_on_as_it_was_begun() {
+    let bench = Bench::new();
+    for flag in [
+        &["data"][..],
+        &["--output", "x"],
+        &["--recipe", "scratch"],
+        &["--epochs", "2"],
+        &["--weights", "x"],
+        &["--offline"],
+        &["--cache", "x"],
+        &["--size", "99"],
+        &["--preset", "timm-bicubic"],
+        &["--augmentation", "none"],
+        &["--batch-size", "2"],
+        &["--learning-rate", "0.1"],
+        &["--seed", "1"],
+        &["--val-fraction", "0.1"],
+        &["--test-fraction", "0.1"],
+        &["--strict"],
+        &["--class-weights"],
+        &["--balanced"],
+        &["--preview", "x.png"],
+        &["--find-rate", "x.png"],
+        &["--show-recipe", "scratch"],
+        &["--show-augmentation", "light"],
+    ] {
+        let error = bench.run(&[&["train", "--resume", "run"], flag].concat()).failed(2);
+        assert!(error.contains("cannot be used with"), "{flag:?}: {error}");
+    }
+    // What changes no number may differ.
+    let settings = [
+        "train",
+        "--resume",
+        "run",
+        "--threads",
+        "1",
+        "--time-budget",
+        "1",
+        "--keep",
+        "1",
+        "--picture-cache",
+        "memory",
+    ];
+    assert!(bench.run(&settings).failed(1).contains("run.toml"));
+}
+
+#[test]
+fn a_rate_is_found_and_nothing_is_left_behind() {
+    let bench = Bench::new();
+    data(&bench);
+    std::fs::create_dir(bench.path("scratch")).unwrap();
+    let find = |arguments: &[&str]| {
+        let mut command = bench.command(&[&["train", "data", "--weights", "toy.bpk"], arguments].concat());
+        crate::bench::Run::from(command.env("TMPDIR", bench.path("scratch")).output().unwrap())
+    };
+    let found = find(&["--recipe", "scratch", "--batch-size", "4", "--find-rate", "curve.png"]);
+    let rate: f64 = found
+        .stdout
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{}", found.stderr));
+    assert!((1e-7..=10.0).contains(&rate));
+    assert!(found.stderr.contains("curve    curve.png"), "{}", found.stderr);
+    assert!(image::open(bench.path("curve.png")).is_ok());
+    // The default recipe's last phase comes after its head.
+    let found = find(&["--epochs", "1", "--batch-size", "4", "--find-rate", "other.png"]);
+    let said = &found.stderr;
+    assert!(
+        said.contains("phase head") && bench.path("other.png").exists(),
+        "{said}"
+    );
+    assert!(!bench.path("runs").exists());
+    assert_eq!(std::fs::read_dir(bench.path("scratch")).unwrap().count(), 0);
+}
+
+#[test]
+fn mistakes_are_one_sentence() {
+    let bench = Bench::new();
+    data(&bench);
+    let toy = |more: &[&str], status| {
+        let error = bench.run(&[&["train", "data", "--weights", "toy.bpk"], more].concat());
+        let error = error.failed(status);
+        assert!(!error.contains("\\n"), "{error}");
+        error
+    };
+    bench.write("broken.toml", "name = \"x\"\nabout = \"y\"\nstart = \"nowhere\"\n");
+    let error = toy(&["--recipe", "broken.toml"], 1);
+    assert!(
+        error.contains("broken.toml: line 3: unknown variant `nowhere`"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1);
+    for flag in ["--preview", "--find-rate"] {
+        assert!(toy(&[flag, "samples.jpg"], 1).contains("ends in .png"));
+    }
+    let error = toy(&["--preview", "lost/samples.png"], 1);
+    assert!(error.contains("lost") && !error.contains(".tmp"), "{error}");
+    assert!(toy(&["--learning-rate", "-1"], 2).contains("expected a number above 0"));
+    assert!(toy(&["--time-budget", "-1"], 1).contains("-1 minutes are no time"));
+    let error = bench.run(&["train", "--resume", "toy.bpk"]).failed(1);
+    assert!(
+        error.contains("toy.bpk: this is a file, and no run's folder"),
+        "{error}"
+    );
+    assert!(toy(&["-o", "data"], 1).contains("lies in the data"));
+    assert!(toy(&["-o", "data/runs"], 1).contains("lies in the data"));
+    bench.write("mine/notes.txt", "");
+    assert!(toy(&["-o", "mine"], 1).contains("is not empty"));
+    bench.write("begun/run.toml", "");
+    let error = bench.run(&["classify", "data/a/1.png", "--weights", "begun"]).failed(1);
+    assert!(error.contains("not finished: xception train --resume begun"), "{error}");
+}
+
+#[test]
+fn an_augmentation_is_shown_to_be_copied() {
+    let bench = Bench::new();
+    let text = bench
+        .run(&["train", "--show-augmentation", "strong", "--size", "71"])
+        .ok();
+    assert!(
+        text.contains("[train.rand_augment]") && text.contains("size = 71"),
+        "{text}"
+    );
+    bench.write("mine.toml", text);
+    data(&bench);
+    let more = ["--augmentation", "mine.toml", "--preview", "samples.png"];
+    let said = bench
+        .run(&[&["train", "data", "--weights", "toy.bpk"][..], &more].concat())
+        .ok();
+    assert_eq!(said, "preview  samples.png\n");
+    let error = bench.run(&["train", "--show-augmentation", "wild"]).failed(2);
+    assert!(error.contains("none, light, medium, strong"), "{error}");
+}
+
+/// The first options of the help are those that a person needs.
+#[test]
+fn help_begins_with_five_flags() {
+    let bench = Bench::new();
+    let help = bench.run(&["train", "--help"]).ok();
+    let flags: Vec<&str> = help
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with('-'))
+        .take(5)
+        .map(|line| line.split([' ', ',']).next().unwrap())
+        .collect();
+    assert_eq!(flags, ["-r", "-e", "-w", "-o", "--resume"]);
+    assert!(!help.contains("--plain"));
+    for word in ["`labels`", "`split`", "whole time"] {
+        assert!(help.contains(word), "{word}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn control_c_saves_and_says_how_to_go_on() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+
+    let bench = Bench::new();
+    data(&bench);
+    let arguments = [
+        "train",
+        "data",
+        "--weights",
+        "toy.bpk",
+        "--recipe",
+        "scratch",
+        "--epochs",
+        "100000",
+        "--batch-size",
+        "4",
+        "--output",
+        "run",
+    ];
+    let mut child = bench.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    // An epoch is done: it is in the middle of another.
+    while !line.contains("  all  loss ") {
+        line.clear();
+        assert_ne!(errors.read_line(&mut line).unwrap(), 0, "it ended");
+    }
+    let pid = child.id().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut said = String::new();
+    errors.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("stopping: the step is finished and saved"), "{said}");
+    assert!(said.contains("go on with: xception train --resume run"), "{said}");
+
+    // What it has come to can be used, and goes on.
+    bench.run(&["classify", "data/a/1.png", "--weights", "run"]).ok();
+    let (done, said) = run(&bench, &["train", "--resume", "run", "--time-budget", "0"], 0);
+    assert!(done.contains("report"), "{done}");
+    assert!(
+        said.contains("with more time it goes on: xception train --resume run"),
+        "{said}"
+    );
 }

@@ -5,7 +5,7 @@ mod structure;
 mod tensor;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,19 +14,20 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
 use burn_store::bridge;
 use onnx_ir::{GraphProto, Message, ModelProto};
+use protobuf::CodedInputStream;
 use xception_model::{IntermediateActivation, KerasClass, ModelSpec, Pooling, Variant, Xception, XceptionConfig};
 
 use self::graph::{Convolution, Graph, Norm, Walk};
+use self::structure::Sizes;
 use crate::dtype::{minus, transpose};
 use crate::error::ConvertError;
 use crate::publish::publish;
-use crate::source::{Format, Found, SourceTensor, network_of};
+use crate::source::{Format, Found, Raw, SourceTensor, network_of};
 
-/// A protocol buffer ends at 2 GiB; Xception's has 92 MB.
-const MAX_BYTES: u64 = 2 << 30;
+/// What a model may take in memory: the numbers of the full network in 64 bits have 175 MiB, in 32 half of that.
+const MAX_MEMORY: u64 = 224 << 20;
 
 /// Nodes, names and notes, in bytes of the file; PyTorch's exporter with its notes on every node writes 0.25 MB for Xception.
-/// Nodes of two bytes each take 160 times as much in memory.
 const MAX_STRUCTURE: u64 = 1 << 20;
 
 /// Reads an ONNX export of an Xception: by tf2onnx or Keras, by PyTorch, or our own. `known` is whose constants the caller
@@ -100,10 +101,9 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
         .filter(|layer| layer.class == KerasClass::BatchNormalization);
     let is_folded = whole < norms.count();
     let name = if is_folded { "ONNX, batch norms folded" } else { "ONNX" };
-    let writer = format!("{} {}", model.producer_name, model.producer_version);
     let format = Format {
         name: name.to_owned(),
-        writer: Some(writer.trim().to_owned()).filter(|writer| !writer.is_empty()),
+        writer: writer(&model),
     };
     let mut file = match stated {
         Some(spec) => Found::described(format, ModelSpec { network, ..spec }, tensors),
@@ -119,28 +119,68 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
     Ok(file)
 }
 
+/// The constants of a graph of any network.
+pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
+    let model = Arc::new(parse(path)?);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut raw = Raw::new("ONNX", Vec::new());
+    raw.format.writer = writer(&model);
+    let constants = model.graph.as_ref().map(|graph| graph.initializer.as_slice());
+    for (index, stored) in constants.unwrap_or_default().iter().enumerate() {
+        let name = stored.name.clone();
+        let Ok(dims) = tensor::dims(stored, folder) else {
+            raw.ignored.push(name);
+            continue;
+        };
+        let constant = tensor::Constant {
+            name: name.clone(),
+            place: tensor::Place::Initializer(index),
+            dims: dims.clone(),
+            order: Vec::new(),
+        };
+        let tensor = tensor::tensor(&model, folder, &constant, name, dims)
+            .map_err(|problem| ConvertError::damaged(path, problem))?;
+        raw.tensors.push(SourceTensor::own(tensor));
+    }
+    Ok(raw)
+}
+
+/// What wrote a model, where it says.
+fn writer(model: &ModelProto) -> Option<String> {
+    let writer = format!("{} {}", model.producer_name, model.producer_version);
+    Some(writer.trim().to_owned()).filter(|writer| !writer.is_empty())
+}
+
 /// Reads the file, unless its nodes would take far more memory than it has bytes.
 fn parse(path: &Path) -> Result<ModelProto, ConvertError> {
     let cannot_read = |source| ConvertError::Read {
         path: path.to_owned(),
         source,
     };
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(cannot_read)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(ConvertError::damaged(path, "no ONNX file has more than 2 GiB"));
-    }
     let no_model = |error: protobuf::Error| ConvertError::damaged(path, format_args!("it is no ONNX model: {error}"));
-    let structure = structure::bytes(&bytes).map_err(no_model)?;
-    if structure > MAX_STRUCTURE {
+    let mut file = BufReader::new(File::open(path).map_err(cannot_read)?);
+    let length = file.get_ref().metadata().map_err(cannot_read)?.len();
+    let sizes = Sizes::of(&mut file, length, MAX_MEMORY).map_err(no_model)?;
+    if sizes.numbers <= MAX_MEMORY && sizes.structure > MAX_STRUCTURE {
         return Err(ConvertError::damaged(
             path,
-            format_args!("its graph alone takes {structure} bytes, and Xception's fits in {MAX_STRUCTURE}"),
+            format_args!(
+                "its graph alone takes {} bytes, and Xception's fits in {MAX_STRUCTURE}",
+                sizes.structure
+            ),
         ));
     }
-    ModelProto::parse_from_bytes(&bytes).map_err(no_model)
+    if sizes.memory() > MAX_MEMORY {
+        return Err(ConvertError::damaged(
+            path,
+            format_args!(
+                "its numbers take more memory than those of any Xception in 64 bits ({MAX_MEMORY} bytes): save them in 32, or \
+                 beside the model (onnx.save(model, path, save_as_external_data=True))"
+            ),
+        ));
+    }
+    file.rewind().map_err(cannot_read)?;
+    ModelProto::parse_from(&mut CodedInputStream::from_buf_read(&mut file)).map_err(no_model)
 }
 
 /// Height and width where the graph fixes them.

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use converter::{Known, Source, open};
@@ -162,20 +163,34 @@ impl Bench {
     /// otherwise. By the clock it may take longer where others compute meanwhile, but not wait for something.
     #[cfg(unix)]
     pub fn bounded(&self, arguments: &[&str]) -> Run {
-        let started = Instant::now();
-        let output = Command::new("sh")
+        self.limited("ulimit -d 262144 && ulimit -t 5", arguments)
+    }
+
+    /// Runs the program in a shell that has run `limits`, for half a minute at most.
+    #[cfg(unix)]
+    pub fn limited(&self, limits: &str, arguments: &[&str]) -> Run {
+        let child = Command::new("sh")
             .current_dir(self.folder.path())
             .args([
                 "-c",
-                "ulimit -d 262144 && ulimit -t 5 && exec \"$0\" \"$@\"",
+                &format!("{limits} && exec \"$0\" \"$@\""),
                 env!("CARGO_BIN_EXE_converter"),
             ])
             .args(arguments)
-            .output()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        let took = started.elapsed();
-        assert!(took < Duration::from_secs(30), "{arguments:?} took {took:?}");
-        Run::of(output)
+        let id = child.id().to_string();
+        let (sender, receiver) = channel();
+        let waiting = std::thread::spawn(move || sender.send(child.wait_with_output()));
+        let Ok(output) = receiver.recv_timeout(Duration::from_secs(30)) else {
+            Command::new("kill").args(["-9", &id]).status().unwrap();
+            panic!("{arguments:?} did not end");
+        };
+        waiting.join().unwrap().unwrap();
+        Run::of(output.unwrap())
     }
 
     pub fn listing(&self) -> Vec<String> {

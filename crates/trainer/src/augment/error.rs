@@ -25,7 +25,7 @@ pub enum AugmentError {
 
     /// No TOML, a key too many or too few, or a value of the wrong kind.
     #[error("{0}")]
-    Toml(Box<toml::de::Error>),
+    Toml(String),
 
     /// A number outside its range.
     #[error("{name} is {found}, and should be between {low} and {high}")]

@@ -44,6 +44,7 @@ pub(crate) use mix::Mixable;
 pub use mix::{Cutmix, Mixup};
 pub use rand_augment::{Operation, RandAugment};
 
+use crate::error::toml_problem;
 use crate::random::{Purpose, Random};
 use error::{bounds, read_text, within};
 
@@ -155,7 +156,8 @@ impl Augmentation {
     ///
     /// What is no TOML, an unknown or missing key, and a value out of its range, by name.
     pub fn from_toml(text: &str) -> Result<Self, AugmentError> {
-        let augmentation: Self = toml::from_str(text).map_err(|error| AugmentError::Toml(Box::new(error)))?;
+        let augmentation: Self =
+            toml::from_str(text).map_err(|error| AugmentError::Toml(toml_problem(text, &error)))?;
         augmentation.check()?;
         Ok(augmentation)
     }

@@ -1,6 +1,9 @@
 //! Every picture opened once: whether it decodes, how large it is, and what its content's hash is.
+//!
+//! One that is known from an earlier check is not opened again.
 
 use std::{
+    fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
@@ -13,19 +16,32 @@ use rayon::{
 use xception_model::picture;
 
 use super::{
-    ContentHash, DataError, DataOptions, Sample, Unreadable, decoder_failure, error::LISTED, listing::Item, read_file,
+    ContentHash, DataError, DataOptions, Known, Sample, Unreadable, decoder_failure,
+    error::LISTED,
+    known::{Entry, Stamp},
+    listing::Item,
+    read_file,
 };
 
 /// Width and height of an upright picture.
 pub(super) type Size = (u32, u32);
 
-/// For each item its content and size, or why it cannot be decoded.
-pub(super) struct Checked(Vec<Result<(ContentHash, Size), String>>);
+/// For each item what was found, or why it cannot be decoded.
+pub(super) struct Checked(Vec<Result<Found, String>>);
 
-/// Opens all pictures, `options.threads` at a time, each decoded and dropped again.
+/// A picture that decodes.
+#[derive(Clone, Copy)]
+struct Found {
+    content: ContentHash,
+    size: Size,
+    stamp: Option<Stamp>,
+}
+
+/// Opens all pictures that are not known, `options.threads` at a time, each decoded and dropped again.
 pub(super) fn check(
     items: &[Item],
     options: &DataOptions,
+    known: &Known,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Checked, DataError> {
     let pool = ThreadPoolBuilder::new()
@@ -37,7 +53,7 @@ pub(super) fn check(
         })?;
     let done = AtomicUsize::new(0);
     let check = |item: &Item| {
-        let outcome = catch_unwind(AssertUnwindSafe(|| check_one(&item.path, options)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| check_one(item, options, known)))
             .unwrap_or_else(|panic| Err(format!("the decoder failed: {}", decoder_failure(&*panic))));
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, items.len());
         outcome
@@ -45,10 +61,19 @@ pub(super) fn check(
     Ok(Checked(pool.install(|| items.par_iter().map(check).collect())))
 }
 
-fn check_one(path: &Path, options: &DataOptions) -> Result<(ContentHash, Size), String> {
-    let checked = read_file(path, &options.limits).and_then(|bytes| {
+fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<Found, String> {
+    // Before it is read: a change meanwhile makes it unknown.
+    let stamp = fs::metadata(&item.path).ok().as_ref().and_then(Stamp::of);
+    if let Some(&Entry { content, size, .. }) = known.get(&item.name).filter(|entry| Some(entry.stamp) == stamp) {
+        return Ok(Found { content, size, stamp });
+    }
+    let checked = read_file(&item.path, &options.limits).and_then(|bytes| {
         let picture = picture::decode(&bytes, &options.limits)?;
-        Ok((ContentHash::of(&bytes), picture.dimensions()))
+        Ok(Found {
+            content: ContentHash::of(&bytes),
+            size: picture.dimensions(),
+            stamp,
+        })
     });
     checked.map_err(|problem| problem.to_string())
 }
@@ -62,12 +87,22 @@ pub(super) struct Sorted {
 }
 
 impl Checked {
+    /// For the next check.
+    pub(super) fn known(&self, items: &[Item]) -> Known {
+        let entries = items.iter().zip(&self.0).filter_map(|(item, found)| {
+            let Found { content, size, stamp } = found.clone().ok()?;
+            let stamp = stamp?;
+            Some((item.name.clone(), Entry { stamp, content, size }))
+        });
+        Known::collect(entries)
+    }
+
     /// The samples and the unreadable files apart, and the samples' sizes.
     pub(super) fn sort(self, path: &Path, items: &[Item], strict: bool) -> Result<Sorted, DataError> {
         let (mut samples, mut unreadable, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for (item, outcome) in items.iter().zip(self.0) {
             match outcome {
-                Ok((content, size)) => {
+                Ok(Found { content, size, .. }) => {
                     samples.push(Sample {
                         path: item.path.clone(),
                         name: item.name.clone(),

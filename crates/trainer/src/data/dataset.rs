@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use xception_model::picture::DecodeLimits;
 
 use super::{
-    DataError, DataOptions, DataReport,
+    DataError, DataOptions, DataReport, Known,
     check::{self, Sorted},
     listing::Listing,
     report, scan, split, table,
@@ -97,6 +97,19 @@ impl ContentHash {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// Of a hash as it is displayed.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text
+            .chars()
+            .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
+            .collect::<Option<_>>()?;
+        let bytes: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+            .collect();
+        bytes.try_into().ok().filter(|_| digits.len() == 64).map(Self)
+    }
 }
 
 impl fmt::Display for ContentHash {
@@ -128,14 +141,25 @@ impl Dataset {
         options: &DataOptions,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<(Self, DataReport), DataError> {
-        let path = path.as_ref();
+        let (dataset, report, _) = Self::open_known(path.as_ref(), options, &Known::default(), progress)?;
+        Ok((dataset, report))
+    }
+
+    /// [`open_watched`](Self::open_watched) without decoding again what an earlier check knows, and what the next one will.
+    pub(crate) fn open_known(
+        path: &Path,
+        options: &DataOptions,
+        known: &Known,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<(Self, DataReport, Known), DataError> {
         options.check()?;
         let mut listing = list(path)?;
         if let Some(classes) = &options.classes {
             listing.relabel(path, classes)?;
         }
         listing.check_classes(path, options.classes.is_some())?;
-        let checked = check::check(&listing.items, options, progress)?;
+        let checked = check::check(&listing.items, options, known, progress)?;
+        let known = checked.known(&listing.items);
         let Sorted {
             samples,
             sizes,
@@ -154,7 +178,7 @@ impl Dataset {
             return Err(DataError::NoTraining { path: path.to_owned() });
         }
         let report = report::describe(&dataset, &given, &carved, listing.notes, unreadable, &sizes, options);
-        Ok((dataset, report))
+        Ok((dataset, report, known))
     }
 
     /// How many pictures there are for this use.

@@ -13,8 +13,9 @@
 //!
 //! * A folder with a folder a class; everything below a class's folder belongs to it. If there are `train`, `val` (or
 //!   `valid`, `validation`) and `test` folders, the classes' folders are inside them.
-//! * A `.csv` file with columns `path`, `label` and, if wanted, `split`. Paths are relative to the file. Several labels
-//!   in one cell are separated by `;` or `|`, and then a picture may have any number of them.
+//! * A `.csv` file with columns `path`, `label` and, if wanted, `split` (`train`, `val` or `test`); others are ignored, with
+//!   a note. Paths are relative to the file. Several labels in one cell are separated by `;` or `|`, and then, or if the
+//!   column is called `labels`, a picture may have any number of them.
 //!
 //! What is not split already is split by a seed, each class in the same proportions. There, files of one content go to
 //! one side together: a copy in another folder would otherwise give the answer away.
@@ -26,6 +27,7 @@ mod balance;
 mod check;
 mod dataset;
 mod error;
+mod known;
 mod listing;
 mod options;
 mod read;
@@ -38,6 +40,7 @@ pub(crate) use balance::balanced_order;
 pub use balance::class_weights;
 pub use dataset::{ContentHash, Dataset, Sample, Split};
 pub use error::DataError;
+pub(crate) use known::Known;
 pub use options::DataOptions;
 pub(crate) use read::{decoder_failure, read_file};
 pub use report::{Alike, ClassCount, DataReport, Member, Range, Sizes, Unreadable};

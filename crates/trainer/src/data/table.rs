@@ -58,7 +58,7 @@ pub(super) fn read(path: &Path) -> Result<Listing, DataError> {
         multi_label,
         items,
         given,
-        notes: Vec::new(),
+        notes: columns.note().into_iter().collect(),
     })
 }
 
@@ -69,6 +69,8 @@ struct Columns {
     split: Option<usize>,
     /// The column is called `labels`.
     several: bool,
+    /// What the others are called, in quotes.
+    ignored: Vec<String>,
 }
 
 impl Columns {
@@ -86,9 +88,8 @@ impl Columns {
             ));
         }
         let known = ["path", "label", "labels", "split"];
-        if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
-            return Err(problem(format!("column \"{name}\" is unknown")));
-        }
+        let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
+        let ignored: Vec<String> = unknown.map(|name| format!("\"{name}\"")).collect();
         let place = |wanted: &[&str]| -> Result<Option<usize>, DataError> {
             let mut places = (0..names.len()).filter(|&index| wanted.contains(&names[index].as_str()));
             match (places.next(), places.next()) {
@@ -111,7 +112,22 @@ impl Columns {
             label,
             split: place(&["split"])?,
             several: names[label] == "labels",
+            ignored,
         })
+    }
+}
+
+impl Columns {
+    /// What a person should know about them: a misspelt `split` is to be seen.
+    fn note(&self) -> Option<String> {
+        let count = self.ignored.len();
+        let columns = if count == 1 { "column" } else { "columns" };
+        let listed = self.ignored[..count.min(LISTED)].join(", ");
+        let more = match count.saturating_sub(LISTED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (count > 0).then(|| format!("{columns} of the table other than path, label and split, ignored: {listed}{more}"))
     }
 }
 

@@ -175,6 +175,11 @@ impl Pipeline {
         self.plan.indices.is_empty()
     }
 
+    /// How many pictures a batch has, but for the last.
+    pub fn batch_size(&self) -> usize {
+        self.plan.options.batch_size
+    }
+
     /// How many batches an epoch has. The last one may be smaller than the others.
     pub fn batches(&self) -> usize {
         self.plan.batches()

@@ -31,7 +31,7 @@ pub(super) fn draw(points: &[(f64, f64)], suggestion: Option<f64>) -> Result<Rgb
             number: canvas::power,
         };
         let losses = Axis {
-            name: "loss, smoothed",
+            name: "loss (moving average over about 50 steps)",
             range: y.clone(),
             number: canvas::decimal,
         };

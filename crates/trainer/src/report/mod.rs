@@ -18,6 +18,8 @@ use crate::plots::PlotError;
 pub struct ReportData {
     /// Its headline.
     pub title: String,
+    /// The folder or table of the pictures: they are called by their paths in it.
+    pub root: PathBuf,
     /// What was run, as name and value: weights, data, recipe, duration...
     pub facts: Vec<(String, String)>,
     /// Longer texts by name, such as the recipe, folded up.

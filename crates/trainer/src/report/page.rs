@@ -1,5 +1,7 @@
 //! From figures to the page's template, `page.html`.
 
+use std::path::Path;
+
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
@@ -42,6 +44,7 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_filter("percent", |part: f64| format!("{:.1}", 100.0 * part));
     environment.add_filter("decimals", |value: f64| format!("{value:.4}"));
+    environment.add_filter("rate", |value: f64| format!("{value:.2e}"));
     environment.add_template("page.html", TEMPLATE)?;
     let evaluation = &data.evaluation;
     let page = Page {
@@ -60,8 +63,8 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         confusion: plot(plots::confusion_matrix_png(evaluation))?,
         calibration: plot(plots::calibration_png(evaluation))?,
         pairs: pairs(evaluation),
-        mistakes: cards(&data.examples.mistakes)?,
-        right: cards(&data.examples.right)?,
+        mistakes: cards(&data.examples.mistakes, &data.root)?,
+        right: cards(&data.examples.right, &data.root)?,
     };
     Ok(environment.get_template("page.html")?.render(Serde(&page))?)
 }
@@ -216,13 +219,20 @@ struct Card {
     heat: Option<String>,
 }
 
-fn cards(shown: &[Shown]) -> Result<Vec<Card>, ReportError> {
+/// A picture's path in its data set: in the folder, or beside the table.
+fn within(path: &Path, root: &Path) -> String {
+    let beside = root.parent().filter(|_| root.extension().is_some());
+    let inside = path.strip_prefix(root).ok().or_else(|| path.strip_prefix(beside?).ok());
+    inside.unwrap_or(path).to_string_lossy().into_owned()
+}
+
+fn cards(shown: &[Shown], root: &Path) -> Result<Vec<Card>, ReportError> {
     let thumbnail = |picture: &Option<_>| picture.as_ref().map(data_uri::thumbnail).transpose();
     shown
         .iter()
         .map(|shown| {
             Ok(Card {
-                path: shown.path.to_string_lossy().into_owned(),
+                path: within(&shown.path, root),
                 truth: shown.truth.clone(),
                 predicted: shown.predicted.clone(),
                 confidence: shown.confidence,

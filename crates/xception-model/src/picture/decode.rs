@@ -78,6 +78,13 @@ pub(super) fn open_with(path: &Path, limits: &DecodeLimits, idct: Idct) -> Resul
 
 /// The file's bytes. Bounded while reading too: a pipe or a device does not tell its length beforehand.
 fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
+    // To open a pipe that nobody writes to takes for ever.
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(path).map_err(PictureError::Read)?.file_type()) {
+        return Err(PictureError::Read(std::io::Error::other(
+            "it is a pipe: give it on standard input, as the picture -",
+        )));
+    }
     let file = File::open(path).map_err(PictureError::Read)?;
     let metadata = file.metadata().map_err(PictureError::Read)?;
     if metadata.is_dir() {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use super::error::RegistryError;
 use crate::labels::{self, Label, printable};
 use crate::picture::Preset;
+use crate::weights::open_ordinary;
 
 /// Far above any card (2 kB) or label file (20 kB): a wrong path fails quickly instead of filling the memory.
 const MAX_TEXT_BYTES: u64 = 4 << 20;
@@ -405,7 +405,7 @@ fn read_text(path: &Path) -> Result<String, RegistryError> {
         source,
     };
     let mut text = String::new();
-    let file = File::open(path).map_err(error)?;
+    let file = open_ordinary(path).map_err(error)?;
     file.take(MAX_TEXT_BYTES + 1).read_to_string(&mut text).map_err(error)?;
     if text.len() as u64 > MAX_TEXT_BYTES {
         return Err(RegistryError::Card {

@@ -1,0 +1,680 @@
+//! What a pickle would do, found before anything of it is read: which objects it names, and how large it would become.
+//!
+//! The machine below keeps sizes and texts where an unpickler keeps objects, so a small file that would unfold without end
+//! costs no more here than it has opcodes.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+use zip::ZipArchive;
+
+/// timm's checkpoint of a whole training, with its optimizer and a second set of weights, has 0.12 MB.
+const MAX_BYTES: u64 = 4 << 20;
+/// The same has 36,000. The reader takes up to 100 bytes of memory for each.
+const MAX_OPCODES: u32 = 200_000;
+/// Objects that are copied into and out of the memo: the reader holds each copy by itself.
+const MAX_COPIED: u64 = 250_000;
+/// Bytes of texts that are copied so.
+const MAX_COPIED_BYTES: u64 = 16 << 20;
+/// No name in Python comes near it.
+const MAX_NAME: usize = 4096;
+/// Names that a message lists.
+const SHOWN: usize = 5;
+
+/// The magic number of a PyTorch file of before 1.6, as protocol 2 writes it; it stands at the file's begin.
+const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// The same as protocols 0 and 1 write it.
+const LEGACY_MAGIC_TEXT: &[u8] = b"119547037146038801333356";
+/// Magic number, protocol, system, objects, storages: then come the values.
+const LEGACY_PICKLES: usize = 5;
+
+/// Scans the pickles of a checkpoint in any of PyTorch's containers.
+///
+/// # Errors
+///
+/// A sentence about the first pickle that names an object which no weight file needs, or is damaged or far too large.
+pub(super) fn scan(path: &Path) -> Result<(), String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut start = Vec::new();
+    (&file)
+        .take(512)
+        .read_to_end(&mut start)
+        .map_err(|error| error.to_string())?;
+    if start.starts_with(b"PK") {
+        return scan_archive(&file);
+    }
+    if start.get(257..262) == Some(b"ustar") {
+        return Err(
+            "a PyTorch file of before 0.1.10, a tape archive, is not read: load it in PyTorch, and save its state_dict again"
+                .to_owned(),
+        );
+    }
+    let head = start.get(..64).unwrap_or(&start);
+    let holds = |magic: &[u8]| head.windows(magic.len()).any(|bytes| bytes == magic);
+    let pickles = if holds(&LEGACY_MAGIC) || holds(LEGACY_MAGIC_TEXT) {
+        LEGACY_PICKLES
+    } else {
+        1
+    };
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut reader = BufReader::new(file.take(MAX_BYTES));
+    let mut scan = Scan::default();
+    for _ in 0..pickles {
+        scan.pickle(&mut reader).map_err(|problem| match problem {
+            Problem::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof && reader.get_ref().limit() == 0 => {
+                too_large()
+            }
+            problem => problem.to_string(),
+        })?;
+    }
+    scan.verdict()
+}
+
+fn too_large() -> String {
+    format!("its pickle has more than {MAX_BYTES} bytes, which no checkpoint's has; save its state_dict alone")
+}
+
+fn scan_archive(file: &File) -> Result<(), String> {
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string())?;
+    let mut pickles = Vec::new();
+    for name in archive.file_names() {
+        let name = name.map_err(|error| error.to_string())?;
+        if name == "data.pkl" || name.ends_with("/data.pkl") {
+            pickles.push(name.to_string());
+        }
+    }
+    // The reader takes one of them; which one must not be a question.
+    let [name] = pickles.as_slice() else {
+        return Err(format!(
+            "expected one data.pkl in it, found {}: {}",
+            pickles.len(),
+            pickles
+                .iter()
+                .take(SHOWN)
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+    };
+    let index = archive
+        .index_for_name(name)
+        .ok_or_else(|| format!("{name} cannot be found"))?;
+    let raw = archive.by_index_raw(index).map_err(|error| error.to_string())?;
+    if raw.encrypted() {
+        return Err(format!("{name} is encrypted; decrypt the archive first"));
+    }
+    drop(raw);
+    let entry = archive.by_index(index).map_err(|error| format!("{name}: {error}"))?;
+    if entry.size() > MAX_BYTES {
+        return Err(too_large());
+    }
+    let mut scan = Scan::default();
+    scan.pickle(&mut BufReader::new(entry.take(MAX_BYTES)))
+        .map_err(|problem| format!("{name}: {problem}"))?;
+    scan.verdict()
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("its pickle is cut short or damaged: {0}")]
+    Io(#[from] io::Error),
+    #[error("its pickle is damaged: {0}")]
+    Damaged(&'static str),
+    #[error("its pickle has the opcode 0x{0:02x}, which no checkpoint has")]
+    Opcode(u8),
+    #[error("its pickle would unfold to far more than a checkpoint; save its state_dict alone")]
+    Bomb,
+}
+
+/// What is kept of an object.
+#[derive(Clone, Default)]
+struct Slot {
+    objects: u64,
+    /// Bytes of its texts.
+    bytes: u64,
+    /// A short text itself: it may become a name.
+    text: Option<Rc<str>>,
+    /// Where the memo holds it.
+    memo: Option<u32>,
+}
+
+impl Slot {
+    fn scalar() -> Self {
+        Self {
+            objects: 1,
+            ..Self::default()
+        }
+    }
+
+    fn holds(&mut self, parts: &[Self]) {
+        self.text = None;
+        for part in parts {
+            self.objects = self.objects.saturating_add(part.objects);
+            self.bytes = self.bytes.saturating_add(part.bytes);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Scan {
+    opcodes: u32,
+    copied: u64,
+    copied_bytes: u64,
+    /// Objects that are named and not allowed.
+    refused: BTreeSet<String>,
+}
+
+impl Scan {
+    fn verdict(self) -> Result<(), String> {
+        if self.refused.is_empty() {
+            return Ok(());
+        }
+        let mut names: Vec<&str> = self.refused.iter().take(SHOWN).map(String::as_str).collect();
+        let more = self.refused.len().saturating_sub(SHOWN);
+        let more = format!("{more} more");
+        if self.refused.len() > SHOWN {
+            names.push(&more);
+        }
+        Err(format!(
+            "its pickle names {}, which no file of weights needs; nothing of it was run, and it is refused. If you trust the \
+             file: load it in PyTorch and save the weights alone, torch.save(model.state_dict(), \"weights.pth\")",
+            names.join(", ")
+        ))
+    }
+
+    fn name(&mut self, module: &str, object: &str) {
+        if !is_allowed(module, object) {
+            self.refused
+                .insert(format!("{module}.{object}").escape_debug().to_string());
+        }
+    }
+
+    fn copy(&mut self, slot: &Slot) -> Result<(), Problem> {
+        self.copied = self.copied.saturating_add(slot.objects);
+        self.copied_bytes = self.copied_bytes.saturating_add(slot.bytes);
+        if self.copied > MAX_COPIED || self.copied_bytes > MAX_COPIED_BYTES {
+            return Err(Problem::Bomb);
+        }
+        Ok(())
+    }
+
+    /// Reads one pickle, up to its end.
+    fn pickle(&mut self, r: &mut impl BufRead) -> Result<(), Problem> {
+        let mut machine = Machine::default();
+        loop {
+            self.opcodes += 1;
+            if self.opcodes > MAX_OPCODES {
+                return Err(Problem::Bomb);
+            }
+            let [opcode] = bytes(r)?;
+            // STOP
+            if opcode == b'.' {
+                return Ok(());
+            }
+            if !(machine.value(opcode, r)? || machine.container(opcode)? || self.copying(&mut machine, opcode, r)?) {
+                self.naming(&mut machine, opcode, r)?;
+            }
+        }
+    }
+
+    /// The opcodes that copy what is there.
+    fn copying(&mut self, machine: &mut Machine, opcode: u8, r: &mut impl BufRead) -> Result<bool, Problem> {
+        match opcode {
+            // DUP
+            b'2' => {
+                let top = machine.top()?.clone();
+                self.copy(&top)?;
+                machine.stack.push(top);
+            }
+            // GET, BINGET, LONG_BINGET
+            b'g' | b'h' | b'j' => {
+                let slot = machine.memo.get(&place(r, opcode)?).cloned();
+                let slot = slot.ok_or(Problem::Damaged("it takes what it never kept"))?;
+                self.copy(&slot)?;
+                machine.stack.push(slot);
+            }
+            // PUT, BINPUT, LONG_BINPUT, MEMOIZE
+            b'p' | b'q' | b'r' | 0x94 => {
+                let place = match opcode {
+                    0x94 => machine.memo.len() as u32,
+                    _ => place(r, opcode)?,
+                };
+                let top = machine.top()?;
+                top.memo = Some(place);
+                let top = top.clone();
+                self.copy(&top)?;
+                machine.memo.insert(place, top);
+            }
+            // BUILD: the memo follows what an object becomes.
+            b'b' => {
+                machine.extend(1)?;
+                let top = machine.top()?.clone();
+                if let Some(place) = top.memo {
+                    self.copy(&top)?;
+                    machine.memo.insert(place, top);
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The opcodes that name objects, and those that no checkpoint has.
+    fn naming(&mut self, machine: &mut Machine, opcode: u8, r: &mut impl BufRead) -> Result<(), Problem> {
+        match opcode {
+            // GLOBAL, INST
+            b'c' | b'i' => {
+                let (module, object) = (line(r)?, line(r)?);
+                self.name(&module, &object);
+                // Nobody writes this one since 1996; that of an object which is refused is named with the others.
+                if opcode == b'i' {
+                    machine.pop_to_mark()?;
+                }
+                machine.stack.push(Slot::scalar());
+            }
+            // STACK_GLOBAL
+            0x93 => {
+                let parts = machine.pop_many(2)?;
+                let [Slot { text: Some(module), .. }, Slot { text: Some(object), .. }] = parts.as_slice() else {
+                    return Err(Problem::Damaged("it names an object without a text"));
+                };
+                self.name(module, object);
+                machine.stack.push(Slot::scalar());
+            }
+            other => return Err(Problem::Opcode(other)),
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Machine {
+    stack: Vec<Slot>,
+    marks: Vec<usize>,
+    memo: HashMap<u32, Slot>,
+}
+
+impl Machine {
+    /// The opcodes that push a number, a text or an empty container, and those that say something about the pickle.
+    fn value(&mut self, opcode: u8, r: &mut impl BufRead) -> Result<bool, Problem> {
+        match opcode {
+            // PROTO, FRAME
+            0x80 => return Ok(bytes::<1>(r).map(|_| true)?),
+            0x95 => return Ok(bytes::<8>(r).map(|_| true)?),
+            // NONE, NEWTRUE, NEWFALSE, EMPTY_TUPLE, EMPTY_LIST, EMPTY_DICT, EMPTY_SET
+            b'N' | 0x88 | 0x89 | b')' | b']' | b'}' | 0x8f => self.stack.push(Slot::scalar()),
+            // BININT1, BININT2, BININT, BINFLOAT
+            b'K' => self.fixed::<1>(r)?,
+            b'M' => self.fixed::<2>(r)?,
+            b'J' => self.fixed::<4>(r)?,
+            b'G' => self.fixed::<8>(r)?,
+            // INT, LONG, FLOAT, PERSID
+            b'I' | b'L' | b'F' | b'P' => {
+                line(r)?;
+                self.stack.push(Slot::scalar());
+            }
+            // UNICODE
+            b'V' => {
+                let text = line(r)?;
+                self.push_text(&text);
+            }
+            // LONG1, SHORT_BINUNICODE, SHORT_BINBYTES, SHORT_BINSTRING
+            0x8a | 0x8c | b'C' | b'U' => {
+                let [length] = bytes(r)?;
+                self.sized(r, length.into())?;
+            }
+            // BINUNICODE, BINSTRING, BINBYTES, LONG4
+            b'X' | b'T' | b'B' | 0x8b => {
+                let length = u32::from_le_bytes(bytes(r)?);
+                self.sized(r, length.into())?;
+            }
+            // BINUNICODE8, BINBYTES8, BYTEARRAY8
+            0x8d | 0x8e | 0x96 => {
+                let length = u64::from_le_bytes(bytes(r)?);
+                self.sized(r, length)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The opcodes that arrange what is on the stack.
+    fn container(&mut self, opcode: u8) -> Result<bool, Problem> {
+        match opcode {
+            // MARK
+            b'(' => self.marks.push(self.stack.len()),
+            // TUPLE, LIST, DICT, FROZENSET
+            b't' | b'l' | b'd' | 0x91 => {
+                let parts = self.pop_to_mark()?;
+                self.gather(&parts);
+            }
+            // TUPLE1, TUPLE2, TUPLE3
+            0x85..=0x87 => {
+                let parts = self.pop_many(usize::from(opcode - 0x84))?;
+                self.gather(&parts);
+            }
+            // A callable and its arguments: REDUCE, NEWOBJ, NEWOBJ_EX
+            b'R' | 0x81 | 0x92 => {
+                let parts = self.pop_many(if opcode == 0x92 { 3 } else { 2 })?;
+                self.gather(&parts);
+            }
+            // APPEND, SETITEM
+            b'a' => self.extend(1)?,
+            b's' => self.extend(2)?,
+            // APPENDS, SETITEMS, ADDITEMS
+            b'e' | b'u' | 0x90 => {
+                let parts = self.pop_to_mark()?;
+                self.top()?.holds(&parts);
+            }
+            // POP, also of a mark; POP_MARK
+            b'0' if self.mark_on_top() => self.marks.truncate(self.marks.len() - 1),
+            b'0' => drop(self.pop()?),
+            b'1' => drop(self.pop_to_mark()?),
+            // BINPERSID
+            b'Q' => {
+                self.pop()?;
+                self.stack.push(Slot::scalar());
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn fixed<const N: usize>(&mut self, r: &mut impl BufRead) -> Result<(), Problem> {
+        bytes::<N>(r)?;
+        self.stack.push(Slot::scalar());
+        Ok(())
+    }
+
+    fn push_text(&mut self, text: &str) {
+        self.stack.push(Slot {
+            objects: 1,
+            bytes: text.len() as u64,
+            text: (text.len() <= MAX_NAME).then(|| text.into()),
+            memo: None,
+        });
+    }
+
+    /// A text, bytes or a long number with its length before it.
+    fn sized(&mut self, r: &mut impl BufRead, length: u64) -> Result<(), Problem> {
+        if length > MAX_NAME as u64 {
+            let skipped = io::copy(&mut r.take(length), &mut io::sink())?;
+            if skipped != length {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            self.stack.push(Slot {
+                objects: 1,
+                bytes: length,
+                ..Slot::default()
+            });
+            return Ok(());
+        }
+        let mut text = vec![0; length as usize];
+        r.read_exact(&mut text)?;
+        self.push_text(&String::from_utf8_lossy(&text));
+        Ok(())
+    }
+
+    fn mark_on_top(&self) -> bool {
+        self.marks.last() == Some(&self.stack.len())
+    }
+
+    fn top(&mut self) -> Result<&mut Slot, Problem> {
+        if self.mark_on_top() {
+            return Err(Problem::Damaged("a mark stands where a value is needed"));
+        }
+        self.stack.last_mut().ok_or(Problem::Damaged("a value is missing"))
+    }
+
+    fn pop(&mut self) -> Result<Slot, Problem> {
+        self.top()?;
+        self.stack.pop().ok_or(Problem::Damaged("a value is missing"))
+    }
+
+    /// The last values, in their order.
+    fn pop_many(&mut self, count: usize) -> Result<Vec<Slot>, Problem> {
+        let mut parts = (0..count).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
+        parts.reverse();
+        Ok(parts)
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Slot>, Problem> {
+        let mark = self.marks.pop().ok_or(Problem::Damaged("a mark is missing"))?;
+        if mark > self.stack.len() {
+            return Err(Problem::Damaged("a value is missing"));
+        }
+        Ok(self.stack.split_off(mark))
+    }
+
+    fn gather(&mut self, parts: &[Slot]) {
+        let mut whole = Slot::scalar();
+        whole.holds(parts);
+        self.stack.push(whole);
+    }
+
+    /// Puts the last values into what is below them.
+    fn extend(&mut self, count: usize) -> Result<(), Problem> {
+        let parts = self.pop_many(count)?;
+        self.top()?.holds(&parts);
+        Ok(())
+    }
+}
+
+fn bytes<const N: usize>(r: &mut impl BufRead) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    r.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A text up to the end of its line.
+fn line(r: &mut impl BufRead) -> Result<String, Problem> {
+    let mut line = Vec::new();
+    r.take(MAX_NAME as u64).read_until(b'\n', &mut line)?;
+    if line.pop() != Some(b'\n') {
+        return Err(Problem::Damaged("a name or number without an end"));
+    }
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// A place in the memo.
+fn place(r: &mut impl BufRead, opcode: u8) -> Result<u32, Problem> {
+    match opcode {
+        b'h' | b'q' => Ok(bytes::<1>(r)?[0].into()),
+        b'j' | b'r' => Ok(u32::from_le_bytes(bytes(r)?)),
+        _ => line(r)?
+            .parse()
+            .map_err(|_| Problem::Damaged("a place of the memo that is no number")),
+    }
+}
+
+/// Modules, and the objects of each that files of weights, and the notes of trainings beside them, are made of: what PyTorch
+/// itself loads with `weights_only=True`, and values of `NumPy`, the standard library and `OmegaConf`. Each object is named
+/// whole: a package that is harmless in one place runs programs in another.
+const ALLOWED: [(&str, &str); 32] = [
+    ("__builtin__", BUILTINS),
+    ("_codecs", "encode"),
+    ("argparse", "Namespace"),
+    ("builtins", BUILTINS),
+    ("collections", "Counter OrderedDict defaultdict deque"),
+    ("copy_reg", "_reconstructor"),
+    ("copyreg", "_reconstructor"),
+    ("datetime", "date datetime time timedelta timezone"),
+    ("decimal", "Decimal"),
+    ("fractions", "Fraction"),
+    (
+        "numpy",
+        "bool bool_ dtype float16 float32 float64 int16 int32 int64 int8 ndarray uint16 uint32 uint64 uint8",
+    ),
+    ("numpy._core.multiarray", "_reconstruct scalar"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("numpy.core.multiarray", "_reconstruct scalar"),
+    ("numpy.core.numeric", "_frombuffer"),
+    (
+        "numpy.dtypes",
+        "BoolDType Float16DType Float32DType Float64DType Int16DType Int32DType Int64DType Int8DType UInt8DType",
+    ),
+    ("omegaconf.base", "ContainerMetadata Metadata Node"),
+    ("omegaconf.dictconfig", "DictConfig"),
+    ("omegaconf.listconfig", "ListConfig"),
+    (
+        "omegaconf.nodes",
+        "AnyNode BooleanNode FloatNode IntegerNode StringNode",
+    ),
+    ("pathlib", PATHS),
+    ("pathlib._local", PATHS),
+    (
+        "torch",
+        "Size Tensor UntypedStorage channels_last contiguous_format device preserve_format strided",
+    ),
+    ("torch", STORAGES),
+    ("torch", TENSORS),
+    ("torch", DTYPES),
+    (
+        "torch._utils",
+        "_rebuild_device_tensor_from_numpy _rebuild_parameter _rebuild_parameter_with_state _rebuild_tensor \
+         _rebuild_tensor_v2 _rebuild_tensor_v3",
+    ),
+    ("torch._tensor", "_rebuild_from_type_v2"),
+    ("torch.nn.parameter", "Buffer Parameter"),
+    ("torch.serialization", "_get_layout"),
+    ("torch.storage", "TypedStorage UntypedStorage"),
+    ("typing", "Any Dict List Optional Tuple Union"),
+];
+const BUILTINS: &str = "bool bytearray bytes complex dict float frozenset int list long set slice str tuple unicode";
+const PATHS: &str = "Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath";
+const STORAGES: &str = "BFloat16Storage BoolStorage ByteStorage CharStorage ComplexDoubleStorage ComplexFloatStorage \
+                        DoubleStorage FloatStorage HalfStorage IntStorage LongStorage ShortStorage";
+const TENSORS: &str = "BFloat16Tensor BoolTensor ByteTensor CharTensor ComplexDoubleTensor ComplexFloatTensor \
+                       DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor";
+const DTYPES: &str = "bfloat16 bool complex128 complex32 complex64 double float float16 float32 float64 float8_e4m3fn \
+                      float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz half int int16 int32 int64 int8 long qint32 qint8 \
+                      quint8 short uint16 uint32 uint64 uint8";
+
+fn is_allowed(module: &str, object: &str) -> bool {
+    let mut allowed = ALLOWED.iter().filter(|(known, _)| *known == module);
+    allowed.any(|(_, objects)| objects.split_ascii_whitespace().any(|known| known == object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scanned(pickle: &[u8]) -> Result<(), String> {
+        let mut scan = Scan::default();
+        scan.pickle(&mut &*pickle).map_err(|problem| problem.to_string())?;
+        scan.verdict()
+    }
+
+    #[test]
+    fn what_checkpoints_hold_is_allowed() {
+        for (module, object) in [
+            ("torch", "float32"),
+            ("torch", "FloatStorage"),
+            ("torch", "BFloat16Storage"),
+            ("torch._utils", "_rebuild_tensor_v2"),
+            ("collections", "OrderedDict"),
+            ("argparse", "Namespace"),
+            ("builtins", "set"),
+            ("numpy.core.multiarray", "scalar"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "dtype"),
+            ("_codecs", "encode"),
+        ] {
+            assert!(is_allowed(module, object), "{module}.{object}");
+        }
+    }
+
+    #[test]
+    fn packages_are_not_trusted_as_a_whole() {
+        for (module, object) in [
+            ("posix", "system"),
+            ("builtins", "eval"),
+            ("builtins", "getattr"),
+            ("torch.hub", "load"),
+            ("torch", "load"),
+            ("torch", "FloatStorage.from_file"),
+            ("torch.storage", "_load_from_bytes"),
+            ("torchevil", "run"),
+            ("numpy.testing._private.utils", "runstring"),
+            ("numpy", "load"),
+            ("collections", "OrderedDict.fromkeys"),
+            ("_codecs", "decode"),
+            ("torch.nn.modules.conv", "Conv2d"),
+            ("", ""),
+        ] {
+            assert!(!is_allowed(module, object), "{module}.{object}");
+        }
+    }
+
+    /// Every way of Python's to name an object, and to hide what it gives.
+    #[test]
+    fn a_name_is_found_wherever_it_stands() {
+        for pickle in [
+            // Called, and dropped.
+            &b"\x80\x02}(cposix\nsystem\nX\x02\x00\x00\x00id\x85R0u."[..],
+            // In the state of an object that is allowed.
+            b"\x80\x02cargparse\nNamespace\n)\x81}X\x01\x00\x00\x00acposix\nsystem\nX\x02\x00\x00\x00id\x85Rsb.",
+            // By two texts, one from the memo.
+            b"\x80\x04\x8c\x05posix\x94\x8c\x06system\x94\x93\x8c\x02id\x85R.",
+            b"\x80\x04\x8c\x05posix\x940h\x00\x8c\x06system\x93\x8c\x02id\x85R.",
+            b"(X\x02\x00\x00\x00idiposix\nsystem\n.",
+            // Lines that end as on Windows.
+            b"cposix\r\nsystem\r\n(X\x02\x00\x00\x00idtR.",
+        ] {
+            let error = scanned(pickle).unwrap_err();
+            assert!(error.contains("posix.system"), "{error}: {}", pickle.escape_ascii());
+        }
+        assert_eq!(
+            scanned(b"\x80\x02}X\x05\x00\x00\x00posixX\x06\x00\x00\x00systems."),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn what_unfolds_without_end_is_refused() {
+        let many = |opcode: &[u8]| [b"\x80\x02", opcode.repeat(MAX_OPCODES as usize).as_slice(), b"."].concat();
+        // A list that is put into itself, twice each time.
+        let doubling = [
+            b"\x80\x02]q\x00".as_slice(),
+            &b"]q\x01(h\x00h\x00eq\x00".repeat(40),
+            b".",
+        ]
+        .concat();
+        // One long text, taken often.
+        let text = [
+            b"\x80\x02X\x00\x00\x10\x00",
+            vec![b'x'; 1 << 20].as_slice(),
+            b"q\x00",
+            &b"h\x00".repeat(20),
+            b".",
+        ]
+        .concat();
+        for bomb in [many(b"}"), many(b"("), many(b"N0"), doubling, text] {
+            let error = scanned(&bomb).unwrap_err();
+            assert!(error.contains("unfold"), "{error}");
+        }
+    }
+
+    #[test]
+    fn damage_is_told() {
+        for (pickle, part) in [
+            (&b"\x80\x02"[..], "cut short"),
+            (b"\x80\x02X\xff\xff\xff\xffabc", "cut short"),
+            (b"\x80\x020.", "a value is missing"),
+            (b"\x80\x02(\x85.", "a mark stands"),
+            (b"\x80\x02e.", "a mark is missing"),
+            (b"\x80\x02h\x07.", "never kept"),
+            (b"\x80\x02\x82\x01.", "opcode 0x82"),
+            (b"\x80\x02N)\x93.", "without a text"),
+        ] {
+            let error = scanned(pickle).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

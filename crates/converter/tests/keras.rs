@@ -1,0 +1,526 @@
+//! Whole Keras models whose weights are Xception's and whose graph is not, and others that compute the same by other layers.
+//! Each is `toy.keras` with its `config.json` edited; what Keras itself wrote is in `xception-model`'s `tests/keras.rs`.
+
+mod common;
+
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+
+use burn::tensor::Device;
+use common::{Bench, keras, picture};
+use converter::{ConvertError, Known, open};
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
+
+/// A fixture with another config.
+fn edited(fixture: &str, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut archive = ZipArchive::new(std::fs::File::open(keras(fixture)).unwrap()).unwrap();
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut edit = Some(edit);
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).unwrap();
+        let name = member.name().unwrap().into_owned();
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).unwrap();
+        if name == "config.json" {
+            let mut config = serde_json::from_slice(&bytes).unwrap();
+            edit.take().unwrap()(&mut config);
+            bytes = config.to_string().into_bytes();
+        }
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(&bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+fn layers(model: &mut Value) -> &mut Vec<Value> {
+    model["config"]["layers"].as_array_mut().unwrap()
+}
+
+/// The layer of a name, in a model or in one that it holds.
+fn layer<'a>(model: &'a mut Value, name: &str) -> &'a mut Value {
+    fn find<'a>(model: &'a mut Value, name: &str) -> Option<&'a mut Value> {
+        let list = model["config"].get_mut("layers")?.as_array_mut()?;
+        list.iter_mut().find_map(|layer| {
+            if layer["config"]["name"] == name {
+                Some(layer)
+            } else {
+                find(layer, name)
+            }
+        })
+    }
+    find(model, name).unwrap_or_else(|| panic!("{name}"))
+}
+
+fn set(name: &'static str, key: &'static str, value: Value) -> impl FnOnce(&mut Value) {
+    move |model| layer(model, name)["config"][key] = value
+}
+
+fn class(name: &'static str, class: &'static str) -> impl FnOnce(&mut Value) {
+    move |model| layer(model, name)["class_name"] = class.into()
+}
+
+/// Where a layer takes its input from.
+fn source<'a>(model: &'a mut Value, name: &str) -> &'a mut Value {
+    &mut layer(model, name)["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0]
+}
+
+/// What a layer adds: two arguments, or a list of two.
+fn addends<'a>(model: &'a mut Value, name: &str) -> &'a mut Vec<Value> {
+    let arguments = &mut layer(model, name)["inbound_nodes"][0]["args"];
+    let arguments = if arguments[0].is_array() {
+        &mut arguments[0]
+    } else {
+        arguments
+    };
+    arguments.as_array_mut().unwrap()
+}
+
+/// A layer more, behind another one and before those that took its output.
+fn insert(after: &'static str, class: &'static str, config: Value) -> impl FnOnce(&mut Value) {
+    move |model| {
+        let place = layers(model).iter().position(|layer| layer["name"] == after).unwrap();
+        let rest = json!(&layers(model)[place + 1..]).to_string();
+        let rest = rest.replace(
+            &format!("\"keras_history\":[\"{after}\","),
+            "\"keras_history\":[\"inserted\",",
+        );
+        let rest: Vec<Value> = serde_json::from_str(&rest).unwrap();
+        let mut config = config;
+        config["name"] = "inserted".into();
+        let tensor = json!({"class_name": "__keras_tensor__", "config": {"keras_history": [after, 0, 0]}});
+        let numbers = config.as_object_mut().unwrap().remove("arguments").unwrap_or(json!([]));
+        let arguments: Vec<Value> = [tensor]
+            .into_iter()
+            .chain(numbers.as_array().unwrap().clone())
+            .collect();
+        let list = layers(model);
+        list.truncate(place + 1);
+        list.push(json!({
+            "class_name": class, "name": "inserted", "config": config,
+            "inbound_nodes": [{"args": arguments, "kwargs": {}}],
+        }));
+        list.extend(rest);
+        let ends = model["config"]["output_layers"].to_string();
+        model["config"]["output_layers"] =
+            serde_json::from_str(&ends.replace(&format!("\"{after}\""), "\"inserted\"")).unwrap();
+    }
+}
+
+/// A layer less: those behind it take its input.
+fn remove(name: &'static str) -> impl FnOnce(&mut Value) {
+    move |model| {
+        let before = source(model, name).as_str().unwrap().to_owned();
+        layers(model).retain(|layer| layer["name"] != name);
+        let text = model.to_string();
+        let text = text.replace(
+            &format!("\"keras_history\":[\"{name}\","),
+            &format!("\"keras_history\":[\"{before}\","),
+        );
+        *model = serde_json::from_str(&text).unwrap();
+    }
+}
+
+fn everywhere(from: &'static str, to: &'static str) -> impl FnOnce(&mut Value) {
+    move |model| {
+        let text = model.to_string();
+        assert!(text.contains(from));
+        *model = serde_json::from_str(&text.replace(from, to)).unwrap();
+    }
+}
+
+type Edit = Box<dyn FnOnce(&mut Value)>;
+
+/// The sentence's part that names the layer and what is wrong with it, and the edit that is refused with it.
+type Case = (&'static str, Edit);
+
+fn other_activations() -> Vec<Case> {
+    let relu = "\"activation\":\"relu\"";
+    let elu = "layer block1_conv1_act: expected activation relu, found elu";
+    vec![
+        (
+            "expected activation relu, found gelu",
+            Box::new(everywhere(relu, "\"activation\":\"gelu\"")),
+        ),
+        (elu, Box::new(set("block1_conv1_act", "activation", json!("elu")))),
+        (
+            "layer block5_sepconv2_act: a LeakyReLU is no part of Xception",
+            Box::new(class("block5_sepconv2_act", "LeakyReLU")),
+        ),
+        (
+            "expected a ReLU without a largest value, found 6.0",
+            Box::new(|model| {
+                *layer(model, "block5_sepconv2_act") = json!({
+                    "class_name": "ReLU", "name": "block5_sepconv2_act",
+                    "config": {"name": "block5_sepconv2_act", "max_value": 6.0},
+                    "inbound_nodes": layer(model, "block5_sepconv2_act")["inbound_nodes"],
+                });
+            }),
+        ),
+        (
+            "layer block4: expected an activation relu before block5_sepconv1, found an Add",
+            Box::new(remove("block5_sepconv1_act")),
+        ),
+        (
+            "layer inserted: expected the batch norm of block2_sepconv1",
+            Box::new(insert(
+                "block2_sepconv1_bn",
+                "Activation",
+                json!({"activation": "relu"}),
+            )),
+        ),
+    ]
+}
+
+fn other_convolutions() -> Vec<Case> {
+    vec![
+        (
+            "layer block1_conv1: expected stride 2, found [1,1]",
+            Box::new(set("block1_conv1", "strides", json!([1, 1]))),
+        ),
+        (
+            "layer block1_conv1: expected padding valid",
+            Box::new(set("block1_conv1", "padding", json!("same"))),
+        ),
+        (
+            "layer block1_conv2: expected stride 1, found 2",
+            Box::new(set("block1_conv2", "strides", json!(2))),
+        ),
+        (
+            "layer conv2d: expected stride 2, found [1,1]",
+            Box::new(set("conv2d", "strides", json!([1, 1]))),
+        ),
+        (
+            "layer block1_conv2: expected one group, found 3",
+            Box::new(set("block1_conv2", "groups", json!(3))),
+        ),
+        (
+            "layer block1_conv2: expected no bias",
+            Box::new(set("block1_conv2", "use_bias", json!(true))),
+        ),
+        (
+            "layer block4_sepconv1: expected padding same, found \"valid\"",
+            Box::new(set("block4_sepconv1", "padding", json!("valid"))),
+        ),
+        (
+            "layer block4_sepconv1: expected no activation of its own, found relu",
+            Box::new(set("block4_sepconv1", "activation", json!("relu"))),
+        ),
+        (
+            "layer block4_sepconv1: expected stride 1, found [2,2]",
+            Box::new(set("block4_sepconv1", "strides", json!([2, 2]))),
+        ),
+        (
+            "layer block4_sepconv1: expected no dilation",
+            Box::new(set("block4_sepconv1", "dilation_rate", json!([2, 2]))),
+        ),
+        (
+            "layer block4_sepconv1: expected a kernel of 3 x 3",
+            Box::new(set("block4_sepconv1", "kernel_size", json!([5, 5]))),
+        ),
+        (
+            "layer block4_sepconv1: expected depth_multiplier 1",
+            Box::new(set("block4_sepconv1", "depth_multiplier", json!(2))),
+        ),
+        (
+            "layer block4_sepconv1: expected channels last",
+            Box::new(set("block4_sepconv1", "data_format", json!("channels_first"))),
+        ),
+    ]
+}
+
+fn other_norms_and_pools() -> Vec<Case> {
+    vec![
+        (
+            "layer block4_sepconv1_bn: expected Keras's epsilon 0.001, found 0.00001",
+            Box::new(set("block4_sepconv1_bn", "epsilon", json!(0.00001))),
+        ),
+        (
+            "layer block4_sepconv1_bn: expected a norm of the channels",
+            Box::new(set("block4_sepconv1_bn", "axis", json!([1]))),
+        ),
+        (
+            "layer block4_pool: expected padding same",
+            Box::new(set("block4_pool", "padding", json!("valid"))),
+        ),
+        (
+            "layer block4_pool: expected 3 x 3 pool, found [2,2]",
+            Box::new(set("block4_pool", "pool_size", json!([2, 2]))),
+        ),
+        (
+            "layer block4_pool: expected stride 2, found null",
+            Box::new(set("block4_pool", "strides", Value::Null)),
+        ),
+        (
+            "layer block4_pool: an AveragePooling2D is no part of Xception",
+            Box::new(class("block4_pool", "AveragePooling2D")),
+        ),
+        (
+            "layer inserted: expected the batch norm of block4_sepconv2 before block4_pool, found a MaxPooling2D",
+            Box::new(insert(
+                "block4_sepconv2_bn",
+                "MaxPooling2D",
+                json!({"pool_size": [3, 3], "strides": [2, 2], "padding": "same"}),
+            )),
+        ),
+        (
+            "layer avg_pool: expected no kept sides",
+            Box::new(set("avg_pool", "keepdims", json!(true))),
+        ),
+    ]
+}
+
+fn other_ends() -> Vec<Case> {
+    vec![
+        (
+            "layer predictions: expected a classifier with activation linear, softmax or sigmoid, found tanh",
+            Box::new(set("predictions", "activation", json!("tanh"))),
+        ),
+        (
+            "layer avg_pool: Xception pools, and this flattens",
+            Box::new(|model| {
+                layer(model, "avg_pool")["class_name"] = "Flatten".into();
+                // Something must pool, or it is another case.
+                insert("block7_sepconv2_act", "GlobalAveragePooling2D", json!({}))(model);
+            }),
+        ),
+        (
+            "expected a scaling of pictures to -1..1, as Xception's is (scale 1/127.5, offset -1), found scale 0.00392",
+            Box::new(insert(
+                "input_layer",
+                "Rescaling",
+                json!({"scale": 1.0 / 255.0, "offset": 0.0}),
+            )),
+        ),
+        (
+            "layer inserted: a Normalization is no part of Xception",
+            Box::new(insert(
+                "input_layer",
+                "Normalization",
+                json!({"mean": 3.0, "variance": 2.0}),
+            )),
+        ),
+        (
+            "layer inserted: expected a division by 127.5, found [255.0]",
+            Box::new(insert("input_layer", "TrueDivide", json!({"arguments": [255.0]}))),
+        ),
+        (
+            "expected the picture, or a scaling of it to -1..1",
+            Box::new(insert("input_layer", "TrueDivide", json!({"arguments": [127.5]}))),
+        ),
+        (
+            "layer inserted: a Resizing is no part",
+            Box::new(insert("input_layer", "Resizing", json!({}))),
+        ),
+    ]
+}
+
+fn other_wires() -> Vec<Case> {
+    vec![
+        (
+            "block3: its shortcut does not begin where its convolutions do",
+            Box::new(|model| *source(model, "conv2d_1") = "block2_pool".into()),
+        ),
+        (
+            "expected the convolution block3_residual before batch_normalization_1, found a SeparableConv2D",
+            Box::new(|model| *source(model, "batch_normalization_1") = "block3_sepconv1".into()),
+        ),
+        (
+            "layer block3: a Multiply is no part of Xception",
+            Box::new(class("block3", "Multiply")),
+        ),
+        (
+            "layer block3: expected a sum of two, found 1",
+            Box::new(|model| {
+                addends(model, "block3").truncate(1);
+            }),
+        ),
+        (
+            "the model's layers are connected in a circle",
+            Box::new(|model| {
+                insert("block5_sepconv1_bn", "Dropout", json!({"rate": 0.1}))(model);
+                *source(model, "inserted") = "inserted".into();
+            }),
+        ),
+        (
+            "layer block1_conv2: the model uses it 2 times",
+            Box::new(|model| {
+                let nodes = layer(model, "block1_conv2")["inbound_nodes"].as_array_mut().unwrap();
+                nodes.push(nodes[0].clone());
+            }),
+        ),
+        (
+            "layer block1_conv2_bn: it is called with training=True",
+            Box::new(|model| layer(model, "block1_conv2_bn")["inbound_nodes"][0]["kwargs"] = json!({"training": true})),
+        ),
+        (
+            "the model has 2 outputs",
+            Box::new(|model| model["config"]["output_layers"] = json!([["predictions", 0, 0], ["avg_pool", 0, 0]])),
+        ),
+        (
+            "the model has no layer nowhere",
+            Box::new(|model| *source(model, "block1_conv2") = "nowhere".into()),
+        ),
+        (
+            "the model has two layers of the name block1_conv1_act",
+            Box::new(|model| {
+                let twin = layer(model, "block1_conv1_act").clone();
+                layers(model).push(twin);
+            }),
+        ),
+        (
+            "layer avg_pool: expected the classifier, a Dense before the output, found a GlobalAveragePooling2D",
+            Box::new(|model| model["config"]["output_layers"] = json!(["avg_pool", 0, 0])),
+        ),
+    ]
+}
+
+fn logits(path: &Path) -> Result<Vec<f32>, ConvertError> {
+    let (model, spec) = open(path, &Known::default())?.load(&Device::flex())?;
+    let sides = [1, spec.input.height, spec.input.width, spec.network.in_channels];
+    let logits = model.forward(picture(sides)).unwrap();
+    Ok(logits.into_data().iter::<f32>().collect())
+}
+
+#[test]
+fn models_that_compute_something_else_are_refused_by_layer() {
+    let bench = Bench::new();
+    let mut accepted = Vec::new();
+    let cases = [
+        other_activations(),
+        other_convolutions(),
+        other_norms_and_pools(),
+        other_ends(),
+        other_wires(),
+    ];
+    for (part, edit) in cases.into_iter().flatten() {
+        let path = bench.write("other.keras", edited("toy.keras", edit));
+        match open(&path, &Known::default()) {
+            Ok(_) => accepted.push(format!("accepted: {part}")),
+            Err(error) if !error.to_string().contains(part) => accepted.push(format!("expected {part}, found {error}")),
+            Err(error) => assert!(error.to_string().contains("other.keras"), "{error}"),
+        }
+    }
+    assert!(accepted.is_empty(), "{accepted:#?}");
+}
+
+#[test]
+fn models_that_compute_the_same_by_other_layers_are_read() {
+    let bench = Bench::new();
+    let expected = logits(&keras("toy.keras")).unwrap();
+    let relu = |model: &mut Value| {
+        for layer in layers(model) {
+            if layer["class_name"] == "Activation" {
+                layer["class_name"] = "ReLU".into();
+                layer["config"] = json!({
+                    "name": layer["name"], "max_value": null, "negative_slope": 0.0, "threshold": 0.0,
+                });
+            }
+        }
+    };
+    let edits: Vec<(&str, Edit)> = vec![
+        ("as it is", Box::new(|_| {})),
+        ("ReLU", Box::new(relu)),
+        (
+            "functions as objects",
+            Box::new(everywhere(
+                "\"activation\":\"relu\"",
+                "\"activation\":{\"module\":\"builtins\",\"class_name\":\"function\",\"config\":\"relu\"}",
+            )),
+        ),
+        (
+            "its own scaling",
+            Box::new(insert(
+                "input_layer",
+                "Rescaling",
+                json!({"scale": 1.0 / 127.5, "offset": -1.0}),
+            )),
+        ),
+        (
+            "preprocess_input",
+            Box::new(|model| {
+                insert("input_layer", "Subtract", json!({"arguments": [1.0]}))(model);
+                everywhere("\"inserted\"", "\"subtract\"")(model);
+                insert("input_layer", "TrueDivide", json!({"arguments": [127.5]}))(model);
+            }),
+        ),
+        (
+            "augmentation",
+            Box::new(insert("input_layer", "RandomFlip", json!({"mode": "horizontal"}))),
+        ),
+        (
+            "dropout within",
+            Box::new(insert("block5_sepconv1_bn", "SpatialDropout2D", json!({"rate": 0.1}))),
+        ),
+        (
+            "a softmax of its own",
+            Box::new(insert("predictions", "Activation", json!({"activation": "softmax"}))),
+        ),
+        (
+            "a sum the other way round",
+            Box::new(|model| {
+                addends(model, "block3").reverse();
+            }),
+        ),
+    ];
+    for (name, edit) in edits {
+        let path = bench.write("same.keras", edited("toy.keras", edit));
+        let found = logits(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+/// The graph says where a layer stands, and its name does not.
+#[test]
+fn layers_go_where_the_graph_has_them() {
+    let bench = Bench::new();
+    let expected = logits(&keras("toy.keras")).unwrap();
+    let swapped = edited("toy.keras", |model| {
+        // Two layers of equal shapes change places in the graph: their weights with them.
+        let text = model.to_string();
+        let history = |name: &str| format!("\"keras_history\":[\"{name}\",");
+        let (one, two) = ("block5_sepconv1", "block5_sepconv2");
+        let text = text
+            .replace(&history(one), &history("?"))
+            .replace(&history(two), &history(one))
+            .replace(&history("?"), &history(two));
+        *model = serde_json::from_str(&text).unwrap();
+        let (first, second) = (source(model, one).clone(), source(model, two).clone());
+        *source(model, one) = second;
+        *source(model, two) = first;
+    });
+    let path = bench.write("swapped.keras", swapped);
+    assert_ne!(logits(&path).unwrap(), expected);
+    let source = open(&path, &Known::default()).unwrap();
+    let origin = |name: &str| {
+        source
+            .tensors
+            .iter()
+            .find(|entry| entry.tensor.name == name)
+            .unwrap()
+            .origin
+            .clone()
+    };
+    let moved = origin("middle.block5.sepconv1.depthwise.weight");
+    assert!(moved.contains("block5_sepconv2"), "{moved}");
+}
+
+#[test]
+fn several_labels_a_picture_are_told_by_a_sigmoid_behind_the_classifier() {
+    let bench = Bench::new();
+    for (name, edit) in [
+        (
+            "own.keras",
+            Box::new(set("predictions", "activation", json!("sigmoid"))) as Edit,
+        ),
+        (
+            "layer.keras",
+            Box::new(insert("predictions", "Activation", json!({"activation": "sigmoid"}))),
+        ),
+    ] {
+        let path = bench.write(name, edited("toy.keras", edit));
+        assert!(open(&path, &Known::default()).unwrap().spec.multi_label, "{name}");
+    }
+    assert!(!open(&keras("toy.keras"), &Known::default()).unwrap().spec.multi_label);
+}

@@ -1,0 +1,116 @@
+//! What a check found, so that the next one of the same files need not decode them again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::Metadata,
+    io,
+    path::Path,
+    time::UNIX_EPOCH,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ContentHash, check::Size};
+use crate::{error::TrainError, files};
+
+/// The decodable pictures of a data set when it was last checked, by their names.
+///
+/// A file with the same length and time of change is taken for the same. Should it be another one all the same, its content
+/// tells when it is loaded: the pipeline compares it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Known(BTreeMap<String, Entry>);
+
+/// A picture that was decoded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Entry {
+    pub stamp: Stamp,
+    pub content: ContentHash,
+    pub size: Size,
+}
+
+/// By which a file is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    bytes: u64,
+    /// Nanoseconds since 1970.
+    modified: u64,
+}
+
+impl Stamp {
+    /// `None` where the file system does not know when a file was changed.
+    pub fn of(metadata: &Metadata) -> Option<Self> {
+        let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self {
+            bytes: metadata.len(),
+            modified: u64::try_from(since.as_nanos()).ok()?,
+        })
+    }
+}
+
+/// A line of the table.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    name: String,
+    bytes: u64,
+    modified: u64,
+    sha256: String,
+    width: u32,
+    height: u32,
+}
+
+impl Known {
+    pub(super) fn get(&self, name: &str) -> Option<&Entry> {
+        self.0.get(name)
+    }
+
+    /// Names that are no text may look alike: those are not known again.
+    pub(super) fn collect(entries: impl Iterator<Item = (String, Entry)>) -> Self {
+        let (mut known, mut twice) = (BTreeMap::new(), BTreeSet::new());
+        for (name, entry) in entries {
+            if known.insert(name.clone(), entry).is_some() {
+                twice.insert(name);
+            }
+        }
+        known.retain(|name, _| !twice.contains(name));
+        Self(known)
+    }
+
+    /// Reads the table. It only saves time: where it cannot be read, nothing is known.
+    pub(crate) fn read(path: &Path) -> Self {
+        let Ok(mut reader) = csv::Reader::from_path(path) else {
+            return Self::default();
+        };
+        let lines: Result<Vec<Line>, _> = reader.deserialize().collect();
+        let entry = |line: Line| {
+            let entry = Entry {
+                stamp: Stamp {
+                    bytes: line.bytes,
+                    modified: line.modified,
+                },
+                content: ContentHash::parse(&line.sha256)?,
+                size: (line.width, line.height),
+            };
+            Some((line.name, entry))
+        };
+        Self::collect(lines.unwrap_or_default().into_iter().filter_map(entry))
+    }
+
+    /// Writes the table.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), TrainError> {
+        let mut rows = csv::Writer::from_writer(Vec::new());
+        for (name, Entry { stamp, content, size }) in &self.0 {
+            let line = Line {
+                name: name.clone(),
+                bytes: stamp.bytes,
+                modified: stamp.modified,
+                sha256: content.to_string(),
+                width: size.0,
+                height: size.1,
+            };
+            rows.serialize(line)
+                .map_err(|error| TrainError::file(path)(io::Error::other(error)))?;
+        }
+        let text = rows.into_inner().map_err(csv::IntoInnerError::into_error);
+        files::write(path, &text.map_err(TrainError::file(path))?)
+    }
+}

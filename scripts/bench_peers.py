@@ -224,7 +224,10 @@ class Contest:
             self.first[engine].clear()
         for index in range(self.args.rounds):
             for engine in self.in_turn(index):
-                self.predict_first(engine)
+                try:
+                    self.predict_first(engine)
+                except Failed as problem:
+                    self.drop(engine, problem)
         self.say("first predictions are measured")
 
     def measure(self) -> None:

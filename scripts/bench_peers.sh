@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # This project's Xception against the engines people use, on this machine: builds both, checks that they agree, times them in
-# turn, prints the table and keeps it under benches/runs/. Needs Rust and python3 (3.10 to 3.13) with pip; 4 GB of disk.
+# turn, prints the table and keeps it under benches/runs/. Needs Rust and python3 (3.11 to 3.13) with pip; 4 GB of disk.
 #
 #     scripts/bench_peers.sh                            all engines but PyTorch, 15 minutes
 #     scripts/bench_peers.sh --quick                    fewer rounds, 4 minutes

@@ -5,7 +5,7 @@
 #[path = "../../xception-model/tests/common/mod.rs"]
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -25,9 +25,9 @@ struct Case {
     /// `[batch, height, width, channels]`, of the toy network.
     #[serde(default)]
     input: [usize; 4],
-    /// Of a real network.
+    /// A photograph's name, of a real network.
     #[serde(default)]
-    picture: PathBuf,
+    picture: String,
     classes: Vec<usize>,
     maps: Vec<Map>,
 }
@@ -103,20 +103,30 @@ fn maps_equal_tensorflow() {
     }
 }
 
-/// `MODEL=model.keras MAPS=maps.json cargo test ... --test explain -- --ignored --nocapture`
+/// The trained network, on photographs.
 #[test]
-#[ignore = "needs a trained network and golden/explain.py's maps of it"]
 fn maps_of_a_real_network_equal_tensorflow() {
-    let file = |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("${name} is not set")));
-    let cases: Vec<Case> = serde_json::from_slice(&std::fs::read(file("MAPS")).unwrap()).unwrap();
-    let mut classifier = Classifier::load(&file("MODEL"), &common::device()).unwrap();
-    classifier.spec.input.preset = Some(Preset::KerasNearest);
+    let Some(package) = common::kitchenware() else { return };
+    let cases: Vec<Case> = serde_json::from_str(include_str!("golden/explain_kitchenware.json")).unwrap();
+    assert_eq!(cases.len(), 2);
+    let classifier = trained(&package);
     let explainer = Explainer::new(&classifier.model);
     for case in &cases {
-        let pixels = classifier.prepare_file(&case.picture).unwrap();
+        let picture = package.join(PHOTOGRAPHS).join(&case.picture);
+        let pixels = classifier.prepare_file(&picture).unwrap();
         let worst = case.check(&explainer, &classifier.batch(&[pixels]).unwrap(), 2e-5);
-        println!("{}: {worst:.1e}", case.picture.display());
+        println!("{}: {worst:.1e}", case.picture);
     }
+}
+
+const PHOTOGRAPHS: &str = "datasets/kitchenware-data/images";
+
+/// The network of the kitchenware package.
+fn trained(package: &Path) -> Classifier {
+    let model = "trained_models/kitchenware_xception_model_val-acc_0.901.keras";
+    let mut classifier = Classifier::load(&package.join(model), &common::device()).unwrap();
+    classifier.spec.input.preset = Some(Preset::KerasNearest);
+    classifier
 }
 
 #[test]
@@ -311,19 +321,6 @@ fn examples_are_the_surest_of_each_kind() {
     assert!(shown.right.iter().all(|shown| shown.truth == shown.predicted));
 }
 
-/// The kitchenware package's folder; `None` after saying what is not tested.
-fn kitchenware() -> Option<PathBuf> {
-    let folder = std::env::var_os("XCEPTION_KITCHENWARE").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(
-            std::env::var_os("XCEPTION_REQUIRE_KITCHENWARE").is_none(),
-            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what scripts/kitchenware.sh prints"
-        );
-        eprintln!("skipped: XCEPTION_KITCHENWARE is not set; scripts/kitchenware.sh prints its value");
-    }
-    folder
-}
-
 /// The part of a map's heat in its left half.
 fn left(map: &Heatmap) -> f32 {
     let rows = map.values.chunks_exact(map.width);
@@ -335,12 +332,10 @@ fn left(map: &Heatmap) -> f32 {
 /// be, and not where the object is, would not move.
 #[test]
 fn heat_moves_with_the_photograph() {
-    let Some(package) = kitchenware() else { return };
-    let model = "trained_models/kitchenware_xception_model_val-acc_0.901.keras";
-    let mut classifier = Classifier::load(&package.join(model), &common::device()).unwrap();
-    classifier.spec.input.preset = Some(Preset::KerasNearest);
+    let Some(package) = common::kitchenware() else { return };
+    let classifier = trained(&package);
     let explainer = Explainer::new(&classifier.model);
-    let mut photographs: Vec<PathBuf> = std::fs::read_dir(package.join("datasets/kitchenware-data/images"))
+    let mut photographs: Vec<PathBuf> = std::fs::read_dir(package.join(PHOTOGRAPHS))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "jpg"))

@@ -6,8 +6,6 @@
 
 mod common;
 
-use std::path::PathBuf;
-
 use burn::tensor::Device;
 use common::Record;
 use serde::Deserialize;
@@ -38,19 +36,6 @@ struct Photograph {
     embedding: Record,
     label: String,
     truth: Option<String>,
-}
-
-/// The package's folder; `None` after saying what is not tested.
-fn package() -> Option<PathBuf> {
-    let folder = std::env::var_os("XCEPTION_KITCHENWARE").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(
-            std::env::var_os("XCEPTION_REQUIRE_KITCHENWARE").is_none(),
-            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what scripts/kitchenware.sh prints"
-        );
-        eprintln!("skipped: XCEPTION_KITCHENWARE is not set; scripts/kitchenware.sh prints its value");
-    }
-    folder
 }
 
 fn golden() -> Golden {
@@ -85,7 +70,7 @@ fn sha256(pixels: &Pixels) -> String {
 
 #[test]
 fn the_file_says_what_the_network_is() {
-    let Some(package) = package() else { return };
+    let Some(package) = common::kitchenware() else { return };
     let path = package.join("trained_models").join(MODEL);
     let (model, spec) = xception_model::load(&path, &common::device()).unwrap_or_else(|error| panic!("{error}"));
     let expected = XceptionConfig::new()
@@ -107,7 +92,7 @@ fn the_file_says_what_the_network_is() {
 
 #[test]
 fn pixels_logits_and_classes_are_those_of_keras() {
-    let Some(package) = package() else { return };
+    let Some(package) = common::kitchenware() else { return };
     let golden = golden();
     for (name, device) in common::devices() {
         let classifier = classifier(&package, &device);
@@ -147,7 +132,7 @@ fn pixels_logits_and_classes_are_those_of_keras() {
 
 #[test]
 fn a_batch_gives_what_each_picture_gives_alone() {
-    let Some(package) = package() else { return };
+    let Some(package) = common::kitchenware() else { return };
     let golden = golden();
     let classifier = classifier(&package, &common::device());
     let all: Vec<Pixels> = golden
@@ -176,7 +161,7 @@ fn a_batch_gives_what_each_picture_gives_alone() {
 
 #[test]
 fn the_card_converts_once_and_the_record_gives_the_same_bits() {
-    let Some(package) = package() else { return };
+    let Some(package) = common::kitchenware() else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let card = registry::card("xception-kitchenware").expect("a built-in card");
     let cache = Cache::new(Some(folder.path().to_owned())).expect("a cache");
@@ -222,7 +207,7 @@ fn child() {
     let Some(answer) = std::env::var_os("TOY_ANSWER") else {
         return;
     };
-    let Some(package) = package() else { return };
+    let Some(package) = common::kitchenware() else { return };
     let device = common::device();
     let model = Xception::pretrained("xception-kitchenware", &device).unwrap_or_else(|error| panic!("{error}"));
     let whole = Classifier::pretrained("xception-kitchenware", &device).unwrap_or_else(|error| panic!("{error}"));
@@ -236,7 +221,7 @@ fn child() {
 
 #[test]
 fn pretrained_reads_the_cache_that_the_environment_names() {
-    let Some(package) = package() else { return };
+    let Some(package) = common::kitchenware() else { return };
     let cache = tempfile::tempdir().expect("a temporary folder");
     let folder = cache.path().join("xception-kitchenware");
     std::fs::create_dir(&folder).expect("a writable folder");

@@ -3,11 +3,13 @@
     pip install -r scripts/requirements-golden.txt
     python crates/trainer/tests/golden/explain.py
 
-Weights and inputs follow the formula of scripts/golden.py, so that none is stored. To compare a real network,
+Weights and inputs follow the formula of scripts/golden.py, so that none is stored. explain_kitchenware.json holds those of
+a real network's likeliest classes:
 
-    python crates/trainer/tests/golden/explain.py --model model.keras --out maps.json cup.jpg fork.jpg
-
-writes the maps of its likeliest classes; tests/explain.rs reads that file if it is told where it is.
+    package=$(scripts/kitchenware.sh)
+    images=$package/datasets/kitchenware-data/images
+    python crates/trainer/tests/golden/explain.py --out crates/trainer/tests/golden/explain_kitchenware.json \\
+        --model $package/trained_models/kitchenware_xception_model_val-acc_0.901.keras $images/0412.jpg $images/0192.jpg
 """
 
 import argparse
@@ -104,7 +106,7 @@ def real(path, pictures):
                 return output, x
 
             found += case(stage, [chosen], forward)
-        cases.append({"picture": str(Path(picture).resolve()), "classes": [chosen], "maps": found})
+        cases.append({"picture": Path(picture).name, "classes": [chosen], "maps": found})
     return cases
 
 

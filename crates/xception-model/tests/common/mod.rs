@@ -16,6 +16,19 @@ use xception_model::{
     IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Widths, Xception, XceptionConfig,
 };
 
+/// The kitchenware package's folder; `None` after saying what is not tested.
+pub fn kitchenware() -> Option<PathBuf> {
+    let folder = std::env::var_os("XCEPTION_KITCHENWARE").map(PathBuf::from);
+    if folder.is_none() {
+        assert!(
+            std::env::var_os("XCEPTION_REQUIRE_KITCHENWARE").is_none(),
+            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what scripts/kitchenware.sh prints"
+        );
+        eprintln!("skipped: XCEPTION_KITCHENWARE is not set; scripts/kitchenware.sh prints its value");
+    }
+    folder
+}
+
 /// The first `count` 64-bit numbers of a key.
 pub fn hashes(key: &str, count: usize) -> impl Iterator<Item = u64> {
     let start = key.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {

@@ -16,7 +16,6 @@ use self::report::{Limit, Network, Report, Row, Start, milliseconds};
 use crate::args::{self, BenchArgs, Size};
 use crate::output::{Outcome, Output};
 use crate::progress::Progress;
-use crate::version;
 use crate::weights;
 
 /// Runs before the ones that count: the first takes memory, and processors take a moment to speed up.
@@ -54,7 +53,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Outcome> {
     });
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),
-        burn: version::BURN,
+        burn: trainer::BURN,
         processor: processor(),
         cores,
         device: args.device.to_string(),

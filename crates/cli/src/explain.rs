@@ -114,11 +114,7 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
 /// Where each picture's explanation goes; what exists is refused before any work is done.
 fn targets(args: &ExplainArgs, inputs: &[Input]) -> anyhow::Result<Vec<(PathBuf, Target)>> {
     let output = args.output.as_deref();
-    let is_file = |path: &&Path| {
-        path.extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
-            && !path.is_dir()
-    };
+    let is_file = |path: &&Path| plots::is_png(path) && !path.is_dir();
     if let Some(file) = output.filter(is_file) {
         let [_] = inputs else {
             args::wrong_usage(format_args!(

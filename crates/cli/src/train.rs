@@ -357,11 +357,8 @@ fn new_run(
         Some(path) if path.exists() => bail!("{} exists already: name another file", path.display()),
         Some(path) => {
             Target::new(path, false)?;
-            let is_png = path
-                .extension()
-                .is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
             ensure!(
-                is_png,
+                trainer::plots::is_png(path),
                 "{}: give it a name that ends in .png: that is what is written",
                 path.display()
             );

@@ -2,10 +2,9 @@
 
 use std::sync::LazyLock;
 
-use crate::device;
+use trainer::BURN;
 
-/// Burn's version: the workspace's `Cargo.toml` pins it, and a test compares.
-pub const BURN: &str = "0.22.1";
+use crate::device;
 
 /// The text of `--version`.
 pub fn long() -> &'static str {
@@ -17,15 +16,4 @@ pub fn long() -> &'static str {
         )
     });
     &TEXT
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn burns_version_is_the_one_in_the_workspace() {
-        let workspace = include_str!("../../../Cargo.toml");
-        assert!(workspace.contains(&format!("burn = {{ version = \"={BURN}\"")));
-    }
 }

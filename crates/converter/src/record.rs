@@ -17,26 +17,24 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     };
     match xception_model::read_record(path) {
         Ok((spec, tensors)) => Ok(Found::described(format, spec, named(path, tensors)?)),
-        Err(WeightsError::NoSpec { .. }) => {
-            let damaged = |error| ConvertError::damaged(path, error);
-            let tensors = Reader::from_file_exact(path)
-                .and_then(Reader::into_tensors)
-                .map_err(damaged)?;
-            Found::bare(path, format, named(path, tensors)?)
-        }
+        Err(WeightsError::NoSpec { .. }) => Found::bare(path, format, list(path)?),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The tensors of a record of any network.
 pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
+    Ok(Raw {
+        tensors: list(path)?,
+        ..Raw::new("Burn record", Vec::new())
+    })
+}
+
+fn list(path: &Path) -> Result<Vec<SourceTensor>, ConvertError> {
     let tensors = Reader::from_file_exact(path)
         .and_then(Reader::into_tensors)
         .map_err(|error| ConvertError::damaged(path, error))?;
-    Ok(Raw {
-        tensors: named(path, tensors)?,
-        ..Raw::new("Burn record", Vec::new())
-    })
+    named(path, tensors)
 }
 
 fn named(path: &Path, tensors: Vec<PackTensor>) -> Result<Vec<SourceTensor>, ConvertError> {

@@ -49,26 +49,20 @@ impl Contents {
             path: path.into(),
             source,
         };
-        let meta = fs::metadata(path).map_err(io_error)?;
-        if meta.is_dir() {
+        if fs::metadata(path).map_err(io_error)?.is_dir() {
             return Err(not_keras(
                 path,
                 "a directory (a TensorFlow SavedModel? save it from Keras as `.keras`)",
             ));
         }
-        // To open a pipe may take for ever, and nobody can go back in it.
-        if !meta.is_file() {
-            return Err(not_keras(path, "something that is no ordinary file"));
-        }
-        let mut file = File::open(path).map_err(io_error)?;
-        let meta = file.metadata().map_err(io_error)?;
+        let (mut file, length) = open_ordinary(path)?;
         let mut head = Vec::new();
         (&mut file).take(512).read_to_end(&mut head).map_err(io_error)?;
         if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
             return archive(path, file);
         }
-        if is_hdf5(&mut file, meta.len()).map_err(io_error)? {
-            return hdf5(path, FileWindow::new(file, 0, meta.len()));
+        if is_hdf5(&mut file, length).map_err(io_error)? {
+            return hdf5(path, FileWindow::new(file, 0, length));
         }
         if head.trim_ascii_start().starts_with(b"{") {
             return sharded(path, file);
@@ -198,22 +192,28 @@ fn sharded(path: &Path, file: File) -> Result<Contents, KerasStoreError> {
     let mut whole = H5Tree::default();
     for shard in &shards {
         let shard_path = beside(path, shard)?;
-        let io_error = |source| KerasStoreError::Io {
-            path: shard_path.clone(),
-            source,
-        };
-        if !fs::metadata(&shard_path).map_err(io_error)?.is_file() {
-            return Err(not_keras(&shard_path, "something that is no ordinary file"));
-        }
-        let opened = File::open(&shard_path).and_then(|f| Ok((f.metadata()?.len(), f)));
-        let (len, shard_file) = opened.map_err(io_error)?;
-        let part = tree(&shard_path, FileWindow::new(shard_file, 0, len))?;
+        let (shard_file, length) = open_ordinary(&shard_path)?;
+        let part = tree(&shard_path, FileWindow::new(shard_file, 0, length))?;
         whole.merge(part);
     }
     let layers = keras3_layers(path, &whole, None)?;
     let files = shards.len();
     let format = KerasFormat::Keras3Weights { files };
     Ok(Contents::new(format, None, layers))
+}
+
+/// A file that has an end, and its length. To open a pipe may take for ever, and nobody can go back in it.
+fn open_ordinary(path: &Path) -> Result<(File, u64), KerasStoreError> {
+    let io_error = |source| KerasStoreError::Io {
+        path: path.into(),
+        source,
+    };
+    if !fs::metadata(path).map_err(io_error)?.is_file() {
+        return Err(not_keras(path, "something that is no ordinary file"));
+    }
+    let file = File::open(path).map_err(io_error)?;
+    let length = file.metadata().map_err(io_error)?.len();
+    Ok((file, length))
 }
 
 /// A shard lies in the folder of its `.weights.json`; a name that leads elsewhere is refused.

@@ -537,9 +537,7 @@ impl Work {
         });
         Ok(())
     }
-}
 
-impl Work {
     /// Puts the best weights so far, where they are new, into the run's folder as a network to be used: whatever becomes of
     /// the run, it has come to something. Without validation the last ones are the best.
     fn publish(&mut self) -> Result<(), TrainError> {

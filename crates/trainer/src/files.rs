@@ -12,20 +12,28 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     if !folder.is_dir() {
         return Err(TrainError::file(folder)(no_folder()));
     }
-    (|| {
-        let mut builder = tempfile::Builder::new();
-        // For whoever the user's mask lets, as of any file.
-        #[cfg(unix)]
-        builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(
-            0o666,
-        ));
-        let mut partial = builder.tempfile_in(folder)?;
-        partial.write_all(bytes)?;
-        partial.as_file().sync_all()?;
-        partial.persist(path).map_err(|error| error.error)?;
-        sync_folder(folder)
-    })()
-    .map_err(TrainError::file(path))
+    publish(path, bytes, true).map_err(TrainError::file(path))
+}
+
+/// The same, and where `overwrite` is false only if there is no such file: else the error is
+/// [`AlreadyExists`](io::ErrorKind::AlreadyExists).
+pub(crate) fn publish(path: &Path, bytes: &[u8], overwrite: bool) -> io::Result<()> {
+    let folder = folder_of(path);
+    let mut builder = tempfile::Builder::new();
+    // For whoever the user's mask lets, as of any file.
+    #[cfg(unix)]
+    builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(
+        0o666,
+    ));
+    let mut partial = builder.tempfile_in(folder)?;
+    partial.write_all(bytes)?;
+    partial.as_file().sync_all()?;
+    if overwrite {
+        partial.persist(path)?;
+    } else {
+        partial.persist_noclobber(path)?;
+    }
+    sync_folder(folder)
 }
 
 /// Where a file lies.

@@ -40,5 +40,7 @@ pub use error::TrainError;
 pub use finder::{FinderOptions, Found};
 pub use learner::{NetworkInput, Objective, StepInput, StepOutput, Trainee};
 pub use recipe::{Inputs, Norms, Optimizer, Phase, Recipe, Start, Trains};
-pub use run::{EMA_MODEL, Environment, LAST_MODEL, MODEL, Outcome, RUN_FILE, Run, RunFile, RunOptions, RunSettings};
+pub use run::{
+    BURN, EMA_MODEL, Environment, LAST_MODEL, MODEL, Outcome, RUN_FILE, Run, RunFile, RunOptions, RunSettings,
+};
 pub use schedule::{Length, Schedule, Shape};

@@ -1,7 +1,7 @@
 //! A contact sheet of augmented pictures, to look at before training on them.
 
 use std::{
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use image::{
 use crate::{
     augment::{Augmentation, Draw, Mixable},
     data::{DataError, Dataset, Sample, Split},
-    files,
+    files, plots,
     random::{Purpose, Random},
 };
 
@@ -86,10 +86,7 @@ pub fn contact_sheet(
     overwrite: bool,
 ) -> Result<(), PreviewError> {
     augmentation.check().map_err(DataError::from)?;
-    if !path
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
-    {
+    if !plots::is_png(path) {
         return Err(PreviewError::Ending { path: path.to_owned() });
     }
     let folder = files::folder_of(path);
@@ -273,12 +270,6 @@ impl Canvas {
             path: path.to_owned(),
             problem,
         };
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(
-            0o666,
-        ));
-        let mut file = builder.tempfile_in(files::folder_of(path)).map_err(failed)?;
         let mut encoded = io::Cursor::new(Vec::new());
         self.picture
             .write_to(&mut encoded, ImageFormat::Png)
@@ -286,19 +277,11 @@ impl Canvas {
                 ImageError::IoError(error) => failed(error),
                 other => failed(io::Error::other(other)),
             })?;
-        file.write_all(encoded.get_ref()).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        let persisted = if overwrite {
-            file.persist(path)
-        } else {
-            file.persist_noclobber(path)
-        };
-        match persisted {
-            Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+        match files::publish(path, encoded.get_ref(), overwrite) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(PreviewError::Exists { path: path.to_owned() })
             }
-            Err(error) => Err(failed(error.error)),
+            published => published.map_err(failed),
         }
     }
 }

@@ -276,7 +276,7 @@ pub struct Outcome {
 }
 
 /// Burn's version: the workspace's `Cargo.toml` pins it, and a test compares.
-const BURN: &str = "0.22.1";
+pub const BURN: &str = "0.22.1";
 /// The file that makes a folder a run's.
 pub const RUN_FILE: &str = "run.toml";
 const LOCK: &str = ".lock";
@@ -553,20 +553,33 @@ impl Run {
                 ControlFlow::Continue(work) => work,
                 ControlFlow::Break(end) => return self.end(end),
             };
-            let (work, end, back) = engine::run(work, renderer)?;
-            renderer = back;
-            Work {
-                weights: self.weights,
-                progress: self.progress,
-                steps,
-                ..
-            } = work;
+            let end;
+            (steps, renderer, end) = self.work_through(work, renderer)?;
             if end != End::Complete {
                 return self.end(end);
             }
-            self.next_phase()?;
         }
         self.end(End::Complete)
+    }
+
+    /// Trains a phase, and where it is complete gets ready for the next.
+    fn work_through(
+        &mut self,
+        work: Work,
+        renderer: Box<dyn MetricsRenderer>,
+    ) -> Result<(StepLog, Box<dyn MetricsRenderer>, End), TrainError> {
+        let (work, end, renderer) = engine::run(work, renderer)?;
+        let Work {
+            weights,
+            progress,
+            steps,
+            ..
+        } = work;
+        (self.weights, self.progress) = (weights, progress);
+        if end == End::Complete {
+            self.next_phase()?;
+        }
+        Ok((steps, renderer, end))
     }
 
     /// Looks for a learning rate for the last phase: trains while the rate rises, and plots the loss. The phases before it
@@ -593,18 +606,11 @@ impl Run {
                 plots::lr_finder(&found.curve, found.suggestion, plot)?;
                 return Ok(found);
             }
-            let (work, end, back) = engine::run(work, renderer)?;
-            renderer = back;
-            Work {
-                weights: self.weights,
-                progress: self.progress,
-                steps,
-                ..
-            } = work;
+            let end;
+            (steps, renderer, end) = self.work_through(work, renderer)?;
             if end != End::Complete {
                 return Err(stopped());
             }
-            self.next_phase()?;
         }
     }
 
@@ -877,8 +883,8 @@ impl Run {
 
     /// Whether phases up to this one leave the backbone as it was at the run's start.
     fn backbone_is_untouched(&self, phase: usize) -> bool {
-        let phases = self.file.recipe.phases.iter().take(phase + 1);
-        phases.into_iter().all(|phase| phase.trains == Trains::Head)
+        let mut phases = self.file.recipe.phases.iter().take(phase + 1);
+        phases.all(|phase| phase.trains == Trains::Head)
     }
 
     fn features_file(&self, split: Split) -> PathBuf {

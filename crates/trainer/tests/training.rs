@@ -72,9 +72,15 @@ fn metrics(folder: &Path) -> Vec<String> {
         .collect()
 }
 
+/// A run that begins.
+fn begin(data: &Path, folder: &Path, recipe: Recipe, settings: RunSettings) -> Run {
+    let device = settings.device().clone();
+    Run::new(&options(data, folder, recipe), settings, start(&device)).unwrap()
+}
+
 /// A whole run, never stopped.
 fn reference(data: &Path, folder: &Path) {
-    let run = Run::new(&options(data, folder, recipe()), settings(), start(settings().device())).unwrap();
+    let run = begin(data, folder, recipe(), settings());
     assert!(run.train(None).unwrap().complete);
 }
 
@@ -144,12 +150,7 @@ fn a_run_that_is_stopped_at_any_step_reaches_the_same_numbers() {
 
     for stop_every in [1, 5] {
         let folder = home.path().join(format!("stopped-{stop_every}"));
-        let mut run = Run::new(
-            &options(&data, &folder, recipe()),
-            settings(),
-            start(settings().device()),
-        )
-        .unwrap();
+        let mut run = begin(&data, &folder, recipe(), settings());
         let mut pauses = 0;
         loop {
             // Told after `stop_every` steps, it stops at the next place where nothing is half done.
@@ -183,8 +184,7 @@ fn child() {
     } else {
         // Of a process that was killed before there was a run.
         let _ = fs::remove_dir_all(folder);
-        let device = settings.device().clone();
-        Run::new(&options(data, folder, recipe()), settings, start(&device)).unwrap()
+        begin(data, folder, recipe(), settings)
     };
     assert!(run.train(None).unwrap().complete);
 }
@@ -257,14 +257,7 @@ fn a_checkpoint_that_finds_no_room_stops_the_run_and_costs_nothing() {
     let whole = home.path().join("whole");
     reference(&data, &whole);
     let folder = home.path().join("full");
-    drop(
-        Run::new(
-            &options(&data, &folder, recipe()),
-            settings(),
-            start(settings().device()),
-        )
-        .unwrap(),
-    );
+    drop(begin(&data, &folder, recipe(), settings()));
 
     let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""])
@@ -300,12 +293,7 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
     let whole = home.path().join("whole");
     reference(&data, &whole);
     let folder = home.path().join("damaged");
-    let run = Run::new(
-        &options(&data, &folder, recipe()),
-        stopping_after(1),
-        start(settings().device()),
-    )
-    .unwrap();
+    let run = begin(&data, &folder, recipe(), stopping_after(1));
     assert!(!run.train(None).unwrap().complete);
 
     let newest = || {
@@ -348,10 +336,6 @@ fn features_are_computed_once() {
     let whole = home.path().join("whole");
     reference(&data, &whole);
     let folder = home.path().join("stopped");
-    let begin = |settings: RunSettings| {
-        let device = settings.device().clone();
-        Run::new(&options(&data, &folder, recipe()), settings, start(&device)).unwrap()
-    };
     // Stopped among the training pictures: 5 validation pictures are one batch, and 22 training pictures three.
     let (mut settings, events) = listening();
     let (stop, told) = (settings.interrupter.clone(), settings.observer.clone());
@@ -362,7 +346,8 @@ fn features_are_computed_once() {
             stop.stop(None);
         }
     });
-    assert!(!begin(settings).train(None).unwrap().complete);
+    let run = begin(&data, &folder, recipe(), settings);
+    assert!(!run.train(None).unwrap().complete);
     let before = extracted(&events);
     assert!(before >= 2, "{before}");
 
@@ -388,12 +373,7 @@ fn features_are_computed_once() {
     assert_eq!(extracted(&events), 0);
     assert_same(&folder, &whole);
     let (settings, events) = listening();
-    let run = Run::new(
-        &options(&data, &home.path().join("again"), recipe()),
-        settings,
-        start(common::settings().device()),
-    )
-    .unwrap();
+    let run = begin(&data, &home.path().join("again"), recipe(), settings);
     run.train(None).unwrap();
     assert_eq!(extracted(&events), before + after, "each batch once");
 }
@@ -474,12 +454,9 @@ fn a_run_that_is_stopped_has_a_network_to_use() {
     let data = home.path().join("pictures");
     write_pictures(&data, 8, 1);
     let folder = home.path().join("run");
-    let run = |settings: RunSettings| {
-        let device = settings.device().clone();
-        Run::new(&options(&data, &folder, recipe()), settings, start(&device)).unwrap()
-    };
     // In the second epoch: the first one's weights are the best.
-    assert!(!run(stopping_after(5)).train(None).unwrap().complete);
+    let run = begin(&data, &folder, recipe(), stopping_after(5));
+    assert!(!run.train(None).unwrap().complete);
     let (network, spec) = xception_model::load(&folder.join("model.bpk"), settings().device()).unwrap();
     assert_eq!(spec.labels.len(), 4);
     assert_eq!(network.config().num_classes, 4);
@@ -500,12 +477,7 @@ fn a_run_whose_time_is_up_ends_with_a_report_and_goes_on_with_more() {
         let folder = home.path().join(format!("{}", budget.as_millis()));
         let mut settings = settings();
         settings.budget = Some(budget);
-        let run = Run::new(
-            &options(&data, &folder, recipe()),
-            settings.clone(),
-            start(settings.device()),
-        )
-        .unwrap();
+        let run = begin(&data, &folder, recipe(), settings.clone());
         let outcome = run.train(None).unwrap();
         assert!(outcome.complete && outcome.time_up && outcome.evaluation.is_some());
         assert!(outcome.progress.phase < 2);
@@ -545,12 +517,7 @@ fn a_run_needs_a_folder_of_its_own() {
     // A folder with a similar name is another one, and one that is empty is free.
     let beside = home.path().join("pictures-run");
     fs::create_dir(&beside).unwrap();
-    Run::new(
-        &options(&data, &beside, recipe()),
-        settings(),
-        start(settings().device()),
-    )
-    .unwrap();
+    begin(&data, &beside, recipe(), settings());
 }
 
 /// Everything on pictures, without anything random but their order: 32 pictures, 4 a batch.
@@ -640,8 +607,7 @@ fn gradient_checkpointing_changes_no_number() {
         settings.gradient_checkpointing = true;
         settings
     };
-    let begin = start(settings().device());
-    let run = Run::new(&options(&data, &folder, recipe()), with(stopping_after(14)), begin).unwrap();
+    let run = begin(&data, &folder, recipe(), with(stopping_after(14)));
     assert!(!run.train(None).unwrap().complete);
     assert!(read(&folder, "run.toml").contains("gradient_checkpointing = true"));
     assert!(
@@ -661,14 +627,7 @@ fn other_threads_are_told_of() {
     let data = home.path().join("pictures");
     write_pictures(&data, 6, 1);
     let folder = home.path().join("run");
-    drop(
-        Run::new(
-            &options(&data, &folder, recipe()),
-            settings(),
-            start(settings().device()),
-        )
-        .unwrap(),
-    );
+    drop(begin(&data, &folder, recipe(), settings()));
     let warnings = || {
         let (settings, events) = listening();
         drop(Run::resume(&folder, settings).unwrap());
@@ -700,12 +659,7 @@ fn a_phase_without_progress_ends_when_patience_does() {
     // So small that no weight moves.
     phase.schedule.rate = 1e-30;
     (phase.epochs, phase.patience, phase.ema) = (10, Some(2), None);
-    let run = Run::new(
-        &options(&data, &home.path().join("run"), recipe),
-        settings(),
-        start(settings().device()),
-    )
-    .unwrap();
+    let run = begin(&data, &home.path().join("run"), recipe, settings());
     // The first is better than nothing, and two more are not better than the first.
     assert_eq!(run.train(None).unwrap().progress.rows.len(), 3);
 }
@@ -717,14 +671,7 @@ fn pictures_that_are_known_are_not_decoded_again_and_others_are() {
     let data = home.path().join("pictures");
     write_pictures(&data, 6, 1);
     let folder = home.path().join("run");
-    drop(
-        Run::new(
-            &options(&data, &folder, recipe()),
-            settings(),
-            start(settings().device()),
-        )
-        .unwrap(),
-    );
+    drop(begin(&data, &folder, recipe(), settings()));
     let table = folder.join("checked.csv");
     let text = fs::read_to_string(&table).unwrap();
     assert_eq!(text.lines().count(), 1 + 24);
@@ -756,14 +703,7 @@ fn a_run_whose_pictures_changed_is_not_resumed() {
     let data = home.path().join("pictures");
     write_pictures(&data, 6, 1);
     let folder = home.path().join("run");
-    drop(
-        Run::new(
-            &options(&data, &folder, recipe()),
-            settings(),
-            start(settings().device()),
-        )
-        .unwrap(),
-    );
+    drop(begin(&data, &folder, recipe(), settings()));
     let error = Run::new(
         &options(&data, &folder, recipe()),
         settings(),
@@ -785,12 +725,7 @@ fn one_process_at_a_time_trains_in_a_folder() {
     let data = home.path().join("pictures");
     write_pictures(&data, 6, 1);
     let folder = home.path().join("run");
-    let _run = Run::new(
-        &options(&data, &folder, recipe()),
-        settings(),
-        start(settings().device()),
-    )
-    .unwrap();
+    let _run = begin(&data, &folder, recipe(), settings());
     let error = Run::resume(&folder, settings()).err().unwrap().to_string();
     assert!(error.contains("another process"), "{error}");
 }
@@ -807,7 +742,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_names_the_step() {
     recipe.phases[0].schedule.warm_up = 0.0;
     recipe.phases[0].clip_norm = None;
     let folder = home.path().join("run");
-    let run = Run::new(&options(&data, &folder, recipe), settings(), start(settings().device())).unwrap();
+    let run = begin(&data, &folder, recipe, settings());
     let error = run.train(None).unwrap_err();
     assert!(matches!(error, TrainError::NotFinite { .. }), "{error}");
     let text = error.to_string();

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -37,7 +37,7 @@ const LEGACY_PICKLES: usize = 5;
 ///
 /// A sentence about the first pickle that names an object which no weight file needs, or is damaged or far too large.
 pub(super) fn scan(path: &Path) -> Result<(), String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut file = File::open(path).map_err(|error| error.to_string())?;
     let mut start = Vec::new();
     (&file)
         .take(512)
@@ -59,7 +59,7 @@ pub(super) fn scan(path: &Path) -> Result<(), String> {
     } else {
         1
     };
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.rewind().map_err(|error| error.to_string())?;
     let mut reader = BufReader::new(file.take(MAX_BYTES));
     let mut scan = Scan::default();
     for _ in 0..pickles {
@@ -172,11 +172,9 @@ impl Scan {
         if self.refused.is_empty() {
             return Ok(());
         }
-        let mut names: Vec<&str> = self.refused.iter().take(SHOWN).map(String::as_str).collect();
-        let more = self.refused.len().saturating_sub(SHOWN);
-        let more = format!("{more} more");
+        let mut names: Vec<String> = self.refused.iter().take(SHOWN).cloned().collect();
         if self.refused.len() > SHOWN {
-            names.push(&more);
+            names.push(format!("{} more", self.refused.len() - SHOWN));
         }
         Err(format!(
             "its pickle names {}, which no file of weights needs; nothing of it was run, and it is refused. If you trust the \

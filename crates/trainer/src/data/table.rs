@@ -115,9 +115,7 @@ impl Columns {
             ignored,
         })
     }
-}
 
-impl Columns {
     /// What a person should know about them: a misspelt `split` is to be seen.
     fn note(&self) -> Option<String> {
         let count = self.ignored.len();

@@ -37,6 +37,12 @@ pub enum PlotError {
     Write(#[from] Box<TrainError>),
 }
 
+/// Whether a file's name says that it is a PNG file.
+pub fn is_png(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
+}
+
 /// Loss, accuracy and learning rate by epoch. Values that are missing or not finite are gaps.
 ///
 /// # Errors

@@ -419,8 +419,10 @@ fn single_separable_convolutions() {
             between: random.yes(),
             after: random.yes(),
         };
-        let input = random.values(batch * channels * height * width);
-        let residual = random.yes().then(|| random.values(batch * outputs * height * width));
+        let input = random.odd_values(batch * channels * height * width);
+        let residual = random
+            .yes()
+            .then(|| random.odd_values(batch * outputs * height * width));
 
         let picture = |values: &[f32], channels: usize, index: usize| {
             let values = &values[index * channels * height * width..];
@@ -590,6 +592,104 @@ fn nan_infinity_and_denormals_pass_as_they_should() {
                 2,
             );
         }
+    }
+}
+
+/// Where everything is denormal, nothing is taken for zero.
+#[test]
+fn denormals_are_numbers() {
+    let least = f64::from(f32::from_bits(1));
+    for isa in Isa::available() {
+        let picture = Map::filled(1, 5, 9, |_, y, x| (40 * (y * 9 + x) + 40) as f64 * least);
+        let mut network = Network::new(1, isa);
+        let input = network.convolution(network.input(), &[0.5], None, 1, 1, 1, true);
+        let relu = SeparableRelu {
+            before: true,
+            after: true,
+            ..SeparableRelu::default()
+        };
+        let pool = MaxPool {
+            stride: 1,
+            dilation: 1,
+            symmetric: true,
+        };
+        let separable = network.separable(input, &[0.25; 9], 1, &[0.5], None, 1, None, relu);
+        let pooled = network.max_pool(separable, pool, None);
+        let mean = network.global_pool(pooled, GlobalPool::Average);
+        let half = picture.map(|value| value * 0.5);
+        let convolved = half.depthwise(&[0.25; 9], 1).map(|value| value * 0.5);
+        let largest = convolved.pool(pool);
+        let average = Map::filled(1, 1, 1, |_, _, _| largest.values.iter().sum::<f64>() / 45.0);
+        let input: Vec<f32> = picture.values.iter().map(|&value| value as f32).collect();
+        for (value, expected) in [(separable, convolved), (pooled, largest), (mean, average)] {
+            let mut output = vec![0.0; expected.values.len()];
+            network.run(&input, [1, 5, 9], &mut [(value, &mut output)]);
+            for (&ours, theirs) in output.iter().zip(expected.values) {
+                let steps = (f64::from(ours) - theirs).abs() / least;
+                // Each product and sum is rounded to the next of them, and the mean's divisor to a float.
+                assert!(steps <= 20.0 && ours > 0.0, "{}: {ours:e}, not {theirs:e}", isa.name());
+            }
+        }
+    }
+}
+
+/// However far apart the taps are: those past the picture are padding.
+#[test]
+fn a_dilation_past_the_picture_is_like_any_larger() {
+    let (channels, outputs) = (5, 7);
+    let random = &mut Random::new(11);
+    let (depthwise, pointwise) = (random.values(9 * channels), random.values(channels * outputs));
+    let picture = random.values(channels * 6 * 9);
+    let run = |dilation: usize, symmetric: bool| {
+        let mut network = Network::new(channels, Isa::detect());
+        let input = identity(&mut network, channels);
+        let relu = SeparableRelu::default();
+        let pool = MaxPool {
+            stride: 2,
+            dilation,
+            symmetric,
+        };
+        let convolved = network.separable(input, &depthwise, dilation, &pointwise, None, outputs, None, relu);
+        let pooled = network.max_pool(input, pool, None);
+        let [mut a, mut b] = [vec![0.0; outputs * 54], vec![0.0; channels * 3 * 5]];
+        network.run(&picture, [1, 6, 9], &mut [(convolved, &mut a), (pooled, &mut b)]);
+        let mut c = vec![0.0; outputs * 54];
+        let (relu, isa) = (SeparableRelu::default(), Isa::detect());
+        SeparableConv::new(&depthwise, dilation, &pointwise, None, outputs, relu, isa).run(
+            &picture,
+            [1, 6, 9],
+            None,
+            &mut c,
+        );
+        assert_eq!(a, c, "dilation {dilation}");
+        [a, b]
+    };
+    for symmetric in [false, true] {
+        let expected = run(9, symmetric);
+        assert_ne!(expected, run(4, symmetric));
+        for dilation in [10, 1 << 20, usize::MAX / 2, usize::MAX - 3, usize::MAX] {
+            assert_eq!(run(dilation, symmetric), expected, "dilation {dilation}");
+        }
+    }
+}
+
+/// The picture is a value as any other.
+#[test]
+fn a_network_hands_out_what_it_was_given() {
+    for channels in [1, 3, 16, 17, 40] {
+        let mut network = Network::new(channels, Isa::detect());
+        let doubled: Vec<f32> = identity_weights(channels).iter().map(|weight| weight * 2.0).collect();
+        let value = network.convolution(network.input(), &doubled, None, channels, 1, 1, false);
+        let pictures = Random::new(3).values(2 * channels * 20);
+        let [mut same, mut twice] = [vec![0.0; pictures.len()], vec![0.0; pictures.len()]];
+        network.run(
+            &pictures,
+            [2, 4, 5],
+            &mut [(network.input(), &mut same), (value, &mut twice)],
+        );
+        assert_eq!(same, pictures, "{channels} channels");
+        let expected: Vec<f32> = pictures.iter().map(|value| value * 2.0).collect();
+        assert_eq!(twice, expected, "{channels} channels");
     }
 }
 
@@ -818,5 +918,59 @@ fn sizes_that_do_not_fit_are_refused() {
     refused("a picture without pixels", &|| {
         let (network, map) = start();
         network.size(map, [0, 4]);
+    });
+    refused("a picture without channels", &|| {
+        Network::new(0, Isa::detect());
+    });
+}
+
+/// Sizes whose product wraps around to the length of the memory that was given.
+#[test]
+fn sizes_that_no_memory_holds_are_refused() {
+    const HALF: usize = 1 << (usize::BITS / 2);
+    const TOP: usize = 1 << (usize::BITS - 1);
+    let refused = |what: &str, build: &(dyn Fn() + std::panic::RefUnwindSafe)| {
+        let panic = std::panic::catch_unwind(build).expect_err(what);
+        let sentence = panic.downcast_ref::<String>().expect("a sentence");
+        assert!(sentence.contains("more than any memory holds"), "{what}: {sentence}");
+    };
+    refused("weights of a convolution", &|| {
+        let mut network = Network::new(2, Isa::detect());
+        network.convolution(network.input(), &[], None, TOP, 1, 1, false);
+    });
+    refused("a kernel", &|| {
+        let mut network = Network::new(1, Isa::detect());
+        network.convolution(network.input(), &[], None, 1, HALF, 1, false);
+    });
+    refused("weights of a separable convolution", &|| {
+        let mut network = Network::new(2, Isa::detect());
+        let map = identity(&mut network, 2);
+        let relu = SeparableRelu::default();
+        network.separable(map, &[0.0; 18], 1, &[], None, TOP, None, relu);
+    });
+    refused("weights of a fully-connected layer", &|| {
+        let mut network = Network::new(2, Isa::detect());
+        let map = identity(&mut network, 2);
+        network.dense(map, &[], None, TOP, false);
+    });
+    refused("one separable convolution", &|| {
+        SeparableConv::new(&[0.0; 18], 1, &[], None, TOP, SeparableRelu::default(), Isa::detect());
+    });
+    for shape in [[1, HALF, HALF], [HALF, HALF, 1], [TOP, 2, 1], [4, TOP, 1], [1, 2, TOP]] {
+        refused("pictures", &|| {
+            let mut network = Network::new(1, Isa::detect());
+            let map = identity(&mut network, 1);
+            network.run(&[], shape, &mut [(map, &mut [])]);
+        });
+        refused("pictures of one layer", &|| {
+            let relu = SeparableRelu::default();
+            let layer = SeparableConv::new(&[0.0; 9], 1, &[0.0], None, 1, relu, Isa::detect());
+            layer.run(&[], shape, None, &mut []);
+        });
+    }
+    refused("a size", &|| {
+        let mut network = Network::new(1, Isa::detect());
+        let map = identity(&mut network, 1);
+        network.size(map, [HALF, HALF]);
     });
 }

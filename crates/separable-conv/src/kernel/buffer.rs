@@ -35,7 +35,20 @@ impl Buffer {
 
 /// `channels` rounded up to whole cache lines.
 pub(crate) const fn padded(channels: usize) -> usize {
-    channels.div_ceil(LINE) * LINE
+    channels.next_multiple_of(LINE)
+}
+
+/// The product of the sides of something that is to lie in memory.
+///
+/// # Panics
+///
+/// When no memory can hold as many `f32`: raw pointers rely on products of sizes that don't wrap.
+pub(crate) fn volume(sides: &[usize]) -> usize {
+    sides
+        .iter()
+        .try_fold(1_usize, |volume, &side| volume.checked_mul(side))
+        .filter(|&volume| volume < isize::MAX as usize / size_of::<f32>())
+        .unwrap_or_else(|| panic!("{sides:?} values are more than any memory holds"))
 }
 
 /// Memory that several threads write to, each to its own part.

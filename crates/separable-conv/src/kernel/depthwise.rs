@@ -56,6 +56,8 @@ impl DepthwiseKernel {
         output: *mut f32,
         step: usize,
     ) {
+        // Any larger one looks past the picture as well, and might wrap around.
+        let dilation = self.dilation.min(map.height.max(map.width));
         // A cache line of channels at a time, so that what the rows share is still in the first-level cache.
         for line in (0..map.step).step_by(LINE) {
             let mut done = 0;
@@ -69,15 +71,20 @@ impl DepthwiseKernel {
                         Some(y) if y < map.height => (input.add(y * map.row()), map.step),
                         _ => (zeros, 0),
                     };
-                    let rows = [
-                        row(y.checked_sub(self.dilation)),
-                        row(Some(y)),
-                        row(Some(y + self.dilation)),
-                    ];
+                    let rows = [row(y.checked_sub(dilation)), row(Some(y)), row(Some(y + dilation))];
                     for lane in (line..line + LINE).step_by(V::WIDTH) {
-                        for phase in 0..self.dilation.min(columns) {
+                        for phase in 0..dilation.min(columns) {
                             let output = output.add((done + phase) * step + lane);
-                            self.line::<V, RELU>(&rows, lane, map.width, x + phase, x + columns, output, step);
+                            self.line::<V, RELU>(
+                                &rows,
+                                dilation,
+                                lane,
+                                map.width,
+                                x + phase,
+                                x + columns,
+                                output,
+                                step,
+                            );
                         }
                     }
                 }
@@ -94,6 +101,7 @@ impl DepthwiseKernel {
     unsafe fn line<V: Lanes, const RELU: bool>(
         &self,
         rows: &[(*const f32, usize); 3],
+        dilation: usize,
         lane: usize,
         width: usize,
         start: usize,
@@ -132,7 +140,6 @@ impl DepthwiseKernel {
             };
 
             let zero = V::splat(0.0);
-            let dilation = self.dilation;
             let mut right = match start.checked_sub(dilation) {
                 Some(x) => add(zero, &column(x), 0),
                 None => zero,

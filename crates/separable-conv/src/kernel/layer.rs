@@ -221,7 +221,7 @@ impl Layer {
             Self::Dense { weights, .. } => Cut::new(1, 1, 1, weights.panels(), threads),
             Self::GlobalPool(_) => Cut::new(maps.input.step / LINE, usize::MAX, 8, 1, threads),
             Self::Interleave { .. } | Self::Pool { .. } => Cut::new(maps.output.height, usize::MAX, 1, 1, threads),
-            Self::Deinterleave => Cut::new(maps.input.step / LINE, usize::MAX, 1, 1, threads),
+            Self::Deinterleave => Cut::new(maps.input.channels.div_ceil(LINE), usize::MAX, 1, 1, threads),
         }
     }
 
@@ -340,7 +340,7 @@ impl Kernel for Job<'_> {
                 }
                 Layer::Dense { weights, relu } => self.dense::<V>(weights, *relu),
                 Layer::Deinterleave => {
-                    let (lines, _) = self.cut.job(self.index, input.step / LINE, 1);
+                    let (lines, _) = self.cut.job(self.index, input.channels.div_ceil(LINE), 1);
                     lines.for_each(|line| deinterleave(from, &input, line, to));
                 }
                 Layer::Separable { .. } | Layer::Pool { .. } => {

@@ -1,6 +1,6 @@
 //! Feature maps in memory: channels last.
 
-use super::buffer::padded;
+use super::buffer::{padded, volume};
 
 /// The size of a feature map, and how far its pixels are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,22 +13,30 @@ pub(crate) struct Map {
 }
 
 impl Map {
-    pub(crate) const fn new(height: usize, width: usize, channels: usize) -> Self {
-        Self {
-            height,
-            width,
-            channels,
-            step: padded(channels),
-        }
+    /// # Panics
+    ///
+    /// When no memory can hold it.
+    pub(crate) fn new(height: usize, width: usize, channels: usize) -> Self {
+        let channels = volume(&[channels]);
+        Self::with_step(height, width, channels, padded(channels))
     }
 
     /// Without padding between pixels.
-    pub(crate) const fn dense(height: usize, width: usize, channels: usize) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// When no memory can hold it.
+    pub(crate) fn dense(height: usize, width: usize, channels: usize) -> Self {
+        Self::with_step(height, width, channels, channels)
+    }
+
+    fn with_step(height: usize, width: usize, channels: usize, step: usize) -> Self {
+        volume(&[height, width, step]);
         Self {
             height,
             width,
             channels,
-            step: channels,
+            step,
         }
     }
 

@@ -69,7 +69,7 @@ pub(crate) unsafe fn multiply<V: Lanes>(
     finish: Finish,
     output: *mut f32,
 ) {
-    debug_assert_eq!(reach.pieces * reach.len, weights.inputs());
+    assert_eq!(reach.pieces * reach.len, weights.inputs(), "inputs of a matrix");
     for panel in panels {
         let (matrix, bias, real) = weights.panel(panel);
         // A panel with eight real outputs or less is worked on by half; its other half is zero.

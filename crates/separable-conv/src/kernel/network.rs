@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::buffer::{Shared, padded};
+use super::buffer::{Shared, padded, volume};
 use super::depthwise::DepthwiseKernel;
 use super::isa::Isa;
 use super::layer::{Layer, Maps, Pictures, SeparableRelu};
@@ -49,7 +49,12 @@ pub struct Network {
 
 impl Network {
     /// An empty network for pictures of `channels` channels.
+    ///
+    /// # Panics
+    ///
+    /// When there are none.
     pub fn new(channels: usize, isa: Isa) -> Self {
+        assert!(channels > 0, "pictures without channels");
         let interleave = Step {
             layer: Layer::Interleave { padded: false },
             input: PICTURE,
@@ -116,10 +121,10 @@ impl Network {
         relu: bool,
     ) -> Value {
         let channels = self.channels(input);
-        assert!(outputs * kernel * stride > 0, "a convolution of nothing");
+        assert!(outputs > 0 && kernel > 0 && stride > 0, "a convolution of nothing");
         assert_eq!(
             weights.len(),
-            outputs * channels * kernel * kernel,
+            volume(&[outputs, channels, kernel, kernel]),
             "weights of a convolution"
         );
         // Pixels of the picture lie close together, those of feature maps a number of cache lines apart.
@@ -172,8 +177,12 @@ impl Network {
         relu: SeparableRelu,
     ) -> Value {
         let channels = self.map_channels(input);
-        assert!(outputs * dilation > 0, "a separable convolution of nothing");
-        assert_eq!(depthwise.len(), 9 * channels, "weights of a depthwise convolution");
+        assert!(outputs > 0 && dilation > 0, "a separable convolution of nothing");
+        assert_eq!(
+            depthwise.len(),
+            volume(&[9, channels]),
+            "weights of a depthwise convolution"
+        );
         if let Some(residual) = residual {
             assert_eq!(self.map_channels(residual), outputs, "channels of the residual");
         }
@@ -193,7 +202,7 @@ impl Network {
     /// When weights and channels don't fit together.
     pub fn max_pool(&mut self, input: Value, pool: MaxPool, projection: Option<Projection<'_>>) -> Value {
         let channels = self.map_channels(input);
-        assert!(pool.stride * pool.dilation > 0, "a pooling of nothing");
+        assert!(pool.stride > 0 && pool.dilation > 0, "a pooling of nothing");
         let layer = Layer::Pool {
             pool,
             projection: projection.map(|(value, weights, bias)| {
@@ -223,7 +232,11 @@ impl Network {
     pub fn dense(&mut self, input: Value, weights: &[f32], bias: Option<&[f32]>, outputs: usize, relu: bool) -> Value {
         let inputs = self.map_channels(input);
         assert!(outputs > 0, "a fully-connected layer without outputs");
-        assert_eq!(weights.len(), inputs * outputs, "weights of a fully-connected layer");
+        assert_eq!(
+            weights.len(),
+            volume(&[inputs, outputs]),
+            "weights of a fully-connected layer"
+        );
         let weights = PackedMatrix::of_columns(inputs, outputs, bias, weights);
         self.add(Layer::Dense { weights, relu }, input, None, outputs)
     }
@@ -256,7 +269,7 @@ impl Network {
 
     /// The maps of all values.
     pub(crate) fn maps(&self, height: usize, width: usize) -> Vec<Map> {
-        assert!(height * width > 0, "a picture without pixels");
+        assert!(height > 0 && width > 0, "a picture without pixels");
         let mut maps = vec![Map::dense(height, width, self.channels[PICTURE])];
         for step in &self.steps {
             let residual = step.residual.map(|value| maps[value]);
@@ -318,17 +331,17 @@ impl Network {
             threads: rayon::current_num_threads(),
             values: outputs.iter().map(|(value, _)| value.0).collect(),
         };
-        let picture = self.channels[PICTURE] * height * width;
+        let picture = volume(&[self.channels[PICTURE], height, width]);
         assert_eq!(
             pictures.len(),
-            batch * picture,
+            volume(&[batch, picture]),
             "pictures of {batch} x {height} x {width}"
         );
 
         let mut workspace = self.workspace(key);
         let plan = &workspace.plan;
         for ((value, memory), map) in outputs.iter().zip(&plan.outputs) {
-            let expected = batch * map.channels * map.pixels();
+            let expected = volume(&[batch, map.channels, map.pixels()]);
             assert_eq!(memory.len(), expected, "memory for value {}", value.0);
         }
         let buffers: Vec<Shared> = workspace
@@ -391,6 +404,10 @@ impl Network {
 }
 
 pub(crate) fn pointwise_matrix(weights: &[f32], bias: Option<&[f32]>, inputs: usize, outputs: usize) -> PackedMatrix {
-    assert_eq!(weights.len(), inputs * outputs, "weights of a pointwise convolution");
+    assert_eq!(
+        weights.len(),
+        volume(&[inputs, outputs]),
+        "weights of a pointwise convolution"
+    );
     PackedMatrix::of_rows(inputs, outputs, bias, weights)
 }

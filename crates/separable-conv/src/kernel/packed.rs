@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use rayon::prelude::*;
 
-use super::buffer::{Buffer, padded};
+use super::buffer::{Buffer, padded, volume};
 
 /// Outputs in a panel: one cache line.
 pub(crate) const PANEL: usize = 16;
@@ -34,7 +34,7 @@ impl PackedMatrix {
         let mut packed = Self {
             inputs,
             outputs,
-            weights: Buffer::zeros(padded(outputs) * inputs),
+            weights: Buffer::zeros(volume(&[padded(volume(&[outputs])), inputs])),
             bias: Buffer::zeros(padded(outputs)),
         };
         packed

@@ -18,14 +18,20 @@ pub struct MaxPool {
 impl MaxPool {
     /// Outputs along a side of `size`, and the padding before it.
     pub(crate) fn side(&self, size: usize) -> (usize, usize) {
-        let reach = 2 * self.dilation + 1;
+        let dilation = self.dilation_within(size);
         if self.symmetric {
-            ((size + 2 * self.dilation - reach) / self.stride + 1, self.dilation)
+            ((size - 1) / self.stride + 1, dilation)
         } else {
+            let reach = 2 * dilation + 1;
             let outputs = size.div_ceil(self.stride);
             let needed = (outputs - 1) * self.stride + reach;
             (outputs, needed.saturating_sub(size) / 2)
         }
+    }
+
+    /// The dilation, or one that looks past a side of `size` as well as any larger.
+    fn dilation_within(&self, size: usize) -> usize {
+        self.dilation.min(size)
     }
 
     /// The size of the output.
@@ -40,9 +46,9 @@ impl MaxPool {
     /// The inputs along a side that output `index` looks at.
     fn taps(&self, index: usize, size: usize) -> impl Iterator<Item = usize> + Clone {
         let (_, before) = self.side(size);
-        let start = index * self.stride;
+        let (start, dilation) = (index * self.stride, self.dilation_within(size));
         (0..3)
-            .filter_map(move |tap| (start + tap * self.dilation).checked_sub(before))
+            .filter_map(move |tap| (start + tap * dilation).checked_sub(before))
             .filter(move |&place| place < size)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::buffer::{Buffer, Shared};
+use super::buffer::{Buffer, Shared, volume};
 use super::depthwise::DepthwiseKernel;
 use super::isa::Isa;
 use super::layer::{Layer, Maps, Pictures, SeparableRelu};
@@ -52,7 +52,10 @@ impl SeparableConv {
     ) -> Self {
         let channels = depthwise.len() / 9;
         assert_eq!(depthwise.len(), 9 * channels, "weights of a depthwise convolution");
-        assert!(channels * outputs * dilation > 0, "a separable convolution of nothing");
+        assert!(
+            channels > 0 && outputs > 0 && dilation > 0,
+            "a separable convolution of nothing"
+        );
         Self {
             layer: Layer::Separable {
                 depthwise: DepthwiseKernel::new(depthwise, channels, dilation),
@@ -87,12 +90,12 @@ impl SeparableConv {
         let [batch, height, width] = shape;
         let picture = Map::dense(height, width, self.channels);
         let result = Map::dense(height, width, self.outputs);
-        assert_eq!(input.len(), batch * picture.len(), "pictures of {shape:?}");
-        assert_eq!(output.len(), batch * result.len(), "outputs of {shape:?}");
+        assert_eq!(input.len(), volume(&[batch, picture.len()]), "pictures of {shape:?}");
+        assert_eq!(output.len(), volume(&[batch, result.len()]), "outputs of {shape:?}");
         if let Some(residual) = residual {
             assert_eq!(residual.len(), output.len(), "residuals of {shape:?}");
         }
-        if batch * picture.len() == 0 {
+        if input.is_empty() {
             return;
         }
 

@@ -118,18 +118,23 @@ impl DepthwiseKernel {
             for (tap, weight) in weights.as_flattened_mut().iter_mut().enumerate() {
                 *weight = V::load(taps.add(tap * channels));
             }
-            let column = |x: usize| {
+            let column = |places: &[*const f32; 3]| {
                 let mut values = [V::splat(0.0); 3];
-                for (value, (row, step)) in values.iter_mut().zip(rows) {
-                    let place = row.add(x * step + lane);
+                for (value, place) in values.iter_mut().zip(places) {
                     // The next cache line of channels: pixels are too far apart for the hardware to guess it.
                     fetch(place.wrapping_add(LINE));
-                    *value = V::load(place);
+                    *value = V::load(*place);
                     if RELU {
                         *value = value.relu();
                     }
                 }
                 values
+            };
+            // A column on; of the last, that is past the row.
+            let next = |places: &mut [*const f32; 3]| {
+                for (place, (_, step)) in places.iter_mut().zip(rows) {
+                    *place = place.wrapping_add(dilation * step);
+                }
             };
             let add = |sum: V, values: &[V; 3], tap: usize| {
                 let mut sum = sum;
@@ -141,16 +146,18 @@ impl DepthwiseKernel {
 
             let zero = V::splat(0.0);
             let mut right = match start.checked_sub(dilation) {
-                Some(x) => add(zero, &column(x), 0),
+                Some(x) => add(zero, &column(&rows.map(|(row, step)| row.add(x * step + lane))), 0),
                 None => zero,
             };
-            let values = column(start);
+            let mut places = rows.map(|(row, step)| row.add(start * step + lane));
+            let values = column(&places);
             let mut middle = add(right, &values, 1);
             right = add(zero, &values, 0);
             let mut to = output;
             let mut x = start + dilation;
             while x < end {
-                let values = column(x);
+                next(&mut places);
+                let values = column(&places);
                 add(middle, &values, 2).store(to);
                 to = to.add(dilation * step);
                 middle = add(right, &values, 1);
@@ -158,7 +165,8 @@ impl DepthwiseKernel {
                 x += dilation;
             }
             if x < width {
-                middle = add(middle, &column(x), 2);
+                next(&mut places);
+                middle = add(middle, &column(&places), 2);
             }
             middle.store(to);
         }

@@ -7,7 +7,7 @@ use super::depthwise::DepthwiseKernel;
 use super::isa::{Isa, Kernel};
 use super::lanes::Lanes;
 use super::map::Map;
-use super::matmul::{Finish, Pixels, Reach, multiply};
+use super::matmul::{Finish, Pixels, Reach, Soon, multiply};
 use super::packed::PackedMatrix;
 use super::pool::{GlobalPool, MaxPool};
 
@@ -21,6 +21,12 @@ const MOST_PIXELS: usize = 48;
 /// Values between the pixels of that panel beyond their channels. With 1,024 channels and none, the pixels of a tile would
 /// fall into one set of the first-level cache.
 const PANEL_GAP: usize = 16;
+
+/// Bytes of a matrix of weights that stays in the second-level cache from job to job.
+const SMALL_WEIGHTS: usize = 280 * 1024;
+
+/// Bytes of pooled rows that a projection is added to while they are in the second-level cache.
+const POOLED_BYTES: usize = 128 * 1024;
 
 /// Jobs a thread that a layer is cut into, so that one that was interrupted leaves work to the others.
 const JOBS: usize = 3;
@@ -101,6 +107,11 @@ impl Cut {
         let (part, group) = (job / self.groups, job % self.groups);
         (share(units, part, self.parts), share(panels, group, self.groups))
     }
+}
+
+/// Whether weights need not be fetched again for every job, so that what is fetched ahead is better the next job's input.
+fn is_small(weights: &PackedMatrix) -> bool {
+    weights.bytes() <= SMALL_WEIGHTS
 }
 
 /// Part `index` of `parts` of `0..count`, all of nearly the same size.
@@ -215,7 +226,13 @@ impl Layer {
             Self::Convolution { weights, .. } => Cut::new(maps.output.height, usize::MAX, 1, weights.panels(), threads),
             Self::Separable { pointwise, .. } => {
                 let pixel = maps.input.step + PANEL_GAP + maps.output.step;
-                let most = (PANEL_BYTES / size_of::<f32>() / pixel).max(MOST_PIXELS);
+                // What the next job reads is in that cache as well.
+                let bytes = if is_small(pointwise) {
+                    PANEL_BYTES / 2
+                } else {
+                    PANEL_BYTES
+                };
+                let most = (bytes / size_of::<f32>() / pixel).max(MOST_PIXELS);
                 Cut::new(maps.input.pixels(), most, FEWEST_PIXELS, pointwise.panels(), threads)
             }
             Self::Dense { weights, .. } => Cut::new(1, 1, 1, weights.panels(), threads),
@@ -272,6 +289,7 @@ impl Layer {
                         map: &maps.input,
                         pixels,
                         panels,
+                        threads,
                         scratch,
                         residual: residual.map(|residual| residual.add(start)),
                         output: output.add(start),
@@ -364,6 +382,7 @@ impl Job<'_> {
             columns: output.width,
             in_steps: [stride * input.step, stride * input.row()],
             out_steps: [output.step, output.row()],
+            soon: None,
         };
         let reach = Reach {
             pieces: kernel,
@@ -390,6 +409,7 @@ impl Job<'_> {
             columns: 1,
             in_steps: [0; 2],
             out_steps: [0; 2],
+            soon: None,
         };
         let finish = Finish { residual: None, relu };
         let reach = Reach::pixel(self.maps.input.channels);
@@ -433,6 +453,8 @@ pub(crate) struct SeparableJob<'a> {
     pub map: &'a Map,
     pub pixels: Range<usize>,
     pub panels: Range<usize>,
+    /// How many jobs are done at once.
+    pub threads: usize,
     pub scratch: &'a mut [f32],
     pub residual: Option<*const f32>,
     pub output: *mut f32,
@@ -466,11 +488,18 @@ impl Kernel for SeparableJob<'_> {
                 unsafe { V::load(value.as_ptr()).relu().store(value.as_mut_ptr()) };
             }
         }
+        // The rows of the job that comes next to this thread, if they all take turns.
+        let next = (first + count * self.threads).saturating_sub(self.map.width);
+        let soon = is_small(pointwise).then(|| Soon {
+            from: self.input.wrapping_add(next * self.map.step),
+            len: (count + 2 * self.map.width) * self.map.step,
+        });
         let pixels = Pixels {
             rows: 1,
             columns: count,
             in_steps: [step, 0],
             out_steps: [padded(pointwise.outputs()), 0],
+            soon,
         };
         let finish = Finish {
             residual: self.residual,
@@ -510,35 +539,49 @@ impl Kernel for PoolJob<'_> {
     #[inline(always)]
     fn run<V: Lanes>(self) {
         let Maps { input, output, .. } = *self.maps;
-        for row in self.rows.clone() {
-            // SAFETY: whoever made the job vouches for the pictures.
-            unsafe {
-                let to = self.pictures.output.add(row * output.row());
-                self.pool.row::<V>(self.pictures.input, &input, row, to);
+        let projection = match (self.projection, self.pictures.residual, self.maps.residual) {
+            (Some((weights, stride)), Some(from), Some(map)) => Some((weights, *stride, from, map)),
+            _ => None,
+        };
+        let most = (POOLED_BYTES / size_of::<f32>() / output.row()).max(1);
+        for start in self.rows.clone().step_by(most) {
+            let rows = start..self.rows.end.min(start + most);
+            for row in rows.clone() {
+                // SAFETY: whoever made the job vouches for the pictures.
+                unsafe {
+                    let to = self.pictures.output.add(row * output.row());
+                    self.pool.row::<V>(self.pictures.input, &input, row, to);
+                }
             }
-        }
-        let (Some((weights, stride)), Some(from), Some(map)) =
-            (self.projection, self.pictures.residual, self.maps.residual)
-        else {
-            return;
-        };
-        let pixels = Pixels {
-            rows: self.rows.len(),
-            columns: output.width,
-            in_steps: [stride * map.step, stride * map.row()],
-            out_steps: [output.step, output.row()],
-        };
-        // SAFETY: as above; what was pooled is this job's own, and the projection of a row of the output lies within the
-        // residual, by `Layer::output`.
-        unsafe {
-            let from = from.add(self.rows.start * stride * map.row());
-            let to = self.pictures.output.add(self.rows.start * output.row());
-            let finish = Finish {
-                residual: Some(to),
-                relu: false,
+            let Some((weights, stride, from, map)) = projection else {
+                continue;
             };
-            let reach = Reach::pixel(map.channels);
-            multiply::<V>(from, &pixels, reach, weights, 0..weights.panels(), finish, to);
+            let soon = is_small(weights).then(|| Soon {
+                from: self
+                    .pictures
+                    .input
+                    .wrapping_add(rows.end * self.pool.stride * input.row()),
+                len: rows.len() * self.pool.stride * input.row(),
+            });
+            let pixels = Pixels {
+                rows: rows.len(),
+                columns: output.width,
+                in_steps: [stride * map.step, stride * map.row()],
+                out_steps: [output.step, output.row()],
+                soon,
+            };
+            // SAFETY: as above; what was pooled is this job's own, and the projection of a row of the output lies within the
+            // residual, by `Layer::output`.
+            unsafe {
+                let from = from.add(rows.start * stride * map.row());
+                let to = self.pictures.output.add(rows.start * output.row());
+                let finish = Finish {
+                    residual: Some(to),
+                    relu: false,
+                };
+                let reach = Reach::pixel(map.channels);
+                multiply::<V>(from, &pixels, reach, weights, 0..weights.panels(), finish, to);
+            }
         }
     }
 }

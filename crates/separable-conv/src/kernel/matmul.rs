@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, fetch};
 use super::packed::{PANEL, PackedMatrix};
 
 /// Where the inputs of a pixel lie: `pieces` runs of `len` values, `step` values apart.
@@ -31,6 +31,13 @@ impl Reach {
     }
 }
 
+/// Memory that is needed soon, to be fetched into the second-level cache on the way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Soon {
+    pub from: *const f32,
+    pub len: usize,
+}
+
 /// Pixels to be multiplied: `rows` rows of `columns` each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pixels {
@@ -40,6 +47,8 @@ pub(crate) struct Pixels {
     pub in_steps: [usize; 2],
     /// The same for what is written.
     pub out_steps: [usize; 2],
+    /// What is read after them, to be fetched meanwhile; if nothing, the weights that come next are.
+    pub soon: Option<Soon>,
 }
 
 /// What is done with a sum before it is written.
@@ -70,6 +79,7 @@ pub(crate) unsafe fn multiply<V: Lanes>(
     output: *mut f32,
 ) {
     assert_eq!(reach.pieces * reach.len, weights.inputs(), "inputs of a matrix");
+    let (first, count) = (panels.start, panels.len());
     for panel in panels {
         let (matrix, bias, real) = weights.panel(panel);
         // A panel with eight real outputs or less is worked on by half; its other half is zero.
@@ -79,6 +89,28 @@ pub(crate) unsafe fn multiply<V: Lanes>(
         let tiles = pixels.columns.div_ceil(if half { 2 * V::TILE } else { V::TILE }).max(1);
         let (size, larger) = (pixels.columns / tiles, pixels.columns % tiles);
         let all_tiles = pixels.rows * tiles;
+        let ahead = |tile: usize| {
+            if let Some(soon) = pixels.soon {
+                Ahead::new(
+                    soon,
+                    all_tiles * (panel - first) + tile,
+                    all_tiles * count,
+                    weights.inputs(),
+                )
+            } else {
+                // Past the last panel, it does no harm.
+                let from = matrix.as_ptr().wrapping_add(matrix.len());
+                Ahead::new(
+                    Soon {
+                        from,
+                        len: matrix.len(),
+                    },
+                    tile,
+                    all_tiles,
+                    weights.inputs(),
+                )
+            }
+        };
         for row in 0..pixels.rows {
             let mut column = 0;
             for tile in 0..tiles {
@@ -92,7 +124,7 @@ pub(crate) unsafe fn multiply<V: Lanes>(
                         in_step: pixels.in_steps[0],
                         reach,
                         weights: matrix.as_ptr(),
-                        ahead: Ahead::new(matrix, row * tiles + tile, all_tiles),
+                        ahead: ahead(row * tiles + tile),
                         bias: bias.as_ptr(),
                         residual: finish.residual.map(|residual| residual.add(start)),
                         relu: finish.relu,
@@ -118,7 +150,7 @@ pub(crate) unsafe fn multiply<V: Lanes>(
     }
 }
 
-/// Fetches the next panel of weights into the second-level cache, an equal share by every tile of this one.
+/// Fetches memory into the second-level cache, an equal share by every tile.
 ///
 /// The hardware's prefetcher stops at every page of 4 KiB; without this, weights that come from memory cost a fifth of the
 /// time of the last two layers of Xception.
@@ -129,11 +161,11 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// The share of tile `tile` of `tiles` of the panel after `panel`.
-    fn new(panel: &[f32], tile: usize, tiles: usize) -> Self {
+    /// The share of tile `tile` of `tiles`, each of `inputs` inputs.
+    fn new(soon: Soon, tile: usize, tiles: usize, inputs: usize) -> Self {
         Self {
-            next: panel.as_ptr().wrapping_add(panel.len() + panel.len() / tiles * tile),
-            step: PANEL.div_ceil(tiles),
+            next: soon.from.wrapping_add(soon.len / tiles * tile),
+            step: soon.len.div_ceil(tiles * inputs),
         }
     }
 
@@ -219,6 +251,10 @@ impl Tile {
     #[inline(always)]
     unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self) {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        // Or the first store to each line would wait for it.
+        for row in 0..ROWS {
+            fetch(self.output.wrapping_add(row * self.out_step));
+        }
         let mut ahead = self.ahead;
         let mut weights = self.weights;
         for piece in 0..self.reach.pieces {

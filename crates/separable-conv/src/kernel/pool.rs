@@ -1,7 +1,11 @@
 //! Pooling: over 3 x 3 windows, and over the whole picture.
 
-use super::lanes::Lanes;
+use super::buffer::LINE;
+use super::lanes::{Lanes, fetch};
 use super::map::Map;
+
+/// Pixels that are fetched ahead.
+const AHEAD: usize = 8;
 
 /// A 3 x 3 max pooling.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +75,11 @@ impl MaxPool {
                 }
             }
             for lane in (0..map.step).step_by(V::WIDTH) {
+                if lane.is_multiple_of(LINE) {
+                    for pixel in &pixels[..count] {
+                        fetch(pixel.wrapping_add(AHEAD * map.step + lane));
+                    }
+                }
                 let mut largest = V::splat(f32::NEG_INFINITY);
                 for pixel in &pixels[..count] {
                     // SAFETY: a vector of channels ends within the pixel's padding.

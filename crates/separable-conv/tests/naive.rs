@@ -458,6 +458,30 @@ fn single_separable_convolutions() {
     });
 }
 
+/// The variable is read by a process of its own, which runs this test as well and only prints.
+#[test]
+fn a_variable_chooses_the_instructions() {
+    const VARIABLE: &str = "SEPARABLE_CONV_ISA";
+    if std::env::var_os(VARIABLE).is_some() || cfg!(miri) {
+        println!("uses {} instructions", Isa::detect().name());
+        return;
+    }
+    let best = Isa::detect().name();
+    let names = Isa::available().into_iter().map(|isa| (isa.name(), isa.name()));
+    for (wanted, expected) in names.chain([("PORTABLE", "portable"), ("abacus", best)]) {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_variable_chooses_the_instructions", "--nocapture"])
+            .env(VARIABLE, wanted)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&child.stdout);
+        assert!(
+            text.contains(&format!("uses {expected} instructions")),
+            "{wanted}: {text}"
+        );
+    }
+}
+
 #[test]
 fn max_pools_with_and_without_projection() {
     each_set(|isa, random| {

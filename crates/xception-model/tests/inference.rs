@@ -71,6 +71,19 @@ fn the_full_network_holds_its_goldens() {
     check_all("full", "", &Device::flex(), 1e-5);
 }
 
+/// On a machine without vector instructions, which a process of its own takes this one for.
+#[cfg(feature = "flex")]
+#[test]
+fn the_full_network_holds_its_goldens_on_the_portable_path() {
+    let child = std::process::Command::new(std::env::current_exe().expect("a test has a program"))
+        .args(["--exact", "the_full_network_holds_its_goldens"])
+        .env("SEPARABLE_CONV_ISA", "portable")
+        .output()
+        .expect("the test can be run");
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+}
+
 #[test]
 fn toy_networks_hold_their_goldens_on_every_backend_of_the_processor() {
     for (_, device) in common::devices() {

@@ -67,7 +67,8 @@ impl Shared {
     }
 }
 
-// SAFETY: it is only an address; `Layer::run` says who may use it.
+// SAFETY: it is only an address; `Layer::run` says who may use it. `work_through` returns when no thread works on it any more,
+// also after a panic: a rayon scope waits for all that was spawned in it.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}

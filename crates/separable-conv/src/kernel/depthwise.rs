@@ -96,6 +96,10 @@ impl DepthwiseKernel {
     /// Columns `start`, `start + dilation`, ... before `end` of one row, in one vector of channels.
     ///
     /// Every input is read once: a column belongs to three outputs, whose sums are carried along in registers.
+    ///
+    /// # Safety
+    ///
+    /// See [`run`](Self::run); `rows` must be readable at all columns before `width`.
     #[allow(clippy::too_many_arguments, reason = "all of them change from call to call")]
     #[inline(always)]
     unsafe fn line<V: Lanes, const RELU: bool>(

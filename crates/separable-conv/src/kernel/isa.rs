@@ -4,6 +4,9 @@ use macerator::{Arch, Simd, Vector, WithSimd};
 
 use super::lanes::{Lanes, Portable};
 
+/// Names a set that is to be used instead of the best one.
+const VARIABLE: &str = "SEPARABLE_CONV_ISA";
+
 /// The instruction set that the kernels use, found at run time.
 #[derive(Clone, Copy, Debug)]
 pub struct Isa(Kind);
@@ -15,8 +18,20 @@ enum Kind {
 }
 
 impl Isa {
-    /// The best that this machine has.
+    /// The best that this machine has, or the one whose [`name`](Self::name) the environment variable `SEPARABLE_CONV_ISA`
+    /// holds, if the machine has it.
     pub fn detect() -> Self {
+        let wanted = std::env::var(VARIABLE).ok();
+        wanted
+            .and_then(|name| {
+                Self::available()
+                    .into_iter()
+                    .find(|isa| isa.name().eq_ignore_ascii_case(&name))
+            })
+            .unwrap_or_else(Self::best)
+    }
+
+    fn best() -> Self {
         // Elsewhere `macerator` leaves open which operand a maximum with NaN is.
         let known = cfg!(any(
             target_arch = "x86",
@@ -39,7 +54,7 @@ impl Isa {
     pub fn available() -> Vec<Self> {
         let mut sets = vec![Self::portable()];
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        if let Self(Kind::Native(best)) = Self::detect() {
+        if let Self(Kind::Native(best)) = Self::best() {
             // Each of these sets holds the ones before it.
             for older in [Arch::V2, Arch::V3] {
                 if (older as u8) < (best as u8) {
@@ -47,7 +62,7 @@ impl Isa {
                 }
             }
         }
-        if let best @ Self(Kind::Native(_)) = Self::detect() {
+        if let best @ Self(Kind::Native(_)) = Self::best() {
             sets.push(best);
         }
         sets
@@ -71,10 +86,15 @@ impl Isa {
     }
 
     /// Runs a kernel with these instructions.
-    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+    ///
+    /// # Safety
+    ///
+    /// As the kernel says.
+    pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
-            Kind::Portable => kernel.run::<Portable>(),
-            // SAFETY: a native `Isa` is made only by `detect` and `available`, of sets that the machine was found to have.
+            // SAFETY: the caller's promise is the same.
+            Kind::Portable => unsafe { kernel.run::<Portable>() },
+            // SAFETY: a native `Isa` is made only by `best` and `available`, of sets that the machine was found to have.
             Kind::Native(arch) => unsafe { arch.dispatch(Native(kernel)) },
         }
     }
@@ -87,9 +107,13 @@ impl Isa {
 pub(crate) trait Kernel {
     type Output;
 
-    fn run<V: Lanes>(self) -> Self::Output;
+    /// # Safety
+    ///
+    /// Each kernel says what its pointers must be.
+    unsafe fn run<V: Lanes>(self) -> Self::Output;
 }
 
+/// A kernel that may be run: only [`Isa::run`] makes one.
 struct Native<K>(K);
 
 impl<K: Kernel> WithSimd for Native<K> {
@@ -97,6 +121,7 @@ impl<K: Kernel> WithSimd for Native<K> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) -> K::Output {
-        self.0.run::<Vector<S, f32>>()
+        // SAFETY: whoever called `Isa::run` gave the kernel's promise.
+        unsafe { self.0.run::<Vector<S, f32>>() }
     }
 }

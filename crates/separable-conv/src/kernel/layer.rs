@@ -298,26 +298,34 @@ impl Layer {
             }
             Self::Pool { pool, projection } => {
                 let (rows, _) = cut.job(job, maps.output.height, 1);
-                isa.run(PoolJob {
+                let job = PoolJob {
                     pool: *pool,
                     projection: projection.as_ref(),
                     maps,
                     pictures,
                     rows,
-                });
+                };
+                // SAFETY: the caller vouches for the pictures, and the rows are within them.
+                unsafe { isa.run(job) };
             }
-            _ => isa.run(Job {
-                layer: self,
-                cut,
-                maps,
-                pictures,
-                index: job,
-            }),
+            _ => {
+                let job = Job {
+                    layer: self,
+                    cut,
+                    maps,
+                    pictures,
+                    index: job,
+                };
+                // SAFETY: the caller vouches for the pictures.
+                unsafe { isa.run(job) };
+            }
         }
     }
 }
 
-/// A job of one of the other layers; made by [`Layer::run`], whose caller vouches for the pictures.
+/// A job of one of the other layers.
+///
+/// Whoever runs one vouches for the pictures, as [`Layer::run`] asks.
 struct Job<'a> {
     layer: &'a Layer,
     cut: Cut,
@@ -330,7 +338,7 @@ impl Kernel for Job<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    unsafe fn run<V: Lanes>(self) {
         let Maps { input, output, .. } = *self.maps;
         let Pictures {
             input: from,
@@ -445,7 +453,7 @@ impl Separable<'_> {
 
 /// Some pixels and panels of outputs of a separable convolution.
 ///
-/// Whoever makes one vouches that `input` is a readable picture of `map` around these pixels, and `output` writable and
+/// Whoever runs one vouches that `input` is a readable picture of `map` around these pixels, and `output` writable and
 /// `residual` readable from the first of them on; and that nobody else writes to any of it meanwhile.
 pub(crate) struct SeparableJob<'a> {
     pub separable: Separable<'a>,
@@ -464,7 +472,7 @@ impl Kernel for SeparableJob<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    unsafe fn run<V: Lanes>(self) {
         let Separable {
             depthwise,
             pointwise,
@@ -474,7 +482,7 @@ impl Kernel for SeparableJob<'_> {
         let step = self.map.step + PANEL_GAP;
         let panel = &mut self.scratch[..Separable::scratch(self.map, count)];
         let to = panel.as_mut_ptr();
-        // SAFETY: whoever made the job vouches for the picture; the panel has room for `count` pixels.
+        // SAFETY: whoever runs the job vouches for the picture; the panel has room for `count` pixels.
         unsafe {
             if relu.before {
                 depthwise.run::<V, true>(self.input, self.map, first, count, to, step);
@@ -506,7 +514,7 @@ impl Kernel for SeparableJob<'_> {
             relu: relu.after,
         };
         let reach = Reach::pixel(self.map.channels);
-        // SAFETY: whoever made the job vouches for the output and the residual.
+        // SAFETY: whoever runs the job vouches for the output and the residual.
         unsafe {
             multiply::<V>(
                 panel.as_ptr(),
@@ -523,7 +531,7 @@ impl Kernel for SeparableJob<'_> {
 
 /// Some rows of a pooling and its projection.
 ///
-/// Whoever makes one vouches that the pictures are readable around these rows, the output's rows writable, and nobody else
+/// Whoever runs one vouches that the pictures are readable around these rows, the output's rows writable, and nobody else
 /// writes to any of it meanwhile.
 pub(crate) struct PoolJob<'a> {
     pub pool: MaxPool,
@@ -537,7 +545,7 @@ impl Kernel for PoolJob<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    unsafe fn run<V: Lanes>(self) {
         let Maps { input, output, .. } = *self.maps;
         let projection = match (self.projection, self.pictures.residual, self.maps.residual) {
             (Some((weights, stride)), Some(from), Some(map)) => Some((weights, *stride, from, map)),
@@ -547,7 +555,7 @@ impl Kernel for PoolJob<'_> {
         for start in self.rows.clone().step_by(most) {
             let rows = start..self.rows.end.min(start + most);
             for row in rows.clone() {
-                // SAFETY: whoever made the job vouches for the pictures.
+                // SAFETY: whoever runs the job vouches for the pictures.
                 unsafe {
                     let to = self.pictures.output.add(row * output.row());
                     self.pool.row::<V>(self.pictures.input, &input, row, to);

@@ -224,6 +224,9 @@ impl Tile {
         by_count!(self, count, 2 * V::TILE, [1 2 3 4 5 6 7 8 9 10 11 12], half);
     }
 
+    /// # Safety
+    ///
+    /// See [`multiply`].
     #[inline(always)]
     unsafe fn whole<V: Lanes, const ROWS: usize>(&self) {
         // SAFETY: the caller's promise is the same.
@@ -236,6 +239,9 @@ impl Tile {
         }
     }
 
+    /// # Safety
+    ///
+    /// See [`multiply`].
     #[inline(always)]
     unsafe fn half<V: Lanes, const ROWS: usize>(&self) {
         // SAFETY: the caller's promise is the same.
@@ -248,6 +254,10 @@ impl Tile {
     }
 
     /// `ROWS` pixels and the first `VECTORS` vectors of the panel.
+    ///
+    /// # Safety
+    ///
+    /// See [`multiply`].
     #[inline(always)]
     unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self) {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """One engine in a process of its own: makes its file of the network, or runs it. `bench_peers.py` calls this.
 
-    bench_engines.py weights FOLDER --pictures 8            the network's weights and the pictures, from a seed
-    bench_engines.py prepare ENGINE FOLDER                  ENGINE's own file of the network
-    bench_engines.py predict ENGINE FOLDER --output FILE    one picture, from a cold start
-    bench_engines.py time ENGINE FOLDER --output FILE       many times; prints one line of JSON
+    bench_engines.py inputs NETWORK --pictures 8             the network's weights and the pictures, from a seed
+    bench_engines.py prepare ENGINE NETWORK                  ENGINE's own files of the network
+    bench_engines.py predict ENGINE NETWORK --output FILE    one picture, from a cold start
+    bench_engines.py time ENGINE NETWORK --output FILE       many times; prints one line of JSON
+
+NETWORK is a folder with a folder `inputs` and one for each engine, which `bench_peers.py` makes.
 
 The network is Keras's Xception at 299 x 299 with 1,000 classes. Its weights are random, of a size that keeps feature maps
-near 1: the time of a convolution does not depend on them. Every engine gets the file that it likes best, made beforehand:
+near 1: the time of a convolution does not depend on them. Every engine gets the files that it likes best, made beforehand:
 ONNX Runtime, OpenVINO and ncnn a graph with batch norms folded in f64, PyTorch the same weights channels last, TensorFlow
 and LiteRT Keras's own network.
 """
@@ -22,6 +24,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -36,8 +39,9 @@ SEED = 20161007  # The day of arXiv 1610.02357.
 EPSILON = 1e-3  # keras/applications/xception.py builds its norms with Keras's default.
 WARM_UP = 2
 
-WEIGHTS = "weights.safetensors"
-PICTURES = "pictures.npy"
+# In the network's folder.
+WEIGHTS = pathlib.Path("inputs", "weights.safetensors")
+PICTURES = pathlib.Path("inputs", "pictures.npy")
 
 # Block, flow and the widths of its separable convolutions: arXiv 1610.02357, figure 5.
 BLOCKS = [
@@ -155,17 +159,11 @@ def pool_padding(size: int) -> tuple[int, int]:
 # ---------------------------------------------------------------------------------------------------- its files
 
 
-def make_weights(folder: pathlib.Path, pictures: int) -> None:
+def make_inputs(network: pathlib.Path, pictures: int) -> None:
     from safetensors.numpy import save_file
 
-    save_file(random_weights(), folder / WEIGHTS)
-    np.save(folder / PICTURES, np.random.default_rng(SEED).uniform(-1, 1, (pictures, SIZE, SIZE, 3)).astype(np.float32))
-
-
-def load_weights(folder: pathlib.Path) -> dict[str, np.ndarray]:
-    from safetensors.numpy import load_file
-
-    return load_file(folder / WEIGHTS)
+    save_file(random_weights(), network / WEIGHTS)
+    np.save(network / PICTURES, np.random.default_rng(SEED).uniform(-1, 1, (pictures, SIZE, SIZE, 3)).astype(np.float32))
 
 
 class OnnxGraph:
@@ -222,15 +220,12 @@ class OnnxGraph:
         return self.node("Gemm", [x, f"{name}.weight", f"{name}.bias"], 1)
 
 
-def make_onnx(folder: pathlib.Path) -> pathlib.Path:
+def make_onnx(weights: dict[str, np.ndarray], path: pathlib.Path) -> None:
     """The graph that three engines read."""
-    path = folder / "xception.onnx"
-    if path.exists():
-        return path
     import onnx
     from onnx import TensorProto, helper
 
-    graph = OnnxGraph(folded(load_weights(folder)))
+    graph = OnnxGraph(folded(weights))
     output = xception(graph, "images")
     values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -240,15 +235,13 @@ def make_onnx(folder: pathlib.Path) -> pathlib.Path:
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     onnx.save(model, path)
-    return path
 
 
-def keras_model(folder: pathlib.Path):
+def keras_model(weights: dict[str, np.ndarray]):
     """Keras's Xception with the weights in it."""
     import keras
 
     model = keras.applications.Xception(weights=None, classifier_activation=None, classes=CLASSES)
-    weights = load_weights(folder)
 
     def norm(path):
         return [weights[f"{path}.bn.{name}"] for name in ("gamma", "beta", "running_mean", "running_var")]
@@ -283,14 +276,14 @@ def keras_model(folder: pathlib.Path):
 
 
 class Engine:
-    """An engine: `prepare` makes its file once; an instance holds the network ready for one thread and batch count."""
+    """An engine: `prepare` fills its folder once; an instance holds the network ready for one thread and batch count."""
 
-    # The package whose version stands in the report.
-    package = ""
+    # The packages that its files depend on; the version of the first stands in the report.
+    packages: tuple[str, ...] = ()
     channels_last = False
 
     @staticmethod
-    def prepare(folder: pathlib.Path) -> None:
+    def prepare(weights: dict[str, np.ndarray], folder: pathlib.Path) -> None:
         raise NotImplementedError
 
     def __init__(self, folder: pathlib.Path, threads: int, batch: int):
@@ -302,11 +295,11 @@ class Engine:
 
 
 class OnnxRuntime(Engine):
-    package = "onnxruntime"
+    packages = ("onnxruntime", "onnx")
 
     @staticmethod
-    def prepare(folder):
-        make_onnx(folder)
+    def prepare(weights, folder):
+        make_onnx(weights, folder / "xception.onnx")
 
     def __init__(self, folder, threads, batch):
         import onnxruntime
@@ -323,21 +316,22 @@ class OnnxRuntime(Engine):
 
 
 class OpenVino(Engine):
-    package = "openvino"
+    packages = ("openvino", "onnx")
 
     @staticmethod
-    def prepare(folder):
+    def prepare(weights, folder):
         import openvino
 
-        openvino.save_model(
-            openvino.convert_model(make_onnx(folder)), folder / "openvino.xml", compress_to_fp16=False
-        )
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            graph = pathlib.Path(scratch, "xception.onnx")
+            make_onnx(weights, graph)
+            openvino.save_model(openvino.convert_model(graph), folder / "xception.xml", compress_to_fp16=False)
 
     def __init__(self, folder, threads, batch):
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(folder / "openvino.xml")
+        model = core.read_model(folder / "xception.xml")
         model.reshape([batch, 3, SIZE, SIZE])
         options = {
             "INFERENCE_NUM_THREADS": threads,
@@ -352,14 +346,14 @@ class OpenVino(Engine):
 
 
 class LiteRt(Engine):
-    package = "ai-edge-litert"
+    packages = ("ai-edge-litert", "tensorflow-cpu", "keras")
     channels_last = True
 
     @staticmethod
-    def prepare(folder):
+    def prepare(weights, folder):
         import tensorflow as tf
 
-        model = tf.lite.TFLiteConverter.from_keras_model(keras_model(folder)).convert()
+        model = tf.lite.TFLiteConverter.from_keras_model(keras_model(weights)).convert()
         (folder / "xception.tflite").write_bytes(model)
 
     def __init__(self, folder, threads, batch):
@@ -378,12 +372,12 @@ class LiteRt(Engine):
 
 
 class TensorFlow(Engine):
-    package = "tensorflow-cpu"
+    packages = ("tensorflow-cpu", "keras")
     channels_last = True
 
     @staticmethod
-    def prepare(folder):
-        keras_model(folder).export(folder / "tensorflow", verbose=False)
+    def prepare(weights, folder):
+        keras_model(weights).export(folder / "model", verbose=False)
 
     def __init__(self, folder, threads, batch):
         import tensorflow as tf
@@ -391,7 +385,7 @@ class TensorFlow(Engine):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         self.constant = tf.constant
-        self.model = tf.saved_model.load(str(folder / "tensorflow"))
+        self.model = tf.saved_model.load(str(folder / "model"))
 
     def predict(self, images):
         return self.model.serve(self.constant(images)).numpy()
@@ -400,21 +394,17 @@ class TensorFlow(Engine):
 class Ncnn(Engine):
     """Takes one picture at a time; a batch is a loop."""
 
-    package = "ncnn"
+    packages = ("ncnn", "pnnx", "onnx")
 
     @staticmethod
-    def prepare(folder):
-        make_onnx(folder)
-        work = folder / "pnnx"
-        work.mkdir(exist_ok=True)
-        shutil.copy(folder / "xception.onnx", work)
-        program = pathlib.Path(importlib.metadata.distribution("pnnx").locate_file("pnnx/pnnx"))
-        shape = f"inputshape=[1,3,{SIZE},{SIZE}]"
-        command = [program, "xception.onnx", shape, "fp16=0"]
-        subprocess.run(command, cwd=work, check=True, stdout=subprocess.DEVNULL)
-        for ending in ("param", "bin"):
-            shutil.move(work / f"xception.ncnn.{ending}", folder / f"ncnn.{ending}")
-        shutil.rmtree(work)
+    def prepare(weights, folder):
+        program = importlib.metadata.distribution("pnnx").locate_file("pnnx/pnnx")
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            make_onnx(weights, pathlib.Path(scratch, "xception.onnx"))
+            command = [program, "xception.onnx", f"inputshape=[1,3,{SIZE},{SIZE}]", "fp16=0"]
+            subprocess.run(command, cwd=scratch, check=True, stdout=subprocess.DEVNULL)
+            for ending in ("param", "bin"):
+                shutil.move(pathlib.Path(scratch, f"xception.ncnn.{ending}"), folder / f"xception.{ending}")
 
     def __init__(self, folder, threads, batch):
         import ncnn
@@ -425,8 +415,8 @@ class Ncnn(Engine):
         options.num_threads = threads
         for half in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
             setattr(options, half, False)
-        self.net.load_param(str(folder / "ncnn.param"))
-        self.net.load_model(str(folder / "ncnn.bin"))
+        self.net.load_param(str(folder / "xception.param"))
+        self.net.load_model(str(folder / "xception.bin"))
 
     def predict(self, images):
         logits = np.empty((len(images), CLASSES), np.float32)
@@ -440,23 +430,26 @@ class Ncnn(Engine):
 class Torch(Engine):
     """`torch.compile` with frozen weights."""
 
-    package = "torch"
+    packages = ("torch",)
+    channels_last = True
 
     @staticmethod
-    def prepare(folder):
+    def prepare(weights, folder):
         import torch
 
-        tensors = {name: torch.from_numpy(value) for name, value in folded(load_weights(folder)).items()}
-        torch.save(tensors, folder / "torch.pt")
+        tensors = {name: torch.from_numpy(value) for name, value in folded(weights).items()}
+        torch.save(tensors, folder / "xception.pt")
 
     def __init__(self, folder, threads, batch):
+        # Beside the weights, so that it is warm from one contest to the next, and goes when they do.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")
         import torch
         import torch._inductor.config
         from torch.nn import functional
 
         torch.set_num_threads(threads)
         torch._inductor.config.freezing = True
-        tensors = torch.load(folder / "torch.pt", mmap=True, weights_only=True)
+        tensors = torch.load(folder / "xception.pt", mmap=True, weights_only=True)
 
         class Network(torch.nn.Module):
             def __init__(self):
@@ -502,8 +495,8 @@ class Torch(Engine):
     def predict(self, images):
         torch = self.torch
         with torch.inference_mode():
-            images = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
-            return self.model(images).numpy()
+            # A view: this is how PyTorch sees what is channels last.
+            return self.model(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
 
 
 ENGINES: dict[str, type[Engine]] = {
@@ -528,21 +521,31 @@ def peak_memory() -> int | None:
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
-def pictures(folder: pathlib.Path, batch: int, engine: type[Engine]) -> np.ndarray:
-    images = np.load(folder / PICTURES, mmap_mode="r")[:batch]
+def pictures(network: pathlib.Path, batch: int, engine: type[Engine]) -> np.ndarray:
+    images = np.load(network / PICTURES, mmap_mode="r")[:batch]
     return np.ascontiguousarray(images if engine.channels_last else images.transpose(0, 3, 1, 2))
+
+
+def inputs(args) -> None:
+    make_inputs(args.network, args.pictures)
+
+
+def prepare(args) -> None:
+    from safetensors.numpy import load_file
+
+    ENGINES[args.engine].prepare(load_file(args.network / WEIGHTS), args.network / args.engine)
 
 
 def predict(args) -> None:
     kind = ENGINES[args.engine]
-    engine = kind(args.folder, args.threads, 1)
-    np.save(args.output, engine.predict(pictures(args.folder, 1, kind)))
+    engine = kind(args.network / args.engine, args.threads, 1)
+    np.save(args.output, engine.predict(pictures(args.network, 1, kind)))
 
 
 def measure(args) -> None:
     kind = ENGINES[args.engine]
-    engine = kind(args.folder, args.threads, args.batch)
-    images = pictures(args.folder, args.batch, kind)
+    engine = kind(args.network / args.engine, args.threads, args.batch)
+    images = pictures(args.network, args.batch, kind)
     for _ in range(WARM_UP):
         logits = engine.predict(images)
     times = []
@@ -557,29 +560,23 @@ def measure(args) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("weights")
-    command.add_argument("folder", type=pathlib.Path)
-    command.add_argument("--pictures", type=int, default=8)
-    for name in ("prepare", "predict", "time"):
+    commands = parser.add_subparsers(required=True)
+    for name, task in (("inputs", inputs), ("prepare", prepare), ("predict", predict), ("time", measure)):
         command = commands.add_parser(name)
-        command.add_argument("engine", choices=ENGINES)
-        command.add_argument("folder", type=pathlib.Path)
-        if name != "prepare":
+        command.set_defaults(task=task)
+        if name == "inputs":
+            command.add_argument("--pictures", type=int, default=8)
+        else:
+            command.add_argument("engine", choices=ENGINES)
+        command.add_argument("network", type=pathlib.Path)
+        if name in ("predict", "time"):
             command.add_argument("--threads", type=int, default=1)
             command.add_argument("--output", type=pathlib.Path, required=True)
-    command.add_argument("--batch", type=int, default=1)
-    command.add_argument("--runs", type=int, default=10)
+        if name == "time":
+            command.add_argument("--batch", type=int, default=1)
+            command.add_argument("--runs", type=int, default=10)
     args = parser.parse_args()
-    match args.command:
-        case "weights":
-            make_weights(args.folder, args.pictures)
-        case "prepare":
-            ENGINES[args.engine].prepare(args.folder)
-        case "predict":
-            predict(args)
-        case "time":
-            measure(args)
+    args.task(args)
     # What engines do at the end of a process is no part of a prediction, and one of them sometimes fails at it.
     sys.stdout.flush()
     os._exit(0)

@@ -13,44 +13,50 @@ Three things are measured:
     first prediction from the start of a process to its end, with one picture's outputs written to a file in between;
                      all files are in the page cache
 
-Under OUT appear table.md, times.csv with every run, result.json with versions and options, and chart.png.
+An engine that fails, differs or doesn't answer within a quarter of an hour is out: the table says why, and no file has its
+times. Under OUT appear table.md, times.csv with every run, result.json with versions and options, and chart.png; a contest
+that doesn't come to its end leaves nothing there.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import datetime
+import hashlib
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
 import re
-import shlex
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-# Without NumPy there is still --help.
-try:
+# Without NumPy there are still --help and --list-engines.
+with contextlib.suppress(ImportError):
     import numpy as np
 
     import bench_engines
-    from bench_engines import ENGINES
-except ImportError:
-    np = None
 
 OURS = "xception"
+EVERYTHING = ("onnxruntime", "openvino", "litert", "ncnn", "tensorflow", "torch")
 TOLERANCE = 1e-5
+PATIENCE = 15 * 60  # Seconds that a process may take: none takes minutes, so it hangs.
 SCRIPT = pathlib.Path(__file__).with_name("bench_engines.py")
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+# What a safetensors file of ours may say itself, and this one doesn't.
+CONVERT_OPTIONS = ["--variant", "keras", "--pooling", "average", "--size", "299x299"]
 
 
 class Failed(Exception):
-    """An engine's process ended badly."""
+    """A process ended badly, or with other outputs than ours."""
 
 
 # ---------------------------------------------------------------------------------------------------- the machine
@@ -99,21 +105,42 @@ def processors(threads: int) -> set[int] | None:
 
 
 def run(command: list, threads: int) -> str:
-    """The standard output of a process on `threads` processors."""
+    """The standard output of a process on `threads` processors, of which nothing is left when this returns or raises."""
     chosen = processors(threads)
     mine = os.sched_getaffinity(0) if chosen else None
     if chosen:
         os.sched_setaffinity(0, chosen)
     try:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            start_new_session=True,
+        )
+    except OSError as problem:
+        raise Failed(f"{command[0]} doesn't start: {problem.strerror}") from None
     finally:
         if mine:
             os.sched_setaffinity(0, mine)
-    if done.returncode:
-        words = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise Failed(words[-1])
-    return done.stdout
+    try:
+        output, errors = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"it had not ended after {PATIENCE // 60} minutes") from None
+    finally:
+        # Whatever happened, Ctrl-C too: the process and what it has started, such as compilers.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode:
+        print(errors, end="", file=sys.stderr, flush=True)
+        if process.returncode < 0:
+            raise Failed(f"it was ended by signal {-process.returncode}")
+        raise Failed((errors.strip().splitlines() or [f"exit status {process.returncode}"])[-1])
+    return output
 
 
 class Contest:
@@ -121,9 +148,14 @@ class Contest:
         self.args = args
         self.scratch = scratch
         self.network = args.cache / "network"
-        self.record = self.network / "xception.bpk"
-        self.pictures = self.network / bench_engines.PICTURES
+        self.record = self.network / OURS / "xception.bpk"
         self.engines = [OURS, *args.engines]
+        self.busy = busy()
+        self.commit = git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain") else "")
+        name, ours, *_ = [*run([args.xception, "--version"], 1).split(), "", ""]
+        if name != OURS:
+            raise Failed(f"{args.xception} is not this project's program")
+        self.versions = {OURS: ours, **{engine: importlib.metadata.version(packages(engine)[0]) for engine in args.engines}}
         # Why an engine is out.
         self.failures: dict[str, str] = {}
         self.differences: dict[str, float] = {}
@@ -135,43 +167,64 @@ class Contest:
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    def drop(self, engine: str, problem: Exception | str) -> None:
+    def drop(self, engine: str, problem: Failed | str) -> None:
         if engine == OURS:
             sys.exit(f"error: xception failed: {problem}")
         self.say(f"warning: {engine} is out: {problem}")
         self.failures[engine] = str(problem)
         self.engines.remove(engine)
+        # What was measured goes with it, so that all files of the results have the same engines.
+        del self.first[engine]
+        self.differences.pop(engine, None)
+        self.rounds = {key: rounds for key, rounds in self.rounds.items() if key[0] != engine}
 
     def engine_command(self, task: str, engine: str, *options) -> list:
         return [sys.executable, SCRIPT, task, engine, self.network, *options]
 
+    def make(self, name: str, command: list, **made_from) -> None:
+        """Fills a folder of the network by a command, unless it is filled already and was made from the same."""
+        folder = self.network / name
+        stamp = folder / "made_from.json"
+        text = json.dumps(made_from, indent=1) + "\n"
+        if stamp.exists() and stamp.read_text() == text:
+            return
+        self.say(f"making {folder}")
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        run(command, os.cpu_count())
+        stamp.write_text(text)
+
     def prepare(self) -> None:
-        """Every engine's file of the network, made once."""
-        self.network.mkdir(parents=True, exist_ok=True)
-        wanted = max(*self.args.batch, 8)
-        if not self.pictures.exists() or len(np.load(self.pictures, mmap_mode="r")) < wanted:
-            self.say("making weights and pictures")
-            run([sys.executable, SCRIPT, "weights", self.network, "--pictures", wanted], os.cpu_count())
+        """Every engine's files of the network, made once."""
+        script = sha256(SCRIPT)
+        count = max(*self.args.batch, 8)
+        command = [sys.executable, SCRIPT, "inputs", self.network, "--pictures", count]
+        try:
+            self.make("inputs", command, script=script, pictures=count, packages=versions("numpy", "safetensors"))
+        except Failed as problem:
+            sys.exit(f"error: weights and pictures cannot be made: {problem}; remove {self.args.cache} and start again")
+
         weights = self.network / bench_engines.WEIGHTS
-        if not self.record.exists():
-            run([self.args.xception, "convert", weights, self.record, "--force", *CONVERT_OPTIONS], os.cpu_count())
-        for engine in list(self.args.engines):
-            stamp = self.network / f"{engine}.version"
-            if stamp.exists() and stamp.read_text() == version(engine):
-                continue
-            self.say(f"making {engine}'s file of the network")
+        inputs = sha256(weights)
+        command = [self.args.xception, "convert", weights, self.record, *CONVERT_OPTIONS]
+        try:
+            self.make(OURS, command, weights=inputs, program=sha256(self.args.xception), options=CONVERT_OPTIONS)
+        except Failed as problem:
+            sys.exit(f"error: {self.args.xception} cannot convert the weights: {problem}; is it built from this checkout?")
+        for engine in self.args.engines:
+            command = self.engine_command("prepare", engine)
             try:
-                run(self.engine_command("prepare", engine), os.cpu_count())
-                stamp.write_text(version(engine))
+                self.make(engine, command, weights=inputs, script=script, packages=versions("numpy", *packages(engine)))
             except Failed as problem:
-                self.drop(engine, problem)
+                self.drop(engine, f"its files of the network cannot be made: {problem}")
 
     def reference(self) -> None:
         """Our outputs, which every engine's are compared with."""
         self.expected = {}
         for batch in {1, *self.args.batch}:
             images, output = self.scratch / f"{batch}.npy", self.scratch / f"expected-{batch}.npy"
-            np.save(images, np.load(self.pictures, mmap_mode="r")[:batch])
+            np.save(images, np.load(self.network / bench_engines.PICTURES, mmap_mode="r")[:batch])
             command = [self.args.xception, "run", images, "--weights", self.record, "--output", output]
             try:
                 run([*command, "--batch-size", batch], os.cpu_count())
@@ -189,9 +242,9 @@ class Contest:
         if found.shape != expected.shape:
             raise Failed(f"its outputs have shape {found.shape}, ours {expected.shape}")
         difference = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
-        self.differences[engine] = max(difference, self.differences.get(engine, 0.0))
         if not difference <= TOLERANCE:
             raise Failed(f"its outputs differ from ours by {difference:.1e}, more than {TOLERANCE:.0e}")
+        self.differences[engine] = max(difference, self.differences.get(engine, 0.0))
 
     def in_turn(self, index: int) -> list[str]:
         """The engines, each round beginning with another."""
@@ -219,9 +272,9 @@ class Contest:
             # Brings files into the page cache, and does not count.
             try:
                 self.predict_first(engine)
+                self.first[engine].clear()
             except Failed as problem:
                 self.drop(engine, problem)
-            self.first[engine].clear()
         for index in range(self.args.rounds):
             for engine in self.in_turn(index):
                 try:
@@ -245,7 +298,7 @@ class Contest:
                     self.say(f"{done} of {total}: round {index + 1}, {title(threads, batch)}")
 
     def measure_one(self, engine: str, threads: int, batch: int, index: int) -> None:
-        # As long for a large batch as for a picture, but never less than three runs.
+        # For a large batch as many as make twice the pictures, but never less than three.
         runs = max(3, 2 * self.args.runs // batch) if batch > 1 else self.args.runs
         if engine == OURS:
             command = [self.args.xception, "bench", "--weights", self.record, "--format", "json"]
@@ -268,12 +321,17 @@ class Contest:
         self.rounds.setdefault((engine, threads, batch), []).append(entry)
 
 
-# What a safetensors file of ours may say itself, and this one doesn't.
-CONVERT_OPTIONS = ["--variant", "keras", "--pooling", "average", "--size", "299x299"]
+def packages(engine: str) -> tuple[str, ...]:
+    return bench_engines.ENGINES[engine].packages
 
 
-def version(engine: str) -> str:
-    return importlib.metadata.version(ENGINES[engine].package)
+def versions(*names: str) -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def sha256(path: pathlib.Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def title(threads: int, batch: int) -> str:
@@ -322,19 +380,21 @@ def summary(contest: Contest) -> dict:
     first = {
         engine: {"median_s": statistics.median(times), "min_s": min(times), "max_s": max(times)}
         for engine, times in contest.first.items()
-        if engine in contest.engines
     }
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
         "processor": processor(),
         "processors": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "commit": git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain") else ""),
-        "versions": {OURS: ours_version(args.xception), **{engine: version(engine) for engine in args.engines}},
+        "commit": contest.commit,
+        "versions": contest.versions,
+        "engines": args.engines,
+        "threads": args.threads,
+        "batch": args.batch,
         "rounds": args.rounds,
-        "busy_at_start": args.busy,
+        "runs": args.runs,
+        "busy_at_start": contest.busy,
         "largest_difference": contest.differences,
         "failures": contest.failures,
         "configurations": configurations,
@@ -349,10 +409,6 @@ def git(*arguments: str) -> str:
     except OSError:
         return ""
     return done.stdout.strip()
-
-
-def ours_version(program: pathlib.Path) -> str:
-    return subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[1]
 
 
 def table(rows: list[list[str]]) -> str:
@@ -419,7 +475,7 @@ def markdown(result: dict) -> str:
             ]
         )
     parts += [f"### First prediction, {title(result['first_prediction_threads'], 1)}", table(rows)]
-    parts += [f"{engine} is out: {problem}." for engine, problem in result["failures"].items()]
+    parts += [f"{name(engine)} is out: {problem}." for engine, problem in result["failures"].items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -456,21 +512,19 @@ def chart(result: dict, path: pathlib.Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def write(contest: Contest, out: pathlib.Path) -> str:
-    result = summary(contest)
-    out.mkdir(parents=True, exist_ok=True)
-    text = markdown(result)
-    (out / "table.md").write_text(text)
-    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    with open(out / "times.csv", "w", newline="") as file:
+def write(contest: Contest, result: dict, text: str, folder: pathlib.Path) -> None:
+    """Puts the results into a folder."""
+    folder.mkdir()
+    (folder / "table.md").write_text(text)
+    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    with open(folder / "times.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["engine", "threads", "batch", "round", "run", "ms_per_picture"])
         for (engine, threads, batch), rounds in contest.rounds.items():
             for entry in rounds:
                 for index, milliseconds in enumerate(entry["times"]):
                     writer.writerow([engine, threads, batch, entry["round"], index, f"{milliseconds:.3f}"])
-    chart(result, out / "chart.png")
-    return text
+    chart(result, folder / "chart.png")
 
 
 # ---------------------------------------------------------------------------------------------------- the command
@@ -489,40 +543,94 @@ def number(text: str) -> int:
 
 
 def names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
+    if text == "all":
+        return list(EVERYTHING)
+    found = list(dict.fromkeys(text.split(",")))
+    for name in found:
+        if name not in EVERYTHING:
+            raise argparse.ArgumentTypeError(f"there is no engine '{name}'; there are {', '.join(EVERYTHING)}, and all")
+    return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engines", type=names, default=[], help="onnxruntime, openvino, litert, ncnn, tensorflow, torch; or all")
-    parser.add_argument("--threads", type=numbers, default=[1, 2], help="numbers of threads [default: 1,2]")
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bench_peers.sh",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--engines",
+        type=names,
+        help=f"of {', '.join(EVERYTHING)}, or all [default: without torch; quick: without tensorflow as well]",
+    )
+    parser.add_argument("--threads", type=numbers, help="numbers of threads [default: 1,2]")
     parser.add_argument("--batch", type=numbers, default=[1, 8], help="batch sizes [default: 1,8]")
     parser.add_argument("--rounds", type=number, help="times that every engine has its turn [default: 5; quick: 3]")
     parser.add_argument("--runs", type=number, help="runs of one picture in a turn [default: 15; quick: 8]")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and runs, and no TensorFlow")
-    parser.add_argument("--out", type=pathlib.Path, help="folder of the results [default: benches/runs/DATE-MACHINE]")
-    parser.add_argument("--xception", type=pathlib.Path, help="our program; bench_peers.sh says")
-    parser.add_argument("--cache", type=pathlib.Path, help="folder of the network's files; bench_peers.sh says")
+    parser.add_argument("--quick", action="store_true", help="fewer engines, rounds and runs")
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="new folder for the results [default: benches/runs/DATE-TIME-PROCESSOR]"
+    )
+    # What bench_peers.sh asks and says.
+    parser.add_argument("--list-engines", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--xception", type=pathlib.Path, help=argparse.SUPPRESS)
+    parser.add_argument("--cache", type=pathlib.Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if np is None or not args.xception or not args.cache:
-        parser.error("start scripts/bench_peers.sh, which builds what is compared")
+
+    args.engines = args.engines or list(EVERYTHING[: 4 if args.quick else 5])
     args.rounds = args.rounds or (3 if args.quick else 5)
     args.runs = args.runs or (8 if args.quick else 15)
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    args.threads = [threads for threads in args.threads if threads <= available] or [available]
-    args.xception = args.xception.resolve()
-    args.busy = busy()
+    args.threads = args.threads or sorted({1, min(2, available)})
+    if max(args.threads) > available:
+        parser.error(f"argument --threads: there are {available} processors")
     machine = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
-    out = args.out or REPOSITORY / "benches" / "runs" / f"{datetime.date.today()}-{machine}-{available}"
+    folder = f"{datetime.datetime.now():%Y-%m-%d-%H%M}-{machine}-{available}"
+    args.out = (args.out or REPOSITORY / "benches" / "runs" / folder).absolute()
+    args.xception = args.xception and args.xception.absolute()
+    if args.out.exists():
+        parser.error(f"argument --out: {args.out} exists")
+    if not args.list_engines and not (args.xception and args.cache):
+        parser.error("start scripts/bench_peers.sh, which builds what is compared")
+    return args
 
-    with tempfile.TemporaryDirectory(prefix="xception-bench-") as scratch:
-        contest = Contest(args, pathlib.Path(scratch))
-        contest.prepare()
-        contest.reference()
-        contest.measure_first()
-        contest.measure()
-    print(write(contest, out))
-    contest.say(f"kept in {out}")
+
+def stop(number: int, _) -> None:
+    """Ends this process as a shell says it, but through every `finally`."""
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    args = arguments()
+    if args.list_engines:
+        print(*args.engines)
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Under nohup, say, one is ignored and stays so.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        # Beside the results' place, so that they appear all at once; and now, so that nobody waits for what can't be kept.
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix="xception-bench-") as scratch,
+            tempfile.TemporaryDirectory(prefix=".unfinished-", dir=args.out.parent) as unfinished,
+        ):
+            contest = Contest(args, pathlib.Path(scratch))
+            contest.prepare()
+            contest.reference()
+            contest.measure_first()
+            contest.measure()
+            result = summary(contest)
+            text = markdown(result)
+            print(text)
+            results = pathlib.Path(unfinished) / "results"
+            write(contest, result, text, results)
+            results.rename(args.out)
+            contest.say(f"kept in {args.out}")
+    except (Failed, OSError) as problem:
+        sys.exit(f"error: {problem}")
 
 
 if __name__ == "__main__":

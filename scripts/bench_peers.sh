@@ -2,37 +2,36 @@
 # This project's Xception against the engines people use, on this machine: builds both, checks that they agree, times them in
 # turn, prints the table and keeps it under benches/runs/. Needs Rust and python3 (3.11 to 3.13) with pip; 4 GB of disk.
 #
-#     scripts/bench_peers.sh                            all engines but PyTorch, 15 minutes
-#     scripts/bench_peers.sh --quick                    fewer rounds, 4 minutes
+#     scripts/bench_peers.sh                            all engines but PyTorch, 20 minutes
+#     scripts/bench_peers.sh --quick                    fewer engines, rounds and runs, 5 minutes
 #     scripts/bench_peers.sh --engines onnxruntime,openvino --threads 2 --batch 1 --rounds 10
-#     scripts/bench_peers.sh --engines all              with torch.compile; on Linux pip takes 5 GB for it unless
-#                                                       PIP_EXTRA_INDEX_URL names PyTorch's index of CPU wheels
+#     scripts/bench_peers.sh --engines all              with torch.compile, which needs a C++ compiler; on Linux pip takes 5 GB
+#                                                       for it unless PIP_EXTRA_INDEX_URL names PyTorch's index of CPU wheels
 #     scripts/bench_peers.sh --help
 #
 # XCEPTION_BENCH    folder of the Python environment and the network's files [default: the user's cache folder]
 # XCEPTION_BIN      a program that is built already
 # XCEPTION_FEATURES adds backends to the build, as everywhere in scripts/
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+peers=$root/scripts/bench_peers.py
+requirements=$root/scripts/requirements-bench.txt
+
+fail() {
+    echo "error: $*" >&2
+    exit 1
+}
+
+# Whoever asks for help gets it without anything being built, and a wrong option is told at once.
+command -v python3 >/dev/null || fail "there is no python3; 3.11 to 3.13 have all the packages"
+case " $* " in *" -h "* | *" --help "*) exec python3 "$peers" --help ;; esac
+engines=$(python3 "$peers" "$@" --list-engines)
 
 cache=${XCEPTION_BENCH:-${XDG_CACHE_HOME:-$HOME/.cache}/xception-bench}
-requirements=scripts/requirements-bench.txt
-everything=onnxruntime,openvino,litert,ncnn,tensorflow,torch
-
-# `bench_peers.py` reads the arguments; only what must be installed is looked for here.
-engines=${everything%,torch}
-chosen=
-previous=
-for argument in "$@"; do
-    case $previous:$argument in
-        *:-h | *:--help) exec python3 scripts/bench_peers.py --help ;;
-        --engines:*) engines=$argument chosen=1 ;;
-        *:--engines=*) engines=${argument#--engines=} chosen=1 ;;
-        *:--quick) [ -n "$chosen" ] || engines=${everything%,tensorflow,torch} ;;
-    esac
-    previous=$argument
-done
-[ "$engines" != all ] || engines=$everything
+mkdir -p "$cache" || fail "the cache folder cannot be made; XCEPTION_BENCH names another"
+cache=$(cd "$cache" && pwd)
+python=$cache/python/bin/python
 
 # The lines that the file has for one engine.
 requirements_for() {
@@ -50,33 +49,32 @@ install() { # ENGINE
         # What ncnn's `pnnx` asks for is PyTorch, which it needs for other inputs than ours.
         [ "$1" != ncnn ] || options=--no-deps
         # shellcheck disable=SC2086 # one word a line
-        "$cache/python/bin/python" -m pip install --quiet --disable-pip-version-check $options $wanted >&2 || return 1
+        "$python" -m pip install --quiet --disable-pip-version-check --constraint "$requirements" \
+            $options $wanted >&2 || return 1
         echo "$wanted" >"$stamp"
     fi
 }
 
-mkdir -p "$cache"
-if [ ! -x "$cache/python/bin/python" ]; then
+# Made anew as well when it was left half made, or when its Python is no longer there.
+if ! "$python" -m pip --version >/dev/null 2>&1; then
     rm -rf "$cache/python" "$cache"/installed-*
-    python3 -m venv "$cache/python"
+    python3 -m venv "$cache/python" >&2 ||
+        fail "python3 cannot make an environment in $cache/python; on Debian: sudo apt-get install python3-venv"
 fi
-install all
+install all ||
+    fail "pip cannot install what every engine needs into $cache/python; $("$python" --version) may be none of 3.11 to 3.13"
 ready=
-for engine in ${engines//,/ }; do
-    if [ -z "$(requirements_for "$engine")" ]; then
-        echo "error: there is no engine $engine; there are ${everything//,/, }" >&2
-        exit 2
-    elif install "$engine"; then
+for engine in $engines; do
+    if install "$engine"; then
         ready+=${ready:+,}$engine
     else
         echo "warning: $engine cannot be installed here and is left out" >&2
     fi
 done
+[ -n "$ready" ] || fail "no engine can be installed"
 
 if [ -z "${XCEPTION_BIN:-}" ]; then
-    cargo build --release --workspace --features "${XCEPTION_FEATURES:-}"
-    XCEPTION_BIN=${CARGO_TARGET_DIR:-target}/release/xception
+    (cd "$root" && cargo build --release --workspace --features "${XCEPTION_FEATURES:-}") || fail "xception cannot be built"
+    XCEPTION_BIN=$(cd "$root" && cd "${CARGO_TARGET_DIR:-target}/release" && pwd)/xception
 fi
-
-exec "$cache/python/bin/python" scripts/bench_peers.py "$@" \
-    --xception "$XCEPTION_BIN" --cache "$cache" --engines "$ready"
+exec "$python" "$peers" "$@" --xception "$XCEPTION_BIN" --cache "$cache" --engines "$ready"

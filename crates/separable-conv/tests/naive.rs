@@ -797,6 +797,72 @@ fn chains_give_the_same_whoever_is_first() {
     }
 }
 
+/// Layers that are worked through together, row by row, give what they give one after the other.
+#[test]
+fn rows_in_turn_are_layers_one_after_the_other() {
+    let mut together = 0;
+    let rounds = if cfg!(miri) { 2 } else { 80 };
+    for round in 0..rounds {
+        let random = &mut Random::new(round + 77);
+        let isa = Isa::available()[random.next() as usize % Isa::available().len()];
+        let stride = random.size(3);
+        let (height, width) = (
+            1 + random.next() as usize % if cfg!(miri) { 20 } else { 90 },
+            random.size(23),
+        );
+        let widths: Vec<usize> = (0..=random.size(3)).map(|_| random.size(40)).collect();
+        let mut network = Network::new(2, isa);
+        let weights = random.values(2 * widths[0]);
+        let input = network.convolution(network.input(), &weights, None, widths[0], 1, 1, false);
+        let mut values = vec![input];
+        for (inputs, outputs) in widths.iter().zip(&widths[1..]) {
+            let relu = SeparableRelu {
+                before: random.yes(),
+                between: random.yes(),
+                after: random.yes(),
+            };
+            let (depthwise, pointwise) = (random.values(9 * inputs), random.values(inputs * outputs));
+            let bias = random.yes().then(|| random.values(*outputs));
+            let last = values[values.len() - 1];
+            values.push(network.separable(last, &depthwise, 1, &pointwise, bias.as_deref(), *outputs, None, relu));
+        }
+        let last = values[values.len() - 1];
+        let pool = MaxPool {
+            stride,
+            dilation: 1,
+            symmetric: random.yes(),
+        };
+        let weights = random.values(widths[0] * widths[widths.len() - 1]);
+        let projection = random.yes().then_some((input, &weights[..], None));
+        let pooled = network.max_pool(last, pool, projection);
+
+        let batch = random.size(2);
+        let picture = random.odd_values(batch * 2 * height * width);
+        let shape = [batch, height, width];
+        let memory = |value: Value| {
+            let [height, width] = network.size(value, [height, width]);
+            vec![f32::NAN; batch * network.channels(value) * height * width]
+        };
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        // Whoever asks for what lies between gets it, and then there is nothing to be worked through together.
+        let (mut expected, mut between) = (memory(pooled), memory(last));
+        network.run(&picture, shape, &mut [(pooled, &mut expected), (last, &mut between)]);
+        for threads in [1, 2, 3, 5] {
+            let mut output = memory(pooled);
+            let workers = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let times = workers.install(|| network.profile(&picture, shape, &mut [(pooled, &mut output)]));
+            // All of their time is at the last one.
+            together += usize::from(times[times.len() - 2].is_zero());
+            let what = format!(
+                "{widths:?}, {height} x {width}, {pool:?}, {threads} threads, {}",
+                isa.name()
+            );
+            assert_eq!(bits(&output), bits(&expected), "{what}");
+        }
+    }
+    assert!(together > 0, "none was worked through together");
+}
+
 /// A machine without vector instructions gets the same answers: every kind of layer in one network, portable against the
 /// best that this machine has.
 #[test]

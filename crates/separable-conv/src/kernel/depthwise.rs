@@ -1,8 +1,12 @@
 //! 3 x 3 depthwise convolution: every channel on its own.
 
 use super::buffer::{Buffer, LINE, padded};
+use super::isa::Kernel;
 use super::lanes::{Lanes, fetch};
-use super::map::Map;
+use super::map::{Map, Rows};
+
+/// Bytes of a row of which three fit in the first-level cache, with room to spare.
+const ROW_BYTES: usize = 10 * 1024;
 
 /// One 3 x 3 kernel a channel, stride 1, padded so that height and width stay.
 pub struct DepthwiseKernel {
@@ -31,8 +35,13 @@ impl DepthwiseKernel {
     }
 
     /// How many channels it has.
-    pub fn channels(&self) -> usize {
+    pub(crate) fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// The distance between its taps.
+    pub(crate) fn dilation(&self) -> usize {
+        self.dilation
     }
 
     /// Bytes held.
@@ -40,51 +49,82 @@ impl DepthwiseKernel {
         self.taps.bytes()
     }
 
-    /// Convolves pixels `first..first + count` of a picture, row by row, into `output`, `step` values apart.
-    ///
+    /// The zeros above and below a picture, a pixel of them.
+    fn zeros(&self) -> *const f32 {
+        self.taps.as_slice()[9 * padded(self.channels)..].as_ptr()
+    }
+}
+
+/// Pixels `first..first + count` of a picture, row by row, convolved into `output`, `step` values apart.
+///
+/// Whoever runs it vouches that `input` has readable rows of `map` around these pixels, with as many channels as the kernel,
+/// that `output` has room for `count` pixels, and that nobody writes to either meanwhile.
+pub(crate) struct Depthwise<'a> {
+    pub kernel: &'a DepthwiseKernel,
+    /// Whether negative inputs count as zero.
+    pub relu: bool,
+    pub input: Rows,
+    pub map: &'a Map,
+    pub first: usize,
+    pub count: usize,
+    pub output: *mut f32,
+    pub step: usize,
+}
+
+impl Kernel for Depthwise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        // SAFETY: the caller's promise is the same.
+        unsafe {
+            if self.relu {
+                self.pixels::<V, true>();
+            } else {
+                self.pixels::<V, false>();
+            }
+        }
+    }
+}
+
+impl Depthwise<'_> {
     /// # Safety
     ///
-    /// `input` must be a readable picture of `map`, with as many channels as the kernel; `output` must have room for
-    /// `count` pixels. Nobody may write to either meanwhile.
+    /// See [`Depthwise`].
     #[inline(always)]
-    pub(crate) unsafe fn run<V: Lanes, const RELU: bool>(
-        &self,
-        input: *const f32,
-        map: &Map,
-        first: usize,
-        count: usize,
-        output: *mut f32,
-        step: usize,
-    ) {
+    unsafe fn pixels<V: Lanes, const RELU: bool>(&self) {
+        let Self { map, first, count, .. } = *self;
         // Any larger one looks past the picture as well, and might wrap around.
-        let dilation = self.dilation.min(map.height.max(map.width));
-        // A cache line of channels at a time, so that what the rows share is still in the first-level cache.
-        for line in (0..map.step).step_by(LINE) {
+        let dilation = self.kernel.dilation.min(map.height.max(map.width));
+        let zeros = self.kernel.zeros();
+        // So many channels at a time that what rows share is still in the first-level cache, if there are several rows.
+        let block = if first % map.width + count > map.width {
+            (ROW_BYTES / size_of::<f32>() / map.width / LINE * LINE).max(LINE)
+        } else {
+            map.step
+        };
+        for start in (0..map.step).step_by(block) {
+            let end = map.step.min(start + block);
             let mut done = 0;
             while done < count {
                 let (y, x) = ((first + done) / map.width, (first + done) % map.width);
                 let columns = (map.width - x).min(count - done);
-                // SAFETY: the rows that exist are the picture's; the others are a pixel of zeros, read again and again.
-                unsafe {
-                    let zeros = self.taps.as_slice().as_ptr().add(9 * map.step);
-                    let row = |y: Option<usize>| match y {
-                        Some(y) if y < map.height => (input.add(y * map.row()), map.step),
-                        _ => (zeros, 0),
-                    };
-                    let rows = [row(y.checked_sub(dilation)), row(Some(y)), row(Some(y + dilation))];
-                    for lane in (line..line + LINE).step_by(V::WIDTH) {
-                        for phase in 0..dilation.min(columns) {
-                            let output = output.add((done + phase) * step + lane);
-                            self.line::<V, RELU>(
-                                &rows,
-                                dilation,
-                                lane,
-                                map.width,
-                                x + phase,
-                                x + columns,
-                                output,
-                                step,
-                            );
+                // Rows that don't exist are a pixel of zeros, read again and again.
+                let mut rows = [(zeros, 0); 3];
+                for (row, y) in rows
+                    .iter_mut()
+                    .zip([y.checked_sub(dilation), Some(y), Some(y + dilation)])
+                {
+                    if let Some(y) = y.filter(|&y| y < map.height) {
+                        *row = (self.input.at(y), map.step);
+                    }
+                }
+                for lane in (start..end).step_by(V::WIDTH) {
+                    for phase in 0..dilation.min(columns) {
+                        // SAFETY: the rows that exist are the picture's, and the outputs those that were asked for.
+                        unsafe {
+                            let output = self.output.add((done + phase) * self.step + lane);
+                            self.line::<V, RELU>(&rows, dilation, lane, x + phase, x + columns, output);
                         }
                     }
                 }
@@ -99,80 +139,96 @@ impl DepthwiseKernel {
     ///
     /// # Safety
     ///
-    /// See [`run`](Self::run); `rows` must be readable at all columns before `width`.
-    #[allow(clippy::too_many_arguments, reason = "all of them change from call to call")]
+    /// See [`Depthwise`]; `rows` must be readable at all columns.
     #[inline(always)]
     unsafe fn line<V: Lanes, const RELU: bool>(
         &self,
         rows: &[(*const f32, usize); 3],
         dilation: usize,
         lane: usize,
-        width: usize,
         start: usize,
         end: usize,
         output: *mut f32,
-        step: usize,
     ) {
-        // SAFETY: columns are read if they exist; a vector of channels ends within the padding; outputs are those that
-        // `run` was asked for.
+        let taps = self.kernel.taps.as_slice()[lane..].as_ptr();
+        let channels = padded(self.kernel.channels);
+        let mut weights = [[V::splat(0.0); 3]; 3];
+        for (tap, weight) in weights.as_flattened_mut().iter_mut().enumerate() {
+            // SAFETY: a vector of channels ends within the padding.
+            *weight = unsafe { V::load(taps.add(tap * channels)) };
+        }
+        let mut places = *rows;
+        for (place, step) in &mut places {
+            *place = place.wrapping_add(start * *step + lane);
+        }
+        let zero = V::splat(0.0);
+        // SAFETY: columns are read if they exist; a vector of channels ends within the padding; outputs are those that were
+        // asked for.
         unsafe {
-            let taps = self.taps.as_slice().as_ptr().add(lane);
-            let channels = padded(self.channels);
-            let mut weights = [[V::splat(0.0); 3]; 3];
-            for (tap, weight) in weights.as_flattened_mut().iter_mut().enumerate() {
-                *weight = V::load(taps.add(tap * channels));
+            let mut right = zero;
+            if start >= dilation {
+                let mut before = places;
+                for (place, step) in &mut before {
+                    *place = place.wrapping_sub(dilation * *step);
+                }
+                right = add(zero, &column::<V, RELU>(&before), &weights, 0);
             }
-            let column = |places: &[*const f32; 3]| {
-                let mut values = [V::splat(0.0); 3];
-                for (value, place) in values.iter_mut().zip(places) {
-                    // The next cache line of channels: pixels are too far apart for the hardware to guess it.
-                    fetch(place.wrapping_add(LINE));
-                    *value = V::load(*place);
-                    if RELU {
-                        *value = value.relu();
-                    }
-                }
-                values
-            };
-            // A column on; of the last, that is past the row.
-            let next = |places: &mut [*const f32; 3]| {
-                for (place, (_, step)) in places.iter_mut().zip(rows) {
-                    *place = place.wrapping_add(dilation * step);
-                }
-            };
-            let add = |sum: V, values: &[V; 3], tap: usize| {
-                let mut sum = sum;
-                for (value, weights) in values.iter().zip(&weights) {
-                    sum = value.mul_add(weights[tap], sum);
-                }
-                sum
-            };
-
-            let zero = V::splat(0.0);
-            let mut right = match start.checked_sub(dilation) {
-                Some(x) => add(zero, &column(&rows.map(|(row, step)| row.add(x * step + lane))), 0),
-                None => zero,
-            };
-            let mut places = rows.map(|(row, step)| row.add(start * step + lane));
-            let values = column(&places);
-            let mut middle = add(right, &values, 1);
-            right = add(zero, &values, 0);
+            let values = column::<V, RELU>(&places);
+            let mut middle = add(right, &values, &weights, 1);
+            right = add(zero, &values, &weights, 0);
             let mut to = output;
             let mut x = start + dilation;
             while x < end {
-                next(&mut places);
-                let values = column(&places);
-                add(middle, &values, 2).store(to);
-                to = to.add(dilation * step);
-                middle = add(right, &values, 1);
-                right = add(zero, &values, 0);
+                next(&mut places, dilation);
+                let values = column::<V, RELU>(&places);
+                add(middle, &values, &weights, 2).store(to);
+                to = to.add(dilation * self.step);
+                middle = add(right, &values, &weights, 1);
+                right = add(zero, &values, &weights, 0);
                 x += dilation;
             }
-            if x < width {
-                next(&mut places);
-                middle = add(middle, &column(&places), 2);
+            if x < self.map.width {
+                next(&mut places, dilation);
+                middle = add(middle, &column::<V, RELU>(&places), &weights, 2);
             }
             middle.store(to);
         }
     }
+}
+
+/// A column of three pixels.
+///
+/// # Safety
+///
+/// A vector must be readable at each place.
+#[inline(always)]
+unsafe fn column<V: Lanes, const RELU: bool>(places: &[(*const f32, usize); 3]) -> [V; 3] {
+    let mut values = [V::splat(0.0); 3];
+    for (value, (place, _)) in values.iter_mut().zip(places) {
+        // The next cache line of channels: pixels are too far apart for the hardware to guess it.
+        fetch(place.wrapping_add(LINE));
+        // SAFETY: the caller's promise is the same.
+        *value = unsafe { V::load(*place) };
+        if RELU {
+            *value = value.relu();
+        }
+    }
+    values
+}
+
+/// One column on; after the last, that is past the row.
+#[inline(always)]
+fn next(places: &mut [(*const f32, usize); 3], dilation: usize) {
+    for (place, step) in places {
+        *place = place.wrapping_add(dilation * *step);
+    }
+}
+
+/// What a column adds to the sum of an output of which it is column `tap`.
+#[inline(always)]
+fn add<V: Lanes>(mut sum: V, values: &[V; 3], weights: &[[V; 3]; 3], tap: usize) -> V {
+    for (value, weights) in values.iter().zip(weights) {
+        sum = value.mul_add(weights[tap], sum);
+    }
+    sum
 }

@@ -7,8 +7,9 @@ pub(crate) trait Lanes: Copy {
     /// How many there are: 4, 8 or 16.
     const WIDTH: usize;
 
-    /// Pixels of a tile of 16 outputs, such that its sums fit in the registers.
-    const TILE: usize;
+    /// Pixels of a tile, and vectors of its outputs: as many sums as fit in the registers, beside a vector of weights for
+    /// each of the outputs' and one of a pixel. Outputs of a tile are whole panels.
+    const TILE: [usize; 2];
 
     /// The same value in every lane.
     fn splat(value: f32) -> Self;
@@ -33,8 +34,17 @@ pub(crate) trait Lanes: Copy {
     /// The sum.
     fn plus(self, other: Self) -> Self;
 
+    /// The difference.
+    fn minus(self, other: Self) -> Self;
+
+    /// `max(self, least)`, `least` being a number; NaN stays NaN.
+    fn at_least(self, least: Self) -> Self;
+
     /// `max(self, 0)`; NaN stays NaN, as in Burn.
-    fn relu(self) -> Self;
+    #[inline(always)]
+    fn relu(self) -> Self {
+        self.at_least(Self::splat(0.0))
+    }
 
     /// The larger value; NaN wins and stays, as in Burn's max pooling.
     fn largest(self, other: Self) -> Self;
@@ -44,11 +54,11 @@ impl<S: Simd> Lanes for Vector<S, f32> {
     const WIDTH: usize = size_of::<Self>() / size_of::<f32>();
 
     // 32 registers of 16 lanes (AVX-512), 16 of 8 (AVX2), 32 of 4 (NEON), 16 of 4 (SSE4.2).
-    const TILE: usize = match Self::WIDTH {
-        16 => 12,
-        8 => 6,
-        _ if cfg!(target_arch = "aarch64") => 6,
-        _ => 2,
+    const TILE: [usize; 2] = match Self::WIDTH {
+        16 => [14, 2],
+        8 => [6, 2],
+        _ if cfg!(target_arch = "aarch64") => [6, 4],
+        _ => [2, 4],
     };
 
     #[inline(always)]
@@ -79,14 +89,19 @@ impl<S: Simd> Lanes for Vector<S, f32> {
     }
 
     #[inline(always)]
-    fn relu(self) -> Self {
+    fn minus(self, other: Self) -> Self {
+        self - other
+    }
+
+    #[inline(always)]
+    fn at_least(self, least: Self) -> Self {
         // In this order: of a NaN and a number, x86 takes the second operand; NEON and wasm take the NaN.
-        <Self as Lanes>::splat(0.0).max(self)
+        least.max(self)
     }
 
     #[inline(always)]
     fn largest(self, other: Self) -> Self {
-        // As in `relu`, a NaN in `other` is taken; one in `self` has to be kept.
+        // As in `at_least`, a NaN in `other` is taken; one in `self` has to be kept.
         self.ne(self).select(self, self.max(other))
     }
 }
@@ -108,7 +123,7 @@ impl Portable {
 impl Lanes for Portable {
     const WIDTH: usize = 8;
 
-    const TILE: usize = 2;
+    const TILE: [usize; 2] = [2, 2];
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
@@ -139,8 +154,13 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn relu(self) -> Self {
-        self.map(self, |x, _| if x < 0.0 { 0.0 } else { x })
+    fn minus(self, other: Self) -> Self {
+        self.map(other, |x, y| x - y)
+    }
+
+    #[inline(always)]
+    fn at_least(self, least: Self) -> Self {
+        self.map(least, |x, least| if x < least { least } else { x })
     }
 
     #[inline(always)]

@@ -54,3 +54,33 @@ impl Map {
         self.height * self.row()
     }
 }
+
+/// Rows of a picture in memory: all of them, or the last few in a ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    start: *const f32,
+    len: usize,
+    kept: usize,
+}
+
+impl Rows {
+    /// All rows of a picture of `map`.
+    pub(crate) const fn all(start: *const f32, map: &Map) -> Self {
+        Self::ring(start, map, map.height)
+    }
+
+    /// The last `kept` rows of one: row `y` lies where row `y - kept` lay.
+    pub(crate) const fn ring(start: *const f32, map: &Map, kept: usize) -> Self {
+        Self {
+            start,
+            len: map.row(),
+            kept,
+        }
+    }
+
+    /// Where row `y` is.
+    #[inline(always)]
+    pub(crate) const fn at(self, y: usize) -> *const f32 {
+        self.start.wrapping_add(y % self.kept * self.len)
+    }
+}

@@ -1,11 +1,13 @@
 //! The matrix kernel: rows of pixels times packed weights.
 //!
-//! A tile of up to 6 pixels x 16 outputs stays in registers while it runs over all inputs: on AVX2 a step of one input is
-//! 2 loads of weights, 6 broadcasts and 12 fused multiply-adds, so that the multiply-adds are what it waits for. Pixels
-//! are read where they are, row by row; only weights are packed.
+//! A tile of up to 6 pixels x 16 outputs (AVX2) or 14 x 32 (AVX-512) stays in registers while it runs over all inputs: a step
+//! of one input is 2 loads of weights, 6 broadcasts and 12 fused multiply-adds, or 2, 14 and 28, so that the multiply-adds are
+//! what it waits for. Pixels are read where they are, row by row; only weights are packed.
 
 use core::ops::Range;
 
+use super::buffer::LINE;
+use super::isa::Kernel;
 use super::lanes::{Lanes, fetch};
 use super::packed::{PANEL, PackedMatrix};
 
@@ -38,6 +40,14 @@ pub(crate) struct Soon {
     pub len: usize,
 }
 
+impl Soon {
+    /// What is needed is there.
+    pub(crate) const NOTHING: Self = Self {
+        from: core::ptr::null(),
+        len: 0,
+    };
+}
+
 /// Pixels to be multiplied: `rows` rows of `columns` each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pixels {
@@ -47,9 +57,12 @@ pub(crate) struct Pixels {
     pub in_steps: [usize; 2],
     /// The same for what is written.
     pub out_steps: [usize; 2],
-    /// What is read after them, to be fetched meanwhile; if nothing, the weights that come next are.
-    pub soon: Option<Soon>,
+    /// What is read after them, to be fetched meanwhile, as are weights that don't stay in the cache.
+    pub soon: Soon,
 }
+
+/// Inputs ahead of which weights are fetched into the first-level cache.
+const NEAR: usize = 16;
 
 /// What is done with a sum before it is written.
 #[derive(Clone, Copy, Debug)]
@@ -59,95 +72,110 @@ pub(crate) struct Finish {
     pub relu: bool,
 }
 
-/// Multiplies every pixel with the panels `panels` of the weights.
+/// Every pixel, multiplied with the panels `panels` of the weights.
 ///
-/// The weights of a panel stay in the first-level cache while all pixels pass by. Outputs that the last panel has too many
-/// are zero whatever goes in.
+/// The weights of a few panels stay in the caches while all pixels pass by. Outputs that the last panel has too many are
+/// zero whatever goes in.
 ///
-/// # Safety
-///
-/// `input` must be readable, and `output` writable and the residual readable, at every pixel that `pixels` and `reach`
-/// describe; the output in whole panels. Nobody else may write to any of it meanwhile.
-#[inline(always)]
-pub(crate) unsafe fn multiply<V: Lanes>(
-    input: *const f32,
-    pixels: &Pixels,
-    reach: Reach,
-    weights: &PackedMatrix,
-    panels: Range<usize>,
-    finish: Finish,
-    output: *mut f32,
-) {
-    assert_eq!(reach.pieces * reach.len, weights.inputs(), "inputs of a matrix");
-    let (first, count) = (panels.start, panels.len());
-    for panel in panels {
-        let (matrix, bias, real) = weights.panel(panel);
-        // A panel with eight real outputs or less is worked on by half; its other half is zero.
-        let half = real * 2 <= PANEL && V::WIDTH * 2 <= PANEL;
-        let computed = if half { PANEL / 2 } else { PANEL };
-        // Tiles of equal size: one of a single pixel would take as long as one of four.
-        let tiles = pixels.columns.div_ceil(if half { 2 * V::TILE } else { V::TILE }).max(1);
-        let (size, larger) = (pixels.columns / tiles, pixels.columns % tiles);
-        let all_tiles = pixels.rows * tiles;
-        let ahead = |tile: usize| {
-            if let Some(soon) = pixels.soon {
-                Ahead::new(
-                    soon,
-                    all_tiles * (panel - first) + tile,
-                    all_tiles * count,
-                    weights.inputs(),
-                )
+/// Whoever runs it vouches that `input` is readable, `output` writable and the residual readable at every pixel that `pixels`
+/// and `reach` describe, the output in whole panels; and that nobody else writes to any of it meanwhile.
+pub(crate) struct Multiply<'a> {
+    pub input: *const f32,
+    pub pixels: Pixels,
+    pub reach: Reach,
+    pub weights: &'a PackedMatrix,
+    pub panels: Range<usize>,
+    pub finish: Finish,
+    pub output: *mut f32,
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let Self {
+            input,
+            pixels,
+            reach,
+            weights,
+            panels,
+            finish,
+            output,
+        } = self;
+        assert_eq!(reach.pieces * reach.len, weights.inputs(), "inputs of a matrix");
+        let [most, vectors] = V::TILE;
+        let together = (vectors * V::WIDTH / PANEL).max(1);
+        let groups = panels.len().div_ceil(together);
+        for (group, first) in panels.clone().step_by(together).enumerate() {
+            let group_panels = first..panels.end.min(first + together);
+            let (matrix, bias, real) = weights.panels_at(group_panels.clone());
+            // Half of the vectors, where they hold all outputs that are real.
+            let half = real * 2 <= vectors * V::WIDTH;
+            // Tiles of equal size: one of a single pixel would take as long as one of four.
+            let tiles = pixels.columns.div_ceil(if half { 2 * most } else { most }).max(1);
+            let (size, larger) = (pixels.columns / tiles, pixels.columns % tiles);
+            let all_tiles = (pixels.rows * tiles).max(1);
+            // The panels that come next; past the last one, it does no harm.
+            let next = if weights.stays() {
+                Soon::NOTHING
             } else {
-                // Past the last panel, it does no harm.
-                let from = matrix.as_ptr().wrapping_add(matrix.len());
-                Ahead::new(
-                    Soon {
-                        from,
-                        len: matrix.len(),
-                    },
-                    tile,
-                    all_tiles,
-                    weights.inputs(),
-                )
-            }
-        };
-        for row in 0..pixels.rows {
-            let mut column = 0;
-            for tile in 0..tiles {
-                let count = size + usize::from(tile < larger);
-                let start = row * pixels.out_steps[1] + column * pixels.out_steps[0] + panel * PANEL;
-                // SAFETY: the tile's pixels are among those that the caller vouches for; `panel` gave sixteen weights for
-                // each of `reach`'s values, and sixteen values of bias.
-                unsafe {
-                    let tile = Tile {
-                        input: input.add(row * pixels.in_steps[1] + column * pixels.in_steps[0]),
-                        in_step: pixels.in_steps[0],
-                        reach,
-                        weights: matrix.as_ptr(),
-                        ahead: ahead(row * tiles + tile),
-                        bias: bias.as_ptr(),
-                        residual: finish.residual.map(|residual| residual.add(start)),
-                        relu: finish.relu,
-                        output: output.add(start),
-                        out_step: pixels.out_steps[0],
-                    };
-                    if half {
-                        tile.run_half::<V>(count);
-                    } else {
-                        tile.run_whole::<V>(count);
-                    }
-                    if real < computed {
-                        // Zero weights gave zeros, unless an input was infinite or NaN.
-                        for pixel in 0..count {
-                            let output = output.add(start + pixel * pixels.out_steps[0]);
-                            output.add(real).write_bytes(0, computed - real);
+                Soon {
+                    from: matrix.as_ptr().wrapping_add(matrix.len()),
+                    len: matrix.len(),
+                }
+            };
+            let ahead = [
+                Ahead::new(next, all_tiles, weights.inputs() * lines::<V>()),
+                Ahead::new(pixels.soon, all_tiles * groups, weights.inputs()),
+            ];
+            for row in 0..pixels.rows {
+                let mut column = 0;
+                for tile in 0..tiles {
+                    let count = size + usize::from(tile < larger);
+                    let start = row * pixels.out_steps[1] + column * pixels.out_steps[0] + first * PANEL;
+                    // SAFETY: the tile's pixels are among those that are vouched for; `panels_at` gave sixteen weights for
+                    // each of `reach`'s values, and sixteen values of bias, for each of the panels.
+                    unsafe {
+                        let tile = Tile {
+                            input: input.add(row * pixels.in_steps[1] + column * pixels.in_steps[0]),
+                            in_step: pixels.in_steps[0],
+                            reach,
+                            weights: matrix.as_ptr(),
+                            ahead: [
+                                ahead[0].share(row * tiles + tile),
+                                ahead[1].share(all_tiles * group + row * tiles + tile),
+                            ],
+                            bias: bias.as_ptr(),
+                            residual: finish.residual.map(|residual| residual.add(start)),
+                            relu: finish.relu,
+                            output: output.add(start),
+                            out_step: pixels.out_steps[0],
+                        };
+                        if half {
+                            tile.run_half::<V>(count);
+                        } else {
+                            tile.run_whole::<V>(count);
+                        }
+                        let whole = group_panels.len() * PANEL;
+                        if real < whole {
+                            // Zero weights gave zeros, unless an input was infinite or NaN.
+                            for pixel in 0..count {
+                                let output = output.add(start + pixel * pixels.out_steps[0]);
+                                output.add(real).write_bytes(0, whole - real);
+                            }
                         }
                     }
+                    column += count;
                 }
-                column += count;
             }
         }
     }
+}
+
+/// Cache lines of weights that a tile reads for an input, and asks for.
+const fn lines<V: Lanes>() -> usize {
+    (V::TILE[1] * V::WIDTH).div_ceil(LINE)
 }
 
 /// Fetches memory into the second-level cache, an equal share by every tile.
@@ -156,20 +184,39 @@ pub(crate) unsafe fn multiply<V: Lanes>(
 /// time of the last two layers of Xception.
 #[derive(Clone, Copy)]
 struct Ahead {
-    next: *const f32,
+    from: *const f32,
+    /// Values for a tile, and values for each time that it fetches.
+    share: usize,
     step: usize,
 }
 
 impl Ahead {
-    /// The share of tile `tile` of `tiles`, each of `inputs` inputs.
-    fn new(soon: Soon, tile: usize, tiles: usize, inputs: usize) -> Self {
+    /// For `tiles` tiles, each of which fetches `fetches` times.
+    fn new(soon: Soon, tiles: usize, fetches: usize) -> Self {
         Self {
-            next: soon.from.wrapping_add(soon.len / tiles * tile),
-            step: soon.len.div_ceil(tiles * inputs),
+            from: soon.from,
+            share: soon.len / tiles,
+            step: soon.len.div_ceil(tiles * fetches),
         }
     }
 
-    /// To be called once an input.
+    /// What tile `tile` begins with.
+    fn share(self, tile: usize) -> Fetching {
+        Fetching {
+            next: self.from.wrapping_add(self.share * tile),
+            step: self.step,
+        }
+    }
+}
+
+/// A tile's share of what is fetched ahead.
+#[derive(Clone, Copy)]
+struct Fetching {
+    next: *const f32,
+    step: usize,
+}
+
+impl Fetching {
     #[inline(always)]
     fn fetch(&mut self) {
         // SAFETY: a prefetch reads nothing; any address will do, also those past the last panel.
@@ -182,13 +229,13 @@ impl Ahead {
     }
 }
 
-/// A few pixels and sixteen outputs.
+/// A few pixels and the outputs of a panel or two.
 struct Tile {
     input: *const f32,
     in_step: usize,
     reach: Reach,
     weights: *const f32,
-    ahead: Ahead,
+    ahead: [Fetching; 2],
     bias: *const f32,
     residual: Option<*const f32>,
     relu: bool,
@@ -210,29 +257,29 @@ macro_rules! by_count {
 impl Tile {
     /// # Safety
     ///
-    /// See [`multiply`].
+    /// See [`Multiply`].
     #[inline(always)]
     unsafe fn run_whole<V: Lanes>(&self, count: usize) {
-        by_count!(self, count, V::TILE, [1 2 3 4 5 6 7 8 9 10 11 12], whole);
+        by_count!(self, count, V::TILE[0], [1 2 3 4 5 6 7 8 9 10 11 12 13 14], whole);
     }
 
     /// # Safety
     ///
-    /// See [`multiply`].
+    /// See [`Multiply`].
     #[inline(always)]
     unsafe fn run_half<V: Lanes>(&self, count: usize) {
-        by_count!(self, count, 2 * V::TILE, [1 2 3 4 5 6 7 8 9 10 11 12], half);
+        by_count!(self, count, 2 * V::TILE[0], [1 2 3 4 5 6 7 8 9 10 11 12 13 14
+            15 16 17 18 19 20 21 22 23 24 25 26 27 28], half);
     }
 
     /// # Safety
     ///
-    /// See [`multiply`].
+    /// See [`Multiply`].
     #[inline(always)]
     unsafe fn whole<V: Lanes, const ROWS: usize>(&self) {
         // SAFETY: the caller's promise is the same.
         unsafe {
-            match PANEL / V::WIDTH {
-                1 => self.sums::<V, ROWS, 1>(),
+            match V::TILE[1] {
                 2 => self.sums::<V, ROWS, 2>(),
                 _ => self.sums::<V, ROWS, 4>(),
             }
@@ -241,41 +288,62 @@ impl Tile {
 
     /// # Safety
     ///
-    /// See [`multiply`].
+    /// See [`Multiply`].
     #[inline(always)]
     unsafe fn half<V: Lanes, const ROWS: usize>(&self) {
         // SAFETY: the caller's promise is the same.
         unsafe {
-            match PANEL / V::WIDTH {
+            match V::TILE[1] {
                 2 => self.sums::<V, ROWS, 1>(),
                 _ => self.sums::<V, ROWS, 2>(),
             }
         }
     }
 
-    /// `ROWS` pixels and the first `VECTORS` vectors of the panel.
+    /// `ROWS` pixels and the first `VECTORS` vectors of the panels.
     ///
     /// # Safety
     ///
-    /// See [`multiply`].
+    /// See [`Multiply`].
     #[inline(always)]
     unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self) {
-        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
-        // Or the first store to each line would wait for it.
-        for row in 0..ROWS {
-            fetch(self.output.wrapping_add(row * self.out_step));
+        let mut bias = [V::splat(0.0); VECTORS];
+        for (vector, bias) in bias.iter_mut().enumerate() {
+            // SAFETY: there are as many values of bias.
+            *bias = unsafe { V::load(self.bias.add(vector * V::WIDTH)) };
         }
-        let mut ahead = self.ahead;
+        let mut sums = [bias; ROWS];
+        // What is needed at the end; with sums in 28 lines (AVX-512), asking for those that are written costs more than it gives.
+        let outputs = (V::WIDTH < PANEL).then_some(self.output.cast_const());
+        for memory in [outputs, self.residual].into_iter().flatten() {
+            for row in 0..ROWS {
+                for line in (0..VECTORS * V::WIDTH).step_by(LINE) {
+                    fetch(memory.wrapping_add(row * self.out_step + line));
+                }
+            }
+        }
+        // From a panel to the next.
+        let panel = self.reach.pieces * self.reach.len * PANEL;
+        let [mut next_weights, mut next_pixels] = self.ahead;
         let mut weights = self.weights;
         for piece in 0..self.reach.pieces {
-            // SAFETY: the caller vouches for `reach` at every pixel, and there are sixteen weights for each of its values.
+            // SAFETY: the caller vouches for `reach` at every pixel, and there are sixteen weights for each of its values in
+            // every panel.
             unsafe {
                 let input = self.input.add(piece * self.reach.step);
                 for index in 0..self.reach.len {
-                    ahead.fetch();
+                    for _ in 0..lines::<V>() {
+                        next_weights.fetch();
+                    }
+                    next_pixels.fetch();
                     let mut factors = [V::splat(0.0); VECTORS];
                     for (vector, factor) in factors.iter_mut().enumerate() {
-                        *factor = V::load(weights.add(vector * V::WIDTH));
+                        let lane = vector * V::WIDTH;
+                        let place = weights.add(lane / PANEL * panel + lane % PANEL);
+                        if lane.is_multiple_of(LINE) {
+                            fetch(place.wrapping_add(NEAR * PANEL));
+                        }
+                        *factor = V::load(place);
                     }
                     for (row, sums) in sums.iter_mut().enumerate() {
                         let value = V::splat(*input.add(row * self.in_step + index));
@@ -287,25 +355,26 @@ impl Tile {
                 }
             }
         }
-        for (row, sums) in sums.into_iter().enumerate() {
-            let start = row * self.out_step;
-            for (vector, mut sum) in sums.into_iter().enumerate() {
-                let offset = vector * V::WIDTH;
-                // SAFETY: sixteen values of bias, and sixteen outputs (and values of the residual) at every pixel.
-                unsafe {
-                    sum = sum.plus(V::load(self.bias.add(offset)));
-                    if let Some(residual) = self.residual {
-                        sum = sum.plus(V::load(residual.add(start + offset)));
+        if let Some(residual) = self.residual {
+            for (row, sums) in sums.iter_mut().enumerate() {
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: as many values of the residual at every pixel.
+                    unsafe {
+                        let place = residual.add(row * self.out_step + vector * V::WIDTH);
+                        *sum = sum.plus(V::load(place));
                     }
-                    if self.relu {
-                        sum = sum.relu();
-                    }
-                    sum.store(self.output.add(start + offset));
                 }
             }
-            for vector in VECTORS..PANEL / V::WIDTH {
-                // SAFETY: sixteen outputs at every pixel.
-                unsafe { V::splat(0.0).store(self.output.add(start + vector * V::WIDTH)) };
+        }
+        // Nothing is less than minus infinity.
+        let least = V::splat(if self.relu { 0.0 } else { f32::NEG_INFINITY });
+        for (row, sums) in sums.into_iter().enumerate() {
+            for (vector, sum) in sums.into_iter().enumerate() {
+                // SAFETY: as many outputs at every pixel.
+                unsafe {
+                    let place = self.output.add(row * self.out_step + vector * V::WIDTH);
+                    sum.at_least(least).store(place);
+                }
             }
         }
     }

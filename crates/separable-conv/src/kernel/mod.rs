@@ -10,6 +10,8 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod buffer;
+mod cache;
+mod cascade;
 mod depthwise;
 mod isa;
 mod lanes;
@@ -23,6 +25,8 @@ mod plan;
 mod pool;
 mod single;
 mod team;
+mod winograd;
+mod work;
 
 pub use isa::Isa;
 pub use layer::SeparableRelu;

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use super::buffer::{Shared, padded, volume};
 use super::depthwise::DepthwiseKernel;
 use super::isa::Isa;
-use super::layer::{Layer, Maps, Pictures, SeparableRelu};
+use super::layer::{Layer, Maps, SeparableRelu};
 use super::map::Map;
 use super::packed::PackedMatrix;
-use super::plan::{Key, Place, Plan, Planned, Workspace};
+use super::plan::{Key, Place, Plan, Workspace};
 use super::pool::{GlobalPool, MaxPool};
 use super::team::{Stage, work_through};
+use super::winograd::Winograd;
+use super::work::Pictures;
 
 /// What a layer gives; later layers take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +136,9 @@ impl Network {
             padded(channels)
         };
         let taps = kernel * kernel;
+        let winograd = (kernel == 3 && stride == 1 && input.0 != INTERLEAVED)
+            .then(|| Winograd::new(weights, bias, channels, outputs))
+            .flatten();
         let weights = PackedMatrix::new(taps * step, outputs, bias, |panel, values| {
             for (lane, output) in panel.enumerate() {
                 for (channel, kernel) in weights[output * channels * taps..][..channels * taps]
@@ -151,6 +156,7 @@ impl Network {
             kernel,
             stride,
             relu,
+            winograd,
         };
         self.add(layer, input, None, outputs)
     }
@@ -300,7 +306,8 @@ impl Network {
     }
 
     /// Runs as [`run`](Self::run), and gives every layer's share of the time, in order; zero for layers that the values
-    /// asked for don't need. Reading the input and handing values out are not counted.
+    /// asked for don't need. Layers that are worked through together have their time at the last of them. Reading the input
+    /// and handing values out are not counted.
     ///
     /// # Panics
     ///
@@ -379,14 +386,9 @@ impl Network {
                 step.run(self, pictures, job, plan.threads, scratch.as_mut_slice());
             }
         };
-        work_through(
-            &stages,
-            &work,
-            &|stage| match plan.steps[stage % plan.steps.len()].what {
-                Planned::Step(layer) => finished(Some(layer)),
-                Planned::HandOut => finished(None),
-            },
-        );
+        work_through(&stages, &work, &|stage| {
+            finished(plan.steps[stage % plan.steps.len()].layer());
+        });
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 

@@ -9,6 +9,9 @@ use super::buffer::{Buffer, padded, volume};
 /// Outputs in a panel: one cache line.
 pub(crate) const PANEL: usize = 16;
 
+/// Bytes of a matrix that stays in the second-level cache from job to job.
+const SMALL: usize = 280 * 1024;
+
 /// Inputs that are packed at a time: 4 KiB of a panel.
 const BLOCK: usize = 64;
 
@@ -92,14 +95,19 @@ impl PackedMatrix {
         self.outputs.div_ceil(PANEL)
     }
 
-    /// One panel: `inputs` rows of sixteen weights, and how many of the sixteen outputs are real.
-    pub(crate) fn panel(&self, panel: usize) -> (&[f32], &[f32], usize) {
+    /// Some panels: of each `inputs` rows of sixteen weights; the bias of all; and how many of their outputs are real.
+    pub(crate) fn panels_at(&self, panels: Range<usize>) -> (&[f32], &[f32], usize) {
         let size = self.inputs * PANEL;
         (
-            &self.weights.as_slice()[panel * size..][..size],
-            &self.bias.as_slice()[panel * PANEL..][..PANEL],
-            (self.outputs - panel * PANEL).min(PANEL),
+            &self.weights.as_slice()[panels.start * size..panels.end * size],
+            &self.bias.as_slice()[panels.start * PANEL..panels.end * PANEL],
+            self.outputs.min(panels.end * PANEL) - panels.start * PANEL,
         )
+    }
+
+    /// Whether it stays in the second-level cache from job to job.
+    pub(crate) fn stays(&self) -> bool {
+        self.bytes() <= SMALL
     }
 
     /// Bytes held.

@@ -3,9 +3,11 @@
 use std::sync::Mutex;
 
 use super::buffer::Buffer;
-use super::layer::{Layer, Maps, Pictures};
+use super::cascade::Cascade;
+use super::layer::{Layer, Maps};
 use super::map::Map;
 use super::network::{Network, PICTURE};
+use super::work::Pictures;
 
 /// What a plan was made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,38 +29,49 @@ pub(crate) enum Place {
 }
 
 /// What a planned step does.
-#[derive(Clone, Copy)]
 pub(crate) enum Planned {
     /// A step of the network.
-    Step(usize),
+    Step(usize, Maps),
+    /// Steps that are worked through together.
+    Cascade(Cascade),
     /// Handing a value out.
-    HandOut,
+    HandOut(Maps),
 }
 
-/// A step with the maps and the places it reads and writes.
+/// A step with the places it reads and writes.
 pub(crate) struct PlannedStep {
     pub what: Planned,
-    maps: Maps,
     pub input: Place,
     pub residual: Option<Place>,
     pub output: Place,
 }
 
 impl PlannedStep {
-    fn layer<'a>(&self, network: &'a Network) -> &'a Layer {
-        match self.what {
-            Planned::Step(index) => &network.steps()[index].layer,
-            Planned::HandOut => &Layer::Deinterleave,
+    /// How many jobs it is cut into.
+    pub(crate) fn jobs(&self, network: &Network, threads: usize) -> usize {
+        match &self.what {
+            Planned::Step(index, maps) => network.steps()[*index].layer.jobs(maps, threads),
+            Planned::Cascade(cascade) => cascade.jobs(threads),
+            Planned::HandOut(maps) => Layer::Deinterleave.jobs(maps, threads),
         }
     }
 
-    /// How many jobs it is cut into.
-    pub(crate) fn jobs(&self, network: &Network, threads: usize) -> usize {
-        self.layer(network).jobs(&self.maps, threads)
+    /// Values of scratch that a job needs.
+    fn scratch(&self, network: &Network, threads: usize) -> usize {
+        match &self.what {
+            Planned::Step(index, maps) => network.steps()[*index].layer.scratch(maps, threads),
+            Planned::Cascade(cascade) => cascade.scratch(),
+            Planned::HandOut(_) => 0,
+        }
     }
 
-    fn scratch(&self, network: &Network, threads: usize) -> usize {
-        self.layer(network).scratch(&self.maps, threads)
+    /// The last step of the network that it does, if any.
+    pub(crate) fn layer(&self) -> Option<usize> {
+        match &self.what {
+            Planned::Step(index, _) => Some(*index),
+            Planned::Cascade(cascade) => Some(cascade.steps.end - 1),
+            Planned::HandOut(_) => None,
+        }
     }
 
     /// Does one job.
@@ -74,10 +87,15 @@ impl PlannedStep {
         threads: usize,
         scratch: &mut [f32],
     ) {
-        // SAFETY: the caller's promise is the same.
-        unsafe {
-            self.layer(network)
-                .run(network.isa(), &self.maps, pictures, job, threads, scratch);
+        let run = |layer: &Layer, maps, scratch: &mut [f32]| {
+            // SAFETY: the caller's promise is the same.
+            unsafe { layer.run(network.isa(), maps, pictures, job, threads, scratch) };
+        };
+        match &self.what {
+            Planned::Step(index, maps) => run(&network.steps()[*index].layer, maps, scratch),
+            Planned::HandOut(maps) => run(&Layer::Deinterleave, maps, scratch),
+            // SAFETY: the caller's promise is the same.
+            Planned::Cascade(cascade) => unsafe { cascade.run(network, pictures, job, threads, scratch) },
         }
     }
 }
@@ -97,7 +115,7 @@ impl Plan {
     pub(crate) fn new(network: &Network, key: Key) -> Self {
         let maps = network.maps(key.size[0], key.size[1]);
         let threads = key.threads;
-        let last_use = last_uses(network, &key.values);
+        let uses = Uses::new(network, &key.values);
 
         let mut plan = Self {
             threads,
@@ -109,22 +127,21 @@ impl Plan {
         };
         let mut free: Vec<usize> = Vec::new();
         let mut places = vec![Place::Picture; maps.len()];
-        for (index, step) in network.steps().iter().enumerate() {
-            let value = index + 1;
-            if last_use[value].is_none() {
+        let mut next = 0;
+        while let Some(step) = network.steps().get(next) {
+            if uses.last[next + 1].is_none() {
+                next += 1;
                 continue;
             }
+            let cascade = Cascade::starting_at(network, next, &maps, &uses.readers, threads);
+            let done = next..cascade.as_ref().map_or(next + 1, |cascade| cascade.steps.end);
+            let (last, value) = (&network.steps()[done.end - 1], done.end);
             let buffer = plan.take(&mut free, maps[value].len());
             places[value] = Place::Buffer(buffer);
             let planned = PlannedStep {
-                what: Planned::Step(index),
-                maps: Maps {
-                    input: maps[step.input],
-                    residual: step.residual.map(|value| maps[value]),
-                    output: maps[value],
-                },
+                what: cascade.map_or_else(|| Planned::Step(next, network.step_maps(&maps, next)), Planned::Cascade),
                 input: places[step.input],
-                residual: step.residual.map(|value| places[value]),
+                residual: last.residual.map(|value| places[value]),
                 output: places[value],
             };
             plan.scratch = plan.scratch.max(planned.scratch(network, threads));
@@ -132,24 +149,22 @@ impl Plan {
             for output in 0..plan.key.values.len() {
                 if plan.key.values[output] == value {
                     plan.steps.push(PlannedStep {
-                        what: Planned::HandOut,
-                        maps: Maps {
+                        what: Planned::HandOut(Maps {
                             input: maps[value],
                             residual: None,
                             output: Layer::Deinterleave.output(maps[value], None),
-                        },
+                        }),
                         input: places[value],
                         residual: None,
                         output: Place::Output(output),
                     });
                 }
             }
-            let done = |value: &usize| last_use[*value] == Some(index);
             let mut read: Vec<usize> = [step.input]
                 .into_iter()
-                .chain(step.residual)
+                .chain(last.residual)
                 .chain([value])
-                .filter(done)
+                .filter(|&value| uses.last[value].is_some_and(|step| done.contains(&step)))
                 .collect();
             read.sort_unstable();
             read.dedup();
@@ -157,6 +172,7 @@ impl Plan {
                 Place::Buffer(buffer) => Some(buffer),
                 Place::Picture | Place::Output(_) => None,
             }));
+            next = done.end;
         }
         plan
     }
@@ -177,24 +193,40 @@ impl Plan {
     }
 }
 
-/// The last step that reads each value: itself for those that are only handed out, `None` for those that nobody needs.
-fn last_uses(network: &Network, wanted: &[usize]) -> Vec<Option<usize>> {
-    let mut uses = vec![None; network.steps().len() + 1];
-    for &value in wanted {
-        assert!(
-            value > PICTURE && value < uses.len(),
-            "value {value} is not of this network"
-        );
-        uses[value] = Some(value - 1);
-    }
-    for (index, step) in network.steps().iter().enumerate().rev() {
-        if uses[index + 1].is_some() {
-            for value in [step.input].into_iter().chain(step.residual) {
-                uses[value] = uses[value].max(Some(index));
+/// Who reads the values.
+struct Uses {
+    /// The last step that reads each value: the one that gives it for those that are only handed out, `None` for those that
+    /// nobody needs.
+    last: Vec<Option<usize>>,
+    /// How many read each, whoever is handed it included.
+    readers: Vec<usize>,
+}
+
+impl Uses {
+    fn new(network: &Network, wanted: &[usize]) -> Self {
+        let values = network.steps().len() + 1;
+        let mut uses = Self {
+            last: vec![None; values],
+            readers: vec![0; values],
+        };
+        for &value in wanted {
+            assert!(
+                value > PICTURE && value < values,
+                "value {value} is not of this network"
+            );
+            uses.last[value] = Some(value - 1);
+            uses.readers[value] += 1;
+        }
+        for (index, step) in network.steps().iter().enumerate().rev() {
+            if uses.last[index + 1].is_some() {
+                for value in [step.input].into_iter().chain(step.residual) {
+                    uses.last[value] = uses.last[value].max(Some(index));
+                    uses.readers[value] += 1;
+                }
             }
         }
+        uses
     }
-    uses
 }
 
 /// Memory of one run.

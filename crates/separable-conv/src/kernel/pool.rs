@@ -1,8 +1,12 @@
 //! Pooling: over 3 x 3 windows, and over the whole picture.
 
+use core::ops::Range;
+use core::ptr;
+
 use super::buffer::LINE;
+use super::isa::Kernel;
 use super::lanes::{Lanes, fetch};
-use super::map::Map;
+use super::map::{Map, Rows};
 
 /// Pixels that are fetched ahead.
 const AHEAD: usize = 8;
@@ -56,21 +60,40 @@ impl MaxPool {
             .filter(move |&place| place < size)
     }
 
-    /// Pools into row `y` of the output.
-    ///
-    /// # Safety
-    ///
-    /// `input` must be a readable picture of `map`, `output` a writable row; nobody may write to either meanwhile.
+    /// The rows of a picture of `height` that row `y` of the output looks at.
+    pub(crate) fn rows(&self, y: usize, height: usize) -> Range<usize> {
+        let mut taps = self.taps(y, height);
+        let first = taps.next().unwrap_or(0);
+        first..taps.last().unwrap_or(first) + 1
+    }
+}
+
+/// Row `y` of a max pooling's output.
+///
+/// Whoever runs it vouches that `input` has readable rows of `map` where the pooling looks, that `output` is a writable row,
+/// and that nobody writes to either meanwhile.
+pub(crate) struct PoolRow<'a> {
+    pub pool: &'a MaxPool,
+    pub input: Rows,
+    pub map: &'a Map,
+    pub y: usize,
+    pub output: *mut f32,
+}
+
+impl Kernel for PoolRow<'_> {
+    type Output = ();
+
     #[inline(always)]
-    pub(crate) unsafe fn row<V: Lanes>(&self, input: *const f32, map: &Map, y: usize, output: *mut f32) {
-        let rows = self.taps(y, map.height);
-        for x in 0..self.side(map.width).0 {
-            let mut pixels = [input; 9];
+    unsafe fn run<V: Lanes>(self) {
+        let Self { pool, map, output, .. } = self;
+        let rows = pool.taps(self.y, map.height);
+        for x in 0..pool.side(map.width).0 {
+            let mut pixels = [ptr::null::<f32>(); 9];
             let mut count = 0;
             for row in rows.clone() {
-                for column in self.taps(x, map.width) {
-                    // SAFETY: `taps` gives rows and columns of the picture.
-                    pixels[count] = unsafe { input.add(row * map.row() + column * map.step) };
+                let row = self.input.at(row);
+                for column in pool.taps(x, map.width) {
+                    pixels[count] = row.wrapping_add(column * map.step);
                     count += 1;
                 }
             }
@@ -82,7 +105,8 @@ impl MaxPool {
                 }
                 let mut largest = V::splat(f32::NEG_INFINITY);
                 for pixel in &pixels[..count] {
-                    // SAFETY: a vector of channels ends within the pixel's padding.
+                    // SAFETY: `taps` gives rows and columns of the picture; a vector of channels ends within the pixel's
+                    // padding.
                     largest = largest.largest(unsafe { V::load(pixel.add(lane)) });
                 }
                 // SAFETY: the output's pixels are as far apart as the input's.
@@ -101,30 +125,34 @@ pub enum GlobalPool {
     Max,
 }
 
-impl GlobalPool {
-    /// Pools channels `lanes` (whole cache lines) of a picture.
-    ///
-    /// # Safety
-    ///
-    /// `input` must be a readable picture of `map`, `output` a writable pixel; nobody may write to either meanwhile.
+/// Channels `lanes` (whole cache lines) of all pixels of a picture, made one value each.
+///
+/// Whoever runs it vouches that `input` is a readable picture of `map`, that `output` is a writable pixel, and that nobody
+/// writes to either meanwhile.
+pub(crate) struct PoolAll<'a> {
+    pub pool: GlobalPool,
+    pub input: *const f32,
+    pub map: &'a Map,
+    pub lanes: Range<usize>,
+    pub output: *mut f32,
+}
+
+impl Kernel for PoolAll<'_> {
+    type Output = ();
+
     #[inline(always)]
-    pub(crate) unsafe fn run<V: Lanes>(
-        self,
-        input: *const f32,
-        map: &Map,
-        lanes: core::ops::Range<usize>,
-        output: *mut f32,
-    ) {
+    unsafe fn run<V: Lanes>(self) {
+        let Self { map, input, output, .. } = self;
         let scale = V::splat(1.0 / map.pixels() as f32);
-        for lane in lanes.step_by(V::WIDTH) {
+        for lane in self.lanes.step_by(V::WIDTH) {
             let pixels = (0..map.pixels()).map(|pixel| {
                 // SAFETY: a vector of channels ends within the pixel's padding.
                 unsafe { V::load(input.add(pixel * map.step + lane)) }
             });
             let zero = V::splat(0.0);
-            let value = match self {
-                Self::Average => pixels.fold(zero, Lanes::plus).mul_add(scale, zero),
-                Self::Max => pixels.fold(V::splat(f32::NEG_INFINITY), Lanes::largest),
+            let value = match self.pool {
+                GlobalPool::Average => pixels.fold(zero, Lanes::plus).mul_add(scale, zero),
+                GlobalPool::Max => pixels.fold(V::splat(f32::NEG_INFINITY), Lanes::largest),
             };
             // SAFETY: the output is as wide as a pixel.
             unsafe { value.store(output.add(lane)) };

@@ -5,10 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use super::buffer::{Buffer, Shared, volume};
 use super::depthwise::DepthwiseKernel;
 use super::isa::Isa;
-use super::layer::{Layer, Maps, Pictures, SeparableRelu};
+use super::layer::{Layer, Maps, SeparableRelu};
 use super::map::Map;
 use super::network::pointwise_matrix;
 use super::team::{Stage, work_through};
+use super::work::Pictures;
 
 /// One separable convolution that keeps height and width, its weights packed.
 ///

@@ -1,5 +1,7 @@
 //! A whole network on the CPU: layers, the memory between them, and the run.
 
+use core::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -302,10 +304,28 @@ impl Network {
     ///
     /// When the length of a slice is not that of its shape, or the picture is smaller than a kernel.
     pub fn run(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) {
-        self.go(pictures, shape, outputs, &|_| ());
+        let run = Run::new(self, pictures, shape, outputs);
+        let threads = rayon::current_num_threads();
+        // As many pictures as threads: each takes whole ones, and none waits for another's part of a layer.
+        let alone = if threads > 1 { run.batch / threads * threads } else { 0 };
+        let next = AtomicUsize::new(0);
+        rayon::scope(|scope| {
+            for _ in 0..threads.min(alone) {
+                scope.spawn(|_| {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        if index >= alone {
+                            break;
+                        }
+                        run.go(1, index..index + 1, &|_| ());
+                    }
+                });
+            }
+        });
+        run.go(threads, alone..run.batch, &|_| ());
     }
 
-    /// Runs as [`run`](Self::run), and gives every layer's share of the time, in order; zero for layers that the values
+    /// Runs as [`run`](Self::run), but all threads on every picture, and gives every layer's share of the time, in order; zero for layers that the values
     /// asked for don't need. Layers that are worked through together have their time at the last of them. Reading the input
     /// and handing values out are not counted.
     ///
@@ -314,7 +334,8 @@ impl Network {
     /// As [`run`](Self::run).
     pub fn profile(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) -> Vec<Duration> {
         let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.steps.len()]));
-        self.go(pictures, shape, outputs, &|layer| {
+        let run = Run::new(self, pictures, shape, outputs);
+        run.go(rayon::current_num_threads(), 0..run.batch, &|layer| {
             let (last, shares) = &mut *times.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if let Some(layer) = layer {
@@ -325,52 +346,108 @@ impl Network {
         times.into_inner().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// `finished(layer)` is called when a layer is done with a picture; no layer stands for handing a value out.
-    fn go(
-        &self,
-        pictures: &[f32],
+    /// Memory for a run: that of an earlier run of the same kind, if there is one that nobody uses.
+    fn workspace(&self, key: Key) -> Workspace {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = idle.iter().position(|workspace| workspace.plan.key == key) {
+            return idle.swap_remove(index);
+        }
+        // One of another kind is of no use, and would be kept for ever.
+        idle.retain(|workspace| workspace.plan.key.kind() == key.kind());
+        drop(idle);
+        Workspace::new(Plan::new(self, key))
+    }
+}
+
+/// Pictures on their way through a network.
+struct Run<'a> {
+    network: &'a Network,
+    pictures: &'a [f32],
+    batch: usize,
+    size: [usize; 2],
+    /// The values asked for, and where they go: as long as `batch` pictures of `maps`.
+    values: Vec<usize>,
+    maps: Vec<Map>,
+    targets: Vec<Shared>,
+}
+
+impl<'a> Run<'a> {
+    /// # Panics
+    ///
+    /// When a length is not that of its shape.
+    fn new(
+        network: &'a Network,
+        pictures: &'a [f32],
         [batch, height, width]: [usize; 3],
-        outputs: &mut [(Value, &mut [f32])],
-        finished: &(impl Fn(Option<usize>) + Sync),
-    ) {
-        let key = Key {
-            size: [height, width],
-            threads: rayon::current_num_threads(),
-            values: outputs.iter().map(|(value, _)| value.0).collect(),
-        };
-        let picture = volume(&[self.channels[PICTURE], height, width]);
+        outputs: &'a mut [(Value, &mut [f32])],
+    ) -> Self {
+        let picture = volume(&[network.channels[PICTURE], height, width]);
         assert_eq!(
             pictures.len(),
             volume(&[batch, picture]),
             "pictures of {batch} x {height} x {width}"
         );
-
-        let mut workspace = self.workspace(key);
-        let plan = &workspace.plan;
-        for ((value, memory), map) in outputs.iter().zip(&plan.outputs) {
+        let all = network.maps(height, width);
+        let mut maps = Vec::with_capacity(outputs.len());
+        for (value, memory) in outputs.iter() {
+            assert!(
+                value.0 > PICTURE && value.0 < all.len(),
+                "value {} is not of this network",
+                value.0
+            );
+            let map = all[value.0];
             let expected = volume(&[batch, map.channels, map.pixels()]);
             assert_eq!(memory.len(), expected, "memory for value {}", value.0);
+            maps.push(map);
         }
+        Self {
+            network,
+            pictures,
+            batch,
+            size: [height, width],
+            values: outputs.iter().map(|(value, _)| value.0).collect(),
+            maps,
+            targets: outputs.iter_mut().map(|(_, memory)| Shared::new(memory)).collect(),
+        }
+    }
+
+    /// Takes some of the pictures through the network, with `threads` threads on each. `finished(layer)` is called when a layer
+    /// is done with a picture; no layer stands for handing a value out.
+    fn go(&self, threads: usize, pictures: Range<usize>, finished: &(impl Fn(Option<usize>) + Sync)) {
+        if pictures.is_empty() {
+            return;
+        }
+        let network = self.network;
+        let mut workspace = network.workspace(Key {
+            size: self.size,
+            threads,
+            values: self.values.clone(),
+        });
+        let plan = &workspace.plan;
         let buffers: Vec<Shared> = workspace
             .buffers
             .iter_mut()
             .map(|buffer| Shared::new(buffer.as_mut_slice()))
             .collect();
-        let targets: Vec<Shared> = outputs.iter_mut().map(|(_, memory)| Shared::new(memory)).collect();
         let scratch = &workspace.scratch;
-        let stages: Vec<Stage> = (0..batch)
-            .flat_map(|_| plan.steps.iter().map(|step| Stage::new(step.jobs(self, plan.threads))))
+        let stages: Vec<Stage> = pictures
+            .clone()
+            .flat_map(|_| plan.steps.iter().map(|step| Stage::new(step.jobs(network, threads))))
             .collect();
 
         let work = |worker: usize, stage: usize, job: usize| {
-            let (index, step) = (stage / plan.steps.len(), &plan.steps[stage % plan.steps.len()]);
+            let index = pictures.start + stage / plan.steps.len();
+            let step = &plan.steps[stage % plan.steps.len()];
             let at = |place: Place| match place {
-                Place::Picture => pictures[index * picture..].as_ptr().cast_mut(),
+                Place::Picture => {
+                    let picture = self.pictures.len() / self.batch;
+                    self.pictures[index * picture..].as_ptr().cast_mut()
+                }
                 Place::Buffer(buffer) => buffers[buffer].address(),
                 Place::Output(output) => {
-                    let map = plan.outputs[output];
-                    // SAFETY: the memory is as long as `batch` pictures, which was checked above.
-                    unsafe { targets[output].address().add(index * map.channels * map.pixels()) }
+                    let map = self.maps[output];
+                    // SAFETY: the memory is as long as `batch` pictures, which `new` has checked.
+                    unsafe { self.targets[output].address().add(index * map.channels * map.pixels()) }
                 }
             };
             let pictures = Pictures {
@@ -381,27 +458,20 @@ impl Network {
             let mut scratch = scratch[worker].lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the plan's maps are those that the layers gave for this size of picture, and its buffers are as large
             // as the largest map that they hold in turn. The output of a step is never the buffer of a value that is still
-            // read. The jobs of a stage write to different places, and begin when the stage before is done.
+            // read. The jobs of a stage write to different places, and begin when the stage before is done; those of another
+            // call write to other buffers and another picture's outputs.
             unsafe {
-                step.run(self, pictures, job, plan.threads, scratch.as_mut_slice());
+                step.run(network, pictures, job, threads, scratch.as_mut_slice());
             }
         };
-        work_through(&stages, &work, &|stage| {
+        work_through(threads, &stages, &work, &|stage| {
             finished(plan.steps[stage % plan.steps.len()].layer());
         });
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
-    }
-
-    /// Memory for a run: that of an earlier run of the same kind, if there is one that nobody uses.
-    fn workspace(&self, key: Key) -> Workspace {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = idle.iter().position(|workspace| workspace.plan.key == key) {
-            return idle.swap_remove(index);
-        }
-        // One of another size is of no use, and would be kept for ever.
-        idle.pop();
-        drop(idle);
-        Workspace::new(Plan::new(self, key))
+        network
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(workspace);
     }
 }
 

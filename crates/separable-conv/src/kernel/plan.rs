@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use super::buffer::Buffer;
 use super::cascade::Cascade;
 use super::layer::{Layer, Maps};
-use super::map::Map;
 use super::network::{Network, PICTURE};
 use super::work::Pictures;
 
@@ -15,6 +14,13 @@ pub(crate) struct Key {
     pub size: [usize; 2],
     pub threads: usize,
     pub values: Vec<usize>,
+}
+
+impl Key {
+    /// What the calls of one run have in common, however many threads each has.
+    pub(crate) fn kind(&self) -> ([usize; 2], &[usize]) {
+        (self.size, &self.values)
+    }
 }
 
 /// Where a value lies.
@@ -103,9 +109,8 @@ impl PlannedStep {
 /// The steps that the wanted values need, and where in memory each writes.
 pub(crate) struct Plan {
     pub key: Key,
-    pub threads: usize,
+    threads: usize,
     pub steps: Vec<PlannedStep>,
-    pub outputs: Vec<Map>,
     /// The length of every buffer.
     buffers: Vec<usize>,
     scratch: usize,
@@ -120,7 +125,6 @@ impl Plan {
         let mut plan = Self {
             threads,
             steps: Vec::new(),
-            outputs: key.values.iter().map(|&value| maps[value]).collect(),
             buffers: Vec::new(),
             scratch: 0,
             key,

@@ -155,7 +155,7 @@ impl SeparableConv {
                     .run(self.isa, &step.maps, pictures, job, threads, scratch.as_mut_slice());
             }
         };
-        work_through(&stages, &work, &|_| ());
+        work_through(threads, &stages, &work, &|_| ());
     }
 }
 

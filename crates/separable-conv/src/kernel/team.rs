@@ -24,18 +24,18 @@ impl Stage {
     }
 }
 
-/// Does `work(worker, stage, job)` for every job of every stage, with all threads of the current rayon pool.
+/// Does `work(worker, stage, job)` for every job of every stage, with `threads` threads of the current rayon pool.
 ///
 /// One thread begins and the others join when they are free: whoever waits at the end of a stage waits only for jobs that
-/// somebody is doing, so the pool may be as busy as it likes. Workers are numbered from 0 and are as many as the pool has
-/// threads at most. `finished(stage)` is called once a stage, by whoever did the last of its jobs.
+/// somebody is doing, so the pool may be as busy as it likes. Workers are numbered from 0 and are as many as `threads` at most. `finished(stage)` is called once a stage, by whoever did the last of its jobs.
 pub(crate) fn work_through(
+    threads: usize,
     stages: &[Stage],
     work: &(impl Fn(usize, usize, usize) + Sync),
     finished: &(impl Fn(usize) + Sync),
 ) {
     let most = stages.iter().map(|stage| stage.jobs).max().unwrap_or(0);
-    let helpers = rayon::current_num_threads().min(most).saturating_sub(1);
+    let helpers = threads.min(most).saturating_sub(1);
     let workers = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let join = || {
@@ -118,6 +118,7 @@ mod tests {
             let finished = Mutex::new(Vec::new());
             pool(threads).install(|| {
                 work_through(
+                    threads,
                     &stages,
                     &|worker, stage, job| {
                         assert!(worker < threads);
@@ -144,7 +145,7 @@ mod tests {
     fn a_panic_is_passed_on_and_nobody_waits_for_ever() {
         let stages = [4, 4].map(Stage::new);
         let outcome = std::panic::catch_unwind(|| {
-            pool(3).install(|| work_through(&stages, &|_, _, job| assert_ne!(job, 2), &|_| ()));
+            pool(3).install(|| work_through(3, &stages, &|_, _, job| assert_ne!(job, 2), &|_| ()));
         });
         assert!(outcome.is_err());
     }
@@ -159,6 +160,7 @@ mod tests {
                     let stages = [5, 7, 2].map(Stage::new);
                     pool.install(|| {
                         work_through(
+                            3,
                             &stages,
                             &|_, _, _| {
                                 count.fetch_add(1, Ordering::Relaxed);

@@ -304,6 +304,32 @@ fn convolutions() {
     });
 }
 
+/// A 3 x 3 convolution of many channels adds and subtracts inputs before it multiplies them. Infinity less infinity is no
+/// number, but what looks at one infinity is infinite.
+#[test]
+fn a_sum_that_is_infinite_stays_so() {
+    each_set(|isa, random| {
+        let (channels, outputs) = (15 + random.size(20), random.size(40));
+        let (height, width) = (2 + random.size(12), 2 + random.size(12));
+        let mut picture = Map::filled(1, height, width, |_, y, x| (y + x) as f64 / 32.0);
+        let place = random.next() as usize % (height * width);
+        picture.values[place] = f64::from([f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX][random.size(4) - 1]);
+        // All of one sign, and so large that the largest number overflows.
+        let mut positive =
+            |count: usize| -> Vec<f32> { random.values(count).iter().map(|value| value.abs() + 2.0).collect() };
+        let (widen, weights) = (positive(channels), positive(outputs * channels * 9));
+
+        let mut network = Network::new(1, isa);
+        let input = network.convolution(network.input(), &widen, None, channels, 1, 1, false);
+        let value = network.convolution(input, &weights, None, outputs, 3, 1, false);
+        let to_f32 = |map: Map| map.map(|value| f64::from(value as f32));
+        let map = to_f32(picture.convolve(&widen, None, channels, 1, 1));
+        let expected = to_f32(map.convolve(&weights, None, outputs, 3, 1));
+        let what = format!("{channels} -> {outputs}, {height} x {width}");
+        compare(&what, &network, value, &[picture], &[expected], random.size(3));
+    });
+}
+
 /// What fills a pixel up to a whole cache line is zero and stays zero, whatever the picture holds: a convolution reads it
 /// along with the channels, and 0 times infinity would be NaN.
 #[test]

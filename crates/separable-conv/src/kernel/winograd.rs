@@ -2,8 +2,8 @@
 //! Gray 2015, arXiv 1509.09308, section 4.1.
 //!
 //! A tile of 4 x 4 inputs and the kernel are turned into sixteen numbers each; products of these, added up over the channels
-//! as sixteen matrices, are turned back into 2 x 2 outputs. The transforms add and subtract, so an infinite or very large input
-//! spoils its whole tile: a job whose outputs are not all finite is done again in the order of the definition.
+//! as sixteen matrices, are turned back into 2 x 2 outputs. The transforms add and subtract, so what should be infinite can
+//! become NaN: outputs that are not all finite are computed again in the order of the definition.
 
 use core::ops::Range;
 use core::ptr;

@@ -19,6 +19,8 @@ use crate::device::DeviceName;
 pub use crate::evaluate::EvaluateArgs;
 pub use crate::explain::ExplainArgs;
 use crate::output::{Outcome, Output};
+#[cfg(feature = "remote")]
+pub use crate::serve::ServeArgs;
 pub use crate::train::TrainArgs;
 use crate::version;
 
@@ -66,6 +68,8 @@ Examples:
     Evaluate(EvaluateArgs),
     Explain(ExplainArgs),
     Bench(BenchArgs),
+    #[cfg(feature = "remote")]
+    Serve(ServeArgs),
     Devices(ListArgs),
     Models(ModelsArgs),
     Completions(CompletionsArgs),

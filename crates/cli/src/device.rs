@@ -168,6 +168,10 @@ impl FromStr for DeviceName {
         if text.starts_with("ws://") {
             return Ok(Self::Remote(text.to_owned()));
         }
+        #[cfg(not(feature = "remote"))]
+        if text.starts_with("ws://") {
+            return Err("another machine's device takes a build with --features remote".to_owned());
+        }
         let (name, number) = match text.split_once(':') {
             Some((name, number)) => (name, Some(number)),
             None => (text, None),

@@ -81,6 +81,9 @@ pub struct EvaluateArgs {
     pub labels: LabelsArgs,
 }
 
+/// Classes whose matrix fits a terminal's line.
+const MATRIX: usize = 16;
+
 /// Pictures that a report shows: mistakes, and right answers.
 const SHOWN: [usize; 2] = [24, 12];
 
@@ -277,7 +280,39 @@ fn write_text(output: &mut impl Write, summary: &Summary<'_>) -> io::Result<()> 
     line("ECE", &percent(evaluation.calibration.ece))?;
     line("speed", &summary.speed())?;
     writeln!(output)?;
-    write_classes(output, evaluation)
+    write_classes(output, evaluation)?;
+    match &evaluation.task {
+        Task::Single {
+            confusion: Some(confusion),
+            ..
+        } if confusion.len() <= MATRIX => {
+            writeln!(output)?;
+            write_confusion(output, evaluation, confusion)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many pictures of a class (row) are called what (column); columns are the classes in the order of the rows.
+fn write_confusion(output: &mut impl Write, evaluation: &Evaluation, confusion: &[Vec<usize>]) -> io::Result<()> {
+    let names: Vec<String> = evaluation.classes.iter().map(|class| printable(&class.class)).collect();
+    let named = (1..).zip(&names).map(|(number, name)| format!("{number:>2} {name}"));
+    let names: Vec<String> = named.collect();
+    let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    let largest = confusion.iter().flatten().max().copied().unwrap_or(0);
+    let cell = largest.to_string().len().max(2) + 1;
+    let line = |name: &str, cells: &[String]| {
+        let cells: String = cells.iter().map(|text| format!("{text:>cell$}")).collect();
+        format!("{name}{}{cells}", " ".repeat(width.saturating_sub(name.width())))
+    };
+    let heads: Vec<String> = (1..=confusion.len()).map(|number| number.to_string()).collect();
+    writeln!(output, "what pictures of a class (row) were taken for (column)")?;
+    writeln!(output, "{}", line("", &heads))?;
+    for (name, row) in names.iter().zip(confusion) {
+        let cells: Vec<String> = row.iter().map(ToString::to_string).collect();
+        writeln!(output, "{}", line(name, &cells))?;
+    }
+    Ok(())
 }
 
 fn write_classes(output: &mut impl Write, evaluation: &Evaluation) -> io::Result<()> {

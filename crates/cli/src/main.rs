@@ -20,6 +20,8 @@ mod progress;
 mod report;
 mod rows;
 mod run;
+#[cfg(feature = "remote")]
+mod serve;
 mod summary;
 mod train;
 mod truths;
@@ -63,6 +65,8 @@ fn execute(command: Command) -> anyhow::Result<Outcome> {
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Bench(args) => bench::bench(&args),
+        #[cfg(feature = "remote")]
+        Command::Serve(args) => serve::serve(&args),
         Command::Devices(args) => device::print(&args),
         Command::Models(args) => models::print(&args),
         Command::Completions(args) => args::print_completions(&args),

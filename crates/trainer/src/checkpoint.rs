@@ -1,4 +1,7 @@
 //! Checkpoints: all that a run needs to go on as if it had not been stopped.
+//!
+//! Burn's own checkpointers write at the end of an epoch, each record at once under its last name and without a checksum:
+//! what a kill or a full disk leaves of it looks like a checkpoint, and a pruned one may have been the last whole one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

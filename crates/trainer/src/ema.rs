@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use xception_model::Xception;
 
 /// An exponential moving average of a network's weights and batch-norm statistics (Polyak and Juditsky 1992), which is
-/// often better than the last weights.
+/// often better than the last weights. Burn has none.
 ///
 /// After `n` updates the decay is at most `(1 + n) / (10 + n)`, as in TensorFlow's `ExponentialMovingAverage`, so that the
 /// random start is soon forgotten.

@@ -250,6 +250,8 @@ impl Work {
         Ok(end)
     }
 
+    /// Burn's early stopping begins anew in every process, so that a resumed run would stop later, and does not know the
+    /// averaged weights.
     fn out_of_patience(&self) -> bool {
         self.phase.patience.is_some_and(|epochs| self.progress.stale >= epochs)
     }
@@ -288,8 +290,11 @@ impl Work {
             if round.is_empty() {
                 break;
             }
-            let device = &self.shared.devices[0];
-            device.seed(Random::new(self.shared.seed, Purpose::Step, 0, self.progress.step as usize).seed());
+            // Another machine draws from a generator of its own.
+            for (place, device) in self.shared.devices.iter().enumerate().rev() {
+                let step = self.progress.step as usize;
+                device.seed(Random::new(self.shared.seed, Purpose::Step, place, step).seed());
+            }
             for output in workers.step(round, &self.weights.trainee)? {
                 if pending == 0 {
                     rate = rates.step();

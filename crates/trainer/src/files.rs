@@ -36,6 +36,14 @@ pub(crate) fn publish(path: &Path, bytes: &[u8], overwrite: bool) -> io::Result<
     sync_folder(folder)
 }
 
+/// Takes a file away, if there is one.
+pub(crate) fn remove(path: &Path) -> Result<(), TrainError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(TrainError::file(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Where a file lies.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {

@@ -36,7 +36,7 @@ impl Default for FinderOptions {
 pub struct Found {
     /// Rate and smoothed loss of each step.
     pub curve: Vec<(f64, f64)>,
-    /// The rate two thirds into the longest fall of the loss, if there is one.
+    /// The rate half way down the longest fall of the loss, if there is one.
     pub suggestion: Option<f64>,
 }
 
@@ -80,11 +80,14 @@ pub(crate) fn find(mut work: Work, shared: &Shared, options: FinderOptions) -> R
         }
         epoch += 1;
     }
-    let suggestion = valley(&curve);
+    // As fastai: the first steps and the last say little.
+    let told = curve.get(options.steps / 10..curve.len().saturating_sub(5));
+    let suggestion = told.and_then(valley);
     Ok(Found { curve, suggestion })
 }
 
-/// fastai's `valley`: the rate two thirds into the longest run of falling losses.
+/// fastai's `valley` (`callback/schedule.py`): the rate half way through the longest falling subsequence of the losses, the
+/// first of equally long ones.
 fn valley(curve: &[(f64, f64)]) -> Option<f64> {
     let mut length = vec![1_usize; curve.len()];
     for end in 1..curve.len() {
@@ -94,31 +97,33 @@ fn valley(curve: &[(f64, f64)]) -> Option<f64> {
             }
         }
     }
-    let (end, &longest) = length.iter().enumerate().max_by_key(|(_, length)| **length)?;
-    if longest < 3 {
-        return None;
-    }
-    let start = end + 1 - longest.min(end + 1);
-    let third = (end - start) / 3;
-    Some(curve[start + third + third / 2].0)
+    let (end, &longest) = length.iter().enumerate().rev().max_by_key(|(_, length)| **length)?;
+    (longest >= 3).then(|| curve[end + longest / 3 + longest / 6 - longest].0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The places are those that fastai's own function gives for these curves.
     #[test]
-    fn the_suggestion_lies_in_the_fall() {
-        // Flat to 1e-4, falling to 1e-1, rising after.
-        let curve: Vec<(f64, f64)> = (0..100)
-            .map(|step| {
-                let rate = 1e-7 * 10_f64.powf(f64::from(step) * 8.0 / 99.0);
-                let height = (rate.log10() + 4.0).clamp(0.0, 3.0);
-                (rate, 2.0 - 0.5 * height + 3.0 * (rate.log10() + 1.0).max(0.0))
-            })
-            .collect();
-        let found = valley(&curve).expect("there is a valley");
-        assert!((1e-4..1e-1).contains(&found), "{found}");
-        assert_eq!(valley(&[(1.0, 1.0), (2.0, 2.0)]), None);
+    fn the_suggestion_is_fastai_s() {
+        for (wobble, expected) in [(0.02, 51), (0.1, 58)] {
+            // Flat to 1e-4, falling to 1e-1, rising after.
+            let curve: Vec<(f64, f64)> = (0..100)
+                .map(|step| {
+                    let rate = 1e-7 * 10_f64.powf(f64::from(step) * 8.0 / 99.0);
+                    let height = (rate.log10() + 4.0).clamp(0.0, 3.0);
+                    let rise = 3.0 * (rate.log10() + 1.0).max(0.0);
+                    (rate, 2.0 - 0.5 * height + rise + wobble * f64::from(7 * step).sin())
+                })
+                .collect();
+            assert_eq!(valley(&curve[10..95]), Some(curve[expected].0), "{wobble}");
+        }
+        let points = |losses: &[f64]| (0..).map(f64::from).zip(losses.iter().copied()).collect::<Vec<_>>();
+        let twice = points(&[5.0, 4.0, 3.0, 2.0, 9.0, 8.0, 7.0, 6.0]);
+        assert_eq!(valley(&twice), Some(0.0), "the first fall");
+        assert_eq!(valley(&points(&[1.0, 2.0, 1.5])), None);
+        assert_eq!(valley(&[]), None);
     }
 }

@@ -93,7 +93,8 @@ impl Trainee {
 }
 
 impl Objective {
-    /// The mean loss of a batch: cross-entropy of the softmax, or of each class's sigmoid where labels are several.
+    /// The mean loss of a batch: cross-entropy of the softmax, or of each class's sigmoid where labels are several. Burn's
+    /// losses take whole classes, and the targets of mixed pictures are parts.
     ///
     /// Label smoothing as in Keras's `CategoricalCrossentropy` and `BinaryCrossentropy`. Class weights multiply a
     /// picture's loss by its target's weight.

@@ -6,6 +6,7 @@
 //! Burn draws its random numbers from one generator a process: a run repeats its numbers as long as nothing else in the
 //! process draws any.
 
+mod card;
 mod checkpoint;
 mod ema;
 mod engine;
@@ -34,6 +35,7 @@ pub mod plots;
 pub mod preview;
 pub mod report;
 
+pub use card::CARD;
 pub use checkpoint::{Best, Progress};
 pub use engine::{Event, Observer};
 pub use error::TrainError;

@@ -18,6 +18,7 @@ use xception_model::picture::Preset;
 use xception_model::{Classifier, InferenceXception, InputSpec, ModelSpec, Pooling, Xception, XceptionConfig};
 
 use crate::augment::Augmentation;
+use crate::card::{self, CARD};
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::data::{ContentHash, DataOptions, DataReport, Dataset, Known, Split, class_weights};
 use crate::ema::Ema;
@@ -546,6 +547,8 @@ impl Run {
     pub fn train(mut self, renderer: Option<Box<dyn MetricsRenderer>>) -> Result<Outcome, TrainError> {
         let mut renderer = renderer.unwrap_or_else(|| Box::new(Quiet));
         let mut steps = StepLog::open(&self.folder.join(STEPS), self.progress.step)?;
+        // It is of the weights that there were, and written anew at the end.
+        files::remove(&self.folder.join(CARD))?;
         let shared = self.shared();
         let recipe = self.file.recipe.clone();
         while let Some(phase) = recipe.phases.get(self.progress.phase) {
@@ -938,6 +941,8 @@ impl Run {
             evaluation = Some((split, judged));
             predictions = Some(found);
         }
+        let figures = evaluation.as_ref().map(|(split, judged)| (*split, judged));
+        card::write(&self.folder, &self.file, &model, figures, now())?;
         Ok(Outcome {
             complete: true,
             time_up,
@@ -1166,7 +1171,8 @@ fn lock(folder: &Path) -> Result<File, TrainError> {
 
 fn table(dataset: &Dataset) -> std::io::Result<Vec<u8>> {
     let mut rows = csv::Writer::from_writer(Vec::new());
-    rows.write_record(["path", "label", "split"])?;
+    let label = if dataset.multi_label { "labels" } else { "label" };
+    rows.write_record(["path", label, "split"])?;
     for sample in &dataset.samples {
         let labels: Vec<&str> = sample
             .labels

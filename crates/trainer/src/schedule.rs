@@ -1,4 +1,7 @@
 //! The learning rate over time.
+//!
+//! Burn's schedulers count for themselves, take no rate above 1 and have no one-cycle. Here a rate is a function of the
+//! update's number, so that a resumed run needs no state; Burn's `ModuleLrScheduler` brings it to the layers.
 
 use std::f64::consts::PI;
 
@@ -176,6 +179,9 @@ impl LrScheduler for Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+    use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+    use burn::optim::lr_scheduler::step::StepLrSchedulerConfig;
 
     const LENGTH: Length = Length {
         updates_per_epoch: 10,
@@ -224,6 +230,30 @@ mod tests {
             },
         );
         assert_eq!(by_epochs, by_samples);
+    }
+
+    #[test]
+    fn curves_that_burn_has_are_burn_s() {
+        let compare = |shape: Shape, mut burn: ModuleLrScheduler| {
+            let schedule = Schedule {
+                rate: 0.5,
+                warm_up: 0.0,
+                shape,
+            };
+            for update in 0..100 {
+                let (found, expected) = (schedule.rate(update, LENGTH), burn.step().base());
+                assert!((found / expected - 1.0).abs() < 1e-12, "{update}: {found} {expected}");
+            }
+        };
+        let cosine = CosineAnnealingLrSchedulerConfig::new(0.5, 100).with_min_lr(0.05);
+        compare(Shape::Cosine { end: 0.1 }, cosine.init().unwrap());
+        let stairs = Shape::Step {
+            factor: 0.94,
+            epochs: Some(2.0),
+            samples: None,
+        };
+        let step = StepLrSchedulerConfig::new(0.5, 20).with_gamma(0.94);
+        compare(stairs, step.init().unwrap());
     }
 
     #[test]

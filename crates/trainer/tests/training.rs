@@ -103,6 +103,23 @@ fn assert_same(run: &Path, reference: &Path) {
     assert!(weights(run) == weights(reference));
 }
 
+/// The card is of the weights that lie beside it, and of how they were judged.
+fn assert_card(folder: &Path, outcome: &trainer::Outcome) {
+    let card: toml::Table = read(folder, trainer::CARD).parse().unwrap();
+    let (bytes, sha256) = xception_model::registry::sha256(&folder.join("model.bpk")).unwrap();
+    assert_eq!(card["output"]["sha256"].as_str(), Some(sha256.as_str()));
+    assert_eq!(
+        card["output"]["bytes"].as_integer(),
+        Some(i64::try_from(bytes).unwrap())
+    );
+    let (split, evaluation) = outcome.evaluation.as_ref().unwrap();
+    let metrics = &card["metrics"];
+    assert_eq!(metrics["split"].as_str(), Some(split.name()));
+    assert_eq!(metrics["accuracy"].as_float(), Some(evaluation.accuracy()));
+    let labels = card["labels"].as_array().unwrap();
+    assert_eq!(labels.len(), evaluation.classes.len());
+}
+
 /// Settings of a run that is told to stop after so many steps.
 fn stopping_after(steps: usize) -> RunSettings {
     let interrupter = burn::train::Interrupter::new();
@@ -484,8 +501,12 @@ fn a_run_whose_time_is_up_ends_with_a_report_and_goes_on_with_more() {
         for file in ["model.bpk", "last.bpk", "report.html"] {
             assert!(folder.join(file).is_file(), "{file}");
         }
+        assert_card(&folder, &outcome);
+        let stopped = Run::resume(&folder, stopping_after(1)).unwrap().train(None).unwrap();
+        assert!(!stopped.complete && !folder.join(trainer::CARD).exists());
         let outcome = Run::resume(&folder, common::settings()).unwrap().train(None).unwrap();
         assert!(outcome.complete && !outcome.time_up);
+        assert_card(&folder, &outcome);
         assert_same(&folder, &whole);
     }
 }
@@ -618,6 +639,55 @@ fn gradient_checkpointing_changes_no_number() {
             .complete
     );
     assert_same(&folder, &whole);
+}
+
+#[test]
+fn several_labels_a_picture_are_learnt_judged_and_listed() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    write_pictures(&home.path().join("pictures"), 8, 1);
+    // Discs have no label of their own, and every second of them none at all.
+    let mut table = "path,labels\n".to_owned();
+    for class in common::CLASSES {
+        for number in 0..8 {
+            let own = Some(class).filter(|class| *class != "disc");
+            let even = Some("even").filter(|_| number % 2 == 0);
+            let labels: Vec<&str> = own.into_iter().chain(even).collect();
+            table += &format!("pictures/{class}/{number:03}.png,{}\n", labels.join(";"));
+        }
+    }
+    let data = home.path().join("pictures.csv");
+    fs::write(&data, table).unwrap();
+    let folder = home.path().join("run");
+    let mut recipe = probe();
+    (recipe.phases[0].epochs, recipe.phases[0].schedule.rate) = (30, 0.03);
+    let run = begin(&data, &folder, recipe, settings());
+    let dataset = run.dataset().clone();
+    assert_eq!(dataset.classes, ["even", "horizontal", "square", "vertical"]);
+    let outcome = run.train(None).unwrap();
+    let (_, evaluation) = outcome.evaluation.as_ref().unwrap();
+    assert!(matches!(evaluation.task, trainer::metrics::Task::Multi { .. }));
+    let losses: Vec<f64> = outcome.progress.rows.iter().map(|row| row.train_loss).collect();
+    assert!(losses.last() < losses.first(), "{losses:?}");
+    assert_card(&folder, &outcome);
+    assert!(folder.join("report.html").is_file() && !folder.join("confusion_matrix.png").exists());
+    let (_, spec) = xception_model::load(&folder.join("model.bpk"), settings().device()).unwrap();
+    assert!(spec.multi_label);
+
+    // The run's own table says the same of each picture, also of those without a label.
+    let table = folder.join("data.csv");
+    let (again, _) = trainer::data::Dataset::open(&table, &trainer::data::DataOptions::default()).unwrap();
+    assert!(again.multi_label);
+    let said = |dataset: &trainer::data::Dataset| -> Vec<_> {
+        let of = |sample: &trainer::data::Sample| {
+            let path = fs::canonicalize(&sample.path).unwrap();
+            (path, sample.labels.clone(), sample.split)
+        };
+        let mut said: Vec<_> = dataset.samples.iter().map(of).collect();
+        said.sort();
+        said
+    };
+    assert_eq!(said(&again), said(&dataset));
 }
 
 #[test]

@@ -39,6 +39,25 @@ fn figures_are_those_of_the_library_in_every_format() {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     assert!(!text.contains("top-5"), "three classes");
+    // Right answers are on the matrix's diagonal, and each row is of the class's three pictures.
+    let (_, matrix) = text.split_once("were taken for (column)\n").unwrap();
+    let cells: Vec<Vec<usize>> = matrix
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let mut cells: Vec<usize> = line
+                .split_whitespace()
+                .rev()
+                .map_while(|cell| cell.parse().ok())
+                .collect();
+            cells.truncate(LABELS.len());
+            cells.reverse();
+            cells
+        })
+        .collect();
+    assert_eq!(cells.len(), LABELS.len(), "{text}");
+    assert!(cells.iter().all(|row| row.iter().sum::<usize>() == 3), "{text}");
+    assert_eq!((0..LABELS.len()).map(|class| cells[class][class]).sum::<usize>(), right);
     let rows: Vec<&str> = text.lines().filter(|line| line.ends_with("         3")).collect();
     assert_eq!(rows.len(), LABELS.len(), "{text}");
 

@@ -49,6 +49,7 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
         "confusion_matrix.png",
         "report.html",
         "model.bpk",
+        "model.bpk.card.toml",
         "last.bpk",
     ] {
         assert!(bench.path("run").join(file).is_file(), "{file}");

@@ -2,7 +2,8 @@
 //!
 //! Several threads decode and augment the pictures of a batch, a few batches ahead of the step and no more. What a batch
 //! holds follows from the seed, the epoch and its place in the epoch alone: not from the number of threads, not from a
-//! cache, and not from where a resumed run began.
+//! cache, and not from where a resumed run began. (Burn's threaded loader hands out batches as its threads finish them, and
+//! begins an epoch at its first batch alone.)
 //!
 //! ```no_run
 //! use std::sync::Arc;

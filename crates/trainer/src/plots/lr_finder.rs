@@ -14,15 +14,16 @@ pub(super) fn draw(points: &[(f64, f64)], suggestion: Option<f64>) -> Result<Rgb
     let rates = || points.iter().map(|point| point.0);
     let low = rates().fold(f64::INFINITY, f64::min);
     let high = rates().fold(0.0, f64::max);
-    let (Some((_, first)), true) = (points.first(), low < high) else {
+    let mut losses: Vec<f64> = points.iter().map(|point| point.1).collect();
+    losses.sort_by(f64::total_cmp);
+    let (Some(least), Some(most), true) = (losses.first(), losses.get(losses.len() * 9 / 10), low < high) else {
         return Err(PlotError::Nothing {
             what: "the learning-rate finder",
             problem: "fewer than two steps have a finite loss",
         });
     };
     // The last steps diverge, and would press all others flat.
-    let least = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
-    let ceiling = first + (first - least).max(first.abs() * 0.1);
+    let ceiling = most + ((most - least) * 0.25).max(most.abs() * 0.1);
     let y = canvas::around(points.iter().map(|point| point.1.min(ceiling)));
     canvas::sheet([900, 560], |area, pen| {
         let rates = Axis {
@@ -62,4 +63,31 @@ pub(super) fn draw(points: &[(f64, f64)], suggestion: Option<f64>) -> Result<Rgb
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lucky_first_step_hides_no_other() {
+        // The first loss is the lowest, the last ones diverge.
+        let points: Vec<(f64, f64)> = (0..100)
+            .map(|step| {
+                let loss = match step {
+                    0 => 1.2,
+                    96.. => 5.0,
+                    _ => 1.5 - 0.002 * f64::from(step),
+                };
+                (1e-7 * 10_f64.powf(f64::from(step) * 8.0 / 99.0), loss)
+            })
+            .collect();
+        let sheet = draw(&points, None).unwrap();
+        // Smoothing pales the line's edges.
+        let near = |value: u8, wanted: u8| value.abs_diff(wanted) < 60;
+        let is_blue = |[red, green, blue]: [u8; 3]| near(red, BLUE.0) && near(green, BLUE.1) && near(blue, BLUE.2);
+        let blue = |x: u32| (0..sheet.height()).any(|y| is_blue(sheet.get_pixel(x, y).0));
+        let drawn = (100..780).filter(|&x| blue(x)).count();
+        assert!(drawn > 600, "{drawn} of 680 columns");
+    }
 }

@@ -1,0 +1,117 @@
+//! `model.bpk.card.toml`: where a run's weights came from, what they are and how good they are.
+
+use std::path::Path;
+
+use burn::module::Module;
+use serde::Serialize;
+use xception_model::registry::sha256;
+use xception_model::{InputSpec, Xception, XceptionConfig};
+
+use crate::data::Split;
+use crate::error::TrainError;
+use crate::files;
+use crate::metrics::{Evaluation, Task};
+use crate::run::{MODEL, RunFile};
+
+/// The card's name: that of the weights, as the converter has it.
+pub const CARD: &str = "model.bpk.card.toml";
+
+#[derive(Serialize)]
+struct Card<'a> {
+    licence: &'static str,
+    labels: Vec<&'a str>,
+    source: Source<'a>,
+    output: Output,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<Metrics>,
+    input: InputSpec,
+    network: &'a XceptionConfig,
+}
+
+#[derive(Serialize)]
+struct Source<'a> {
+    about: &'a str,
+    recipe: &'a str,
+    seed: u64,
+    /// Of the pictures and their split.
+    fingerprint: &'a str,
+    /// Of the weights at the start.
+    weights_sha256: &'a str,
+    trainer: &'a str,
+    burn: &'a str,
+}
+
+#[derive(Serialize)]
+struct Output {
+    file: &'static str,
+    bytes: u64,
+    sha256: String,
+    parameters: usize,
+    classes: usize,
+    multi_label: bool,
+    date: String,
+}
+
+#[derive(Serialize)]
+struct Metrics {
+    split: &'static str,
+    pictures: usize,
+    /// With several labels a picture: pictures with exactly the right ones.
+    accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_5: Option<f64>,
+    macro_f1: f64,
+    loss: f64,
+    calibration_error: f64,
+}
+
+/// Writes the card of the weights that lie in the run's `folder`.
+pub(crate) fn write(
+    folder: &Path,
+    file: &RunFile,
+    network: &Xception,
+    judged: Option<(Split, &Evaluation)>,
+    date: String,
+) -> Result<(), TrainError> {
+    let weights = folder.join(MODEL);
+    let (bytes, sha256) = sha256(&weights).map_err(TrainError::file(&weights))?;
+    let spec = &file.model;
+    let card = Card {
+        licence: "not stated; the pictures and the weights that the run started from have theirs",
+        labels: spec.labels.iter().map(|label| label.name.as_str()).collect(),
+        source: Source {
+            about: &spec.source,
+            recipe: &file.recipe.name,
+            seed: file.seed,
+            fingerprint: &file.fingerprint,
+            weights_sha256: &file.weights_sha256,
+            trainer: &file.version,
+            burn: &file.environment.burn,
+        },
+        output: Output {
+            file: MODEL,
+            bytes,
+            sha256,
+            parameters: network.num_params(),
+            classes: spec.network.num_classes,
+            multi_label: spec.multi_label,
+            date,
+        },
+        metrics: judged.map(|(split, evaluation)| Metrics {
+            split: split.name(),
+            pictures: evaluation.pictures,
+            accuracy: evaluation.accuracy(),
+            top_5: match evaluation.task {
+                Task::Single { top_5, .. } => top_5,
+                Task::Multi { .. } => None,
+            },
+            macro_f1: evaluation.macro_average.f1,
+            loss: evaluation.loss,
+            calibration_error: evaluation.calibration.ece,
+        }),
+        input: spec.input,
+        network: &spec.network,
+    };
+    let text = toml::to_string(&card).map_err(|error| TrainError::run(folder, error.to_string()))?;
+    files::write(&folder.join(CARD), text.as_bytes())
+}

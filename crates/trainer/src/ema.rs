@@ -91,7 +91,11 @@ impl ModuleMapper for Mix {
         self.places += 1;
         let Some(new) = new else { return param };
         let decay = self.decay;
-        param.map(|old| old * decay + new * (1.0 - decay))
+        // Copies of a network share their running statistics, which therefore lie where the last copy computed.
+        param.map(|old| {
+            let new = new.to_device(&old.device());
+            old * decay + new * (1.0 - decay)
+        })
     }
 }
 

@@ -5,8 +5,10 @@
 //! * The depthwise half of a separable convolution is computed for a few pixels at a time, and the pointwise half reads
 //!   them while they are still in the processor's second-level cache. ReLU, bias and residual sum cost no pass of their own.
 //! * Weights are packed once, in the order in which the kernel reads them.
-//! * All threads of the current [rayon] pool go through all layers together; a small layer is cut by its outputs when it
-//!   has too few pixels.
+//! * Separable convolutions on large maps, and the pooling after them, are computed a row at a time: what lies between them
+//!   never goes to memory.
+//! * Of a batch, each thread of the current [rayon] pool takes whole pictures; through what is left over, or a single one, all
+//!   go together, and a small layer is cut by its outputs when it has too few pixels.
 //! * Feature maps keep their channels last, in memory that later layers and later runs use again.
 //!
 //! Kernels are compiled for every instruction set that `macerator` knows (AVX-512, AVX2 with FMA, SSE4.2, NEON) and chosen

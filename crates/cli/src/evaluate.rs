@@ -295,15 +295,21 @@ fn write_text(output: &mut impl Write, summary: &Summary<'_>) -> io::Result<()> 
 
 /// How many pictures of a class (row) are called what (column); columns are the classes in the order of the rows.
 fn write_confusion(output: &mut impl Write, evaluation: &Evaluation, confusion: &[Vec<usize>]) -> io::Result<()> {
-    let names: Vec<String> = evaluation.classes.iter().map(|class| printable(&class.class)).collect();
-    let named = (1..).zip(&names).map(|(number, name)| format!("{number:>2} {name}"));
-    let names: Vec<String> = named.collect();
+    let classes = evaluation.classes.iter().map(|class| printable(&class.class));
+    let names: Vec<String> = (1..)
+        .zip(classes)
+        .map(|(number, class)| format!("{number:>2} {class}"))
+        .collect();
     let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let largest = confusion.iter().flatten().max().copied().unwrap_or(0);
     let cell = largest.to_string().len().max(2) + 1;
     let line = |name: &str, cells: &[String]| {
-        let cells: String = cells.iter().map(|text| format!("{text:>cell$}")).collect();
-        format!("{name}{}{cells}", " ".repeat(width.saturating_sub(name.width())))
+        let cells: Vec<String> = cells.iter().map(|text| format!("{text:>cell$}")).collect();
+        format!(
+            "{name}{}{}",
+            " ".repeat(width.saturating_sub(name.width())),
+            cells.concat()
+        )
     };
     let heads: Vec<String> = (1..=confusion.len()).map(|number| number.to_string()).collect();
     writeln!(output, "what pictures of a class (row) were taken for (column)")?;

@@ -77,7 +77,7 @@ impl Case {
 
     /// The least error of the maps of pictures that differ from this one by about the rounding of their values.
     ///
-    /// One of the millions of ReLUs above a stage may have an input that rounding takes across zero, and then lets a gradient
+    /// One of the millions of rectifiers above a stage may have an input that rounding takes across zero, and then lets a gradient
     /// through or stops it: the whole map moves by a thousandth. Which side it is on depends on the order in which a machine
     /// adds; one of these pictures has it where TensorFlow had it.
     fn after_rounding(&self, explainer: &Explainer, images: &Tensor<4>, expected: &Map, place: usize) -> f32 {

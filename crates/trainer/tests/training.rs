@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -653,7 +654,7 @@ fn several_labels_a_picture_are_learnt_judged_and_listed() {
             let own = Some(class).filter(|class| *class != "disc");
             let even = Some("even").filter(|_| number % 2 == 0);
             let labels: Vec<&str> = own.into_iter().chain(even).collect();
-            table += &format!("pictures/{class}/{number:03}.png,{}\n", labels.join(";"));
+            writeln!(table, "pictures/{class}/{number:03}.png,{}", labels.join(";")).unwrap();
         }
     }
     let data = home.path().join("pictures.csv");

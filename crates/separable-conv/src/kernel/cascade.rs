@@ -10,10 +10,8 @@ use super::isa::Isa;
 use super::layer::{Cut, Layer, Maps};
 use super::map::{Map, Rows};
 use super::matmul::Soon;
-use super::network::Network;
-use super::packed::PackedMatrix;
-use super::pool::PoolRow;
-use super::work::{Pictures, Separable, add_projection};
+use super::network::{Network, Step};
+use super::work::{Pictures, Separable, pool_rows};
 
 /// Rows that a separable convolution, and a pooling, looks at.
 const WINDOW: usize = 3;
@@ -109,11 +107,11 @@ impl Cascade {
         let (rows, _) = self.cut(threads).job(job, self.outer.output.height, 1);
         let (working, mut kept) = scratch[..self.scratch()].split_at_mut(self.working());
         let steps = &network.steps()[self.steps.clone()];
-        let [convolutions @ .., last] = steps else {
-            return;
+        let [convolutions @ .., Step { layer, .. }] = steps else {
+            unreachable!("`starting_at` has found some");
         };
-        let Layer::Pool { pool, projection } = &last.layer else {
-            return;
+        let Layer::Pool { pool, projection } = layer else {
+            unreachable!("`starting_at` ends with a pooling");
         };
 
         let height = self.outer.input.height;
@@ -126,7 +124,7 @@ impl Cascade {
                 relu,
             } = &step.layer
             else {
-                return;
+                unreachable!("`starting_at` takes separable convolutions before it");
             };
             let (mine, others) = kept.split_at_mut(WINDOW * maps[1].row());
             kept = others;
@@ -151,49 +149,22 @@ impl Cascade {
             stage.next = first;
             first = first.saturating_sub(1);
         }
-        let pooled = self.maps[self.maps.len() - 1];
+        let maps = Maps {
+            input: self.maps[self.maps.len() - 1],
+            ..self.outer
+        };
         for y in rows {
             // SAFETY: the caller vouches for the pictures; the rows that the pooling looks at are those computed last.
             unsafe {
                 advance(network.isa(), &mut stages, pool.rows(y, height).end, height, working);
-                let output = pictures.output.add(y * self.outer.output.row());
-                network.isa().run(PoolRow {
+                pool_rows(
+                    network.isa(),
                     pool,
+                    projection.as_ref(),
                     input,
-                    map: &pooled,
-                    y,
-                    output,
-                });
-                self.add_projection(network.isa(), projection.as_ref(), &pictures, y, output);
-            }
-        }
-    }
-
-    /// Adds the projection to row `y`, which is at `output`.
-    ///
-    /// # Safety
-    ///
-    /// As [`run`](Self::run).
-    unsafe fn add_projection(
-        &self,
-        isa: Isa,
-        projection: Option<&(PackedMatrix, usize)>,
-        pictures: &Pictures,
-        y: usize,
-        output: *mut f32,
-    ) {
-        if let (Some((weights, stride)), Some(from), Some(map)) = (projection, pictures.residual, self.outer.residual) {
-            // SAFETY: the caller's promise is the same.
-            unsafe {
-                add_projection(
-                    isa,
-                    weights,
-                    *stride,
-                    from,
-                    &map,
+                    &maps,
+                    pictures,
                     y..y + 1,
-                    output,
-                    &self.outer.output,
                     Soon::NOTHING,
                 );
             }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::buffer::Buffer;
 use super::cascade::Cascade;
 use super::layer::{Layer, Maps};
-use super::network::{Network, PICTURE};
+use super::network::Network;
 use super::work::Pictures;
 
 /// What a plan was made for.
@@ -207,6 +207,7 @@ struct Uses {
 }
 
 impl Uses {
+    /// `wanted` are values of the network other than the picture, which whoever makes a run has checked.
     fn new(network: &Network, wanted: &[usize]) -> Self {
         let values = network.steps().len() + 1;
         let mut uses = Self {
@@ -214,10 +215,6 @@ impl Uses {
             readers: vec![0; values],
         };
         for &value in wanted {
-            assert!(
-                value > PICTURE && value < values,
-                "value {value} is not of this network"
-            );
             uses.last[value] = Some(value - 1);
             uses.readers[value] += 1;
         }

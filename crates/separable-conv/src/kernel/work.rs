@@ -331,68 +331,70 @@ unsafe fn run_pool(
     let most = (POOLED_BYTES / size_of::<f32>() / output.row()).max(1);
     for start in rows.clone().step_by(most) {
         let rows = start..rows.end.min(start + most);
-        // SAFETY: the caller vouches for the pictures; what was pooled is this job's own.
+        let soon = Soon {
+            from: pictures.input.wrapping_add(rows.end * pool.stride * input.row()),
+            len: rows.len() * pool.stride * input.row(),
+        };
+        // SAFETY: the caller vouches for the pictures.
         unsafe {
-            let to = pictures.output.add(start * output.row());
-            for (index, y) in rows.clone().enumerate() {
-                isa.run(PoolRow {
-                    pool,
-                    input: Rows::all(pictures.input, &input),
-                    map: &input,
-                    y,
-                    output: to.add(index * output.row()),
-                });
-            }
-            if let (Some((weights, stride)), Some(from), Some(map)) = (projection, pictures.residual, maps.residual) {
-                let soon = Soon {
-                    from: pictures.input.wrapping_add(rows.end * pool.stride * input.row()),
-                    len: rows.len() * pool.stride * input.row(),
-                };
-                add_projection(isa, weights, *stride, from, &map, rows, to, &output, soon);
-            }
+            let from = Rows::all(pictures.input, &input);
+            pool_rows(isa, pool, projection, from, maps, pictures, rows, soon);
         }
     }
 }
 
-/// Adds a 1 x 1 convolution of every `stride`th row and column of a picture to rows `rows` of an output, which begin at
-/// `output`.
+/// Pools `input` into rows `rows` of the output, and adds a 1 x 1 convolution of every so many rows and columns of the residual.
+/// `soon` is read next.
 ///
 /// # Safety
 ///
-/// `input` must be a readable picture of `map` that reaches as far, and the rows of the output writable by nobody else.
+/// `input` must have readable rows of `maps.input` where the pooling looks; the residual and the output of `pictures` must be
+/// pictures of `maps`, these rows writable by nobody else.
 #[allow(clippy::too_many_arguments, reason = "all of them change from call to call")]
-pub(crate) unsafe fn add_projection(
+pub(crate) unsafe fn pool_rows(
     isa: Isa,
-    weights: &PackedMatrix,
-    stride: usize,
-    input: *const f32,
-    map: &Map,
+    pool: &MaxPool,
+    projection: Option<&(PackedMatrix, usize)>,
+    input: Rows,
+    maps: &Maps,
+    pictures: Pictures,
     rows: Range<usize>,
-    output: *mut f32,
-    output_map: &Map,
     soon: Soon,
 ) {
-    // SAFETY: the caller's promise is the same; the projection of a row of the output lies within the picture, by
+    let output = &maps.output;
+    // SAFETY: the caller's promise is the same; the projection of a row of the output lies within the residual, by
     // `Layer::output`.
     unsafe {
-        isa.run(Multiply {
-            input: input.add(rows.start * stride * map.row()),
-            pixels: Pixels {
-                rows: rows.len(),
-                columns: output_map.width,
-                in_steps: [stride * map.step, stride * map.row()],
-                out_steps: [output_map.step, output_map.row()],
-                soon,
-            },
-            reach: Reach::pixel(map.channels),
-            weights,
-            panels: 0..weights.panels(),
-            finish: Finish {
-                residual: Some(output),
-                relu: false,
-            },
-            output,
-        });
+        let to = pictures.output.add(rows.start * output.row());
+        for (index, y) in rows.clone().enumerate() {
+            isa.run(PoolRow {
+                pool,
+                input,
+                map: &maps.input,
+                y,
+                output: to.add(index * output.row()),
+            });
+        }
+        if let (Some((weights, stride)), Some(from), Some(map)) = (projection, pictures.residual, maps.residual) {
+            isa.run(Multiply {
+                input: from.add(rows.start * stride * map.row()),
+                pixels: Pixels {
+                    rows: rows.len(),
+                    columns: output.width,
+                    in_steps: [stride * map.step, stride * map.row()],
+                    out_steps: [output.step, output.row()],
+                    soon,
+                },
+                reach: Reach::pixel(map.channels),
+                weights,
+                panels: 0..weights.panels(),
+                finish: Finish {
+                    residual: Some(to),
+                    relu: false,
+                },
+                output: to,
+            });
+        }
     }
 }
 

@@ -250,6 +250,11 @@ impl Layer {
             }
             Self::Dense { weights, .. } => Cut::new(1, 1, 1, 1, weights.panels(), threads),
             Self::GlobalPool(_) => Cut::new(maps.input.step / LINE, usize::MAX, 8, JOBS, 1, threads),
+            // Every job reads all of the weights again.
+            Self::Pool {
+                projection: Some((weights, _)),
+                ..
+            } if !weights.stays() => Cut::new(maps.output.height, usize::MAX, 1, 1, 1, threads),
             Self::Interleave { .. } | Self::Pool { .. } => {
                 Cut::new(maps.output.height, usize::MAX, 1, JOBS, 1, threads)
             }

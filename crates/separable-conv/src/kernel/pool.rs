@@ -90,29 +90,45 @@ impl Kernel for PoolRow<'_> {
         for x in 0..pool.side(map.width).0 {
             let mut pixels = [ptr::null::<f32>(); 9];
             let mut count = 0;
-            for row in rows.clone() {
-                let row = self.input.at(row);
-                for column in pool.taps(x, map.width) {
-                    pixels[count] = row.wrapping_add(column * map.step);
+            for column in pool.taps(x, map.width) {
+                for row in rows.clone() {
+                    pixels[count] = self.input.at(row).wrapping_add(column * map.step);
                     count += 1;
                 }
             }
-            for lane in (0..map.step).step_by(V::WIDTH) {
-                if lane.is_multiple_of(LINE) {
-                    for pixel in &pixels[..count] {
-                        fetch(pixel.wrapping_add(AHEAD * map.step + lane));
-                    }
+            let output = output.wrapping_add(x * map.step);
+            // SAFETY: `taps` gives rows and columns of the picture, and the output has a pixel for each x.
+            unsafe {
+                match count {
+                    9 => largest::<V>(&pixels, map, output),
+                    _ => largest::<V>(&pixels[..count], map, output),
                 }
-                let mut largest = V::splat(f32::NEG_INFINITY);
-                for pixel in &pixels[..count] {
-                    // SAFETY: `taps` gives rows and columns of the picture; a vector of channels ends within the pixel's
-                    // padding.
-                    largest = largest.largest(unsafe { V::load(pixel.add(lane)) });
-                }
-                // SAFETY: the output's pixels are as far apart as the input's.
-                unsafe { largest.store(output.add(x * map.step + lane)) };
             }
         }
+    }
+}
+
+/// The largest of some pixels, channel by channel.
+///
+/// # Safety
+///
+/// All of them must be readable and the output writable, each as wide as a pixel of `map`.
+#[inline(always)]
+unsafe fn largest<V: Lanes>(pixels: &[*const f32], map: &Map, output: *mut f32) {
+    for lane in (0..map.step).step_by(V::WIDTH) {
+        if lane.is_multiple_of(LINE) {
+            // The last column is the next one's first.
+            for pixel in &pixels[..pixels.len().min(6)] {
+                fetch(pixel.wrapping_add(AHEAD * map.step + lane));
+            }
+        }
+        let mut largest = V::splat(f32::NEG_INFINITY);
+        for pixel in pixels {
+            // SAFETY: the caller's promise is the same; a vector of channels ends within the pixel's padding.
+            largest = largest.largest(unsafe { V::load(pixel.add(lane)) });
+        }
+        // SAFETY: the same.
+        unsafe { largest.store(output.add(lane)) };
     }
 }
 

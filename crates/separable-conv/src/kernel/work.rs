@@ -328,7 +328,11 @@ unsafe fn run_pool(
     rows: Range<usize>,
 ) {
     let Maps { input, output, .. } = *maps;
-    let most = (POOLED_BYTES / size_of::<f32>() / output.row()).max(1);
+    let most = match projection {
+        // Every part reads all of the weights again.
+        Some((weights, _)) if !weights.stays() => rows.len().max(1),
+        _ => (POOLED_BYTES / size_of::<f32>() / output.row()).max(1),
+    };
     for start in rows.clone().step_by(most) {
         let rows = start..rows.end.min(start + most);
         let soon = Soon {

@@ -164,12 +164,10 @@ impl FromStr for DeviceName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        #[cfg(feature = "remote")]
         if text.starts_with("ws://") {
+            #[cfg(feature = "remote")]
             return Ok(Self::Remote(text.to_owned()));
-        }
-        #[cfg(not(feature = "remote"))]
-        if text.starts_with("ws://") {
+            #[cfg(not(feature = "remote"))]
             return Err("another machine's device takes a build with --features remote".to_owned());
         }
         let (name, number) = match text.split_once(':') {
@@ -296,6 +294,18 @@ fn identity(device: &Device) -> String {
 #[cfg(not(feature = "cubecl"))]
 fn identity(_: &Device) -> String {
     String::new()
+}
+
+/// Does `work` on devices, and makes an error of it when one fails meanwhile: a graphics card that has no memory left, or another
+/// machine that is gone, is a panic in Burn. A panic on the processor is a bug, and stays one.
+pub fn on<T>(devices: &[&DeviceName], way_out: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    if devices.iter().all(|device| device.uses_rayon()) {
+        return work();
+    }
+    quietly(work).unwrap_or_else(|problem| {
+        let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
+        Err(anyhow!("device {} failed: {problem}; {way_out}", names.join(" or ")))
+    })
 }
 
 /// Runs what may panic in a driver's absence, without the panic's own words on standard error. The error is the first line

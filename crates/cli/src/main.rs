@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+use device::DeviceName;
 use output::Outcome;
 
 fn main() -> ExitCode {
@@ -53,18 +54,21 @@ fn main() -> ExitCode {
 }
 
 fn execute(command: Command) -> anyhow::Result<Outcome> {
+    let on = |device: &DeviceName, work: &dyn Fn() -> anyhow::Result<Outcome>| {
+        device::on(&[device], "`xception devices` lists what works here", work)
+    };
     match command {
-        Command::Classify(args) => classify::classify(&args),
-        Command::Embed(args) => embed::embed(&args),
-        Command::Run(args) => run::run(&args),
+        Command::Classify(args) => on(&args.weights.compute.device, &|| classify::classify(&args)),
+        Command::Embed(args) => on(&args.weights.compute.device, &|| embed::embed(&args)),
+        Command::Run(args) => on(&args.compute.device, &|| run::run(&args)),
         Command::Convert(args) => convert::convert(args),
         Command::Verify(args) => convert::verify(&args),
         Command::Inspect(args) => convert::inspect(&args),
         Command::Summary(args) => summary::summary(&args),
         Command::Train(args) => train::train(&args),
-        Command::Evaluate(args) => evaluate::evaluate(&args),
-        Command::Explain(args) => explain::explain(&args),
-        Command::Bench(args) => bench::bench(&args),
+        Command::Evaluate(args) => on(&args.weights.compute.device, &|| evaluate::evaluate(&args)),
+        Command::Explain(args) => on(&args.weights.compute.device, &|| explain::explain(&args)),
+        Command::Bench(args) => on(&args.device, &|| bench::bench(&args)),
         #[cfg(feature = "remote")]
         Command::Serve(args) => serve::serve(&args),
         Command::Devices(args) => device::print(&args),

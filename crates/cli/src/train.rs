@@ -23,7 +23,7 @@ use trainer::{Event, FinderOptions, Observer, Outcome, Recipe, Run, RunOptions, 
 use xception_model::picture::Preset;
 
 use crate::args::{CacheArgs, ComputeArgs, preset_parser};
-use crate::device::DeviceName;
+use crate::device::{self, DeviceName};
 use crate::inputs;
 use crate::output::{self, Output, Target};
 use crate::weights;
@@ -255,7 +255,11 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<output::Outcome> {
     } else {
         None
     };
-    let outcome = run.train(renderer)?;
+    let way_out = format!(
+        "its last checkpoint is whole: when the device works again, go on with: xception train --resume {}",
+        folder.display()
+    );
+    let outcome = device::on(&args.devices(), &way_out, || Ok(run.train(renderer)?))?;
     display.clear();
     conclude(&folder, &outcome, signal.load(Ordering::Relaxed))
 }
@@ -398,6 +402,16 @@ fn new_run(
     Ok(Some(Run::new(&options, settings, (classifier.model, classifier.spec))?))
 }
 
+impl TrainArgs {
+    /// Where steps are computed.
+    fn devices(&self) -> Vec<&DeviceName> {
+        match self.more.devices.as_slice() {
+            [] => vec![&self.compute.device],
+            devices => devices.iter().collect(),
+        }
+    }
+}
+
 /// What `--augmentation` names.
 enum Changes {
     Named(Level),
@@ -449,11 +463,10 @@ fn settings(
     let minutes = |minutes: f64| {
         Duration::try_from_secs_f64(minutes * 60.0).with_context(|| format!("{minutes} minutes are no time"))
     };
+    let devices = args.devices();
     Ok(RunSettings {
-        devices: match args.more.devices.as_slice() {
-            [] => vec![args.compute.device.open()?],
-            devices => devices.iter().map(DeviceName::open).collect::<Result<_, _>>()?,
-        },
+        device_names: devices.iter().map(ToString::to_string).collect(),
+        devices: devices.into_iter().map(DeviceName::open).collect::<Result<_, _>>()?,
         gradient_checkpointing: args.more.gradient_checkpointing,
         workers: threads,
         cache: match args.more.picture_cache {

@@ -46,6 +46,8 @@ pub struct Progress {
     pub epoch_seconds: f64,
     /// Seconds of the current epoch in which the step waited for pictures.
     pub wait_seconds: f64,
+    /// Seconds of the current epoch that steps took: forward, backward and update.
+    pub step_seconds: f64,
     /// Updates of the weights' moving average.
     pub ema_updates: u64,
     /// Epochs of the phase since its lowest validation loss.

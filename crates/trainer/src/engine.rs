@@ -295,7 +295,10 @@ impl Work {
                 let step = self.progress.step as usize;
                 device.seed(Random::new(self.shared.seed, Purpose::Step, place, step).seed());
             }
-            for output in workers.step(round, &self.weights.trainee)? {
+            let start = Instant::now();
+            let outputs = workers.step(round, &self.weights.trainee)?;
+            self.spend(start);
+            for output in outputs {
                 if pending == 0 {
                     rate = rates.step();
                 }
@@ -316,7 +319,9 @@ impl Work {
             }
             let last = self.progress.batch == self.length_in_batches();
             if pending >= batches_an_update || last {
+                let start = Instant::now();
                 self.update(gradients.grads(), pending, optimizer, rate.clone());
+                self.spend(start);
                 pending = 0;
             }
             self.lap(&mut clock);
@@ -365,11 +370,20 @@ impl Work {
         self.progress.seconds += seconds;
         self.progress.epoch_seconds += seconds;
         self.progress.wait_seconds += self.train.waited().as_secs_f64();
+        self.progress.step_seconds += self.train.embedded().as_secs_f64();
+    }
+
+    /// Takes the time since `start` for a step's.
+    fn spend(&mut self, start: Instant) {
+        self.progress.step_seconds += start.elapsed().as_secs_f64();
     }
 
     /// Takes a batch into the counts and `steps.csv`.
     fn count(&mut self, output: &StepOutput, epoch: usize, rate: f64) -> Result<(), TrainError> {
+        // A graphics card has been told what to do; only now it has to be done.
+        let start = Instant::now();
         let loss = numbers(output.loss.clone())[0];
+        self.spend(start);
         let pictures = output.targets.dims()[0];
         let progress = &mut self.progress;
         progress.batch += 1;
@@ -424,6 +438,7 @@ impl Work {
         let training = self.progress.epoch_seconds;
         self.lap(clock);
         let progress = &mut self.progress;
+        let share = |seconds: f64| (seconds / training.max(f64::MIN_POSITIVE)).max(0.0);
         let row = EpochRow {
             epoch: progress.rows.len() + 1,
             phase: self.phase.name.clone(),
@@ -436,13 +451,14 @@ impl Work {
             ema_val_loss: averaged.map(|score| score.loss),
             ema_val_accuracy: averaged.map(|score| score.accuracy),
             seconds: progress.epoch_seconds,
-            wait_share: progress.wait_seconds / training.max(f64::MIN_POSITIVE),
+            wait_share: share(progress.wait_seconds),
+            overhead_share: share(training - progress.wait_seconds - progress.step_seconds),
         };
         progress.rows.push(row.clone());
         progress.epoch += 1;
         progress.batch = 0;
         (progress.loss_sum, progress.correct, progress.seen) = (0.0, 0.0, 0);
-        (progress.epoch_seconds, progress.wait_seconds) = (0.0, 0.0);
+        (progress.epoch_seconds, progress.wait_seconds, progress.step_seconds) = (0.0, 0.0, 0.0);
 
         progress.stale += 1;
         for (score, ema) in [(raw, false), (averaged, true)] {

@@ -184,6 +184,7 @@ pub(crate) struct Feed {
     place: Place,
     device: Device,
     waited: Arc<Mutex<Duration>>,
+    embedded: Arc<Mutex<Duration>>,
 }
 
 impl Feed {
@@ -194,6 +195,7 @@ impl Feed {
             place: Place::default(),
             device: device.clone(),
             waited: Arc::default(),
+            embedded: Arc::default(),
         }
     }
 
@@ -204,7 +206,12 @@ impl Feed {
 
     /// The time that whoever iterates has waited for batches since this was last asked.
     pub fn waited(&self) -> Duration {
-        std::mem::take(&mut *self.waited.lock().unwrap_or_else(PoisonError::into_inner))
+        taken(&self.waited)
+    }
+
+    /// The time that pictures have been in the frozen backbone since this was last asked.
+    pub fn embedded(&self) -> Duration {
+        taken(&self.embedded)
     }
 
     fn step_input(&self, batch: &Batch) -> Result<StepInput, TrainError> {
@@ -212,9 +219,11 @@ impl Feed {
         let targets = TensorData::new(batch.targets.clone(), [rows, self.classes]);
         let input = match &*self.source {
             Source::Frozen(_, backbone) => {
+                let start = Instant::now();
                 let features = backbone.embed(pictures(batch, &self.device.clone().inner()))?;
                 let width = backbone.config().embedding_len();
                 let features = TensorData::new(numbers(features), [rows, width]);
+                add(&self.embedded, start);
                 NetworkInput::Features(Tensor::from_data(features, &self.device))
             }
             _ => NetworkInput::Pictures(pictures(batch, &self.device)),
@@ -227,6 +236,15 @@ impl Feed {
     }
 }
 
+/// Adds the time since `start`.
+fn add(time: &Mutex<Duration>, start: Instant) {
+    *time.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
+}
+
+fn taken(time: &Mutex<Duration>) -> Duration {
+    std::mem::take(&mut *time.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 impl DataLoader<StepInput> for Feed {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<StepInput> + 'a> {
         let (epoch, skip) = *self.place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -236,7 +254,7 @@ impl DataLoader<StepInput> for Feed {
                 Box::new(std::iter::from_fn(move || {
                     let start = Instant::now();
                     let batch = batches.next();
-                    *self.waited.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
+                    add(&self.waited, start);
                     Some(
                         batch?
                             .map_err(TrainError::from)

@@ -92,11 +92,7 @@ impl Environment {
         Self {
             burn: BURN.to_owned(),
             threads: rayon::current_num_threads(),
-            devices: settings
-                .devices
-                .iter()
-                .map(|device| format!("{:?}", device.clone().inner()))
-                .collect(),
+            devices: settings.names(),
             gradient_checkpointing: settings.gradient_checkpointing,
         }
     }
@@ -179,6 +175,7 @@ impl RunSettings {
     pub fn new(device: Device) -> Self {
         Self {
             devices: vec![device],
+            device_names: Vec::new(),
             gradient_checkpointing: false,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             cache: Cache::None,
@@ -220,6 +217,13 @@ impl RunSettings {
     pub fn device(&self) -> &Device {
         &self.devices[0]
     }
+
+    fn names(&self) -> Vec<String> {
+        let described = |device: &Device| format!("{:?}", device.clone().inner());
+        let named = self.device_names.iter().take(self.devices.len()).cloned();
+        let unnamed = self.devices.iter().skip(self.device_names.len()).map(described);
+        named.chain(unnamed).collect()
+    }
 }
 
 /// What may differ between a run and its resumption without changing a number.
@@ -227,6 +231,8 @@ impl RunSettings {
 pub struct RunSettings {
     /// Where it computes: several devices of one kind work on a batch each, and their gradients are averaged.
     pub devices: Vec<Device>,
+    /// What `run.toml` calls them, in their order; in Burn's words those that have no name here.
+    pub device_names: Vec<String>,
     /// Whether activations are computed again for the backward pass instead of kept, where Burn can: less memory, more time.
     pub gradient_checkpointing: bool,
     /// Threads that decode and augment.

@@ -231,6 +231,7 @@ fn epochs() -> Vec<EpochRow> {
                 ema_val_accuracy: (epoch > 3).then_some(0.97 - 0.5 / time),
                 seconds: 12.5,
                 wait_share: 0.02,
+                overhead_share: 0.001,
             }
         })
         .collect()

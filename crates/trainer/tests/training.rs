@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{options, settings, settings_told, start, write_pictures};
 use trainer::{Event, Recipe, Run, RunSettings, TrainError};
@@ -67,7 +67,7 @@ fn metrics(folder: &Path) -> Vec<String> {
     let rows = trainer::metrics::read_epochs(&folder.join("metrics.csv")).unwrap();
     rows.into_iter()
         .map(|mut row| {
-            (row.seconds, row.wait_share) = (0.0, 0.0);
+            (row.seconds, row.wait_share, row.overhead_share) = (0.0, 0.0, 0.0);
             format!("{row:?}")
         })
         .collect()
@@ -216,28 +216,38 @@ fn a_run_that_is_killed_twenty_times_reaches_the_same_numbers() {
     let whole = home.path().join("whole");
     reference(&data, &whole);
 
+    let child = |folder: &Path| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "child", "--nocapture"])
+            .env("RUN_DATA", &data)
+            .env("RUN_FOLDER", folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    // How long one lasts that is left alone.
+    let start = Instant::now();
+    let undisturbed = home.path().join("undisturbed");
+    assert!(child(&undisturbed).wait().unwrap().success());
+    assert_same(&undisturbed, &whole);
+    let lasts = start.elapsed().as_secs_f64();
+
     let mut seed = 5;
     let mut kills = 0;
     let mut number = 0;
-    // A run lasts some seconds: when one ends before its twentieth kill, the next begins.
+    // When one ends before the twentieth kill, the next begins.
     while kills < 20 {
         let folder = home.path().join(format!("killed-{number}"));
         number += 1;
         let mut killed = 0;
         loop {
-            let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["--ignored", "--exact", "child", "--nocapture"])
-                .env("RUN_DATA", &data)
-                .env("RUN_FOLDER", &folder)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
+            let mut child = child(&folder);
             // Not before there is something to resume, then at a random moment.
             while !folder.join("run.toml").exists() && child.try_wait().unwrap().is_none() {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            let patience = 0.02 + 0.9 * common::noise(&mut seed);
+            let patience = 0.4 * lasts * common::noise(&mut seed);
             std::thread::sleep(Duration::from_secs_f64(patience));
             match child.try_wait().unwrap() {
                 Some(status) => {
@@ -491,8 +501,10 @@ fn a_run_whose_time_is_up_ends_with_a_report_and_goes_on_with_more() {
     write_pictures(&data, 8, 1);
     let whole = home.path().join("whole");
     reference(&data, &whole);
-    for budget in [Duration::ZERO, Duration::from_millis(300)] {
-        let folder = home.path().join(format!("{}", budget.as_millis()));
+    let rows = trainer::metrics::read_epochs(&whole.join("metrics.csv")).unwrap();
+    let seconds: f64 = rows.iter().map(|row| row.seconds).sum();
+    for budget in [Duration::ZERO, Duration::from_secs_f64(seconds / 4.0)] {
+        let folder = home.path().join(format!("{}", budget.as_nanos()));
         let mut settings = settings();
         settings.budget = Some(budget);
         let run = begin(&data, &folder, recipe(), settings.clone());

@@ -34,6 +34,8 @@ pub struct EpochRow {
     pub seconds: f64,
     /// The part of the training time that the step waited for pictures, 0 to 1.
     pub wait_share: f64,
+    /// The part of the training time that was neither that nor a step's: copying batches, metrics, tables, the display, 0 to 1.
+    pub overhead_share: f64,
 }
 
 /// Writes `metrics.csv`, its head first.
@@ -78,6 +80,7 @@ mod tests {
                 val_accuracy: Some(1.0),
                 seconds: 2.5,
                 wait_share: 0.01,
+                overhead_share: 0.001,
                 ..EpochRow::default()
             },
             EpochRow {

@@ -1,13 +1,31 @@
 //! Memory that starts on a cache line.
 
+use core::slice;
+use std::sync::Arc;
+
+use memmap2::MmapMut;
+
 /// Values in a cache line; channel counts are padded to it.
 pub(crate) const LINE: usize = 16;
 
+/// Bytes of a large page. With ordinary ones of 4 KiB, every panel of weights is on pages that the processor has to look up, and
+/// where two buffers lie in the second-level cache is the luck of the draw.
+const LARGE_PAGE: usize = 2 << 20;
+
+/// Bytes of large pages that are asked for at once. What is never touched costs nothing.
+const PAGES: usize = 8 * LARGE_PAGE;
+
 /// Memory that starts on a cache line.
 pub(crate) struct Buffer {
-    values: Vec<f32>,
+    memory: Memory,
     start: usize,
     len: usize,
+}
+
+enum Memory {
+    Own(Vec<f32>),
+    /// A part that nobody else has.
+    Shared(Arc<Pages>),
 }
 
 impl Buffer {
@@ -16,20 +34,95 @@ impl Buffer {
         // Zeros come untouched from the system: they cost memory when they are first written.
         let values = vec![0.0_f32; len + LINE];
         let start = values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
-        Self { values, start, len }
+        Self {
+            memory: Memory::Own(values),
+            start,
+            len,
+        }
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(self.values.as_slice())
+        self.len * size_of::<f32>()
     }
 
     pub(crate) fn as_slice(&self) -> &[f32] {
-        &self.values[self.start..self.start + self.len]
+        match &self.memory {
+            Memory::Own(values) => &values[self.start..self.start + self.len],
+            // SAFETY: the part lies within the pages, which hold zeros or what was written, and is nobody else's.
+            Memory::Shared(pages) => unsafe { slice::from_raw_parts(pages.values.add(self.start), self.len) },
+        }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
-        &mut self.values[self.start..self.start + self.len]
+        match &mut self.memory {
+            Memory::Own(values) => &mut values[self.start..self.start + self.len],
+            // SAFETY: as above.
+            Memory::Shared(pages) => unsafe { slice::from_raw_parts_mut(pages.values.add(self.start), self.len) },
+        }
+    }
+}
+
+/// Memory from the system, in large pages where it has them.
+struct Pages {
+    /// The first value at the beginning of a large page, and how many there are from there on.
+    values: *mut f32,
+    len: usize,
+    /// Keeps them.
+    _map: MmapMut,
+}
+
+impl Pages {
+    /// Room for `len` zeros; `None` where the system has none.
+    fn new(len: usize) -> Option<Self> {
+        // Miri has no such memory.
+        if cfg!(miri) {
+            return None;
+        }
+        let bytes = (volume(&[len]) * size_of::<f32>()).next_multiple_of(LARGE_PAGE);
+        let mut map = MmapMut::map_anon(bytes + LARGE_PAGE).ok()?;
+        // As good without.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        let start = map.as_ptr().align_offset(LARGE_PAGE);
+        let values = map.get_mut(start..start + bytes)?.as_mut_ptr().cast();
+        Some(Self {
+            values,
+            len: bytes / size_of::<f32>(),
+            _map: map,
+        })
+    }
+}
+
+// SAFETY: it is memory, of which every buffer has a part of its own.
+unsafe impl Send for Pages {}
+// SAFETY: as above.
+unsafe impl Sync for Pages {}
+
+/// Large pages that buffers are cut from, one after the other.
+#[derive(Default)]
+pub(crate) struct Arena {
+    pages: Option<Arc<Pages>>,
+    used: usize,
+}
+
+impl Arena {
+    /// `len` zeros.
+    pub(crate) fn zeros(&mut self, len: usize) -> Buffer {
+        if self.pages.as_ref().is_none_or(|pages| pages.len - self.used < len) {
+            self.pages = Pages::new(len.max(PAGES / size_of::<f32>())).map(Arc::new);
+            self.used = 0;
+        }
+        let Some(pages) = &self.pages else {
+            return Buffer::zeros(len);
+        };
+        let start = self.used;
+        self.used = (start + padded(len)).min(pages.len);
+        Buffer {
+            memory: Memory::Shared(Arc::clone(pages)),
+            start,
+            len,
+        }
     }
 }
 
@@ -72,3 +165,27 @@ impl Shared {
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_of_an_arena_are_zeros_of_their_own_that_outlive_it() {
+        let mut arena = Arena::default();
+        let most = if cfg!(miri) { 1000 } else { PAGES / size_of::<f32>() };
+        let lens = [1, 17, most - 1, 3, 0, 2 * most, LINE];
+        let mut buffers = lens.map(|len| arena.zeros(len));
+        drop(arena);
+        for (number, (buffer, len)) in buffers.iter_mut().zip(lens).enumerate() {
+            assert_eq!((buffer.as_slice().len(), buffer.bytes()), (len, 4 * len));
+            assert_eq!(buffer.as_slice().as_ptr().addr() % (LINE * size_of::<f32>()), 0);
+            assert!(buffer.as_slice().iter().all(|value| value.to_bits() == 0));
+            buffer.as_mut_slice().fill(number as f32 + 1.0);
+        }
+        for (number, buffer) in buffers.iter().enumerate() {
+            let value = number as f32 + 1.0;
+            assert!(buffer.as_slice().iter().all(|held| held.to_bits() == value.to_bits()));
+        }
+    }
+}

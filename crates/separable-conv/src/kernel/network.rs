@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::buffer::{Shared, padded, volume};
+use super::buffer::{Arena, Buffer, Shared, padded, volume};
 use super::depthwise::DepthwiseKernel;
 use super::isa::Isa;
 use super::layer::{Layer, Maps, SeparableRelu};
@@ -48,6 +48,8 @@ pub struct Network {
     steps: Vec<Step>,
     channels: Vec<usize>,
     isa: Isa,
+    /// Where the next weights come from.
+    arena: Arena,
     idle: Mutex<Vec<Workspace>>,
 }
 
@@ -68,6 +70,7 @@ impl Network {
             steps: vec![interleave],
             channels: vec![channels; 2],
             isa,
+            arena: Arena::default(),
             idle: Mutex::default(),
         }
     }
@@ -139,20 +142,26 @@ impl Network {
         };
         let taps = kernel * kernel;
         let winograd = (kernel == 3 && stride == 1 && input.0 != INTERLEAVED)
-            .then(|| Winograd::new(weights, bias, channels, outputs))
+            .then(|| Winograd::new(|len| self.arena.zeros(len), weights, bias, channels, outputs))
             .flatten();
-        let weights = PackedMatrix::new(taps * step, outputs, bias, |panel, values| {
-            for (lane, output) in panel.enumerate() {
-                for (channel, kernel) in weights[output * channels * taps..][..channels * taps]
-                    .chunks_exact(taps)
-                    .enumerate()
-                {
-                    for (tap, &weight) in kernel.iter().enumerate() {
-                        values[tap * step + channel][lane] = weight;
+        let weights = PackedMatrix::new(
+            |len| self.arena.zeros(len),
+            taps * step,
+            outputs,
+            bias,
+            |panel, values| {
+                for (lane, output) in panel.enumerate() {
+                    for (channel, kernel) in weights[output * channels * taps..][..channels * taps]
+                        .chunks_exact(taps)
+                        .enumerate()
+                    {
+                        for (tap, &weight) in kernel.iter().enumerate() {
+                            values[tap * step + channel][lane] = weight;
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         let layer = Layer::Convolution {
             weights,
             kernel,
@@ -196,7 +205,7 @@ impl Network {
         }
         let layer = Layer::Separable {
             depthwise: DepthwiseKernel::new(depthwise, channels, dilation),
-            pointwise: pointwise_matrix(pointwise, bias, channels, outputs),
+            pointwise: pointwise_matrix(|len| self.arena.zeros(len), pointwise, bias, channels, outputs),
             relu,
         };
         self.add(layer, input, residual, outputs)
@@ -214,10 +223,9 @@ impl Network {
         let layer = Layer::Pool {
             pool,
             projection: projection.map(|(value, weights, bias)| {
-                (
-                    pointwise_matrix(weights, bias, self.map_channels(value), channels),
-                    pool.stride,
-                )
+                let inputs = self.map_channels(value);
+                let weights = pointwise_matrix(|len| self.arena.zeros(len), weights, bias, inputs, channels);
+                (weights, pool.stride)
             }),
         };
         self.add(layer, input, projection.map(|(value, ..)| value), channels)
@@ -245,7 +253,7 @@ impl Network {
             volume(&[inputs, outputs]),
             "weights of a fully-connected layer"
         );
-        let weights = PackedMatrix::of_columns(inputs, outputs, bias, weights);
+        let weights = PackedMatrix::of_columns(|len| self.arena.zeros(len), inputs, outputs, bias, weights);
         self.add(Layer::Dense { weights, relu }, input, None, outputs)
     }
 
@@ -475,11 +483,17 @@ impl<'a> Run<'a> {
     }
 }
 
-pub(crate) fn pointwise_matrix(weights: &[f32], bias: Option<&[f32]>, inputs: usize, outputs: usize) -> PackedMatrix {
+pub(crate) fn pointwise_matrix(
+    zeros: impl FnOnce(usize) -> Buffer,
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    inputs: usize,
+    outputs: usize,
+) -> PackedMatrix {
     assert_eq!(
         weights.len(),
         volume(&[inputs, outputs]),
         "weights of a pointwise convolution"
     );
-    PackedMatrix::of_rows(inputs, outputs, bias, weights)
+    PackedMatrix::of_rows(zeros, inputs, outputs, bias, weights)
 }

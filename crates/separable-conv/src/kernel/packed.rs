@@ -27,8 +27,9 @@ pub struct PackedMatrix {
 
 impl PackedMatrix {
     /// Packs weights that `fill` writes panel by panel, on all threads: it is given the panel's outputs, at most sixteen,
-    /// and its rows, zeros so far. `bias` is one value an output, or nothing.
+    /// and its rows, zeros so far. `bias` is one value an output, or nothing. `zeros` is where the memory comes from.
     pub(crate) fn new(
+        zeros: impl FnOnce(usize) -> Buffer,
         inputs: usize,
         outputs: usize,
         bias: Option<&[f32]>,
@@ -37,7 +38,7 @@ impl PackedMatrix {
         let mut packed = Self {
             inputs,
             outputs,
-            weights: Buffer::zeros(volume(&[padded(volume(&[outputs])), inputs])),
+            weights: zeros(volume(&[padded(volume(&[outputs])), inputs])),
             bias: Buffer::zeros(padded(outputs)),
         };
         packed
@@ -57,8 +58,14 @@ impl PackedMatrix {
     }
 
     /// Packs weights `[outputs, inputs]`.
-    pub(crate) fn of_rows(inputs: usize, outputs: usize, bias: Option<&[f32]>, weights: &[f32]) -> Self {
-        Self::new(inputs, outputs, bias, |panel, values| {
+    pub(crate) fn of_rows(
+        zeros: impl FnOnce(usize) -> Buffer,
+        inputs: usize,
+        outputs: usize,
+        bias: Option<&[f32]>,
+        weights: &[f32],
+    ) -> Self {
+        Self::new(zeros, inputs, outputs, bias, |panel, values| {
             let rows = &weights[panel.start * inputs..panel.end * inputs];
             // A few inputs of all outputs at a time: what is written sixteen times stays in the first-level cache.
             for (block, values) in values.chunks_mut(BLOCK).enumerate() {
@@ -72,8 +79,14 @@ impl PackedMatrix {
     }
 
     /// Packs weights `[inputs, outputs]`.
-    pub(crate) fn of_columns(inputs: usize, outputs: usize, bias: Option<&[f32]>, weights: &[f32]) -> Self {
-        Self::new(inputs, outputs, bias, |panel, values| {
+    pub(crate) fn of_columns(
+        zeros: impl FnOnce(usize) -> Buffer,
+        inputs: usize,
+        outputs: usize,
+        bias: Option<&[f32]>,
+        weights: &[f32],
+    ) -> Self {
+        Self::new(zeros, inputs, outputs, bias, |panel, values| {
             for (value, row) in values.iter_mut().zip(weights.chunks_exact(outputs)) {
                 value[..panel.len()].copy_from_slice(&row[panel.clone()]);
             }

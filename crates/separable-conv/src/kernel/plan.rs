@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::buffer::Buffer;
+use super::buffer::{Arena, Buffer};
 use super::cascade::Cascade;
 use super::layer::{Layer, Maps};
 use super::network::Network;
@@ -239,10 +239,11 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) fn new(plan: Plan) -> Self {
+        let mut arena = Arena::default();
         Self {
-            buffers: plan.buffers.iter().map(|&len| Buffer::zeros(len)).collect(),
+            buffers: plan.buffers.iter().map(|&len| arena.zeros(len)).collect(),
             scratch: (0..plan.threads)
-                .map(|_| Mutex::new(Buffer::zeros(plan.scratch)))
+                .map(|_| Mutex::new(arena.zeros(plan.scratch)))
                 .collect(),
             plan,
         }

@@ -60,7 +60,7 @@ impl SeparableConv {
         Self {
             layer: Layer::Separable {
                 depthwise: DepthwiseKernel::new(depthwise, channels, dilation),
-                pointwise: pointwise_matrix(pointwise, bias, channels, outputs),
+                pointwise: pointwise_matrix(Buffer::zeros, pointwise, bias, channels, outputs),
                 relu,
             },
             channels,

@@ -39,7 +39,13 @@ pub(crate) struct Winograd {
 
 impl Winograd {
     /// Packs weights `[outputs, inputs, 3, 3]`; `None` if the ordinary way is better.
-    pub(crate) fn new(weights: &[f32], bias: Option<&[f32]>, inputs: usize, outputs: usize) -> Option<Self> {
+    pub(crate) fn new(
+        mut zeros: impl FnMut(usize) -> Buffer,
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        inputs: usize,
+        outputs: usize,
+    ) -> Option<Self> {
         if inputs < FEWEST_INPUTS {
             return None;
         }
@@ -47,7 +53,7 @@ impl Winograd {
         let turned: Vec<[f32; PLACES]> = weights.as_chunks().0.iter().map(turn_kernel).collect();
         let matrices = (0..PLACES)
             .map(|place| {
-                PackedMatrix::new(inputs, outputs, None, |panel, rows| {
+                PackedMatrix::new(&mut zeros, inputs, outputs, None, |panel, rows| {
                     for (input, row) in rows.iter_mut().enumerate() {
                         for (lane, output) in panel.clone().enumerate() {
                             row[lane] = turned[output * inputs + input][place];

@@ -195,6 +195,15 @@ impl DeviceName {
         }
     }
 
+    /// Whether it is another machine's.
+    pub fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Local { .. } => false,
+            #[cfg(feature = "remote")]
+            Self::Remote(_) => true,
+        }
+    }
+
     /// Opens the device, and finds out whether it works: Burn's own answer to a missing driver is a panic at first use.
     pub fn open(&self) -> anyhow::Result<Device> {
         let device = match self {
@@ -304,6 +313,8 @@ pub fn on<T>(devices: &[&DeviceName], way_out: &str, work: impl FnOnce() -> anyh
     }
     quietly(work).unwrap_or_else(|problem| {
         let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
+        // Before it may stand Burn's advice to programmers.
+        let problem = problem.rsplit("at runtime: ").next().unwrap_or(&problem);
         Err(anyhow!("device {} failed: {problem}; {way_out}", names.join(" or ")))
     })
 }

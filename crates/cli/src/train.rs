@@ -255,11 +255,18 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<output::Outcome> {
     } else {
         None
     };
+    let devices = args.devices();
+    // Burn's servers keep connections among each other, and don't make new ones to one that was started anew.
+    let first = if devices.iter().any(|device| device.is_elsewhere()) {
+        "start `xception serve` anew on all of these machines and"
+    } else {
+        "when it works again,"
+    };
     let way_out = format!(
-        "its last checkpoint is whole: when the device works again, go on with: xception train --resume {}",
+        "the run's last checkpoint is whole: {first} go on with: xception train --resume {}",
         folder.display()
     );
-    let outcome = device::on(&args.devices(), &way_out, || Ok(run.train(renderer)?))?;
+    let outcome = device::on(&devices, &way_out, || Ok(run.train(renderer)?))?;
     display.clear();
     conclude(&folder, &outcome, signal.load(Ordering::Relaxed))
 }

@@ -25,7 +25,7 @@ pub(crate) struct Buffer {
 enum Memory {
     Own(Vec<f32>),
     /// A part that nobody else has.
-    Shared(Arc<Pages>),
+    Part(Arc<Pages>),
 }
 
 impl Buffer {
@@ -50,7 +50,7 @@ impl Buffer {
         match &self.memory {
             Memory::Own(values) => &values[self.start..self.start + self.len],
             // SAFETY: the part lies within the pages, which hold zeros or what was written, and is nobody else's.
-            Memory::Shared(pages) => unsafe { slice::from_raw_parts(pages.values.add(self.start), self.len) },
+            Memory::Part(pages) => unsafe { slice::from_raw_parts(pages.values.add(self.start), self.len) },
         }
     }
 
@@ -58,7 +58,7 @@ impl Buffer {
         match &mut self.memory {
             Memory::Own(values) => &mut values[self.start..self.start + self.len],
             // SAFETY: as above.
-            Memory::Shared(pages) => unsafe { slice::from_raw_parts_mut(pages.values.add(self.start), self.len) },
+            Memory::Part(pages) => unsafe { slice::from_raw_parts_mut(pages.values.add(self.start), self.len) },
         }
     }
 }
@@ -119,7 +119,7 @@ impl Arena {
         let start = self.used;
         self.used = (start + padded(len)).min(pages.len);
         Buffer {
-            memory: Memory::Shared(Arc::clone(pages)),
+            memory: Memory::Part(Arc::clone(pages)),
             start,
             len,
         }

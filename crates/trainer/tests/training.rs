@@ -207,6 +207,14 @@ fn child() {
     assert!(run.train(None).unwrap().complete);
 }
 
+/// What makes [`child`] of this program.
+fn as_child<'a>(command: &'a mut Command, data: &Path, folder: &Path) -> &'a mut Command {
+    command
+        .args(["--ignored", "--exact", "child", "--nocapture"])
+        .env("RUN_DATA", data)
+        .env("RUN_FOLDER", folder)
+}
+
 #[test]
 fn a_run_that_is_killed_twenty_times_reaches_the_same_numbers() {
     let _alone = alone();
@@ -217,10 +225,7 @@ fn a_run_that_is_killed_twenty_times_reaches_the_same_numbers() {
     reference(&data, &whole);
 
     let child = |folder: &Path| {
-        Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "child", "--nocapture"])
-            .env("RUN_DATA", &data)
-            .env("RUN_FOLDER", folder)
+        as_child(&mut Command::new(std::env::current_exe().unwrap()), &data, folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -287,14 +292,11 @@ fn a_checkpoint_that_finds_no_room_stops_the_run_and_costs_nothing() {
     let folder = home.path().join("full");
     drop(begin(&data, &folder, recipe(), settings()));
 
-    let output = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "child", "--nocapture"])
-        .env("RUN_DATA", &data)
-        .env("RUN_FOLDER", &folder)
-        .output()
-        .unwrap();
+        .arg(std::env::current_exe().unwrap());
+    let output = as_child(&mut shell, &data, &folder).output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(

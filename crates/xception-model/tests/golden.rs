@@ -37,49 +37,35 @@ fn check(file: &str, device: &Device, bound: f64) -> f64 {
     worst
 }
 
-/// Every golden whose name starts with `prefix` and holds one of `parts`.
-fn check_all(prefix: &str, parts: &[&str], device: &Device, bound: f64) {
-    let mut files: Vec<String> = std::fs::read_dir(common::golden_folder().join("network"))
-        .expect("the goldens are there")
-        .map(|entry| {
-            entry
-                .expect("a readable entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .filter(|file| file.starts_with(prefix) && parts.iter().any(|part| file.contains(part)))
-        .collect();
-    files.sort();
-    assert!(files.len() >= 6, "only {} goldens start with {prefix}", files.len());
+fn check_all(files: &[String], device: &Device, bound: f64) {
     for file in files {
-        check(&file, device, bound);
+        check(file, device, bound);
     }
 }
 
 #[cfg(feature = "flex")]
 #[test]
 fn toy_networks_on_flex() {
-    check_all("toy", &[""], &Device::flex(), 1e-5);
+    check_all(&common::goldens("toy", &[""], 10), &Device::flex(), 1e-5);
 }
 
 #[cfg(feature = "flex")]
 #[test]
 fn full_network_on_flex() {
-    check_all("full", &[""], &Device::flex(), 1e-5);
+    check_all(&common::goldens("full", &[""], 10), &Device::flex(), 1e-5);
 }
 
 #[cfg(feature = "ndarray")]
 #[test]
 fn toy_networks_on_ndarray() {
-    check_all("toy", &[""], &ndarray(), 1e-5);
+    check_all(&common::goldens("toy", &[""], 10), &ndarray(), 1e-5);
 }
 
 /// Several pictures at once only where they are small: it takes seconds for one.
 #[cfg(feature = "ndarray")]
 #[test]
 fn full_network_on_ndarray() {
-    check_all("full", &["-b1", "71x71"], &ndarray(), 1e-5);
+    check_all(&common::goldens("full", &["-b1", "71x71"], 6), &ndarray(), 1e-5);
 }
 
 #[cfg(feature = "ndarray")]
@@ -93,8 +79,7 @@ fn ndarray() -> Device {
 #[test]
 fn toy_networks_on_wgpu() {
     check_all(
-        "toy",
-        &["71x71"],
+        &common::goldens("toy", &["71x71"], 10),
         &Device::wgpu(burn::tensor::DeviceKind::default()),
         1e-4,
     );

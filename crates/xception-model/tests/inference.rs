@@ -47,20 +47,7 @@ fn check(file: &str, device: &Device, bound: f64) {
 }
 
 fn check_all(prefix: &str, size: &str, device: &Device, bound: f64) {
-    let mut files: Vec<String> = std::fs::read_dir(common::golden_folder().join("network"))
-        .expect("the goldens are there")
-        .map(|entry| {
-            entry
-                .expect("a readable entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .filter(|file| file.starts_with(prefix) && file.contains(size))
-        .collect();
-    files.sort();
-    assert!(files.len() >= 10, "only {} goldens start with {prefix}", files.len());
-    for file in files {
+    for file in common::goldens(prefix, &[size], 10) {
         check(&file, device, bound);
     }
 }

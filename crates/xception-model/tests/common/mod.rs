@@ -283,6 +283,24 @@ pub fn golden_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
+/// The network's goldens whose name starts with `prefix` and holds one of `parts`: `least` or more.
+pub fn goldens(prefix: &str, parts: &[&str], least: usize) -> Vec<String> {
+    let mut files: Vec<String> = std::fs::read_dir(golden_folder().join("network"))
+        .expect("the goldens are there")
+        .map(|entry| {
+            entry
+                .expect("a readable entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .filter(|file| file.starts_with(prefix) && parts.iter().any(|part| file.contains(part)))
+        .collect();
+    files.sort();
+    assert!(files.len() >= least, "only {} goldens start with {prefix}", files.len());
+    files
+}
+
 /// Reads a golden; the panic names the file.
 pub fn read<T: for<'de> Deserialize<'de>>(file: &str) -> T {
     let path = golden_folder().join(file);

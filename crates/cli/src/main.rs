@@ -54,9 +54,10 @@ fn main() -> ExitCode {
 }
 
 fn execute(command: Command) -> anyhow::Result<Outcome> {
-    let on = |device: &DeviceName, work: &dyn Fn() -> anyhow::Result<Outcome>| {
-        device::on(&[device], "`xception devices` lists what works here", work)
+    let on_all = |devices: &[&DeviceName], work: &dyn Fn() -> anyhow::Result<Outcome>| {
+        device::on(devices, "`xception devices` lists what works here", work)
     };
+    let on = |device: &DeviceName, work: &dyn Fn() -> anyhow::Result<Outcome>| on_all(&[device], work);
     match command {
         Command::Classify(args) => on(&args.weights.compute.device, &|| classify::classify(&args)),
         Command::Embed(args) => on(&args.weights.compute.device, &|| embed::embed(&args)),
@@ -65,7 +66,7 @@ fn execute(command: Command) -> anyhow::Result<Outcome> {
         Command::Verify(args) => convert::verify(&args),
         Command::Inspect(args) => convert::inspect(&args),
         Command::Summary(args) => summary::summary(&args),
-        Command::Train(args) => train::train(&args),
+        Command::Train(args) => on_all(&args.devices(), &|| train::train(&args)),
         Command::Evaluate(args) => on(&args.weights.compute.device, &|| evaluate::evaluate(&args)),
         Command::Explain(args) => on(&args.weights.compute.device, &|| explain::explain(&args)),
         Command::Bench(args) => on(&args.device, &|| bench::bench(&args)),

@@ -411,7 +411,7 @@ fn new_run(
 
 impl TrainArgs {
     /// Where steps are computed.
-    fn devices(&self) -> Vec<&DeviceName> {
+    pub fn devices(&self) -> Vec<&DeviceName> {
         match self.more.devices.as_slice() {
             [] => vec![&self.compute.device],
             devices => devices.iter().collect(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::buffer::{Arena, Buffer, Shared, padded, volume};
+use super::buffer::{Arena, Shared, padded, volume};
 use super::depthwise::DepthwiseKernel;
 use super::isa::Isa;
 use super::layer::{Layer, Maps, SeparableRelu};
@@ -205,7 +205,7 @@ impl Network {
         }
         let layer = Layer::Separable {
             depthwise: DepthwiseKernel::new(depthwise, channels, dilation),
-            pointwise: pointwise_matrix(|len| self.arena.zeros(len), pointwise, bias, channels, outputs),
+            pointwise: PackedMatrix::of_rows(|len| self.arena.zeros(len), channels, outputs, bias, pointwise),
             relu,
         };
         self.add(layer, input, residual, outputs)
@@ -224,7 +224,7 @@ impl Network {
             pool,
             projection: projection.map(|(value, weights, bias)| {
                 let inputs = self.map_channels(value);
-                let weights = pointwise_matrix(|len| self.arena.zeros(len), weights, bias, inputs, channels);
+                let weights = PackedMatrix::of_rows(|len| self.arena.zeros(len), inputs, channels, bias, weights);
                 (weights, pool.stride)
             }),
         };
@@ -481,19 +481,4 @@ impl<'a> Run<'a> {
             .unwrap_or_else(PoisonError::into_inner)
             .push(workspace);
     }
-}
-
-pub(crate) fn pointwise_matrix(
-    zeros: impl FnOnce(usize) -> Buffer,
-    weights: &[f32],
-    bias: Option<&[f32]>,
-    inputs: usize,
-    outputs: usize,
-) -> PackedMatrix {
-    assert_eq!(
-        weights.len(),
-        volume(&[inputs, outputs]),
-        "weights of a pointwise convolution"
-    );
-    PackedMatrix::of_rows(zeros, inputs, outputs, bias, weights)
 }

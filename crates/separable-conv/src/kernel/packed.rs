@@ -57,7 +57,11 @@ impl PackedMatrix {
         packed
     }
 
-    /// Packs weights `[outputs, inputs]`.
+    /// Packs weights `[outputs, inputs]`, those of a pointwise convolution.
+    ///
+    /// # Panics
+    ///
+    /// When weights and sizes don't fit together.
     pub(crate) fn of_rows(
         zeros: impl FnOnce(usize) -> Buffer,
         inputs: usize,
@@ -65,6 +69,11 @@ impl PackedMatrix {
         bias: Option<&[f32]>,
         weights: &[f32],
     ) -> Self {
+        assert_eq!(
+            weights.len(),
+            volume(&[inputs, outputs]),
+            "weights of a pointwise convolution"
+        );
         Self::new(zeros, inputs, outputs, bias, |panel, values| {
             let rows = &weights[panel.start * inputs..panel.end * inputs];
             // A few inputs of all outputs at a time: what is written sixteen times stays in the first-level cache.

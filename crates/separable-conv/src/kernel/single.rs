@@ -7,7 +7,7 @@ use super::depthwise::DepthwiseKernel;
 use super::isa::Isa;
 use super::layer::{Layer, Maps, SeparableRelu};
 use super::map::Map;
-use super::network::pointwise_matrix;
+use super::packed::PackedMatrix;
 use super::team::{Stage, work_through};
 use super::work::Pictures;
 
@@ -60,7 +60,7 @@ impl SeparableConv {
         Self {
             layer: Layer::Separable {
                 depthwise: DepthwiseKernel::new(depthwise, channels, dilation),
-                pointwise: pointwise_matrix(Buffer::zeros, pointwise, bias, channels, outputs),
+                pointwise: PackedMatrix::of_rows(Buffer::zeros, channels, outputs, bias, pointwise),
                 relu,
             },
             channels,

@@ -431,6 +431,49 @@ fn separable_convolutions() {
     });
 }
 
+/// So many channels and pixels that products are saved, where the machine's caches allow it.
+#[test]
+#[cfg_attr(miri, ignore = "takes hours; unit tests have small ones")]
+fn wide_separable_convolutions() {
+    for isa in Isa::available() {
+        for (seed, (channels, outputs, height, width)) in [(258, 300, 9, 11), (320, 257, 7, 14), (300, 260, 10, 10)]
+            .into_iter()
+            .enumerate()
+        {
+            let random = &mut Random::new(seed as u64 + 1);
+            let values = random.values(channels * height * width);
+            let picture = Map::filled(channels, height, width, |channel, y, x| {
+                f64::from(values[(channel * height + y) * width + x])
+            });
+            let depthwise = random.values(9 * channels);
+            let pointwise = random.values(outputs * channels);
+            let bias = random.values(outputs);
+            let relu = SeparableRelu {
+                before: seed == 1,
+                between: seed == 2,
+                after: seed == 0,
+            };
+            let mut network = Network::new(channels, isa);
+            let input = identity(&mut network, channels);
+            let value = network.separable(input, &depthwise, 1, &pointwise, Some(&bias), outputs, None, relu);
+            let x = relu_if(picture.clone(), relu.before).depthwise(&depthwise, 1);
+            let x = relu_if(x, relu.between).convolve(&pointwise, Some(&bias), outputs, 1, 1);
+            let expected = relu_if(x, relu.after);
+            let what = format!("separable {channels} -> {outputs}, {relu:?}");
+            for threads in [1, 2] {
+                compare(
+                    &what,
+                    &network,
+                    value,
+                    std::slice::from_ref(&picture),
+                    std::slice::from_ref(&expected),
+                    threads,
+                );
+            }
+        }
+    }
+}
+
 /// One on its own, between pictures whose channels lie one after the other.
 #[test]
 fn single_separable_convolutions() {

@@ -89,11 +89,10 @@ impl Features {
     /// The features and targets of some pictures.
     pub fn rows(&self, rows: &[usize], device: &Device) -> StepInput {
         let gather = |values: &[f32], width: usize| {
-            let chosen: Vec<f32> = rows
-                .iter()
-                .flat_map(|row| &values[row * width..(row + 1) * width])
-                .copied()
-                .collect();
+            let mut chosen = Vec::with_capacity(rows.len() * width);
+            for row in rows {
+                chosen.extend_from_slice(&values[row * width..(row + 1) * width]);
+            }
             Tensor::from_data(TensorData::new(chosen, [rows.len(), width]), device)
         };
         StepInput {

@@ -122,6 +122,7 @@ impl Cascade {
                 depthwise,
                 pointwise,
                 relu,
+                ..
             } = &step.layer
             else {
                 unreachable!("`starting_at` takes separable convolutions before it");
@@ -133,6 +134,7 @@ impl Cascade {
                 separable: Separable {
                     depthwise,
                     pointwise,
+                    strassen: None,
                     relu: *relu,
                 },
                 input,

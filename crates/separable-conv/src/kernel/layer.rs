@@ -1,13 +1,16 @@
 //! Layers: each a number of jobs that can be done in any order by any thread.
 
 use core::ops::Range;
+use std::sync::OnceLock;
 
-use super::buffer::LINE;
+use super::buffer::{Buffer, LINE};
 use super::cache::second_level;
 use super::depthwise::DepthwiseKernel;
+use super::isa::Isa;
 use super::map::Map;
 use super::packed::PackedMatrix;
 use super::pool::{GlobalPool, MaxPool};
+use super::strassen::Strassen;
 use super::winograd::Winograd;
 use super::work::{PANEL_GAP, Separable};
 
@@ -43,6 +46,8 @@ pub(crate) enum Layer {
     Separable {
         depthwise: DepthwiseKernel,
         pointwise: PackedMatrix,
+        /// The same with fewer multiplications, once a run has asked for it; nothing where it is not faster.
+        strassen: OnceLock<Option<Box<Strassen>>>,
         relu: SeparableRelu,
     },
     /// Max pooling, plus a 1 x 1 convolution of the residual input.
@@ -109,8 +114,25 @@ impl Cut {
 
     /// The units and the panels of a job.
     pub(crate) fn job(self, job: usize, units: usize, panels: usize) -> (Range<usize>, Range<usize>) {
+        self.job_of(job, [units, panels], [1; 2])
+    }
+
+    /// The same where so many units and so many panels go together.
+    pub(crate) fn job_of(
+        self,
+        job: usize,
+        [units, panels]: [usize; 2],
+        together: [usize; 2],
+    ) -> (Range<usize>, Range<usize>) {
         let (part, group) = (job / self.groups, job % self.groups);
-        (share(units, part, self.parts), share(panels, group, self.groups))
+        let share = |count: usize, index, parts, together: usize| {
+            let Range { start, end } = share(count.div_ceil(together), index, parts);
+            start * together..count.min(end * together)
+        };
+        (
+            share(units, part, self.parts, together[0]),
+            share(panels, group, self.groups, together[1]),
+        )
     }
 }
 
@@ -180,8 +202,12 @@ impl Layer {
     pub(crate) fn scratch(&self, maps: &Maps, threads: usize) -> usize {
         match self {
             Self::Separable { .. } => {
-                let cut = self.cut(maps, threads);
-                Separable::scratch(&maps.input, maps.input.pixels().div_ceil(cut.parts))
+                let pixels = maps.input.pixels();
+                let most = |units: usize| units.div_ceil(self.cut(maps, threads).parts);
+                match self.strassen(maps, threads) {
+                    Some(strassen) => Separable::strassen_scratch(&maps.input, 2 * most(pixels.div_ceil(2)), strassen),
+                    None => Separable::scratch(&maps.input, most(pixels)),
+                }
             }
             Self::Convolution {
                 winograd: Some(winograd),
@@ -213,10 +239,46 @@ impl Layer {
             }
             Self::Dense { weights, .. } => weights.bytes(),
             Self::Separable {
-                depthwise, pointwise, ..
-            } => depthwise.bytes() + pointwise.bytes(),
+                depthwise,
+                pointwise,
+                strassen,
+                ..
+            } => {
+                let strassen = strassen.get().and_then(Option::as_deref);
+                depthwise.bytes() + pointwise.bytes() + strassen.map_or(0, Strassen::bytes)
+            }
             Self::Pool { projection, .. } => projection.as_ref().map_or(0, |(weights, _)| weights.bytes()),
             Self::Interleave { .. } | Self::GlobalPool(_) | Self::Deinterleave => 0,
+        }
+    }
+
+    /// Whether [`add_up`](Self::add_up) has something to do before this layer is run.
+    pub(crate) fn wants_sums(&self, maps: &Maps, threads: usize) -> bool {
+        match self {
+            Self::Separable { strassen, .. } => {
+                strassen.get().is_none() && Strassen::pays(maps.input.pixels(), threads)
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes Strassen's sums, in memory from `zeros`.
+    pub(crate) fn add_up(&self, isa: Isa, zeros: impl FnMut(usize) -> Buffer) {
+        if let Self::Separable {
+            pointwise, strassen, ..
+        } = self
+        {
+            strassen.get_or_init(|| Strassen::new(zeros, isa, pointwise).map(Box::new));
+        }
+    }
+
+    /// Strassen's sums, if the layer is done with them.
+    pub(crate) fn strassen(&self, maps: &Maps, threads: usize) -> Option<&Strassen> {
+        match self {
+            Self::Separable { strassen, .. } if Strassen::pays(maps.input.pixels(), threads) => {
+                strassen.get()?.as_deref()
+            }
+            _ => None,
         }
     }
 
@@ -228,6 +290,18 @@ impl Layer {
             }
             Self::Convolution { weights, .. } => {
                 Cut::new(maps.output.height, usize::MAX, 1, JOBS, weights.panels(), threads)
+            }
+            Self::Separable { pointwise, .. } if let Some(strassen) = self.strassen(maps, threads) => {
+                // Two pixels at a time, and two groups of outputs.
+                let most = panel_bytes() / size_of::<f32>() / (2 * maps.input.step + PANEL_GAP);
+                Cut::new(
+                    maps.input.pixels().div_ceil(2),
+                    most.max(MOST_PIXELS) / 2,
+                    FEWEST_PIXELS / 2,
+                    1,
+                    pointwise.panels().div_ceil(strassen.both()),
+                    threads,
+                )
             }
             Self::Separable { pointwise, .. } => {
                 let pixel = maps.input.step + PANEL_GAP + maps.output.step;

@@ -61,6 +61,19 @@ pub(crate) struct Pixels {
     pub soon: Soon,
 }
 
+impl Pixels {
+    /// `columns` pixels `in_step` values apart, their outputs `out_step`.
+    pub(crate) const fn row(columns: usize, in_step: usize, out_step: usize, soon: Soon) -> Self {
+        Self {
+            rows: 1,
+            columns,
+            in_steps: [in_step, 0],
+            out_steps: [out_step, 0],
+            soon,
+        }
+    }
+}
+
 /// Inputs ahead of which weights are fetched into the first-level cache.
 const NEAR: usize = 16;
 
@@ -105,7 +118,7 @@ impl Kernel for Multiply<'_> {
         } = self;
         assert_eq!(reach.pieces * reach.len, weights.inputs(), "inputs of a matrix");
         let [most, vectors] = V::TILE;
-        let together = (vectors * V::WIDTH / PANEL).max(1);
+        let together = tile_panels::<V>();
         let groups = panels.len().div_ceil(together);
         for (group, first) in panels.clone().step_by(together).enumerate() {
             let group_panels = first..panels.end.min(first + together);
@@ -117,18 +130,11 @@ impl Kernel for Multiply<'_> {
             let (size, larger) = (pixels.columns / tiles, pixels.columns % tiles);
             let all_tiles = (pixels.rows * tiles).max(1);
             // The panels that come next; past the last one, it does no harm.
-            let next = if weights.stays() {
-                Soon::NOTHING
-            } else {
-                Soon {
-                    from: matrix.as_ptr().wrapping_add(matrix.len()),
-                    len: matrix.len(),
-                }
-            };
-            let ahead = [
-                Ahead::new(next, all_tiles, weights.inputs() * lines::<V>()),
-                Ahead::new(pixels.soon, all_tiles * groups, weights.inputs()),
-            ];
+            let panel = weights.inputs() * PANEL;
+            let next = (matrix.as_ptr().wrapping_add(matrix.len()), panel);
+            let next_len = if weights.stays() { 0 } else { panel };
+            let ahead = Ahead::new(next_len, all_tiles, weights.inputs());
+            let soon = Ahead::new(pixels.soon.len, all_tiles * groups, weights.inputs());
             for row in 0..pixels.rows {
                 let mut column = 0;
                 for tile in 0..tiles {
@@ -142,11 +148,11 @@ impl Kernel for Multiply<'_> {
                             in_step: pixels.in_steps[0],
                             reach,
                             weights: matrix.as_ptr(),
-                            ahead: [
-                                ahead[0].share(row * tiles + tile),
-                                ahead[1].share(all_tiles * group + row * tiles + tile),
-                            ],
+                            panel,
+                            next_weights: ahead.share(row * tiles + tile, next),
+                            next_pixels: soon.share(all_tiles * group + row * tiles + tile, (pixels.soon.from, 0)),
                             bias: bias.as_ptr(),
+                            begun: None,
                             residual: finish.residual.map(|residual| residual.add(start)),
                             relu: finish.relu,
                             output: output.add(start),
@@ -173,9 +179,9 @@ impl Kernel for Multiply<'_> {
     }
 }
 
-/// Cache lines of weights that a tile reads for an input, and asks for.
-const fn lines<V: Lanes>() -> usize {
-    (V::TILE[1] * V::WIDTH).div_ceil(LINE)
+/// Panels of a tile: as many as cache lines of weights that it reads for an input, and asks for.
+pub(crate) const fn tile_panels<V: Lanes>() -> usize {
+    (V::TILE[1] * V::WIDTH).div_ceil(PANEL)
 }
 
 /// Fetches memory into the second-level cache, an equal share by every tile.
@@ -183,64 +189,73 @@ const fn lines<V: Lanes>() -> usize {
 /// The hardware's prefetcher stops at every page of 4 KiB; without this, weights that come from memory cost a fifth of the
 /// time of the last two layers of Xception.
 #[derive(Clone, Copy)]
-struct Ahead {
-    from: *const f32,
+pub(crate) struct Ahead {
     /// Values for a tile, and values for each time that it fetches.
     share: usize,
     step: usize,
 }
 
 impl Ahead {
-    /// For `tiles` tiles, each of which fetches `fetches` times.
-    fn new(soon: Soon, tiles: usize, fetches: usize) -> Self {
+    /// `len` values for `tiles` tiles, each of which fetches `fetches` times.
+    pub(crate) fn new(len: usize, tiles: usize, fetches: usize) -> Self {
         Self {
-            from: soon.from,
-            share: soon.len / tiles,
-            step: soon.len.div_ceil(tiles * fetches),
+            share: len / tiles,
+            step: len.div_ceil(tiles * fetches),
         }
     }
 
-    /// What tile `tile` begins with.
-    fn share(self, tile: usize) -> Fetching {
+    /// What tile `tile` fetches from there on, and of panels so many values apart.
+    pub(crate) fn share(self, tile: usize, (from, panel): (*const f32, usize)) -> Fetching {
         Fetching {
-            next: self.from.wrapping_add(self.share * tile),
+            next: from.wrapping_add(self.share * tile),
             step: self.step,
+            panel,
         }
     }
 }
 
 /// A tile's share of what is fetched ahead.
 #[derive(Clone, Copy)]
-struct Fetching {
+pub(crate) struct Fetching {
     next: *const f32,
     step: usize,
+    panel: usize,
 }
 
 impl Fetching {
+    /// Asks for a line of each of `panels` panels.
     #[inline(always)]
-    fn fetch(&mut self) {
-        // SAFETY: a prefetch reads nothing; any address will do, also those past the last panel.
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        unsafe {
-            use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T1>(self.next.cast());
+    fn fetch(&mut self, panels: usize) {
+        for panel in 0..panels {
+            // SAFETY: a prefetch reads nothing; any address will do, also those past the last panel.
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            unsafe {
+                use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T1>(self.next.wrapping_add(panel * self.panel).cast());
+            }
+            let _ = panel;
         }
         self.next = self.next.wrapping_add(self.step);
     }
 }
 
 /// A few pixels and the outputs of a panel or two.
-struct Tile {
-    input: *const f32,
-    in_step: usize,
-    reach: Reach,
-    weights: *const f32,
-    ahead: [Fetching; 2],
-    bias: *const f32,
-    residual: Option<*const f32>,
-    relu: bool,
-    output: *mut f32,
-    out_step: usize,
+pub(crate) struct Tile {
+    pub input: *const f32,
+    pub in_step: usize,
+    pub reach: Reach,
+    pub weights: *const f32,
+    /// Values from a panel of the weights to the next.
+    pub panel: usize,
+    pub next_weights: Fetching,
+    pub next_pixels: Fetching,
+    pub bias: *const f32,
+    /// Sums that are gone on with, and from a pixel's to the next one's.
+    pub begun: Option<(*const f32, usize)>,
+    pub residual: Option<*const f32>,
+    pub relu: bool,
+    pub output: *mut f32,
+    pub out_step: usize,
 }
 
 /// Runs the tile that is made for `$count` pixels.
@@ -259,7 +274,7 @@ impl Tile {
     ///
     /// See [`Multiply`].
     #[inline(always)]
-    unsafe fn run_whole<V: Lanes>(&self, count: usize) {
+    pub(crate) unsafe fn run_whole<V: Lanes>(&self, count: usize) {
         by_count!(self, count, V::TILE[0], [1 2 3 4 5 6 7 8 9 10 11 12 13 14], whole);
     }
 
@@ -322,9 +337,15 @@ impl Tile {
                 }
             }
         }
-        // From a panel to the next.
-        let panel = self.reach.pieces * self.reach.len * PANEL;
-        let [mut next_weights, mut next_pixels] = self.ahead;
+        if let Some((begun, step)) = self.begun {
+            for (row, sums) in sums.iter_mut().enumerate() {
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: as many sums at every pixel.
+                    *sum = sum.plus(unsafe { V::load(begun.add(row * step + vector * V::WIDTH)) });
+                }
+            }
+        }
+        let (mut next_weights, mut next_pixels) = (self.next_weights, self.next_pixels);
         let mut weights = self.weights;
         for piece in 0..self.reach.pieces {
             // SAFETY: the caller vouches for `reach` at every pixel, and there are sixteen weights for each of its values in
@@ -332,14 +353,12 @@ impl Tile {
             unsafe {
                 let input = self.input.add(piece * self.reach.step);
                 for index in 0..self.reach.len {
-                    for _ in 0..lines::<V>() {
-                        next_weights.fetch();
-                    }
-                    next_pixels.fetch();
+                    next_weights.fetch(tile_panels::<V>());
+                    next_pixels.fetch(1);
                     let mut factors = [V::splat(0.0); VECTORS];
                     for (vector, factor) in factors.iter_mut().enumerate() {
                         let lane = vector * V::WIDTH;
-                        let place = weights.add(lane / PANEL * panel + lane % PANEL);
+                        let place = weights.add(lane / PANEL * self.panel + lane % PANEL);
                         if lane.is_multiple_of(LINE) {
                             fetch(place.wrapping_add(NEAR * PANEL));
                         }

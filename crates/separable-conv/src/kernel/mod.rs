@@ -24,6 +24,7 @@ mod peak;
 mod plan;
 mod pool;
 mod single;
+mod strassen;
 mod team;
 mod winograd;
 mod work;

@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::buffer::{Arena, Shared, padded, volume};
@@ -206,6 +207,7 @@ impl Network {
         let layer = Layer::Separable {
             depthwise: DepthwiseKernel::new(depthwise, channels, dilation),
             pointwise: PackedMatrix::of_rows(|len| self.arena.zeros(len), channels, outputs, bias, pointwise),
+            strassen: OnceLock::new(),
             relu,
         };
         self.add(layer, input, residual, outputs)
@@ -316,6 +318,9 @@ impl Network {
         let threads = rayon::current_num_threads();
         // As many pictures as threads: each takes whole ones, and none waits for another's part of a layer.
         let alone = if threads > 1 { run.batch / threads * threads } else { 0 };
+        if alone > 0 {
+            self.add_up(run.size, 1);
+        }
         let next = AtomicUsize::new(0);
         rayon::scope(|scope| {
             for _ in 0..threads.min(alone) {
@@ -330,7 +335,10 @@ impl Network {
                 });
             }
         });
-        run.go(threads, alone..run.batch, &|_| ());
+        if alone < run.batch {
+            self.add_up(run.size, threads);
+            run.go(threads, alone..run.batch, &|_| ());
+        }
     }
 
     /// Runs as [`run`](Self::run), but all threads on every picture, and gives every layer's share of the time, in order; zero for layers that the values
@@ -343,6 +351,7 @@ impl Network {
     pub fn profile(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) -> Vec<Duration> {
         let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.steps.len()]));
         let run = Run::new(self, pictures, shape, outputs);
+        self.add_up(run.size, rayon::current_num_threads());
         run.go(rayon::current_num_threads(), 0..run.batch, &|layer| {
             let (last, shares) = &mut *times.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
@@ -352,6 +361,38 @@ impl Network {
             *last = now;
         });
         times.into_inner().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Makes the sums of weights that pictures of this size call for with so many threads on each.
+    fn add_up(&self, [height, width]: [usize; 2], threads: usize) {
+        let maps = self.maps(height, width);
+        let wanting: Vec<&Layer> = self
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(index, step)| step.layer.wants_sums(&self.step_maps(&maps, *index), threads))
+            .map(|(_, step)| &step.layer)
+            .collect();
+        if wanting.is_empty() {
+            return;
+        }
+        let arena = Mutex::new(Arena::default());
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(layer) = wanting.get(next.fetch_add(1, Ordering::Relaxed)) {
+                layer.add_up(self.isa, |len| {
+                    arena.lock().unwrap_or_else(PoisonError::into_inner).zeros(len)
+                });
+            }
+        };
+        // Not rayon's threads: one of those that waits for others takes up work meanwhile, maybe another run, which would wait for
+        // what this one makes.
+        thread::scope(|scope| {
+            for _ in 1..rayon::current_num_threads().min(wanting.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
     }
 
     /// Memory for a run: that of an earlier run of the same kind, if there is one that nobody uses.

@@ -35,26 +35,42 @@ impl PackedMatrix {
         bias: Option<&[f32]>,
         fill: impl Fn(Range<usize>, &mut [[f32; PANEL]]) + Sync,
     ) -> Self {
-        let mut packed = Self {
-            inputs,
-            outputs,
-            weights: zeros(volume(&[padded(volume(&[outputs])), inputs])),
-            bias: Buffer::zeros(padded(outputs)),
-        };
-        packed
-            .weights
-            .as_mut_slice()
+        let mut packed = Self::empty(zeros, inputs, outputs);
+        let values = packed.weights.as_mut_slice();
+        values
             .par_chunks_mut((inputs * PANEL).max(1))
             .enumerate()
             .for_each(|(panel, values)| {
-                let first = panel * PANEL;
-                let (rows, _) = values.as_chunks_mut();
-                fill(first..outputs.min(first + PANEL), rows);
+                fill(outputs_of(panel, outputs), values.as_chunks_mut().0);
             });
         if let Some(bias) = bias {
             packed.bias.as_mut_slice()[..outputs].copy_from_slice(&bias[..outputs]);
         }
         packed
+    }
+
+    /// The same on one thread, without a bias.
+    pub(crate) fn serial(
+        zeros: impl FnOnce(usize) -> Buffer,
+        inputs: usize,
+        outputs: usize,
+        fill: impl Fn(Range<usize>, &mut [[f32; PANEL]]),
+    ) -> Self {
+        let mut packed = Self::empty(zeros, inputs, outputs);
+        let values = packed.weights.as_mut_slice();
+        for (panel, values) in values.chunks_mut((inputs * PANEL).max(1)).enumerate() {
+            fill(outputs_of(panel, outputs), values.as_chunks_mut().0);
+        }
+        packed
+    }
+
+    fn empty(zeros: impl FnOnce(usize) -> Buffer, inputs: usize, outputs: usize) -> Self {
+        Self {
+            inputs,
+            outputs,
+            weights: zeros(volume(&[padded(volume(&[outputs])), inputs])),
+            bias: Buffer::zeros(padded(outputs)),
+        }
     }
 
     /// Packs weights `[outputs, inputs]`, those of a pointwise convolution.
@@ -136,4 +152,10 @@ impl PackedMatrix {
     pub(crate) fn bytes(&self) -> usize {
         self.weights.bytes() + self.bias.bytes()
     }
+}
+
+/// The outputs of a panel, of `outputs` in all.
+fn outputs_of(panel: usize, outputs: usize) -> Range<usize> {
+    let first = panel * PANEL;
+    first..outputs.min(first + PANEL)
 }

@@ -1,6 +1,6 @@
 //! One separable convolution on its own, between pictures whose channels lie one after the other.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::buffer::{Buffer, Shared, volume};
 use super::depthwise::DepthwiseKernel;
@@ -61,6 +61,8 @@ impl SeparableConv {
             layer: Layer::Separable {
                 depthwise: DepthwiseKernel::new(depthwise, channels, dilation),
                 pointwise: PackedMatrix::of_rows(Buffer::zeros, channels, outputs, bias, pointwise),
+                // Nobody asks for it: weights are packed for one call.
+                strassen: OnceLock::new(),
                 relu,
             },
             channels,

@@ -136,13 +136,7 @@ impl Winograd {
             for (place, weights) in self.matrices.iter().enumerate() {
                 isa.run(Multiply {
                     input: from.add(place * TILES * self.before()),
-                    pixels: Pixels {
-                        rows: 1,
-                        columns: tiles.len(),
-                        in_steps: [self.before(), 0],
-                        out_steps: [self.after(), 0],
-                        soon: Soon::NOTHING,
-                    },
+                    pixels: Pixels::row(tiles.len(), self.before(), self.after(), Soon::NOTHING),
                     reach: Reach::pixel(weights.inputs()),
                     weights,
                     panels: 0..weights.panels(),

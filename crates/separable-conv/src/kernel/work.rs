@@ -12,6 +12,7 @@ use super::map::{Map, Rows};
 use super::matmul::{Finish, Multiply, Pixels, Reach, Soon};
 use super::packed::PackedMatrix;
 use super::pool::{MaxPool, PoolAll, PoolRow};
+use super::strassen::{MultiplyBySeven, Strassen};
 use super::winograd::Winograd;
 
 /// Values between the pixels of a separable convolution's scratch beyond their channels. With 1,024 channels and none, the
@@ -86,23 +87,26 @@ impl Layer {
                     depthwise,
                     pointwise,
                     relu,
+                    ..
                 } => {
-                    let (pixels, panels) = cut.job(job, input.pixels(), pointwise.panels());
+                    let strassen = self.strassen(maps, threads);
+                    let together = strassen.map_or([1; 2], |strassen| [2, strassen.both()]);
+                    let (pixels, panels) = cut.job_of(job, [input.pixels(), pointwise.panels()], together);
                     let start = pixels.start * output.step;
                     // The rows of the job that comes next to this thread, if they all take turns.
-                    let next = (pixels.start + pixels.len() * threads).saturating_sub(input.width);
+                    let next = (pixels.start + pixels.len() * threads).saturating_sub(input.width) * input.step;
                     let soon = Soon {
-                        from: pictures.input.wrapping_add(next * input.step),
+                        from: pictures.input.wrapping_add(next),
                         len: (pixels.len() + 2 * input.width) * input.step,
                     };
                     let separable = Separable {
                         depthwise,
                         pointwise,
+                        strassen,
                         relu: *relu,
                     };
+                    let (rows, to) = (Rows::all(pictures.input, &input), pictures.output.add(start));
                     let residual = pictures.residual.map(|residual| residual.add(start));
-                    let rows = Rows::all(pictures.input, &input);
-                    let to = pictures.output.add(start);
                     separable.run(isa, rows, &input, pixels, panels, scratch, residual, to, soon);
                 }
                 Self::Pool { pool, projection } => {
@@ -123,13 +127,7 @@ impl Layer {
                     let (_, panels) = cut.job(job, 1, weights.panels());
                     isa.run(Multiply {
                         input: pictures.input,
-                        pixels: Pixels {
-                            rows: 1,
-                            columns: 1,
-                            in_steps: [0; 2],
-                            out_steps: [0; 2],
-                            soon: Soon::NOTHING,
-                        },
+                        pixels: Pixels::row(1, 0, 0, Soon::NOTHING),
                         reach: Reach::pixel(input.channels),
                         weights,
                         panels,
@@ -232,6 +230,7 @@ impl Convolution<'_> {
 pub(crate) struct Separable<'a> {
     pub depthwise: &'a DepthwiseKernel,
     pub pointwise: &'a PackedMatrix,
+    pub strassen: Option<&'a Strassen>,
     pub relu: SeparableRelu,
 }
 
@@ -241,7 +240,14 @@ impl Separable<'_> {
         pixels * (map.step + PANEL_GAP)
     }
 
-    /// Convolves some pixels into some panels of outputs. `soon` is read next.
+    /// The same with their sums.
+    pub(crate) fn strassen_scratch(map: &Map, pixels: usize, strassen: &Strassen) -> usize {
+        // An odd number of pixels has zeros after the last.
+        Self::scratch(map, pixels + 1) + strassen.scratch(pixels)
+    }
+
+    /// Convolves some pixels into some panels of outputs. `soon` is read next. With Strassen's sums the pixels begin with an even
+    /// one, and the panels with a pair of groups.
     ///
     /// # Safety
     ///
@@ -261,7 +267,9 @@ impl Separable<'_> {
         soon: Soon,
     ) {
         let step = map.step + PANEL_GAP;
-        let scratch = &mut scratch[..Self::scratch(map, pixels.len())];
+        let count = pixels.len();
+        let zeros = usize::from(self.strassen.is_some());
+        let (scratch, sums) = scratch.split_at_mut(Self::scratch(map, count + zeros));
         // SAFETY: the caller vouches for the rows, the output and the residual; the scratch has room for these pixels.
         unsafe {
             isa.run(Depthwise {
@@ -270,31 +278,65 @@ impl Separable<'_> {
                 input,
                 map,
                 first: pixels.start,
-                count: pixels.len(),
+                count,
                 output: scratch.as_mut_ptr(),
                 step,
             });
             if self.relu.between {
                 isa.run(Relu(scratch));
             }
-            isa.run(Multiply {
-                input: scratch.as_ptr(),
-                pixels: Pixels {
-                    rows: 1,
-                    columns: pixels.len(),
-                    in_steps: [step, 0],
-                    out_steps: [padded(self.pointwise.outputs()), 0],
-                    soon,
-                },
-                reach: Reach::pixel(map.channels),
+            // The pixel of zeros, if any.
+            scratch[count * step..].fill(0.0);
+            let out_step = padded(self.pointwise.outputs());
+            let finish = Finish {
+                residual,
+                relu: self.relu.after,
+            };
+            let multiply = |pixels: Range<usize>, panels: Range<usize>, soon| {
+                isa.run(Multiply {
+                    input: scratch.as_ptr().add(pixels.start * step),
+                    pixels: Pixels::row(pixels.len(), step, out_step, soon),
+                    reach: Reach::pixel(map.channels),
+                    weights: self.pointwise,
+                    panels,
+                    finish: Finish {
+                        residual: residual.map(|residual| residual.add(pixels.start * out_step)),
+                        ..finish
+                    },
+                    output: output.add(pixels.start * out_step),
+                });
+            };
+            let by_seven = panels.start
+                ..panels
+                    .end
+                    .min(self.strassen.map_or(0, Strassen::panels))
+                    .max(panels.start);
+            let Some(strassen) = self.strassen.filter(|_| !by_seven.is_empty()) else {
+                return multiply(0..count, panels, soon);
+            };
+            let again = isa.run(MultiplyBySeven {
+                strassen,
                 weights: self.pointwise,
-                panels,
-                finish: Finish {
-                    residual,
-                    relu: self.relu.after,
-                },
+                panels: by_seven.clone(),
+                input: scratch.as_ptr(),
+                in_step: step,
+                pixels: count,
+                finish,
                 output,
+                out_step,
+                soon,
+                scratch: sums,
             });
+            // Neighbours at once.
+            let mut done = 0;
+            for pairs in again.chunk_by(|one, next| (*one > 0.0) == (*next > 0.0)) {
+                let pixels = 2 * done..count.min(2 * (done + pairs.len()));
+                done += pairs.len();
+                if pairs[0] > 0.0 {
+                    multiply(pixels, by_seven.clone(), Soon::NOTHING);
+                }
+            }
+            multiply(0..count, by_seven.end..panels.end, Soon::NOTHING);
         }
     }
 }

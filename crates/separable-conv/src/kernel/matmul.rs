@@ -227,13 +227,14 @@ impl Fetching {
     #[inline(always)]
     fn fetch(&mut self, panels: usize) {
         for panel in 0..panels {
+            let place = self.next.wrapping_add(panel * self.panel);
             // SAFETY: a prefetch reads nothing; any address will do, also those past the last panel.
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             unsafe {
                 use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T1>(self.next.wrapping_add(panel * self.panel).cast());
+                _mm_prefetch::<_MM_HINT_T1>(place.cast());
             }
-            let _ = panel;
+            let _ = place;
         }
         self.next = self.next.wrapping_add(self.step);
     }

@@ -552,8 +552,10 @@ mod tests {
         }
     }
 
+    /// One NaN is like another.
     fn bits(pixels: &[Vec<f32>]) -> Vec<u32> {
-        pixels.iter().flatten().map(|value| value.to_bits()).collect()
+        let bits = |value: &f32| if value.is_nan() { f32::NAN } else { *value }.to_bits();
+        pixels.iter().flatten().map(bits).collect()
     }
 
     /// Height and width, inputs and outputs: of tiles that are whole or not, odd numbers of pixels, groups that have no other.

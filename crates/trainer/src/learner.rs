@@ -50,7 +50,7 @@ pub enum NetworkInput {
 /// What a step gives: the loss, and what its metrics need.
 #[derive(Debug)]
 pub struct StepOutput {
-    /// `[1]`.
+    /// `[1]`; once synced, one a step.
     pub loss: Tensor<1>,
     /// `[batch, classes]`.
     pub logits: Tensor<2>,
@@ -58,6 +58,8 @@ pub struct StepOutput {
     pub targets: Tensor<2>,
     /// The batch's [`StepInput::place`].
     pub place: usize,
+    /// Steps before this one that metrics are told of together with it.
+    pub earlier: Vec<Self>,
 }
 
 impl Trainee {
@@ -88,6 +90,7 @@ impl Trainee {
             logits,
             targets: item.targets,
             place: item.place,
+            earlier: Vec::new(),
         }
     }
 }
@@ -149,13 +152,27 @@ impl InferenceStep for Trainee {
 }
 
 impl ItemLazy for StepOutput {
+    /// The batches one after the other, and a loss each, without what gradients need.
     fn sync(self) -> Result<Self, ExecutionError> {
         self.loss.device().flush()?;
+        let place = self.place;
+        let (mut losses, mut logits, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        let mut steps = self.earlier;
+        steps.push(Self {
+            earlier: Vec::new(),
+            ..self
+        });
+        for step in steps {
+            losses.push(step.loss.without_autodiff());
+            logits.push(step.logits.without_autodiff());
+            targets.push(step.targets.without_autodiff());
+        }
         Ok(Self {
-            loss: self.loss.without_autodiff(),
-            logits: self.logits.without_autodiff(),
-            targets: self.targets.without_autodiff(),
-            place: self.place,
+            loss: Tensor::cat(losses, 0),
+            logits: Tensor::cat(logits, 0),
+            targets: Tensor::cat(targets, 0),
+            place,
+            earlier: Vec::new(),
         })
     }
 }
@@ -198,6 +215,23 @@ mod tests {
 
     fn close(found: f32, expected: f32) {
         assert!((found - expected).abs() <= 2e-6 * expected.abs(), "{found} {expected}");
+    }
+
+    #[test]
+    fn metrics_are_told_of_all_steps() {
+        let device = Device::flex();
+        let step = |value: f32, earlier| StepOutput {
+            loss: Tensor::from_floats([value], &device),
+            logits: Tensor::from_floats([[value, 0.0]], &device),
+            targets: Tensor::from_floats([[1.0, 0.0]], &device),
+            place: 0,
+            earlier,
+        };
+        let told = step(3.0, vec![step(1.0, vec![]), step(2.0, vec![])]).sync().unwrap();
+        let numbers = |tensor: Tensor<2>| tensor.into_data().to_vec::<f32>().unwrap();
+        assert_eq!(numbers(told.loss.unsqueeze()), [1.0, 2.0, 3.0]);
+        assert_eq!(numbers(told.logits), [1.0, 0.0, 2.0, 0.0, 3.0, 0.0]);
+        assert_eq!(numbers(told.targets), [1.0, 0.0].repeat(3));
     }
 
     /// The numbers are those of Keras 3.15's `CategoricalCrossentropy` and `BinaryCrossentropy`, `from_logits=True`, on the

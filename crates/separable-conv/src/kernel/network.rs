@@ -308,7 +308,8 @@ impl Network {
     /// Runs pictures `[batch, channels, height, width]` through the network and writes the values asked for, each
     /// `[batch, channels, height, width]` of its own size.
     ///
-    /// Uses all threads of the current rayon pool; the first run with a size takes memory, later ones use it again.
+    /// Uses all threads of the current rayon pool; the first run with a size takes memory, later ones use it again. Where wide layers
+    /// are faster with sums of weights, the first run makes them.
     ///
     /// # Panics
     ///
@@ -319,7 +320,7 @@ impl Network {
         // As many pictures as threads: each takes whole ones, and none waits for another's part of a layer.
         let alone = if threads > 1 { run.batch / threads * threads } else { 0 };
         if alone > 0 {
-            self.add_up(run.size, 1);
+            self.add_up(&run.maps, 1);
         }
         let next = AtomicUsize::new(0);
         rayon::scope(|scope| {
@@ -336,7 +337,7 @@ impl Network {
             }
         });
         if alone < run.batch {
-            self.add_up(run.size, threads);
+            self.add_up(&run.maps, threads);
             run.go(threads, alone..run.batch, &|_| ());
         }
     }
@@ -351,8 +352,9 @@ impl Network {
     pub fn profile(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) -> Vec<Duration> {
         let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.steps.len()]));
         let run = Run::new(self, pictures, shape, outputs);
-        self.add_up(run.size, rayon::current_num_threads());
-        run.go(rayon::current_num_threads(), 0..run.batch, &|layer| {
+        let threads = rayon::current_num_threads();
+        self.add_up(&run.maps, threads);
+        run.go(threads, 0..run.batch, &|layer| {
             let (last, shares) = &mut *times.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if let Some(layer) = layer {
@@ -363,14 +365,13 @@ impl Network {
         times.into_inner().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// Makes the sums of weights that pictures of this size call for with so many threads on each.
-    fn add_up(&self, [height, width]: [usize; 2], threads: usize) {
-        let maps = self.maps(height, width);
+    /// Makes the sums of weights that pictures with these maps call for with so many threads on each.
+    fn add_up(&self, maps: &[Map], threads: usize) {
         let wanting: Vec<&Layer> = self
             .steps
             .iter()
             .enumerate()
-            .filter(|(index, step)| step.layer.wants_sums(&self.step_maps(&maps, *index), threads))
+            .filter(|(index, step)| step.layer.wants_sums(&self.step_maps(maps, *index), threads))
             .map(|(_, step)| &step.layer)
             .collect();
         if wanting.is_empty() {
@@ -389,7 +390,8 @@ impl Network {
         // what this one makes.
         thread::scope(|scope| {
             for _ in 1..rayon::current_num_threads().min(wanting.len()) {
-                scope.spawn(work);
+                // If there is no other thread, this one does all of it.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
             }
             work();
         });
@@ -414,9 +416,10 @@ struct Run<'a> {
     pictures: &'a [f32],
     batch: usize,
     size: [usize; 2],
-    /// The values asked for, and where they go: as long as `batch` pictures of `maps`.
-    values: Vec<usize>,
+    /// Those of all values.
     maps: Vec<Map>,
+    /// The values asked for, and where they go: as long as `batch` pictures of their maps.
+    values: Vec<usize>,
     targets: Vec<Shared>,
 }
 
@@ -436,26 +439,24 @@ impl<'a> Run<'a> {
             volume(&[batch, picture]),
             "pictures of {batch} x {height} x {width}"
         );
-        let all = network.maps(height, width);
-        let mut maps = Vec::with_capacity(outputs.len());
+        let maps = network.maps(height, width);
         for (value, memory) in outputs.iter() {
             assert!(
-                value.0 > PICTURE && value.0 < all.len(),
+                value.0 > PICTURE && value.0 < maps.len(),
                 "value {} is not of this network",
                 value.0
             );
-            let map = all[value.0];
+            let map = maps[value.0];
             let expected = volume(&[batch, map.channels, map.pixels()]);
             assert_eq!(memory.len(), expected, "memory for value {}", value.0);
-            maps.push(map);
         }
         Self {
             network,
             pictures,
             batch,
             size: [height, width],
-            values: outputs.iter().map(|(value, _)| value.0).collect(),
             maps,
+            values: outputs.iter().map(|(value, _)| value.0).collect(),
             targets: outputs.iter_mut().map(|(_, memory)| Shared::new(memory)).collect(),
         }
     }
@@ -494,7 +495,7 @@ impl<'a> Run<'a> {
                 }
                 Place::Buffer(buffer) => buffers[buffer].address(),
                 Place::Output(output) => {
-                    let map = self.maps[output];
+                    let map = self.maps[self.values[output]];
                     // SAFETY: the memory is as long as `batch` pictures, which `new` has checked.
                     unsafe { self.targets[output].address().add(index * map.channels * map.pixels()) }
                 }

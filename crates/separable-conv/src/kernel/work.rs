@@ -306,11 +306,8 @@ impl Separable<'_> {
                     output: output.add(pixels.start * out_step),
                 });
             };
-            let by_seven = panels.start
-                ..panels
-                    .end
-                    .min(self.strassen.map_or(0, Strassen::panels))
-                    .max(panels.start);
+            let last = self.strassen.map_or(0, Strassen::panels);
+            let by_seven = panels.start..last.clamp(panels.start, panels.end);
             let Some(strassen) = self.strassen.filter(|_| !by_seven.is_empty()) else {
                 return multiply(0..count, panels, soon);
             };

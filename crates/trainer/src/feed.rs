@@ -163,7 +163,8 @@ const ABOUT: &str = "about";
 
 /// A tensor's numbers on the host.
 pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
+    let data = tensor.into_data().try_into_vec_as();
+    data.unwrap_or_else(|error| unreachable!("floating-point numbers of any width are numbers: {error}"))
 }
 
 /// A batch's pictures, `[batch, 3, height, width]`.

@@ -163,6 +163,7 @@ class Contest:
         # (engine, threads, batch) -> one entry a round.
         self.rounds: dict[tuple[str, int, int], list[dict]] = {}
         self.limits: dict[int, list[float]] = {}
+        self.scaling: list[dict] = []
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -297,6 +298,26 @@ class Contest:
                     done += 1
                     self.say(f"{done} of {total}: round {index + 1}, {title(threads, batch)}")
 
+    def measure_scaling(self) -> None:
+        """Ours alone by batch, threads and size."""
+        command = [self.args.xception, "bench", "--weights", self.record, "--scaling", "--format", "json"]
+        try:
+            report = json.loads(run(command, os.cpu_count()))
+        except Failed as problem:
+            self.drop(OURS, problem)
+        for row in report["rows"]:
+            times = [time / row["batch_size"] for time in row["times_ms"]]
+            self.scaling.append(
+                {
+                    **{name: row[name] for name in ("threads", "batch_size", "height", "width")},
+                    "median_ms": row["ms_per_picture"],
+                    "min_ms": min(times),
+                    "max_ms": max(times),
+                    "limit_ms": row["ms_per_picture"] * row["share_of_limit"],
+                }
+            )
+        self.say("batches, threads and sizes are measured")
+
     def measure_one(self, engine: str, threads: int, batch: int, index: int) -> None:
         # For a large batch as many as make twice the pictures, but never less than three.
         runs = max(3, 2 * self.args.runs // batch) if batch > 1 else self.args.runs
@@ -398,6 +419,7 @@ def summary(contest: Contest) -> dict:
         "largest_difference": contest.differences,
         "failures": contest.failures,
         "configurations": configurations,
+        "scaling": contest.scaling,
         "first_prediction": first,
         "first_prediction_threads": max(args.threads),
     }
@@ -475,6 +497,19 @@ def markdown(result: dict) -> str:
             ]
         )
     parts += [f"### First prediction, {title(result['first_prediction_threads'], 1)}", table(rows)]
+    if result["scaling"]:
+        rows = [["threads", "batch", "size", "median", "least", "most", "by the limit"]]
+        for row in result["scaling"]:
+            rows.append(
+                [
+                    str(row["threads"]),
+                    str(row["batch_size"]),
+                    f"{row['height']} x {row['width']}",
+                    *(f"{row[time]:.1f}" for time in ("median_ms", "min_ms", "max_ms")),
+                    f"{row['median_ms'] / row['limit_ms']:.2f}",
+                ]
+            )
+        parts += ["### Ours by batch, threads and size", table(rows)]
     parts += [f"{name(engine)} is out: {problem}." for engine, problem in result["failures"].items()]
     return "\n\n".join(parts) + "\n"
 
@@ -512,6 +547,45 @@ def chart(result: dict, path: pathlib.Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def scaling_chart(result: dict, path: pathlib.Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    # All rows have two of these in common with the first one.
+    first, *_ = rows = result["scaling"]
+    panels = [("batch_size", "pictures at once"), ("threads", "threads"), ("height", "height and width of a picture")]
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(10.4, 3.2))
+    for axis, (column, label) in zip(axes, panels):
+        others = [name for name, _ in panels if name != column]
+        curve = sorted((row for row in rows if all(row[name] == first[name] for name in others)), key=lambda row: row[column])
+        places = [row[column] for row in curve]
+        axis.plot(places, [row["limit_ms"] for row in curve], color="black", linestyle=":", linewidth=1)
+        medians = [row["median_ms"] for row in curve]
+        whiskers = [
+            [row["median_ms"] - row["min_ms"] for row in curve],
+            [row["max_ms"] - row["median_ms"] for row in curve],
+        ]
+        axis.errorbar(places, medians, yerr=whiskers, color="#c1440e", ecolor="#444444", marker="o", markersize=4)
+        if column != "height":
+            axis.set_xscale("log", base=2)
+        axis.set_xticks(places, [str(place) for place in places], fontsize=8)
+        axis.minorticks_off()
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel(label, fontsize=8)
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("ms a picture; dotted: the processor's limit", fontsize=8)
+    figure.suptitle(
+        f"xception by batch, threads and size, else {first['batch_size']} picture of {first['height']} x {first['width']} on "
+        f"{first['threads']} threads; {result['processor']}, {result['date'][:10]}",
+        fontsize=10,
+    )
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
 def write(contest: Contest, result: dict, text: str, folder: pathlib.Path) -> None:
     """Puts the results into a folder."""
     folder.mkdir()
@@ -525,6 +599,8 @@ def write(contest: Contest, result: dict, text: str, folder: pathlib.Path) -> No
                 for index, milliseconds in enumerate(entry["times"]):
                     writer.writerow([engine, threads, batch, entry["round"], index, f"{milliseconds:.3f}"])
     chart(result, folder / "chart.png")
+    if result["scaling"]:
+        scaling_chart(result, folder / "scaling.png")
 
 
 # ---------------------------------------------------------------------------------------------------- the command
@@ -568,7 +644,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=numbers, default=[1, 8], help="batch sizes [default: 1,8]")
     parser.add_argument("--rounds", type=number, help="times that every engine has its turn [default: 5; quick: 3]")
     parser.add_argument("--runs", type=number, help="runs of one picture in a turn [default: 15; quick: 8]")
-    parser.add_argument("--quick", action="store_true", help="fewer engines, rounds and runs")
+    parser.add_argument("--quick", action="store_true", help="fewer engines, rounds and runs, no scaling")
     parser.add_argument(
         "--out", type=pathlib.Path, help="new folder for the results [default: benches/runs/DATE-TIME-PROCESSOR]"
     )
@@ -622,6 +698,8 @@ def main() -> None:
             contest.reference()
             contest.measure_first()
             contest.measure()
+            if not args.quick:
+                contest.measure_scaling()
             result = summary(contest)
             text = markdown(result)
             print(text)

@@ -610,7 +610,8 @@ mod tests {
     fn pixels_that_do_not_go_together_are_done_in_the_order_of_the_definition() {
         each_case(|mut case| {
             let last = case.maps.input.pixels() - 1;
-            for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e18, 300.0, 1e-40] {
+            let values = [f32::NAN, 300.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e18, 1e-40];
+            for value in values.into_iter().take(if cfg!(miri) { 2 } else { 7 }) {
                 for pixel in [0, last / 2, last] {
                     let before = case.pixel(pixel).to_vec();
                     // So that 1e-40 is of another size than its neighbour, all of it.

@@ -13,7 +13,7 @@
 //! z = s1 t1         c22 = y + z       c12 = x + z + s4 b22
 //! ```
 //!
-//! The `t` are made when the weights are packed, the `s` before the multiplication. An output's rounding error grows with the larger
+//! The `t` are made before the first run that needs them, the `s` before the multiplication. An output's rounding error grows with the larger
 //! one of the two pixels, so that pixels that are far apart in size are computed in the order of the definition, and so are those
 //! that are not finite. Which pixels belong together does not depend on how they are cut into jobs.
 

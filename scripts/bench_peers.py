@@ -514,12 +514,31 @@ def markdown(result: dict) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def chart(result: dict, path: pathlib.Path) -> None:
+def plotting():
+    """matplotlib's pyplot, without a display."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    return pyplot
+
+
+def whiskers(rows: list[dict]) -> list[list[float]]:
+    """How far the least and the most are from the median."""
+    return [
+        [row["median_ms"] - row["min_ms"] for row in rows],
+        [row["max_ms"] - row["median_ms"] for row in rows],
+    ]
+
+
+def tidy(axis) -> None:
+    axis.tick_params(labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def chart(result: dict, path: pathlib.Path) -> None:
+    pyplot = plotting()
     configurations = result["configurations"]
     columns = min(2, len(configurations))
     lines = -(-len(configurations) // columns)
@@ -528,18 +547,13 @@ def chart(result: dict, path: pathlib.Path) -> None:
     for axis, configuration in zip(axes.flat, configurations):
         rows = sorted(configuration["rows"], key=lambda row: row["median_ms"], reverse=True)
         medians = [row["median_ms"] for row in rows]
-        whiskers = [
-            [row["median_ms"] - row["min_ms"] for row in rows],
-            [row["max_ms"] - row["median_ms"] for row in rows],
-        ]
         colours = ["#c1440e" if row["engine"] == OURS else "#8a9ba8" for row in rows]
-        bars = axis.barh([row["engine"] for row in rows], medians, xerr=whiskers, color=colours, ecolor="#444444")
+        bars = axis.barh([row["engine"] for row in rows], medians, xerr=whiskers(rows), color=colours, ecolor="#444444")
         axis.bar_label(bars, [f"{median:.0f}" for median in medians], label_type="center", color="white")
         axis.axvline(configuration["limit_ms"], color="black", linestyle=":", linewidth=1)
         axis.set_title(title(configuration["threads"], configuration["batch"]), fontsize=10)
         axis.set_xlabel("ms a picture; dotted: the processor's limit", fontsize=8)
-        axis.tick_params(labelsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
+        tidy(axis)
     for axis in axes.flat[len(configurations) :]:
         axis.remove()
     figure.suptitle(f"Xception, 299 x 299, single precision; {result['processor']}, {result['date'][:10]}", fontsize=10)
@@ -548,11 +562,7 @@ def chart(result: dict, path: pathlib.Path) -> None:
 
 
 def scaling_chart(result: dict, path: pathlib.Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    pyplot = plotting()
     # All rows have two of these in common with the first one.
     first, *_ = rows = result["scaling"]
     panels = [("batch_size", "pictures at once"), ("threads", "threads"), ("height", "height and width of a picture")]
@@ -563,19 +573,14 @@ def scaling_chart(result: dict, path: pathlib.Path) -> None:
         places = [row[column] for row in curve]
         axis.plot(places, [row["limit_ms"] for row in curve], color="black", linestyle=":", linewidth=1)
         medians = [row["median_ms"] for row in curve]
-        whiskers = [
-            [row["median_ms"] - row["min_ms"] for row in curve],
-            [row["max_ms"] - row["median_ms"] for row in curve],
-        ]
-        axis.errorbar(places, medians, yerr=whiskers, color="#c1440e", ecolor="#444444", marker="o", markersize=4)
+        axis.errorbar(places, medians, yerr=whiskers(curve), color="#c1440e", ecolor="#444444", marker="o", markersize=4)
         if column != "height":
             axis.set_xscale("log", base=2)
         axis.set_xticks(places, [str(place) for place in places], fontsize=8)
         axis.minorticks_off()
         axis.set_ylim(bottom=0)
         axis.set_xlabel(label, fontsize=8)
-        axis.tick_params(labelsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
+        tidy(axis)
     axes[0].set_ylabel("ms a picture; dotted: the processor's limit", fontsize=8)
     figure.suptitle(
         f"xception by batch, threads and size, else {first['batch_size']} picture of {first['height']} x {first['width']} on "

@@ -202,6 +202,12 @@ fn compare(what: &str, network: &Network, value: Value, pictures: &[Map], expect
     }
 }
 
+/// The same for one picture.
+fn compare_one(what: &str, network: &Network, value: Value, picture: &Map, expected: &Map, threads: usize) {
+    let [picture, expected] = [picture, expected].map(std::slice::from_ref);
+    compare(what, network, value, picture, expected, threads);
+}
+
 fn compare_values(what: &str, output: &[f32], expected: &[f64]) {
     let scale = expected
         .iter()
@@ -292,14 +298,7 @@ fn convolutions() {
             let expected = relu_if(map.convolve(&weights, bias.as_deref(), outputs, kernel, stride), after);
             let what =
                 format!("convolution {channels} -> {outputs}, kernel {kernel}, stride {stride}, {height} x {width}");
-            compare(
-                &what,
-                &network,
-                value,
-                std::slice::from_ref(&picture),
-                std::slice::from_ref(&expected),
-                random.size(5),
-            );
+            compare_one(&what, &network, value, &picture, &expected, random.size(5));
         }
     });
 }
@@ -461,14 +460,7 @@ fn wide_separable_convolutions() {
             let expected = relu_if(x, relu.after);
             let what = format!("separable {channels} -> {outputs}, {relu:?}");
             for threads in [1, 2] {
-                compare(
-                    &what,
-                    &network,
-                    value,
-                    std::slice::from_ref(&picture),
-                    std::slice::from_ref(&expected),
-                    threads,
-                );
+                compare_one(&what, &network, value, &picture, &expected, threads);
             }
         }
     }
@@ -661,12 +653,12 @@ fn nan_infinity_and_denormals_pass_as_they_should() {
                 .depthwise(&taps, 1)
                 .map(|value| f64::from((value * 0.5) as f32))
                 .map(relu_f32);
-            compare(
+            compare_one(
                 &format!("separable with {odd}"),
                 &network,
                 separable,
-                std::slice::from_ref(&single),
-                &[expected],
+                &single,
+                &expected,
                 2,
             );
 
@@ -676,12 +668,12 @@ fn nan_infinity_and_denormals_pass_as_they_should() {
                 symmetric: true,
             };
             let pooled = network.max_pool(input, pool, None);
-            compare(
+            compare_one(
                 &format!("max pool with {odd}"),
                 &network,
                 pooled,
-                std::slice::from_ref(&single),
-                &[single.pool(pool)],
+                &single,
+                &single.pool(pool),
                 2,
             );
         }

@@ -1,0 +1,571 @@
+//! The graph: nodes, layers, taps.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::GraphError;
+use crate::op::{Activation, Op, Padding};
+
+/// Far above any network of the zoo (Inception-ResNet V2 has 782 layers), and few enough to check in a moment.
+pub const MAX_NODES: usize = 20_000;
+/// A width beyond any network's: products of two widths, and sums of those over all nodes, stay within 64 bits.
+pub const MAX_CHANNELS: usize = 1 << 24;
+/// Longest name.
+const MAX_NAME: usize = 500;
+/// Longest side of a kernel, window, step or padding.
+const MAX_SIDE: usize = 1 << 14;
+
+/// A node's place in [`Graph::nodes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub usize);
+
+/// A layer's place in [`Graph::layers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LayerId(pub usize);
+
+/// An operation and what it reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// What it computes.
+    pub op: Op,
+    /// The nodes whose outputs it reads, all before it.
+    pub inputs: Vec<NodeId>,
+    /// The layer it belongs to.
+    pub layer: LayerId,
+    /// The path of its module in a record, such as `entry.block2.sepconv1.depthwise`; empty where it has no parameters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// Its module's name in PyTorch's version of the network, such as `block1.rep.0.conv1`; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub torch: String,
+}
+
+/// Where a layer's Keras name comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Naming {
+    /// Keras's code gives it: [`Layer::name`].
+    #[default]
+    Given,
+    /// Keras numbers it within its class and process: `conv2d_3`. [`Layer::name`] is ours.
+    Automatic,
+}
+
+/// One Keras layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Its name, unique in the graph; that of its last node's output as a stage.
+    pub name: String,
+    /// Whether Keras knows it by this name.
+    #[serde(default)]
+    pub naming: Naming,
+    /// The block it belongs to; `head` behind the embedding.
+    pub block: String,
+    /// The path of its module in a record; its nodes' paths are this, or begin with this and a dot.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+}
+
+/// Outputs with a meaning.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Taps {
+    /// The last feature map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature_map: Option<NodeId>,
+    /// The vector that describes a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<NodeId>,
+    /// One number for each class, or one number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logits: Option<NodeId>,
+    /// The pyramid's levels, finest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<Level>,
+}
+
+/// A level of the pyramid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    /// Such as `stride_8`.
+    pub name: String,
+    /// Pixels of the picture that a step stands for.
+    pub stride: usize,
+    /// Its feature map.
+    pub node: NodeId,
+}
+
+/// A network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graph {
+    /// The network's name for people, such as `Xception`.
+    pub title: String,
+    /// The smallest height and width of a picture, in pixels.
+    pub min_size: usize,
+    /// The operations in the order of computation; the first is the input.
+    pub nodes: Vec<Node>,
+    /// The layers.
+    pub layers: Vec<Layer>,
+    /// Outputs with a meaning.
+    #[serde(default)]
+    pub taps: Taps,
+}
+
+/// An output that can be asked for by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage<'a> {
+    /// A layer's name, or a block's.
+    pub name: &'a str,
+    /// The node whose output it is.
+    pub node: NodeId,
+}
+
+/// Layers that belong together: what is frozen together, and has one learning rate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its last node.
+    pub output: NodeId,
+    /// The paths of its modules with parameters.
+    pub paths: Vec<&'a str>,
+}
+
+impl Block<'_> {
+    /// The name of the block behind the embedding.
+    pub const HEAD: &'static str = "head";
+}
+
+impl Graph {
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// A layer.
+    pub fn layer(&self, id: LayerId) -> &Layer {
+        &self.layers[id.0]
+    }
+
+    /// The layer of a node.
+    pub fn layer_of(&self, id: NodeId) -> &Layer {
+        self.layer(self.node(id).layer)
+    }
+
+    /// All nodes with their places.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node)> + ExactSizeIterator {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index), node))
+    }
+
+    /// The last output: logits, or the embedding, or the feature map.
+    pub fn output(&self) -> NodeId {
+        let Taps {
+            feature_map,
+            embedding,
+            logits,
+            ..
+        } = &self.taps;
+        logits
+            .or(*embedding)
+            .or(*feature_map)
+            .unwrap_or(NodeId(self.nodes.len().saturating_sub(1)))
+    }
+
+    /// Channels of the picture.
+    pub fn in_channels(&self) -> usize {
+        match self.nodes.first().map(|node| &node.op) {
+            Some(Op::Input { channels }) => *channels,
+            _ => 0,
+        }
+    }
+
+    /// The number of outputs of the classifier: the features of the last dense layer or the channels of the last convolution
+    /// before the logits. `None` without a classifier.
+    pub fn outputs(&self) -> Option<usize> {
+        self.features(self.taps.logits?)
+    }
+
+    /// Length of the embedding, where it does not depend on the picture's size.
+    pub fn embedding_len(&self) -> Option<usize> {
+        self.features(self.taps.embedding?)
+    }
+
+    /// Channels or features of a node's output, where they do not depend on the picture's size.
+    pub fn features(&self, mut id: NodeId) -> Option<usize> {
+        loop {
+            let node = self.node(id);
+            match &node.op {
+                Op::Input { channels } => return Some(*channels),
+                Op::Conv(conv) => return Some(conv.channels[1]),
+                Op::Dense(dense) => return Some(dense.features[1]),
+                Op::BatchNorm(norm) => return Some(norm.channels),
+                Op::Concat => {
+                    // A chain of concatenations would be walked again from each (DenseNet): sum over the nodes once.
+                    return self.channel_counts().get(id.0).copied().flatten();
+                }
+                Op::Flatten { .. } => {
+                    let input = *node.inputs.first()?;
+                    let one_pixel = matches!(&self.node(input).op, Op::GlobalPool(pool) if pool.keep_dims);
+                    if !one_pixel {
+                        return self.flattened_features(id);
+                    }
+                    id = input;
+                }
+                _ => id = *node.inputs.first()?,
+            }
+        }
+    }
+
+    /// What a flattened map is followed by tells its length: the next dense layer's inputs.
+    fn flattened_features(&self, id: NodeId) -> Option<usize> {
+        self.nodes[id.0..].iter().find_map(|node| match &node.op {
+            Op::Dense(dense) => Some(dense.features[0]),
+            Op::BatchNorm(norm) => Some(norm.channels),
+            _ => None,
+        })
+    }
+
+    fn channel_counts(&self) -> Vec<Option<usize>> {
+        let mut counts: Vec<Option<usize>> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let first = node.inputs.first().and_then(|input| counts[input.0]);
+            counts.push(match &node.op {
+                Op::Input { channels } => Some(*channels),
+                Op::Conv(conv) => Some(conv.channels[1]),
+                Op::Dense(dense) => Some(dense.features[1]),
+                Op::Concat => node
+                    .inputs
+                    .iter()
+                    .try_fold(0_usize, |sum, input| sum.checked_add(counts[input.0]?)),
+                Op::Flatten { .. } => None,
+                _ => first,
+            });
+        }
+        counts
+    }
+
+    /// How many nodes read each node's output.
+    pub fn readers(&self) -> Vec<usize> {
+        let mut readers = alloc::vec![0; self.nodes.len()];
+        for input in self.nodes.iter().flat_map(|node| &node.inputs) {
+            readers[input.0] += 1;
+        }
+        readers
+    }
+
+    /// The last node of each layer.
+    pub fn layer_outputs(&self) -> Vec<Option<NodeId>> {
+        let mut outputs = alloc::vec![None; self.layers.len()];
+        for (id, node) in self.iter() {
+            outputs[node.layer.0] = Some(id);
+        }
+        outputs
+    }
+
+    /// The blocks in order, without the input.
+    pub fn blocks(&self) -> Vec<Block<'_>> {
+        let mut blocks: Vec<Block<'_>> = Vec::new();
+        for (id, node) in self.iter() {
+            if matches!(node.op, Op::Input { .. }) {
+                continue;
+            }
+            let name = self.layer(node.layer).block.as_str();
+            // A graph of a file may come back to a block.
+            let place = blocks.iter().rposition(|block| block.name == name);
+            let block = match place {
+                Some(place) => &mut blocks[place],
+                None => {
+                    blocks.push(Block {
+                        name,
+                        output: id,
+                        paths: Vec::new(),
+                    });
+                    let last = blocks.len() - 1;
+                    &mut blocks[last]
+                }
+            };
+            block.output = id;
+            if !node.path.is_empty() {
+                block.paths.push(&node.path);
+            }
+        }
+        blocks
+    }
+
+    /// The outputs that can be asked for, in the order of computation: every layer's, and every block's under the block's name.
+    pub fn stages(&self) -> Vec<Stage<'_>> {
+        let outputs = self.layer_outputs();
+        let names: BTreeSet<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
+        let mut block_ends: Vec<(NodeId, &str)> = self
+            .blocks()
+            .iter()
+            .filter(|block| block.name != Block::HEAD && !names.contains(block.name))
+            .map(|block| (block.output, block.name))
+            .collect();
+        block_ends.sort_by_key(|(node, _)| *node);
+        let mut ends = block_ends.into_iter().peekable();
+        let mut stages = Vec::with_capacity(self.layers.len());
+        for (id, node) in self.iter() {
+            let silent = matches!(node.op, Op::Input { .. } | Op::Dropout { .. });
+            if outputs[node.layer.0] == Some(id) && !silent {
+                let name = self.layer(node.layer).name.as_str();
+                stages.push(Stage { name, node: id });
+            }
+            while let Some((_, name)) = ends.next_if(|(end, _)| *end == id) {
+                stages.push(Stage { name, node: id });
+            }
+        }
+        stages
+    }
+
+    /// The node of a stage's name.
+    pub fn stage(&self, name: &str) -> Option<NodeId> {
+        self.stages()
+            .into_iter()
+            .find(|stage| stage.name == name)
+            .map(|stage| stage.node)
+    }
+
+    /// The network up to a node, without what that node does not need. Taps behind the node are gone.
+    #[must_use]
+    pub fn up_to(&self, output: NodeId) -> Self {
+        let mut needed = alloc::vec![false; self.nodes.len()];
+        needed[output.0] = true;
+        for index in (0..=output.0).rev() {
+            if needed[index] {
+                for input in &self.nodes[index].inputs {
+                    needed[input.0] = true;
+                }
+            }
+        }
+        // The input stays the first node, also of a network that does not read it.
+        needed[0] = true;
+        self.retained(&needed).0
+    }
+
+    /// The graph of the nodes marked, which read no other, and each node's new place.
+    pub(crate) fn retained(&self, kept: &[bool]) -> (Self, Vec<Option<NodeId>>) {
+        let mut places = alloc::vec![None; self.nodes.len()];
+        let mut layers: Vec<Option<LayerId>> = alloc::vec![None; self.layers.len()];
+        let mut graph = Self {
+            title: self.title.clone(),
+            min_size: self.min_size,
+            nodes: Vec::new(),
+            layers: Vec::new(),
+            taps: Taps::default(),
+        };
+        for (id, node) in self.iter().filter(|(id, _)| kept[id.0]) {
+            let layer = *layers[node.layer.0].get_or_insert_with(|| {
+                graph.layers.push(self.layer(node.layer).clone());
+                LayerId(graph.layers.len() - 1)
+            });
+            places[id.0] = Some(NodeId(graph.nodes.len()));
+            graph.nodes.push(Node {
+                inputs: node.inputs.iter().filter_map(|input| places[input.0]).collect(),
+                layer,
+                ..node.clone()
+            });
+        }
+        let moved = |tap: Option<NodeId>| tap.and_then(|node| places[node.0]);
+        graph.taps = Taps {
+            feature_map: moved(self.taps.feature_map),
+            embedding: moved(self.taps.embedding),
+            logits: moved(self.taps.logits),
+            levels: self
+                .taps
+                .levels
+                .iter()
+                .filter_map(|level| {
+                    Some(Level {
+                        node: places[level.node.0]?,
+                        ..level.clone()
+                    })
+                })
+                .collect(),
+        };
+        (graph, places)
+    }
+
+    /// Checks a graph that comes from outside: bounded, without cycles, with unique names, every number in its range.
+    ///
+    /// # Errors
+    ///
+    /// The first layer that is wrong, and how.
+    pub fn validate(&self) -> Result<(), GraphError> {
+        let whole = |problem: String| Err(GraphError::Graph(problem));
+        if self.nodes.len() > MAX_NODES || self.layers.len() > MAX_NODES {
+            let count = self.nodes.len().max(self.layers.len());
+            return whole(format!(
+                "it has {count} nodes, and no network has more than {MAX_NODES}"
+            ));
+        }
+        if self.min_size == 0 || self.min_size > MAX_SIDE {
+            return whole(format!("its smallest picture has {} pixels", self.min_size));
+        }
+        if !matches!(
+            self.nodes.first(),
+            Some(Node {
+                op: Op::Input { .. },
+                ..
+            })
+        ) {
+            return whole("its first node is no input".into());
+        }
+        let mut names = BTreeSet::new();
+        for layer in &self.layers {
+            for (what, name) in [("name", &layer.name), ("block", &layer.block)] {
+                let printable = !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control);
+                if !printable {
+                    return whole(format!("a layer has the {what} {:?}", shortened(name)));
+                }
+            }
+            if !names.insert(layer.name.as_str()) {
+                return whole(format!("two layers are called {}", layer.name));
+            }
+        }
+        let mut paths = BTreeSet::new();
+        for (id, node) in self.iter() {
+            let Some(layer) = self.layers.get(node.layer.0) else {
+                return whole(format!("node {} is of a layer that does not exist", id.0));
+            };
+            let wrong = |problem: String| Err(GraphError::layer(&layer.name, problem));
+            let (least, most) = node.op.arity();
+            if !(least..=most).contains(&node.inputs.len()) {
+                return wrong(format!("a {} with {} inputs", node.op.name(), node.inputs.len()));
+            }
+            if let Some(input) = node.inputs.iter().find(|input| input.0 >= id.0) {
+                return wrong(format!(
+                    "it reads node {} before that is computed: the graph has a cycle or is out of order",
+                    input.0
+                ));
+            }
+            if id.0 > 0 && matches!(node.op, Op::Input { .. }) {
+                return wrong("a second input".into());
+            }
+            let has_parameters = matches!(node.op, Op::Conv(_) | Op::BatchNorm(_) | Op::Dense(_));
+            if has_parameters == node.path.is_empty() {
+                return wrong(format!(
+                    "a {} {} a path of parameters",
+                    node.op.name(),
+                    if has_parameters { "without" } else { "with" }
+                ));
+            }
+            if has_parameters {
+                let parts_fit = node.path.split('.').all(is_path_part);
+                if node.path.len() > MAX_NAME || !parts_fit {
+                    return wrong(format!("its path is {:?}", shortened(&node.path)));
+                }
+                if !paths.insert(node.path.as_str()) {
+                    return wrong(format!("another layer has the path {}", node.path));
+                }
+            }
+            if let Some(problem) = numbers(&node.op) {
+                return wrong(problem);
+            }
+        }
+        // `a` and `a.b` cannot both be modules with parameters of their own and stay apart in every format.
+        for path in &paths {
+            let mut parent = *path;
+            while let Some((shorter, _)) = parent.rsplit_once('.') {
+                if paths.contains(shorter) {
+                    return whole(format!("{path} lies within the parameters of {shorter}"));
+                }
+                parent = shorter;
+            }
+        }
+        let taps = [self.taps.feature_map, self.taps.embedding, self.taps.logits];
+        let levels = self.taps.levels.iter().map(|level| Some(level.node));
+        if self.taps.levels.len() > 64 {
+            return whole(format!("its pyramid has {} levels", self.taps.levels.len()));
+        }
+        if taps
+            .into_iter()
+            .chain(levels)
+            .flatten()
+            .any(|node| node.0 >= self.nodes.len())
+        {
+            return whole("a tap is at a node that does not exist".into());
+        }
+        Ok(())
+    }
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(60).collect()
+}
+
+/// A part of a path between dots.
+fn is_path_part(part: &str) -> bool {
+    !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+/// A number out of its range.
+fn numbers(op: &Op) -> Option<String> {
+    let counts = |what: &str, counts: &[usize]| {
+        let outside = counts.iter().find(|count| !(1..=MAX_CHANNELS).contains(*count));
+        outside.map(|count| format!("{what} are {count}; they must be from 1 to {MAX_CHANNELS}"))
+    };
+    let sides = |what: &str, sides: &[usize]| {
+        let outside = sides.iter().find(|side| !(1..=MAX_SIDE).contains(*side));
+        outside.map(|side| format!("its {what} is {side}; it must be from 1 to {MAX_SIDE}"))
+    };
+    let padding = |padding: Padding| match padding {
+        Padding::Explicit(pads) => pads
+            .iter()
+            .find(|pad| **pad > MAX_SIDE)
+            .map(|pad| format!("it pads {pad} pixels; at most {MAX_SIDE} are possible")),
+        Padding::Valid | Padding::Same => None,
+    };
+    let finite = |what: &str, values: &[f64]| {
+        let outside = values.iter().find(|value| !value.is_finite());
+        outside.map(|value| format!("its {what} is {value}"))
+    };
+    match op {
+        Op::Input { channels } => counts("its channels", &[*channels]),
+        Op::Conv(conv) => counts("its channels", &conv.channels)
+            .or_else(|| sides("kernel", &conv.kernel))
+            .or_else(|| sides("stride", &conv.stride))
+            .or_else(|| sides("dilation", &conv.dilation))
+            .or_else(|| padding(conv.padding))
+            .or_else(|| {
+                let divides = |channels: &usize| conv.groups > 0 && channels.is_multiple_of(conv.groups);
+                (!conv.channels.iter().all(divides))
+                    .then(|| format!("{} groups do not divide {:?} channels", conv.groups, conv.channels))
+            }),
+        Op::BatchNorm(norm) => counts("its channels", &[norm.channels]).or_else(|| {
+            let fits = norm.epsilon.is_finite() && norm.epsilon > 0.0 && (0.0..=1.0).contains(&norm.momentum);
+            (!fits).then(|| format!("its epsilon is {} and its momentum {}", norm.epsilon, norm.momentum))
+        }),
+        Op::Dense(dense) => counts("its features", &dense.features),
+        Op::Pool(pool) => sides("window", &pool.window)
+            .or_else(|| sides("stride", &pool.stride))
+            .or_else(|| sides("dilation", &pool.dilation))
+            .or_else(|| padding(pool.padding)),
+        Op::Pad { pads } => padding(Padding::Explicit(*pads)),
+        Op::Activation(
+            Activation::LeakyRelu { slope: value }
+            | Activation::Elu { alpha: value }
+            | Activation::HardSigmoid { slope: value },
+        ) => finite("parameter", &[*value]),
+        Op::ScaleShift(constants) => {
+            let lengths = [constants.scale.len(), constants.shift.len()];
+            counts("its constants", &lengths)
+                .or_else(|| finite("scale", &constants.scale))
+                .or_else(|| finite("shift", &constants.shift))
+        }
+        Op::Dropout { rate } => {
+            (!(0.0..1.0).contains(rate)).then(|| format!("its rate is {rate}; it must be at least 0 and below 1"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,47 @@
+#![cfg_attr(not(feature = "std"), no_std)]
+#![warn(missing_docs)]
+
+//! What a convolutional network is: a graph of operations.
+//!
+//! A [`Graph`] is a list of [`Node`]s in the order of computation. A node has an [`Op`] and the nodes whose outputs it reads.
+//! A [`Layer`] groups the nodes of one Keras layer and carries its names. [`Taps`] mark the feature map, the embedding, the
+//! logits and the levels of the pyramid.
+//!
+//! Everything else about a network is one walk over its graph, and this crate holds the walks that need no numbers:
+//!
+//! | walk | gives |
+//! |---|---|
+//! | [`Graph::shapes`] | the shape of every output, or the layer that cannot take its input |
+//! | [`Graph::parameters`] | every tensor's name in a record, shape, and whether training changes it |
+//! | [`Graph::summary`] | layers, shapes, parameters and multiply-adds as a table |
+//! | [`Graph::stages`] | the names of all outputs that can be asked for |
+//! | [`Graph::blocks`] | the blocks, in order, with their parameters' paths |
+//! | [`Graph::keras_order`], [`Graph::keras_names`] | the order and the names that Keras gives the layers |
+//! | [`Graph::folded`] | the same network with batch norms folded into convolutions |
+//! | [`Graph::correspondence`] | which nodes of two graphs compute the same |
+//!
+//! A graph may come from a file, so [`Graph::validate`] trusts nothing: a graph that passes it has no cycle, a bounded size,
+//! and unique names. Sizes are checked by [`Graph::shapes`], in arithmetic that cannot overflow.
+
+extern crate alloc;
+
+mod builder;
+mod error;
+mod fold;
+mod graph;
+mod keras;
+mod matching;
+mod op;
+mod parameters;
+mod shape;
+mod summary;
+
+pub use builder::{Builder, NewLayer};
+pub use error::GraphError;
+pub use fold::{Folded, Source};
+pub use graph::{Block, Graph, Layer, LayerId, Level, MAX_CHANNELS, MAX_NODES, Naming, Node, NodeId, Stage, Taps};
+pub use matching::{Correspondence, Tolerance};
+pub use op::{Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
+pub use parameters::{Parameter, ParameterKind};
+pub use shape::Shape;
+pub use summary::{Summary, SummaryRow};

@@ -1,0 +1,327 @@
+//! Whether two graphs compute the same.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::error::GraphError;
+use crate::fold::padded;
+use crate::graph::{Graph, NodeId};
+use crate::op::{Activation, Op, Padding, ScaleShift};
+use crate::shape::Shape;
+
+/// How much two graphs may differ and still be the same network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tolerance {
+    /// Whether the other graph may lack batch norms and have biases instead, as inference exports do.
+    pub folded_norms: bool,
+    /// The size of the pictures, at which `same` padding and padding in numbers are compared. Without it, `same` with a stride
+    /// is no padding in numbers.
+    pub size: Option<[usize; 2]>,
+}
+
+/// For each node of a graph the node of the other graph that computes the same; `None` for a dropout, for a padding that stands
+/// in a convolution, for a batch norm that is folded there, and for nodes outside of the part that was compared.
+pub type Correspondence = Vec<Option<NodeId>>;
+
+impl Graph {
+    /// Pairs the nodes that `output` needs with those that `other_output` of `other` needs.
+    ///
+    /// Equal are: dropout and none; padding of its own and padding within the convolution behind it; the two orders of a sum.
+    ///
+    /// # Errors
+    ///
+    /// The first layer of `other`, from the output, that computes something else.
+    pub fn correspondence(
+        &self,
+        output: NodeId,
+        other: &Self,
+        other_output: NodeId,
+        tolerance: Tolerance,
+    ) -> Result<Correspondence, GraphError> {
+        let ours = View::new(self, tolerance)?;
+        let theirs = View::new(other, tolerance)?;
+        let mut pairs: Correspondence = vec![None; self.nodes.len()];
+        let mut seen = vec![None; other.nodes.len()];
+        let mut left = VecDeque::from([(output, other_output)]);
+        while let Some((mut one, mut two)) = left.pop_front() {
+            one = ours.essential(one);
+            two = theirs.essential(two);
+            let (mut node, mut found) = (self.node(one), other.node(two));
+            let differs = |problem: String| Err(GraphError::layer(&other.layer_of(two).name, problem));
+            // A norm that only one side still has.
+            if tolerance.folded_norms && matches!(node.op, Op::BatchNorm(_)) && !matches!(found.op, Op::BatchNorm(_)) {
+                one = ours.essential(node.inputs[0]);
+                node = self.node(one);
+            }
+            match (pairs[one.0], seen[two.0]) {
+                (None, None) => {}
+                (Some(before), Some(again)) if before == two && again == one => continue,
+                _ => {
+                    return differs(format!("it is read in another way than {} is", self.layer_of(one).name));
+                }
+            }
+            if !same(&ours, one, &theirs, two) {
+                return differs(format!(
+                    "expected {} as {} has, found {}",
+                    ours.description(one),
+                    self.layer_of(one).name,
+                    theirs.description(two)
+                ));
+            }
+            pairs[one.0] = Some(two);
+            seen[two.0] = Some(one);
+            let (ours_inputs, mut theirs_inputs) = (ours.inputs(one), theirs.inputs(two));
+            if ours_inputs.len() != theirs_inputs.len() {
+                found = other.node(two);
+                return differs(format!(
+                    "expected a {} of {}, found one of {}",
+                    found.op.name(),
+                    ours_inputs.len(),
+                    theirs_inputs.len()
+                ));
+            }
+            if node.op.is_commutative() {
+                arrange(&ours, &ours_inputs, &theirs, &mut theirs_inputs);
+            }
+            left.extend(ours_inputs.into_iter().zip(theirs_inputs));
+        }
+        Ok(pairs)
+    }
+}
+
+/// Puts the inputs of a sum into the order of ours, by what they compute.
+fn arrange(ours: &View<'_>, inputs: &[NodeId], theirs: &View<'_>, others: &mut [NodeId]) {
+    for (place, input) in inputs.iter().enumerate() {
+        let wanted = ours.hashes[input.0];
+        if let Some(found) = (place..others.len()).find(|&at| theirs.hashes[others[at].0] == wanted) {
+            others.swap(place, found);
+        }
+    }
+}
+
+/// A graph as it is compared.
+struct View<'a> {
+    graph: &'a Graph,
+    shapes: Option<Vec<Shape>>,
+    /// Of what each node computes, from the input on.
+    hashes: Vec<u64>,
+    tolerance: Tolerance,
+}
+
+impl<'a> View<'a> {
+    fn new(graph: &'a Graph, tolerance: Tolerance) -> Result<Self, GraphError> {
+        let mut view = Self {
+            graph,
+            shapes: tolerance.size.map(|size| graph.shapes(size)).transpose()?,
+            hashes: Vec::with_capacity(graph.nodes.len()),
+            tolerance,
+        };
+        for (id, _) in graph.iter() {
+            let hash = view.hash(id);
+            view.hashes.push(hash);
+        }
+        Ok(view)
+    }
+
+    /// The node itself, or the one behind dropouts.
+    fn essential(&self, mut id: NodeId) -> NodeId {
+        while let Op::Dropout { .. } = self.graph.node(id).op {
+            id = self.graph.node(id).inputs[0];
+        }
+        id
+    }
+
+    /// The padding before a convolution, and what it pads.
+    fn padding_before(&self, id: NodeId) -> Option<([usize; 4], NodeId)> {
+        let node = self.graph.node(id);
+        let Op::Conv(conv) = &node.op else { return None };
+        let input = self.graph.node(self.essential(node.inputs[0]));
+        match input.op {
+            Op::Pad { pads } if padded(conv.padding, pads).is_some() => Some((pads, input.inputs[0])),
+            _ => None,
+        }
+    }
+
+    fn inputs(&self, id: NodeId) -> Vec<NodeId> {
+        match self.padding_before(id) {
+            Some((_, input)) => vec![self.essential(input)],
+            None => self
+                .graph
+                .node(id)
+                .inputs
+                .iter()
+                .map(|input| self.essential(*input))
+                .collect(),
+        }
+    }
+
+    /// Padding in numbers where the size is known or makes no difference; `None` for `same` of an unknown size.
+    fn pads(&self, id: NodeId) -> Option<[usize; 4]> {
+        let node = self.graph.node(id);
+        let (padding, kernel, stride, dilation) = match &node.op {
+            Op::Conv(conv) => {
+                let padding = match self.padding_before(id) {
+                    Some((pads, _)) => padded(conv.padding, pads).unwrap_or(conv.padding),
+                    None => conv.padding,
+                };
+                (padding, conv.kernel, conv.stride, conv.dilation)
+            }
+            Op::Pool(pool) => (pool.padding, pool.window, pool.stride, pool.dilation),
+            _ => return Some([0; 4]),
+        };
+        match padding {
+            Padding::Valid => Some([0; 4]),
+            Padding::Explicit(pads) => Some(pads),
+            Padding::Same if kernel == [1; 2] => Some([0; 4]),
+            Padding::Same => {
+                let size = match &self.shapes {
+                    Some(shapes) => shapes[self.inputs(id)[0].0].size(),
+                    // Any size gives the same.
+                    None if stride == [1; 2] => [MANY; 2],
+                    None => return None,
+                };
+                padding.pads(size, kernel, stride, dilation)
+            }
+        }
+    }
+
+    fn hash(&self, id: NodeId) -> u64 {
+        let node = self.graph.node(id);
+        let of = |input: &NodeId| self.hashes[input.0];
+        let folds = self.tolerance.folded_norms;
+        match &node.op {
+            Op::Dropout { .. } => return of(&node.inputs[0]),
+            Op::BatchNorm(_) if folds => {
+                let before = self.essential(node.inputs[0]);
+                if matches!(self.graph.node(before).op, Op::Conv(_) | Op::Dense(_)) {
+                    return of(&before);
+                }
+            }
+            _ => {}
+        }
+        let mut hash = Hash::new(node.op.name());
+        match &node.op {
+            Op::Conv(conv) => {
+                for pair in [conv.channels, conv.kernel, conv.stride, conv.dilation] {
+                    pair.iter().for_each(|number| hash.take(*number as u64));
+                }
+                hash.take(conv.groups as u64);
+            }
+            Op::Dense(dense) => dense.features.iter().for_each(|number| hash.take(*number as u64)),
+            Op::Pool(pool) => {
+                hash.take(pool.kind as u64);
+                for pair in [pool.window, pool.stride, pool.dilation] {
+                    pair.iter().for_each(|number| hash.take(*number as u64));
+                }
+            }
+            _ => {}
+        }
+        if let Some(pads) = self.pads(id) {
+            pads.iter().for_each(|pad| hash.take(*pad as u64));
+        }
+        let mut inputs: Vec<u64> = self.inputs(id).iter().map(of).collect();
+        if node.op.is_commutative() {
+            inputs.sort_unstable();
+        }
+        inputs.into_iter().for_each(|input| hash.take(input));
+        hash.0
+    }
+
+    /// An operation in words.
+    fn description(&self, id: NodeId) -> String {
+        let node = self.graph.node(id);
+        let pads = || self.pads(id).map_or_else(|| "same".into(), |pads| format!("{pads:?}"));
+        match &node.op {
+            Op::Input { channels } => format!("the picture of {channels} channels"),
+            Op::Conv(conv) => format!(
+                "a convolution of {} to {} channels (kernel {} x {}, stride {:?}, dilation {:?}, {} groups, padding {})",
+                conv.channels[0],
+                conv.channels[1],
+                conv.kernel[0],
+                conv.kernel[1],
+                conv.stride,
+                conv.dilation,
+                conv.groups,
+                pads()
+            ),
+            Op::Pool(pool) => format!(
+                "a {:?} pooling (window {} x {}, stride {:?}, dilation {:?}, padding {})",
+                pool.kind,
+                pool.window[0],
+                pool.window[1],
+                pool.stride,
+                pool.dilation,
+                pads()
+            ),
+            Op::BatchNorm(norm) => format!("a batch norm of epsilon {:e}", norm.epsilon),
+            Op::Activation(activation) => format!("an activation {activation:?}"),
+            op => format!("a {}", op.name()),
+        }
+    }
+}
+
+/// A side in the middle of which every padding of stride 1 is alike.
+const MANY: usize = 1 << 20;
+
+/// Whether two nodes have the same operation, apart from what their inputs compute.
+fn same(ours: &View<'_>, one: NodeId, theirs: &View<'_>, two: NodeId) -> bool {
+    let folds = ours.tolerance.folded_norms;
+    let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(b.abs());
+    match (&ours.graph.node(one).op, &theirs.graph.node(two).op) {
+        (Op::Conv(a), Op::Conv(b)) => {
+            (folds || a.bias == b.bias)
+                && (a.channels, a.kernel, a.stride, a.dilation, a.groups)
+                    == (b.channels, b.kernel, b.stride, b.dilation, b.groups)
+                && ours.pads(one) == theirs.pads(two)
+        }
+        (Op::Dense(a), Op::Dense(b)) => (folds || a.bias == b.bias) && a.features == b.features,
+        (Op::BatchNorm(a), Op::BatchNorm(b)) => {
+            near(a.epsilon, b.epsilon) && (a.channels, a.scale, a.center) == (b.channels, b.scale, b.center)
+        }
+        (Op::Pool(a), Op::Pool(b)) => {
+            (a.kind, a.window, a.stride, a.dilation) == (b.kind, b.window, b.stride, b.dilation)
+                && ours.pads(one) == theirs.pads(two)
+                && (a.count_padding == b.count_padding
+                    || ours.pads(one) == Some([0; 4])
+                    || a.kind == crate::op::PoolKind::Max)
+        }
+        (Op::Activation(a), Op::Activation(b)) => match (a, b) {
+            (Activation::LeakyRelu { slope: a }, Activation::LeakyRelu { slope: b })
+            | (Activation::Elu { alpha: a }, Activation::Elu { alpha: b })
+            | (Activation::HardSigmoid { slope: a }, Activation::HardSigmoid { slope: b }) => near(*a, *b),
+            (a, b) => a == b,
+        },
+        (Op::ScaleShift(a), Op::ScaleShift(b)) => near_constants(a, b),
+        (a, b) => a == b,
+    }
+}
+
+fn near_constants(a: &ScaleShift, b: &ScaleShift) -> bool {
+    let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1e-3);
+    let count = [&a.scale, &a.shift, &b.scale, &b.shift]
+        .map(Vec::len)
+        .into_iter()
+        .max()
+        .unwrap_or(0);
+    (0..count)
+        .all(|channel| near(a.scale_of(channel), b.scale_of(channel)) && near(a.shift_of(channel), b.shift_of(channel)))
+}
+
+/// FNV-1a over 64-bit words (Fowler, Noll, Vo), with a finisher.
+struct Hash(u64);
+
+impl Hash {
+    fn new(name: &str) -> Self {
+        let mut hash = Self(0xCBF2_9CE4_8422_2325);
+        name.bytes().for_each(|byte| hash.take(u64::from(byte)));
+        hash
+    }
+
+    fn take(&mut self, word: u64) {
+        let mixed = (self.0 ^ word).wrapping_mul(0x0100_0000_01B3);
+        self.0 = mixed ^ (mixed >> 29);
+    }
+}

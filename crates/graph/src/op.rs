@@ -1,0 +1,474 @@
+//! The operations.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+/// One operation of a network. Feature maps are `[batch, channels, height, width]`, vectors `[batch, features]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Op {
+    /// The picture.
+    Input {
+        /// Its channels.
+        channels: usize,
+    },
+    /// A convolution.
+    Conv(Conv),
+    /// Batch normalization.
+    BatchNorm(BatchNorm),
+    /// A function of each value.
+    Activation(Activation),
+    /// Pooling over windows.
+    Pool(Pool),
+    /// Pooling over the whole map.
+    GlobalPool(GlobalPool),
+    /// A fully-connected layer.
+    Dense(Dense),
+    /// A map as one vector.
+    Flatten {
+        /// Which axis runs fastest: channels in Keras, columns in PyTorch.
+        order: ChannelOrder,
+    },
+    /// A vector as a map of 1 x 1 (Keras `Reshape((1, 1, C))`).
+    ToMap,
+    /// Zeros around a map.
+    Pad {
+        /// Rows above, columns left, rows below, columns right.
+        pads: [usize; 4],
+    },
+    /// The sum of all inputs, which have one shape.
+    Add,
+    /// The product of two inputs of one shape, or of a map and a map of 1 x 1.
+    Multiply,
+    /// The channels of all inputs, one after the other.
+    Concat,
+    /// `scale * x + shift`, constants of the network that are not trained.
+    ScaleShift(ScaleShift),
+    /// Values dropped at random in training; nothing otherwise.
+    Dropout {
+        /// The probability that a value is dropped.
+        rate: f64,
+    },
+}
+
+/// A convolution with a kernel `[out, in / groups, height, width]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv {
+    /// Input and output channels.
+    pub channels: [usize; 2],
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Step down and right.
+    #[serde(default = "one")]
+    pub stride: [usize; 2],
+    /// Distance between the kernel's taps.
+    #[serde(default = "one")]
+    pub dilation: [usize; 2],
+    /// Groups of channels that are convolved apart; as many as channels in a depthwise convolution.
+    #[serde(default = "single")]
+    pub groups: usize,
+    /// Whether it adds a bias.
+    #[serde(default)]
+    pub bias: bool,
+    /// What stands around the map.
+    pub padding: Padding,
+}
+
+impl Conv {
+    /// A convolution of stride 1 without bias, dilation or groups.
+    pub const fn new(channels: [usize; 2], kernel: [usize; 2], padding: Padding) -> Self {
+        Self {
+            channels,
+            kernel,
+            stride: [1; 2],
+            dilation: [1; 2],
+            groups: 1,
+            bias: false,
+            padding,
+        }
+    }
+
+    /// With a step.
+    #[must_use]
+    pub const fn with_stride(mut self, stride: usize) -> Self {
+        self.stride = [stride; 2];
+        self
+    }
+
+    /// With a distance between taps.
+    #[must_use]
+    pub const fn with_dilation(mut self, dilation: usize) -> Self {
+        self.dilation = [dilation; 2];
+        self
+    }
+
+    /// With groups.
+    #[must_use]
+    pub const fn with_groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// With a bias.
+    #[must_use]
+    pub const fn with_bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+
+    /// Whether each channel is convolved by itself: one group for each input channel.
+    pub const fn is_depthwise(&self) -> bool {
+        self.groups == self.channels[0] && (self.groups > 1 || self.kernel[0] * self.kernel[1] > 1)
+    }
+
+    /// Whether the kernel is 1 x 1 and all channels are in one group.
+    pub const fn is_pointwise(&self) -> bool {
+        self.kernel[0] == 1 && self.kernel[1] == 1 && self.groups == 1
+    }
+}
+
+fn one() -> [usize; 2] {
+    [1; 2]
+}
+
+const fn single() -> usize {
+    1
+}
+
+/// What stands around a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Padding {
+    /// Nothing.
+    Valid,
+    /// Keras's `same`: `ceil(size / stride)` outputs; the odd pixel stands at the end
+    /// (`tensorflow/core/framework/kernel_shape_util.cc`, `GetWindowedOutputSizeVerbose`).
+    Same,
+    /// Rows above, columns left, rows below, columns right.
+    Explicit([usize; 4]),
+}
+
+impl Padding {
+    /// The same on every side.
+    pub const fn symmetric(pixels: usize) -> Self {
+        Self::Explicit([pixels; 4])
+    }
+
+    /// Padding before and after along one axis (0 down, 1 right), or `None` if a number overflows.
+    pub fn along(self, axis: usize, size: usize, kernel: usize, stride: usize, dilation: usize) -> Option<[usize; 2]> {
+        Some(match self {
+            Self::Valid => [0; 2],
+            Self::Explicit(pads) => [pads[axis], pads[axis + 2]],
+            Self::Same => {
+                let reach = kernel.checked_sub(1)?.checked_mul(dilation)?.checked_add(1)?;
+                let outputs = size.div_ceil(stride.max(1));
+                let needed = outputs.checked_sub(1)?.checked_mul(stride)?.checked_add(reach)?;
+                let total = needed.saturating_sub(size);
+                [total / 2, total - total / 2]
+            }
+        })
+    }
+
+    /// Padding `[top, left, bottom, right]` for a map of `size`, or `None` if a number overflows.
+    pub fn pads(
+        self,
+        size: [usize; 2],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        dilation: [usize; 2],
+    ) -> Option<[usize; 4]> {
+        let side = |axis: usize| self.along(axis, size[axis], kernel[axis], stride[axis], dilation[axis]);
+        let [[top, bottom], [left, right]] = [side(0)?, side(1)?];
+        Some([top, left, bottom, right])
+    }
+}
+
+/// Batch normalization: `gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNorm {
+    /// Its channels.
+    pub channels: usize,
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Weight of a new batch in the running statistics, PyTorch's and Burn's sense: 1 minus Keras's momentum.
+    pub momentum: f64,
+    /// Whether it has a gamma.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub scale: bool,
+    /// Whether it has a beta.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub center: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// A function of each value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `x` above zero, `slope * x` below.
+    LeakyRelu {
+        /// The slope below zero.
+        slope: f64,
+    },
+    /// `x` above zero, `alpha * (exp(x) - 1)` below.
+    Elu {
+        /// The limit below zero.
+        alpha: f64,
+    },
+    /// Scaled exponential linear unit (Klambauer 2017).
+    Selu,
+    /// `x * sigmoid(x)`, also called SiLU.
+    Swish,
+    /// `x * hard_sigmoid(x)`.
+    HardSwish,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `min(max(slope * x + 0.5, 0), 1)`: slope 1/6 in Keras 3 and PyTorch, 0.2 in Keras 1 and 2.
+    HardSigmoid {
+        /// The slope.
+        slope: f64,
+    },
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Gaussian error linear unit.
+    Gelu {
+        /// Whether by the approximation with a hyperbolic tangent.
+        approximate: bool,
+    },
+    /// `log(1 + exp(x))`.
+    Softplus,
+    /// `x / (1 + abs(x))`.
+    Softsign,
+    /// `x * tanh(softplus(x))`.
+    Mish,
+    /// `exp(x)`.
+    Exponential,
+    /// Over the features of a vector, or the channels of a map: positive, and of sum 1.
+    Softmax,
+}
+
+/// The kind of a pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolKind {
+    /// The mean.
+    Average,
+    /// The largest value.
+    Max,
+}
+
+/// Pooling over windows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Mean or largest value.
+    pub kind: PoolKind,
+    /// Height and width of the window.
+    pub window: [usize; 2],
+    /// Step down and right.
+    pub stride: [usize; 2],
+    /// Distance between the window's taps.
+    #[serde(default = "one")]
+    pub dilation: [usize; 2],
+    /// What stands around the map. It never wins a maximum.
+    pub padding: Padding,
+    /// Whether padding counts in a mean: not in Keras, by default in PyTorch.
+    #[serde(default)]
+    pub count_padding: bool,
+}
+
+impl Pool {
+    /// A max pooling.
+    pub const fn max(window: usize, stride: usize, padding: Padding) -> Self {
+        Self {
+            kind: PoolKind::Max,
+            window: [window; 2],
+            stride: [stride; 2],
+            dilation: [1; 2],
+            padding,
+            count_padding: false,
+        }
+    }
+
+    /// An average pooling that leaves padding out of the mean.
+    pub const fn average(window: usize, stride: usize, padding: Padding) -> Self {
+        Self {
+            kind: PoolKind::Average,
+            ..Self::max(window, stride, padding)
+        }
+    }
+
+    /// With a distance between taps.
+    #[must_use]
+    pub const fn with_dilation(mut self, dilation: usize) -> Self {
+        self.dilation = [dilation; 2];
+        self
+    }
+}
+
+/// Pooling over the whole map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlobalPool {
+    /// Mean or largest value.
+    pub kind: PoolKind,
+    /// Whether the output is a map of 1 x 1 (Keras `keepdims`) and not a vector.
+    #[serde(default)]
+    pub keep_dims: bool,
+}
+
+/// A fully-connected layer with weights `[in, out]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dense {
+    /// Input and output features.
+    pub features: [usize; 2],
+    /// Whether it adds a bias.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub bias: bool,
+}
+
+/// In which order a map's values become a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelOrder {
+    /// Channels run fastest (Keras, TensorFlow).
+    ChannelsLast,
+    /// Columns run fastest (PyTorch).
+    ChannelsFirst,
+}
+
+/// `scale * x + shift`: one number for all channels, or one for each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleShift {
+    /// One factor, or one for each channel.
+    pub scale: Vec<f64>,
+    /// One term, or one for each channel.
+    pub shift: Vec<f64>,
+}
+
+impl ScaleShift {
+    /// One number for all channels.
+    pub fn new(scale: f64, shift: f64) -> Self {
+        Self {
+            scale: alloc::vec![scale],
+            shift: alloc::vec![shift],
+        }
+    }
+
+    /// `self` first, then `next`; `None` where their lengths do not fit.
+    #[must_use]
+    pub fn then(&self, next: &Self) -> Option<Self> {
+        let scale = each(&self.scale, &next.scale, |a, b| a * b)?;
+        let shift = each(&each(&self.shift, &next.scale, |a, b| a * b)?, &next.shift, |a, b| {
+            a + b
+        })?;
+        Some(Self { scale, shift })
+    }
+
+    /// The factor of a channel.
+    pub fn scale_of(&self, channel: usize) -> f64 {
+        broadcast(&self.scale, channel)
+    }
+
+    /// The term of a channel.
+    pub fn shift_of(&self, channel: usize) -> f64 {
+        broadcast(&self.shift, channel)
+    }
+}
+
+fn broadcast(values: &[f64], channel: usize) -> f64 {
+    match values {
+        [one] => *one,
+        many => many.get(channel).copied().unwrap_or(0.0),
+    }
+}
+
+fn each(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Option<Vec<f64>> {
+    let count = a.len().max(b.len());
+    let fits = |values: &[f64]| values.len() == 1 || values.len() == count;
+    (fits(a) && fits(b)).then(|| (0..count).map(|at| f(broadcast(a, at), broadcast(b, at))).collect())
+}
+
+impl Op {
+    /// Its name in messages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Input { .. } => "input",
+            Self::Conv(_) => "convolution",
+            Self::BatchNorm(_) => "batch norm",
+            Self::Activation(_) => "activation",
+            Self::Pool(_) => "pooling",
+            Self::GlobalPool(_) => "global pooling",
+            Self::Dense(_) => "dense layer",
+            Self::Flatten { .. } => "flatten",
+            Self::ToMap => "reshape to a map",
+            Self::Pad { .. } => "zero padding",
+            Self::Add => "sum",
+            Self::Multiply => "product",
+            Self::Concat => "concatenation",
+            Self::ScaleShift(_) => "scale and shift",
+            Self::Dropout { .. } => "dropout",
+        }
+    }
+
+    /// How many inputs it takes: least and most.
+    pub(crate) const fn arity(&self) -> (usize, usize) {
+        match self {
+            Self::Input { .. } => (0, 0),
+            Self::Add | Self::Concat => (2, 64),
+            Self::Multiply => (2, 2),
+            _ => (1, 1),
+        }
+    }
+
+    /// Whether the order of its inputs makes no difference.
+    pub(crate) const fn is_commutative(&self) -> bool {
+        matches!(self, Self::Add | Self::Multiply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keras_puts_the_odd_pixel_at_the_end() {
+        assert_eq!(Padding::Same.along(0, 74, 3, 2, 1), Some([0, 1]));
+        assert_eq!(Padding::Same.along(0, 37, 3, 2, 1), Some([1, 1]));
+        assert_eq!(Padding::symmetric(1).along(0, 74, 3, 2, 1), Some([1, 1]));
+        for dilation in [1, 2] {
+            assert_eq!(Padding::Same.along(1, 19, 3, 1, dilation), Some([dilation; 2]));
+        }
+    }
+
+    #[test]
+    fn scalings_are_composed_in_order() {
+        let first = ScaleShift::new(2.0, 1.0);
+        let second = ScaleShift {
+            scale: alloc::vec![1.0, 3.0],
+            shift: alloc::vec![0.5],
+        };
+        let both = first.then(&second).unwrap();
+        assert_eq!(both.scale, [2.0, 6.0]);
+        assert_eq!(both.shift, [1.5, 3.5]);
+    }
+}

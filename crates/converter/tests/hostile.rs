@@ -583,19 +583,19 @@ fn what_is_far_longer_than_its_content_is_refused_quickly() {
             "zeros.onnx",
             std::fs::read(common::onnx("tf2onnx.onnx")).unwrap(),
             1_900 << 20,
-            "its graph alone takes",
+            "it is no ONNX model",
         ),
         (
             "numbers.onnx",
             model(9, 1_900 << 20),
             1_900 << 20,
-            "its numbers take more memory",
+            "it has 0 inputs",
         ),
         (
             "integers.onnx",
             model(5, 200 << 20),
             200 << 20,
-            "its numbers take more memory",
+            "its graph alone takes",
         ),
         (
             "long.bpk",

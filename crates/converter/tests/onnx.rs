@@ -437,7 +437,7 @@ fn a_bomb_of_empty_nodes_is_refused_before_it_is_unfolded() {
     let error = open(&bench.write("bomb.onnx", bytes), &known())
         .unwrap_err()
         .to_string();
-    assert!(error.contains("its graph alone takes 16777226 bytes"), "{error}");
+    assert!(error.contains("its graph alone takes more than 128 MB"), "{error}");
 }
 
 /// Names of a graph's inputs and outputs.

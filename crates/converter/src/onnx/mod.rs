@@ -1,46 +1,44 @@
 //! ONNX: reading exports of Keras and PyTorch, and writing our own.
 
+mod curve;
 mod graph;
+mod layout;
+mod ops;
 mod structure;
 mod tensor;
+#[cfg(test)]
+mod tests;
+mod weights;
+mod xception;
 
 use std::fs::File;
-use std::io::{BufReader, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::module::adaptive_avg_pool2d;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
-use burn_store::bridge;
 use onnx_ir::{GraphProto, Message, ModelProto};
-use protobuf::CodedInputStream;
 use xception_model::{IntermediateActivation, KerasClass, ModelSpec, Pooling, Variant, Xception, XceptionConfig};
 
-use self::graph::{Convolution, Graph, Norm, Walk};
-use self::structure::Sizes;
+use self::structure::parse;
+use self::weights::Network;
+use self::xception::{Convolution, Graph, Norm, Walk};
 use crate::dtype::{minus, transpose};
 use crate::error::ConvertError;
 use crate::publish::publish;
 use crate::source::{Format, Found, Raw, SourceTensor, network_of};
 
-/// What a model may take in memory: the numbers of the full network in 64 bits have 175 MiB, in 32 half of that.
-const MAX_MEMORY: u64 = 224 << 20;
-
-/// Nodes, names and notes, in bytes of the file; PyTorch's exporter with its notes on every node writes 0.25 MB for Xception.
-const MAX_STRUCTURE: u64 = 1 << 20;
-
 /// Reads an ONNX export of an Xception: by tf2onnx or Keras, by PyTorch, or our own. `known` is whose constants the caller
 /// says it has; a norm that was folded away is made anew with them.
 pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, ConvertError> {
     let model = Arc::new(parse(path)?);
-    let folder = path.parent().unwrap_or(Path::new(""));
     let not_xception = |problem: String| ConvertError::NotXception {
         path: path.to_owned(),
         problem,
     };
 
-    let graph = Graph::new(&model, folder).map_err(not_xception)?;
+    let graph = Graph::new(&model, path).map_err(not_xception)?;
     let walk = graph.walk().map_err(not_xception)?;
     let shape = walk.network().map_err(not_xception)?;
     let stated = model.metadata_props.iter().find(|entry| entry.key == ModelSpec::KEY);
@@ -58,7 +56,7 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
     };
     let maker = Maker {
         model: &model,
-        folder,
+        path,
         // Without either the file is refused when it is completed.
         epsilon: variant.or(known).unwrap_or(Variant::Keras).epsilon(),
     };
@@ -119,16 +117,24 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
     Ok(file)
 }
 
+/// Reads a network of any kind; without `top` up to its last feature map, or the vector that is pooled of it.
+pub(crate) fn network(path: &Path, top: bool) -> Result<Network, ConvertError> {
+    let model = Arc::new(parse(path)?);
+    graph::read(&model, path, top).map_err(|problem| ConvertError::NotXception {
+        path: path.to_owned(),
+        problem,
+    })
+}
+
 /// The constants of a graph of any network.
 pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
     let model = Arc::new(parse(path)?);
-    let folder = path.parent().unwrap_or(Path::new(""));
     let mut raw = Raw::new("ONNX", Vec::new());
     raw.format.writer = writer(&model);
     let constants = model.graph.as_ref().map(|graph| graph.initializer.as_slice());
     for (index, stored) in constants.unwrap_or_default().iter().enumerate() {
         let name = stored.name.clone();
-        let Ok(dims) = tensor::dims(stored, folder) else {
+        let Ok(dims) = tensor::dims(stored, path) else {
             raw.ignored.push(name);
             continue;
         };
@@ -138,7 +144,7 @@ pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
             dims: dims.clone(),
             order: Vec::new(),
         };
-        let tensor = tensor::tensor(&model, folder, &constant, name, dims)
+        let tensor = tensor::tensor(&model, path, &constant, name, dims)
             .map_err(|problem| ConvertError::damaged(path, problem))?;
         raw.tensors.push(SourceTensor::own(tensor));
     }
@@ -149,38 +155,6 @@ pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
 fn writer(model: &ModelProto) -> Option<String> {
     let writer = format!("{} {}", model.producer_name, model.producer_version);
     Some(writer.trim().to_owned()).filter(|writer| !writer.is_empty())
-}
-
-/// Reads the file, unless its nodes would take far more memory than it has bytes.
-fn parse(path: &Path) -> Result<ModelProto, ConvertError> {
-    let cannot_read = |source| ConvertError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let no_model = |error: protobuf::Error| ConvertError::damaged(path, format_args!("it is no ONNX model: {error}"));
-    let mut file = BufReader::new(File::open(path).map_err(cannot_read)?);
-    let length = file.get_ref().metadata().map_err(cannot_read)?.len();
-    let sizes = Sizes::of(&mut file, length, MAX_MEMORY).map_err(no_model)?;
-    if sizes.numbers <= MAX_MEMORY && sizes.structure > MAX_STRUCTURE {
-        return Err(ConvertError::damaged(
-            path,
-            format_args!(
-                "its graph alone takes {} bytes, and Xception's fits in {MAX_STRUCTURE}",
-                sizes.structure
-            ),
-        ));
-    }
-    if sizes.memory() > MAX_MEMORY {
-        return Err(ConvertError::damaged(
-            path,
-            format_args!(
-                "its numbers take more memory than those of any Xception in 64 bits ({MAX_MEMORY} bytes): save them in 32, or \
-                 beside the model (onnx.save(model, path, save_as_external_data=True))"
-            ),
-        ));
-    }
-    file.rewind().map_err(cannot_read)?;
-    ModelProto::parse_from(&mut CodedInputStream::from_buf_read(&mut file)).map_err(no_model)
 }
 
 /// Height and width where the graph fixes them.
@@ -216,14 +190,14 @@ fn producers(model: &ModelProto) -> Option<Variant> {
 /// Makes the network's tensors of a graph's constants.
 struct Maker<'a> {
     model: &'a Arc<ModelProto>,
-    folder: &'a Path,
+    path: &'a Path,
     /// What is added to a variance, so that one that stands for 1 becomes 1.
     epsilon: f64,
 }
 
 impl Maker<'_> {
     fn tensors(&self, walk: &Walk, network: &XceptionConfig) -> Result<Vec<SourceTensor>, String> {
-        let (main, projections) = graph::homes(network);
+        let (main, projections) = xception::homes(network);
         let mut tensors = Vec::new();
         let convolutions = main
             .iter()
@@ -250,7 +224,7 @@ impl Maker<'_> {
             let outputs = dense.kernel.dims[usize::from(!dense.transposed)];
             tensors.push(match &dense.bias {
                 Some(bias) => self.constant(bias, format!("{home}.bias"), vec![outputs])?,
-                None => constant_of(&format!("{home}.bias"), outputs, 0.0),
+                None => weights::vector(&format!("{home}.bias"), outputs, 0.0),
             });
         }
         Ok(tensors)
@@ -303,11 +277,15 @@ impl Maker<'_> {
                 for (part, variable, default) in [(scale, "gamma", 1.0), (shift, "beta", 0.0)] {
                     tensors.push(match part {
                         Some(part) => self.constant(part, name(variable), vec![channels])?,
-                        None => constant_of(&name(variable), channels, default),
+                        None => weights::vector(&name(variable), channels, default),
                     });
                 }
-                tensors.push(constant_of(&name("running_mean"), channels, 0.0));
-                tensors.push(constant_of(&name("running_var"), channels, unit_variance(self.epsilon)));
+                tensors.push(weights::vector(&name("running_mean"), channels, 0.0));
+                tensors.push(weights::vector(
+                    &name("running_var"),
+                    channels,
+                    weights::unit_variance(self.epsilon),
+                ));
             }
         }
         Ok(())
@@ -322,28 +300,9 @@ impl Maker<'_> {
         }
         Ok(SourceTensor {
             origin: constant.name.clone(),
-            tensor: tensor::tensor(self.model, self.folder, constant, name, shape)?,
+            tensor: tensor::tensor(self.model, self.path, constant, name, shape)?,
         })
     }
-}
-
-/// A vector of one value, which the file leaves unsaid.
-fn constant_of(name: &str, length: usize, value: f32) -> SourceTensor {
-    SourceTensor {
-        origin: format!("({value})"),
-        tensor: bridge::from_data(TensorData::new(vec![value; length], [length]), name.to_owned(), None),
-    }
-}
-
-/// The variance that is 1 with the epsilon added, in 32 bits.
-fn unit_variance(epsilon: f64) -> f32 {
-    let epsilon = epsilon as f32;
-    let near = 1.0 - epsilon;
-    let candidates = [near, near.next_up(), near.next_down()];
-    candidates
-        .into_iter()
-        .find(|variance| (variance + epsilon).to_bits() == 1.0_f32.to_bits())
-        .unwrap_or(near)
 }
 
 /// Writes a network through burn-onnx: input `images` `[batch, channels, height, width]`, any batch. The output is

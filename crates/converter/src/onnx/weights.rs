@@ -1,0 +1,255 @@
+//! The tensors of a network, made of an ONNX graph's constants.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::tensor::TensorData;
+use burn_store::bridge;
+use graph::{Correspondence, Graph, NodeId, Op, Parameter, ParameterKind};
+use onnx_ir::ModelProto;
+use xception_model::zoo::FileGraph;
+
+use super::graph::shown;
+use super::tensor::{self, Constant};
+use crate::dtype::{minus, values};
+use crate::source::SourceTensor;
+
+/// The constants of a node.
+#[derive(Clone, Debug)]
+pub(super) enum Weights {
+    Linear(Linear),
+    /// Gamma, beta, mean, variance.
+    Norm(Box<[Constant; 4]>),
+}
+
+/// The constants of a convolution or dense layer.
+#[derive(Clone, Debug)]
+pub(super) struct Linear {
+    /// `[out, in / groups, height, width]` or `[in, out]`.
+    pub(super) kernel: Constant,
+    /// The bias, or the term of a norm that is folded away.
+    pub(super) bias: Option<Constant>,
+    /// The factor of a norm that is folded away.
+    pub(super) factor: Option<Constant>,
+    /// What a Gemm multiplies the product and the bias by.
+    pub(super) times: [f64; 2],
+}
+
+impl Weights {
+    fn constants(&self) -> Vec<&Constant> {
+        match self {
+            Self::Linear(linear) => {
+                let others = [&linear.bias, &linear.factor].into_iter().flatten();
+                others.chain([&linear.kernel]).collect()
+            }
+            Self::Norm(parts) => parts.iter().collect(),
+        }
+    }
+}
+
+/// A network that an ONNX file holds.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) file: FileGraph,
+    /// By the path of the node.
+    constants: HashMap<String, Weights>,
+    model: Arc<ModelProto>,
+    path: PathBuf,
+}
+
+/// How many times over a network may use the numbers of its file.
+const MAX_REUSE: usize = 4;
+
+impl Network {
+    pub(super) fn new(
+        file: FileGraph,
+        constants: HashMap<String, Weights>,
+        model: Arc<ModelProto>,
+        path: PathBuf,
+    ) -> Result<Self, String> {
+        let all = constants.values().flat_map(Weights::constants);
+        let stored: BTreeMap<_, _> = all.map(|constant| (constant.place, constant.count())).collect();
+        let stored = stored.into_values().flatten().fold(0, usize::saturating_add);
+        let used = file.graph.num_params();
+        if used / MAX_REUSE > stored {
+            return Err(format!("its network has {used} parameters, made of {stored} numbers"));
+        }
+        Ok(Self {
+            file,
+            constants,
+            model,
+            path,
+        })
+    }
+
+    /// The tensors of the file's network itself.
+    pub(crate) fn own_tensors(&self) -> Result<Vec<SourceTensor>, String> {
+        let graph = &self.file.graph;
+        let pairs = graph.iter().map(|(id, _)| Some(id)).collect();
+        self.tensors(graph, graph, &pairs)
+    }
+
+    /// The tensors of `ours`, whose nodes are those of `theirs`, the file's graph, that `pairs` says.
+    ///
+    /// A norm of ours that the file has folded away is made anew so that no number changes: gamma is the factor behind the
+    /// convolution or 1, beta the term or bias or 0, mean and variance stand for 0 and 1. The mean of a norm behind a biased
+    /// convolution, `x + bias - mean`, takes the bias in where our convolution has none.
+    pub(crate) fn tensors(
+        &self,
+        ours: &Graph,
+        theirs: &Graph,
+        pairs: &Correspondence,
+    ) -> Result<Vec<SourceTensor>, String> {
+        let paired = |id: NodeId| pairs.get(id.0).copied().flatten();
+        let weights = |id: NodeId| paired(id).and_then(|found| self.constants.get(&theirs.node(found).path));
+        // The norm behind each node, and whether the file has folded it away.
+        let mut norms = vec![None; ours.nodes.len()];
+        for (id, node) in ours.iter() {
+            if let Op::BatchNorm(norm) = &node.op {
+                norms[node.inputs[0].0] = Some((norm, paired(id).is_none()));
+            }
+        }
+        let mut tensors = Vec::new();
+        for parameter in ours.parameters() {
+            let node = ours.node(parameter.node);
+            let before = node.inputs.first().copied();
+            let has_bias = |id: NodeId| ours.node(id).op.parameters().len() == 2;
+            let own_norm = norms[parameter.node.0];
+            tensors.push(match (weights(parameter.node), before.and_then(weights), &node.op) {
+                (Some(Weights::Linear(linear)), ..) if parameter.kind == ParameterKind::Weight => {
+                    let lost = own_norm.is_none_or(|(norm, folded)| folded && !norm.center);
+                    if linear.bias.is_some() && !has_bias(parameter.node) && lost {
+                        let layer = &ours.layer_of(parameter.node).name;
+                        return Err(format!("{layer} has a bias, and in the network it has none"));
+                    }
+                    let is_taken = own_norm.is_some_and(|(norm, folded)| folded && norm.scale);
+                    self.kernel(linear, !is_taken, &parameter)?
+                }
+                (Some(Weights::Linear(linear)), ..) => {
+                    let is_taken = own_norm.is_some_and(|(norm, folded)| folded && norm.center);
+                    match linear.bias.as_ref().filter(|_| !is_taken) {
+                        Some(bias) => self.bias(linear, bias, &parameter)?,
+                        None => filled(&parameter, 0.0),
+                    }
+                }
+                (Some(Weights::Norm(parts)), conv, _) => {
+                    let [gamma, beta, mean, variance] = &**parts;
+                    let mut part = match parameter.kind {
+                        ParameterKind::Gamma => self.constant(gamma, &parameter)?,
+                        ParameterKind::Beta => self.constant(beta, &parameter)?,
+                        ParameterKind::RunningVar => self.constant(variance, &parameter)?,
+                        _ => self.constant(mean, &parameter)?,
+                    };
+                    if let (ParameterKind::RunningMean, Some(Weights::Linear(linear))) = (parameter.kind, conv)
+                        && let Some(bias) = linear.bias.as_ref().filter(|_| !before.is_some_and(has_bias))
+                    {
+                        part.tensor = minus(part.tensor, self.bias(linear, bias, &parameter)?.tensor);
+                    }
+                    part
+                }
+                (None, Some(Weights::Linear(linear)), Op::BatchNorm(norm)) => match parameter.kind {
+                    ParameterKind::Gamma => self.optional(linear.factor.as_ref(), &parameter, 1.0)?,
+                    ParameterKind::Beta => self.optional(linear.bias.as_ref(), &parameter, 0.0)?,
+                    ParameterKind::RunningVar => filled(&parameter, unit_variance(norm.epsilon)),
+                    _ => filled(&parameter, 0.0),
+                },
+                _ => continue,
+            });
+        }
+        Ok(tensors)
+    }
+
+    /// A kernel, times the factor behind it if no norm takes that.
+    fn kernel(&self, linear: &Linear, with_factor: bool, parameter: &Parameter) -> Result<SourceTensor, String> {
+        // So many values in a row are of one output.
+        let (outputs, run) = match parameter.shape[..] {
+            [_, outputs] => (outputs, 1),
+            _ => (parameter.shape[0], parameter.shape[1..].iter().product()),
+        };
+        let factor = linear.factor.as_ref().filter(|_| with_factor);
+        let factor = factor
+            .map(|factor| self.read(factor, &parameter.name, vec![outputs]))
+            .transpose()?;
+        Ok(scaled(
+            self.constant(&linear.kernel, parameter)?,
+            linear.times[0],
+            factor,
+            run,
+        ))
+    }
+
+    fn bias(&self, linear: &Linear, bias: &Constant, parameter: &Parameter) -> Result<SourceTensor, String> {
+        Ok(scaled(self.constant(bias, parameter)?, linear.times[1], None, 1))
+    }
+
+    fn optional(&self, part: Option<&Constant>, parameter: &Parameter, otherwise: f32) -> Result<SourceTensor, String> {
+        part.map_or_else(
+            || Ok(filled(parameter, otherwise)),
+            |part| self.constant(part, parameter),
+        )
+    }
+
+    fn constant(&self, constant: &Constant, parameter: &Parameter) -> Result<SourceTensor, String> {
+        self.read(constant, &parameter.name, parameter.shape.clone())
+    }
+
+    fn read(&self, constant: &Constant, name: &str, shape: Vec<usize>) -> Result<SourceTensor, String> {
+        if constant.count() != Some(shape.iter().product()) {
+            let (found, dims) = (shown(&constant.name), &constant.dims);
+            return Err(format!("constant {found} has the shape {dims:?}, for {name} {shape:?}"));
+        }
+        let tensor = tensor::tensor(&self.model, &self.path, constant, name.to_owned(), shape)?;
+        Ok(SourceTensor {
+            origin: constant.name.clone(),
+            tensor,
+        })
+    }
+}
+
+/// A tensor of one value, which the file leaves unsaid.
+fn filled(parameter: &Parameter, value: f32) -> SourceTensor {
+    vector(&parameter.name, parameter.shape[0], value)
+}
+
+/// A vector of one value.
+pub(super) fn vector(name: &str, length: usize, value: f32) -> SourceTensor {
+    SourceTensor {
+        origin: format!("({value})"),
+        tensor: bridge::from_data(TensorData::new(vec![value; length], [length]), name.to_owned(), None),
+    }
+}
+
+/// The variance that is 1 with the epsilon added, in 32 bits.
+pub(super) fn unit_variance(epsilon: f64) -> f32 {
+    let epsilon = epsilon as f32;
+    let near = 1.0 - epsilon;
+    let candidates = [near, near.next_up(), near.next_down()];
+    candidates
+        .into_iter()
+        .find(|variance| (variance + epsilon).to_bits() == 1.0_f32.to_bits())
+        .unwrap_or(near)
+}
+
+/// The tensor `by` times, and times a factor for each output; so many values in a row are of one output.
+fn scaled(source: SourceTensor, by: f64, factor: Option<SourceTensor>, run: usize) -> SourceTensor {
+    if factor.is_none() && by.to_bits() == 1.0_f64.to_bits() {
+        return source;
+    }
+    let SourceTensor { origin, tensor } = source;
+    let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());
+    let declared = shape.clone();
+    let tensor = bridge::deferred(name, dtype, shape, None, move || {
+        let factors = match &factor {
+            Some(factor) => values(&bridge::to_data(&factor.tensor)?),
+            None => vec![1.0],
+        };
+        let numbers = values(&bridge::to_data(&tensor)?);
+        let scaled = numbers
+            .iter()
+            .enumerate()
+            .map(|(at, number)| number * by * factors[at / run % factors.len()]);
+        Ok(TensorData::new(scaled.collect(), declared.clone()).convert_dtype(dtype))
+    });
+    SourceTensor { origin, tensor }
+}

@@ -39,6 +39,8 @@ pub use dtype::Precision;
 pub use error::{ConvertError, Unknown};
 pub use inspect::{Described, Inspection, TensorStatistics, inspect};
 pub use mismatch::{Mismatch, NameMismatch};
+#[doc(hidden)]
+pub use onnx::{Network as OnnxNetwork, network as onnx_network};
 pub use publish::publish;
 pub use source::{Format, Known, Source, SourceTensor, open};
 pub use verify::{Difference, Verification, verify};

@@ -92,7 +92,7 @@ fn selu(x: f64, alpha: f64, gamma: f64) -> f64 {
 }
 
 /// What an activation computes; `NaN` for a softmax, which is no function of one number.
-pub(super) fn value(activation: Activation, x: f64) -> f64 {
+fn value(activation: Activation, x: f64) -> f64 {
     let soft = |x: f64| if x > 30.0 { x } else { x.exp().ln_1p() };
     match activation {
         Activation::Relu => x.max(0.0),

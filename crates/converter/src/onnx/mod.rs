@@ -6,8 +6,6 @@ mod layout;
 mod ops;
 mod structure;
 mod tensor;
-#[cfg(test)]
-mod tests;
 mod weights;
 mod xception;
 
@@ -22,7 +20,7 @@ use onnx_ir::{GraphProto, Message, ModelProto};
 use xception_model::{IntermediateActivation, KerasClass, ModelSpec, Pooling, Variant, Xception, XceptionConfig};
 
 use self::structure::parse;
-use self::weights::Network;
+pub use self::weights::Network;
 use self::xception::{Convolution, Graph, Norm, Walk};
 use crate::dtype::{minus, transpose};
 use crate::error::ConvertError;
@@ -118,7 +116,7 @@ pub(crate) fn read(path: &Path, known: Option<Variant>) -> Result<Found, Convert
 }
 
 /// Reads a network of any kind; without `top` up to its last feature map, or the vector that is pooled of it.
-pub(crate) fn network(path: &Path, top: bool) -> Result<Network, ConvertError> {
+pub fn network(path: &Path, top: bool) -> Result<Network, ConvertError> {
     let model = Arc::new(parse(path)?);
     graph::read(&model, path, top).map_err(|problem| ConvertError::NotXception {
         path: path.to_owned(),

@@ -344,7 +344,7 @@ fn an_unknown_operation_is_named_with_the_way_out() {
 #[test]
 fn what_computes_something_else_is_refused() {
     fn behind(graph: &mut GraphProto, op: &str, new: &str, attribute: &str, value: i64, values: &[i64]) {
-        let at = graph.node.iter().rposition(|node| node.op_type == op).unwrap();
+        let at = graph.node.iter().position(|node| node.op_type == op).unwrap();
         let output = std::mem::replace(&mut graph.node[at].output, vec!["between".to_owned()]);
         let mut node = NodeProto {
             op_type: new.to_owned(),
@@ -378,7 +378,7 @@ fn what_computes_something_else_is_refused() {
             "evaluation mode",
         ),
         (Box::new(every("Conv", "strides", 0, &[0, 1])), "stride is 0"),
-        (Box::new(every("Conv", "group", 0, &[])), "0 groups"),
+        (Box::new(every("Conv", "group", 0, &[])), "its channels are 0"),
         (Box::new(every("Conv", "dilations", 0, &[-1, 1])), "dilation is"),
         (
             Box::new(every("ReduceMean", "axes", 0, &[1])),
@@ -398,7 +398,7 @@ fn what_computes_something_else_is_refused() {
             "is no constant of the file",
         ),
         (
-            Box::new(|graph| graph.initializer[0].dims = vec![1 << 40, 1 << 40]),
+            Box::new(|graph| graph.initializer[0].dims = vec![2, 3, 1 << 40, 3]),
             "constant",
         ),
         (
@@ -414,7 +414,7 @@ fn what_computes_something_else_is_refused() {
         ),
     ];
     for (change, expected) in cases {
-        let error = changed("torch_norms.onnx", true, change).unwrap_err();
+        let error = changed("torch_norms.onnx", true, change).map(drop).unwrap_err();
         assert!(error.contains(expected), "{expected}: {error}");
     }
 }

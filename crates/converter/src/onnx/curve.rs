@@ -43,7 +43,7 @@ impl Curve {
             Activation::Relu,
             Activation::Relu6,
             Activation::LeakyRelu { slope: -minus },
-            Activation::Elu { alpha: -self.0[2] },
+            Activation::Elu { alpha: -self.0[1] },
             Activation::Selu,
             Activation::Swish,
             Activation::HardSwish,

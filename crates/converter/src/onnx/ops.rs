@@ -1,6 +1,6 @@
 //! What each ONNX operation is in a network.
 
-use graph::{Activation, BatchNorm, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
+use graph::{Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
 use onnx_ir::{AttributeProto, NodeProto};
 
 use super::curve;
@@ -36,10 +36,15 @@ impl<'a> Reader<'a> {
             "Pad" => self.pad(node),
             "Gemm" | "MatMul" => self.dense(node),
             "Transpose" => {
-                let data = self.input(node, 0)?;
+                // Within the steps of an activation too.
+                let Value::Data(mut data) = self.value(node, 0)? else {
+                    return Err("no map is turned".into());
+                };
                 let reversed: Vec<i64> = (0..data.axes.len() as i64).rev().collect();
-                let axes = permuted(&data.axes, ints(node, "perm").unwrap_or(&reversed)).ok_or("no transposition")?;
-                Ok(Value::Data(Data { axes, ..data }))
+                let axes = permuted(&data.axes, ints(node, "perm").unwrap_or(&reversed));
+                data.axes = axes.ok_or("no transposition")?;
+                data.curve = data.curve.map(|(curve, _)| (curve, self.at));
+                Ok(Value::Data(data))
             }
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => self.reshape(node),
             "Concat" => self.concat(node),
@@ -443,6 +448,10 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         match reshaped.ok_or("it puts the values into an order that no network here has")? {
+            Reshaped::Renamed(axes) if axes == VECTOR => {
+                data.node = self.as_vector(data.node, ChannelOrder::ChannelsLast)?;
+                data.axes = axes;
+            }
             Reshaped::Renamed(axes) => data.axes = axes,
             Reshaped::Flattened(order) => {
                 data.node = self.as_vector(data.node, order)?;

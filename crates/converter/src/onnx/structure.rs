@@ -1,12 +1,13 @@
 //! A model without its numbers, which stay in the file until they are asked for.
 
+use std::fmt::Display;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use onnx_ir::{Message, ModelProto};
+use protobuf::CodedOutputStream;
 use protobuf::rt::WireType;
-use protobuf::{CodedInputStream, CodedOutputStream};
 
 use crate::error::ConvertError;
 
@@ -16,7 +17,7 @@ const MAX_STRUCTURE: u64 = 128 << 20;
 const MESSAGE: u64 = 320;
 const FIELD: u64 = 32;
 /// Numbers of fewer bytes are read with the structure.
-const SMALL: u32 = 1 << 10;
+const SMALL: u64 = 1 << 10;
 
 /// A message of `onnx.proto` whose parts are looked at.
 #[derive(Clone, Copy)]
@@ -69,97 +70,138 @@ pub(super) fn parse(path: &Path) -> Result<ModelProto, ConvertError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = BufReader::new(File::open(path).map_err(cannot_read)?);
-    let (mut left, mut bytes) = (MAX_STRUCTURE, Vec::new());
-    let mut stream = CodedInputStream::from_buf_read(&mut file);
-    let copied = copy(&mut stream, Kind::Model, &mut left, &mut bytes);
-    if left == 0 {
-        let problem = format!("its graph alone takes more than {} MB of memory", MAX_STRUCTURE >> 20);
+    let file = File::open(path).map_err(cannot_read)?;
+    let length = file.metadata().map_err(cannot_read)?.len();
+    let mut copy = Copy {
+        file: BufReader::new(file),
+        at: 0,
+        left: MAX_STRUCTURE,
+    };
+    let bytes = copy.message(Kind::Model, length);
+    if copy.left == 0 {
+        let most = MAX_STRUCTURE >> 20;
+        let problem = format_args!("its graph alone takes more than {most} MB of memory");
         return Err(ConvertError::damaged(path, problem));
     }
-    let model = copied.and_then(|()| ModelProto::parse_from_bytes(&bytes));
-    model.map_err(|error| ConvertError::damaged(path, format_args!("it is no ONNX model: {error}")))
+    let no_model = |problem: &dyn Display| ConvertError::damaged(path, format_args!("it is no ONNX model: {problem}"));
+    let bytes = bytes.map_err(|error| no_model(&error))?;
+    ModelProto::parse_from_bytes(&bytes).map_err(|error| no_model(&error))
 }
 
-/// Copies a message while the parser's memory lasts.
-fn copy(stream: &mut CodedInputStream<'_>, kind: Kind, left: &mut u64, bytes: &mut Vec<u8>) -> protobuf::Result<()> {
-    let mut numbers = None;
-    let mut out = CodedOutputStream::vec(bytes);
-    while *left > 0
-        && let Some(tag) = stream.read_raw_tag_or_eof()?
-    {
-        // The parser says what is wrong.
-        let Some(wire) = WireType::new(tag & 7).filter(|_| tag >> 3 != 0) else {
-            out.write_raw_varint32(tag)?;
-            break;
-        };
-        let part = kind.part(tag >> 3);
-        let charge = if matches!(part, Part::Message(_)) {
-            MESSAGE
-        } else {
-            FIELD
-        };
-        *left = left.saturating_sub(charge);
-        match (wire, part) {
-            (_, Part::Dropped) => stream.skip_field(wire)?,
-            (WireType::LengthDelimited, part) => {
-                let length = stream.read_raw_varint32()?;
-                match part {
-                    Part::Message(kind) => {
-                        let outer = stream.push_limit(u64::from(length))?;
-                        let mut inner = Vec::new();
-                        copy(stream, kind, left, &mut inner)?;
-                        if *left > 0 {
-                            stream.pop_limit(outer);
+/// A model that is copied without its long numbers, while the parser's memory lasts.
+struct Copy {
+    file: BufReader<File>,
+    /// The place in the file.
+    at: u64,
+    /// Memory that is left.
+    left: u64,
+}
+
+impl Copy {
+    /// A message up to its end.
+    fn message(&mut self, kind: Kind, end: u64) -> io::Result<Vec<u8>> {
+        let (mut bytes, mut numbers) = (Vec::new(), None);
+        let mut out = CodedOutputStream::vec(&mut bytes);
+        while self.at < end && self.left > 0 {
+            let tag = self.varint()?;
+            let (field, wire) = ((tag >> 3) as u32, WireType::new((tag & 7) as u32));
+            let part = kind.part(field);
+            let charge = if matches!(part, Part::Message(_)) {
+                MESSAGE
+            } else {
+                FIELD
+            };
+            self.charge(charge, 1);
+            let number = match wire {
+                _ if field == 0 || tag >> 32 != 0 => return Err(io::Error::other("a wrong field")),
+                Some(WireType::Varint) => self.varint()?,
+                Some(WireType::Fixed32) => u64::from(u32::from_le_bytes(self.bytes()?)),
+                Some(WireType::Fixed64) => u64::from_le_bytes(self.bytes()?),
+                Some(WireType::LengthDelimited) => {
+                    let length = self.varint()?;
+                    let end = self.at.checked_add(length).filter(|inner| *inner <= end);
+                    let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+                    match part {
+                        Part::Message(kind) => out.write_bytes(field, &self.message(kind, end)?)?,
+                        Part::Numbers if length > SMALL => {
+                            numbers = Some([self.at, length]);
+                            self.skip(length)?;
                         }
-                        out.write_bytes(tag >> 3, &inner)?;
-                    }
-                    Part::Numbers if length > SMALL => {
-                        numbers = Some([stream.pos(), u64::from(length)]);
-                        stream.skip_raw_bytes(length)?;
-                    }
-                    Part::Kept(_) | Part::Numbers | Part::Dropped => {
-                        let growth = if let Part::Kept(growth) = part { growth } else { 1 };
-                        *left = left.saturating_sub(u64::from(length).saturating_mul(growth));
-                        if *left > 0 {
-                            out.write_bytes(tag >> 3, &stream.read_raw_bytes(length)?)?;
+                        Part::Kept(growth) => {
+                            self.charge(length, growth);
+                            out.write_bytes(field, &self.read(length)?)?;
                         }
+                        Part::Numbers => out.write_bytes(field, &self.read(length)?)?,
+                        Part::Dropped => self.skip(length)?,
                     }
+                    continue;
+                }
+                _ => return Err(io::Error::other("a field of a wrong kind")),
+            };
+            if !matches!(part, Part::Dropped) {
+                out.write_raw_varint64(tag)?;
+                match wire {
+                    Some(WireType::Fixed32) => out.write_raw_little_endian32(number as u32)?,
+                    Some(WireType::Fixed64) => out.write_raw_little_endian64(number)?,
+                    _ => out.write_raw_varint64(number)?,
                 }
             }
-            (WireType::Varint, _) => {
-                out.write_raw_varint32(tag)?;
-                out.write_raw_varint64(stream.read_raw_varint64()?)?;
+        }
+        if let Some([offset, length]) = numbers {
+            // `external_data`, entries of a key and a value, and `data_location`.
+            let [offset, length] = [offset, length].map(|number| number.to_string());
+            for (key, value) in [("location", ""), ("offset", &offset), ("length", &length)] {
+                let mut entry = Vec::new();
+                let mut written = CodedOutputStream::vec(&mut entry);
+                written.write_string(1, key)?;
+                written.write_string(2, value)?;
+                drop(written);
+                out.write_bytes(13, &entry)?;
             }
-            (WireType::Fixed32, _) => {
-                out.write_raw_varint32(tag)?;
-                out.write_raw_little_endian32(stream.read_raw_little_endian32()?)?;
-            }
-            (WireType::Fixed64, _) => {
-                out.write_raw_varint32(tag)?;
-                out.write_raw_little_endian64(stream.read_raw_little_endian64()?)?;
-            }
-            (WireType::StartGroup | WireType::EndGroup, _) => {
-                out.write_raw_varint32(tag)?;
-                break;
+            out.write_enum(14, 1)?;
+        }
+        out.flush()?;
+        drop(out);
+        Ok(bytes)
+    }
+
+    fn charge(&mut self, bytes: u64, growth: u64) {
+        self.left = self.left.saturating_sub(bytes.saturating_mul(growth));
+    }
+
+    fn varint(&mut self) -> io::Result<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.bytes()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
             }
         }
+        Err(io::Error::other("a number without an end"))
     }
-    if let Some([offset, length]) = numbers {
-        // `external_data`, entries of a key and a value, and `data_location`.
-        for (key, value) in [
-            ("location", String::new()),
-            ("offset", offset.to_string()),
-            ("length", length.to_string()),
-        ] {
-            let mut entry = Vec::new();
-            let mut written = CodedOutputStream::vec(&mut entry);
-            written.write_string(1, key)?;
-            written.write_string(2, &value)?;
-            drop(written);
-            out.write_bytes(13, &entry)?;
+
+    fn bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.file.read_exact(&mut bytes)?;
+        self.at += N as u64;
+        Ok(bytes)
+    }
+
+    /// Bytes within the memory that is left.
+    fn read(&mut self, length: u64) -> io::Result<Vec<u8>> {
+        if self.left == 0 {
+            return Ok(Vec::new());
         }
-        out.write_enum(14, 1)?;
+        let mut bytes = vec![0; length as usize];
+        self.file.read_exact(&mut bytes)?;
+        self.at += length;
+        Ok(bytes)
     }
-    out.flush()
+
+    fn skip(&mut self, length: u64) -> io::Result<()> {
+        self.at += length;
+        self.file
+            .seek_relative(i64::try_from(length).map_err(io::Error::other)?)
+    }
 }

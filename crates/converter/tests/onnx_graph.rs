@@ -1,16 +1,19 @@
 //! Models of many exporters, read as graphs and computed as the graphs say, against ONNX Runtime
 //! (`scripts/onnx_fixtures.py`, `scripts/onnx_zoo_fixtures.py`).
 
+mod common;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use burn::tensor::TensorData;
+use burn::tensor::{Device, TensorData};
 use burn_store::bridge;
 use graph::{Activation, BatchNorm, Builder, ChannelOrder, Conv, NewLayer, NodeId, Op, Padding, PoolKind, Shape, Taps};
 use onnx_ir::{AttributeProto, GraphProto, Message, ModelProto, NodeProto};
 
-use converter::{OnnxNetwork, SourceTensor, onnx_network};
+use common::Bench;
+use converter::{Known, OnnxNetwork, Options, SourceTensor, onnx_network, open};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx")
@@ -258,11 +261,7 @@ fn expected(file: &Path) -> HashMap<String, Vec<f64>> {
 
 #[test]
 fn every_export_computes_what_onnx_runtime_does() {
-    let extra = std::env::var("ONNX_EXTRA").map(PathBuf::from);
-    for (folder, size) in [(fixtures(), [75, 90]), (fixtures().join("zoo"), [17, 22])]
-        .into_iter()
-        .chain(extra.map(|e| (e, [0, 0])).ok())
-    {
+    for (folder, size) in [(fixtures(), [75, 90]), (fixtures().join("zoo"), [17, 22])] {
         for (name, expected) in expected(&folder.join("expected.json")) {
             let network = read(&folder.join(&name));
             let error = relative(&run(&network, network.file.size.unwrap_or(size)), &expected);
@@ -270,6 +269,20 @@ fn every_export_computes_what_onnx_runtime_does() {
             assert!(error <= 1e-5, "{name} is off by {error:.1e}");
         }
     }
+}
+
+#[test]
+fn our_own_exports_are_read() {
+    let bench = Bench::new();
+    let out = bench.path("toy.onnx");
+    let source = || open(&common::keras("toy.keras"), &Known::default()).unwrap();
+    source().convert(&out, &Options::default()).unwrap();
+    let network = read(&out);
+    let [height, width] = network.file.size.unwrap();
+    let (model, _) = source().load(&Device::flex()).unwrap();
+    let expected = model.forward(common::picture([1, height, width, 3])).unwrap();
+    let error = relative(&run(&network, [height, width]), &values(&expected.into_data()));
+    assert!(error <= 1e-5, "off by {error:.1e}");
 }
 
 /// The operations of a file, each by its name, without the input.
@@ -537,4 +550,41 @@ fn folded_norms_are_made_anew() {
             .iter()
             .all(|variance| (*variance as f32 + 1e-3).to_bits() == 1.0_f32.to_bits())
     );
+}
+
+/// The norm's mean stands for both: (x + b - mean) is (x - (mean - b)).
+#[test]
+fn a_norm_behind_a_biased_convolution_takes_the_bias_in() {
+    let network = changed("torch_norms.onnx", true, |graph| {
+        let mean = graph
+            .node
+            .iter()
+            .find(|node| node.op_type == "BatchNormalization")
+            .unwrap()
+            .input[3]
+            .clone();
+        graph
+            .node
+            .iter_mut()
+            .find(|node| node.op_type == "Conv")
+            .unwrap()
+            .input
+            .push(mean);
+    })
+    .unwrap();
+    let theirs = &network.file.graph;
+    let mut ours = theirs.clone();
+    let pairs = theirs.iter().map(|(id, _)| Some(id)).collect();
+    for (unbiased, mean) in [(false, false), (true, true)] {
+        if let Op::Conv(conv) = &mut ours.nodes[1].op {
+            conv.bias = !unbiased;
+        }
+        let tensors = network.tensors(&ours, theirs, &pairs).unwrap();
+        let found = tensors
+            .iter()
+            .find(|entry| entry.tensor.name.ends_with("running_mean"))
+            .unwrap();
+        let numbers = values(&bridge::to_data(&found.tensor).unwrap());
+        assert_eq!(numbers.iter().all(|number| number.to_bits() == 0), mean);
+    }
 }

@@ -354,7 +354,8 @@ impl Graph {
     }
 
     /// The graph of the nodes marked, which read no other, and each node's new place.
-    pub(crate) fn retained(&self, kept: &[bool]) -> (Self, Vec<Option<NodeId>>) {
+    #[must_use]
+    pub fn retained(&self, kept: &[bool]) -> (Self, Vec<Option<NodeId>>) {
         let mut places = alloc::vec![None; self.nodes.len()];
         let mut layers: Vec<Option<LayerId>> = alloc::vec![None; self.layers.len()];
         let mut graph = Self {

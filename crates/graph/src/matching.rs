@@ -90,6 +90,16 @@ impl Graph {
         }
         Ok(pairs)
     }
+
+    /// The last node of `other` that seems to compute what `output` does; [`correspondence`](Self::correspondence) tells whether
+    /// it does.
+    pub fn counterpart(&self, output: NodeId, other: &Self, tolerance: Tolerance) -> Option<NodeId> {
+        let ours = View::new(self, tolerance).ok()?;
+        let theirs = View::new(other, tolerance).ok()?;
+        let wanted = ours.hashes[output.0];
+        let place = theirs.hashes.iter().rposition(|hash| *hash == wanted)?;
+        Some(theirs.essential(NodeId(place)))
+    }
 }
 
 /// Puts the inputs of a sum into the order of ours, by what they compute.

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::error::RegistryError;
+use crate::input::Scaling;
 use crate::labels::{self, Label, printable};
-use crate::picture::Preset;
-use crate::weights::open_ordinary;
+use crate::preset::Preset;
+use crate::record::open_ordinary;
 
 /// Far above any card (2 kB) or label file (20 kB): a wrong path fails quickly instead of filling the memory.
 const MAX_TEXT_BYTES: u64 = 4 << 20;
@@ -38,6 +39,34 @@ pub struct Card {
     /// What the network is fed.
     pub input: Input,
     /// Where the label names come from; [`Card::labels`] has them read.
+    #[serde(rename = "labels")]
+    pub label_source: Labels,
+    /// Published accuracy.
+    pub metrics: Option<Metrics>,
+    /// The files, at most one of each kind.
+    pub weights: Vec<Weights>,
+    #[serde(skip)]
+    labels: Vec<Label>,
+    #[serde(skip)]
+    folder: Option<PathBuf>,
+}
+
+/// Picture size and preprocessing.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Input {
+    /// Rows in pixels.
+    pub height: usize,
+    /// Columns in pixels.
+    pub width: usize,
+    /// How pictures are brought to that size.
+    pub preset: Preset,
+    /// How channel values are scaled.
+    pub scaling: Scaling,
+}
+
+/// Where the label names come from; [`Card::labels`] has them read.
     #[serde(rename = "labels")]
     pub label_source: Labels,
     /// Published accuracy.

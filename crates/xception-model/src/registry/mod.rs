@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 pub use cache::{CACHE_VARIABLE, Cache, Cached, RECORD_VERSION};
-pub use card::{Card, Format, Input, Kind, Labels, Metrics, Scaling, Weights};
+pub use card::{Card, Format, Input, Kind, Labels, Metrics, Weights};
 pub use checksum::sha256;
 pub use error::{RegistryError, Unavailable};
 pub use options::FetchOptions;

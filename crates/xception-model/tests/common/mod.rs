@@ -78,12 +78,9 @@ fn dimensions(shape: &[usize]) -> String {
 
 /// A network whose every weight follows the formula.
 pub fn network(config: &XceptionConfig, device: &Device) -> Xception {
-    let layers = config
-        .keras_layers()
-        .into_iter()
-        .map(|home| (home.path, home.layer))
-        .collect();
     let model = config.init(device).expect("a valid configuration");
+    let layers = model.graph().layers.iter();
+    let layers = layers.map(|layer| (layer.path.clone(), layer.name.clone())).collect();
     model.map(&mut Formula {
         layers,
         path: Vec::new(),

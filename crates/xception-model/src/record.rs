@@ -15,11 +15,14 @@ use burn::store::burn_pack::{
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device};
 
-use crate::config::{Pooling, XceptionConfig};
 use crate::error::ConfigError;
-use crate::labels::{self, LabelError};
+use crate::input::Scaling;
+use crate::labels::{self, Label, LabelError};
+use crate::network::Network;
+use crate::outputs::Outputs;
+use crate::preset::Preset;
 use crate::spec::ModelSpec;
-use crate::xception::Xception;
+use crate::zoo::{Architecture, Pooling, Variant};
 
 /// That of the full network has 20 kB.
 const MAX_METADATA: u32 = 4 << 20;
@@ -194,7 +197,7 @@ impl std::fmt::Display for TensorMismatch {
 /// # Errors
 ///
 /// [`WeightsError::LabelCount`], or [`WeightsError::Write`]; also when the file exists and `overwrite` is false.
-pub fn save(model: &Xception, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), WeightsError> {
+pub fn save(model: &Network, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), WeightsError> {
     save_tensors(model.collect(None, None, false), spec, path, overwrite)
 }
 
@@ -223,6 +226,29 @@ pub fn save_tensors(
         .map_err(|error| write(error.to_string()))
 }
 
+/// What the caller knows about a file. It fills what the file does not say; where the file says something else about the network,
+/// that is an error.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Known {
+    /// Height and width of its pictures, in pixels.
+    pub size: Option<[usize; 2]>,
+    /// How the last feature map is pooled.
+    pub pooling: Option<Pooling>,
+    /// Whose batch-norm epsilon and pool padding it has.
+    pub variant: Option<Variant>,
+    /// What the outputs are.
+    pub outputs: Option<Outputs>,
+    /// How channel values are scaled.
+    pub scaling: Option<Scaling>,
+    /// How its pictures are resized.
+    pub preset: Option<Preset>,
+    /// The names of its classes, in order.
+    pub labels: Vec<Label>,
+    /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`.
+    pub key: Option<String>,
+}
+
 /// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
 ///
 /// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half or
@@ -231,16 +257,21 @@ pub fn save_tensors(
 /// # Errors
 ///
 /// A [`WeightsError`] names the file and what is wrong with it.
-pub fn load(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
-    load_pooled(path, None, device)
+pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
+    load_with(path, &Known::default(), device)
 }
 
-/// As [`load`]; `pooling` is that of a Keras file which does not say it.
-pub(crate) fn load_pooled(
-    path: &Path,
-    pooling: Option<Pooling>,
+/// As [`load`]; `known` is what the file may not say.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with(
+    path: impl AsRef<Path>,
+    known: &Known,
     device: &Device,
-) -> Result<(Xception, ModelSpec), WeightsError> {
+) -> Result<(Network, ModelSpec), WeightsError> {
+    let path = path.as_ref();
     let mut start = Vec::with_capacity(512);
     open_ordinary(path)
         .and_then(|file| file.take(512).read_to_end(&mut start))
@@ -254,7 +285,7 @@ pub(crate) fn load_pooled(
     // A zip archive, HDF5 (perhaps behind a user block), or the JSON index of a sharded file.
     #[cfg(feature = "keras")]
     if start.starts_with(b"PK") || start.starts_with(b"{") || !start.is_ascii() {
-        return crate::keras::load(path, pooling, device);
+        return crate::keras::load(path, known, device);
     }
     Err(WeightsError::UnknownFormat {
         path: path.to_owned(),
@@ -356,9 +387,9 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
     Ok((spec, found))
 }
 
-fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), WeightsError> {
+fn load_record(path: &Path, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
     let (spec, found) = read_record(path)?;
-    let model = Xception::new(&spec.network, device);
+    let model = Network::new(spec.network.clone(), device);
     // Asking a module for its type draws its random weights, so only half and double precision pay for the cast.
     let single = found.iter().all(|tensor| tensor.dtype == DType::F32);
     let model = ModuleRecord::load(path)
@@ -373,7 +404,7 @@ fn load_record(path: &Path, device: &Device) -> Result<(Xception, ModelSpec), We
     Ok((model, spec))
 }
 
-fn compare<'a>(network: &XceptionConfig, found: impl Iterator<Item = (&'a str, &'a [usize], DType)>) -> TensorMismatch {
+fn compare<'a>(network: &Architecture, found: impl Iterator<Item = (&'a str, &'a [usize], DType)>) -> TensorMismatch {
     let mut left = network.tensor_shapes();
     let mut mismatch = TensorMismatch::default();
     for (name, shape, dtype) in found {
@@ -399,13 +430,14 @@ pub(crate) fn check_labels(spec: &ModelSpec, path: &Path) -> Result<(), WeightsE
         path: path.to_owned(),
         source,
     })?;
-    if spec.labels.len() == spec.network.num_classes {
+    let classes = spec.classes().unwrap_or(0);
+    if spec.labels.len() == classes {
         Ok(())
     } else {
         Err(WeightsError::LabelCount {
             path: path.to_owned(),
             labels: spec.labels.len(),
-            classes: spec.network.num_classes,
+            classes,
         })
     }
 }

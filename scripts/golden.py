@@ -42,7 +42,7 @@ Sample positions: key `sample/{stage}/{shape joined by x}`; the j-th position is
 The formats
 -----------
 A record: {"stage", "shape", "norm", "samples"}: shape NHWC (or Keras layout), norm the L2 norm accumulated in f64,
-samples the values at the sample positions (64 for `full`, 16 otherwise), or, instead of samples, "values": all values
+samples the values at the sample positions (64 for `full` and `resnet50`, else 16), or, instead of samples, "values": all values
 in C order (toy logits, moving statistics). Numbers have 9 significant digits, enough to give an f32 back exactly.
 
 network/{network}-{height}x{width}-b{batch}.json

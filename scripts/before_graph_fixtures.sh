@@ -140,7 +140,7 @@ done
 xception embed data/across/0.png data/down/5.png --weights notop.bpk --level stride_32 --output notop.npy --threads 1 --offline
 mv notop.npy notop.names.txt expected/
 
-# A folder's name is nobody's business, and the reports and plots are not read again.
+# Runs name their data by its absolute path. A resumed run reads no report, plot or lock.
 sed -i "s|$work|@FOLDER@|g" ./*/run.toml ./*/data.csv
 rm -f ./*/report.html ./*/*.png ./*/.lock
 rm -rf "$out/files" "$out/data" "$out/expected" "$out"/{finished,killed_head,killed_all}

@@ -121,7 +121,7 @@ RESNET_TOY_CASES = ((1, 64, 64), (3, 75, 53))
 FULL_SAMPLES = 64
 TOY_SAMPLES = 16
 
-# With and without branches, with numbered names, with layers that are no layer of a file's weights.
+# Networks with and without branches, with numbered names, and with layers that hold no weights.
 ORDERED = (
     "Xception",
     "VGG16",

@@ -31,10 +31,11 @@ swish), BatchNormalization and Dense(1, sigmoid), as .keras, .h5 (a legacy whole
     mobilenet_flat.*    every layer is one of the model's own
     mobilenet_nested.*  the backbone is one layer of the model
 
-The expected numbers: {"models": [{"model", "input": shape, "low", "high", "outputs": "probabilities" | "logits", "layers":
-{stage: the layer whose output it is}, "records": records as golden.py's}]}. The stages: `pooled`, what the dense layers get (16
-samples); `embedding`, what the last layer gets, and `output` (all values). For `real` the document has one model. The input is made by golden.py's formula: key `input/{batch}x{height}x{width}x{channels}`,
-f32(low + (high - low) u). It is what the MODEL takes: 0 to 255 where the model scales pictures itself, -1 to 1 for `raw`.
+The expected numbers: {"models": [{"model", "input": shape, "low", "high", "outputs": "probabilities" | "logits",
+"layers": {stage: the layer whose output it is}, "records": records as golden.py's}]}. The stages: `pooled`, what the
+dense layers get (16 samples); `embedding`, what the last layer gets, and `output` (all values). For `real` the document
+has one model. The input is made by golden.py's formula: key `input/{batch}x{height}x{width}x{channels}`, f32(low +
+(high - low) u). It is what the MODEL takes: 0 to 255 where the model scales pictures itself, -1 to 1 for `raw`.
 
 tf2onnx 1.17 does not know `Erfc`, which TensorFlow 2.21 makes of gelu. The ONNX files have gelu as TensorFlow 2.15 made it,
 0.5 x (1 + erf(x / sqrt 2)).

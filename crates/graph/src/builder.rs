@@ -90,6 +90,17 @@ impl Builder {
         (builder, input)
     }
 
+    /// A graph that goes on, without its taps.
+    pub fn from_graph(graph: Graph) -> Self {
+        Self {
+            graph: Graph {
+                taps: Taps::default(),
+                ..graph
+            },
+            block: String::new(),
+        }
+    }
+
     /// The block of the layers that follow.
     pub fn block(&mut self, name: &str) {
         self.block = name.to_string();

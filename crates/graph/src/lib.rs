@@ -39,6 +39,7 @@ mod summary;
 pub use builder::{Builder, NewLayer};
 pub use error::GraphError;
 pub use fold::{Folded, Source};
+pub use keras::keras_order;
 pub use graph::{Block, Graph, Layer, LayerId, Level, MAX_CHANNELS, MAX_NODES, Naming, Node, NodeId, Stage, Taps};
 pub use matching::{Correspondence, Tolerance};
 pub use op::{Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};

@@ -69,6 +69,9 @@ pub enum EvaluateError {
     /// No picture could be read.
     #[error("none of the {0} pictures can be read; the first: {1}")]
     Unreadable(usize, String),
+    /// The network has no classes.
+    #[error("the network tells no classes apart: it has no classifier, or its output is one number")]
+    NoClasses,
     /// The network's outputs have no names.
     #[error(
         "the weights don't name their {0} classes, so those of the data cannot be found among them: give the names in a file, \
@@ -140,10 +143,10 @@ pub fn evaluate(
 ) -> Result<Evaluated, EvaluateError> {
     let preset = classifier.spec.input.preset.ok_or(ClassifyError::NoPreset)?;
     let batch_size = options.batch_size.max(1);
-    let count = classifier.spec.network.num_classes;
+    let count = classifier.spec.classes().ok_or(EvaluateError::NoClasses)?;
     let mut predictions = Predictions {
         classes: (0..count).map(|class| classifier.spec.label(class).name).collect(),
-        multi_label: classifier.spec.multi_label,
+        multi_label: classifier.spec.is_multi_label(),
         paths: Vec::with_capacity(pictures.len()),
         truths: Vec::with_capacity(pictures.len()),
         probabilities: Vec::with_capacity(pictures.len().saturating_mul(count).min(1 << 28)),

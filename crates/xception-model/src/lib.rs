@@ -29,6 +29,8 @@ extern crate alloc;
 mod error;
 mod forward;
 #[cfg(feature = "std")]
+mod description;
+#[cfg(feature = "std")]
 mod inference;
 mod input;
 mod network;
@@ -56,14 +58,16 @@ pub mod registry;
 mod spec;
 
 pub use error::{ConfigError, InputError};
-pub use graph::{self, Graph, GraphError, Summary, SummaryRow};
+pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
+#[cfg(feature = "std")]
+pub use description::{Description, Known, Unknown};
 #[cfg(feature = "std")]
 pub use inference::InferenceNetwork;
 pub use input::{Scaling, UnknownScaling};
 pub use network::{Network, Pyramid, PyramidLevel, Xception};
 pub use outputs::{Outputs, UnknownOutputs};
 pub use zoo::{
-    Architecture, Candidate, FileGraph, IntermediateActivation, MIN_INPUT, OutputStride, Pooling, Recognised, ResNetConfig,
+    Architecture, Candidate, FileGraph, IntermediateActivation, MIN_INPUT, NewHead, OutputStride, Pooling, Recognised, ResNetConfig,
     SeparableOrder, Variant, Widths, XceptionConfig, recognise,
 };
 
@@ -74,7 +78,7 @@ pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "pretrained")]
 pub use pretrained::record;
 #[cfg(feature = "std")]
-pub use record::{Known, TensorMismatch, WeightsError, load, load_with, read_record, save, save_tensors};
+pub use record::{TensorMismatch, WeightsError, load, load_with, read_record, save, save_tensors};
 #[cfg(feature = "std")]
 pub use spec::{InputSpec, ModelSpec};
 

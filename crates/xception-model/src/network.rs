@@ -1,6 +1,7 @@
 //! The network as a Burn module: a graph and its parameters.
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -12,7 +13,7 @@ use burn::module::{
 };
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
-use graph::{Graph, NodeId, Op, Summary};
+use graph::{Block, Graph, NodeId, Op, Summary};
 
 use crate::error::{ConfigError, InputError};
 use crate::forward::{Feature, Run, Watch};
@@ -371,29 +372,27 @@ impl Network {
     /// The same network without what stands behind the embedding, or the last feature map.
     #[must_use]
     pub fn without_top(self) -> Self {
-        let architecture = self.architecture.clone().without_top();
-        self.with_architecture(architecture)
+        let device = self.device();
+        Self::new(self.architecture.clone().without_top(), &device).with_backbone(self)
     }
 
-    /// A network of another architecture with this one's parameters at all paths that both have with one shape; the others are
-    /// random.
+    /// The same network with another one's parameters at all paths that both have with one shape, but for those of the head.
     #[must_use]
-    pub fn with_architecture(self, architecture: Architecture) -> Self {
-        let device = self.device();
-        let mut next = Self::new(architecture, &device);
-        let old = self.graph.nodes.iter().zip(self.parameters);
-        let mut by_path: alloc::collections::BTreeMap<&str, (&Op, Parameters)> = old
+    pub fn with_backbone(mut self, other: Self) -> Self {
+        let nodes = other.graph.nodes.iter().zip(other.parameters);
+        let mut theirs: BTreeMap<&str, (&Op, Parameters)> = nodes
             .filter(|(node, _)| !node.path.is_empty())
-            .map(|(node, weights)| (node.path.as_str(), (&node.op, weights)))
+            .map(|(node, parameters)| (node.path.as_str(), (&node.op, parameters)))
             .collect();
-        for (node, weights) in next.graph.nodes.iter().zip(&mut next.parameters) {
-            if let Some((op, old)) = by_path.remove(node.path.as_str())
+        for (node, parameters) in self.graph.nodes.iter().zip(&mut self.parameters) {
+            if self.graph.layer(node.layer).block != Block::HEAD
+                && let Some((op, found)) = theirs.remove(node.path.as_str())
                 && op.parameters() == node.op.parameters()
             {
-                *weights = old;
+                *parameters = found;
             }
         }
-        next
+        self
     }
 
     /// The same network for pictures of `in_channels` channels, its first kernel adapted as timm's

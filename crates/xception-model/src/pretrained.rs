@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use crate::classifier::Classifier;
+use crate::description::{Known, pooling};
 use crate::network::Network;
 use crate::registry::{self, Cache, Card, FetchOptions, Kind, RegistryError};
 use crate::outputs::Outputs;
@@ -100,7 +101,7 @@ pub fn record(
 /// Converts a verified weight file and checks that it holds the network that its card describes.
 fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Device) -> Result<(), WeightsError> {
     let network = network(card, kind)?;
-    let (model, found) = record::load_with(source, &known, device)?;
+    let (model, found) = record::load_with(source, &known(card, &network), device)?;
     if found.network != network {
         return Err(WeightsError::Record {
             path: source.to_owned(),
@@ -126,6 +127,16 @@ fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Devic
         network,
     };
     record::save(&model, &spec, target, true)
+}
+
+/// What the card says of a file that may not say it itself.
+fn known(card: &Card, network: &Architecture) -> Known {
+    Known {
+        size: Some([card.input.height, card.input.width]),
+        pooling: pooling(network),
+        scaling: Some(card.input.scaling),
+        ..Known::default()
+    }
 }
 
 /// The card's network: its keys over the defaults.

@@ -15,14 +15,12 @@ use burn::store::burn_pack::{
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device};
 
+use crate::description::{Known, Unknown};
 use crate::error::ConfigError;
-use crate::input::Scaling;
-use crate::labels::{self, Label, LabelError};
+use crate::labels::{self, LabelError};
 use crate::network::Network;
-use crate::outputs::Outputs;
-use crate::preset::Preset;
 use crate::spec::ModelSpec;
-use crate::zoo::{Architecture, Pooling, Variant};
+use crate::zoo::Architecture;
 
 /// That of the full network has 20 kB.
 const MAX_METADATA: u32 = 4 << 20;
@@ -117,25 +115,37 @@ pub enum WeightsError {
     #[cfg(feature = "keras")]
     #[error(transparent)]
     Keras(#[from] keras_store::KerasStoreError),
-    /// A Keras file holds another network than Xception.
-    #[cfg(feature = "keras")]
+    /// A file holds a network with a layer that cannot be computed here, or weights alone of one that is not known.
     #[error("{}: {problem}", path.display())]
-    NotXception {
+    NoNetwork {
         /// The file.
         path: PathBuf,
         /// What was expected and what was found.
         problem: String,
     },
-    /// A Keras file does not say how its last feature map is pooled.
-    #[cfg(feature = "keras")]
+    /// The file does not say something that must be known.
     #[error(
-        "{path} does not say how it pools; say it once: `xception convert {path} OUTPUT.bpk --pooling average` (or max, or \
-         none), and load the output",
+        "{path} does not say {}; say it once: `xception convert {path} OUTPUT.bpk` with the option, and load the output",
+        crate::description::list(unknown),
         path = path.display()
     )]
-    UnknownPooling {
+    Unknown {
         /// The file.
         path: PathBuf,
+        /// What it does not say.
+        unknown: Vec<Unknown>,
+    },
+    /// What the caller knows is not what the file says.
+    #[error("{}: {flag} {said} was given, and the file says {found}", path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// The option.
+        flag: &'static str,
+        /// What was given.
+        said: String,
+        /// What the file says.
+        found: String,
     },
     /// Trained weights could not be fetched.
     #[cfg(feature = "pretrained")]
@@ -226,29 +236,6 @@ pub fn save_tensors(
         .map_err(|error| write(error.to_string()))
 }
 
-/// What the caller knows about a file. It fills what the file does not say; where the file says something else about the network,
-/// that is an error.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Known {
-    /// Height and width of its pictures, in pixels.
-    pub size: Option<[usize; 2]>,
-    /// How the last feature map is pooled.
-    pub pooling: Option<Pooling>,
-    /// Whose batch-norm epsilon and pool padding it has.
-    pub variant: Option<Variant>,
-    /// What the outputs are.
-    pub outputs: Option<Outputs>,
-    /// How channel values are scaled.
-    pub scaling: Option<Scaling>,
-    /// How its pictures are resized.
-    pub preset: Option<Preset>,
-    /// The names of its classes, in order.
-    pub labels: Vec<Label>,
-    /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`.
-    pub key: Option<String>,
-}
-
 /// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
 ///
 /// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half or
@@ -282,6 +269,8 @@ pub fn load_with(
     if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
         return load_record(path, device);
     }
+    #[cfg(not(feature = "keras"))]
+    let _ = known;
     // A zip archive, HDF5 (perhaps behind a user block), or the JSON index of a sharded file.
     #[cfg(feature = "keras")]
     if start.starts_with(b"PK") || start.starts_with(b"{") || !start.is_ascii() {

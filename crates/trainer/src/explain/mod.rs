@@ -9,7 +9,7 @@
 //! let classifier = Classifier::load("kitchenware.bpk".as_ref(), &Device::default())?;
 //! let photo = image::open("cup.jpg")?.into_rgb8();
 //! let pixels = classifier.prepare_file("cup.jpg".as_ref())?;
-//! let explainer = Explainer::new(&classifier.model);
+//! let explainer = Explainer::new(classifier.network());
 //! let maps = explainer.heatmaps(classifier.batch(&[pixels])?, &[0], explainer.last_stage(), Method::GradCam)?;
 //! overlay(&photo, &maps[0]).save("cup_seen.png")?;
 //! # Ok(())
@@ -140,11 +140,11 @@ pub struct Explainer {
 impl Explainer {
     /// A copy for inference, which shares the network's weights.
     pub fn new(model: &Xception) -> Self {
-        let stages = model.config().stages();
-        let last_layer = stages.last().and_then(|stage| stage.layers.last());
+        let graph = model.graph();
+        let last = graph.taps.feature_map.map(|map| graph.layer_of(map).name.clone());
         Self {
             model: model.valid().materialize(),
-            last_stage: last_layer.map_or_else(String::new, |layer| format!("{}_act", layer.name)),
+            last_stage: last.unwrap_or_default(),
         }
     }
 
@@ -227,7 +227,7 @@ impl Explainer {
                 classes: classes.len(),
             });
         }
-        let count = self.model.config().num_classes;
+        let count = self.model.graph().outputs().unwrap_or(0);
         match classes.iter().find(|class| **class >= count) {
             Some(&class) => Err(ExplainError::Class { class, classes: count }),
             None => Ok(()),

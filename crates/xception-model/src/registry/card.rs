@@ -66,43 +66,6 @@ pub struct Input {
     pub scaling: Scaling,
 }
 
-/// Where the label names come from; [`Card::labels`] has them read.
-    #[serde(rename = "labels")]
-    pub label_source: Labels,
-    /// Published accuracy.
-    pub metrics: Option<Metrics>,
-    /// The files, at most one of each kind.
-    pub weights: Vec<Weights>,
-    #[serde(skip)]
-    labels: Vec<Label>,
-    #[serde(skip)]
-    folder: Option<PathBuf>,
-}
-
-/// Picture size and preprocessing.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Input {
-    /// Rows in pixels.
-    pub height: usize,
-    /// Columns in pixels.
-    pub width: usize,
-    /// How pictures are brought to that size.
-    pub preset: Preset,
-    /// How channel values are scaled.
-    pub scaling: Scaling,
-}
-
-/// Scaling of the channel values 0 to 255.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Scaling {
-    /// `x / 127.5 - 1`, to [-1, 1]: Keras's `imagenet_utils.preprocess_input(mode="tf")`.
-    Tf,
-}
-
 /// Where the label names come from: exactly one of the two.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

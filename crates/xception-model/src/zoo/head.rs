@@ -60,9 +60,13 @@ impl Head<'_> {
         };
         let pool = GlobalPool { kind, keep_dims: false };
         let embedding = net.layer(NewLayer::new(name), Op::GlobalPool(pool), &[features]);
-        if !self.include_top {
-            return (Some(embedding), None);
-        }
+        let logits = self.include_top.then(|| self.classifier(net, embedding, channels, classifier));
+        (Some(embedding), logits)
+    }
+
+    /// Puts the classifier behind an embedding of `channels`.
+    pub fn classifier(&self, net: &mut Builder, embedding: NodeId, channels: usize, classifier: &str) -> NodeId {
+        net.block(Block::HEAD);
         let dense = |features: [usize; 2]| Op::Dense(Dense { features, bias: true });
         let (mut x, mut inputs) = (embedding, channels);
         for (index, &width) in self.hidden_layers.iter().enumerate() {
@@ -75,7 +79,6 @@ impl Head<'_> {
             x = net.layer(NewLayer::new("dropout"), Op::Dropout { rate: self.dropout }, &[x]);
         }
         let layer = NewLayer::new("predictions").at("head.predictions").torch(classifier);
-        let logits = net.layer(layer, dense([inputs, self.num_classes]), &[x]);
-        (Some(embedding), Some(logits))
+        net.layer(layer, dense([inputs, self.num_classes]), &[x])
     }
 }

@@ -16,12 +16,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use burn::tensor::Device;
-use graph::{Graph, GraphError, Op};
+use graph::{Builder, Graph, GraphError, Op, Taps};
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use head::Head;
 pub use head::Pooling;
 pub use file_graph::FileGraph;
 pub use recognise::{Candidate, Recognised, recognise};
@@ -29,6 +30,8 @@ pub use resnet::ResNetConfig;
 pub use xception::{
     IntermediateActivation, MIN_INPUT, OutputStride, SeparableOrder, Variant, Widths, XceptionConfig,
 };
+#[cfg(feature = "keras")]
+pub(crate) use xception::Shapes as XceptionShapes;
 
 use crate::error::ConfigError;
 use crate::network::Network;
@@ -184,14 +187,18 @@ impl Architecture {
     pub fn without_top(mut self) -> Self {
         match &mut self {
             Self::Xception(config) => {
+                let plain = XceptionConfig::new();
                 config.include_top = false;
-                config.hidden_layers.clear();
-                config.dropout = 0.0;
+                config.num_classes = plain.num_classes;
+                config.hidden_layers = plain.hidden_layers;
+                config.dropout = plain.dropout;
             }
             Self::ResNet(config) => {
+                let plain = ResNetConfig::new();
                 config.include_top = false;
-                config.hidden_layers.clear();
-                config.dropout = 0.0;
+                config.num_classes = plain.num_classes;
+                config.hidden_layers = plain.hidden_layers;
+                config.dropout = plain.dropout;
             }
             Self::Graph(graph) => {
                 if let Some(end) = graph.taps.embedding.or(graph.taps.feature_map) {
@@ -200,6 +207,39 @@ impl Architecture {
             }
         }
         self
+    }
+
+    /// The same with another classifier behind the embedding; a network that does not pool gets a mean over its last feature map.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for an impossible classifier, or a network without a feature map.
+    pub fn with_classifier(self, new: &NewHead) -> Result<Self, ConfigError> {
+        let pooled = |pooling| match pooling {
+            Pooling::None => Pooling::Average,
+            pooling => pooling,
+        };
+        let next = match self.without_top() {
+            Self::Xception(config) => Self::Xception(XceptionConfig {
+                include_top: true,
+                pooling: pooled(config.pooling),
+                num_classes: new.num_classes,
+                hidden_layers: new.hidden_layers.clone(),
+                dropout: new.dropout,
+                ..config
+            }),
+            Self::ResNet(config) => Self::ResNet(ResNetConfig {
+                include_top: true,
+                pooling: pooled(config.pooling),
+                num_classes: new.num_classes,
+                hidden_layers: new.hidden_layers.clone(),
+                dropout: new.dropout,
+                ..config
+            }),
+            Self::Graph(graph) => Self::Graph(Arc::new(new.behind((*graph).clone())?)),
+        };
+        next.validate()?;
+        Ok(next)
     }
 
     /// The same for pictures of other channels.
@@ -288,6 +328,53 @@ impl Architecture {
             table.extend(options);
         }
         Ok(table)
+    }
+}
+
+/// A classifier to be put behind a network's embedding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewHead {
+    /// Its outputs.
+    pub num_classes: usize,
+    /// Widths of fully-connected ReLU layers before the last.
+    pub hidden_layers: Vec<usize>,
+    /// Probability of dropping a feature before the last layer while training.
+    pub dropout: f64,
+}
+
+impl NewHead {
+    fn behind(&self, graph: Graph) -> Result<Graph, ConfigError> {
+        let Taps {
+            feature_map,
+            embedding,
+            levels,
+            ..
+        } = graph.taps.clone();
+        let head = Head {
+            pooling: Pooling::Average,
+            include_top: true,
+            hidden_layers: &self.hidden_layers,
+            dropout: self.dropout,
+            num_classes: self.num_classes,
+        };
+        head.validate()?;
+        let (min_size, end) = (graph.min_size, embedding.or(feature_map).ok_or(ConfigError::NoTop)?);
+        let channels = graph.features(end).ok_or(ConfigError::NoTop)?;
+        let mut net = Builder::from_graph(graph);
+        let (embedding, logits) = match embedding {
+            Some(embedding) => (embedding, head.classifier(&mut net, embedding, channels, "")),
+            None => match head.build(&mut net, end, channels, "") {
+                (Some(embedding), Some(logits)) => (embedding, logits),
+                _ => return Err(ConfigError::NoTop),
+            },
+        };
+        let taps = Taps {
+            feature_map,
+            embedding: Some(embedding),
+            logits: Some(logits),
+            levels,
+        };
+        Ok(net.finish(taps, min_size))
     }
 }
 

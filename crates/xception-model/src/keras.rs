@@ -1,7 +1,13 @@
 //! Keras weight files: what network a file holds, and where its layers live in ours.
 
+mod call;
 mod graph;
+mod layers;
 mod model;
+mod read;
+mod settings;
+mod wiring;
+mod write;
 
 use std::path::Path;
 
@@ -9,7 +15,9 @@ use burn::store::{ModuleSnapshot, ModuleStore};
 use burn::tensor::Device;
 pub use keras_store::KerasFileKind;
 use keras_store::{KerasLayer, KerasStore};
+pub use read::{ReadError, constants, names, read, read_config};
 use serde_json::Value;
+pub use write::{End, Inexpressible, KerasModel, keras_model};
 
 use crate::config::{Pooling, Widths, XceptionConfig};
 use crate::names::KerasClass;

@@ -35,6 +35,8 @@ mod stem;
 mod summary;
 mod watch;
 mod xception;
+#[doc(hidden)]
+pub mod zoo;
 
 #[cfg(feature = "picture")]
 mod classifier;

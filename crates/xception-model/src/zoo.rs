@@ -1,0 +1,5 @@
+//! Networks as graphs.
+
+mod file_graph;
+
+pub use file_graph::FileGraph;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use burn_store::{ModuleStore, bridge};
 use keras_store::KerasStore;
 use tempfile::TempDir;
+use xception_model::keras::{self, End, ReadError};
 use xception_model::picture::{self, DecodeLimits, Preset};
 use xception_model::registry::Card;
 use xception_model::{Pooling, Variant, labels};
@@ -14,9 +15,10 @@ use xception_model::{Pooling, Variant, labels};
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("keras_store", keras_store),
     ("keras_archive", keras_archive),
+    ("keras_graph", keras_graph),
     ("weights", weights),
     ("card", card),
     ("label_file", label_file),
@@ -47,10 +49,27 @@ pub fn keras_archive(bytes: &[u8]) {
 fn read_keras(path: &Path) {
     let mut store = KerasStore::from_file(path);
     let _ = store.layers();
+    let _ = keras::read(&mut store);
     if let Ok(tensors) = store.get_all_tensors() {
         for tensor in tensors.values() {
             let _ = bridge::to_data(tensor);
         }
+    }
+}
+
+/// The config of a Keras model as a graph, and that as a model again.
+pub fn keras_graph(bytes: &[u8]) {
+    let Ok(config) = serde_json::from_slice(bytes) else {
+        return;
+    };
+    let network = match keras::read_config(&config, Some(2)) {
+        Ok(network) => network,
+        Err(ReadError::Unknown { backbone, .. }) => backbone.map(|network| *network),
+        Err(_) => None,
+    };
+    if let Some(network) = network {
+        let size = network.size.unwrap_or([75, 90]);
+        let _ = keras::keras_model(&network.graph, size, End::Softmax);
     }
 }
 

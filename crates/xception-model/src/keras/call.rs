@@ -122,7 +122,10 @@ mod tests {
         let keras3 = |name: &str| json!({"class_name": "__keras_tensor__", "config": {"shape": [null, 8, 8, 3], "dtype": "float32", "keras_history": [name, 0, 0]}});
         let array = json!({"class_name": "__numpy__", "config": {"value": [1.0, 2.0, 3.0], "dtype": "float32"}});
         for (arguments, expected) in [
-            (json!([[["a", 0, 0, {}], ["b", 0, 0, {}]]]), vec![tensor("a"), tensor("b")]),
+            (
+                json!([[["a", 0, 0, {}], ["b", 0, 0, {}]]]),
+                vec![tensor("a"), tensor("b")],
+            ),
             (
                 json!([["a", 0, 0, {"y": 127.5, "name": null}]]),
                 vec![tensor("a"), Operand::Constant(vec![127.5])],

@@ -29,7 +29,9 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Conv2D" | "Convolution2D" | "AtrousConvolution2D" => conv(at),
         "DepthwiseConv2D" => depthwise_conv(at),
         "SeparableConv2D" | "SeparableConvolution2D" => separable_conv(at),
-        "BatchNormalization" | "BatchNormalizationV1" | "BatchNormalizationV2" | "SyncBatchNormalization" => batch_norm(at),
+        "BatchNormalization" | "BatchNormalizationV1" | "BatchNormalizationV2" | "SyncBatchNormalization" => {
+            batch_norm(at)
+        }
         "MaxPooling2D" | "MaxPool2D" => pool(at, PoolKind::Max),
         "AveragePooling2D" | "AvgPool2D" => pool(at, PoolKind::Average),
         "GlobalMaxPooling2D" | "GlobalMaxPool2D" => global_pool(at, PoolKind::Max),
@@ -144,7 +146,9 @@ fn conv(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let filters = at.settings.count(&["filters", "nb_filter"])?;
     let conv = window.conv([channels, filters]).with_groups(groups);
     if !channels.is_multiple_of(groups) || !filters.is_multiple_of(groups) {
-        return Err(format!("its {groups} groups do not divide {channels} channels and {filters} filters"));
+        return Err(format!(
+            "its {groups} groups do not divide {channels} channels and {filters} filters"
+        ));
     }
     let output = at.parameters(Op::Conv(conv), window.output(input), filters, "");
     Ok(at.activated(output, window.activation))
@@ -159,8 +163,11 @@ fn depthwise_channels(at: &Place<'_, '_>, input: Tensor) -> Result<[usize; 2], S
     };
     let channels = at.channels(input, name, |kernel| kernel.get(2).copied())?;
     let multiplier = at.settings.count_or(&["depth_multiplier"], 1)?;
-    let output = channels.checked_mul(multiplier).filter(|output| *output <= MAX_CHANNELS);
-    let output = output.ok_or_else(|| format!("its depth_multiplier of {multiplier} for {channels} channels is too large"))?;
+    let output = channels
+        .checked_mul(multiplier)
+        .filter(|output| *output <= MAX_CHANNELS);
+    let output =
+        output.ok_or_else(|| format!("its depth_multiplier of {multiplier} for {channels} channels is too large"))?;
     Ok([channels, output])
 }
 
@@ -287,7 +294,12 @@ fn reshape(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         .as_array()
         .and_then(|sides| sides.iter().map(Value::as_i64).collect());
     // -1 stands for what is left.
-    let fits = |side: i64| side == -1 || input.channels.is_none_or(|channels| i64::try_from(channels) == Ok(side));
+    let fits = |side: i64| {
+        side == -1
+            || input
+                .channels
+                .is_none_or(|channels| i64::try_from(channels) == Ok(side))
+    };
     match sides.as_deref() {
         Some([side]) if input.is_map && (!input.is_pixel || fits(*side)) => Ok(flattened(at, input)),
         Some([side]) if !input.is_map && fits(*side) => Ok(input),
@@ -338,7 +350,12 @@ fn pads(value: &Value) -> Option<[usize; 4]> {
         },
         Value::Object(map) => {
             let given = |key: &str| map.get(key).map_or(Some(0), side);
-            Some([given("top_pad")?, given("left_pad")?, given("bottom_pad")?, given("right_pad")?])
+            Some([
+                given("top_pad")?,
+                given("left_pad")?,
+                given("bottom_pad")?,
+                given("right_pad")?,
+            ])
         }
         _ => None,
     }
@@ -459,7 +476,12 @@ fn tf_operation(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "nn.softmax" => "softmax",
         "math.sigmoid" | "nn.sigmoid" => "sigmoid",
         "math.tanh" | "nn.tanh" => "tanh",
-        _ => return Err(format!("its function is {}, which is not known", shown(&function.into()))),
+        _ => {
+            return Err(format!(
+                "its function is {}, which is not known",
+                shown(&function.into())
+            ));
+        }
     };
     let input = at.only_input()?;
     let activation = at.settings.activation_named(name)?;
@@ -503,20 +525,24 @@ fn rescaling(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
 fn normalization(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_input()?;
     let settings = at.settings;
-    let whole = matches!(settings.config.get("axis"), Some(Value::Null)) || settings.get(&["axis"]) == Some(&Value::Array(vec![]));
+    let whole = matches!(settings.config.get("axis"), Some(Value::Null))
+        || settings.get(&["axis"]) == Some(&Value::Array(vec![]));
     if !whole {
         settings.channel_axis(&["axis"], -1, input.is_map)?;
     }
     let stated = settings.constants(&["mean"])?.zip(settings.constants(&["variance"])?);
-    let (mean, variance) = stated
-        .or_else(|| at.statistics())
-        .ok_or("its mean and variance are neither in the config nor among the weights: it was never adapted to pictures")?;
+    let (mean, variance) = stated.or_else(|| at.statistics()).ok_or(
+        "its mean and variance are neither in the config nor among the weights: it was never adapted to pictures",
+    )?;
     if mean.len() != variance.len() {
         return Err(format!("it has {} means and {} variances", mean.len(), variance.len()));
     }
     let deviations = variance.iter().map(|variance| variance.sqrt().max(SMALLEST_DEVIATION));
     let (scale, shift): (Vec<f64>, Vec<f64>) = if settings.is_on(&["invert"], false) {
-        deviations.zip(&mean).map(|(deviation, mean)| (deviation, *mean)).unzip()
+        deviations
+            .zip(&mean)
+            .map(|(deviation, mean)| (deviation, *mean))
+            .unzip()
     } else {
         deviations
             .zip(&mean)

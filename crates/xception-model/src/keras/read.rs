@@ -103,8 +103,13 @@ pub fn names(network: &FileGraph) -> Vec<(String, String)> {
 
 /// The layers whose variables are constants of the network [`read`] gives, for [`KerasStore::without_layers`].
 pub fn constants(layers: &[KerasLayer]) -> Vec<String> {
-    let is_constant = |layer: &&KerasLayer| layer.class.as_deref() == Some("Normalization") && !layer.variables.is_empty();
-    layers.iter().filter(is_constant).map(|layer| layer.path.clone()).collect()
+    let is_constant =
+        |layer: &&KerasLayer| layer.class.as_deref() == Some("Normalization") && !layer.variables.is_empty();
+    layers
+        .iter()
+        .filter(is_constant)
+        .map(|layer| layer.path.clone())
+        .collect()
 }
 
 /// `3.15.1` is 3.
@@ -266,7 +271,10 @@ fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], gr
     }
     let is_pool = |end: &&Tensor| matches!(graph.node(end.node).op, Op::GlobalPool(_));
     let is_map = |end: &&Tensor| end.is_map && end.node != NodeId(0);
-    let end = on_every_way.iter().rfind(is_pool).or_else(|| on_every_way.iter().rfind(is_map))?;
+    let end = on_every_way
+        .iter()
+        .rfind(is_pool)
+        .or_else(|| on_every_way.iter().rfind(is_map))?;
     let has_weights = graph.up_to(end.node).nodes.iter().any(|node| !node.path.is_empty());
     has_weights.then_some(*end)
 }
@@ -329,7 +337,11 @@ impl<'a> Reader<'a> {
         let channels = count(channels).ok_or_else(|| format!("its pictures have {} channels", shown(channels)))?;
         let is_input = entry.class == "InputLayer";
         let taken: HashSet<&str> = wiring.layers.iter().map(|layer| layer.path.as_str()).collect();
-        let mut name = if is_input { entry.path.clone() } else { "input_layer".to_owned() };
+        let mut name = if is_input {
+            entry.path.clone()
+        } else {
+            "input_layer".to_owned()
+        };
         while !is_input && taken.contains(name.as_str()) {
             name.push('_');
         }
@@ -616,6 +628,12 @@ fn part(name: &str) -> String {
     if name.is_empty() {
         return "layer".into();
     }
-    let safe = |c: char| if c.is_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    let safe = |c: char| {
+        if c.is_alphanumeric() || c == '_' || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
     name.chars().map(safe).collect()
 }

@@ -107,7 +107,11 @@ impl<'a> Settings<'a> {
             return Ok(());
         }
         let default = Value::from(default);
-        Err(wrong(keys, &format!("-1 or {last}, the channels"), found.unwrap_or(&default)))
+        Err(wrong(
+            keys,
+            &format!("-1 or {last}, the channels"),
+            found.unwrap_or(&default),
+        ))
     }
 
     /// The activation inside a layer; `None` for `linear`.
@@ -192,7 +196,10 @@ impl<'a> Settings<'a> {
     fn relu(self) -> Result<Activation, String> {
         let slope = self.number(&["negative_slope"], 0.0)?;
         let threshold = self.number(&["threshold", "theta"], 0.0)?;
-        let largest = self.get(&["max_value"]).map(|_| self.number(&["max_value"], 0.0)).transpose()?;
+        let largest = self
+            .get(&["max_value"])
+            .map(|_| self.number(&["max_value"], 0.0))
+            .transpose()?;
         match (largest, slope == 0.0, threshold == 0.0) {
             (None, true, true) => Ok(Activation::Relu),
             (None, false, true) => Ok(Activation::LeakyRelu { slope }),

@@ -69,7 +69,11 @@ impl<'a> Wiring<'a> {
             output: 0,
         };
         let Part { entry, output } = wiring.model(model, "")?;
-        Ok(Some(Self { entry, output, ..wiring }))
+        Ok(Some(Self {
+            entry,
+            output,
+            ..wiring
+        }))
     }
 
     /// `serde_json` reads no more than 128 levels, so that models are nested no deeper.
@@ -81,7 +85,10 @@ impl<'a> Wiring<'a> {
             let (Some(class), Some(name)) = (text(layer, "class_name"), name(layer)) else {
                 return Err(format!("{} lists a layer without a name or class", place(path)));
             };
-            let own = layer.get("config").and_then(|config| text(config, "name")).unwrap_or(name);
+            let own = layer
+                .get("config")
+                .and_then(|config| text(config, "name"))
+                .unwrap_or(name);
             // Every layer's path has the names of the models around it.
             if own.len() > MAX_NAME {
                 return Err(format!(
@@ -131,7 +138,9 @@ impl<'a> Wiring<'a> {
                 Operand::Constant(values) => Ok(Operand::Constant(values)),
                 Operand::Tensor(from) => match parts.get(from) {
                     Some(part) => Ok(Operand::Tensor(part.output)),
-                    None => Err(format!("layer {path} reads the layer {from}, which the model does not have")),
+                    None => Err(format!(
+                        "layer {path} reads the layer {from}, which the model does not have"
+                    )),
                 },
             };
             let operands = call.operands.into_iter().map(operand).collect::<Result<_, _>>()?;
@@ -164,7 +173,9 @@ impl<'a> Wiring<'a> {
 
     fn layer(&mut self, layer: &'a Value, class: &'a str, path: String) -> Result<Part, String> {
         if self.layers.len() >= MAX_NODES {
-            return Err(format!("it has more than the {MAX_NODES} layers that a network here can have"));
+            return Err(format!(
+                "it has more than the {MAX_NODES} layers that a network here can have"
+            ));
         }
         self.layers.push(Layer {
             path,

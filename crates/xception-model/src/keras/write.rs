@@ -126,9 +126,8 @@ impl<'a> Writer<'a> {
     /// Adds the layers that compute a node, unless a layer behind it does.
     fn node(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         let members = &self.members[node.layer.0];
-        let last = members.last() == Some(&id);
         if self.is_one_layer(members) {
-            if last {
+            if members.last() == Some(&id) {
                 let members = members.clone();
                 let path = self.graph.layer(node.layer).path.clone();
                 let name = self.names[node.layer.0].clone();
@@ -136,7 +135,13 @@ impl<'a> Writer<'a> {
             }
             return Ok(());
         }
-        let name = if last {
+        // The name stays with the parameters, or else with the output.
+        let mut with_parameters = members.iter().filter(|id| !self.graph.node(**id).path.is_empty());
+        let named = match (with_parameters.next(), with_parameters.next()) {
+            (Some(only), None) => Some(only),
+            _ => members.last(),
+        };
+        let name = if named == Some(&id) {
             self.names[node.layer.0].clone()
         } else {
             let name = format!("{}_{}", self.names[node.layer.0], suffix(&node.op));
@@ -151,9 +156,9 @@ impl<'a> Writer<'a> {
         if members.len() > 3 {
             return false;
         }
-        let chained = members.windows(2).all(|pair| {
-            self.graph.node(pair[1]).inputs == pair[..1] && self.readers[pair[0].0] == 1
-        });
+        let chained = members
+            .windows(2)
+            .all(|pair| self.graph.node(pair[1]).inputs == pair[..1] && self.readers[pair[0].0] == 1);
         let ops: Vec<&Op> = members.iter().map(|id| &self.graph.node(*id).op).collect();
         let is_named = |activation: &Activation| activation_name(*activation).is_some();
         chained
@@ -166,7 +171,9 @@ impl<'a> Writer<'a> {
                 }
                 // Keras keeps the sides of a map of 1 x 1.
                 [Op::Dense(_), Op::ToMap] => self.reads_map(members[0]),
-                [Op::Dense(_), Op::Activation(activation), Op::ToMap] => self.reads_map(members[0]) && is_named(activation),
+                [Op::Dense(_), Op::Activation(activation), Op::ToMap] => {
+                    self.reads_map(members[0]) && is_named(activation)
+                }
                 _ => false,
             }
     }
@@ -249,7 +256,14 @@ impl<'a> Writer<'a> {
             }
             Op::Dense(dense) => {
                 if self.reads_map(first) && !matches!(graph.node(last).op, Op::ToMap) {
-                    self.before(&name, "flatten", "Flatten", json!({}), vec![dense.features[0]], &mut inputs);
+                    self.before(
+                        &name,
+                        "flatten",
+                        "Flatten",
+                        json!({}),
+                        vec![dense.features[0]],
+                        &mut inputs,
+                    );
                 }
                 set("units", dense.features[1].into());
                 set("activation", activation.unwrap_or("linear").into());
@@ -260,7 +274,10 @@ impl<'a> Writer<'a> {
             }
             Op::Flatten { order } => {
                 if *order == ChannelOrder::ChannelsFirst && self.shapes[node.inputs[0].0].size() != [1; 2] {
-                    return Err("it flattens a map channel by channel, as PyTorch does, and Keras's Flatten pixel by pixel".into());
+                    return Err(
+                        "it flattens a map channel by channel, as PyTorch does, and Keras's Flatten pixel by pixel"
+                            .into(),
+                    );
                 }
                 "Flatten"
             }
@@ -352,9 +369,18 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn pool_padding(&mut self, name: &str, id: NodeId, pool: &Pool, inputs: &mut [usize]) -> Result<&'static str, String> {
+    fn pool_padding(
+        &mut self,
+        name: &str,
+        id: NodeId,
+        pool: &Pool,
+        inputs: &mut [usize],
+    ) -> Result<&'static str, String> {
         if pool.dilation != [1; 2] {
-            return Err(format!("its pooling has a dilation of {:?}, and Keras's have none", pool.dilation));
+            return Err(format!(
+                "its pooling has a dilation of {:?}, and Keras's have none",
+                pool.dilation
+            ));
         }
         let counts = pool.kind == PoolKind::Average && pool.count_padding;
         match pool.padding {
@@ -412,8 +438,13 @@ impl<'a> Writer<'a> {
         let output = self.layers.len() - 1;
         let order = keras_order(&inputs, output);
         let layers: Vec<Value> = order.iter().map(|place| self.json(&self.layers[*place])).collect();
-        let with_parameters = order.iter().map(|place| &self.layers[*place]).filter(|layer| !layer.path.is_empty());
-        let names = with_parameters.map(|layer| (layer.name.clone(), layer.path.clone())).collect();
+        let with_parameters = order
+            .iter()
+            .map(|place| &self.layers[*place])
+            .filter(|layer| !layer.path.is_empty());
+        let names = with_parameters
+            .map(|layer| (layer.name.clone(), layer.path.clone()))
+            .collect();
         let input = &self.layers[0].name;
         let config = json!({
             "module": "keras.src.models.functional",
@@ -643,6 +674,9 @@ impl Names {
 /// `Inception V3` as `inception_v3`.
 fn title(title: &str) -> String {
     let lower = title.to_lowercase();
-    let name: String = lower.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let name: String = lower
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '_' })
+        .collect();
     if name.is_empty() { "model".into() } else { name }
 }

@@ -3,8 +3,9 @@ use graph::{Graph, NodeId};
 /// A network as a file describes it.
 #[derive(Clone, Debug)]
 pub struct FileGraph {
-    /// All operations, taps empty; layers named as in the file, nodes with parameters at unique record-safe paths derived from
-    /// those names.
+    /// All operations, taps empty; layers named as in the file (path in the file, `/` for nesting, as keras-store or the ONNX
+    /// node name gives it), nodes with parameters at unique record-safe paths (letters, digits, `_`, `-`, parts joined by
+    /// `.`) derived from those names.
     pub graph: Graph,
     /// The node whose output is the model's output.
     pub output: NodeId,

@@ -26,7 +26,7 @@ mod packed;
 /// An [`Xception`] for prediction alone. Made by [`Xception::fuse`].
 ///
 /// Takes and gives the same tensors, within 1e-5 in norm; weights can't be changed any more. On Burn's `Flex` device the
-/// whole network runs on the kernels of `separable-conv` with weights packed once; elsewhere it is the same folded network
+/// whole network runs on the kernels of the crate `kernels` with weights packed once; elsewhere it is the same folded network
 /// on Burn's operations. Networks with an ELU between the halves of a separable convolution, or with the pointwise half
 /// first, use Burn's operations on every device.
 ///

@@ -4,13 +4,16 @@ use burn::backend::Flex;
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, Linear};
 use burn::tensor::{Bytes, DType, Device, Tensor, TensorData};
-use separable_conv::{GlobalPool, Isa, MaxPool, Network, SeparableRelu, Value};
+use kernels::{
+    Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, Isa, MaxPool, Network, Padding, Projection,
+    Separable, Value,
+};
 
 use super::{Fold, blocks, host, layers, projection, stride};
 use crate::config::{IntermediateActivation, Pooling, Relu, SeparableOrder, Shortcut, Variant};
 use crate::xception::Xception;
 
-/// The folded network on the CPU kernels of `separable-conv`.
+/// The folded network on the CPU kernels of the crate `kernels`.
 pub(super) struct Packed {
     network: Network,
     features: Value,
@@ -34,13 +37,19 @@ impl Packed {
         }
 
         let mut kernels = Kernels::default();
-        let mut network = Network::new(config.in_channels, Isa::detect());
+        let mut network = Network::new(config.in_channels, Isa::detect()).ok()?;
         let mut x = network.input();
         let stem = [&model.block1.conv1, &model.block1.conv2];
         for (layer, row) in stem.into_iter().zip(&model.block1.stage().layers) {
             let fold = kernels.fold(&layer.conv, &layer.bn);
-            let [outputs, _, side, _] = fold.shape;
-            x = network.convolution(x, &fold.weight, Some(&fold.bias), outputs, side, stride(row.kind), true);
+            let [outputs, _, height, width] = fold.shape;
+            let convolution = Convolution {
+                bias: Some(&fold.bias),
+                stride: [stride(row.kind); 2],
+                activation: Activation::Relu,
+                ..Convolution::new(x, &fold.weight, outputs, [height, width])
+            };
+            x = network.convolution(convolution).ok()?;
             kernels.done(fold.weight);
         }
 
@@ -51,34 +60,43 @@ impl Packed {
             let relu_before = |index: usize| stage.layers.get(index).is_some_and(|row| row.relu == Relu::Before);
             for (index, ((layer, dilation), row)) in layers(block).zip(&stage.layers).enumerate() {
                 let Fold { shape, weight, bias } = kernels.fold(&layer.pointwise, &layer.bn);
-                let relu = SeparableRelu {
-                    // A ReLU between two convolutions is done once, by the one that writes; only the block's input is
-                    // read without it as well.
-                    before: index == 0 && relu_before(0),
-                    between,
-                    after: row.relu == Relu::After || relu_before(index + 1),
-                };
-                let residual = (index == last && stage.shortcut == Shortcut::Identity).then_some(input);
                 let depthwise = host(&layer.depthwise.weight.val());
-                x = network.separable(x, &depthwise, dilation, &weight, Some(&bias), shape[0], residual, relu);
+                let separable = Separable {
+                    dilation,
+                    bias: Some(&bias),
+                    residual: (index == last && stage.shortcut == Shortcut::Identity).then_some(input),
+                    // A ReLU between two convolutions is computed once, by the one that writes. Only the block's input is read
+                    // without the ReLU as well.
+                    before: relu(index == 0 && relu_before(0)),
+                    between: relu(between),
+                    after: relu(row.relu == Relu::After || relu_before(index + 1)),
+                    ..Separable::new(x, &depthwise, &weight, shape[0])
+                };
+                x = network.separable(separable).ok()?;
                 kernels.done(weight);
             }
             match (stage.pool, &block.residual) {
                 (Some(pool), shortcut) => {
-                    let pool = MaxPool {
-                        stride: pool.stride,
-                        dilation: pool.dilation,
-                        symmetric: config.variant == Variant::Torch,
-                    };
                     let fold = shortcut.as_ref().map(|layer| kernels.fold(&layer.conv, &layer.bn));
                     // The kernel adds the projection while it pools, at the pooling's stride.
                     if projection(stage).is_some_and(|stride| stride != pool.stride) {
                         return None;
                     }
-                    let shortcut = fold
-                        .as_ref()
-                        .map(|fold| (input, &fold.weight[..], Some(&fold.bias[..])));
-                    x = network.max_pool(x, pool, shortcut);
+                    let pool = MaxPool {
+                        stride: [pool.stride; 2],
+                        dilation: [pool.dilation; 2],
+                        padding: match config.variant {
+                            Variant::Torch => Padding::symmetric(pool.dilation),
+                            Variant::Keras => Padding::Same,
+                        },
+                        projection: fold.as_ref().map(|fold| Projection {
+                            input,
+                            weights: &fold.weight,
+                            bias: Some(&fold.bias),
+                        }),
+                        ..MaxPool::new(x, [3; 2])
+                    };
+                    x = network.max_pool(pool).ok()?;
                     if let Some(fold) = fold {
                         kernels.done(fold.weight);
                     }
@@ -90,18 +108,22 @@ impl Packed {
 
         let features = x;
         let pool = match config.pooling {
-            Pooling::Average => Some(GlobalPool::Average),
-            Pooling::Max => Some(GlobalPool::Max),
+            Pooling::Average => Some(GlobalPoolKind::Average),
+            Pooling::Max => Some(GlobalPoolKind::Max),
             Pooling::None => None,
         };
-        let embedding = pool.map(|pool| network.global_pool(features, pool));
-        let logits = model.head.as_ref().zip(embedding).map(|(head, embedding)| {
-            let x = head
-                .hidden
-                .iter()
-                .fold(embedding, |x, layer| dense(&mut network, &mut kernels, x, layer, true));
-            dense(&mut network, &mut kernels, x, &head.predictions, false)
-        });
+        let input = features;
+        let embedding = pool.map(|kind| network.global_pool(GlobalPool { input, kind }));
+        let embedding = embedding.transpose().ok()?;
+        let logits = match model.head.as_ref().zip(embedding) {
+            Some((head, mut x)) => {
+                for layer in &head.hidden {
+                    x = dense(&mut network, &mut kernels, x, layer, Activation::Relu).ok()?;
+                }
+                Some(dense(&mut network, &mut kernels, x, &head.predictions, Activation::None).ok()?)
+            }
+            None => None,
+        };
         Some(Self {
             network,
             features,
@@ -133,21 +155,37 @@ impl Packed {
         let images = images.into_data().convert::<f32>();
         let pixels = images.as_slice::<f32>().expect("converted to f32 the line before");
 
-        let [out_height, out_width] = self.network.size(value, [height, width]);
-        let shape = [batch, self.network.channels(value), out_height, out_width];
+        let fits = "images are at least as large as the network's kernels";
+        let [out_height, out_width] = self.network.size(value, [height, width]).expect(fits);
+        let shape = [batch, self.network.channels(value).expect(fits), out_height, out_width];
         let mut values = vec![0.0; shape.iter().product()];
         self.network
-            .run(pixels, [batch, height, width], &mut [(value, &mut values)]);
+            .run(pixels, [batch, height, width], &mut [(value, &mut values)])
+            .expect(fits);
         Tensor::from_data(TensorData::new(values, shape), &self.device)
     }
 }
 
-fn dense(network: &mut Network, kernels: &mut Kernels, x: Value, layer: &Linear, relu: bool) -> Value {
+fn relu(yes: bool) -> Activation {
+    if yes { Activation::Relu } else { Activation::None }
+}
+
+fn dense(
+    network: &mut Network,
+    kernels: &mut Kernels,
+    x: Value,
+    layer: &Linear,
+    activation: Activation,
+) -> Result<Value, Error> {
     let weight = layer.weight.val();
     let [_, outputs] = weight.dims();
     let values = kernels.values(&weight);
     let bias = layer.bias.as_ref().map(|bias| host(&bias.val()));
-    let value = network.dense(x, &values, bias.as_deref(), outputs, relu);
+    let value = network.dense(Dense {
+        bias: bias.as_deref(),
+        activation,
+        ..Dense::new(x, &values, outputs)
+    });
     kernels.done(values);
     value
 }

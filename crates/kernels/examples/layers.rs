@@ -4,12 +4,12 @@
 //! cargo run --release --example layers -- [threads] [runs]
 //! ```
 
+#[path = "common/xception.rs"]
+mod xception;
+
 use std::time::{Duration, Instant};
 
-use kernels::{
-    Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, Isa, MaxPool, Network, Padding, Projection,
-    Separable, Value, peak,
-};
+use kernels::{Isa, Network, peak};
 use rayon::ThreadPoolBuilder;
 
 /// Height and width of the picture.
@@ -24,7 +24,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let isa = Isa::detect();
     let start = Instant::now();
-    let (network, names, logits) = pool.install(|| xception(isa))?;
+    let (network, names, logits) = pool.install(|| {
+        let numbers: Vec<f32> = weights(2048 * 1536).collect();
+        xception::xception(Network::new(3, isa)?, &numbers)
+    })?;
     println!(
         "{}, {threads} threads, built and packed in {:.0?}",
         isa.name(),
@@ -80,81 +83,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Small numbers of both signs, the same on every machine.
 fn weights(count: usize) -> impl Iterator<Item = f32> {
     (0..count).map(|index| ((index * 37 + index / 11 * 13) % 101) as f32 / 1010.0 - 0.05)
-}
-
-/// The network with made-up weights, the names of its layers, and its logits.
-fn xception(isa: Isa) -> Result<(Network, Vec<String>, Value), Error> {
-    let numbers: Vec<f32> = weights(2048 * 1536).collect();
-    let some = |count: usize| &numbers[..count];
-    let relu = |yes| if yes { Activation::Relu } else { Activation::None };
-    let mut network = Network::new(3, isa)?;
-    let mut names = vec!["channels last".to_owned()];
-
-    let mut x = network.input();
-    let mut channels = 3;
-    for (name, outputs, stride) in [("block1_conv1", 32, 2), ("block1_conv2", 64, 1)] {
-        x = network.convolution(Convolution {
-            bias: Some(some(outputs)),
-            stride: [stride; 2],
-            activation: Activation::Relu,
-            ..Convolution::new(x, some(outputs * channels * 9), outputs, [3; 2])
-        })?;
-        names.push(name.to_owned());
-        channels = outputs;
-    }
-
-    let blocks: [&[usize]; 13] = [
-        &[128, 128],
-        &[256, 256],
-        &[728, 728],
-        &[728; 3],
-        &[728; 3],
-        &[728; 3],
-        &[728; 3],
-        &[728; 3],
-        &[728; 3],
-        &[728; 3],
-        &[728; 3],
-        &[728, 1024],
-        &[1536, 2048],
-    ];
-    for (index, widths) in blocks.into_iter().enumerate() {
-        let number = index + 2;
-        let (input, inputs) = (x, channels);
-        let pooled = matches!(number, 2..=4 | 13);
-        for (layer, &width) in widths.iter().enumerate() {
-            x = network.separable(Separable {
-                bias: Some(some(width)),
-                residual: (layer == 2).then_some(input),
-                before: relu(layer == 0 && (3..14).contains(&number)),
-                after: relu(number == 14 || layer + 1 < widths.len()),
-                ..Separable::new(x, some(9 * channels), some(channels * width), width)
-            })?;
-            names.push(format!("block{number}_sepconv{}", layer + 1));
-            channels = width;
-        }
-        if pooled {
-            x = network.max_pool(MaxPool {
-                stride: [2; 2],
-                padding: Padding::Same,
-                projection: Some(Projection {
-                    input,
-                    weights: some(inputs * channels),
-                    bias: Some(some(channels)),
-                }),
-                ..MaxPool::new(x, [3; 2])
-            })?;
-            names.push(format!("block{number}_pool"));
-        }
-    }
-    let mean = network.global_pool(GlobalPool {
-        input: x,
-        kind: GlobalPoolKind::Average,
-    })?;
-    let logits = network.dense(Dense {
-        bias: Some(some(1000)),
-        ..Dense::new(mean, some(2048 * 1000), 1000)
-    })?;
-    names.extend(["avg_pool", "predictions"].map(str::to_owned));
-    Ok((network, names, logits))
 }

@@ -1,32 +1,42 @@
-//! Where the time of an Xception of 299 x 299 goes: every layer's share, and how far it is from what the machine can do.
+//! The time of every layer of a network, and its share of the machine's peak.
 //!
 //! ```sh
-//! cargo run --release --example layers -- [threads] [runs]
+//! cargo run --release --example layers -- [threads] [runs] [xception | resnet50 | mobilenet]
 //! ```
 
+#[path = "common/mobilenet.rs"]
+mod mobilenet;
+#[path = "common/resnet50.rs"]
+mod resnet50;
 #[path = "common/xception.rs"]
 mod xception;
 
 use std::time::{Duration, Instant};
 
-use kernels::{Isa, Network, peak};
+use kernels::{Error, Isa, Network, Value, peak};
 use rayon::ThreadPoolBuilder;
 
-/// Height and width of the picture.
-const SIZE: usize = 299;
+/// Adds the layers to an empty network; gives their names and the logits.
+type Builder = fn(Network, &[f32]) -> Result<(Network, Vec<String>, Value), Error>;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default: usize| arguments.next().map_or(Ok(default), |text| text.parse());
     let threads = number(std::thread::available_parallelism()?.get())?;
     let runs = number(20)?.max(1);
+    let (build, size): (Builder, usize) = match arguments.next().as_deref() {
+        None | Some("xception") => (xception::xception, 299),
+        Some("resnet50") => (resnet50::resnet50, 224),
+        Some("mobilenet") => (mobilenet::mobilenet, 224),
+        Some(name) => return Err(format!("no network {name}: xception, resnet50 or mobilenet").into()),
+    };
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
 
     let isa = Isa::detect();
     let start = Instant::now();
     let (network, names, logits) = pool.install(|| {
         let numbers: Vec<f32> = weights(2048 * 1536).collect();
-        xception::xception(Network::new(3, isa)?, &numbers)
+        build(Network::new(3, isa)?, &numbers)
     })?;
     println!(
         "{}, {threads} threads, built and packed in {:.0?}",
@@ -35,15 +45,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
 
     let limit = peak(isa) * threads as f64;
-    let picture: Vec<f32> = weights(3 * SIZE * SIZE).collect();
+    let picture: Vec<f32> = weights(3 * size * size).collect();
     let mut output = [0.0; 1000];
     let mut best = vec![Duration::MAX; names.len()];
     let mut totals = Vec::new();
     for _ in 0..runs {
         let start = Instant::now();
-        pool.install(|| network.run(&picture, [1, SIZE, SIZE], &mut [(logits, &mut output)]))?;
+        pool.install(|| network.run(&picture, [1, size, size], &mut [(logits, &mut output)]))?;
         totals.push(start.elapsed());
-        let shares = pool.install(|| network.profile(&picture, [1, SIZE, SIZE], &mut [(logits, &mut output)]))?;
+        let shares = pool.install(|| network.profile(&picture, [1, size, size], &mut [(logits, &mut output)]))?;
         for (best, share) in best.iter_mut().zip(shares) {
             *best = share.min(*best);
         }
@@ -54,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{:<22}{:>10}{:>10}{:>10}{:>10}",
         "layer", "GFLOP", "ms", "GFLOP/s", "of peak"
     );
-    let multiplications = network.multiplications([SIZE; 2])?;
+    let multiplications = network.multiplications([size; 2])?;
     for ((name, time), count) in names.iter().zip(&best).zip(&multiplications) {
         let (operations, seconds) = (2.0 * *count as f64, time.as_secs_f64());
         let rate = operations / seconds;

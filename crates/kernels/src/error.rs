@@ -13,7 +13,7 @@ pub enum Error {
         what: &'static str,
     },
     /// A slice does not have the length of its shape.
-    #[error("{op}: {what} needs {expected} values, found {found}")]
+    #[error("{op}: expected {expected} values for {what}, found {found}")]
     Length {
         /// The operation.
         op: &'static str,
@@ -25,7 +25,7 @@ pub enum Error {
         found: usize,
     },
     /// A value does not have the number of channels that the operation needs.
-    #[error("{op}: {what} needs {expected} channels, found {found}")]
+    #[error("{op}: expected {expected} channels of {what}, found {found}")]
     Channels {
         /// The operation.
         op: &'static str,
@@ -37,7 +37,7 @@ pub enum Error {
         found: usize,
     },
     /// A map does not have the height and width that the operation needs.
-    #[error("{op}: {what} needs {} x {} pixels, found {} x {}", expected[0], expected[1], found[0], found[1])]
+    #[error("{op}: expected {} x {} pixels of {what}, found {} x {}", expected[0], expected[1], found[0], found[1])]
     Size {
         /// The operation.
         op: &'static str,

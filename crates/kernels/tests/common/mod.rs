@@ -1,5 +1,8 @@
 //! Short forms of the builder's calls: an error is a panic with its sentence.
 #![allow(clippy::too_many_arguments, reason = "a test names every number in one line")]
+#![allow(dead_code, missing_docs, reason = "every test is a crate of its own and uses a part")]
+
+pub mod reference;
 
 use std::time::Duration;
 

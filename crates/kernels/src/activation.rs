@@ -1,5 +1,8 @@
 //! Activations: the functions that follow a layer, each applied to one number.
 
+use crate::simd::isa::Kernel;
+use crate::simd::lanes::Lanes;
+
 /// A function of one number, applied to every output of a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -92,6 +95,38 @@ impl Curve {
             Activation::HardSwish => each(values, |x| x * hard_sigmoid(x)),
             Activation::Tanh => each(values, tanh),
             Activation::Gelu => each(values, gelu),
+        }
+    }
+}
+
+/// A curve over the channels of some pixels.
+///
+/// The caller of `run` guarantees that the pixels are writable by this thread alone.
+#[derive(Clone, Copy)]
+pub(crate) struct CurvePixels {
+    pub curve: Curve,
+    pub output: *mut f32,
+    pub rows: usize,
+    pub columns: usize,
+    /// Values from a pixel to the next, and from a row to the next.
+    pub steps: [usize; 2],
+    /// Channels of a pixel, without padding, which stays 0.
+    pub channels: usize,
+}
+
+impl Kernel for CurvePixels {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                // SAFETY: the caller guarantees the pixel.
+                unsafe {
+                    let pixel = self.output.add(row * self.steps[1] + column * self.steps[0]);
+                    self.curve.apply(pixel, self.channels);
+                }
+            }
         }
     }
 }

@@ -47,6 +47,7 @@ pub(crate) struct Winograd {
 pub(crate) struct Epilogue {
     /// A picture like the output, added after the bias.
     pub residual: Option<*const f32>,
+    /// Clamped in registers. The caller applies a curve.
     pub activation: Activation,
 }
 
@@ -293,7 +294,7 @@ impl Kernel for TurnInput<'_> {
     }
 }
 
-/// The way back: `Aᵀ m A`, plus bias and residual, then the activation. Tells whether all sums are finite.
+/// The way back: `Aᵀ m A`, plus bias and residual, clamped. Tells whether all sums are finite.
 ///
 /// The caller of `run` guarantees that `input` holds the sixteen numbers of every tile, and that the outputs of the tiles are
 /// writable by no other thread.
@@ -325,11 +326,9 @@ impl Kernel for TurnBack<'_> {
         } = *self.part;
         let per_row = map.width.div_ceil(2);
         let lanes = panels.start * PANEL..map.step.min(panels.end * PANEL);
-        let real = map.channels.min(lanes.end).saturating_sub(lanes.start);
         let zero = V::splat(0.0);
         let [least, most] = epilogue.activation.clamp();
         let [least, most] = [least, most].map(V::splat);
-        let curve = epilogue.activation.curve();
         // 0 times each sum: NaN if one of them is not finite.
         let mut witness = zero;
         for tile in tiles {
@@ -361,15 +360,6 @@ impl Kernel for TurnBack<'_> {
                                 value.at_most(most).at_least(least).store(output.add(place));
                             }
                         }
-                    }
-                }
-            }
-            if let Some(curve) = curve {
-                for (row, column) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                    let (y, x) = (top + row, left + column);
-                    if y < map.height && x < map.width {
-                        // SAFETY: the pixel was written above.
-                        unsafe { curve.apply(output.add(y * map.row() + x * map.step + lanes.start), real) };
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Average pooling.
 
-use super::pool::{PoolRow, Reduce};
+use super::pool::PoolRow;
 use super::window::{Padding, WindowShape};
 use super::{Job, Maps, Op};
 use crate::error::Error;
@@ -64,22 +64,18 @@ impl Op for AveragePoolOp {
         let (input, output) = (job.maps.input(), &job.maps.output);
         let (rows, _) = self.cut(job.maps, job.machine).job(job.index, output.height, 1);
         let sides = self.window.checked_sides(input);
-        let reduce = if self.count_padding {
-            Reduce::MeanOf(self.window.taps.iter().product())
-        } else {
-            Reduce::Mean
-        };
+        let count = self.count_padding.then(|| self.window.taps.iter().product());
         for y in rows {
             // SAFETY: the caller guarantees the pictures.
             unsafe {
-                job.isa.run(PoolRow {
-                    reduce,
+                let row = PoolRow {
                     sides: &sides,
                     input: Rows::all(job.pictures.input(), input),
                     map: input,
                     y,
                     output: job.pictures.output.add(y * output.row()),
-                });
+                };
+                row.mean(job.isa, count);
             }
         }
     }

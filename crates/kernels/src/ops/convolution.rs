@@ -4,10 +4,10 @@ use core::ops::Range;
 
 use super::window::{Padding, Side, WindowShape};
 use super::{Job, Maps, Op, Pictures};
-use crate::activation::Activation;
+use crate::activation::{Activation, Curve, CurvePixels};
 use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
-use crate::gemm::packed::PackedMatrix;
+use crate::gemm::packed::{PANEL, PackedMatrix};
 use crate::gemm::winograd::{Epilogue as TileEpilogue, Tiles, Winograd};
 use crate::memory::buffer::{Buffer, volume};
 use crate::memory::map::Map;
@@ -402,7 +402,7 @@ impl Run<'_> {
         let start = first * self.output.step;
         // SAFETY: the caller's promise is the same.
         unsafe {
-            self.isa.run(Multiply {
+            let multiply = Multiply {
                 input,
                 pixels,
                 window,
@@ -413,7 +413,8 @@ impl Run<'_> {
                     activation: self.op.activation,
                 },
                 output: self.pictures.output.add(start),
-            });
+            };
+            multiply.run_on(self.isa);
         }
     }
 
@@ -422,7 +423,13 @@ impl Run<'_> {
     /// See [`Op::run`].
     unsafe fn pointwise(&self, pixels: Range<usize>) {
         let Self { input, output, .. } = self;
-        let row = Pixels::row(pixels.len(), input.step, output.step, Prefetch::NONE);
+        // The pixels of this thread's next job, if all threads take turns.
+        let next = (pixels.start + pixels.len() * self.machine.threads) * input.step;
+        let prefetch = Prefetch {
+            from: self.pictures.input().wrapping_add(next),
+            len: pixels.len() * input.step,
+        };
+        let row = Pixels::row(pixels.len(), input.step, output.step, prefetch);
         // SAFETY: the caller guarantees the pictures.
         unsafe {
             let from = self.pictures.input().add(pixels.start * input.step);
@@ -574,6 +581,10 @@ impl Run<'_> {
             };
             // SAFETY: the caller guarantees the pictures.
             let infinite = unsafe { winograd.run(self.isa, &part, scratch) };
+            if let Some(curve) = op.activation.curve() {
+                // SAFETY: the same.
+                unsafe { self.curve(&tiles, curve) };
+            }
             let per_row = output.width.div_ceil(2);
             for (tile, panel) in infinite {
                 let (top, left) = (2 * (tile / per_row), 2 * (tile % per_row));
@@ -585,6 +596,35 @@ impl Run<'_> {
                 let columns = left..output.width.min(left + 2);
                 // SAFETY: the same.
                 unsafe { plain.gathered(rows, columns, scratch) };
+            }
+        }
+    }
+
+    /// Applies a curve to the outputs of some tiles.
+    ///
+    /// # Safety
+    ///
+    /// See [`Op::run`].
+    unsafe fn curve(&self, tiles: &Range<usize>, curve: Curve) {
+        let Self { output, op, .. } = self;
+        let per_row = output.width.div_ceil(2);
+        let (.., channels) = op.weights.panels_at(self.panels.clone());
+        for pair in tiles.start / per_row..tiles.end.div_ceil(per_row) {
+            let first = 2 * (tiles.start.max(pair * per_row) - pair * per_row);
+            let last = output
+                .width
+                .min(2 * (tiles.end.min((pair + 1) * per_row) - pair * per_row));
+            let place = 2 * pair * output.row() + first * output.step + self.panels.start * PANEL;
+            // SAFETY: these pixels are outputs of the tiles.
+            unsafe {
+                self.isa.run(CurvePixels {
+                    curve,
+                    output: self.pictures.output.add(place),
+                    rows: output.height.min(2 * pair + 2) - 2 * pair,
+                    columns: last - first,
+                    steps: [output.step, output.row()],
+                    channels,
+                });
             }
         }
     }

@@ -75,7 +75,7 @@ impl Op for DenseOp {
         let (_, panels) = self.cut(job.maps, job.machine).job(job.index, 1, self.weights.panels());
         // SAFETY: the caller guarantees the pictures, each a pixel.
         unsafe {
-            job.isa.run(Multiply {
+            let multiply = Multiply {
                 input: job.pictures.input(),
                 pixels: Pixels::row(1, 0, 0, Prefetch::NONE),
                 window: Window::pixel(job.maps.input().channels),
@@ -86,7 +86,8 @@ impl Op for DenseOp {
                     activation: self.activation,
                 },
                 output: job.pictures.output,
-            });
+            };
+            multiply.run_on(job.isa);
         }
     }
 }

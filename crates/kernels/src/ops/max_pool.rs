@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::pool::{PoolRow, Reduce};
+use super::pool::PoolRow;
 use super::window::{Padding, Side, WindowShape};
 use super::{Job, Maps, Op};
 use crate::activation::Activation;
@@ -85,14 +85,14 @@ impl MaxPoolOp {
         unsafe {
             let to = pool.output.add(rows.start * output.row());
             for (index, y) in rows.clone().enumerate() {
-                pool.isa.run(PoolRow {
-                    reduce: Reduce::Max,
+                let row = PoolRow {
                     sides: pool.sides,
                     input: pool.input,
                     map: pool.input_map,
                     y,
                     output: to.add(index * output.row()),
-                });
+                };
+                row.max(pool.isa);
             }
             if let (Some(weights), Some((from, map))) = (&self.projection, pool.projected) {
                 let [down, right] = self.window.stride;

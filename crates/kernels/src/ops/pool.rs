@@ -5,32 +5,21 @@ use core::ptr;
 use super::window::Side;
 use crate::memory::buffer::LINE;
 use crate::memory::map::{Map, Rows};
-use crate::simd::isa::Kernel;
+use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::{Lanes, prefetch};
 
 /// Pixels that are prefetched ahead.
 const AHEAD: usize = 8;
 
-/// Taps of the largest window whose addresses are kept without an allocation.
-const FEW: usize = 64;
-
-/// The value of a window.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reduce {
-    /// The largest.
-    Max,
-    /// The sum divided by the number of pixels on the map.
-    Mean,
-    /// The sum divided by a fixed number, padding included.
-    MeanOf(usize),
-}
+/// Taps of a 3 x 3 window.
+const SQUARE: usize = 9;
 
 /// Row `y` of a pooling's output.
 ///
 /// The caller of `run` guarantees that `input` has readable rows of `map` where the windows lie, that `output` is a writable row,
 /// and that no other thread writes to either during the call.
+#[derive(Clone, Copy)]
 pub(crate) struct PoolRow<'a> {
-    pub reduce: Reduce,
     pub sides: &'a [Side; 2],
     pub input: Rows,
     pub map: &'a Map,
@@ -38,42 +27,114 @@ pub(crate) struct PoolRow<'a> {
     pub output: *mut f32,
 }
 
-impl Kernel for PoolRow<'_> {
+impl PoolRow<'_> {
+    /// The largest values.
+    ///
+    /// # Safety
+    ///
+    /// See [`PoolRow`].
+    pub(crate) unsafe fn max(self, isa: Isa) {
+        // SAFETY: the caller's promise is the same.
+        unsafe {
+            if self.sides.each_ref().map(Side::most_taps) == [3; 2] {
+                isa.run(SquareMax(self));
+            } else {
+                isa.run(AnyMax(self));
+            }
+        }
+    }
+
+    /// The sums, divided by `count` or by the number of pixels on the map.
+    ///
+    /// # Safety
+    ///
+    /// See [`PoolRow`].
+    pub(crate) unsafe fn mean(self, isa: Isa, count: Option<usize>) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { isa.run(Mean(self, count)) };
+    }
+
+    /// The taps of window `x` that lie on the map.
+    #[inline(always)]
+    fn pixels(&self, x: usize) -> impl Iterator<Item = *const f32> {
+        let rows = self.sides[0].taps(self.y).map(|(_, row)| self.input.at(row));
+        self.sides[1].taps(x).flat_map(move |(_, column)| {
+            let place = column * self.map.step;
+            rows.clone().map(move |row| row.wrapping_add(place))
+        })
+    }
+}
+
+/// 3 x 3 windows.
+struct SquareMax<'a>(PoolRow<'a>);
+
+impl Kernel for SquareMax<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let Self { sides, map, .. } = self;
-        let mut few = [ptr::null::<f32>(); FEW];
-        let mut many = Vec::new();
-        let rows = sides[0].taps(self.y).map(|(_, row)| row);
-        let most = sides[0].most_taps() * sides[1].most_taps();
-        let pixels: &mut [*const f32] = if most <= FEW {
-            &mut few
-        } else {
-            many.resize(most, ptr::null());
-            &mut many
-        };
+        let PoolRow { sides, map, input, .. } = self.0;
+        let mut rows = [ptr::null::<f32>(); 3];
+        let mut height = 0;
+        for (_, row) in sides[0].taps(self.0.y) {
+            rows[height] = input.at(row);
+            height += 1;
+        }
         for x in 0..sides[1].outputs {
+            let mut pixels = [ptr::null::<f32>(); SQUARE];
             let mut count = 0;
             for (_, column) in sides[1].taps(x) {
-                for row in rows.clone() {
-                    pixels[count] = self.input.at(row).wrapping_add(column * map.step);
+                for row in &rows[..height] {
+                    pixels[count] = row.wrapping_add(column * map.step);
                     count += 1;
                 }
             }
-            let output = self.output.wrapping_add(x * map.step);
+            let output = self.0.output.wrapping_add(x * map.step);
             // SAFETY: `taps` gives rows and columns of the picture, and the output has a pixel for each x.
             unsafe {
-                match (self.reduce, &pixels[..count]) {
-                    (Reduce::Max, pixels) => match pixels.as_array::<9>() {
-                        Some(pixels) => largest::<V>(pixels, map, output),
-                        None => largest::<V>(pixels, map, output),
-                    },
-                    (Reduce::Mean, pixels) => mean::<V>(pixels, count, map, output),
-                    (Reduce::MeanOf(count), pixels) => mean::<V>(pixels, count, map, output),
+                match count {
+                    SQUARE => largest::<V>(&pixels, map, output),
+                    _ => largest::<V>(&pixels[..count], map, output),
                 }
             }
+        }
+    }
+}
+
+/// Windows of any size.
+struct AnyMax<'a>(PoolRow<'a>);
+
+impl Kernel for AnyMax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let mut pixels = Vec::new();
+        for x in 0..self.0.sides[1].outputs {
+            pixels.clear();
+            pixels.extend(self.0.pixels(x));
+            let output = self.0.output.wrapping_add(x * self.0.map.step);
+            // SAFETY: `taps` gives rows and columns of the picture, and the output has a pixel for each x.
+            unsafe { largest::<V>(&pixels, self.0.map, output) };
+        }
+    }
+}
+
+/// Windows of any size, and the number of their pixels.
+struct Mean<'a>(PoolRow<'a>, Option<usize>);
+
+impl Kernel for Mean<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let mut pixels = Vec::new();
+        for x in 0..self.0.sides[1].outputs {
+            pixels.clear();
+            pixels.extend(self.0.pixels(x));
+            let output = self.0.output.wrapping_add(x * self.0.map.step);
+            // SAFETY: `taps` gives rows and columns of the picture, and the output has a pixel for each x.
+            unsafe { mean::<V>(&pixels, self.1.unwrap_or(pixels.len()), self.0.map, output) };
         }
     }
 }

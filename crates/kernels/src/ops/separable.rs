@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 
 use super::depthwise3x3::{Depthwise, DepthwiseKernel};
 use super::{Job, Maps, Op};
-use crate::activation::{Activation, Curve};
+use crate::activation::{Activation, CurvePixels};
 use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
-use crate::gemm::packed::PackedMatrix;
+use crate::gemm::packed::{PANEL, PackedMatrix};
 use crate::gemm::strassen::{MultiplyBySeven, Strassen};
 use crate::memory::buffer::{Buffer, padded};
 use crate::memory::map::{Map, Rows};
@@ -172,12 +172,17 @@ impl SeparableOp {
                 output: scratch.as_mut_ptr(),
                 step,
             });
-            if self.between != Activation::None {
-                isa.run(Between {
-                    values: scratch,
-                    clamp: self.between.clamp(),
-                    curve: self.between.curve(),
+            if let Some(curve) = self.between.curve() {
+                isa.run(CurvePixels {
+                    curve,
+                    output: scratch.as_mut_ptr(),
+                    rows: 1,
+                    columns: count,
+                    steps: [step, 0],
+                    channels: map.channels,
                 });
+            } else if self.between != Activation::None {
+                isa.run(Clamp(scratch, self.between.clamp()));
             }
             // The pixel of zeros.
             scratch[count * step..].fill(0.0);
@@ -187,7 +192,7 @@ impl SeparableOp {
                 activation: self.after,
             };
             let multiply = |pixels: Range<usize>, panels: Range<usize>, prefetch| {
-                isa.run(Multiply {
+                let multiply = Multiply {
                     input: scratch.as_ptr().add(pixels.start * step),
                     pixels: Pixels::row(pixels.len(), step, out_step, prefetch),
                     window: Window::pixel(map.channels),
@@ -198,7 +203,8 @@ impl SeparableOp {
                         ..epilogue
                     },
                     output: output.add(pixels.start * out_step),
-                });
+                };
+                multiply.run_on(isa);
             };
             let last = strassen.map_or(0, Strassen::panels);
             let by_seven = panels.start..last.clamp(panels.start, panels.end);
@@ -218,6 +224,17 @@ impl SeparableOp {
                 prefetch,
                 scratch: sums,
             });
+            if let Some(curve) = self.after.curve() {
+                isa.run(CurvePixels {
+                    curve,
+                    output: output.add(by_seven.start * PANEL),
+                    rows: 1,
+                    columns: count,
+                    steps: [out_step, 0],
+                    // None of these outputs is padding.
+                    channels: by_seven.len() * PANEL,
+                });
+            }
             // Neighbours in one call.
             let mut done = 0;
             for pairs in again.chunk_by(|one, next| (*one > 0.0) == (*next > 0.0)) {
@@ -348,25 +365,16 @@ impl Op for SeparableOp {
     }
 }
 
-/// The activation between the convolutions, on whole cache lines.
-struct Between<'a> {
-    values: &'a mut [f32],
-    clamp: [f32; 2],
-    curve: Option<Curve>,
-}
+/// Values clamped between the convolutions, in whole cache lines.
+struct Clamp<'a>(&'a mut [f32], [f32; 2]);
 
-impl Kernel for Between<'_> {
+impl Kernel for Clamp<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        if let Some(curve) = self.curve {
-            // SAFETY: the values are this thread's.
-            unsafe { curve.apply(self.values.as_mut_ptr(), self.values.len()) };
-            return;
-        }
-        let [least, most] = self.clamp.map(V::splat);
-        for values in self.values.chunks_exact_mut(V::WIDTH) {
+        let [least, most] = self.1.map(V::splat);
+        for values in self.0.chunks_exact_mut(V::WIDTH) {
             // SAFETY: a chunk is one vector.
             unsafe {
                 let value = V::load(values.as_ptr());

@@ -2,29 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::error::Error;
-use crate::gemm::packed::PackedMatrix;
-use crate::memory::buffer::{Arena, Buffer, padded};
+use crate::memory::buffer::Arena;
 use crate::memory::cache::second_level;
 use crate::memory::map::Map;
-use crate::ops::activate::{Activate, ActivateOp};
-use crate::ops::add::{Add, AddOp};
-use crate::ops::affine::{Affine, AffineOp};
-use crate::ops::average_pool::{AveragePool, AveragePoolOp};
-use crate::ops::concat::{Concat, ConcatOp};
-use crate::ops::convolution::{Convolution, ConvolutionOp, ConvolutionShape};
-use crate::ops::dense::{Dense, DenseOp};
-use crate::ops::depthwise::DepthwiseOp;
-use crate::ops::depthwise3x3::DepthwiseKernel;
-use crate::ops::global_pool::{GlobalPool, GlobalPoolOp};
 use crate::ops::layout::Interleave;
-use crate::ops::max_pool::{MaxPool, MaxPoolOp};
-use crate::ops::multiply::{Multiply, MultiplyOp};
-use crate::ops::separable::{FEWEST_STRASSEN_PIXELS, Separable, SeparableOp};
-use crate::ops::window::WindowShape;
+use crate::ops::separable::SeparableOp;
 use crate::ops::{Layer, Maps};
 use crate::plan::cut::Machine;
 use crate::plan::{Description, Key, Plan, Workspace};
@@ -71,12 +57,16 @@ pub struct Network {
     isa: Isa,
     second_level_cache: usize,
     /// Memory for weights.
-    arena: Arena,
+    pub(crate) arena: Arena,
     pub(crate) idle: Mutex<Vec<Workspace>>,
 }
 
 impl Network {
     /// An empty network for pictures of `channels` channels.
+    ///
+    /// # Errors
+    ///
+    /// See [`Network`].
     pub fn new(channels: usize, isa: Isa) -> Result<Self, Error> {
         let mut network = Self {
             pictures: Vec::new(),
@@ -105,12 +95,16 @@ impl Network {
     }
 
     /// One more picture of `channels` channels, of the height and width of the first.
+    ///
+    /// # Errors
+    ///
+    /// See [`Network`].
     pub fn add_picture(&mut self, channels: usize) -> Result<Value, Error> {
         Error::if_zero("picture", "the number of channels", channels)?;
         let picture = Source::Picture(self.pictures.len());
         self.pictures.push(channels);
         let interleave = Layer::Interleave(Interleave { padded: false });
-        Ok(self.push(interleave, vec![picture], channels))
+        Ok(self.push_step(interleave, vec![picture], channels))
     }
 
     /// The instruction set that the network runs with.
@@ -119,6 +113,10 @@ impl Network {
     }
 
     /// Channels of a value.
+    ///
+    /// # Errors
+    ///
+    /// See [`Network`].
     pub fn channels(&self, value: Value) -> Result<usize, Error> {
         self.channels.get(value.0).copied().ok_or(Error::UnknownValue(value.0))
     }
@@ -128,33 +126,46 @@ impl Network {
         self.steps.iter().map(|step| step.layer.bytes()).sum()
     }
 
-    fn push(&mut self, layer: Layer, inputs: Vec<Source>, channels: usize) -> Value {
+    /// Adds an operation that reads values.
+    pub(crate) fn push(&mut self, layer: Layer, inputs: impl IntoIterator<Item = Value>, channels: usize) -> Value {
+        let inputs = inputs.into_iter().map(|value| Source::Value(value.0)).collect();
+        self.push_step(layer, inputs, channels)
+    }
+
+    fn push_step(&mut self, layer: Layer, inputs: Vec<Source>, channels: usize) -> Value {
         self.steps.push(Step { layer, inputs });
         self.channels.push(channels);
         Value(self.steps.len() - 1)
     }
 
+    /// Whether the pixels of a value lie close together. Those of all others are whole cache lines.
+    pub(crate) fn is_picture(&self, value: Value) -> bool {
+        let layer = self.steps.get(value.0).map(|step| &step.layer);
+        matches!(layer, Some(Layer::Interleave(Interleave { padded: false })))
+    }
+
     /// The value with pixels of whole cache lines, which every operation but a convolution needs.
-    fn padded(&mut self, value: Value) -> Result<Value, Error> {
+    pub(crate) fn padded(&mut self, value: Value) -> Result<Value, Error> {
         let channels = self.channels(value)?;
-        let Step {
-            layer: Layer::Interleave(Interleave { padded: false }),
-            inputs,
-        } = &self.steps[value.0]
-        else {
+        if !self.is_picture(value) {
             return Ok(value);
-        };
+        }
         if let Some(padded) = self.padded_pictures.get(&value.0) {
             return Ok(*padded);
         }
-        let inputs = inputs.clone();
-        let padded = self.push(Layer::Interleave(Interleave { padded: true }), inputs, channels);
+        let inputs = self.steps[value.0].inputs.clone();
+        let padded = self.push_step(Layer::Interleave(Interleave { padded: true }), inputs, channels);
         self.padded_pictures.insert(value.0, padded);
         Ok(padded)
     }
 
     /// A value that is added to another with `outputs` channels.
-    fn residual(&mut self, op: &'static str, residual: Option<Value>, outputs: usize) -> Result<Option<Value>, Error> {
+    pub(crate) fn residual(
+        &mut self,
+        op: &'static str,
+        residual: Option<Value>,
+        outputs: usize,
+    ) -> Result<Option<Value>, Error> {
         let Some(residual) = residual else {
             return Ok(None);
         };
@@ -162,7 +173,7 @@ impl Network {
         self.padded(residual).map(Some)
     }
 
-    fn expect_channels(
+    pub(crate) fn expect_channels(
         &self,
         op: &'static str,
         what: &'static str,
@@ -181,270 +192,11 @@ impl Network {
         Ok(())
     }
 
-    /// Adds an ordinary or a depthwise convolution.
-    pub fn convolution(&mut self, convolution: Convolution<'_>) -> Result<Value, Error> {
-        const OP: &str = "convolution";
-        let Convolution {
-            input,
-            weights,
-            bias,
-            outputs,
-            kernel: [height, width],
-            groups,
-            ..
-        } = convolution;
-        let channels = self.channels(input)?;
-        Error::if_zero(OP, "the number of outputs", outputs)?;
-        Error::if_zero(OP, "the number of groups", groups)?;
-        WindowShape {
-            taps: convolution.kernel,
-            stride: convolution.stride,
-            dilation: convolution.dilation,
-            padding: convolution.padding,
-        }
-        .check(OP)?;
-        let shape = ConvolutionShape {
-            inputs: channels,
-            outputs,
-            groups,
-        };
-        if !shape.is_supported() {
-            return Err(Error::Unsupported {
-                op: OP,
-                what: "groups of several channels",
-            });
-        }
-        Error::unless_length(
-            OP,
-            "the weights",
-            &[outputs, channels / groups, height, width],
-            weights.len(),
-        )?;
-        if let Some(bias) = bias {
-            Error::unless_length(OP, "the bias", &[outputs], bias.len())?;
-        }
-        let residual = self.residual(OP, convolution.residual, outputs)?;
-        // A single channel is a group of its own either way.
-        let (layer, input) = if shape.is_depthwise() && channels > 1 {
-            let input = self.padded(input)?;
-            let op = DepthwiseOp::new(&convolution, channels)?;
-            (Layer::Depthwise(op), input)
-        } else {
-            // Pixels of the picture lie close together, those of maps a number of cache lines apart.
-            let is_picture = matches!(
-                self.steps[input.0].layer,
-                Layer::Interleave(Interleave { padded: false })
-            );
-            let step = if is_picture { channels } else { padded(channels) };
-            let arena = &mut self.arena;
-            let op = ConvolutionOp::new(|len| arena.zeros(len), &convolution, channels, step, !is_picture)?;
-            (Layer::Convolution(op), input)
-        };
-        Ok(self.push(layer, sources(input, residual), outputs))
-    }
-
-    /// Adds a separable convolution.
-    pub fn separable(&mut self, separable: Separable<'_>) -> Result<Value, Error> {
-        self.separable_with(separable, FEWEST_STRASSEN_PIXELS)
-    }
-
-    /// The same, with seven products instead of eight from so many pixels per thread.
-    pub(crate) fn separable_with(
-        &mut self,
-        separable: Separable<'_>,
-        fewest_strassen_pixels: usize,
-    ) -> Result<Value, Error> {
-        const OP: &str = "separable convolution";
-        let Separable {
-            depthwise,
-            depthwise_bias,
-            dilation,
-            pointwise,
-            bias,
-            outputs,
-            ..
-        } = separable;
-        let channels = self.channels(separable.input)?;
-        Error::if_zero(OP, "the number of outputs", outputs)?;
-        Error::if_zero(OP, "the dilation", dilation)?;
-        Error::unless_length(OP, "the depthwise weights", &[9, channels], depthwise.len())?;
-        Error::unless_length(OP, "the pointwise weights", &[channels, outputs], pointwise.len())?;
-        if let Some(bias) = bias {
-            Error::unless_length(OP, "the bias", &[outputs], bias.len())?;
-        }
-        if let Some(bias) = depthwise_bias {
-            Error::unless_length(OP, "the depthwise bias", &[channels], bias.len())?;
-        }
-        if !Separable::supports_before(separable.before) {
-            return Err(Error::Unsupported {
-                op: OP,
-                what: "this activation on the input",
-            });
-        }
-        let input = self.padded(separable.input)?;
-        let residual = self.residual(OP, separable.residual, outputs)?;
-        let op = SeparableOp {
-            depthwise: DepthwiseKernel::new(depthwise, channels, dilation, depthwise_bias),
-            pointwise: PackedMatrix::of_rows(|len| self.arena.zeros(len), [channels, outputs], bias, pointwise)?,
-            strassen: OnceLock::new(),
-            fewest_strassen_pixels,
-            relu_before: separable.before == crate::Activation::Relu,
-            between: separable.between,
-            after: separable.after,
-        };
-        Ok(self.push(Layer::Separable(Arc::new(op)), sources(input, residual), outputs))
-    }
-
-    /// The separable convolution that gives `value` in another network, with the same memory for its weights, on the first picture
-    /// and with a residual.
-    pub(crate) fn separable_like(&mut self, other: &Self, value: Value, residual: Value) -> Result<Value, Error> {
-        let Some(Step {
-            layer: Layer::Separable(op),
-            ..
-        }) = other.steps.get(value.0)
-        else {
-            return Err(Error::UnknownValue(value.0));
-        };
-        let outputs = other.channels(value)?;
-        let input = self.padded(self.input())?;
-        let residual = self.residual("separable convolution", Some(residual), outputs)?;
-        Ok(self.push(Layer::Separable(Arc::clone(op)), sources(input, residual), outputs))
-    }
-
-    /// Adds a max pooling.
-    pub fn max_pool(&mut self, pool: MaxPool<'_>) -> Result<Value, Error> {
-        const OP: &str = "max pool";
-        let channels = self.channels(pool.input)?;
-        let window = WindowShape {
-            taps: pool.window,
-            stride: pool.stride,
-            dilation: pool.dilation,
-            padding: pool.padding,
-        };
-        window.check(OP)?;
-        let input = self.padded(pool.input)?;
-        let (mut projected, mut projection) = (None, None);
-        if let Some(shortcut) = pool.projection {
-            let inputs = self.channels(shortcut.input)?;
-            let sides = [inputs, channels];
-            Error::unless_length(OP, "the weights of the projection", &sides, shortcut.weights.len())?;
-            if let Some(bias) = shortcut.bias {
-                Error::unless_length(OP, "the bias of the projection", &[channels], bias.len())?;
-            }
-            projected = Some(self.padded(shortcut.input)?);
-            let zeros = |len| self.arena.zeros(len);
-            projection = Some(PackedMatrix::of_rows(zeros, sides, shortcut.bias, shortcut.weights)?);
-        }
-        let op = MaxPoolOp { window, projection };
-        Ok(self.push(Layer::MaxPool(op), sources(input, projected), channels))
-    }
-
-    /// Adds an average pooling.
-    pub fn average_pool(&mut self, pool: AveragePool) -> Result<Value, Error> {
-        let channels = self.channels(pool.input)?;
-        let window = WindowShape {
-            taps: pool.window,
-            stride: pool.stride,
-            dilation: pool.dilation,
-            padding: pool.padding,
-        };
-        window.check("average pool")?;
-        let input = self.padded(pool.input)?;
-        let op = AveragePoolOp {
-            window,
-            count_padding: pool.count_padding,
-        };
-        Ok(self.push(Layer::AveragePool(op), sources(input, None), channels))
-    }
-
-    /// Adds a pooling over all pixels.
-    pub fn global_pool(&mut self, pool: GlobalPool) -> Result<Value, Error> {
-        let channels = self.channels(pool.input)?;
-        let input = self.padded(pool.input)?;
-        let op = Layer::GlobalPool(GlobalPoolOp(pool.kind));
-        Ok(self.push(op, sources(input, None), channels))
-    }
-
-    /// Adds a fully-connected layer.
-    pub fn dense(&mut self, dense: Dense<'_>) -> Result<Value, Error> {
-        const OP: &str = "dense";
-        let Dense {
-            weights, bias, outputs, ..
-        } = dense;
-        let inputs = self.channels(dense.input)?;
-        Error::if_zero(OP, "the number of outputs", outputs)?;
-        Error::unless_length(OP, "the weights", &[inputs, outputs], weights.len())?;
-        if let Some(bias) = bias {
-            Error::unless_length(OP, "the bias", &[outputs], bias.len())?;
-        }
-        let input = self.padded(dense.input)?;
-        let op = DenseOp {
-            weights: PackedMatrix::of_columns(|len| self.arena.zeros(len), [inputs, outputs], bias, weights)?,
-            activation: dense.activation,
-        };
-        Ok(self.push(Layer::Dense(op), sources(input, None), outputs))
-    }
-
-    /// Adds the sum of two maps.
-    pub fn add(&mut self, add: Add) -> Result<Value, Error> {
-        let channels = self.channels(add.a)?;
-        self.expect_channels("add", "the second map", add.b, channels)?;
-        let (a, b) = (self.padded(add.a)?, self.padded(add.b)?);
-        Ok(self.push(Layer::Add(AddOp(add.activation)), sources(a, Some(b)), channels))
-    }
-
-    /// Adds the product of a map and a factor for each channel.
-    pub fn multiply(&mut self, multiply: Multiply) -> Result<Value, Error> {
-        let channels = self.channels(multiply.input)?;
-        self.expect_channels("multiply", "the factors", multiply.factors, channels)?;
-        let (input, factors) = (self.padded(multiply.input)?, self.padded(multiply.factors)?);
-        let op = Layer::Multiply(MultiplyOp(multiply.activation));
-        Ok(self.push(op, sources(input, Some(factors)), channels))
-    }
-
-    /// Adds a scale and a shift for each channel.
-    pub fn affine(&mut self, affine: Affine<'_>) -> Result<Value, Error> {
-        const OP: &str = "scale and shift";
-        let channels = self.channels(affine.input)?;
-        Error::unless_length(OP, "the scale", &[channels], affine.scale.len())?;
-        Error::unless_length(OP, "the shift", &[channels], affine.shift.len())?;
-        let input = self.padded(affine.input)?;
-        let pixel = |values: &[f32]| {
-            let mut pixel = Buffer::zeros(padded(channels));
-            pixel.as_mut_slice()[..channels].copy_from_slice(values);
-            pixel
-        };
-        let op = AffineOp {
-            scale: pixel(affine.scale),
-            shift: pixel(affine.shift),
-            activation: affine.activation,
-        };
-        Ok(self.push(Layer::Affine(op), sources(input, None), channels))
-    }
-
-    /// Adds an activation on its own.
-    pub fn activate(&mut self, activate: Activate) -> Result<Value, Error> {
-        let channels = self.channels(activate.input)?;
-        let input = self.padded(activate.input)?;
-        let op = Layer::Activate(ActivateOp(activate.activation));
-        Ok(self.push(op, sources(input, None), channels))
-    }
-
-    /// Adds a concatenation of channels.
-    pub fn concat(&mut self, concat: Concat<'_>) -> Result<Value, Error> {
-        Error::if_zero("concat", "the number of inputs", concat.inputs.len())?;
-        let (mut inputs, mut channels) = (Vec::new(), 0_usize);
-        for &input in concat.inputs {
-            let more = self.channels(input)?;
-            channels = channels
-                .checked_add(more)
-                .ok_or_else(|| Error::TooLarge(vec![channels, more]))?;
-            inputs.push(Source::Value(self.padded(input)?.0));
-        }
-        Ok(self.push(Layer::Concat(ConcatOp), inputs, channels))
-    }
-
     /// The height and width of a value, for a picture of this height and width.
+    ///
+    /// # Errors
+    ///
+    /// See [`Network`].
     pub fn size(&self, value: Value, size: [usize; 2]) -> Result<[usize; 2], Error> {
         self.channels(value)?;
         let (_, maps) = self.maps(size)?;
@@ -452,6 +204,10 @@ impl Network {
     }
 
     /// Multiplications of every operation for one picture, in the order in which they were added.
+    ///
+    /// # Errors
+    ///
+    /// See [`Network`].
     pub fn multiplications(&self, size: [usize; 2]) -> Result<Vec<usize>, Error> {
         let (pictures, maps) = self.maps(size)?;
         let count =
@@ -462,6 +218,10 @@ impl Network {
     /// The plan of a run on one picture of this height and width by `threads` threads that hands out `values`.
     ///
     /// Prepares the weights as such a run would.
+    ///
+    /// # Errors
+    ///
+    /// See [`Network`].
     pub fn describe(&self, size: [usize; 2], threads: usize, values: &[Value]) -> Result<Description, Error> {
         Error::if_zero("describe", "the number of threads", threads)?;
         for value in values {
@@ -569,10 +329,4 @@ impl Source {
             Self::Value(value) => maps[value],
         }
     }
-}
-
-/// An input, and a second one.
-fn sources(input: Value, second: Option<Value>) -> Vec<Source> {
-    let values = [input].into_iter().chain(second);
-    values.map(|value| Source::Value(value.0)).collect()
 }

@@ -246,7 +246,7 @@ fn single_separable_convolutions() {
         pool.install(|| {
             layer
                 .run(&input, [batch, height, width], residual.as_deref(), &mut output)
-                .unwrap()
+                .unwrap();
         });
         let what = format!(
             "{batch} x {channels} x {height} x {width} -> {outputs}, dilation {dilation}, {relu:?}, residual {}, {}, \

@@ -379,6 +379,9 @@ fn poolings_of_every_window() {
     });
 }
 
+/// A name, a value of the network, and its definition.
+type Case<'a> = (&'a str, Value, &'a dyn Fn(&Map) -> Map);
+
 #[test]
 fn operations_on_pixels() {
     each_set(|isa, random| {
@@ -457,7 +460,7 @@ fn operations_on_pixels() {
         let wide = random.values(5 * (2 * channels + narrow));
         let read = network.conv(joined, &wide, None, 5, 1, 1, false);
         let of_read = |map: &Map| of_joined(map).convolve(&wide, None, 5, 1, 1);
-        let cases: [(&str, Value, &dyn Fn(&Map) -> Map); 6] = [
+        let cases: [Case<'_>; 6] = [
             ("affine", affine, &of_affine),
             ("activation", alone, &of_alone),
             ("add", sum, &of_sum),
@@ -602,8 +605,8 @@ fn threads_change_nothing() {
                 .collect();
             pool.install(|| network.go(&picture, [1, height, width], &mut targets));
             // One NaN is like another.
-            let bits = |value: &f32| if value.is_nan() { 0 } else { value.to_bits() };
-            outputs.iter().flatten().map(bits).collect::<Vec<_>>()
+            let number = |value: &f32| if value.is_nan() { 0 } else { value.to_bits() };
+            outputs.iter().flatten().map(number).collect::<Vec<_>>()
         };
         let alone = run(1);
         for threads in [2, 3, 8] {

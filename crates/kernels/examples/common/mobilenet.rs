@@ -1,4 +1,4 @@
-//! MobileNet (arXiv 1704.04861, table 1; ReLU6 as in Keras) with made-up weights.
+//! `MobileNet` (arXiv 1704.04861, table 1; `ReLU6` as in Keras) with made-up weights.
 
 use kernels::{Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, Network, Padding, Separable, Value};
 

@@ -236,11 +236,11 @@ pub(crate) struct Shares {
 }
 
 impl Shares {
-    /// `len` values for `tiles` tiles, each of which prefetches `times` times.
-    pub(crate) fn new(len: usize, tiles: usize, times: usize) -> Self {
+    /// `len` values for `tiles` tiles, each of prefetches.
+    pub(crate) fn new(len: usize, tiles: usize, rounds: usize) -> Self {
         Self {
             share: len / tiles,
-            step: len.div_ceil(tiles * times),
+            step: len.div_ceil(tiles * rounds),
         }
     }
 

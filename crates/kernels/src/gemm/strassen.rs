@@ -143,6 +143,18 @@ impl Strassen {
         self.group * PANEL
     }
 
+    /// The target of partial sums of `pairs` pairs of pixels.
+    fn partial_sums(&self, output: *mut f32, pairs: usize) -> Target {
+        Target {
+            output,
+            step: self.lanes(),
+            bias: self.zeros.as_slice().as_ptr(),
+            residual: None,
+            clamp: Activation::None.clamp(),
+            pairs,
+        }
+    }
+
     /// Values of a half.
     fn half(&self) -> usize {
         self.sums[0].inputs()
@@ -225,6 +237,7 @@ impl<'a> Kernel for MultiplyBySeven<'a> {
         let panel = 2 * half * PANEL;
         let next_weights = Shares::new(half * PANEL, tiles, half);
         let next_pixels = Shares::new(prefetch.len, 7 * tiles * pairs.len(), half);
+        let next_job = (prefetch.from, 0);
         let mut done = 0;
         for pair in pairs {
             let left = pair * strassen.both();
@@ -239,14 +252,7 @@ impl<'a> Kernel for MultiplyBySeven<'a> {
             };
             let a = |pixel: usize, part: usize| (input.wrapping_add(pixel * in_step + part * half), 2 * in_step);
             let s = |sum: usize| (sums.wrapping_add(sum * padded(half)).cast_const(), step);
-            let keep = |sum: *mut f32| Target {
-                output: sum,
-                step: lanes,
-                bias: strassen.zeros.as_slice().as_ptr(),
-                residual: None,
-                clamp: Activation::None.clamp(),
-                pairs: all,
-            };
+            let keep = |sum| strassen.partial_sums(sum, all);
             let c = |pixel: usize, group: usize| {
                 let place = pixel * out_step + [left, right][group] * PANEL;
                 Target {
@@ -286,13 +292,7 @@ impl<'a> Kernel for MultiplyBySeven<'a> {
                 };
                 for tile in 0..tiles {
                     // SAFETY: the caller guarantees pixels and outputs, the sums were made here, and every half has as many weights.
-                    unsafe {
-                        product.run::<V>(
-                            share(all, tile, tiles),
-                            tile,
-                            next_pixels.share(done, (prefetch.from, 0)),
-                        )
-                    };
+                    unsafe { product.run::<V>(share(all, tile, tiles), tile, next_pixels.share(done, next_job)) };
                     done += 1;
                 }
             }

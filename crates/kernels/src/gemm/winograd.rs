@@ -57,8 +57,8 @@ pub(crate) struct Tiles {
     pub map: Map,
     /// Padding rows above and columns before the picture.
     pub before: [usize; 2],
-    /// Tiles, pair of rows by pair of rows.
-    pub tiles: Range<usize>,
+    /// Their numbers, pair of rows by pair of rows.
+    pub numbers: Range<usize>,
     pub panels: Range<usize>,
     pub epilogue: Epilogue,
     pub output: *mut f32,
@@ -164,7 +164,7 @@ impl Winograd {
             for (place, weights) in self.matrices.iter().enumerate() {
                 isa.run(Multiply {
                     input: from.add(place * TILES * self.before()),
-                    pixels: Pixels::row(part.tiles.len(), self.before(), self.after(), Prefetch::NONE),
+                    pixels: Pixels::row(part.numbers.len(), self.before(), self.after(), Prefetch::NONE),
                     window: Window::pixel(weights.inputs()),
                     weights,
                     panels: part.panels.clone(),
@@ -177,15 +177,15 @@ impl Winograd {
                 step: self.after(),
                 bias: self.bias.as_slice(),
                 part,
-                first: part.tiles.start,
-                tiles: part.tiles.clone(),
+                first: part.numbers.start,
+                tiles: part.numbers.clone(),
                 panels: part.panels.clone(),
             };
             if isa.run(turn_back.clone()) {
                 return Vec::new();
             }
             let each = part
-                .tiles
+                .numbers
                 .clone()
                 .flat_map(|tile| part.panels.clone().map(move |panel| (tile, panel)));
             each.filter(|&(tile, panel)| {
@@ -253,12 +253,12 @@ impl Kernel for TurnInput<'_> {
             input,
             map,
             before: [above, left],
-            ref tiles,
+            ref numbers,
             output_map,
             ..
         } = *self.part;
         let per_row = output_map.width.div_ceil(2);
-        for (index, tile) in tiles.clone().enumerate() {
+        for (index, tile) in numbers.clone().enumerate() {
             let (top, first) = (2 * (tile / per_row), 2 * (tile % per_row));
             let mut places = [[ptr::null::<f32>(); 4]; 4];
             for (row, places) in places.iter_mut().enumerate() {

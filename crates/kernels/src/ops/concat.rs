@@ -1,9 +1,9 @@
 //! Maps side by side along their channels.
 
-use super::{Job, Maps, Op};
+use super::{Job, Layer, Maps, Op};
 use crate::error::Error;
 use crate::memory::map::Map;
-use crate::network::Value;
+use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine};
 
 /// The channels of several maps, one after the other.
@@ -11,6 +11,26 @@ use crate::plan::cut::{Cut, Machine};
 pub struct Concat<'a> {
     /// Maps of one height and width.
     pub inputs: &'a [Value],
+}
+
+impl Network {
+    /// Adds a concatenation of channels.
+    ///
+    /// # Errors
+    ///
+    /// See [`Network`].
+    pub fn concat(&mut self, concat: Concat<'_>) -> Result<Value, Error> {
+        Error::if_zero("concat", "the number of inputs", concat.inputs.len())?;
+        let (mut inputs, mut channels) = (Vec::new(), 0_usize);
+        for &input in concat.inputs {
+            let more = self.channels(input)?;
+            channels = channels
+                .checked_add(more)
+                .ok_or_else(|| Error::TooLarge(vec![channels, more]))?;
+            inputs.push(self.padded(input)?);
+        }
+        Ok(self.push(Layer::Concat(ConcatOp), inputs, channels))
+    }
 }
 
 pub(crate) struct ConcatOp;
@@ -56,13 +76,9 @@ impl Op for ConcatOp {
                 }
                 start += map.channels;
             }
+            let padding = (pixel + 1) * output.step - start;
             // SAFETY: the padding of the pixel.
-            unsafe {
-                job.pictures
-                    .output
-                    .add(start)
-                    .write_bytes(0, (pixel + 1) * output.step - start)
-            };
+            unsafe { job.pictures.output.add(start).write_bytes(0, padding) };
         }
     }
 }

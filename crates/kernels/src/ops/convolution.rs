@@ -2,16 +2,17 @@
 
 use core::ops::Range;
 
+use super::depthwise::DepthwiseOp;
 use super::window::{Padding, Side, WindowShape};
-use super::{Job, Maps, Op, Pictures};
+use super::{Job, Layer, Maps, Op, Pictures};
 use crate::activation::{Activation, Curve, CurvePixels};
 use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
 use crate::gemm::packed::{PANEL, PackedMatrix};
 use crate::gemm::winograd::{Epilogue as TileEpilogue, Tiles, Winograd};
-use crate::memory::buffer::{Buffer, volume};
+use crate::memory::buffer::{Buffer, padded, volume};
 use crate::memory::map::Map;
-use crate::network::Value;
+use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, JOBS, Machine, Work};
 use crate::simd::isa::Isa;
 
@@ -112,6 +113,71 @@ const NARROW: usize = 7;
 
 /// Pixels below which a job with large weights is not cut further.
 const FEWEST_PIXELS: usize = 48;
+
+impl Network {
+    /// Adds an ordinary or a depthwise convolution.
+    ///
+    /// # Errors
+    ///
+    /// See [`Network`].
+    pub fn convolution(&mut self, convolution: Convolution<'_>) -> Result<Value, Error> {
+        const OP: &str = "convolution";
+        let Convolution {
+            input,
+            weights,
+            bias,
+            outputs,
+            kernel: [height, width],
+            groups,
+            ..
+        } = convolution;
+        let channels = self.channels(input)?;
+        Error::if_zero(OP, "the number of outputs", outputs)?;
+        Error::if_zero(OP, "the number of groups", groups)?;
+        WindowShape {
+            taps: convolution.kernel,
+            stride: convolution.stride,
+            dilation: convolution.dilation,
+            padding: convolution.padding,
+        }
+        .check(OP)?;
+        let shape = ConvolutionShape {
+            inputs: channels,
+            outputs,
+            groups,
+        };
+        if !shape.is_supported() {
+            return Err(Error::Unsupported {
+                op: OP,
+                what: "groups of several channels",
+            });
+        }
+        Error::unless_length(
+            OP,
+            "the weights",
+            &[outputs, channels / groups, height, width],
+            weights.len(),
+        )?;
+        if let Some(bias) = bias {
+            Error::unless_length(OP, "the bias", &[outputs], bias.len())?;
+        }
+        let residual = self.residual(OP, convolution.residual, outputs)?;
+        // A single channel is a group of its own either way.
+        let (layer, input) = if shape.is_depthwise() && channels > 1 {
+            let input = self.padded(input)?;
+            let op = DepthwiseOp::new(&convolution, channels)?;
+            (Layer::Depthwise(op), input)
+        } else {
+            // Pixels of the picture lie close together, those of maps a number of cache lines apart.
+            let is_picture = self.is_picture(input);
+            let step = if is_picture { channels } else { padded(channels) };
+            let arena = &mut self.arena;
+            let op = ConvolutionOp::new(|len| arena.zeros(len), &convolution, channels, step, !is_picture)?;
+            (Layer::Convolution(op), input)
+        };
+        Ok(self.push(layer, [input].into_iter().chain(residual), outputs))
+    }
+}
 
 /// A packed convolution.
 pub(crate) struct ConvolutionOp {
@@ -503,14 +569,10 @@ impl Run<'_> {
                 out_steps: [output.step, output.row()],
                 prefetch: Prefetch::NONE,
             };
+            let (window, first) = (self.window(row_len), block.start * output.width);
             // SAFETY: the copy holds all rows of these windows; the caller guarantees the rest.
             unsafe {
-                self.multiply(
-                    scratch.as_ptr(),
-                    pixels,
-                    self.window(row_len),
-                    block.start * output.width,
-                )
+                self.multiply(scratch.as_ptr(), pixels, window, first);
             };
         }
     }
@@ -524,13 +586,13 @@ impl Run<'_> {
         let window = op.weights.inputs();
         let count = (scratch.len() / window).min(GATHERED);
         // Whole rows are one run of pixels.
-        let runs = if columns.len() == output.width {
-            vec![rows.start * output.width..rows.end * output.width]
+        let (lines, len) = if columns.len() == output.width {
+            (rows.start..rows.start + 1, rows.len() * output.width)
         } else {
-            rows.map(|y| y * output.width + columns.start..y * output.width + columns.end)
-                .collect()
+            (rows, columns.len())
         };
-        for run in runs {
+        for line in lines {
+            let run = line * output.width + columns.start..line * output.width + columns.start + len;
             for start in run.clone().step_by(count) {
                 let pixels = start..run.end.min(start + count);
                 for (pixel, copy) in pixels.clone().zip(scratch.chunks_exact_mut(window)) {
@@ -570,7 +632,7 @@ impl Run<'_> {
                 input: self.pictures.input(),
                 map: *input,
                 before: [above, left],
-                tiles: tiles.clone(),
+                numbers: tiles.clone(),
                 panels: self.panels.clone(),
                 epilogue: TileEpilogue {
                     residual: self.pictures.second(),

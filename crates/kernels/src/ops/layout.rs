@@ -41,15 +41,9 @@ impl Op for Interleave {
         let Maps { output, .. } = job.maps;
         let (rows, _) = self.cut(job.maps, job.machine).job(job.index, output.height, 1);
         for row in rows {
+            let to = (job.pictures.output, output.step);
             // SAFETY: the caller guarantees the pictures.
-            unsafe {
-                interleave(
-                    job.pictures.input(),
-                    job.maps.input(),
-                    row,
-                    (job.pictures.output, output.step),
-                )
-            };
+            unsafe { interleave(job.pictures.input(), job.maps.input(), row, to) };
         }
     }
 }

@@ -11,6 +11,9 @@ use kernels::{
     Projection, Separable, SeparableConv, SeparableWeights, Value,
 };
 
+/// A value, weights and bias of a projection.
+pub type Shortcut<'a> = (Value, &'a [f32], Option<&'a [f32]>);
+
 fn checked<T>(result: Result<T, Error>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -81,7 +84,7 @@ pub trait Build {
         residual: Option<Value>,
         at: SeparableRelu,
     ) -> Value;
-    fn pool3(&mut self, input: Value, pool: MaxPool, projection: Option<(Value, &[f32], Option<&[f32]>)>) -> Value;
+    fn pool3(&mut self, input: Value, pool: MaxPool, projection: Option<Shortcut<'_>>) -> Value;
     fn pool_all(&mut self, input: Value, kind: GlobalPoolKind) -> Value;
     fn fully(&mut self, input: Value, weights: &[f32], bias: Option<&[f32]>, outputs: usize, after: bool) -> Value;
     fn go(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]);
@@ -131,7 +134,7 @@ impl Build for Network {
         }))
     }
 
-    fn pool3(&mut self, input: Value, pool: MaxPool, projection: Option<(Value, &[f32], Option<&[f32]>)>) -> Value {
+    fn pool3(&mut self, input: Value, pool: MaxPool, projection: Option<Shortcut<'_>>) -> Value {
         checked(self.max_pool(Pool {
             stride: [pool.stride; 2],
             dilation: [pool.dilation; 2],

@@ -56,7 +56,7 @@ impl Activation {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Curve(Activation);
 
-/// Values that are computed together, so that the compiler uses vectors.
+/// Values of a group. The compiler turns a loop over a group into vector instructions.
 const GROUP: usize = 16;
 
 impl Curve {

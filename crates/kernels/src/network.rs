@@ -138,7 +138,7 @@ impl Network {
         Value(self.steps.len() - 1)
     }
 
-    /// Whether the pixels of a value lie close together. Those of all others are whole cache lines.
+    /// Whether the pixels of a value lie side by side. Pixels of all other values take whole cache lines.
     pub(crate) fn is_picture(&self, value: Value) -> bool {
         let layer = self.steps.get(value.0).map(|step| &step.layer);
         matches!(layer, Some(Layer::Interleave(Interleave { padded: false })))

@@ -69,8 +69,8 @@ impl Network {
     }
 
     /// Runs as [`run`](Self::run), but with all threads on every picture, and returns the time of every operation, in the order in
-    /// which they were added; zero for operations that no output needs. Operations that are computed together have their time at
-    /// the last of them. Reading the pictures and handing values out are not counted.
+    /// which they were added; zero for operations that no output needs. Fused operations have their time at the last of
+    /// them. Reading the pictures and handing values out are not counted.
     ///
     /// # Errors
     ///

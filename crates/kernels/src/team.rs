@@ -1,13 +1,13 @@
-//! Threads that go through a list of stages together.
+//! Threads that share a list of stages.
 
 use std::hint;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-/// Looks at a counter before the processor is offered to others.
+/// Reads of a counter before a waiting thread yields the processor.
 const SPINS: usize = 2_000;
 
-/// Jobs that may be done in any order, and are all done before the next stage begins.
+/// Jobs that threads do in any order. The next stage begins when all of them are done.
 pub(crate) struct Stage {
     jobs: usize,
     next: AtomicUsize,
@@ -26,8 +26,9 @@ impl Stage {
 
 /// Does `work(worker, stage, job)` for every job of every stage, with `threads` threads of the current rayon pool.
 ///
-/// One thread begins and the others join when they are free: whoever waits at the end of a stage waits only for jobs that
-/// somebody is doing, so the pool may be as busy as it likes. Workers are numbered from 0 and are as many as `threads` at most. `finished(stage)` is called once a stage, by whoever did the last of its jobs.
+/// One thread begins, and the others join when they are free. A thread that waits at the end of a stage waits only for jobs that
+/// another thread has begun, so the pool may be busy. Workers are numbered from 0 and are at most `threads`. `finished(stage)` is
+/// called once per stage, by the thread that did its last job.
 pub(crate) fn work_through(
     threads: usize,
     stages: &[Stage],
@@ -48,7 +49,7 @@ pub(crate) fn work_through(
                     break;
                 }
                 work(worker, index, job);
-                // What this job wrote is seen by whoever reads the count in `wait`.
+                // Release: a thread that reads the count in `wait` sees everything that this job wrote.
                 if stage.done.fetch_add(1, Ordering::Release) + 1 == stage.jobs {
                     finished(index);
                 }
@@ -67,7 +68,7 @@ pub(crate) fn work_through(
     });
 }
 
-/// Waits until a stage is done; `false` if it never will be.
+/// Waits until a stage is done; `false` if a job has panicked.
 fn wait(stage: &Stage, failed: &AtomicBool) -> bool {
     let mut spins = 0;
     while stage.done.load(Ordering::Acquire) < stage.jobs {
@@ -84,7 +85,7 @@ fn wait(stage: &Stage, failed: &AtomicBool) -> bool {
     true
 }
 
-/// Sends the others home when a job panics; rayon then passes the panic on.
+/// Stops the other threads when a job panics; rayon then passes the panic on.
 struct Alarm<'a>(&'a AtomicBool);
 
 impl Alarm<'_> {

@@ -1,8 +1,8 @@
 //! The matrix kernel: rows of pixels times packed weights.
 //!
-//! A tile of up to 6 pixels x 16 outputs (AVX2) or 14 x 32 (AVX-512) stays in registers while it runs over all inputs: a step
-//! of one input is 2 loads of weights, 6 broadcasts and 12 fused multiply-adds, or 2, 14 and 28, so that the multiply-adds are
-//! what it waits for. Pixels are read where they are, row by row; only weights are packed.
+//! The accumulators of a tile of up to 6 pixels x 16 outputs (AVX2) or 14 x 32 (AVX-512) stay in registers over all inputs. A step
+//! of one input takes 2 loads of weights, 6 broadcasts and 12 fused multiply-adds, or 2, 14 and 28: the multiply-adds are the
+//! bottleneck. Pixels are read in place, row by row; only weights are packed.
 
 use core::ops::Range;
 
@@ -156,10 +156,10 @@ impl Kernel for Multiply<'_> {
         assert_eq!(window.runs * window.len, weights.inputs(), "inputs of a matrix");
         let clamp = epilogue.activation.clamp();
         let [most, vectors] = V::TILE;
-        let together = tile_panels::<V>();
-        let groups = panels.len().div_ceil(together);
-        for (group, first) in panels.clone().step_by(together).enumerate() {
-            let group_panels = first..panels.end.min(first + together);
+        let width = tile_panels::<V>();
+        let groups = panels.len().div_ceil(width);
+        for (group, first) in panels.clone().step_by(width).enumerate() {
+            let group_panels = first..panels.end.min(first + width);
             let (matrix, bias, real) = weights.panels_at(group_panels.clone());
             // Half of the vectors, where they hold all outputs that are not padding.
             let half = real * 2 <= vectors * V::WIDTH;

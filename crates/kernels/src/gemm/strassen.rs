@@ -1,8 +1,8 @@
 //! A multiplication of matrices with seven products of halves for eight: one step of Strassen's algorithm in Winograd's form
 //! (Higham 2002, *Accuracy and Stability of Numerical Algorithms*, section 23.1).
 //!
-//! The halves are those of the inputs, two neighbouring pixels, and two neighbouring groups of outputs, each a tile's width. With the
-//! pixels `[a11 a12; a21 a22]` and the weights `[b11 b12; b21 b22]`:
+//! The matrices are halved along the inputs, along two neighbouring pixels, and along two neighbouring groups of outputs, each a tile
+//! wide. With the pixels `[a11 a12; a21 a22]` and the weights `[b11 b12; b21 b22]`:
 //!
 //! ```text
 //! s1 = a21 + a22    s2 = s1 - a11    s3 = a11 - a21    s4 = a12 - s2
@@ -13,9 +13,9 @@
 //! z = s1 t1         c22 = y + z       c12 = x + z + s4 b22
 //! ```
 //!
-//! The `t` are made before the first run that needs them, the `s` before the multiplication. An output's rounding error grows with the larger
-//! one of the two pixels, so that pixels that are far apart in size are computed in the order of the definition, and so are those
-//! that are not finite. Which pixels belong together does not depend on how they are cut into jobs.
+//! The `t` are computed before the first run that needs them, the `s` before the multiplication. The rounding error of an output
+//! grows with the larger of the two pixels. Pixels that are far apart in size are therefore computed in the order of the definition,
+//! and so are pixels that are not finite. The pairing of pixels does not depend on how they are cut into jobs.
 
 use core::ops::Range;
 
@@ -27,7 +27,7 @@ use crate::plan::cut::share;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 
-/// What of `b11`, `b12`, `b21` and `b22` is in `t1` to `t4`.
+/// The coefficients of `b11`, `b12`, `b21` and `b22` in `t1` to `t4`.
 const SUMS: [[f64; 4]; 4] = [
     [-1.0, 1.0, 0.0, 0.0],
     [1.0, -1.0, 0.0, 1.0],
@@ -38,7 +38,7 @@ const SUMS: [[f64; 4]; 4] = [
 /// Inputs below which the sums cost more than the product that they save.
 const FEWEST_INPUTS: usize = 256;
 
-/// Bytes of second-level cache below which it loses what the products gain: sums are seven quarters of pixels and weights.
+/// Bytes of second-level cache below which seven products do not pay: sums take seven quarters of pixels and weights.
 const LEAST_CACHE: usize = 1 << 20;
 
 /// Values between the sums of two pixels and those of the next two, as between pixels.
@@ -47,7 +47,7 @@ const GAP: usize = 16;
 /// The largest sum of a pixel's squares: no product of sums is infinite then, nor are weights larger than its root.
 const MOST_SQUARES: f32 = 1e30;
 
-/// The largest quotient of the sums of squares of two pixels that are computed together.
+/// The largest quotient of the sums of squares of the two pixels of a pair.
 const MOST_APART: f32 = 256.0;
 
 /// The sums of weights.
@@ -123,12 +123,12 @@ impl Strassen {
         self.sums.iter().map(PackedMatrix::bytes).sum::<usize>() + self.zeros.bytes()
     }
 
-    /// Panels of two groups, which belong together.
+    /// Panels of a pair of groups.
     pub(crate) fn both(&self) -> usize {
         2 * self.group
     }
 
-    /// Panels that are done this way, the first ones.
+    /// Panels that have sums: the first ones.
     pub(crate) fn panels(&self) -> usize {
         self.both() * self.pairs
     }
@@ -301,7 +301,7 @@ impl<'a> Kernel for MultiplyBySeven<'a> {
     }
 }
 
-/// The sums of two pixels, `[sum][half of the inputs]`. Returns 0 if the pixels may be computed together, else 1. Without a second
+/// The sums of two pixels, `[sum][half of the inputs]`. Returns 0 if the pair may be computed with seven products, else 1. Without a second
 /// pixel, zeros stand in its place.
 ///
 /// # Safety
@@ -314,7 +314,7 @@ unsafe fn add_pixels<V: Lanes>(first: *const f32, step: usize, half: usize, sums
     let mut squares = [V::splat(0.0); 2];
     let mut lane = 0;
     while lane < half {
-        // The last vector ends with the half; what it has in common with the one before is squared twice.
+        // The last vector ends with the half. Lanes that it shares with the vector before are squared twice.
         let place = lane.min(half - V::WIDTH);
         // SAFETY: a half is a vector at least, and the caller's promise is the same.
         unsafe {
@@ -339,8 +339,8 @@ unsafe fn add_pixels<V: Lanes>(first: *const f32, step: usize, half: usize, sums
         *size = values.iter().sum::<f32>();
     }
     let [one, other] = size;
-    let together = other <= MOST_SQUARES && one <= MOST_APART * other && other <= MOST_APART * one;
-    if one <= MOST_SQUARES && (alone || together) {
+    let similar = other <= MOST_SQUARES && one <= MOST_APART * other && other <= MOST_APART * one;
+    if one <= MOST_SQUARES && (alone || similar) {
         0.0
     } else {
         1.0

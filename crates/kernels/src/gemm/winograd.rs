@@ -107,7 +107,7 @@ impl Winograd {
         self.matrices.iter().map(PackedMatrix::bytes).sum::<usize>() + self.bias.bytes() + self.zeros.bytes()
     }
 
-    /// Whether all matrices together stay in the second-level cache from job to job.
+    /// Whether all matrices stay in the second-level cache from job to job.
     pub(crate) fn fits_in_second_level_cache(&self) -> bool {
         self.matrices[0].bytes() * PLACES <= LARGEST
     }
@@ -128,7 +128,7 @@ impl Winograd {
     }
 
     /// Pairs of rows of `width` outputs that share a pass.
-    pub(crate) fn pairs_together(width: usize) -> usize {
+    pub(crate) fn pairs_per_pass(width: usize) -> usize {
         (TILES / width.div_ceil(2).max(1)).max(1)
     }
 

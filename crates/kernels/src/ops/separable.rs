@@ -75,7 +75,7 @@ impl<'a> Separable<'a> {
 /// one set of the first-level cache.
 const GAP: usize = 16;
 
-/// Pixels of a job however wide they are; with fewer, the weights are read too often.
+/// The least limit on the pixels of a job: with fewer pixels, the weights are read too often.
 const MOST_PIXELS: usize = 48;
 
 /// Pixels below which a job is not cut further but shares its pixels with other jobs, each for some of the outputs.
@@ -390,7 +390,7 @@ impl Op for SeparableOp {
         } else {
             let pixel = input.step + GAP + maps.output.step;
             let (bytes, jobs) = if self.pointwise.fits_in_second_level_cache() {
-                // That cache holds what the next job reads as well.
+                // The cache also holds the input of the next job.
                 (machine.working_set() / 2, JOBS)
             } else {
                 // Every job reads all of the weights.

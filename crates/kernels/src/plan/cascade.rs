@@ -1,4 +1,4 @@
-//! Separable convolutions and the pooling after them, computed together, a row at a time.
+//! Separable convolutions and the pooling after them, fused: computed a row at a time.
 //!
 //! On large maps with few channels, a layer by itself waits for memory: block 2 of Xception writes two maps of 11 MB and reads them
 //! again. In a cascade every layer keeps the last three rows of its output in the second-level cache, and the next layer looks at no
@@ -22,7 +22,7 @@ const WINDOW: usize = 3;
 /// thread has more than one job.
 const FEWEST_ROWS: usize = 8;
 
-/// Steps of a network that are computed together: separable convolutions without dilation and residual, then a pooling.
+/// Fused steps of a network: separable convolutions without dilation and residual, then a pooling.
 #[derive(Clone, Debug)]
 pub(crate) struct Cascade {
     /// The steps' numbers.

@@ -48,7 +48,7 @@ pub(crate) enum Place {
 pub(crate) enum Planned {
     /// A step of the network.
     Step(usize, Maps),
-    /// Steps that are computed together.
+    /// Steps that are fused.
     Cascade(Cascade),
     /// Hands a value out.
     HandOut(Maps),

@@ -1,10 +1,10 @@
-//! Which instructions the kernels are run with.
+//! The instruction set that the kernels run with.
 
 use macerator::{Arch, Simd, Vector, WithSimd};
 
 use super::lanes::{Lanes, Portable};
 
-/// Names a set that is to be used instead of the best one.
+/// The environment variable that overrides the choice.
 const VARIABLE: &str = "KERNELS_ISA";
 
 /// The instruction set that the kernels use, found at run time.
@@ -18,8 +18,8 @@ enum Kind {
 }
 
 impl Isa {
-    /// The best that this machine has, or the one whose [`name`](Self::name) the environment variable `KERNELS_ISA`
-    /// holds, if the machine has it.
+    /// The best set of this machine, or the set whose [`name`](Self::name) is in the environment variable `KERNELS_ISA`, if the
+    /// machine has that set.
     pub fn detect() -> Self {
         let wanted = std::env::var(VARIABLE).ok();
         wanted
@@ -32,7 +32,7 @@ impl Isa {
     }
 
     fn best() -> Self {
-        // Elsewhere `macerator` leaves open which operand a maximum with NaN is.
+        // On other processors `macerator` does not say which operand a maximum with NaN returns.
         let known = cfg!(any(
             target_arch = "x86",
             target_arch = "x86_64",
@@ -100,7 +100,7 @@ impl Isa {
     }
 }
 
-/// A piece of work written for any lanes.
+/// Work that is written once for lanes of any width.
 ///
 /// `run` must be `#[inline(always)]`, down to the last function with lanes in it: only what is inlined into the
 /// dispatched function is compiled with its instructions.
@@ -113,7 +113,7 @@ pub(crate) trait Kernel {
     unsafe fn run<V: Lanes>(self) -> Self::Output;
 }
 
-/// A kernel that may be run: only [`Isa::run`] makes one.
+/// A kernel whose promise was given: only [`Isa::run`] makes one.
 struct Native<K>(K);
 
 impl<K: Kernel> WithSimd for Native<K> {
@@ -121,7 +121,7 @@ impl<K: Kernel> WithSimd for Native<K> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) -> K::Output {
-        // SAFETY: whoever called `Isa::run` gave the kernel's promise.
+        // SAFETY: the caller of `Isa::run` gave the kernel's promise.
         unsafe { self.0.run::<Vector<S, f32>>() }
     }
 }

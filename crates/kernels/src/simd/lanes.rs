@@ -1,10 +1,10 @@
-//! A group of `f32` lanes: what every kernel is written in, once, for every instruction set.
+//! A vector of `f32` lanes. Every kernel is written once, for vectors of any width.
 
 use macerator::{Simd, Vector};
 
-/// Lanes that are worked on together.
+/// A vector of lanes.
 pub(crate) trait Lanes: Copy {
-    /// How many there are: 4, 8 or 16.
+    /// The number of lanes: 4, 8 or 16.
     const WIDTH: usize;
 
     /// Pixels of a tile, and vectors of its outputs. The registers hold the accumulators, a vector of weights for each vector of
@@ -123,7 +123,7 @@ impl<S: Simd> Lanes for Vector<S, f32> {
     }
 }
 
-/// Lanes in plain Rust: any machine has them, and Miri can follow them.
+/// Lanes in plain Rust, for any machine and for Miri.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; 8]);
 

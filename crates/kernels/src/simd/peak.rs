@@ -1,4 +1,4 @@
-//! How fast the machine can multiply and add at all.
+//! The machine's peak: multiply-adds in registers.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub fn peak(isa: Isa) -> f64 {
     let mut operations = 0;
     for _ in 0..20 {
         let start = Instant::now();
-        // SAFETY: it reads and writes nothing of others.
+        // SAFETY: it uses no memory but its own.
         operations = unsafe { isa.run(Chains) };
         best = best.min(start.elapsed());
     }

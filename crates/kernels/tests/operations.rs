@@ -84,7 +84,9 @@ struct Window {
 
 impl Window {
     fn any(random: &mut Random, most: usize) -> Self {
-        let pads = |random: &mut Random, taps: usize| random.next() as usize % taps.min(4);
+        // Now and then wider than the window, so that windows lie in the padding alone.
+        let wide = random.next().is_multiple_of(8);
+        let pads = |random: &mut Random, taps: usize| random.next() as usize % if wide { 7 } else { taps.min(4) };
         let taps = [random.size(most), random.size(most)];
         let padding = match random.next() % 3 {
             0 => Padding::Same,

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
+use kernels::Isa;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use separable_conv::Isa;
 use xception_model::{Classifier, InputSpec, ModelSpec, XceptionConfig};
 
 use self::report::{Limit, Network, Report, Row, Start, milliseconds};
@@ -256,7 +256,7 @@ fn limit<'a>(limits: &'a mut Vec<Limit>, threads: usize, workers: &ThreadPool) -
             let isa = Isa::detect();
             limits.push(Limit {
                 threads,
-                flops_per_second: workers.broadcast(|_| separable_conv::peak(isa)).iter().sum(),
+                flops_per_second: workers.broadcast(|_| kernels::peak(isa)).iter().sum(),
             });
             limits.len() - 1
         });

@@ -64,7 +64,7 @@ fn the_full_network_holds_its_goldens() {
 fn the_full_network_holds_its_goldens_on_the_portable_path() {
     let child = std::process::Command::new(std::env::current_exe().expect("a test has a program"))
         .args(["--exact", "the_full_network_holds_its_goldens"])
-        .env("SEPARABLE_CONV_ISA", "portable")
+        .env("KERNELS_ISA", "portable")
         .output()
         .expect("the test can be run");
     let text = String::from_utf8_lossy(&child.stdout);

@@ -254,6 +254,35 @@ impl Graph {
         counts
     }
 
+    /// The nodes that `output` needs, itself among them.
+    pub fn needed(&self, output: NodeId) -> Vec<bool> {
+        let mut needed = alloc::vec![false; self.nodes.len()];
+        needed[output.0] = true;
+        for index in (0..=output.0).rev() {
+            if needed[index] {
+                for input in &self.nodes[index].inputs {
+                    needed[input.0] = true;
+                }
+            }
+        }
+        needed
+    }
+
+    /// The nodes through which every path from the picture to `output` leads, in this order of computation.
+    pub fn cuts(&self, output: NodeId) -> Vec<bool> {
+        let needed = self.needed(output);
+        let mut cuts = alloc::vec![false; self.nodes.len()];
+        let mut earliest = output.0;
+        for index in (0..=output.0).rev() {
+            cuts[index] = needed[index] && earliest >= index;
+            if needed[index] {
+                let inputs = self.nodes[index].inputs.iter().map(|input| input.0);
+                earliest = inputs.fold(earliest, usize::min);
+            }
+        }
+        cuts
+    }
+
     /// How many nodes read each node's output.
     pub fn readers(&self) -> Vec<usize> {
         let mut readers = alloc::vec![0; self.nodes.len()];
@@ -339,15 +368,7 @@ impl Graph {
     /// The network up to a node, without what that node does not need. Taps behind the node are gone.
     #[must_use]
     pub fn up_to(&self, output: NodeId) -> Self {
-        let mut needed = alloc::vec![false; self.nodes.len()];
-        needed[output.0] = true;
-        for index in (0..=output.0).rev() {
-            if needed[index] {
-                for input in &self.nodes[index].inputs {
-                    needed[input.0] = true;
-                }
-            }
-        }
+        let mut needed = self.needed(output);
         // The input stays the first node, also of a network that does not read it.
         needed[0] = true;
         self.retained(&needed).0

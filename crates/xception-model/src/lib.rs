@@ -26,7 +26,11 @@
 
 extern crate alloc;
 
+#[cfg(feature = "flex")]
+mod engine;
 mod error;
+#[cfg(feature = "std")]
+mod fold;
 mod forward;
 #[cfg(feature = "std")]
 mod description;

@@ -148,13 +148,7 @@ impl Plain {
         }
         without_reshapes(&mut graph, output);
 
-        let mut needed = vec![false; graph.nodes.len()];
-        needed[output.0] = true;
-        for index in (0..=output.0).rev() {
-            if needed[index] {
-                graph.nodes[index].inputs.iter().for_each(|input| needed[input.0] = true);
-            }
-        }
+        let mut needed = graph.needed(output);
         needed[0] = true;
         let (mut plain, places) = graph.retained(&needed);
         let mut origins = vec![NodeId(0); plain.nodes.len()];
@@ -317,7 +311,7 @@ impl Plain {
             let [height, _] = size.unwrap_or_default();
             let stride = |shape: Shape| height.div_ceil(shape.size()[0].max(1)).next_power_of_two();
             let end = graph.taps.feature_map.map_or(0, |map| map.0);
-            let cuts = cuts(&graph, graph.output());
+            let cuts = graph.cuts(graph.output());
             let mut levels: Vec<Level> = Vec::new();
             let mut names = vec![Block::HEAD.to_owned(); graph.nodes.len()];
             let mut deepest = 1;
@@ -448,30 +442,9 @@ fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
     }
 }
 
-/// The nodes through which every path from the picture to the output leads.
-fn cuts(graph: &Graph, output: NodeId) -> Vec<bool> {
-    let mut needed = vec![false; graph.nodes.len()];
-    needed[output.0] = true;
-    for index in (0..=output.0).rev() {
-        if needed[index] {
-            graph.nodes[index].inputs.iter().for_each(|input| needed[input.0] = true);
-        }
-    }
-    let mut cuts = vec![false; graph.nodes.len()];
-    let mut earliest = output.0;
-    for index in (0..=output.0).rev() {
-        cuts[index] = needed[index] && earliest >= index;
-        if needed[index] {
-            let inputs = graph.nodes[index].inputs.iter().map(|input| input.0);
-            earliest = inputs.fold(earliest, usize::min);
-        }
-    }
-    cuts
-}
-
 /// The feature map, the embedding and the logits of a graph that ends in `output`.
 fn taps(graph: &Graph, output: NodeId) -> Taps {
-    let cuts = cuts(graph, output);
+    let cuts = graph.cuts(output);
     let is_pooled = |id: NodeId| {
         let keeps = matches!(&graph.node(id).op, Op::GlobalPool(pool) if pool.keep_dims);
         keeps || is_vector(graph, id)

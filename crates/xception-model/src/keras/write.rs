@@ -671,9 +671,9 @@ struct Names {
 }
 
 impl Names {
-    /// A name that no other layer has, and that Keras 3 takes: without `/`.
+    /// A name that no other layer has, and that Keras takes.
     fn unique(&mut self, name: &str) -> String {
-        let plain = name.replace('/', "_");
+        let plain = plain(name);
         let mut unique = plain.clone();
         while !self.taken.insert(unique.clone()) {
             let number = self.numbers.entry(plain.clone()).or_insert(1);
@@ -684,12 +684,19 @@ impl Names {
     }
 }
 
-/// `Inception V3` as `inception_v3`.
+/// Keras 3 takes no `/` in a name, and TensorFlow few other characters (`_VALID_SCOPE_NAME_REGEX` in
+/// `tensorflow/python/framework/ops.py`).
+fn plain(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ['_', '-', '.'].contains(&c);
+    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
+}
+
+/// `Inception V3` as `inception_v3`. TensorFlow's first character of a model's name is a letter or digit.
 fn title(title: &str) -> String {
-    let lower = title.to_lowercase();
-    let name: String = lower
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '_' })
-        .collect();
-    if name.is_empty() { "model".into() } else { name }
+    let name = plain(&title.to_lowercase());
+    if name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        name
+    } else {
+        format!("model{name}")
+    }
 }

@@ -463,7 +463,7 @@ impl Graph {
             let wrong = |problem: String| Err(GraphError::layer(&layer.name, problem));
             let (least, most) = node.op.arity();
             if !(least..=most).contains(&node.inputs.len()) {
-                return wrong(format!("a {} with {} inputs", node.op.name(), node.inputs.len()));
+                return wrong(format!("{} with {} inputs", node.op.name(), node.inputs.len()));
             }
             if let Some(input) = node.inputs.iter().find(|input| input.0 >= id.0) {
                 return wrong(format!(
@@ -477,7 +477,7 @@ impl Graph {
             let has_parameters = matches!(node.op, Op::Conv(_) | Op::BatchNorm(_) | Op::Dense(_));
             if has_parameters == node.path.is_empty() {
                 return wrong(format!(
-                    "a {} {} a path of parameters",
+                    "{} {} a path of parameters",
                     node.op.name(),
                     if has_parameters { "without" } else { "with" }
                 ));

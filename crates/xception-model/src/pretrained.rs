@@ -146,8 +146,7 @@ fn network(card: &Card, kind: Kind) -> Result<Architecture, RegistryError> {
         place: "network".to_owned(),
         problem,
     };
-    let table = serde_json::to_value(&card.network).map_err(|error| wrong(error.to_string()))?;
-    let network = Architecture::from_options(table.as_object().cloned().unwrap_or_default()).map_err(wrong)?;
+    let network = card.architecture().map_err(wrong)?;
     Ok(match kind {
         Kind::Full => network,
         // A file without a classifier says nothing of the card's.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::error::GraphError;
-use crate::op::{Activation, Op, Padding};
+use crate::op::{Activation, Op, Padding, ScaleShift};
 
 /// Far above any network of the zoo (Inception-ResNet V2 has 782 layers), and few enough to check in a moment.
 pub const MAX_NODES: usize = 20_000;
@@ -372,6 +372,45 @@ impl Graph {
         // The input stays the first node, also of a network that does not read it.
         needed[0] = true;
         self.retained(&needed).0
+    }
+
+    /// The same network with constants between the picture and the nodes that read it.
+    #[must_use]
+    pub fn with_scaling(&self, constants: ScaleShift) -> Self {
+        let moved = |id: NodeId| NodeId(id.0 + 1);
+        let mut graph = self.clone();
+        let name = String::from("input_scaling");
+        graph.layers.push(Layer {
+            block: graph.layers.first().map_or_else(|| name.clone(), |layer| layer.block.clone()),
+            name,
+            naming: Naming::Automatic,
+            path: String::new(),
+        });
+        let scaling = Node {
+            op: Op::ScaleShift(constants),
+            inputs: alloc::vec![NodeId(0)],
+            layer: LayerId(graph.layers.len() - 1),
+            path: String::new(),
+            torch: String::new(),
+        };
+        // What read the picture reads the scaled one, which stands in the next place.
+        for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+            *input = moved(*input);
+        }
+        graph.nodes.insert(1.min(graph.nodes.len()), scaling);
+        let Taps {
+            feature_map,
+            embedding,
+            logits,
+            levels,
+        } = &mut graph.taps;
+        for tap in [feature_map, embedding, logits].into_iter().flatten() {
+            *tap = moved(*tap);
+        }
+        for level in levels {
+            level.node = moved(level.node);
+        }
+        graph
     }
 
     /// The graph of the nodes marked, which read no other, and each node's new place.

@@ -40,7 +40,7 @@ mod input;
 mod network;
 mod outputs;
 mod parameters;
-pub mod zoo;
+mod zoo;
 
 #[cfg(feature = "picture")]
 mod classifier;

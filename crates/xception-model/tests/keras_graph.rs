@@ -14,7 +14,7 @@ use keras_store::KerasStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use xception_model::keras::{self, End, ReadError};
-use xception_model::zoo::FileGraph;
+use xception_model::FileGraph;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -68,12 +68,26 @@ pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, Gra
     if candidates.is_empty() {
         candidates.push(plain.unnamed(file.size));
     }
+    if let Some(constants) = &plain.constants {
+        for candidate in &mut candidates {
+            candidate.scale(constants);
+        }
+    }
     Ok(Recognised {
         candidates,
         outputs: plain.outputs,
         scaling: plain.scaling,
-        scales_inside: plain.scales_inside,
+        scales_inside: plain.constants.is_some(),
     })
+}
+
+impl Candidate {
+    /// Puts constants of a file between the picture and the network.
+    fn scale(&mut self, constants: &ScaleShift) {
+        let graph = self.architecture.graph().with_scaling(constants.clone());
+        self.architecture = Architecture::Graph(Arc::new(graph));
+        self.correspondence.insert(1, None);
+    }
 }
 
 /// A graph with taps as the architecture it is, or as it is.
@@ -104,7 +118,8 @@ struct Plain {
     origins: Vec<NodeId>,
     outputs: Option<Outputs>,
     scaling: Option<Scaling>,
-    scales_inside: bool,
+    /// Constants on the picture that are no known scaling.
+    constants: Option<ScaleShift>,
 }
 
 impl Plain {
@@ -126,26 +141,20 @@ impl Plain {
 
         let (affine, first) = scaling_of(&graph);
         let known = affine.as_ref().and_then(Scaling::of_affine);
-        let mut scales_inside = false;
-        let mut scaling = known;
-        match (&affine, known) {
-            (Some(_), Some(_)) => {
-                for node in &mut graph.nodes {
-                    for input in &mut node.inputs {
-                        if *input == first {
-                            *input = NodeId(0);
-                        }
-                    }
-                }
+        for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+            if *input == first {
+                *input = NodeId(0);
             }
-            (Some(affine), None) => {
-                scales_inside = true;
-                // Factors that make large numbers small expect 0..255; others may expect anything.
-                let takes_bytes = affine.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
-                scaling = takes_bytes.then_some(Scaling::None);
-            }
-            (None, _) => {}
         }
+        let constants = affine.filter(|_| known.is_none());
+        let scaling = match &constants {
+            // Factors that make large numbers small expect 0..255; others may expect anything.
+            Some(constants) => {
+                let takes_bytes = constants.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
+                takes_bytes.then_some(Scaling::None)
+            }
+            None => known,
+        };
         without_reshapes(&mut graph, output);
 
         let mut needed = graph.needed(output);
@@ -180,7 +189,7 @@ impl Plain {
             origins,
             outputs,
             scaling,
-            scales_inside,
+            constants,
         })
     }
 

@@ -15,7 +15,7 @@ use burn::store::burn_pack::{
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device};
 
-use crate::description::{Known, Unknown};
+use crate::description::{Description, Known, Unknown};
 use crate::error::ConfigError;
 use crate::labels::{self, LabelError};
 use crate::network::Network;
@@ -267,10 +267,11 @@ pub fn load_with(
             source,
         })?;
     if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
-        return load_record(path, device);
+        let (network, spec) = load_record(path, device)?;
+        // A record says everything; what is known besides must agree.
+        let spec = Description::of_spec(spec).complete(path, known)?;
+        return Ok((network, spec));
     }
-    #[cfg(not(feature = "keras"))]
-    let _ = known;
     // A zip archive, HDF5 (perhaps behind a user block), or the JSON index of a sharded file.
     #[cfg(feature = "keras")]
     if start.starts_with(b"PK") || start.starts_with(b"{") || !start.is_ascii() {

@@ -9,7 +9,7 @@ use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
-use xception_model::{Classifier, InputSpec, ModelSpec, Pooling, Widths, XceptionConfig};
+use xception_model::{Architecture, Classifier, InputSpec, ModelSpec, Outputs, Pooling, Scaling, Widths, XceptionConfig};
 
 /// With what CSV must quote and columns must be aligned by.
 pub const LABELS: [&str; 3] = ["cup", "\"fork\", silver", "茶碗"];
@@ -64,26 +64,41 @@ impl Bench {
     }
 
     pub fn save(&self, name: &str, preset: Option<Preset>) {
-        self.save_network(name, preset, LABELS.map(Label::new).to_vec(), &toy());
+        self.save_network(name, preset, LABELS.map(Label::new).to_vec(), toy().into(), Outputs::Softmax);
     }
 
     /// A record without a classifier.
     pub fn save_headless(&self, name: &str, pooling: Pooling) {
         let network = toy().with_include_top(false).with_pooling(pooling);
-        self.save_network(name, Some(Preset::KerasNearest), Vec::new(), &network);
+        self.save_network(name, Some(Preset::KerasNearest), Vec::new(), network.into(), Outputs::Softmax);
     }
 
-    fn save_network(&self, name: &str, preset: Option<Preset>, labels: Vec<Label>, network: &XceptionConfig) {
+    /// A record of a network with one output.
+    pub fn save_one_output(&self, name: &str, labels: &[&str], outputs: Outputs) {
+        let network = toy().with_num_classes(1);
+        let labels = labels.iter().copied().map(Label::new).collect();
+        self.save_network(name, Some(Preset::KerasNearest), labels, network.into(), outputs);
+    }
+
+    fn save_network(
+        &self,
+        name: &str,
+        preset: Option<Preset>,
+        labels: Vec<Label>,
+        network: Architecture,
+        outputs: Outputs,
+    ) {
         let spec = ModelSpec {
             source: "made by a test".to_owned(),
-            multi_label: false,
+            outputs,
             input: InputSpec {
                 height: 71,
                 width: 71,
                 preset,
+                scaling: Scaling::Tf,
             },
             labels,
-            network: network.clone(),
+            network,
         };
         let model = spec.network.init(&Device::flex()).unwrap();
         xception_model::save(&model, &spec, &self.path(name), false).unwrap();
@@ -143,7 +158,7 @@ impl Bench {
 
     /// The toy through the library, as the program loads it.
     pub fn classifier(&self) -> Classifier {
-        Classifier::load(&self.path("toy.bpk"), &Device::flex()).unwrap()
+        Classifier::load(self.path("toy.bpk"), &Device::flex()).unwrap()
     }
 
     /// The names of the files in the folder.

@@ -40,7 +40,7 @@ mod input;
 mod network;
 mod outputs;
 mod parameters;
-mod zoo;
+pub mod zoo;
 
 #[cfg(feature = "picture")]
 mod classifier;

@@ -84,7 +84,9 @@ impl Graph {
                 let own = match &mut next.op {
                     Op::Conv(conv) => Some(&mut conv.padding),
                     // Zeros are no larger than what a ReLU leaves, so they win no maximum either.
-                    Op::Pool(pool) if pool.kind == PoolKind::Max && is_positive(&graph, &behind) => Some(&mut pool.padding),
+                    Op::Pool(pool) if pool.kind == PoolKind::Max && is_positive(&graph, &behind) => {
+                        Some(&mut pool.padding)
+                    }
                     _ => None,
                 };
                 if let Some(own) = own

@@ -311,18 +311,15 @@ impl Graph {
             let name = self.layer(node.layer).block.as_str();
             // A graph of a file may come back to a block.
             let place = blocks.iter().rposition(|block| block.name == name);
-            let block = match place {
-                Some(place) => &mut blocks[place],
-                None => {
-                    blocks.push(Block {
-                        name,
-                        output: id,
-                        paths: Vec::new(),
-                    });
-                    let last = blocks.len() - 1;
-                    &mut blocks[last]
-                }
-            };
+            let place = place.unwrap_or_else(|| {
+                blocks.push(Block {
+                    name,
+                    output: id,
+                    paths: Vec::new(),
+                });
+                blocks.len() - 1
+            });
+            let block = &mut blocks[place];
             block.output = id;
             if !node.path.is_empty() {
                 block.paths.push(&node.path);
@@ -381,7 +378,10 @@ impl Graph {
         let mut graph = self.clone();
         let name = String::from("input_scaling");
         graph.layers.push(Layer {
-            block: graph.layers.first().map_or_else(|| name.clone(), |layer| layer.block.clone()),
+            block: graph
+                .layers
+                .first()
+                .map_or_else(|| name.clone(), |layer| layer.block.clone()),
             name,
             naming: Naming::Automatic,
             path: String::new(),

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use graph::{
-    Activation, Builder, Conv, Dense, Graph, GraphError, MAX_NODES, NewLayer, NodeId, Op, Padding, Pool, Taps, Tolerance,
+    Activation, Builder, Conv, Dense, Graph, GraphError, MAX_NODES, NewLayer, NodeId, Op, Padding, Pool, Taps,
+    Tolerance,
 };
 
 /// No check may take longer.
@@ -59,19 +60,55 @@ fn a_graph_survives_json() {
 #[test]
 fn what_is_no_network_is_named() {
     for (error, expected) in [
-        (refused(|graph| graph.nodes[1].inputs = vec![NodeId(2)]), "has a cycle or is out of order"),
-        (refused(|graph| graph.nodes[1].inputs = vec![NodeId(1)]), "has a cycle or is out of order"),
-        (refused(|graph| graph.nodes[2].inputs = vec![NodeId(usize::MAX)]), "has a cycle or is out of order"),
-        (refused(|graph| graph.nodes[2].inputs.clear()), "activation with 0 inputs"),
-        (refused(|graph| graph.layers[2].name = "conv".into()), "two layers are called conv"),
-        (refused(|graph| graph.layers[1].name = "a\u{1b}[2J".into()), "a layer has the name"),
-        (refused(|graph| graph.layers[1].name = "x".repeat(501)), "a layer has the name"),
-        (refused(|graph| graph.nodes[1].path = "../etc/passwd".into()), "its path is"),
+        (
+            refused(|graph| graph.nodes[1].inputs = vec![NodeId(2)]),
+            "has a cycle or is out of order",
+        ),
+        (
+            refused(|graph| graph.nodes[1].inputs = vec![NodeId(1)]),
+            "has a cycle or is out of order",
+        ),
+        (
+            refused(|graph| graph.nodes[2].inputs = vec![NodeId(usize::MAX)]),
+            "has a cycle or is out of order",
+        ),
+        (
+            refused(|graph| graph.nodes[2].inputs.clear()),
+            "activation with 0 inputs",
+        ),
+        (
+            refused(|graph| graph.layers[2].name = "conv".into()),
+            "two layers are called conv",
+        ),
+        (
+            refused(|graph| graph.layers[1].name = "a\u{1b}[2J".into()),
+            "a layer has the name",
+        ),
+        (
+            refused(|graph| graph.layers[1].name = "x".repeat(501)),
+            "a layer has the name",
+        ),
+        (
+            refused(|graph| graph.nodes[1].path = "../etc/passwd".into()),
+            "its path is",
+        ),
         (refused(|graph| graph.nodes[1].path = "a..b".into()), "its path is"),
-        (refused(|graph| graph.nodes[1].path.clear()), "convolution without a path"),
-        (refused(|graph| graph.nodes[2].path = "relu".into()), "activation with a path"),
-        (refused(|graph| graph.nodes[2].layer = graph::LayerId(9)), "of a layer that does not exist"),
-        (refused(|graph| graph.taps.logits = Some(NodeId(9))), "a tap is at a node"),
+        (
+            refused(|graph| graph.nodes[1].path.clear()),
+            "convolution without a path",
+        ),
+        (
+            refused(|graph| graph.nodes[2].path = "relu".into()),
+            "activation with a path",
+        ),
+        (
+            refused(|graph| graph.nodes[2].layer = graph::LayerId(9)),
+            "of a layer that does not exist",
+        ),
+        (
+            refused(|graph| graph.taps.logits = Some(NodeId(9))),
+            "a tap is at a node",
+        ),
         (refused(|graph| graph.min_size = 0), "its smallest picture"),
         (refused(|graph| graph.nodes.clear()), "its first node is no input"),
     ] {
@@ -92,7 +129,10 @@ fn what_is_no_network_is_named() {
         (conv(|conv| conv.dilation = [1, usize::MAX]), "dilation is"),
         (conv(|conv| conv.groups = 0), "0 groups do not divide"),
         (conv(|conv| conv.groups = 2), "2 groups do not divide"),
-        (conv(|conv| conv.padding = Padding::Explicit([usize::MAX; 4])), "it pads"),
+        (
+            conv(|conv| conv.padding = Padding::Explicit([usize::MAX; 4])),
+            "it pads",
+        ),
     ] {
         assert!(error.contains(expected), "{error}");
     }
@@ -129,7 +169,11 @@ fn the_deepest_chain_is_walked() {
 fn sizes_do_not_overflow_and_no_map_is_beyond_memory() {
     let error = |graph: &Graph, size| graph.shapes(size).expect_err("too large").to_string();
     let graph = small();
-    assert!(error(&graph, [usize::MAX; 2]).contains("more than"), "{}", error(&graph, [usize::MAX; 2]));
+    assert!(
+        error(&graph, [usize::MAX; 2]).contains("more than"),
+        "{}",
+        error(&graph, [usize::MAX; 2])
+    );
     assert!(error(&graph, [1 << 20; 2]).contains("more than"));
 
     // Padding upon padding.

@@ -82,7 +82,7 @@ pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "pretrained")]
 pub use pretrained::record;
 #[cfg(feature = "std")]
-pub use record::{TensorMismatch, WeightsError, load, load_with, read_record, save, save_tensors};
+pub use record::{TensorMismatch, WeightsError, load, load_reader, load_with, read_record, save, save_tensors};
 #[cfg(feature = "std")]
 pub use spec::{InputSpec, ModelSpec};
 

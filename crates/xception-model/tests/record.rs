@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
 use xception_model::{
-    Architecture, InputSpec, ModelSpec, OutputStride, Outputs, Pooling, Scaling, SeparableOrder, TensorMismatch, Variant,
-    WeightsError, Xception, XceptionConfig, load, save,
+    Architecture, InputSpec, Known, ModelSpec, OutputStride, Outputs, Pooling, Scaling, SeparableOrder, TensorMismatch, Variant,
+    WeightsError, Xception, XceptionConfig, load, load_reader, save,
 };
 
 /// No error may take longer to find.
@@ -165,6 +165,19 @@ fn a_network_and_its_specification_come_back_to_the_bit() {
         let features = |model: &Xception| common::values(&model.feature_map(images.clone()).expect("features"));
         assert_eq!(features(&loaded), features(&model));
     }
+}
+
+/// The bytes of a record, as a program has them that embeds it or receives it.
+#[test]
+fn a_record_in_memory_is_loaded_as_from_its_file() {
+    let saved = Saved::new();
+    let bytes = saved.bytes();
+    let (loaded, spec) =
+        load_reader(bytes.as_slice(), &Known::default(), &common::device()).expect("a record in memory");
+    assert_eq!(spec, saved.spec);
+    assert_same_bits(&loaded, &saved.model);
+    let half = &bytes[..bytes.len() / 2];
+    assert!(load_reader(half, &Known::default(), &common::device()).is_err());
 }
 
 #[test]

@@ -570,7 +570,7 @@ fn name<T: FromStr + Clone + Send + Sync + 'static>(names: &'static [&'static st
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+    PossibleValuesParser::new(names.iter().copied()).try_map(|name| name.parse::<T>())
 }
 
 fn pooling_parser() -> impl TypedValueParser<Value = Pooling> {

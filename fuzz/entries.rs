@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn_store::{ModuleStore, bridge};
+use converter::ConvertError;
 use keras_store::KerasStore;
 use tempfile::TempDir;
 use xception_model::keras::{self, End, ReadError};
 use xception_model::picture::{self, DecodeLimits, Preset};
 use xception_model::registry::Card;
-use xception_model::{Pooling, Variant, labels};
+use xception_model::{Outputs, Pooling, Scaling, Unknown, Variant, WeightsError, labels};
 
 /// What a target does with its bytes.
 pub type Target = fn(&[u8]);
@@ -82,10 +83,16 @@ pub fn weights(bytes: &[u8]) {
     let Some((_folder, path)) = file("weights.bin", bytes) else {
         return;
     };
-    let opened = converter::open(&path, &known).or_else(|_| {
+    let opened = converter::open(&path, &known).or_else(|error| {
+        let ConvertError::Weights(WeightsError::Unknown { unknown, .. }) = error else {
+            return Err(error);
+        };
+        let says = |what: Unknown| unknown.contains(&what);
         let known = converter::Known {
-            pooling: Some(Pooling::Average),
-            variant: Some(Variant::Keras),
+            pooling: says(Unknown::Pooling).then_some(Pooling::Average),
+            variant: says(Unknown::Variant).then_some(Variant::Keras),
+            outputs: says(Unknown::Outputs).then_some(Outputs::Value),
+            scaling: says(Unknown::Scaling).then_some(Scaling::Unit),
             ..known
         };
         converter::open(&path, &known)

@@ -94,13 +94,12 @@ pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> R
         name: format!("{container} with {style}'s names"),
         writer: None,
     };
-    Ok(Found {
-        // Their network has one forward function: an average, epsilon 1e-5, pools padded on every side.
-        pooling: Some(Pooling::Average),
-        variant: Some(Variant::Torch),
-        ignored,
-        ..Found::bare(path, format, found)?
-    })
+    let mut found = Found::bare(path, format, found)?;
+    // Their network has one forward function: an average, epsilon 1e-5, pools padded on every side.
+    found.description.pooling = Some(Pooling::Average);
+    found.description.variant = Some(Variant::Torch);
+    found.ignored = ignored;
+    Ok(found)
 }
 
 /// Whether the names are timm's or Cadene's.

@@ -470,9 +470,7 @@ impl Graph {
                     return wrong(format!("another layer has the path {}", node.path));
                 }
             }
-            if let Some(problem) = numbers(&node.op) {
-                return wrong(problem);
-            }
+            node.op.check().or_else(wrong)?;
         }
         // `a` and `a.b` cannot both be modules with parameters of their own and stay apart in every format.
         for path in &paths {
@@ -508,6 +506,17 @@ fn shortened(name: &str) -> String {
 /// A part of a path between dots.
 fn is_path_part(part: &str) -> bool {
     !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+impl Op {
+    /// Checks that every number is in its range; those of a file may be any.
+    ///
+    /// # Errors
+    ///
+    /// The first number that is not.
+    pub fn check(&self) -> Result<(), String> {
+        numbers(self).map_or(Ok(()), Err)
+    }
 }
 
 /// A number out of its range.

@@ -130,7 +130,7 @@ pub fn keras_order(inputs: &[Vec<usize>], output: usize) -> Vec<usize> {
 }
 
 /// Keras's automatic name of a class (`to_snake_case` in `keras/src/utils/naming.py`).
-fn snake_case(class: &'static str) -> &'static str {
+pub fn snake_case(class: &'static str) -> &'static str {
     match class {
         "InputLayer" => "input_layer",
         "SeparableConv2D" => "separable_conv2d",

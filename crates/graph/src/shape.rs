@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Node};
+use crate::graph::Graph;
 use crate::op::{Op, ScaleShift};
 
 /// Values of one output of one picture: 4 GiB in single precision. VGG-16 at 4096 x 4096 reaches it.
@@ -70,13 +70,9 @@ impl Graph {
     pub fn shapes(&self, size: [usize; 2]) -> Result<Vec<Shape>, GraphError> {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
         for (id, node) in self.iter() {
-            let wrong = |problem: String| GraphError::layer(&self.layer_of(id).name, problem);
             let inputs: Vec<Shape> = node.inputs.iter().map(|input| shapes[input.0]).collect();
-            let shape = shape(node, &inputs, size).map_err(wrong)?;
-            if shape.values() > MAX_VALUES {
-                return Err(wrong(format!("its output {shape} has more than {MAX_VALUES} values")));
-            }
-            shapes.push(shape);
+            let shape = node.op.output_shape(&inputs, size);
+            shapes.push(shape.map_err(|problem| GraphError::layer(&self.layer_of(id).name, problem))?);
         }
         Ok(shapes)
     }
@@ -88,18 +84,33 @@ impl Graph {
     }
 }
 
-fn shape(node: &Node, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape, String> {
+impl Op {
+    /// The shape of its output, of inputs of these shapes and a picture of height and width.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot take them.
+    pub fn output_shape(&self, inputs: &[Shape], size: [usize; 2]) -> Result<Shape, String> {
+        let shape = shape(self, inputs, size)?;
+        if shape.values() > MAX_VALUES {
+            return Err(format!("its output {shape} has more than {MAX_VALUES} values"));
+        }
+        Ok(shape)
+    }
+}
+
+fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape, String> {
     let map = |at: usize| match inputs.get(at) {
         Some(Shape::Map(sides)) => Ok(*sides),
         Some(Shape::Vector(features)) => Err(format!(
             "a {} reads a feature map, and its input is a vector of {features}",
-            node.op.name()
+            op.name()
         )),
-        None => Err(format!("a {} without an input", node.op.name())),
+        None => Err(format!("a {} without an input", op.name())),
     };
     let first = inputs.first().copied();
-    let any = || first.ok_or_else(|| format!("a {} without an input", node.op.name()));
-    match &node.op {
+    let any = || first.ok_or_else(|| format!("a {} without an input", op.name()));
+    match op {
         Op::Input { channels } => Ok(Shape::Map([*channels, height, width])),
         Op::Conv(conv) => {
             let [channels, ..] = map(0)?;

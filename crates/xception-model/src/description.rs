@@ -9,7 +9,7 @@ use crate::outputs::Outputs;
 use crate::preset::Preset;
 use crate::record::WeightsError;
 use crate::spec::{InputSpec, ModelSpec};
-use crate::zoo::{Architecture, Pooling, Variant};
+use crate::zoo::{Architecture, Pooling, Recognised, Variant};
 
 /// What the caller knows about a file. It fills what the file does not say; where the file says something else about the network,
 /// that is an error.
@@ -115,13 +115,29 @@ impl Description {
         }
     }
 
+    /// A file that shows its operations. `network` is one of those that were recognised.
+    pub fn of_operations(found: &Recognised, network: Architecture, size: Option<[usize; 2]>) -> Self {
+        let plain = Self::new(network);
+        Self {
+            size,
+            pooling: plain.network.pooling(),
+            variant: plain.network.variant(),
+            outputs: found.outputs.or(plain.outputs.filter(|_| plain.network.outputs().is_none())),
+            scaling: match (found.scaling, found.scales_inside) {
+                (None, false) => plain.scaling,
+                (scaling, _) => scaling,
+            },
+            ..plain
+        }
+    }
+
     /// A file that holds its own specification.
     pub fn of_spec(spec: ModelSpec) -> Self {
         Self {
             source: Some(spec.source),
             size: Some([spec.input.height, spec.input.width]),
-            pooling: pooling(&spec.network),
-            variant: variant(&spec.network),
+            pooling: spec.network.pooling(),
+            variant: spec.network.variant(),
             outputs: Some(spec.outputs),
             scaling: Some(spec.input.scaling),
             preset: spec.input.preset,
@@ -218,19 +234,6 @@ pub fn default_scaling(network: &Architecture) -> Option<Scaling> {
 /// Whether a network's pooling is an option; a graph shows it.
 fn has_options(network: &Architecture) -> bool {
     !matches!(network, Architecture::Graph(_))
-}
-
-/// How a network pools, if that is an option.
-pub(crate) fn pooling(network: &Architecture) -> Option<Pooling> {
-    match network {
-        Architecture::Xception(config) => Some(config.pooling),
-        Architecture::ResNet(config) => Some(config.pooling),
-        Architecture::Graph(_) => None,
-    }
-}
-
-fn variant(network: &Architecture) -> Option<Variant> {
-    network.xception().map(|config| config.variant)
 }
 
 /// What is known of both sides must agree: a flag never turns a network into another.

@@ -32,6 +32,11 @@ pub struct KerasNetwork {
     pub description: Description,
     /// The file, its layers under the names of the network's modules.
     pub store: KerasStore,
+    /// The network's stages that are outputs of the file's layers: each one's name, and the layer's path in the file. Of weights
+    /// alone the path in the model that `keras.applications` builds; `#conv2d_2` is the third layer of its class.
+    pub stages: Vec<(String, String)>,
+    /// Whether the file scales its pictures itself: it takes 0..255.
+    pub scales_pictures: bool,
 }
 
 /// Opens a network that Keras saved: `.keras`, `.weights.h5` or legacy `.h5`, with or without a classifier, alone or nested in
@@ -62,16 +67,18 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
     let Some(file) = file else {
         let (description, names) = weights::recognise(store.layers()?).map_err(no_network)?;
         return Ok(KerasNetwork {
+            stages: weights::stages(&description.network.graph()),
             description,
             store: store.with_names(names),
+            scales_pictures: false,
         });
     };
     let found = recognise(&file, false).map_err(|error| no_network(error.to_string()))?;
     // Norms are never folded in a Keras file, so nothing is left open.
-    let Some(candidate) = found.candidates.into_iter().next() else {
+    let Some(candidate) = found.candidates.first() else {
         return Err(no_network("its graph is empty".to_owned()));
     };
-    let names = homes(&candidate, &file).map_err(no_network)?;
+    let names = homes(candidate, &file).map_err(no_network)?;
     let layers = store.layers()?;
     let used: BTreeSet<&str> = names.iter().map(|(layer, _)| layer.as_str()).collect();
     // Behind the last output that is used, or constants of the graph.
@@ -81,19 +88,27 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
         .filter(|layer| no_top || constants(std::slice::from_ref(*layer)).contains(&layer.path))
         .map(|layer| layer.path.clone())
         .collect();
-    let mut description = Description::new(candidate.architecture);
-    description.size = file.size;
-    description.pooling = crate::description::pooling(&description.network);
-    description.variant = Some(Variant::Keras);
-    description.outputs = found.outputs.or(description.outputs.filter(|_| description.network.outputs().is_none()));
-    description.scaling = match (found.scaling, found.scales_inside) {
-        (None, false) => description.scaling,
-        (scaling, _) => scaling,
+    let description = Description {
+        // Keras pads pools as `same`, whatever a norm's epsilon is.
+        variant: Some(Variant::Keras),
+        ..Description::of_operations(&found, candidate.architecture.clone(), file.size)
     };
     Ok(KerasNetwork {
         description,
         store: store.without_layers(left_out).with_names(names),
+        stages: stages(candidate, &file),
+        scales_pictures: found.scales_pictures(),
     })
+}
+
+/// The stages that are outputs of whole layers of the file.
+fn stages(candidate: &Candidate, file: &FileGraph) -> Vec<(String, String)> {
+    let ends = file.graph.layer_outputs();
+    let is_end = |node: &graph::NodeId| ends[file.graph.node(*node).layer.0] == Some(*node);
+    let stages = candidate.stages().into_iter().filter(|(_, node)| is_end(node));
+    stages
+        .map(|(stage, node)| (stage, file.graph.layer_of(node).name.clone()))
+        .collect()
 }
 
 /// Pairs every layer's path in the file with the path of its module in a record.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use crate::classifier::Classifier;
-use crate::description::{Known, pooling};
+use crate::description::Known;
 use crate::network::Network;
 use crate::registry::{self, Cache, Card, FetchOptions, Kind, RegistryError};
 use crate::outputs::Outputs;
@@ -133,7 +133,7 @@ fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Devic
 fn known(card: &Card, network: &Architecture) -> Known {
     Known {
         size: Some([card.input.height, card.input.width]),
-        pooling: pooling(network),
+        pooling: network.pooling(),
         scaling: Some(card.input.scaling),
         ..Known::default()
     }

@@ -10,8 +10,13 @@ use burn_store::bridge;
 use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
 use onnx_ir::{ModelProto, TensorProto};
 
+use super::layout::{Size, permuted};
+use crate::dtype::values;
+
 /// `TensorProto.DataType` of the floats.
 const FLOAT: i32 = 1;
+/// Of the integers.
+const INT32: i32 = 6;
 const FLOAT16: i32 = 10;
 const DOUBLE: i32 = 11;
 const BFLOAT16: i32 = 16;
@@ -19,7 +24,7 @@ const BFLOAT16: i32 = 16;
 const EXTERNAL: i32 = 1;
 
 /// Where a constant stands in the model.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     Initializer(usize),
     /// The attribute `value` of a Constant node.
@@ -36,6 +41,64 @@ pub(super) struct Constant {
     pub(super) order: Vec<usize>,
 }
 
+impl Constant {
+    /// How many numbers it has.
+    pub(super) fn count(&self) -> Option<usize> {
+        self.dims
+            .iter()
+            .try_fold(1_usize, |count, side| count.checked_mul(*side))
+    }
+
+    /// With its axes in another order.
+    pub(super) fn transposed(mut self, perm: &[i64]) -> Option<Self> {
+        let order = if self.order.is_empty() {
+            (0..self.dims.len()).collect()
+        } else {
+            self.order
+        };
+        self.order = permuted(&order, perm)?;
+        self.dims = permuted(&self.dims, perm)?;
+        Some(self)
+    }
+
+    /// In another shape of as many numbers; a turned one cannot be.
+    pub(super) fn reshaped(mut self, target: &[Size]) -> Option<Self> {
+        let count = self.count()?;
+        let side = |(at, size): (usize, &Size)| match size {
+            Size::Known(0) => self.dims.get(at).copied(),
+            // Whatever the others leave over.
+            Size::Known(-1) => Some(1),
+            Size::Known(side) => usize::try_from(*side).ok(),
+            _ => None,
+        };
+        let mut dims: Vec<usize> = target.iter().enumerate().map(side).collect::<Option<_>>()?;
+        let others = dims.iter().try_fold(1_usize, |count, side| count.checked_mul(*side))?;
+        if let Some(at) = target.iter().position(|size| *size == Size::Known(-1)) {
+            dims[at] = count.checked_div(others)?;
+        }
+        self.dims = dims;
+        (self.order.is_empty() && self.count() == Some(count)).then_some(self)
+    }
+}
+
+/// More axes than any constant has.
+const MAX_AXES: usize = 8;
+
+/// A stored tensor as a constant.
+pub(super) fn constant(stored: &TensorProto, name: &str, place: Place) -> Result<Constant, String> {
+    if stored.dims.len() > MAX_AXES {
+        return Err(format!("a constant of {} axes", stored.dims.len()));
+    }
+    // Shapes and axes are integers; a float that is broken is named when it is used.
+    let (name, dims) = (name.to_owned(), stored_dims(stored));
+    Ok(Constant {
+        name,
+        place,
+        dims,
+        order: Vec::new(),
+    })
+}
+
 pub(super) fn proto(model: &ModelProto, place: Place) -> Option<&TensorProto> {
     let graph = model.graph.as_ref()?;
     match place {
@@ -45,14 +108,14 @@ pub(super) fn proto(model: &ModelProto, place: Place) -> Option<&TensorProto> {
 }
 
 /// Shape of a constant of floats whose values are there, or what is wrong with it.
-pub(super) fn dims(tensor: &TensorProto, folder: &Path) -> Result<Vec<usize>, String> {
+pub(super) fn dims(tensor: &TensorProto, path: &Path) -> Result<Vec<usize>, String> {
     let dims: Option<Vec<usize>> = tensor.dims.iter().map(|&side| usize::try_from(side).ok()).collect();
     let dims = dims.ok_or_else(|| format!("has the shape {:?}", tensor.dims))?;
     let width = dtype(tensor.data_type)
         .ok_or_else(|| format!("is of ONNX's type {}, which is no float", tensor.data_type))?
         .size();
     let bytes = dims.iter().try_fold(width, |bytes, side| bytes.checked_mul(*side));
-    let held = match &external(tensor, folder)? {
+    let held = match &external(tensor, path)? {
         Some(external) => external.length,
         None => held(tensor),
     };
@@ -83,23 +146,52 @@ fn held(tensor: &TensorProto) -> usize {
     }
 }
 
-/// The numbers of a constant of 64-bit integers.
+/// The numbers of a constant of integers.
 pub(super) fn integers(tensor: &TensorProto) -> Vec<i64> {
-    match tensor.raw_data.as_chunks() {
-        ([], _) => tensor.int64_data.clone(),
-        (values, _) => values.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect(),
+    let raw = &tensor.raw_data;
+    match tensor.data_type {
+        INT32 if raw.is_empty() => tensor.int32_data.iter().map(|value| i64::from(*value)).collect(),
+        INT32 => raw
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| i64::from(i32::from_le_bytes(*bytes)))
+            .collect(),
+        _ if raw.is_empty() => tensor.int64_data.clone(),
+        _ => raw
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| i64::from_le_bytes(*bytes))
+            .collect(),
     }
+}
+
+/// The numbers of a constant of floats, or of one integer.
+pub(super) fn numbers(model: &Arc<ModelProto>, path: &Path, constant: &Constant) -> Result<Vec<f64>, String> {
+    let stored = proto(model, constant.place).ok_or("a constant is gone")?;
+    if dtype(stored.data_type).is_none() {
+        return Ok(integers(stored)
+            .into_iter()
+            .take(1)
+            .map(|number| number as f64)
+            .collect());
+    }
+    dims(stored, path).map_err(|problem| format!("constant {} {problem}", constant.name))?;
+    let tensor = tensor(model, path, constant, constant.name.clone(), constant.dims.clone())?;
+    Ok(values(&bridge::to_data(&tensor).map_err(|error| error.to_string())?))
 }
 
 /// The number of a constant of one 32-bit float.
 pub(super) fn scalar(tensor: &TensorProto) -> Option<f32> {
     match tensor.raw_data.as_chunks() {
-        ([bytes], _) if tensor.data_type == FLOAT => Some(f32::from_le_bytes(*bytes)),
+        _ if tensor.data_type != FLOAT => integers(tensor).first().map(|value| *value as f32),
+        ([bytes], _) => Some(f32::from_le_bytes(*bytes)),
         _ => tensor.float_data.first().copied(),
     }
 }
 
-fn values(tensor: &TensorProto) -> Vec<u8> {
+fn stored_values(tensor: &TensorProto) -> Vec<u8> {
     match tensor.data_type {
         _ if !tensor.raw_data.is_empty() => tensor.raw_data.to_vec(),
         FLOAT => tensor.float_data.iter().flat_map(|value| value.to_le_bytes()).collect(),
@@ -124,7 +216,7 @@ struct External {
     length: usize,
 }
 
-fn external(tensor: &TensorProto, folder: &Path) -> Result<Option<External>, String> {
+fn external(tensor: &TensorProto, path: &Path) -> Result<Option<External>, String> {
     if tensor.data_location.value() != EXTERNAL {
         return Ok(None);
     }
@@ -145,7 +237,11 @@ fn external(tensor: &TensorProto, folder: &Path) -> Result<Option<External>, Str
             location.display()
         ));
     }
-    let path = folder.join(location);
+    // Without a name it is the model's own.
+    let path = match location.as_os_str().is_empty() {
+        true => path.to_owned(),
+        false => path.with_file_name("").join(location),
+    };
     let size = std::fs::metadata(&path)
         .map_err(|error| format!("has its values in {}: {error}", path.display()))?
         .len();
@@ -166,21 +262,21 @@ fn external(tensor: &TensorProto, folder: &Path) -> Result<Option<External>, Str
 /// The constant under the network's name, in `shape`, which has as many values.
 pub(super) fn tensor(
     model: &Arc<ModelProto>,
-    folder: &Path,
+    path: &Path,
     constant: &Constant,
     name: String,
     shape: Vec<usize>,
 ) -> Result<PackTensor, String> {
     let stored = proto(model, constant.place).ok_or_else(|| format!("constant {} is gone", constant.name))?;
     let dtype = dtype(stored.data_type).ok_or_else(|| format!("constant {} is no float", constant.name))?;
-    let (model, constant, folder) = (Arc::clone(model), constant.clone(), folder.to_owned());
+    let (model, constant, path) = (Arc::clone(model), constant.clone(), path.to_owned());
     let shape = Shape::from(shape);
     let declared = shape.clone();
     Ok(bridge::deferred(name, dtype, shape, None, move || {
         let fail = |problem: String| PackError::IoError(format!("{}: {problem}", constant.name));
         let stored = proto(&model, constant.place).ok_or_else(|| fail("it is gone".to_owned()))?;
-        let bytes = match external(stored, &folder).map_err(&fail)? {
-            None => values(stored),
+        let bytes = match external(stored, &path).map_err(&fail)? {
+            None => stored_values(stored),
             Some(external) => {
                 let mut bytes = vec![0; external.length];
                 let mut file = File::open(&external.path).map_err(|error| fail(error.to_string()))?;
@@ -190,7 +286,7 @@ pub(super) fn tensor(
                 bytes
             }
         };
-        let bytes = permuted(bytes, &stored_dims(stored), &constant.order, dtype.size());
+        let bytes = moved(bytes, &stored_dims(stored), &constant.order, dtype.size());
         TensorData::try_from_bytes(Bytes::from_bytes_vec(bytes), declared.clone(), dtype)
             .map_err(|error| fail(error.to_string()))
     }))
@@ -205,7 +301,7 @@ fn stored_dims(tensor: &TensorProto) -> Vec<usize> {
 }
 
 /// Values with their axes in another order.
-fn permuted(bytes: Vec<u8>, dims: &[usize], order: &[usize], width: usize) -> Vec<u8> {
+fn moved(bytes: Vec<u8>, dims: &[usize], order: &[usize], width: usize) -> Vec<u8> {
     if order.iter().copied().eq(0..order.len()) {
         return bytes;
     }
@@ -238,10 +334,7 @@ mod tests {
     #[test]
     fn axes_are_moved_as_numpy_moves_them() {
         // numpy.arange(6).reshape(1, 2, 3).transpose(2, 0, 1)
-        assert_eq!(
-            permuted((0..6).collect(), &[1, 2, 3], &[2, 0, 1], 1),
-            [0, 3, 1, 4, 2, 5]
-        );
-        assert_eq!(permuted((0..6).collect(), &[2, 3], &[], 1), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(moved((0..6).collect(), &[1, 2, 3], &[2, 0, 1], 1), [0, 3, 1, 4, 2, 5]);
+        assert_eq!(moved((0..6).collect(), &[2, 3], &[], 1), [0, 1, 2, 3, 4, 5]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use graph::{Graph, LayerId};
+use graph::{Graph, LayerId, Naming};
 use keras_store::KerasLayer;
 
 use crate::description::Description;
@@ -21,6 +21,31 @@ pub(super) fn recognise(layers: &[KerasLayer]) -> Result<(Description, Vec<(Stri
         (weighted.denses.len() == 1 && weighted.denses.iter().all(official)).then_some(Pooling::Average);
     description.variant = Some(Variant::Keras);
     Ok((description, names))
+}
+
+/// The stages of a network of `keras.applications`, and their layers there: by name, or by class and number of those before it.
+/// The logits are left out: old versions of Keras make probabilities of them in the same layer.
+pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut places = vec![String::new(); graph.layers.len()];
+    for id in graph.keras_order() {
+        let layer = graph.layer(id);
+        let class = graph::snake_case(graph.keras_class(id));
+        let count = counts.entry(class).or_default();
+        places[id.0] = match (layer.naming, *count) {
+            (Naming::Given, _) => layer.name.clone(),
+            (Naming::Automatic, 0) => format!("#{class}"),
+            (Naming::Automatic, number) => format!("#{class}_{number}"),
+        };
+        *count += 1;
+    }
+    let ends = graph.layer_outputs();
+    let stages = graph.stages().into_iter();
+    stages
+        .filter(|stage| ends[graph.node(stage.node).layer.0] == Some(stage.node) && Some(stage.node) != graph.taps.logits)
+        .map(|stage| (stage.name.to_owned(), places[graph.node(stage.node).layer.0].clone()))
+        .filter(|(_, place)| !place.is_empty())
+        .collect()
 }
 
 /// The layers that have weights, by class and in order.

@@ -4,6 +4,7 @@
 
 mod file_graph;
 mod head;
+mod names;
 mod recognise;
 mod resnet;
 mod xception;
@@ -25,6 +26,7 @@ use serde_json::{Map, Value};
 use head::Head;
 pub use head::Pooling;
 pub use file_graph::FileGraph;
+pub use names::of_record_names;
 pub use recognise::{Candidate, Recognised, recognise};
 pub use resnet::ResNetConfig;
 pub use xception::{
@@ -100,6 +102,23 @@ impl Architecture {
     pub const fn xception(&self) -> Option<&XceptionConfig> {
         match self {
             Self::Xception(config) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// How it pools, where that is an option.
+    pub const fn pooling(&self) -> Option<Pooling> {
+        match self {
+            Self::Xception(config) => Some(config.pooling),
+            Self::ResNet(config) => Some(config.pooling),
+            Self::Graph(_) => None,
+        }
+    }
+
+    /// Whose batch-norm epsilon and pool padding it has, where that is an option.
+    pub const fn variant(&self) -> Option<Variant> {
+        match self {
+            Self::Xception(config) => Some(config.variant),
             _ => None,
         }
     }

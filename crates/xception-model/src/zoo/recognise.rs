@@ -46,6 +46,25 @@ pub struct Candidate {
     pub correspondence: Correspondence,
 }
 
+impl Recognised {
+    /// Whether the file scales its pictures itself, by constants that the network does not have: the file takes 0..255.
+    pub fn scales_pictures(&self) -> bool {
+        self.scaling.is_some() && !self.scales_inside
+    }
+}
+
+impl Candidate {
+    /// The network's stages that the file computes too: each one's name, and the node of the file's graph.
+    pub fn stages(&self) -> Vec<(String, NodeId)> {
+        let graph = self.architecture.graph();
+        let stages = graph.stages().into_iter();
+        let place = |node: NodeId| self.correspondence.get(node.0).copied().flatten();
+        stages
+            .filter_map(|stage| Some((stage.name.to_owned(), place(stage.node)?)))
+            .collect()
+    }
+}
+
 /// Finds out which network a file holds. `folded_norms` is whether batch norms may be missing, as in an inference export.
 ///
 /// # Errors

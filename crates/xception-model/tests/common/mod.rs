@@ -13,8 +13,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use xception_model::{
-    Architecture, IntermediateActivation, OutputStride, Pooling, ResNetConfig, SeparableOrder, Variant, Widths, Xception,
-    XceptionConfig,
+    Architecture, IntermediateActivation, OutputStride, Pooling, ResNetConfig, SeparableOrder, Variant, Widths,
+    Xception, XceptionConfig,
 };
 
 /// The kitchenware package's folder; `None` after saying what is not tested.

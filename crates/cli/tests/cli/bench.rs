@@ -9,7 +9,9 @@ use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
-use xception_model::{Architecture, Classifier, InputSpec, ModelSpec, Outputs, Pooling, ResNetConfig, Scaling, Widths, XceptionConfig};
+use xception_model::{
+    Architecture, Classifier, InputSpec, ModelSpec, Outputs, Pooling, ResNetConfig, Scaling, Widths, XceptionConfig,
+};
 
 /// With what CSV must quote and columns must be aligned by.
 pub const LABELS: [&str; 3] = ["cup", "\"fork\", silver", "茶碗"];
@@ -64,13 +66,25 @@ impl Bench {
     }
 
     pub fn save(&self, name: &str, preset: Option<Preset>) {
-        self.save_network(name, preset, LABELS.map(Label::new).to_vec(), toy().into(), Outputs::Softmax);
+        self.save_network(
+            name,
+            preset,
+            LABELS.map(Label::new).to_vec(),
+            toy().into(),
+            Outputs::Softmax,
+        );
     }
 
     /// A record without a classifier.
     pub fn save_headless(&self, name: &str, pooling: Pooling) {
         let network = toy().with_include_top(false).with_pooling(pooling);
-        self.save_network(name, Some(Preset::KerasNearest), Vec::new(), network.into(), Outputs::Softmax);
+        self.save_network(
+            name,
+            Some(Preset::KerasNearest),
+            Vec::new(),
+            network.into(),
+            Outputs::Softmax,
+        );
     }
 
     /// A record of a network with one output.

@@ -11,7 +11,9 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use xception_model::picture::Preset;
-use xception_model::{Architecture, InputSpec, Known, Outputs, Pooling, ResNetConfig, Scaling, Variant, XceptionConfig};
+use xception_model::{
+    Architecture, InputSpec, Known, Outputs, Pooling, ResNetConfig, Scaling, Variant, XceptionConfig,
+};
 
 pub use converter::command::{InspectArgs, VerifyArgs};
 
@@ -536,9 +538,7 @@ impl FromStr for Size {
             text.parse()
                 .ok()
                 .filter(|side| (1..=MAX_INPUT).contains(side))
-                .ok_or_else(|| {
-                    format!("expected height x width such as 299x299, each from 1 to {MAX_INPUT} pixels")
-                })
+                .ok_or_else(|| format!("expected height x width such as 299x299, each from 1 to {MAX_INPUT} pixels"))
         };
         Ok(Self {
             height: side(height)?,
@@ -570,7 +570,7 @@ fn name<T: FromStr + Clone + Send + Sync + 'static>(names: &'static [&'static st
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+    PossibleValuesParser::new(names.iter().copied()).try_map(|name| name.parse::<T>())
 }
 
 fn pooling_parser() -> impl TypedValueParser<Value = Pooling> {

@@ -99,7 +99,10 @@ impl Report {
 
     fn write_json(&mut self, name: &str, guesses: &[Prediction]) -> io::Result<()> {
         if let Some(value) = self.value(guesses) {
-            return Ok(serde_json::to_writer(&mut self.output, &Measured { file: name, value })?);
+            return Ok(serde_json::to_writer(
+                &mut self.output,
+                &Measured { file: name, value },
+            )?);
         }
         let picture = Picture {
             file: name,

@@ -8,9 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 use burn::tensor::Device;
 use xception_model::registry::{self, Cache, Card, FetchOptions, Kind};
-use xception_model::{
-    Classifier, ClassifyError, InputError, Known, ModelSpec, Network, Outputs, WeightsError, labels,
-};
+use xception_model::{Classifier, ClassifyError, InputError, Known, ModelSpec, Network, Outputs, WeightsError, labels};
 
 use crate::args::{CacheArgs, ComputeArgs, LabelsArgs, PlainArgs, SourceArgs, WeightsArgs};
 use crate::inputs;
@@ -62,7 +60,9 @@ pub fn load_embedder(args: &WeightsArgs, level: Option<&str>, max_pixels: Option
     let graph = classifier.network().graph();
     match level {
         None if graph.taps.embedding.is_none() => {
-            bail!("{weights}: these weights don't pool their features into a vector: ask for a map, such as --level stride_32")
+            bail!(
+                "{weights}: these weights don't pool their features into a vector: ask for a map, such as --level stride_32"
+            )
         }
         Some(level) if !graph.taps.levels.iter().any(|known| known.name == level) => {
             let known: Vec<&str> = graph.taps.levels.iter().map(|level| level.name.as_str()).collect();
@@ -167,7 +167,12 @@ pub fn find_source(source: &SourceArgs, known: &Known, compute: &ComputeArgs) ->
 }
 
 /// The network that a name, a file or a card stands for; `known` is what a file may not say.
-pub fn find(weights: &OsStr, known: &Known, cache: &CacheArgs, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
+pub fn find(
+    weights: &OsStr,
+    known: &Known,
+    cache: &CacheArgs,
+    device: &Device,
+) -> anyhow::Result<(Network, ModelSpec)> {
     let start = Instant::now();
     let (network, spec) = xception_model::load_with(file(weights, cache, device)?, known, device)?;
     tracing::info!(source = spec.source, elapsed = ?start.elapsed(), "weights loaded");

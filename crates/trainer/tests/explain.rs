@@ -190,6 +190,27 @@ fn each_picture_of_a_batch_is_explained_for_itself() {
     );
 }
 
+/// What speaks for the second class speaks against the first.
+#[test]
+fn two_classes_share_one_logit() {
+    let network = common::network(&common::toy().with_num_classes(1), &common::device());
+    let explain = |outputs: Outputs, class: usize| {
+        let images = common::input([1, 71, 71, 3], &common::device());
+        let maps = Explainer::new(&network, outputs).heatmaps(images, &[class], "block6", Method::LayerCam);
+        maps.map(|mut maps| maps.remove(0)).map_err(|error| error.to_string())
+    };
+    let [first, second] = [0, 1].map(|class| explain(Outputs::Binary, class).unwrap());
+    assert!((first.logit + second.logit).abs() <= f32::EPSILON * first.logit.abs());
+    assert!(first.max() > 0.0 && second.max() > 0.0);
+    assert_ne!(first.values, second.values);
+    // A number speaks for itself.
+    assert_eq!(explain(Outputs::Value, 0).unwrap(), second);
+    for (outputs, class, count) in [(Outputs::Binary, 2, 2), (Outputs::Value, 1, 1)] {
+        let error = explain(outputs, class).unwrap_err();
+        assert_eq!(error, format!("there is no class {class}: the network has {count}, counted from 0"));
+    }
+}
+
 #[test]
 fn what_cannot_be_explained_is_a_sentence() {
     let explainer = Explainer::new(&toy(), Outputs::Softmax);

@@ -63,7 +63,10 @@ fn compare(what: &str, found: &[Vec<String>], expected: &[Vec<String>]) -> usize
                 panic!("{what}: {found:?}, expected {expected:?}");
             };
             let error = (number - wanted).abs() / wanted.abs();
-            assert!(error <= BOUND, "{what}: {found:?} is off by {error:.1e} from {expected:?}");
+            assert!(
+                error <= BOUND,
+                "{what}: {found:?} is off by {error:.1e} from {expected:?}"
+            );
         }
     }
     different
@@ -81,7 +84,17 @@ fn table(text: &str, columns: usize) -> Vec<Vec<String>> {
 fn check_classes(bench: &Bench, weights: &str, expected: &str) {
     let mut arguments = vec!["classify"];
     arguments.extend(PICTURES);
-    arguments.extend(["--format", "csv", "--top-k", "5", "--threads", "1", "--offline", "--weights", weights]);
+    arguments.extend([
+        "--format",
+        "csv",
+        "--top-k",
+        "5",
+        "--threads",
+        "1",
+        "--offline",
+        "--weights",
+        weights,
+    ]);
     let found = bench.run(&arguments).ok();
     let wanted = fs::read_to_string(bench.path(&format!("expected/{expected}.csv"))).unwrap();
     let different = compare(weights, &table(&found, 6), &table(&wanted, 6));
@@ -99,7 +112,14 @@ fn old_records_say_what_they_said() {
 
     let mut arguments = vec!["embed"];
     arguments.extend(PICTURES);
-    arguments.extend(["--weights", "files/notop.bpk", "--level", "stride_32", "--output", "found.npy"]);
+    arguments.extend([
+        "--weights",
+        "files/notop.bpk",
+        "--level",
+        "stride_32",
+        "--output",
+        "found.npy",
+    ]);
     bench.run(&arguments).ok();
     let (shape, found) = read_npy(&bench.path("found.npy"));
     let (expected_shape, expected) = read_npy(&bench.path("expected/notop.npy"));

@@ -88,7 +88,11 @@ fn a_level_of_the_pyramid() {
     let (shape, values) = read_npy(&bench.path("a.npy"));
     let classifier = bench.classifier();
     let pixels = classifier.prepare_file(bench.path("pictures/3.png")).unwrap();
-    let pyramid = classifier.fused().unwrap().pyramid(classifier.batch(&[pixels]).unwrap()).unwrap();
+    let pyramid = classifier
+        .fused()
+        .unwrap()
+        .pyramid(classifier.batch(&[pixels]).unwrap())
+        .unwrap();
     let level = pyramid.level("stride_8").unwrap();
     let [_, channels, height, width] = level.features.dims();
     assert_eq!(shape, [3, channels, height, width]);

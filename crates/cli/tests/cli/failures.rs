@@ -62,8 +62,13 @@ fn a_card_of_ones_own() {
 fn without_a_preset_nothing_is_guessed() {
     let bench = Bench::new();
     bench.pictures(1);
-    let small = bench.run(&["classify", "pictures", "-w", "toy.bpk", "--size", "70x70"]).failed(1);
-    assert!(small.contains("70 x 70; Xception takes pictures from 71 x 71 on"), "{small}");
+    let small = bench
+        .run(&["classify", "pictures", "-w", "toy.bpk", "--size", "70x70"])
+        .failed(1);
+    assert!(
+        small.contains("70 x 70; Xception takes pictures from 71 x 71 on"),
+        "{small}"
+    );
     bench.save("bare.bpk", None);
     for command in ["classify", "embed"] {
         let error = bench.run(&[command, "pictures", "-w", "bare.bpk"]).failed(1);
@@ -115,7 +120,10 @@ fn wrong_usage_is_status_2() {
         (&["classify", "x", "--head", "two"], "binary"),
         (&["classify", "x", "--scaling", "half"], "caffe"),
         (&["train", "--resume", "x", "--scaling", "tf"], "cannot be used with"),
-        (&["summary", "--weights", "x", "--architecture", "resnet50"], "cannot be used with"),
+        (
+            &["summary", "--weights", "x", "--architecture", "resnet50"],
+            "cannot be used with",
+        ),
         (&["summary", "--architecture", "resnet18"], "resnet50"),
         (&["classify", "x", "--preset", "keras-nearst"], "keras-nearest"),
         (&["classify", "x", "--format", "xml"], "jsonl"),

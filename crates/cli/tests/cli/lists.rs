@@ -23,7 +23,10 @@ fn the_summary_counts_keras_parameters() {
     let text = bench.run(&["summary", "-w", "toy.bpk", "--size", "99x88"]).ok();
     assert!(text.contains("3 x 99 x 88"), "{text}");
     let error = bench.run(&["summary", "--size", "70x71"]).failed(1);
-    assert!(error.contains("70 x 71; Xception takes pictures from 71 x 71 on"), "{error}");
+    assert!(
+        error.contains("70 x 71; Xception takes pictures from 71 x 71 on"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -35,19 +38,22 @@ fn other_architectures_have_summaries() {
         ("resnet101", 44_707_176),
         ("resnet152", 60_419_944),
     ] {
-        let json = bench
-            .run(&["summary", "--architecture", name, "--format", "json"])
-            .ok();
+        let json = bench.run(&["summary", "--architecture", name, "--format", "json"]).ok();
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["parameters"], parameters, "{name}");
         assert_eq!(json["input"], serde_json::json!([3, 224, 224]));
     }
-    let text = bench.run(&["summary", "--architecture", "resnet50", "--size", "32x32"]).ok();
+    let text = bench
+        .run(&["summary", "--architecture", "resnet50", "--size", "32x32"])
+        .ok();
     assert!(text.contains("conv5_block3_out"), "{text}");
     let error = bench
         .run(&["summary", "--architecture", "resnet50", "--size", "31x32"])
         .failed(1);
-    assert!(error.contains("31 x 32; ResNet") && error.contains("from 32 x 32 on"), "{error}");
+    assert!(
+        error.contains("31 x 32; ResNet") && error.contains("from 32 x 32 on"),
+        "{error}"
+    );
 }
 
 #[test]

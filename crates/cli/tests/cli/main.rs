@@ -11,6 +11,7 @@ mod explain;
 mod failures;
 mod features;
 mod lists;
+mod networks;
 mod outputs;
 mod speed;
 mod tensors;

@@ -66,7 +66,16 @@ fn one_logit_is_judged_by_its_two_classes() {
         }
     }
     let json = bench
-        .run(&["evaluate", "data", "-w", "named.bpk", "--format", "json", "--report", "page.html"])
+        .run(&[
+            "evaluate",
+            "data",
+            "-w",
+            "named.bpk",
+            "--format",
+            "json",
+            "--report",
+            "page.html",
+        ])
         .ok();
     let figures: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(figures["pictures"], 8);
@@ -81,7 +90,16 @@ fn both_classes_of_one_logit_are_explained() {
     bench.picture("picture.png", 3);
     bench.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
     let explain = |class: &str, output: &str| {
-        let run = bench.run(&["explain", "picture.png", "-w", "named.bpk", "--class", class, "-o", output]);
+        let run = bench.run(&[
+            "explain",
+            "picture.png",
+            "-w",
+            "named.bpk",
+            "--class",
+            class,
+            "-o",
+            output,
+        ]);
         assert_eq!(run.status, Some(0), "{}", run.stderr);
         assert!(run.stdout.contains(&format!("%  {class}  {output}")), "{}", run.stdout);
         image::open(bench.path(output)).unwrap().into_rgb8()
@@ -107,12 +125,19 @@ fn a_number_is_printed_and_not_judged() {
     };
     let text = run("text");
     assert!(!text.contains('%') && !text.contains("class"), "{text}");
-    let lines = names.iter().zip(&expected).map(|(name, value)| format!("{name}  {value}\n"));
+    let lines = names
+        .iter()
+        .zip(&expected)
+        .map(|(name, value)| format!("{name}  {value}\n"));
     assert_eq!(text, lines.collect::<String>());
     let rows = parse_csv(&run("csv"));
     assert_eq!(rows[0], ["file", "value"]);
     let json: Value = serde_json::from_str(&run("json")).unwrap();
-    for ((row, picture), (name, value)) in rows[1..].iter().zip(json.as_array().unwrap()).zip(names.iter().zip(&expected)) {
+    for ((row, picture), (name, value)) in rows[1..]
+        .iter()
+        .zip(json.as_array().unwrap())
+        .zip(names.iter().zip(&expected))
+    {
         assert_eq!(row, &[name.clone(), value.to_string()]);
         assert_eq!(picture["file"], name.as_str());
         assert!((picture["value"].as_f64().unwrap() as f32 - value).abs() <= f32::EPSILON * value.abs());
@@ -120,7 +145,10 @@ fn a_number_is_printed_and_not_judged() {
     }
 
     let error = bench.run(&["evaluate", "pictures", "-w", "price.bpk"]).failed(1);
-    assert!(error.contains("its output is a number and tells no classes apart"), "{error}");
+    assert!(
+        error.contains("its output is a number and tells no classes apart"),
+        "{error}"
+    );
     fs::write(bench.path("names.txt"), "price\n").unwrap();
     let error = bench
         .run(&["classify", "pictures", "-w", "price.bpk", "--labels", "names.txt"])
@@ -139,12 +167,28 @@ fn a_word_against_the_record_is_refused() {
     bench.pictures(1);
     bench.save_one_output("price.bpk", &[], Outputs::Value);
     let classify = |more: &[&str]| bench.run(&[&["classify", "pictures", "-w", "price.bpk"], more].concat());
-    let agreed = classify(&["--head", "value", "--pooling", "average", "--variant", "keras", "--scaling", "tf"]).ok();
+    let agreed = classify(&[
+        "--head",
+        "value",
+        "--pooling",
+        "average",
+        "--variant",
+        "keras",
+        "--scaling",
+        "tf",
+    ])
+    .ok();
     assert_eq!(agreed, classify(&[]).ok());
     for (arguments, part) in [
         (["--head", "binary"], "--head binary was given, and the file says value"),
-        (["--pooling", "max"], "--pooling max was given, and the file says average"),
-        (["--variant", "torch"], "--variant torch was given, and the file says keras"),
+        (
+            ["--pooling", "max"],
+            "--pooling max was given, and the file says average",
+        ),
+        (
+            ["--variant", "torch"],
+            "--variant torch was given, and the file says keras",
+        ),
     ] {
         let error = classify(&arguments).failed(1);
         assert!(error.contains(part), "{error}");

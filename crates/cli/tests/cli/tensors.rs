@@ -141,7 +141,11 @@ fn fortran_order_half_and_double_precision() {
 #[test]
 fn stages_come_in_the_inputs_layout() {
     let bench = bench();
-    let map = bench.classifier().network().stage(images(), "block3_sepconv2_bn").unwrap();
+    let map = bench
+        .classifier()
+        .network()
+        .stage(images(), "block3_sepconv2_bn")
+        .unwrap();
     let [batch, channels, height, width] = map.dims();
     let stage = ["--stage", "block3_sepconv2_bn", "-w", "toy.bpk"];
     bench

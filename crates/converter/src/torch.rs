@@ -1,5 +1,10 @@
 //! PyTorch checkpoints, and the names of timm's and Cadene's Xception.
 
+#[allow(
+    dead_code,
+    reason = "until the architectures carry the names of their modules in PyTorch"
+)]
+mod homes;
 mod scan;
 
 use std::path::Path;

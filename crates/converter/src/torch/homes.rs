@@ -1,0 +1,209 @@
+//! Where the tensors of a PyTorch checkpoint live in a network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graph::{Graph, NodeId, Op};
+
+/// What people and libraries call the last layer.
+const CLASSIFIERS: [&str; 7] = [
+    "fc",
+    "last_linear",
+    "classifier",
+    "head.fc",
+    "fc.1",
+    "last_linear.1",
+    "classifier.1",
+];
+
+/// Parts of a name that wrapping modules may put before it.
+const MAX_WRAPPERS: usize = 16;
+
+/// For each name of a checkpoint the tensor of the network that it is; `None` for what is no part of the network.
+///
+/// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix is the one behind which
+/// most of the network's tensors are, or `prefix` if that is given.
+///
+/// # Errors
+///
+/// When nothing of the network is found, when several prefixes have it, or when two names are the same tensor.
+pub(crate) fn torch_homes(graph: &Graph, names: &[&str], prefix: Option<&str>) -> Result<Vec<Option<String>>, String> {
+    let known = known(graph);
+    let prefix = match prefix {
+        Some(prefix) => prefix,
+        None => detect(&known, names)?,
+    };
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut homes = Vec::with_capacity(names.len());
+    for name in names {
+        let home = name.strip_prefix(prefix).and_then(|own| known.get(own));
+        if let Some(home) = home
+            && let Some(other) = taken.insert(home, name)
+        {
+            return Err(format!("{other} and {name} are both {home}"));
+        }
+        homes.push(home.cloned());
+    }
+    Ok(homes)
+}
+
+/// The network's tensors by their names in PyTorch.
+fn known(graph: &Graph) -> BTreeMap<String, String> {
+    let mut known = BTreeMap::new();
+    let classifier = classifier(graph);
+    for parameter in graph.parameters() {
+        let module = graph.node(parameter.node).torch.as_str();
+        let aliases = CLASSIFIERS
+            .iter()
+            .copied()
+            .filter(|_| Some(parameter.node) == classifier);
+        for module in aliases.chain([module]).filter(|module| !module.is_empty()) {
+            known.insert(
+                format!("{module}.{}", parameter.kind.torch_name()),
+                parameter.name.clone(),
+            );
+        }
+    }
+    known
+}
+
+/// The layer that the logits come out of.
+fn classifier(graph: &Graph) -> Option<NodeId> {
+    let mut id = graph.taps.logits?;
+    while !matches!(graph.node(id).op, Op::Dense(_) | Op::Conv(_)) {
+        id = *graph.node(id).inputs.first()?;
+    }
+    Some(id)
+}
+
+fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a str, String> {
+    let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for name in names {
+        let ends = name.match_indices('.').map(|(dot, _)| dot + 1);
+        for start in [0].into_iter().chain(ends).take(MAX_WRAPPERS) {
+            if let Some(home) = known.get(&name[start..]) {
+                found.entry(&name[..start]).or_default().insert(home);
+            }
+        }
+    }
+    let mut counts: Vec<(usize, &str)> = found.into_iter().map(|(prefix, homes)| (homes.len(), prefix)).collect();
+    counts.sort_by_key(|(count, prefix)| (std::cmp::Reverse(*count), prefix.len()));
+    // A lone `fc` or `conv1` somewhere else is no second network.
+    match counts[..] {
+        [] => Err("none of its names is one of the network's".into()),
+        [(most, one), (next, two), ..] if next * 2 > most => Err(format!(
+            "it holds the network several times, under `{one}` and `{two}`; choose one, such as --prefix {two}"
+        )),
+        [(_, prefix), ..] => Ok(prefix),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use graph::{BatchNorm, Builder, Conv, Dense, GlobalPool, NewLayer, Padding, PoolKind, Taps};
+
+    use super::*;
+
+    fn network() -> Graph {
+        let (mut net, picture) = Builder::new("small", 3);
+        let conv = Op::Conv(Conv::new([3, 8], [3, 3], Padding::Same));
+        let x = net.layer(NewLayer::new("conv1").at("stem.conv").torch("conv1"), conv, &[picture]);
+        let norm = BatchNorm {
+            channels: 8,
+            epsilon: 1e-5,
+            momentum: 0.1,
+            scale: true,
+            center: true,
+        };
+        let layer = NewLayer::new("bn1").at("stem.bn").torch("layer1.0.bn1");
+        let x = net.layer(layer, Op::BatchNorm(norm), &[x]);
+        let pool = GlobalPool {
+            kind: PoolKind::Average,
+            keep_dims: false,
+        };
+        let x = net.layer(NewLayer::new("pool"), Op::GlobalPool(pool), &[x]);
+        let dense = Op::Dense(Dense {
+            features: [8, 5],
+            bias: true,
+        });
+        let x = net.layer(
+            NewLayer::new("predictions").at("head.predictions").torch("fc"),
+            dense,
+            &[x],
+        );
+        net.finish(
+            Taps {
+                logits: Some(x),
+                ..Taps::default()
+            },
+            1,
+        )
+    }
+
+    const NAMES: [&str; 8] = [
+        "conv1.weight",
+        "layer1.0.bn1.weight",
+        "layer1.0.bn1.bias",
+        "layer1.0.bn1.running_mean",
+        "layer1.0.bn1.running_var",
+        "layer1.0.bn1.num_batches_tracked",
+        "fc.weight",
+        "fc.bias",
+    ];
+
+    fn homes(names: &[String], prefix: Option<&str>) -> Result<Vec<Option<String>>, String> {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        torch_homes(&network(), &names, prefix)
+    }
+
+    fn under(prefix: &str) -> Vec<String> {
+        NAMES.iter().map(|name| format!("{prefix}{name}")).collect()
+    }
+
+    #[test]
+    fn names_are_found_behind_any_prefix() {
+        for prefix in ["", "module.", "_orig_mod.module.", "encoder.q."] {
+            let mut names = under(prefix);
+            names.extend(["optimizer.lr".to_owned(), "aux.fc.weight".to_owned()]);
+            let homes = homes(&names, None).unwrap();
+            assert_eq!(homes[0].as_deref(), Some("stem.conv.weight"), "{prefix}");
+            assert_eq!(homes[1].as_deref(), Some("stem.bn.gamma"));
+            assert_eq!(homes[4].as_deref(), Some("stem.bn.running_var"));
+            assert_eq!(homes[7].as_deref(), Some("head.predictions.bias"));
+            assert_eq!([&homes[5], &homes[8], &homes[9]], [&None, &None, &None]);
+        }
+    }
+
+    #[test]
+    fn a_classifier_has_many_names() {
+        for classifier in CLASSIFIERS {
+            let names = under("model.")
+                .iter()
+                .map(|name| name.replace("model.fc.", &format!("model.{classifier}.")))
+                .collect::<Vec<_>>();
+            let homes = homes(&names, None).unwrap();
+            assert_eq!(homes[6].as_deref(), Some("head.predictions.weight"), "{classifier}");
+        }
+    }
+
+    #[test]
+    fn two_copies_are_asked_about() {
+        let mut names = under("model.");
+        names.extend(under("ema_model."));
+        let error = homes(&names, None).unwrap_err();
+        assert!(error.contains("--prefix ema_model."), "{error}");
+        let found = homes(&names, Some("ema_model.")).unwrap();
+        assert_eq!(found[0], None);
+        assert_eq!(found[8].as_deref(), Some("stem.conv.weight"));
+    }
+
+    #[test]
+    fn a_tensor_twice_or_none_at_all_is_an_error() {
+        let mut names = under("");
+        names.push("classifier.weight".into());
+        let error = homes(&names, None).unwrap_err();
+        assert!(error.contains("both head.predictions.weight"), "{error}");
+        assert!(homes(&["blocks.0.weight".into()], None).is_err());
+        let deep = ".".repeat(1 << 16);
+        assert!(homes(&[deep], None).is_err());
+    }
+}

@@ -23,7 +23,7 @@ use crate::network::Network;
 use crate::outputs::Outputs;
 use crate::record::WeightsError;
 use crate::spec::ModelSpec;
-use crate::zoo::{Candidate, FileGraph, Variant, recognise};
+use crate::zoo::{Candidate, FileGraph, Pooling, Variant, recognise};
 
 /// A network that Keras saved, described but not loaded.
 #[derive(Debug)]
@@ -170,7 +170,14 @@ pub fn save(
         Outputs::Sigmoid | Outputs::Binary => End::Sigmoid,
     };
     let size = [spec.input.height, spec.input.width];
-    let keras = keras_model(network.graph(), size, end).map_err(|error| WeightsError::Write {
+    let mut graph = network.graph().clone();
+    // Weights alone don't say how their network pools. `predictions` is the classifier of `keras.applications`, which stands
+    // behind an average; another classifier does not get its name.
+    if let Some(Pooling::Max | Pooling::None) = network.architecture().pooling() {
+        let classifier = graph.layers.iter_mut().find(|layer| layer.name == "predictions");
+        classifier.into_iter().for_each(|layer| layer.name = "logits".to_owned());
+    }
+    let keras = keras_model(&graph, size, end).map_err(|error| WeightsError::Write {
         path: path.to_owned(),
         problem: error.to_string(),
     })?;

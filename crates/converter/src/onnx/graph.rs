@@ -634,13 +634,8 @@ impl<'a> Reader<'a> {
         graph.validate().map_err(|error| error.to_string())?;
         let mut outputs = vec![None; graph.nodes.len()];
         for name in self.nodes.iter().flat_map(|node| &node.output) {
-            if let Some(Value::Data(Data {
-                node,
-                axes,
-                curve: None,
-                ..
-            })) = self.values.get(&**name)
-                && let (Some(place), Some(channels_last)) = (places[node.0], is_channels_last(axes))
+            if let Some(Value::Data(data @ Data { curve: None, .. })) = self.values.get(&**name)
+                && let (Some(place), Some(channels_last)) = (places[data.node.0], is_channels_last(&data.axes))
             {
                 // What stands behind a convolution may have become its bias: the last one is what the node gives.
                 outputs[place.0] = Some((name.clone(), channels_last));
@@ -658,8 +653,7 @@ impl<'a> Reader<'a> {
 /// Whether a map's channels stand behind its sides; `None` for a value that is no map and no vector.
 fn is_channels_last(axes: &[Axis]) -> Option<bool> {
     match axes {
-        [Axis::Batch, Axis::Channels] => Some(false),
-        [Axis::Batch, Axis::Channels, _, _] => Some(false),
+        [Axis::Batch, Axis::Channels] | [Axis::Batch, Axis::Channels, _, _] => Some(false),
         [Axis::Batch, _, _, Axis::Channels] => Some(true),
         _ => None,
     }

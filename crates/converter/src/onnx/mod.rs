@@ -6,6 +6,8 @@ mod layout;
 mod ops;
 mod structure;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod write;
 
@@ -31,11 +33,10 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, Co
         path: path.to_owned(),
         problem,
     };
-    let file = match graph::read(&model, path, true) {
-        Err(_) if no_top => graph::read(&model, path, false),
-        read => read,
+    let file = match network(&model, path, true) {
+        Err(_) if no_top => network(&model, path, false)?,
+        read => read?,
     };
-    let file = file.map_err(no_network)?;
     let found = recognise(&file.file, true).map_err(|error| no_network(error.to_string()))?;
     let stated = stated(&model).map_err(|problem| ConvertError::damaged(path, problem))?;
     let (description, candidate) = match stated.filter(|_| !no_top) {
@@ -61,6 +62,14 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, Co
         stages: stages(&candidate, &file),
         scales_pictures: found.scales_pictures(),
         ..Found::new(format, description, tensors)
+    })
+}
+
+/// The network of a model; without `top` up to its last feature map, or the vector that is pooled of it.
+fn network(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Network, ConvertError> {
+    graph::read(model, path, top).map_err(|problem| ConvertError::NoNetwork {
+        path: path.to_owned(),
+        problem,
     })
 }
 

@@ -7,7 +7,7 @@ use super::curve;
 use super::graph::{Data, Reader, SoftmaxStep, Value, shown};
 use super::layout::{Axis, Reshaped, Size, VECTOR, broadcast, is_pixel, order, permuted, place, reshape};
 use super::tensor::{self, Constant, Place};
-use super::weights::Weights;
+use super::weights::{Linear, Weights};
 
 /// Numbers of a shape that are followed.
 const MAX_SIZES: usize = 64;
@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
         };
         let map = self.map(node, 0)?;
         let id = self.add(Op::Conv(conv), &[map])?;
-        self.weights[id.0] = Some(Weights::linear(kernel, bias, [1.0; 2]));
+        self.weights[id.0] = Some(linear(kernel, bias, [1.0; 2]));
         Ok(self.mapped(id))
     }
 
@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
         // A bias that is added behind has no factor.
         let beta = if bias.is_some() { float(node, "beta", 1.0) } else { 1.0 };
         let times = [float(node, "alpha", 1.0), beta];
-        self.weights[id.0] = Some(Weights::linear(kernel, bias, times));
+        self.weights[id.0] = Some(linear(kernel, bias, times));
         Ok(data.at(id))
     }
 
@@ -352,6 +352,7 @@ impl<'a> Reader<'a> {
         let mode = attribute(node, "mode").map_or(&b"constant"[..], |mode| &mode.s[..]);
         let value = self.number(node, 2).unwrap_or_else(|| float(node, "value", 0.0));
         match value {
+            _ if sides == [0; 4] => Ok(Value::Data(data)),
             _ if mode != b"constant" => Err(format!("it pads by {}", shown(&String::from_utf8_lossy(mode)))),
             0.0 => {
                 let id = self.add(Op::Pad { pads: sides }, &[data.node])?;
@@ -606,13 +607,13 @@ impl<'a> Reader<'a> {
         if !data.is_private || data.curve.is_some() || !is_along_channels(&constant, &data.axes) {
             return None;
         }
-        let Some(Weights::Linear { bias, factor, .. }) = &mut self.weights[data.node.0] else {
+        let Some(Weights::Linear(linear)) = &mut self.weights[data.node.0] else {
             return None;
         };
         match &*node.op_type {
-            "Mul" if bias.is_none() && factor.is_none() => *factor = Some(constant),
-            "Add" if bias.is_none() => {
-                *bias = Some(constant);
+            "Mul" if linear.bias.is_none() && linear.factor.is_none() => linear.factor = Some(constant),
+            "Add" if linear.bias.is_none() => {
+                linear.bias = Some(constant);
                 match &mut self.graph.nodes[data.node.0].op {
                     Op::Conv(conv) => conv.bias = true,
                     Op::Dense(dense) => dense.bias = true,
@@ -707,6 +708,16 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, String
         stride,
         dilation,
         padding,
+    })
+}
+
+fn linear(kernel: Constant, bias: Option<Constant>, times: [f64; 2]) -> Weights {
+    let factor = None;
+    Weights::Linear(Linear {
+        kernel,
+        bias,
+        factor,
+        times,
     })
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use burn::tensor::TensorData;
 use burn_store::bridge;
-use graph::{Correspondence, Graph, NodeId, Op, ParameterKind};
+use graph::{Correspondence, Graph, NodeId, Op, Parameter, ParameterKind};
 use onnx_ir::ModelProto;
 use xception_model::zoo::FileGraph;
 
+use super::graph::shown;
 use super::tensor::{self, Constant};
 use crate::dtype::{minus, values};
 use crate::source::SourceTensor;
@@ -17,38 +18,31 @@ use crate::source::SourceTensor;
 /// The constants of a node.
 #[derive(Clone, Debug)]
 pub(super) enum Weights {
-    Linear {
-        /// `[out, in / groups, height, width]` or `[in, out]`.
-        kernel: Constant,
-        /// The bias, or the term of a norm that is folded away.
-        bias: Option<Constant>,
-        /// The factor of a norm that is folded away.
-        factor: Option<Constant>,
-        /// What a Gemm multiplies the product and the bias by.
-        times: [f64; 2],
-    },
+    Linear(Linear),
     /// Gamma, beta, mean, variance.
     Norm(Box<[Constant; 4]>),
 }
 
-impl Weights {
-    pub(super) fn linear(kernel: Constant, bias: Option<Constant>, times: [f64; 2]) -> Self {
-        Self::Linear {
-            kernel,
-            bias,
-            factor: None,
-            times,
-        }
-    }
+/// The constants of a convolution or dense layer.
+#[derive(Clone, Debug)]
+pub(super) struct Linear {
+    /// `[out, in / groups, height, width]` or `[in, out]`.
+    pub(super) kernel: Constant,
+    /// The bias, or the term of a norm that is folded away.
+    pub(super) bias: Option<Constant>,
+    /// The factor of a norm that is folded away.
+    pub(super) factor: Option<Constant>,
+    /// What a Gemm multiplies the product and the bias by.
+    pub(super) times: [f64; 2],
+}
 
+impl Weights {
     fn constants(&self) -> Vec<&Constant> {
         match self {
-            Self::Linear {
-                kernel, bias, factor, ..
-            } => [Some(kernel), bias.as_ref(), factor.as_ref()]
-                .into_iter()
-                .flatten()
-                .collect(),
+            Self::Linear(linear) => {
+                let others = [&linear.bias, &linear.factor].into_iter().flatten();
+                others.chain([&linear.kernel]).collect()
+            }
             Self::Norm(parts) => parts.iter().collect(),
         }
     }
@@ -76,19 +70,12 @@ impl Network {
         model: Arc<ModelProto>,
         path: PathBuf,
     ) -> Result<Self, String> {
-        let stored: BTreeMap<_, _> = constants
-            .values()
-            .flat_map(Weights::constants)
-            .map(|found| (found.place, found.count()))
-            .collect();
-        let stored = stored
-            .into_values()
-            .fold(0, |sum: usize, count| sum.saturating_add(count.unwrap_or(0)));
+        let all = constants.values().flat_map(Weights::constants);
+        let stored: BTreeMap<_, _> = all.map(|constant| (constant.place, constant.count())).collect();
+        let stored = stored.into_values().flatten().fold(0, usize::saturating_add);
         let used = file.graph.num_params();
         if used / MAX_REUSE > stored {
-            return Err(format!(
-                "its network has {used} parameters, made of only {stored} numbers"
-            ));
+            return Err(format!("its network has {used} parameters, made of {stored} numbers"));
         }
         Ok(Self {
             file,
@@ -97,6 +84,14 @@ impl Network {
             model,
             path,
         })
+    }
+
+    /// The tensors of the file's network itself.
+    #[cfg(test)]
+    pub(crate) fn own_tensors(&self) -> Result<Vec<SourceTensor>, String> {
+        let graph = &self.file.graph;
+        let pairs = graph.iter().map(|(id, _)| Some(id)).collect();
+        self.tensors(graph, graph, &pairs)
     }
 
     /// The tensors of `ours`, whose nodes are those of `theirs`, the file's graph, that `pairs` says.
@@ -112,6 +107,7 @@ impl Network {
     ) -> Result<Vec<SourceTensor>, String> {
         let paired = |id: NodeId| pairs.get(id.0).copied().flatten();
         let weights = |id: NodeId| paired(id).and_then(|found| self.constants.get(&theirs.node(found).path));
+        // The norm behind each node, and whether the file has folded it away.
         let mut norms = vec![None; ours.nodes.len()];
         for (id, node) in ours.iter() {
             if let Op::BatchNorm(norm) = &node.op {
@@ -120,80 +116,47 @@ impl Network {
         }
         let mut tensors = Vec::new();
         for parameter in ours.parameters() {
-            let (id, kind, shape) = (parameter.node, parameter.kind, &parameter.shape);
-            let before = ours.node(id).inputs.first().copied();
-            let filled = |value: f32| filled(&parameter.name, shape[0], value);
-            let read = |constant: &Constant| self.constant(constant, &parameter.name, shape);
-            tensors.push(match (weights(id), before.and_then(weights), &ours.node(id).op) {
-                (
-                    Some(Weights::Linear {
-                        kernel,
-                        bias,
-                        factor,
-                        times,
-                    }),
-                    ..,
-                ) => {
-                    let takes_in = |part: fn(&graph::BatchNorm) -> bool| {
-                        norms[id.0].is_some_and(|(norm, folded)| folded && part(norm))
-                    };
-                    if kind == ParameterKind::Weight {
-                        let has_bias = ours.node(id).op.parameters().len() > 1;
-                        if bias.is_some()
-                            && !has_bias
-                            && norms[id.0].is_none_or(|(norm, folded)| folded && !norm.center)
-                        {
-                            return Err(format!(
-                                "{} has a bias, and in the network it has none",
-                                ours.layer_of(id).name
-                            ));
-                        }
-                        let factor = factor.as_ref().filter(|_| !takes_in(|norm| norm.scale));
-                        let factor = factor
-                            .map(|factor| self.constant(factor, &factor.name, &[factor.dims.iter().product()]))
-                            .transpose()?;
-                        let run = if matches!(ours.node(id).op, Op::Dense(_)) {
-                            1
-                        } else {
-                            shape[1..].iter().product()
-                        };
-                        scaled(read(kernel)?, times[0], factor, run)
-                    } else {
-                        match bias.as_ref().filter(|_| !takes_in(|norm| norm.center)) {
-                            Some(bias) => scaled(read(bias)?, times[1], None, 1),
-                            None => filled(0.0),
-                        }
+            let node = ours.node(parameter.node);
+            let before = node.inputs.first().copied();
+            let has_bias = |id: NodeId| ours.node(id).op.parameters().len() == 2;
+            let own_norm = norms[parameter.node.0];
+            tensors.push(match (weights(parameter.node), before.and_then(weights), &node.op) {
+                (Some(Weights::Linear(linear)), ..) if parameter.kind == ParameterKind::Weight => {
+                    let lost = own_norm.is_none_or(|(norm, folded)| folded && !norm.center);
+                    if linear.bias.is_some() && !has_bias(parameter.node) && lost {
+                        let layer = &ours.layer_of(parameter.node).name;
+                        return Err(format!("{layer} has a bias, and in the network it has none"));
+                    }
+                    let is_taken = own_norm.is_some_and(|(norm, folded)| folded && norm.scale);
+                    self.kernel(linear, !is_taken, &parameter)?
+                }
+                (Some(Weights::Linear(linear)), ..) => {
+                    let is_taken = own_norm.is_some_and(|(norm, folded)| folded && norm.center);
+                    match linear.bias.as_ref().filter(|_| !is_taken) {
+                        Some(bias) => self.bias(linear, bias, &parameter)?,
+                        None => filled(&parameter, 0.0),
                     }
                 }
                 (Some(Weights::Norm(parts)), conv, _) => {
                     let [gamma, beta, mean, variance] = &**parts;
-                    let part = match kind {
-                        ParameterKind::Gamma => gamma,
-                        ParameterKind::Beta => beta,
-                        ParameterKind::RunningVar => variance,
-                        _ => mean,
+                    let mut part = match parameter.kind {
+                        ParameterKind::Gamma => self.constant(gamma, &parameter)?,
+                        ParameterKind::Beta => self.constant(beta, &parameter)?,
+                        ParameterKind::RunningVar => self.constant(variance, &parameter)?,
+                        _ => self.constant(mean, &parameter)?,
                     };
-                    let mut part = read(part)?;
-                    let is_biased = before.is_some_and(|before| ours.node(before).op.parameters().len() > 1);
-                    if let (
-                        ParameterKind::RunningMean,
-                        Some(Weights::Linear {
-                            bias: Some(bias),
-                            times,
-                            ..
-                        }),
-                        false,
-                    ) = (kind, conv, is_biased)
+                    if let (ParameterKind::RunningMean, Some(Weights::Linear(linear))) = (parameter.kind, conv)
+                        && let Some(bias) = linear.bias.as_ref().filter(|_| !before.is_some_and(has_bias))
                     {
-                        part.tensor = minus(part.tensor, scaled(read(bias)?, times[1], None, 1).tensor);
+                        part.tensor = minus(part.tensor, self.bias(linear, bias, &parameter)?.tensor);
                     }
                     part
                 }
-                (None, Some(Weights::Linear { bias, factor, .. }), Op::BatchNorm(norm)) => match (kind, factor, bias) {
-                    (ParameterKind::Gamma, Some(part), _) | (ParameterKind::Beta, _, Some(part)) => read(part)?,
-                    (ParameterKind::Gamma, ..) => filled(1.0),
-                    (ParameterKind::RunningVar, ..) => filled(unit_variance(norm.epsilon)),
-                    _ => filled(0.0),
+                (None, Some(Weights::Linear(linear)), Op::BatchNorm(norm)) => match parameter.kind {
+                    ParameterKind::Gamma => self.optional(linear.factor.as_ref(), &parameter, 1.0)?,
+                    ParameterKind::Beta => self.optional(linear.bias.as_ref(), &parameter, 0.0)?,
+                    ParameterKind::RunningVar => filled(&parameter, unit_variance(norm.epsilon)),
+                    _ => filled(&parameter, 0.0),
                 },
                 _ => continue,
             });
@@ -201,22 +164,60 @@ impl Network {
         Ok(tensors)
     }
 
-    fn constant(&self, constant: &Constant, name: &str, shape: &[usize]) -> Result<SourceTensor, String> {
+    /// A kernel, times the factor behind it if no norm takes that.
+    fn kernel(&self, linear: &Linear, with_factor: bool, parameter: &Parameter) -> Result<SourceTensor, String> {
+        // So many values in a row are of one output.
+        let (outputs, run) = match parameter.shape[..] {
+            [_, outputs] => (outputs, 1),
+            _ => (parameter.shape[0], parameter.shape[1..].iter().product()),
+        };
+        let factor = linear.factor.as_ref().filter(|_| with_factor);
+        let factor = factor
+            .map(|factor| self.read(factor, &parameter.name, vec![outputs]))
+            .transpose()?;
+        Ok(scaled(
+            self.constant(&linear.kernel, parameter)?,
+            linear.times[0],
+            factor,
+            run,
+        ))
+    }
+
+    fn bias(&self, linear: &Linear, bias: &Constant, parameter: &Parameter) -> Result<SourceTensor, String> {
+        Ok(scaled(self.constant(bias, parameter)?, linear.times[1], None, 1))
+    }
+
+    fn optional(&self, part: Option<&Constant>, parameter: &Parameter, otherwise: f32) -> Result<SourceTensor, String> {
+        part.map_or_else(
+            || Ok(filled(parameter, otherwise)),
+            |part| self.constant(part, parameter),
+        )
+    }
+
+    fn constant(&self, constant: &Constant, parameter: &Parameter) -> Result<SourceTensor, String> {
+        self.read(constant, &parameter.name, parameter.shape.clone())
+    }
+
+    fn read(&self, constant: &Constant, name: &str, shape: Vec<usize>) -> Result<SourceTensor, String> {
         if constant.count() != Some(shape.iter().product()) {
-            return Err(format!(
-                "constant {} has the shape {:?}, for {name} {shape:?}",
-                constant.name, constant.dims
-            ));
+            let (found, dims) = (shown(&constant.name), &constant.dims);
+            return Err(format!("constant {found} has the shape {dims:?}, for {name} {shape:?}"));
         }
+        let tensor = tensor::tensor(&self.model, &self.path, constant, name.to_owned(), shape)?;
         Ok(SourceTensor {
             origin: constant.name.clone(),
-            tensor: tensor::tensor(&self.model, &self.path, constant, name.to_owned(), shape.to_vec())?,
+            tensor,
         })
     }
 }
 
-/// A vector of one value, which the file leaves unsaid.
-pub(super) fn filled(name: &str, length: usize, value: f32) -> SourceTensor {
+/// A tensor of one value, which the file leaves unsaid.
+fn filled(parameter: &Parameter, value: f32) -> SourceTensor {
+    vector(&parameter.name, parameter.shape[0], value)
+}
+
+/// A vector of one value.
+pub(super) fn vector(name: &str, length: usize, value: f32) -> SourceTensor {
     SourceTensor {
         origin: format!("({value})"),
         tensor: bridge::from_data(TensorData::new(vec![value; length], [length]), name.to_owned(), None),

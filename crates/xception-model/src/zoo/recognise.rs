@@ -109,7 +109,7 @@ impl Candidate {
     }
 }
 
-/// A graph with taps as the architecture it is, or as it is.
+/// A graph with taps as the architecture of the zoo that it is, or as it is.
 pub(super) fn named(graph: Graph) -> Architecture {
     let file = FileGraph {
         output: graph.output(),
@@ -117,9 +117,10 @@ pub(super) fn named(graph: Graph) -> Architecture {
         size: None,
     };
     let found = recognise(&file, false).ok().and_then(|found| found.candidates.into_iter().next());
-    match found {
-        Some(candidate) => candidate.architecture,
-        None => Architecture::Graph(Arc::new(file.graph)),
+    match found.map(|candidate| candidate.architecture) {
+        // Blocks, levels and the smallest picture are known better than by this part of the graph.
+        None | Some(Architecture::Graph(_)) => Architecture::Graph(Arc::new(file.graph)),
+        Some(architecture) => architecture,
     }
 }
 

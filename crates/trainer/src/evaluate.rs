@@ -70,7 +70,9 @@ pub enum EvaluateError {
     #[error("none of the {0} pictures can be read; the first: {1}")]
     Unreadable(usize, String),
     /// The network has no classes.
-    #[error("the network tells no classes apart, and cannot be judged by them: it has no classifier, or its output is a number")]
+    #[error(
+        "the network tells no classes apart, and cannot be judged by them: it has no classifier, or its output is a number"
+    )]
     NoClasses,
     /// The network's outputs have no names.
     #[error(

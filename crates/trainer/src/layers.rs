@@ -80,7 +80,11 @@ struct StopNorms {
 
 impl StopNorms {
     fn new(network: &Network) -> Self {
-        let norms = network.graph().nodes.iter().filter(|node| matches!(node.op, Op::BatchNorm(_)));
+        let norms = network
+            .graph()
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.op, Op::BatchNorm(_)));
         Self {
             norms: norms.map(|node| node.path.clone()).collect(),
             path: Vec::new(),

@@ -125,7 +125,11 @@ pub fn contact_sheet(
         canvas.show(&picture, 0, row);
         let size = augmentation.eval.size;
         let pixels = preset.apply(&picture, size, size).map_err(failed)?;
-        canvas.show(&shown(&pixels.to_nchw(augmentation.scaling), augmentation.scaling, size), 1, row);
+        canvas.show(
+            &shown(&pixels.to_nchw(augmentation.scaling), augmentation.scaling, size),
+            1,
+            row,
+        );
 
         let picture = augmentation
             .train_preset()

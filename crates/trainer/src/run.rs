@@ -1018,9 +1018,7 @@ impl Run {
 
     fn predict(&self, model: &Network, split: Split) -> Result<Predictions, TrainError> {
         let device = self.settings.device();
-        let probability = |logits: Tensor<2>| {
-            numbers(self.file.model.outputs.probabilities(logits))
-        };
+        let probability = |logits: Tensor<2>| numbers(self.file.model.outputs.probabilities(logits));
         let mut probabilities = Vec::new();
         let kept = if self.backbone_is_untouched(self.progress.phase) {
             self.kept_features(split)

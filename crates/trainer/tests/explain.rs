@@ -207,7 +207,10 @@ fn two_classes_share_one_logit() {
     assert_eq!(explain(Outputs::Value, 0).unwrap(), second);
     for (outputs, class, count) in [(Outputs::Binary, 2, 2), (Outputs::Value, 1, 1)] {
         let error = explain(outputs, class).unwrap_err();
-        assert_eq!(error, format!("there is no class {class}: the network has {count}, counted from 0"));
+        assert_eq!(
+            error,
+            format!("there is no class {class}: the network has {count}, counted from 0")
+        );
     }
 }
 

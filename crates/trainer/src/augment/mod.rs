@@ -344,7 +344,11 @@ mod tests {
                 position: 3,
             };
             let planes = augmentation.augment(&picture(), draw).unwrap();
-            assert_eq!(planes, preset.apply(&picture(), 17, 17).unwrap().to_nchw(Scaling::Tf), "{preset}");
+            assert_eq!(
+                planes,
+                preset.apply(&picture(), 17, 17).unwrap().to_nchw(Scaling::Tf),
+                "{preset}"
+            );
         }
     }
 

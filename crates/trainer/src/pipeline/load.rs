@@ -117,7 +117,12 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    pub(super) fn new(target: Target, scaling: Scaling, limits: DecodeLimits, cache: &Cache) -> Result<Self, DataError> {
+    pub(super) fn new(
+        target: Target,
+        scaling: Scaling,
+        limits: DecodeLimits,
+        cache: &Cache,
+    ) -> Result<Self, DataError> {
         Ok(Self {
             target,
             key: target.key(),

@@ -153,8 +153,8 @@ impl Builder {
     /// The graph, for pictures from `min_size` x `min_size` on.
     pub fn finish(self, taps: Taps, min_size: usize) -> Graph {
         Graph {
-            taps,
             min_size,
+            taps,
             ..self.graph
         }
     }

@@ -179,8 +179,8 @@ impl Padding {
         stride: [usize; 2],
         dilation: [usize; 2],
     ) -> Option<[usize; 4]> {
-        let side = |axis: usize| self.along(axis, size[axis], kernel[axis], stride[axis], dilation[axis]);
-        let [[top, bottom], [left, right]] = [side(0)?, side(1)?];
+        let along = |axis: usize| self.along(axis, size[axis], kernel[axis], stride[axis], dilation[axis]);
+        let [[top, bottom], [left, right]] = [along(0)?, along(1)?];
         Some([top, left, bottom, right])
     }
 }

@@ -70,7 +70,7 @@ pub enum EvaluateError {
     #[error("none of the {0} pictures can be read; the first: {1}")]
     Unreadable(usize, String),
     /// The network has no classes.
-    #[error("the network tells no classes apart: it has no classifier, or its output is one number")]
+    #[error("the network tells no classes apart, and cannot be judged by them: it has no classifier, or its output is a number")]
     NoClasses,
     /// The network's outputs have no names.
     #[error(
@@ -129,12 +129,11 @@ pub fn match_classes(data: &[String], labels: &[Label], outputs: usize) -> Resul
 
 /// Judges a network by pictures. Decoding goes on beside it; `progress` hears of every batch how many pictures it was.
 ///
-/// A picture that cannot be read is listed and left out. Call [`Classifier::fuse`] before: it is several times as fast on a
-/// processor.
+/// A picture that cannot be read is listed and left out.
 ///
 /// # Errors
 ///
-/// An [`EvaluateError`]: no preset, no readable picture, outputs that are no numbers.
+/// An [`EvaluateError`]: no preset, no classes, no readable picture, outputs that are no numbers.
 pub fn evaluate(
     classifier: &Classifier,
     pictures: &[Labelled],

@@ -1,5 +1,7 @@
 //! Which parameters a phase trains, how fast, and with how much weight decay.
 
+use std::collections::HashSet;
+
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
@@ -7,6 +9,7 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, RmsPropConfig, SgdConfig};
 use burn::tensor::{Device, GradientCheckpointingStrategy, Tensor};
+use xception_model::graph::Op;
 use xception_model::{Block, Network};
 
 use crate::learner::Trainee;
@@ -61,14 +64,28 @@ pub(crate) fn prepare(trainee: Trainee, phase: &Phase) -> Result<Trainee, String
     }
     Ok(match phase.norms {
         Norms::Train => trainee,
-        Norms::Inference => trainee.map(&mut StopNorms::default()),
+        Norms::Inference => {
+            let mut stop = StopNorms::new(&trainee.network);
+            trainee.map(&mut stop)
+        }
     })
 }
 
 /// Switches the training behaviour of batch norms off; their scale and shift go on learning.
-#[derive(Default)]
 struct StopNorms {
+    /// Where they are in the network.
+    norms: HashSet<String>,
     path: Vec<String>,
+}
+
+impl StopNorms {
+    fn new(network: &Network) -> Self {
+        let norms = network.graph().nodes.iter().filter(|node| matches!(node.op, Op::BatchNorm(_)));
+        Self {
+            norms: norms.map(|node| node.path.clone()).collect(),
+            path: Vec::new(),
+        }
+    }
 }
 
 impl ModuleMapper for StopNorms {
@@ -81,7 +98,9 @@ impl ModuleMapper for StopNorms {
     }
 
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        if self.path.iter().any(|name| name == "bn") {
+        // The path is `network`, the norm's, and the flag's own name.
+        let norm = self.path.get(1..self.path.len().saturating_sub(1)).unwrap_or_default();
+        if self.norms.contains(&norm.join(".")) {
             flag.with_value(false)
         } else {
             flag
@@ -374,9 +393,9 @@ mod tests {
         };
         let rate = rates(&trainee, &phase, length, 0).step();
         let base = phase.schedule.rate(0, length);
-        let blocks: Vec<String> = stages(&trainee.network).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = blocks(&trainee.network).into_iter().map(|(name, _)| name).collect();
         assert_eq!(
-            blocks,
+            names,
             [
                 "head", "block7", "block6", "block5", "block4", "block3", "block2", "block1"
             ]

@@ -1088,7 +1088,7 @@ fn network(
             problem: format!("training takes RGB pictures, and this network takes {channels} channels"),
         });
     }
-    let architecture = start.architecture().with_classifier(&NewHead {
+    let architecture = start.architecture().clone().with_classifier(&NewHead {
         num_classes: dataset.classes.len(),
         hidden_layers: recipe.hidden_layers.clone(),
         dropout: recipe.dropout,

@@ -1,9 +1,11 @@
+use std::io::Read;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use image::RgbImage;
 use serde::Serialize;
 
+use crate::description::Known;
 use crate::error::InputError;
 use crate::inference::InferenceNetwork;
 use crate::labels::Label;
@@ -108,6 +110,26 @@ impl Classifier {
     /// As [`load`](crate::load).
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, WeightsError> {
         let (network, spec) = record::load(path, device)?;
+        Ok(Self::new(&network, spec))
+    }
+
+    /// Loads a Burn record or a Keras file; `known` is what the file may not say.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](crate::load).
+    pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Result<Self, WeightsError> {
+        let (network, spec) = record::load_with(path, known, device)?;
+        Ok(Self::new(&network, spec))
+    }
+
+    /// Loads weights that a program holds or receives, as [`load_reader`](crate::load_reader).
+    ///
+    /// # Errors
+    ///
+    /// As [`load_reader`](crate::load_reader).
+    pub fn load_reader(reader: impl Read, known: &Known, device: &Device) -> Result<Self, WeightsError> {
+        let (network, spec) = record::load_reader(reader, known, device)?;
         Ok(Self::new(&network, spec))
     }
 

@@ -1,16 +1,19 @@
 //! A network made ready for prediction: every batch norm folded into its convolution.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use burn::module::{Module, Param};
-use burn::nn::BatchNorm;
+use burn::module::Module;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Tensor, TensorData};
-use graph::{Folded, Graph};
+use burn::tensor::{Device, Tensor};
+use graph::{Graph, NodeId, Taps};
 
+#[cfg(feature = "flex")]
+use crate::engine::Plan;
 use crate::error::InputError;
-use crate::network::{Network, Pyramid};
-use crate::parameters::Parameters;
+use crate::fold::folded;
+use crate::forward::Feature;
+use crate::network::{Network, Pyramid, check};
 use crate::zoo::Architecture;
 
 /// A [`Network`] for prediction alone. Made by [`Network::fuse`].
@@ -25,7 +28,14 @@ pub struct InferenceNetwork {
     /// What it was made from. Its tensors are shared, and stay in the record's file until a stage is asked for that was folded
     /// away.
     network: Network,
-    folded: Network,
+    engine: Engine,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    #[cfg(feature = "flex")]
+    Plan(Arc<Plan>),
+    Burn(Arc<Network>),
 }
 
 impl Network {
@@ -36,8 +46,13 @@ impl Network {
     /// goes on without them: it takes no memory beside the other, and reads the file when it is used itself.
     pub fn fuse(&self) -> InferenceNetwork {
         let network = self.valid().materialize();
-        let folded = fold(&network);
-        InferenceNetwork { network, folded }
+        #[cfg(feature = "flex")]
+        if let Some(plan) = Plan::new(&network) {
+            let engine = Engine::Plan(Arc::new(plan));
+            return InferenceNetwork { network, engine };
+        }
+        let engine = Engine::Burn(Arc::new(folded(&network)));
+        InferenceNetwork { network, engine }
     }
 }
 
@@ -59,7 +74,35 @@ impl InferenceNetwork {
 
     /// The instructions of the CPU kernels, such as `AVX2+FMA`; `None` where the network runs on Burn's operations.
     pub fn kernels(&self) -> Option<&'static str> {
-        None
+        match &self.engine {
+            #[cfg(feature = "flex")]
+            Engine::Plan(plan) => plan.instructions(),
+            Engine::Burn(_) => None,
+        }
+    }
+
+    /// How many operations have no kernel and run on Burn's in between.
+    pub fn without_kernels(&self) -> usize {
+        match &self.engine {
+            #[cfg(feature = "flex")]
+            Engine::Plan(plan) => plan.without_kernels(),
+            Engine::Burn(folded) => folded.graph().nodes.len(),
+        }
+    }
+
+    /// The outputs that the folded graph's taps mark, as `nodes` chooses.
+    fn outputs(
+        &self,
+        images: Tensor<4>,
+        nodes: impl Fn(&Taps) -> Vec<NodeId>,
+    ) -> Result<impl Iterator<Item = Feature>, InputError> {
+        check(self.network.graph(), &images)?;
+        let found = match &self.engine {
+            #[cfg(feature = "flex")]
+            Engine::Plan(plan) => plan.run(images.inner(), &nodes(&plan.graph().taps)),
+            Engine::Burn(folded) => folded.outputs(images.inner(), &nodes(&folded.graph().taps)),
+        };
+        Ok(found.into_iter().flatten())
     }
 
     /// The same network on another device.
@@ -79,7 +122,8 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for an empty batch, wrong channels, a picture too small, or a network without classifier.
     pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
-        self.folded.forward(images.inner())
+        let logits = self.outputs(images, |taps| taps.logits.into_iter().collect())?.next();
+        Ok(logits.ok_or(InputError::NoTop)?.into_vector())
     }
 
     /// One probability for each class: the softmax of [`forward`](Self::forward).
@@ -107,7 +151,8 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for a bad input, or a network without pooling.
     pub fn embed(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
-        self.folded.embed(images.inner())
+        let embedding = self.outputs(images, |taps| taps.embedding.into_iter().collect())?.next();
+        Ok(embedding.ok_or(InputError::NoPooling)?.into_vector())
     }
 
     /// The last feature map, as [`Network::feature_map`].
@@ -121,7 +166,8 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for a bad input.
     pub fn feature_map(&self, images: Tensor<4>) -> Result<Tensor<4>, InputError> {
-        self.folded.feature_map(images.inner())
+        let map = self.outputs(images, |taps| taps.feature_map.into_iter().collect())?.next();
+        Ok(map.ok_or(InputError::NoFeatureMap)?.into_map())
     }
 
     /// Feature maps at strides 2, 4, 8, 16 and 32, as [`Network::pyramid`].
@@ -130,21 +176,18 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for a bad input.
     pub fn pyramid(&self, images: Tensor<4>) -> Result<Pyramid, InputError> {
-        self.folded.pyramid(images.inner())
+        let maps = self.outputs(images, |taps| taps.levels.iter().map(|level| level.node).collect())?;
+        Ok(Pyramid::of(self.network.graph(), maps.map(Feature::into_map)))
     }
 
-    /// One layer's output by its name, as [`Network::stage`]. A convolution whose batch norm stands in its weights has no output
-    /// of its own: for that one the network runs as it was before folding.
+    /// One layer's output by its name, as [`Network::stage`]. Most layers have no output of their own in the engine, which computes
+    /// several at once: for them the network runs as it was before.
     ///
     /// # Errors
     ///
     /// [`InputError`] for a bad input or an unknown name.
     pub fn stage(&self, images: Tensor<4>, name: &str) -> Result<Tensor<4>, InputError> {
-        self.network.check_stage(name)?;
-        match self.folded.graph().stage(name) {
-            Some(_) => self.folded.stage(images.inner(), name),
-            None => self.network.stage(images.inner(), name),
-        }
+        self.network.stage(images.inner(), name)
     }
 
     /// The names [`stage`](Self::stage) knows, in the order of computation.
@@ -158,111 +201,6 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for a network without pooling or without classifier, or embeddings of another length.
     pub fn forward_head(&self, embeddings: Tensor<2>) -> Result<Tensor<2>, InputError> {
-        self.folded.forward_head(embeddings.inner())
+        self.network.forward_head(embeddings.inner())
     }
-}
-
-/// The network with its batch norms in the weights before them.
-fn fold(network: &Network) -> Network {
-    let Folded { graph, sources, .. } = network.graph().folded();
-    let parameters = network.parameters();
-    let parameters = sources
-        .iter()
-        .map(|source| folded(&parameters[source.node.0], source.norm.map(|norm| &parameters[norm.0])))
-        .collect();
-    Network::of_parts(graph, parameters)
-}
-
-fn folded(parameters: &Parameters, norm: Option<&Parameters>) -> Parameters {
-    let Some(Parameters::Norm(norm)) = norm else {
-        return parameters.clone();
-    };
-    match parameters {
-        Parameters::Conv(conv) => {
-            let weight = conv.weight.val();
-            let (device, dtype) = (weight.device(), weight.dtype());
-            let shape = weight.dims();
-            let fold = Fold::new(&norm.norm, conv.bias.as_ref().map(|bias| host(&bias.val())));
-            let values = fold.rows(host(&weight));
-            let mut conv = conv.clone();
-            conv.weight = Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), (&device, dtype)));
-            let outputs = [fold.bias.len()];
-            conv.bias = Some(Param::from_tensor(Tensor::from_data(
-                TensorData::new(fold.bias, outputs),
-                (&device, dtype),
-            )));
-            Parameters::Conv(conv)
-        }
-        Parameters::Dense(dense) => {
-            let weight = dense.weight.val();
-            let (device, dtype) = (weight.device(), weight.dtype());
-            let shape = weight.dims();
-            let fold = Fold::new(&norm.norm, dense.bias.as_ref().map(|bias| host(&bias.val())));
-            let values = fold.columns(host(&weight));
-            let mut dense = dense.clone();
-            dense.weight = Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), (&device, dtype)));
-            let outputs = [fold.bias.len()];
-            dense.bias = Some(Param::from_tensor(Tensor::from_data(
-                TensorData::new(fold.bias, outputs),
-                (&device, dtype),
-            )));
-            Parameters::Dense(dense)
-        }
-        other => other.clone(),
-    }
-}
-
-/// A batch norm as a factor and a term of each output: `norm(x)` is `gamma / sqrt(variance + epsilon) * (x - mean) + beta`.
-struct Fold {
-    scale: Vec<f64>,
-    bias: Vec<f32>,
-}
-
-impl Fold {
-    /// `bias` is that of the operation before the norm.
-    fn new(norm: &BatchNorm, bias: Option<Vec<f32>>) -> Self {
-        let [gamma, beta, mean, variance] = [
-            norm.gamma.val(),
-            norm.beta.val(),
-            norm.running_mean.value(),
-            norm.running_var.value(),
-        ]
-        .map(|tensor| host(&tensor));
-        let scale: Vec<f64> = gamma
-            .iter()
-            .zip(&variance)
-            .map(|(gamma, variance)| f64::from(*gamma) / (f64::from(*variance) + norm.epsilon).sqrt())
-            .collect();
-        let term = |output: usize| {
-            let before = bias.as_ref().map_or(0.0, |bias| f64::from(bias[output]));
-            (f64::from(beta[output]) + (before - f64::from(mean[output])) * scale[output]) as f32
-        };
-        let bias = (0..scale.len()).map(term).collect();
-        Self { scale, bias }
-    }
-
-    /// Weights `[outputs, ..]` with the factors.
-    fn rows(&self, mut weight: Vec<f32>) -> Vec<f32> {
-        let each = (weight.len() / self.scale.len().max(1)).max(1);
-        for (row, scale) in weight.chunks_exact_mut(each).zip(&self.scale) {
-            row.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
-        }
-        weight
-    }
-
-    /// Weights `[inputs, outputs]` with the factors.
-    fn columns(&self, mut weight: Vec<f32>) -> Vec<f32> {
-        for row in weight.chunks_exact_mut(self.scale.len().max(1)) {
-            for (value, scale) in row.iter_mut().zip(&self.scale) {
-                *value = (f64::from(*value) * scale) as f32;
-            }
-        }
-        weight
-    }
-}
-
-/// A tensor's values in C order.
-fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    let data = tensor.to_data().convert::<f32>();
-    data.try_into_vec().expect("converted to f32 the line before")
 }

@@ -26,7 +26,11 @@
 
 extern crate alloc;
 
+#[cfg(feature = "flex")]
+mod engine;
 mod error;
+#[cfg(feature = "std")]
+mod fold;
 mod forward;
 #[cfg(feature = "std")]
 mod description;
@@ -78,7 +82,7 @@ pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "pretrained")]
 pub use pretrained::record;
 #[cfg(feature = "std")]
-pub use record::{TensorMismatch, WeightsError, load, load_with, read_record, save, save_tensors};
+pub use record::{TensorMismatch, WeightsError, load, load_reader, load_with, read_record, save, save_tensors};
 #[cfg(feature = "std")]
 pub use spec::{InputSpec, ModelSpec};
 

@@ -61,6 +61,19 @@ pub struct PyramidLevel {
 }
 
 impl Pyramid {
+    /// The levels that a graph marks, with their feature maps.
+    pub(crate) fn of(graph: &Graph, maps: impl Iterator<Item = Tensor<4>>) -> Self {
+        let level = |(level, features): (&graph::Level, Tensor<4>)| PyramidLevel {
+            name: level.name.clone(),
+            stage: graph.layer_of(level.node).block.clone(),
+            stride: level.stride,
+            features,
+        };
+        Self {
+            levels: graph.taps.levels.iter().zip(maps).map(level).collect(),
+        }
+    }
+
     /// A level by its name.
     pub fn level(&self, name: &str) -> Option<&PyramidLevel> {
         self.levels.iter().find(|level| level.name == name)
@@ -211,29 +224,27 @@ impl Network {
     ///
     /// [`InputError`] for a bad input.
     pub fn pyramid(&self, images: Tensor<4>) -> Result<Pyramid, InputError> {
-        let levels = &self.graph.taps.levels;
-        let mut features: Vec<Option<Tensor<4>>> = vec![None; levels.len()];
-        if let Some(last) = levels.iter().map(|level| level.node).max() {
+        check(&self.graph, &images)?;
+        let nodes: Vec<NodeId> = self.graph.taps.levels.iter().map(|level| level.node).collect();
+        let maps = self.outputs(images, &nodes).into_iter().flatten();
+        Ok(Pyramid::of(&self.graph, maps.map(Feature::into_map)))
+    }
+
+    /// The outputs of some nodes, in their order, for pictures that were checked.
+    pub(crate) fn outputs(&self, images: Tensor<4>, nodes: &[NodeId]) -> Vec<Option<Feature>> {
+        let mut found: Vec<Option<Feature>> = vec![None; nodes.len()];
+        if let Some(last) = nodes.iter().max() {
             let mut keep = |node: NodeId, output: &mut Feature| {
-                for (level, kept) in levels.iter().zip(&mut features) {
-                    if level.node == node {
-                        *kept = Some(output.clone().into_map());
+                for (wanted, kept) in nodes.iter().zip(&mut found) {
+                    if *wanted == node {
+                        *kept = Some(output.clone());
                     }
                 }
             };
-            self.run(images, last, &mut Watch::Node(&mut keep))?;
+            let run = Run::new(&self.graph, &self.parameters);
+            run.from(NodeId(0), Feature::Map(images), *last, &mut Watch::Node(&mut keep));
         }
-        let level = |(level, features): (&graph::Level, Option<Tensor<4>>)| {
-            Some(PyramidLevel {
-                name: level.name.clone(),
-                stage: self.graph.layer_of(level.node).block.clone(),
-                stride: level.stride,
-                features: features?,
-            })
-        };
-        Ok(Pyramid {
-            levels: levels.iter().zip(features).filter_map(level).collect(),
-        })
+        found
     }
 
     /// One layer's output by its name, such as `block4_sepconv2_bn` or `avg_pool`.

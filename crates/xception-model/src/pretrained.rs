@@ -12,7 +12,7 @@ use crate::spec::{InputSpec, ModelSpec};
 use crate::zoo::Architecture;
 
 impl Network {
-    /// A trained network by name: `xception-imagenet` or `xception-kitchenware`.
+    /// A trained network by name: `xception-imagenet`, `resnet50-imagenet` or `xception-kitchenware`.
     ///
     /// The weights are fetched once into the platform's cache folder (or `XCEPTION_CACHE`), verified, converted to a Burn
     /// record and loaded from there afterwards. [`from_card`](Self::from_card) takes another folder, and
@@ -146,8 +146,7 @@ fn network(card: &Card, kind: Kind) -> Result<Architecture, RegistryError> {
         place: "network".to_owned(),
         problem,
     };
-    let table = serde_json::to_value(&card.network).map_err(|error| wrong(error.to_string()))?;
-    let network = Architecture::from_table(table.as_object().cloned().unwrap_or_default()).map_err(wrong)?;
+    let network = card.architecture().map_err(wrong)?;
     Ok(match kind {
         Kind::Full => network,
         // A file without a classifier says nothing of the card's.

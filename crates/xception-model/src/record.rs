@@ -7,15 +7,15 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::store::burn_pack::{
     HEADER_SIZE, Header, MAGIC_NUMBER, Reader, TENSOR_ALIGNMENT, Tensor as PackTensor, Writer,
     aligned_data_section_start,
 };
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Tensor};
 
-use crate::description::{Known, Unknown};
+use crate::description::{Description, Known, Unknown};
 use crate::error::ConfigError;
 use crate::labels::{self, LabelError};
 use crate::network::Network;
@@ -267,10 +267,11 @@ pub fn load_with(
             source,
         })?;
     if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
-        return load_record(path, device);
+        let (network, spec) = load_record(path, device)?;
+        // A record says everything; what is known besides must agree.
+        let spec = Description::of_spec(spec).complete(path, known)?;
+        return Ok((network, spec));
     }
-    #[cfg(not(feature = "keras"))]
-    let _ = known;
     // A zip archive, HDF5 (perhaps behind a user block), or the JSON index of a sharded file.
     #[cfg(feature = "keras")]
     if start.starts_with(b"PK") || start.starts_with(b"{") || !start.is_ascii() {
@@ -285,6 +286,41 @@ pub fn load_with(
             _ => "other data",
         },
     })
+}
+
+/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer of a server.
+///
+/// They go through a temporary file, and are all in memory afterwards.
+///
+/// # Errors
+///
+/// As [`load`]; also when the temporary file cannot be written.
+pub fn load_reader(
+    mut reader: impl Read,
+    known: &Known,
+    device: &Device,
+) -> Result<(Network, ModelSpec), WeightsError> {
+    /// Reads parameters that are still in the file.
+    struct Held;
+    impl ModuleMapper for Held {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| {
+                let (device, dtype) = (tensor.device(), tensor.dtype());
+                Tensor::from_data(tensor.to_data(), (&device, dtype))
+            })
+        }
+    }
+    let cannot_read = |source| WeightsError::Read {
+        path: PathBuf::from("weights in memory"),
+        source,
+    };
+    let folder = tempfile::tempdir().map_err(cannot_read)?;
+    let path = folder.path().join("weights");
+    let mut file = File::create(&path).map_err(cannot_read)?;
+    io::copy(&mut reader, &mut file).map_err(cannot_read)?;
+    drop(file);
+    let (network, spec) = load_with(&path, known, device)?;
+    Ok((network.map(&mut Held), spec))
 }
 
 /// Opens a file that has an end. To open a pipe may take for ever, and so may reading it or a device.

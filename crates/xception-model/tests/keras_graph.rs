@@ -14,7 +14,7 @@ use keras_store::KerasStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use xception_model::keras::{self, End, ReadError};
-use xception_model::zoo::FileGraph;
+use xception_model::FileGraph;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -49,8 +49,10 @@ fn read(name: &str) -> FileGraph {
     network.unwrap_or_else(|| panic!("{name} has a model"))
 }
 
-/// Every fixture with a model: its title, nodes and layers of its graph, parameters, the shape of its output.
-const MODELS: [(&str, &str, usize, usize, usize, &[usize]); 20] = [
+/// A fixture with a model: its title, nodes and layers of its graph, parameters, the shape of its output.
+type Model = (&'static str, &'static str, usize, usize, usize, &'static [usize]);
+
+const MODELS: [Model; 20] = [
     ("cnn.keras", "sequential_2", 6, 6, 301, &[5]),
     ("hidden.keras", "xception", 82, 67, 1497, &[5]),
     ("legacy_model.h5", "xception", 77, 64, 1435, &[5]),
@@ -151,7 +153,8 @@ struct Layers {
 
 #[derive(Deserialize)]
 struct Network {
-    network: String,
+    #[serde(rename = "network")]
+    name: String,
     created: Vec<(String, String, Vec<String>)>,
     order: Vec<String>,
 }
@@ -180,7 +183,7 @@ fn the_order_of_layers_is_keras_own() {
             .into_iter()
             .map(|place| network.created[place].1.as_str())
             .collect();
-        assert_eq!(order, network.order, "{}", network.network);
+        assert_eq!(order, network.order, "{}", network.name);
     }
 }
 
@@ -364,6 +367,7 @@ fn activations() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn everything_else_that_classifiers_do() {
     let scale = |scale: Value, shift: Value| json!([{"op": "scale-shift", "scale": scale, "shift": shift}]);
     let pool = |kind: &str, padding: &str| {
@@ -579,6 +583,7 @@ fn arithmetic_with_constants() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_cannot_be_computed_is_named() {
     let gap = ("GlobalAveragePooling2D", json!({}));
     let one = ("Conv2D", json!({"filters": 2, "kernel_size": 1}));

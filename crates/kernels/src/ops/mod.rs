@@ -15,7 +15,6 @@ pub(crate) mod layout;
 pub(crate) mod max_pool;
 pub(crate) mod multiply;
 pub(crate) mod pool;
-
 pub(crate) mod separable;
 pub(crate) mod window;
 

@@ -463,11 +463,10 @@ fn merge(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
 fn tf_operation(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let function = at.settings.text(&["function"]).unwrap_or_default();
     let name = match function {
-        "math.add" | "__operators__.add" => return arithmetic(at, Arithmetic::Add),
+        "math.add" | "nn.bias_add" | "__operators__.add" => return arithmetic(at, Arithmetic::Add),
         "math.subtract" | "__operators__.sub" => return arithmetic(at, Arithmetic::Subtract),
         "math.multiply" | "__operators__.mul" => return arithmetic(at, Arithmetic::Multiply),
         "math.truediv" | "math.divide" | "__operators__.truediv" => return arithmetic(at, Arithmetic::Divide),
-        "nn.bias_add" => return arithmetic(at, Arithmetic::Add),
         "identity" => return at.only_input(),
         "cast" => return cast(at, at.layer.dtype),
         "nn.relu" => "relu",

@@ -144,6 +144,9 @@ fn values(
     Ok(data.map(|data| data.iter::<f64>().collect()))
 }
 
+/// Mean and variance, of all channels or of each.
+type Statistics = (Vec<f64>, Vec<f64>);
+
 /// What a file says of its network.
 struct Weights<'a> {
     config: &'a Value,
@@ -152,7 +155,7 @@ struct Weights<'a> {
     /// The shapes of its variables, by layer and name.
     shapes: HashMap<String, HashMap<String, Vec<usize>>>,
     /// Mean and variance of its `Normalization` layers.
-    statistics: HashMap<String, Option<(Vec<f64>, Vec<f64>)>>,
+    statistics: HashMap<String, Option<Statistics>>,
 }
 
 /// The graph of a model's config.
@@ -512,7 +515,7 @@ impl<'r> Place<'r, '_> {
     }
 
     /// Mean and variance that it was adapted to.
-    pub(super) fn statistics(&self) -> Option<(Vec<f64>, Vec<f64>)> {
+    pub(super) fn statistics(&self) -> Option<Statistics> {
         self.reader.file.statistics.get(&self.layer.path)?.clone()
     }
 

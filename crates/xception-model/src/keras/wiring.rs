@@ -78,10 +78,10 @@ impl<'a> Wiring<'a> {
 
     /// `serde_json` reads no more than 128 levels, so that models are nested no deeper.
     fn model(&mut self, model: &'a Value, path: &str) -> Result<Part, String> {
-        let list = layers_of(model).unwrap_or_default();
-        let mut parts: HashMap<&str, Part> = HashMap::with_capacity(list.len());
-        let mut order = Vec::with_capacity(list.len());
-        for layer in list {
+        let children = layers_of(model).unwrap_or_default();
+        let mut parts: HashMap<&str, Part> = HashMap::with_capacity(children.len());
+        let mut order = Vec::with_capacity(children.len());
+        for layer in children {
             let (Some(class), Some(name)) = (text(layer, "class_name"), name(layer)) else {
                 return Err(format!("{} lists a layer without a name or class", place(path)));
             };

@@ -210,7 +210,6 @@ impl<'a> Writer<'a> {
             settings.insert(key.to_owned(), value);
         };
         let class = match &node.op {
-            Op::Input { .. } => "InputLayer",
             Op::Conv(conv) => {
                 let pointwise = members.get(1).and_then(|id| match &graph.node(*id).op {
                     Op::Conv(conv) => Some(conv),
@@ -223,18 +222,6 @@ impl<'a> Writer<'a> {
                 }
                 class
             }
-            Op::BatchNorm(norm) => {
-                set("axis", (-1).into());
-                set("momentum", rounded(1.0 - norm.momentum).into());
-                set("epsilon", norm.epsilon.into());
-                for (key, on) in [("scale", norm.scale), ("center", norm.center)] {
-                    if !on {
-                        set(key, false.into());
-                    }
-                }
-                "BatchNormalization"
-            }
-            Op::Activation(activation) => activation_layer(*activation, &mut set)?,
             Op::Pool(pool) => {
                 let padding = self.pool_padding(&name, first, pool, &mut inputs)?;
                 set("pool_size", json!(pool.window));
@@ -243,15 +230,6 @@ impl<'a> Writer<'a> {
                 match pool.kind {
                     PoolKind::Max => "MaxPooling2D",
                     PoolKind::Average => "AveragePooling2D",
-                }
-            }
-            Op::GlobalPool(pool) => {
-                if pool.keep_dims {
-                    set("keepdims", true.into());
-                }
-                match pool.kind {
-                    PoolKind::Max => "GlobalMaxPooling2D",
-                    PoolKind::Average => "GlobalAveragePooling2D",
                 }
             }
             Op::Dense(dense) => {
@@ -272,41 +250,11 @@ impl<'a> Writer<'a> {
                 }
                 "Dense"
             }
-            Op::Flatten { order } => {
-                if *order == ChannelOrder::ChannelsFirst && self.shapes[node.inputs[0].0].size() != [1; 2] {
-                    return Err(
-                        "it flattens a map channel by channel, as PyTorch does, and Keras's Flatten pixel by pixel"
-                            .into(),
-                    );
-                }
-                "Flatten"
-            }
-            Op::ToMap => {
-                set("target_shape", json!([1, 1, self.shapes[first.0].channels()]));
-                "Reshape"
-            }
-            Op::Pad {
-                pads: [top, left, bottom, right],
-            } => {
-                set("padding", json!([[top, bottom], [left, right]]));
-                "ZeroPadding2D"
-            }
-            Op::Add => "Add",
-            Op::Multiply => "Multiply",
-            Op::Concat => {
-                set("axis", (-1).into());
-                "Concatenate"
-            }
-            Op::ScaleShift(ScaleShift { scale, shift }) => {
-                set("scale", constants(scale));
-                set("offset", constants(shift));
-                "Rescaling"
-            }
-            Op::Dropout { rate } => {
-                set("rate", (*rate).into());
-                "Dropout"
-            }
-            op => return Err(format!("Keras has no layer for a {}", op.name())),
+            op => plain_layer(
+                op,
+                [node.inputs.first().copied().unwrap_or(first), first].map(|id| self.shapes[id.0]),
+                &mut set,
+            )?,
         };
         let shape = keras_shape(self.shapes[last.0]);
         self.places[last.0] = Some(self.layers.len());
@@ -358,9 +306,8 @@ impl<'a> Writer<'a> {
     /// A convolution's padding by name; what has none goes into a layer before it.
     fn padding(&mut self, name: &str, padding: Padding, conv: &Conv, inputs: &mut [usize]) -> &'static str {
         match padding {
-            Padding::Valid => "valid",
+            Padding::Valid | Padding::Explicit([0, 0, 0, 0]) => "valid",
             Padding::Same => "same",
-            Padding::Explicit([0, 0, 0, 0]) => "valid",
             Padding::Explicit(pads) if is_same(pads, conv.kernel, conv.stride, conv.dilation) => "same",
             Padding::Explicit(pads) => {
                 self.pad(name, pads, inputs);
@@ -501,6 +448,72 @@ impl<'a> Writer<'a> {
             "inbound_nodes": [{"args": [argument], "kwargs": {}}],
         })
     }
+}
+
+/// The settings of a layer that computes one operation, whatever stands around it, and its class.
+fn plain_layer(
+    op: &Op,
+    [input, output]: [Shape; 2],
+    set: &mut impl FnMut(&str, Value),
+) -> Result<&'static str, String> {
+    Ok(match op {
+        Op::Input { .. } => "InputLayer",
+        Op::BatchNorm(norm) => {
+            set("axis", (-1).into());
+            set("momentum", rounded(1.0 - norm.momentum).into());
+            set("epsilon", norm.epsilon.into());
+            for (key, on) in [("scale", norm.scale), ("center", norm.center)] {
+                if !on {
+                    set(key, false.into());
+                }
+            }
+            "BatchNormalization"
+        }
+        Op::Activation(activation) => return activation_layer(*activation, set),
+        Op::GlobalPool(pool) => {
+            if pool.keep_dims {
+                set("keepdims", true.into());
+            }
+            match pool.kind {
+                PoolKind::Max => "GlobalMaxPooling2D",
+                PoolKind::Average => "GlobalAveragePooling2D",
+            }
+        }
+        Op::Flatten { order } => {
+            if *order == ChannelOrder::ChannelsFirst && input.size() != [1; 2] {
+                return Err(
+                    "it flattens a map channel by channel, as PyTorch does, and Keras's Flatten pixel by pixel".into(),
+                );
+            }
+            "Flatten"
+        }
+        Op::ToMap => {
+            set("target_shape", json!([1, 1, output.channels()]));
+            "Reshape"
+        }
+        Op::Pad {
+            pads: [top, left, bottom, right],
+        } => {
+            set("padding", json!([[top, bottom], [left, right]]));
+            "ZeroPadding2D"
+        }
+        Op::Add => "Add",
+        Op::Multiply => "Multiply",
+        Op::Concat => {
+            set("axis", (-1).into());
+            "Concatenate"
+        }
+        Op::ScaleShift(ScaleShift { scale, shift }) => {
+            set("scale", constants(scale));
+            set("offset", constants(shift));
+            "Rescaling"
+        }
+        Op::Dropout { rate } => {
+            set("rate", (*rate).into());
+            "Dropout"
+        }
+        op => return Err(format!("Keras has no layer for a {}", op.name())),
+    })
 }
 
 /// The settings of a convolution, those at their defaults left out, and its class.
@@ -658,9 +671,9 @@ struct Names {
 }
 
 impl Names {
-    /// A name that no other layer has, and that Keras 3 takes: without `/`.
+    /// A name that no other layer has, and that Keras takes.
     fn unique(&mut self, name: &str) -> String {
-        let plain = name.replace('/', "_");
+        let plain = plain(name);
         let mut unique = plain.clone();
         while !self.taken.insert(unique.clone()) {
             let number = self.numbers.entry(plain.clone()).or_insert(1);
@@ -671,12 +684,19 @@ impl Names {
     }
 }
 
-/// `Inception V3` as `inception_v3`.
+/// Keras 3 takes no `/` in a name, and TensorFlow few other characters (`_VALID_SCOPE_NAME_REGEX` in
+/// `tensorflow/python/framework/ops.py`).
+fn plain(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ['_', '-', '.'].contains(&c);
+    name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
+}
+
+/// `Inception V3` as `inception_v3`. TensorFlow's first character of a model's name is a letter or digit.
 fn title(title: &str) -> String {
-    let lower = title.to_lowercase();
-    let name: String = lower
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '_' })
-        .collect();
-    if name.is_empty() { "model".into() } else { name }
+    let name = plain(&title.to_lowercase());
+    if name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        name
+    } else {
+        format!("model{name}")
+    }
 }

@@ -305,20 +305,25 @@ impl Architecture {
         self.graph().num_params()
     }
 
-    /// Reads a table of options; what it leaves out has the architecture's default.
+    /// Reads a table of options, as in a card: what it leaves out has the architecture's default.
     ///
     /// # Errors
     ///
     /// A key that is no option, or a value that is none, for people.
-    pub fn from_table(mut table: Map<String, Value>) -> Result<Self, String> {
+    pub fn from_options(table: Map<String, Value>) -> Result<Self, String> {
+        Self::from_table(table, false)
+    }
+
+    /// Reads a table of options, of which none may be missing if it is `complete`.
+    fn from_table(mut table: Map<String, Value>, complete: bool) -> Result<Self, String> {
         let name = match table.remove(Self::KEY) {
             None => "xception".to_string(),
             Some(Value::String(name)) => name,
             Some(other) => return Err(format!("`{}` is {other}, which is no name", Self::KEY)),
         };
         let architecture = match name.as_str() {
-            "xception" => Self::Xception(options(&XceptionConfig::new(), table)?),
-            "resnet" => Self::ResNet(options(&ResNetConfig::new(), table)?),
+            "xception" => Self::Xception(options(&XceptionConfig::new(), table, complete)?),
+            "resnet" => Self::ResNet(options(&ResNetConfig::new(), table, complete)?),
             "graph" => {
                 let graph: Graph = serde_json::from_value(Value::Object(table)).map_err(|error| error.to_string())?;
                 graph.validate().map_err(|error| error.to_string())?;
@@ -397,13 +402,20 @@ impl NewHead {
 
 /// The options of a table over the defaults. Burn's `Config` skips options it doesn't know, and one that is skipped is another
 /// network.
-fn options<T: Serialize + for<'de> Deserialize<'de>>(defaults: &T, table: Map<String, Value>) -> Result<T, String> {
+fn options<T: Serialize + for<'de> Deserialize<'de>>(
+    defaults: &T,
+    table: Map<String, Value>,
+    complete: bool,
+) -> Result<T, String> {
     let defaults = serde_json::to_value(defaults).map_err(|error| error.to_string())?;
     let Value::Object(mut options) = defaults else {
         return Err("its options are no table".into());
     };
     if let Some(unknown) = table.keys().find(|key| !options.contains_key(*key)) {
         return Err(format!("`{unknown}` is no option of the network"));
+    }
+    if complete && let Some(missing) = options.keys().find(|key| !table.contains_key(*key)) {
+        return Err(format!("it does not say `{missing}` of the network"));
     }
     options.extend(table);
     serde_json::from_value(Value::Object(options)).map_err(|error| error.to_string())
@@ -417,7 +429,7 @@ impl Serialize for Architecture {
 
 impl<'de> Deserialize<'de> for Architecture {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_table(Map::deserialize(deserializer)?).map_err(D::Error::custom)
+        Self::from_table(Map::deserialize(deserializer)?, true).map_err(D::Error::custom)
     }
 }
 

@@ -93,12 +93,26 @@ pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, Gra
     if candidates.is_empty() {
         candidates.push(plain.unnamed(file.size));
     }
+    if let Some(constants) = &plain.constants {
+        for candidate in &mut candidates {
+            candidate.scale(constants);
+        }
+    }
     Ok(Recognised {
         candidates,
         outputs: plain.outputs,
         scaling: plain.scaling,
-        scales_inside: plain.scales_inside,
+        scales_inside: plain.constants.is_some(),
     })
+}
+
+impl Candidate {
+    /// Puts constants of a file between the picture and the network.
+    fn scale(&mut self, constants: &ScaleShift) {
+        let graph = self.architecture.graph().with_scaling(constants.clone());
+        self.architecture = Architecture::Graph(Arc::new(graph));
+        self.correspondence.insert(1, None);
+    }
 }
 
 /// A graph with taps as the architecture of the zoo that it is, or as it is.
@@ -134,7 +148,8 @@ struct Plain {
     origins: Vec<NodeId>,
     outputs: Option<Outputs>,
     scaling: Option<Scaling>,
-    scales_inside: bool,
+    /// Constants on the picture that are no known scaling.
+    constants: Option<ScaleShift>,
 }
 
 impl Plain {
@@ -156,38 +171,23 @@ impl Plain {
 
         let (affine, first) = scaling_of(&graph);
         let known = affine.as_ref().and_then(Scaling::of_affine);
-        let mut scales_inside = false;
-        let mut scaling = known;
-        match (&affine, known) {
-            (Some(_), Some(_)) => {
-                for node in &mut graph.nodes {
-                    for input in &mut node.inputs {
-                        if *input == first {
-                            *input = NodeId(0);
-                        }
-                    }
-                }
+        for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+            if *input == first {
+                *input = NodeId(0);
             }
-            (Some(affine), None) => {
-                scales_inside = true;
-                // Factors that make large numbers small expect 0..255; others may expect anything.
-                let takes_bytes = affine.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
-                scaling = takes_bytes.then_some(Scaling::None);
-            }
-            (None, _) => {}
         }
+        let constants = affine.filter(|_| known.is_none());
+        let scaling = match &constants {
+            // Factors that make large numbers small expect 0..255; others may expect anything.
+            Some(constants) => {
+                let takes_bytes = constants.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
+                takes_bytes.then_some(Scaling::None)
+            }
+            None => known,
+        };
         without_reshapes(&mut graph, output);
 
-        let mut needed = vec![false; graph.nodes.len()];
-        needed[output.0] = true;
-        for index in (0..=output.0).rev() {
-            if needed[index] {
-                graph.nodes[index]
-                    .inputs
-                    .iter()
-                    .for_each(|input| needed[input.0] = true);
-            }
-        }
+        let mut needed = graph.needed(output);
         needed[0] = true;
         let (mut plain, places) = graph.retained(&needed);
         let mut origins = vec![NodeId(0); plain.nodes.len()];
@@ -219,7 +219,7 @@ impl Plain {
             origins,
             outputs,
             scaling,
-            scales_inside,
+            constants,
         })
     }
 
@@ -368,7 +368,7 @@ impl Plain {
             let [height, _] = size.unwrap_or_default();
             let stride = |shape: Shape| height.div_ceil(shape.size()[0].max(1)).next_power_of_two();
             let end = graph.taps.feature_map.map_or(0, |map| map.0);
-            let cuts = cuts(&graph, graph.output());
+            let cuts = graph.cuts(graph.output());
             let mut levels: Vec<Level> = Vec::new();
             let mut names = vec![Block::HEAD.to_owned(); graph.nodes.len()];
             let mut deepest = 1;
@@ -506,33 +506,9 @@ fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
     }
 }
 
-/// The nodes through which every path from the picture to the output leads.
-fn cuts(graph: &Graph, output: NodeId) -> Vec<bool> {
-    let mut needed = vec![false; graph.nodes.len()];
-    needed[output.0] = true;
-    for index in (0..=output.0).rev() {
-        if needed[index] {
-            graph.nodes[index]
-                .inputs
-                .iter()
-                .for_each(|input| needed[input.0] = true);
-        }
-    }
-    let mut cuts = vec![false; graph.nodes.len()];
-    let mut earliest = output.0;
-    for index in (0..=output.0).rev() {
-        cuts[index] = needed[index] && earliest >= index;
-        if needed[index] {
-            let inputs = graph.nodes[index].inputs.iter().map(|input| input.0);
-            earliest = inputs.fold(earliest, usize::min);
-        }
-    }
-    cuts
-}
-
 /// The feature map, the embedding and the logits of a graph that ends in `output`.
 fn taps(graph: &Graph, output: NodeId) -> Taps {
-    let cuts = cuts(graph, output);
+    let cuts = graph.cuts(output);
     let is_pooled = |id: NodeId| {
         let keeps = matches!(&graph.node(id).op, Op::GlobalPool(pool) if pool.keep_dims);
         keeps || is_vector(graph, id)

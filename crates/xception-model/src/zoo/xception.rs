@@ -222,6 +222,25 @@ impl XceptionConfig {
         }
     }
 
+    /// A network with as many blocks as timm's and Cadene's names tell; other options are defaults. They count blocks from ours of
+    /// number 2, and do not count the last.
+    ///
+    /// # Errors
+    ///
+    /// Names without blocks.
+    pub fn of_torch_names(names: &[&str]) -> Result<Self, String> {
+        let number = |name: &&str| {
+            let (_, block) = name.split_once("block")?;
+            block.split_once('.')?.0.parse::<usize>().ok()
+        };
+        // Three of the entry flow and one of the exit flow beside those of the middle flow.
+        let middle = names.iter().filter_map(number).max().and_then(|last| last.checked_sub(4));
+        match middle {
+            Some(middle) => Ok(Self::new().with_middle_blocks(middle.min(Limits::BLOCKS))),
+            None => Err("it has no block4 or later, which every Xception of timm has".into()),
+        }
+    }
+
     /// The networks without a head that a graph's convolutions could be of. What its tensors and constants tell is read from
     /// them; where no batch norm is left, nothing tells the variant.
     pub(super) fn candidates(graph: &Graph) -> Vec<Self> {

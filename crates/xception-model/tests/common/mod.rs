@@ -75,6 +75,14 @@ pub fn input(shape: [usize; 4], device: &Device) -> Tensor<4> {
     Tensor::<4>::from_data(TensorData::new(values, shape), device).permute([0, 3, 1, 2])
 }
 
+/// The input of a shape `[batch, height, width, channels]` between two numbers, in that layout.
+pub fn uniform_input(shape: [usize; 4], low: f64, high: f64) -> Vec<f32> {
+    let key = format!("input/{}", dimensions(&shape));
+    uniform(&key, shape.iter().product())
+        .map(|u| (low + (high - low) * u) as f32)
+        .collect()
+}
+
 fn dimensions(shape: &[usize]) -> String {
     shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }

@@ -122,7 +122,9 @@ impl Description {
             size,
             pooling: plain.network.pooling(),
             variant: plain.network.variant(),
-            outputs: found.outputs.or(plain.outputs.filter(|_| plain.network.outputs().is_none())),
+            outputs: found
+                .outputs
+                .or(plain.outputs.filter(|_| plain.network.outputs().is_none())),
             scaling: match (found.scaling, found.scales_inside) {
                 (None, false) => plain.scaling,
                 (scaling, _) => scaling,
@@ -166,7 +168,10 @@ impl Description {
             let pooling = agree(path, "--pooling", known.pooling, self.pooling)?;
             need(Unknown::Pooling, pooling.is_some());
             let variant = agree(path, "--variant", known.variant, self.variant)?;
-            need(Unknown::Variant, variant.is_some() || !matches!(network, Architecture::Xception(_)));
+            need(
+                Unknown::Variant,
+                variant.is_some() || !matches!(network, Architecture::Xception(_)),
+            );
             match &mut network {
                 Architecture::Xception(config) => {
                     config.pooling = pooling.unwrap_or(config.pooling);

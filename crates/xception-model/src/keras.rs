@@ -121,7 +121,12 @@ fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)
         };
         let layer = file.graph.layer_of(place);
         // `.depthwise` of a separable convolution, whose layer's module is one step up; nothing for others.
-        let part = file.graph.node(place).path.strip_prefix(&layer.path).unwrap_or_default();
+        let part = file
+            .graph
+            .node(place)
+            .path
+            .strip_prefix(&layer.path)
+            .unwrap_or_default();
         let Some(home) = node.path.strip_suffix(part) else {
             return Err(format!(
                 "layer {}: {} is in two layers of its own, and this one holds both halves",
@@ -175,7 +180,9 @@ pub fn save(
     // behind an average; another classifier does not get its name.
     if let Some(Pooling::Max | Pooling::None) = network.architecture().pooling() {
         let classifier = graph.layers.iter_mut().find(|layer| layer.name == "predictions");
-        classifier.into_iter().for_each(|layer| layer.name = "logits".to_owned());
+        classifier
+            .into_iter()
+            .for_each(|layer| layer.name = "logits".to_owned());
     }
     let keras = keras_model(&graph, size, end).map_err(|error| WeightsError::Write {
         path: path.to_owned(),

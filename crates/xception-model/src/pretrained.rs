@@ -5,9 +5,9 @@ use burn::tensor::Device;
 use crate::classifier::Classifier;
 use crate::description::Known;
 use crate::network::Network;
-use crate::registry::{self, Cache, Card, FetchOptions, Kind, RegistryError};
 use crate::outputs::Outputs;
 use crate::record::{self, WeightsError};
+use crate::registry::{self, Cache, Card, FetchOptions, Kind, RegistryError};
 use crate::spec::{InputSpec, ModelSpec};
 use crate::zoo::Architecture;
 

@@ -622,13 +622,7 @@ impl<'a> Reader<'a> {
         let constants = constants
             .filter_map(|(node, weights)| Some((node.path.clone(), weights?)))
             .collect();
-        let mut needed = vec![false; self.graph.nodes.len()];
-        needed[output.0] = true;
-        for (id, node) in self.graph.iter().rev().filter(|(id, _)| id.0 <= output.0) {
-            if needed[id.0] {
-                node.inputs.iter().for_each(|input| needed[input.0] = true);
-            }
-        }
+        let mut needed = self.graph.needed(output);
         needed[0] = true;
         let (graph, places) = self.graph.retained(&needed);
         graph.validate().map_err(|error| error.to_string())?;

@@ -42,7 +42,9 @@ pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
     let ends = graph.layer_outputs();
     let stages = graph.stages().into_iter();
     stages
-        .filter(|stage| ends[graph.node(stage.node).layer.0] == Some(stage.node) && Some(stage.node) != graph.taps.logits)
+        .filter(|stage| {
+            ends[graph.node(stage.node).layer.0] == Some(stage.node) && Some(stage.node) != graph.taps.logits
+        })
         .map(|stage| (stage.name.to_owned(), places[graph.node(stage.node).layer.0].clone()))
         .filter(|(_, place)| !place.is_empty())
         .collect()
@@ -131,7 +133,8 @@ impl<'a> Weighted<'a> {
     }
 
     fn resnet(&self) -> Option<ResNetConfig> {
-        let by_name: BTreeMap<&str, &KerasLayer> = self.convs.iter().map(|layer| (layer.name.as_str(), *layer)).collect();
+        let by_name: BTreeMap<&str, &KerasLayer> =
+            self.convs.iter().map(|layer| (layer.name.as_str(), *layer)).collect();
         let stem = by_name.get("conv1_conv")?;
         let mut blocks = Vec::new();
         for stack in 2..=5 {
@@ -191,7 +194,10 @@ fn shape<'a>(layer: &'a KerasLayer, variable: &str) -> Option<&'a [usize]> {
 
 /// Input channels of a convolution.
 fn inputs(layer: &KerasLayer) -> usize {
-    shape(layer, "kernel").and_then(|shape| shape.get(2)).copied().unwrap_or(0)
+    shape(layer, "kernel")
+        .and_then(|shape| shape.get(2))
+        .copied()
+        .unwrap_or(0)
 }
 
 /// Output channels: the last side of every Keras kernel.

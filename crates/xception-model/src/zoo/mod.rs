@@ -23,17 +23,15 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+pub use file_graph::FileGraph;
 use head::Head;
 pub use head::Pooling;
-pub use file_graph::FileGraph;
 pub use names::of_record_names;
 pub use recognise::{Candidate, Recognised, recognise};
 pub use resnet::ResNetConfig;
-pub use xception::{
-    IntermediateActivation, MIN_INPUT, OutputStride, SeparableOrder, Variant, Widths, XceptionConfig,
-};
 #[cfg(feature = "keras")]
 pub(crate) use xception::Shapes as XceptionShapes;
+pub use xception::{IntermediateActivation, MIN_INPUT, OutputStride, SeparableOrder, Variant, Widths, XceptionConfig};
 
 use crate::error::ConfigError;
 use crate::network::Network;

@@ -14,8 +14,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use graph::{
-    Activation, Block, Correspondence, Graph, GraphError, Layer, LayerId, Level, Node, NodeId, Op, PoolKind, ScaleShift,
-    Shape, Taps, Tolerance,
+    Activation, Block, Correspondence, Graph, GraphError, Layer, LayerId, Level, Node, NodeId, Op, PoolKind,
+    ScaleShift, Shape, Taps, Tolerance,
 };
 
 use super::head::Pooling;
@@ -57,10 +57,16 @@ impl Candidate {
     /// The network's stages that the file computes too: each one's name, and the node of the file's graph.
     pub fn stages(&self) -> Vec<(String, NodeId)> {
         let graph = self.architecture.graph();
+        let mut places = self.correspondence.clone();
+        for (id, node) in graph.iter() {
+            // A folded norm: what the file's convolution gives is what comes out of ours behind the norm.
+            if let (Op::BatchNorm(_), None, Some(input)) = (&node.op, places[id.0], node.inputs.first()) {
+                places[id.0] = places[input.0].take();
+            }
+        }
         let stages = graph.stages().into_iter();
-        let place = |node: NodeId| self.correspondence.get(node.0).copied().flatten();
         stages
-            .filter_map(|stage| Some((stage.name.to_owned(), place(stage.node)?)))
+            .filter_map(|stage| Some((stage.name.to_owned(), places[stage.node.0]?)))
             .collect()
     }
 }
@@ -116,7 +122,9 @@ pub(super) fn named(graph: Graph) -> Architecture {
         graph,
         size: None,
     };
-    let found = recognise(&file, false).ok().and_then(|found| found.candidates.into_iter().next());
+    let found = recognise(&file, false)
+        .ok()
+        .and_then(|found| found.candidates.into_iter().next());
     match found.map(|candidate| candidate.architecture) {
         // Blocks, levels and the smallest picture are known better than by this part of the graph.
         None | Some(Architecture::Graph(_)) => Architecture::Graph(Arc::new(file.graph)),
@@ -126,7 +134,9 @@ pub(super) fn named(graph: Graph) -> Architecture {
 
 /// The networks without a head that a graph's convolutions could be of.
 fn backbones(graph: &Graph) -> Vec<Architecture> {
-    let xceptions = XceptionConfig::candidates(graph).into_iter().map(Architecture::Xception);
+    let xceptions = XceptionConfig::candidates(graph)
+        .into_iter()
+        .map(Architecture::Xception);
     let resnets = ResNetConfig::candidates(graph).into_iter().map(Architecture::ResNet);
     xceptions.chain(resnets).collect()
 }
@@ -224,7 +234,8 @@ impl Plain {
         }
         // The head as it is, behind the architecture's nodes.
         let mut graph = (*ours).clone();
-        let mut correspondence: Vec<Option<NodeId>> = pairs.iter().map(|pair| pair.map(|node| self.origin(node))).collect();
+        let mut correspondence: Vec<Option<NodeId>> =
+            pairs.iter().map(|pair| pair.map(|node| self.origin(node))).collect();
         let mut places: Vec<Option<NodeId>> = vec![None; self.graph.nodes.len()];
         places[place.0] = Some(end);
         let mut layers: Vec<Option<LayerId>> = vec![None; self.graph.layers.len()];
@@ -232,13 +243,22 @@ impl Plain {
             let inputs: Option<Vec<NodeId>> = node.inputs.iter().map(|input| places[input.0]).collect();
             // A head that reads within the backbone is none.
             let Some(inputs) = inputs else {
-                let behind = self.graph.iter().any(|(later, reader)| later.0 > id.0 && reader.inputs.contains(&id));
+                let behind = self
+                    .graph
+                    .iter()
+                    .any(|(later, reader)| later.0 > id.0 && reader.inputs.contains(&id));
                 if behind || Some(id) == self.graph.taps.logits {
                     return None;
                 }
                 continue;
             };
-            let path = |path: &str| if path.is_empty() { String::new() } else { format!("head.{path}") };
+            let path = |path: &str| {
+                if path.is_empty() {
+                    String::new()
+                } else {
+                    format!("head.{path}")
+                }
+            };
             let layer = match layers[node.layer.0] {
                 Some(layer) => layer,
                 None => {
@@ -321,7 +341,10 @@ impl Plain {
             .ok()?;
         Some(Candidate {
             architecture,
-            correspondence: pairs.into_iter().map(|pair| pair.map(|node| self.origin(node))).collect(),
+            correspondence: pairs
+                .into_iter()
+                .map(|pair| pair.map(|node| self.origin(node)))
+                .collect(),
         })
     }
 
@@ -329,7 +352,12 @@ impl Plain {
     fn unnamed(&self, size: Option<[usize; 2]>) -> Candidate {
         let mut graph = self.graph.clone();
         let smallest = || graph.smallest_size(1024);
-        let size = size.or_else(|| [224, 299, 64, 32].map(|side| [side; 2]).into_iter().find(|size| graph.shapes(*size).is_ok()));
+        let size = size.or_else(|| {
+            [224, 299, 64, 32]
+                .map(|side| [side; 2])
+                .into_iter()
+                .find(|size| graph.shapes(*size).is_ok())
+        });
         let size = size.or_else(|| smallest().map(|side| [side; 2]));
         graph.min_size = if graph.nodes.iter().any(|node| matches!(node.op, Op::Flatten { .. })) {
             size.map_or(1, |[height, width]| height.min(width))
@@ -411,7 +439,14 @@ fn scaling_of(graph: &Graph) -> (Option<ScaleShift>, NodeId) {
     let mut affine: Option<ScaleShift> = None;
     while readers[at.0] == 1 {
         let next = graph.iter().find(|(_, node)| node.inputs.contains(&at));
-        let Some((id, Node { op: Op::ScaleShift(constants), .. })) = next else {
+        let Some((
+            id,
+            Node {
+                op: Op::ScaleShift(constants),
+                ..
+            },
+        )) = next
+        else {
             break;
         };
         let composed = match &affine {
@@ -487,7 +522,8 @@ fn taps(graph: &Graph, output: NodeId) -> Taps {
         .last();
     let classifies = |embedding: NodeId| {
         embedding != output
-            && (0..=output.0).any(|index| index > embedding.0 && matches!(graph.nodes[index].op, Op::Dense(_) | Op::Conv(_)))
+            && (0..=output.0)
+                .any(|index| index > embedding.0 && matches!(graph.nodes[index].op, Op::Dense(_) | Op::Conv(_)))
     };
     Taps {
         feature_map,

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
-use separable_conv::{Isa, MaxPool, Network, SeparableRelu, Value, peak};
+use kernels::{
+    Activation, Convolution, Dense, Isa, MaxPool, Network, Padding, Projection, Separable as SeparableLayer, Value, peak,
+};
 
 use plain::Plain;
 
@@ -72,6 +74,9 @@ const fn separable(
         residual: false,
     }
 }
+
+/// All layers of this file fit together.
+const FITS: &str = "sizes that fit";
 
 /// The best time of a layer, fused and step by step.
 struct Line {
@@ -146,9 +151,11 @@ struct Subject {
 impl Subject {
     /// Feature maps of `channels`, made of a picture of one.
     fn maps(channels: usize, size: usize, isa: Isa) -> Self {
-        let mut network = Network::new(1, isa);
-        let input = network.input();
-        let last = network.convolution(input, &values(channels, 1.0), None, channels, 1, 1, false);
+        let mut network = Network::new(1, isa).expect(FITS);
+        let widen = values(channels, 1.0);
+        let last = network
+            .convolution(Convolution::new(network.input(), &widen, channels, [1; 2]))
+            .expect(FITS);
         Self {
             network,
             last,
@@ -158,19 +165,21 @@ impl Subject {
     }
 
     fn output(&self, value: Value) -> Vec<f32> {
-        let [height, width] = self.network.size(value, [self.size; 2]);
-        let mut output = vec![0.0; self.network.channels(value) * height * width];
+        let [height, width] = self.network.size(value, [self.size; 2]).expect(FITS);
+        let mut output = vec![0.0; self.network.channels(value).expect(FITS) * height * width];
         let shape = [1, self.size, self.size];
-        self.network.run(&self.picture, shape, &mut [(value, &mut output)]);
+        self.network
+            .run(&self.picture, shape, &mut [(value, &mut output)])
+            .expect(FITS);
         output
     }
 
     /// Measures the last layer.
     fn measure(&self, criterion: &mut Criterion, name: &str, plain: Option<&mut dyn FnMut()>) -> Line {
-        let [height, width] = self.network.size(self.last, [self.size; 2]);
-        let channels = self.network.channels(self.last);
+        let [height, width] = self.network.size(self.last, [self.size; 2]).expect(FITS);
+        let channels = self.network.channels(self.last).expect(FITS);
         let name = format!("{name} {height}x{width}x{channels}");
-        let products = self.network.multiplications([self.size; 2]);
+        let products = self.network.multiplications([self.size; 2]).expect(FITS);
         let flops = 2 * products.last().copied().unwrap_or(0);
 
         let mut group = criterion.benchmark_group(&name);
@@ -180,7 +189,8 @@ impl Subject {
         let fused = best(&mut group, "fused", &mut || {
             let shares = self
                 .network
-                .profile(&self.picture, shape, &mut [(self.last, &mut output)]);
+                .profile(&self.picture, shape, &mut [(self.last, &mut output)])
+                .expect(FITS);
             shares.last().copied().unwrap_or_default()
         });
         let plain = plain.map(|plain| {
@@ -215,9 +225,15 @@ fn best(group: &mut BenchmarkGroup<WallTime>, name: &str, run: &mut dyn FnMut() 
 }
 
 fn picture(criterion: &mut Criterion, isa: Isa) -> Line {
-    let mut network = Network::new(3, isa);
-    let input = network.input();
-    let last = network.convolution(input, &weights(32 * 27, 27), Some(&values(32, 0.1)), 32, 3, 2, true);
+    let mut network = Network::new(3, isa).expect(FITS);
+    let (weights, bias) = (weights(32 * 27, 27), values(32, 0.1));
+    let convolution = Convolution {
+        bias: Some(&bias),
+        stride: [2; 2],
+        activation: Activation::Relu,
+        ..Convolution::new(network.input(), &weights, 32, [3; 2])
+    };
+    let last = network.convolution(convolution).expect(FITS);
     let subject = Subject {
         network,
         last,
@@ -230,9 +246,12 @@ fn picture(criterion: &mut Criterion, isa: Isa) -> Line {
 fn convolution(criterion: &mut Criterion, isa: Isa) -> Line {
     let mut subject = Subject::maps(32, 149, isa);
     let (weights, bias) = (weights(64 * 32 * 9, 32 * 9), values(64, 0.1));
-    subject.last = subject
-        .network
-        .convolution(subject.last, &weights, Some(&bias), 64, 3, 1, true);
+    let convolution = Convolution {
+        bias: Some(&bias),
+        activation: Activation::Relu,
+        ..Convolution::new(subject.last, &weights, 64, [3; 2])
+    };
+    subject.last = subject.network.convolution(convolution).expect(FITS);
     subject.measure(criterion, "block1_conv2", None)
 }
 
@@ -243,15 +262,15 @@ fn separable_convolution(criterion: &mut Criterion, layer: &Separable, isa: Isa)
     let depthwise = weights(9 * channels, 9);
     let pointwise = weights(outputs * channels, channels);
     let bias = values(outputs, 0.1);
-    let relu = SeparableRelu {
-        before: layer.relu_before,
-        between: false,
-        after: layer.relu_after,
+    let relu = |yes| if yes { Activation::Relu } else { Activation::None };
+    let separable = SeparableLayer {
+        bias: Some(&bias),
+        residual: layer.residual.then_some(input),
+        before: relu(layer.relu_before),
+        after: relu(layer.relu_after),
+        ..SeparableLayer::new(input, &depthwise, &pointwise, outputs)
     };
-    let residual = layer.residual.then_some(input);
-    subject.last = subject
-        .network
-        .separable(input, &depthwise, 1, &pointwise, Some(&bias), outputs, residual, relu);
+    subject.last = subject.network.separable(separable).expect(FITS);
 
     let size = [layer.size; 2];
     let relus = [layer.relu_before, layer.relu_after];
@@ -283,23 +302,34 @@ fn max_pool(criterion: &mut Criterion, (name, size, [channels, outputs]): (&str,
     let mut subject = Subject::maps(channels, size, isa);
     let input = subject.last;
     let widen = weights(outputs * channels, channels);
-    let wide = subject.network.convolution(input, &widen, None, outputs, 1, 1, false);
-    let pool = MaxPool {
-        stride: 2,
-        dilation: 1,
-        symmetric: false,
-    };
+    let wide = subject
+        .network
+        .convolution(Convolution::new(input, &widen, outputs, [1; 2]))
+        .expect(FITS);
     let bias = values(outputs, 0.1);
-    subject.last = subject.network.max_pool(wide, pool, Some((input, &widen, Some(&bias))));
+    let pool = MaxPool {
+        stride: [2; 2],
+        padding: Padding::Same,
+        projection: Some(Projection {
+            input,
+            weights: &widen,
+            bias: Some(&bias),
+        }),
+        ..MaxPool::new(wide, [3; 2])
+    };
+    subject.last = subject.network.max_pool(pool).expect(FITS);
     subject.measure(criterion, name, None)
 }
 
 fn classifier(criterion: &mut Criterion, isa: Isa) -> Line {
     let mut subject = Subject::maps(2048, 1, isa);
     let weights = weights(2048 * 1000, 2048);
-    subject.last = subject
-        .network
-        .dense(subject.last, &weights, Some(&values(1000, 0.1)), 1000, false);
+    let bias = values(1000, 0.1);
+    let dense = Dense {
+        bias: Some(&bias),
+        ..Dense::new(subject.last, &weights, 1000)
+    };
+    subject.last = subject.network.dense(dense).expect(FITS);
     subject.measure(criterion, "predictions", None)
 }
 

@@ -4,19 +4,22 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn_store::{ModuleStore, bridge};
+use converter::ConvertError;
 use keras_store::KerasStore;
 use tempfile::TempDir;
+use xception_model::keras::{self, End, ReadError};
 use xception_model::picture::{self, DecodeLimits, Preset};
 use xception_model::registry::Card;
-use xception_model::{Pooling, Variant, labels};
+use xception_model::{Outputs, Pooling, Scaling, Unknown, Variant, WeightsError, labels};
 
 /// What a target does with its bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("keras_store", keras_store),
     ("keras_archive", keras_archive),
+    ("keras_graph", keras_graph),
     ("weights", weights),
     ("card", card),
     ("label_file", label_file),
@@ -47,10 +50,27 @@ pub fn keras_archive(bytes: &[u8]) {
 fn read_keras(path: &Path) {
     let mut store = KerasStore::from_file(path);
     let _ = store.layers();
+    let _ = keras::read(&mut store);
     if let Ok(tensors) = store.get_all_tensors() {
         for tensor in tensors.values() {
             let _ = bridge::to_data(tensor);
         }
+    }
+}
+
+/// The config of a Keras model as a graph, and that as a model again.
+pub fn keras_graph(bytes: &[u8]) {
+    let Ok(config) = serde_json::from_slice(bytes) else {
+        return;
+    };
+    let network = match keras::read_config(&config, Some(2)) {
+        Ok(network) => network,
+        Err(ReadError::Unknown { backbone, .. }) => backbone.map(|network| *network),
+        Err(_) => None,
+    };
+    if let Some(network) = network {
+        let size = network.size.unwrap_or([75, 90]);
+        let _ = keras::keras_model(&network.graph, size, End::Softmax);
     }
 }
 
@@ -63,10 +83,16 @@ pub fn weights(bytes: &[u8]) {
     let Some((_folder, path)) = file("weights.bin", bytes) else {
         return;
     };
-    let opened = converter::open(&path, &known).or_else(|_| {
+    let opened = converter::open(&path, &known).or_else(|error| {
+        let ConvertError::Weights(WeightsError::Unknown { unknown, .. }) = error else {
+            return Err(error);
+        };
+        let says = |what: Unknown| unknown.contains(&what);
         let known = converter::Known {
-            pooling: Some(Pooling::Average),
-            variant: Some(Variant::Keras),
+            pooling: says(Unknown::Pooling).then_some(Pooling::Average),
+            variant: says(Unknown::Variant).then_some(Variant::Keras),
+            outputs: says(Unknown::Outputs).then_some(Outputs::Value),
+            scaling: says(Unknown::Scaling).then_some(Scaling::Unit),
             ..known
         };
         converter::open(&path, &known)

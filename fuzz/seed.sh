@@ -6,6 +6,7 @@ fixtures=../crates
 put() { mkdir -p "corpus/$1"; cp "$2" "corpus/$1/$(basename "$2" | tr '.' '_')"; }
 for file in types.weights.h5 network_keras2.h5 cycle.weights.h5 subclassed.weights.h5; do put keras_store "$fixtures/keras-store/tests/fixtures/$file"; done
 for file in network_deflated.keras zoo.keras; do put keras_archive "$fixtures/keras-store/tests/fixtures/$file"; done
+mkdir -p corpus/keras_graph; for name in every_layer written; do gunzip -c "$fixtures/xception-model/tests/fixtures/keras/$name.json.gz" > "corpus/keras_graph/$name"; done
 for file in torch/toy.safetensors torch/evil.pth torch/legacy.pth torch/toy.pth record/toy.bpk onnx/torch_folded.onnx onnx/tf2onnx.onnx; do put weights "$fixtures/converter/tests/fixtures/$file"; done
 put weights "$fixtures/xception-model/tests/fixtures/keras/toy.keras"
 gunzip -c "$fixtures/xception-model/tests/fixtures/keras/legacy_model.h5.gz" > corpus/weights/legacy_model_h5

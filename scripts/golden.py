@@ -27,36 +27,50 @@ Weights: key `{layer}/{variable}`, in the KERAS layout (kernel [h, w, in, out], 
     depthwise_kernel                (2u - 1) * sqrt(3 / 9)
     bias, beta, moving_mean         (2u - 1) * 0.1
     gamma, moving_variance          0.5 + u
+    gamma of a layer `*_3_bn`       (0.5 + u) / 2
 
 (6 is He's uniform bound. A separable convolution has no ReLU between its halves, so 6 for both would double the
 variance at each of 34 layers: block 14 came out at an RMS of 6e6; with 3 it is 6.)
 Layers have their Keras names; the unnamed shortcuts are `block{2,3,4,13}_residual` and `..._residual_bn`.
 Separable convolutions built from two layers keep the keys `{layer}/depthwise_kernel` and `{layer}/pointwise_kernel`;
 when the pointwise comes first, the depthwise shape is [3, 3, out, 1].
+ResNet has a bias in every convolution, and Keras's own names for all layers. `*_3_bn` ends what a block adds to its
+shortcut: with a whole gamma each block multiplied the RMS by 1.6, and conv4_block6 came out at 1400; with half of it at 27.
 Input: key `input/{batch}x{height}x{width}x{channels}`, NHWC, f32(2u - 1).
 Sample positions: key `sample/{stage}/{shape joined by x}`; the j-th position is z mod size (flat, C order).
 
 The formats
 -----------
 A record: {"stage", "shape", "norm", "samples"}: shape NHWC (or Keras layout), norm the L2 norm accumulated in f64,
-samples the values at the sample positions (64 for `full`, 16 otherwise), or, instead of samples, "values": all values
+samples the values at the sample positions (64 for `full` and `resnet50`, else 16), or, instead of samples, "values": all values
 in C order (toy logits, moving statistics). Numbers have 9 significant digits, enough to give an f32 back exactly.
 
 network/{network}-{height}x{width}-b{batch}.json
     meta     keras, tensorflow, numpy: versions; formula; command; date (of the last change)
-    network  the fields of `Spec`, and its name
+    network  the fields of `Spec` (`ResNetSpec` for `resnet50` and `resnet-toy`), and its name
     input    NHWC shape
     stages   records in execution order. `full`: block1 .. block14 (block 1 and 14 after their last activation, the
              others after the addition), avg_pool, predictions (logits). `toy`: every layer by its Keras name and
              the same block outputs, so block1 repeats block1_conv2_act and the last block its last activation.
              Variants of toy: block outputs, avg_pool (max_pool when pooling is max), hidden_0 .., predictions.
              Blocks are numbered through: the toy has one middle block, block5, and its exit blocks are block6 and block7.
+             `resnet50`: conv1_relu, pool1_pool, every block's `_out`, avg_pool, predictions (logits). `resnet-toy`: every
+             layer but the input, by its Keras name, in creation order. Both are Keras's ResNet v1; the full one must equal
+             keras.applications.ResNet50, bit for bit.
 network/training.json (toy, training mode, SGD without momentum, softmax cross-entropy from logits, mean over the batch)
     meta, network, input, labels, learning_rate
     losses     the loss before any step, after one step, after two
     gradients  records, `stage` being `{layer}/{variable}`, of the first step
     moving     records with values: moving statistics after two steps (that is, after two forward passes)
     logits     record with values: inference mode, after two steps
+layers.json.gz (the order of layers; gzip, no time stamp)
+    meta
+    networks  [{network: the function in keras.applications, created: [[class, name, [inbound names]], ..] in creation order,
+                order: the names of `model.layers`, order_sha256: of these names joined by line feeds}]
+    Built by a process that built nothing before: `input_layer`, `conv2d`, `conv2d_1`, ..
+    `order` is also the order of `config["layers"]`, of a legacy file's `layer_names` (weights without a config load in this
+    order, whatever they are called), and the one in which `.keras` and `.weights.h5` number the layers of a class:
+    `layers/conv2d_5` is the sixth Conv2D of `order`.
 kitchenware.json (a real model: 18 photographs, 6 classes)
     meta (also pillow), model_sha256, labels, labelled, right, largest_batch_difference
     photographs: [{file, sha256: of the 150 x 150 x 3 u8 RGB pixels after load_img, logits: alone in a batch of one,
@@ -71,6 +85,7 @@ import csv
 import dataclasses
 import datetime
 import functools
+import gzip
 import hashlib
 import json
 import math
@@ -94,14 +109,29 @@ import tensorflow as tf
 from keras import layers, ops
 
 FORMULA = 1
-GENERATORS = ("full", "toy", "training", "kitchenware")
+GENERATORS = ("full", "toy", "training", "resnet50", "layers", "kitchenware")
 
 SIZES = ((71, 71), (150, 150), (224, 224), (299, 299), (331, 200))
 BATCHES = (1, 3)
 # A square odd size, and an oblong of an odd and an even side.
 VARIANT_CASES = ((3, 71, 71), (1, 331, 200))
+# Keras pads before the strided 7 x 7 convolution and the pool. Even sides, odd sides, and sides that are oblong.
+RESNET50_CASES = ((1, 224, 224), (2, 197, 161))
+RESNET_TOY_CASES = ((1, 64, 64), (3, 75, 53))
 FULL_SAMPLES = 64
 TOY_SAMPLES = 16
+
+# Networks with and without branches, with numbered names, and with layers that hold no weights.
+ORDERED = (
+    "Xception",
+    "VGG16",
+    "ResNet50",
+    "ResNet101",
+    "InceptionV3",
+    "MobileNetV2",
+    "DenseNet121",
+    "EfficientNetB0",
+)
 
 # The entry and exit blocks whose shortcut is a strided 1 x 1 convolution, which Keras leaves without a name.
 SHORTCUT_BLOCKS = (2, 3, 4, 13)
@@ -146,6 +176,8 @@ def weight(key: str, shape: tuple[int, ...]) -> np.ndarray:
             value = (2 * u - 1) * math.sqrt(3 / math.prod(shape[:2]))
         case "bias" | "beta" | "moving_mean":
             value = (2 * u - 1) * 0.1
+        case "gamma" if key.endswith("_3_bn/gamma"):
+            value = (0.5 + u) / 2
         case "gamma" | "moving_variance":
             value = 0.5 + u
         case variable:
@@ -200,6 +232,23 @@ VARIANTS = {
     "toy-5channels": dataclasses.replace(TOY, in_channels=5),
     "toy-torch": dataclasses.replace(TOY, epsilon=1e-5, symmetric_pool=True),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNetSpec:
+    """ResNet v1 as Keras has it: `widths` are those of a stack's 3 x 3 convolutions; a stack puts out four times as many."""
+
+    stem: int
+    widths: tuple[int, int, int, int]
+    blocks: tuple[int, int, int, int]
+    classes: int
+    in_channels: int = 3
+    # keras/src/applications/resnet.py, every BatchNormalization.
+    epsilon: float = 1.001e-5
+
+
+RESNET50 = ResNetSpec(stem=64, widths=(64, 128, 256, 512), blocks=(3, 4, 6, 3), classes=1000)
+RESNET_TOY = ResNetSpec(stem=6, widths=(8, 12, 16, 20), blocks=(1, 2, 1, 1), classes=10)
 
 
 class PaddedMaxPool(layers.Layer):
@@ -334,6 +383,57 @@ class Builder:
         return self._add(second, x)
 
 
+class ResNetBuilder:
+    """Builds ResNet v1 from a ResNetSpec by a loop and keeps every layer's output by name."""
+
+    def __init__(self, spec: ResNetSpec, height: int, width: int) -> None:
+        self.spec = spec
+        self.stages: dict[str, keras.KerasTensor] = {}
+        self.input = keras.Input((height, width, spec.in_channels))
+        self._build()
+
+    def model(self) -> keras.Model:
+        """The network with the outputs of all stages; weights by the formula."""
+        model = keras.Model(self.input, self.stages)
+        set_weights({layer.name: layer for layer in model.layers})
+        return model
+
+    def _build(self) -> None:
+        spec = self.spec
+        x = self._add(layers.ZeroPadding2D(3, name="conv1_pad"), self.input)
+        x = self._convolution("conv1", spec.stem, x, size=7, stride=2)
+        x = self._add(layers.Activation("relu", name="conv1_relu"), x)
+        x = self._add(layers.ZeroPadding2D(1, name="pool1_pad"), x)
+        x = self._add(layers.MaxPooling2D(3, strides=2, name="pool1_pool"), x)
+        for stack, (width, blocks) in enumerate(zip(spec.widths, spec.blocks, strict=True), start=2):
+            for block in range(1, blocks + 1):
+                # The pool has already halved what the first stack sees.
+                stride = 2 if block == 1 and stack > 2 else 1
+                x = self._block(f"conv{stack}_block{block}", width, stride, block == 1, x)
+        x = self._add(layers.GlobalAveragePooling2D(name="avg_pool"), x)
+        self._add(layers.Dense(spec.classes, name="predictions"), x)
+
+    def _block(self, name: str, width: int, stride: int, projects: bool, x):
+        shortcut = self._convolution(f"{name}_0", 4 * width, x, stride=stride) if projects else x
+        # v1 strides in the first 1 x 1 convolution; PyTorch in the 3 x 3.
+        x = self._convolution(f"{name}_1", width, x, stride=stride)
+        x = self._add(layers.Activation("relu", name=f"{name}_1_relu"), x)
+        x = self._convolution(f"{name}_2", width, x, size=3, padding="same")
+        x = self._add(layers.Activation("relu", name=f"{name}_2_relu"), x)
+        x = self._convolution(f"{name}_3", 4 * width, x)
+        x = self._add(layers.Add(name=f"{name}_add"), [shortcut, x])
+        return self._add(layers.Activation("relu", name=f"{name}_out"), x)
+
+    def _convolution(self, name: str, width: int, x, size: int = 1, stride: int = 1, padding: str = "valid"):
+        convolution = layers.Conv2D(width, size, strides=stride, padding=padding, name=f"{name}_conv")
+        norm = layers.BatchNormalization(epsilon=self.spec.epsilon, name=f"{name}_bn")
+        return self._add(norm, self._add(convolution, x))
+
+    def _add(self, layer: layers.Layer, x):
+        self.stages[layer.name] = layer(x)
+        return self.stages[layer.name]
+
+
 def weight_key(layer: str, variable: str) -> str:
     for half in ("depthwise", "pointwise"):
         if layer.endswith(f"_{half}"):
@@ -367,6 +467,17 @@ def keras_xception(height: int, width: int) -> keras.Model:
     return keras.Model(model.input, {stage: layer.output for stage, layer in stages.items()})
 
 
+def keras_resnet50(height: int, width: int) -> keras.Model:
+    """Keras's own ResNet50 with the stages of its golden as outputs."""
+    model = keras.applications.ResNet50(
+        weights=None, classifier_activation=None, input_shape=(height, width, RESNET50.in_channels)
+    )
+    set_weights({layer.name: layer for layer in model.layers})
+    named = {"conv1_relu", "pool1_pool", "avg_pool", "predictions"}
+    stages = [layer for layer in model.layers if layer.name in named or layer.name.endswith("_out")]
+    return keras.Model(model.input, {layer.name: layer.output for layer in stages})
+
+
 def run(model: keras.Model, stages: list[str], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
     """The outputs of the stages in inference mode, in the order of `stages`."""
     outputs = model(picture(shape), training=False)
@@ -397,7 +508,7 @@ def record(stage: str, values: np.ndarray, samples: int | None) -> dict:
     return entry
 
 
-def network_description(name: str, spec: Spec) -> dict:
+def network_description(name: str, spec: Spec | ResNetSpec) -> dict:
     return {"name": name} | dataclasses.asdict(spec)
 
 
@@ -451,6 +562,7 @@ class Goldens:
 
     def settle(self, file: str, generator: str, content: dict, **versions: str) -> None:
         path = self.folder / file
+        packed = path.suffix == ".gz"
         meta = {
             "keras": keras.__version__,
             "tensorflow": tf.__version__,
@@ -462,10 +574,11 @@ class Goldens:
         }
         document = {"meta": meta} | content
         if path.exists():
-            old = json.loads(path.read_text())
+            text = (gzip.decompress(path.read_bytes()) if packed else path.read_bytes()).decode()
+            old = json.loads(text)
             # The date is that of the last change: a run that finds the same numbers leaves the file's bytes alone.
             meta["date"] = old["meta"]["date"]
-            if render(document) == path.read_text():
+            if render(document) == text:
                 print(f"same     {file}")
                 return
             meta["date"] = datetime.date.today().isoformat()
@@ -474,7 +587,8 @@ class Goldens:
                 print(f"DIFFERS  {file}: {difference(old, json.loads(render(document)))}")
                 return
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render(document))
+        written = render(document).encode()
+        path.write_bytes(gzip.compress(written, 9, mtime=0) if packed else written)
         print(f"written  {file}")
 
 
@@ -496,18 +610,18 @@ def golden_full(goldens: Goldens) -> None:
             for stage, values in run(looped, list(outputs), shape).items():
                 if not np.array_equal(values, outputs[stage]):
                     raise SystemExit(f"{stage} at {dimensions(shape)}: our loop differs from Keras's Xception")
-            print_block_norms(outputs, shape)
+            print_block_norms("full", outputs, shape)
             stages = [record(stage, values, FULL_SAMPLES) for stage, values in outputs.items()]
             content = {"network": network_description("full", FULL), "input": list(shape), "stages": stages}
             goldens.settle(case_file("full", batch, height, width), "full", content)
 
 
-def print_block_norms(outputs: dict[str, np.ndarray], shape: tuple[int, ...]) -> None:
+def print_block_norms(network: str, outputs: dict[str, np.ndarray], shape: tuple[int, ...]) -> None:
     """Shows, and insists, that activations neither vanish nor explode, so that every stage tests something."""
-    print(f"full {dimensions(shape)}: norm (root mean square) of each stage")
+    print(f"{network} {dimensions(shape)}: norm (root mean square) of each stage")
     for stage, values in outputs.items():
         root_mean_square = norm(values) / math.sqrt(values.size)
-        print(f"  {stage:12} {norm(values):12.4f} ({root_mean_square:.3f})")
+        print(f"  {stage:18} {norm(values):12.4f} ({root_mean_square:.3f})")
         if not 1e-3 < root_mean_square < 1e3:
             raise SystemExit(f"{stage} at {dimensions(shape)}: root mean square {root_mean_square} left 1e-3 .. 1e3")
 
@@ -536,6 +650,82 @@ def toy_case(
     ]
     content = {"network": network_description(name, builder.spec), "input": list(shape), "stages": records}
     goldens.settle(case_file(name, *shape[:3]), "toy", content)
+
+
+def golden_resnet50(goldens: Goldens) -> None:
+    """Keras's own ResNet50, which our loop must equal bit for bit, and every layer of a small network by the same loop."""
+    for batch, height, width in RESNET50_CASES:
+        shape = (batch, height, width, RESNET50.in_channels)
+        original = keras_resnet50(height, width)
+        outputs = run(original, list(original.output), shape)
+        for stage, values in run(ResNetBuilder(RESNET50, height, width).model(), list(outputs), shape).items():
+            if not np.array_equal(values, outputs[stage]):
+                raise SystemExit(f"{stage} at {dimensions(shape)}: our loop differs from Keras's ResNet50")
+        print_block_norms("resnet50", outputs, shape)
+        stages = [record(stage, values, FULL_SAMPLES) for stage, values in outputs.items()]
+        content = {"network": network_description("resnet50", RESNET50), "input": list(shape), "stages": stages}
+        goldens.settle(case_file("resnet50", batch, height, width), "resnet50", content)
+    for batch, height, width in RESNET_TOY_CASES:
+        shape = (batch, height, width, RESNET_TOY.in_channels)
+        builder = ResNetBuilder(RESNET_TOY, height, width)
+        outputs = run(builder.model(), list(builder.stages), shape)
+        print_block_norms("resnet-toy", outputs, shape)
+        stages = [
+            record(stage, values, None if stage == "predictions" else TOY_SAMPLES) for stage, values in outputs.items()
+        ]
+        content = {"network": network_description("resnet-toy", RESNET_TOY), "input": list(shape), "stages": stages}
+        goldens.settle(case_file("resnet-toy", batch, height, width), "resnet50", content)
+
+
+def golden_layers(goldens: Goldens) -> None:
+    """How Keras orders the layers of networks with branches."""
+    networks = []
+    for name in ORDERED:
+        keras.backend.clear_session()
+        created: list[keras.Operation] = []
+        with recorded_layers(created):
+            model = getattr(keras.applications, name)(weights=None)
+        if {layer.name for layer in created} != {layer.name for layer in model.layers}:
+            raise SystemExit(f"{name}: a layer was made that the network does not have, or has and was not made")
+        order = [layer.name for layer in model.layers]
+        networks.append(
+            {
+                "network": name,
+                "created": [[type(layer).__name__, layer.name, inbound(layer)] for layer in created],
+                "order": order,
+                "order_sha256": hashlib.sha256("\n".join(order).encode()).hexdigest(),
+            }
+        )
+        print(f"{name}: {len(order)} layers, {networks[-1]['order_sha256'][:16]}")
+    goldens.settle("layers.json.gz", "layers", {"networks": networks})
+
+
+@contextlib.contextmanager
+def recorded_layers(created: list[keras.Operation]) -> Iterator[None]:
+    """Appends every layer to `created` when it is called, an input when it is made; weights are zeros, which cost no time."""
+    call, start = layers.Layer.__call__, layers.InputLayer.__init__
+    draw = keras.initializers.GlorotUniform.__call__
+
+    def recorded_call(self, *args, **kwargs):
+        created.append(self)
+        return call(self, *args, **kwargs)
+
+    def recorded_start(self, *args, **kwargs):
+        start(self, *args, **kwargs)
+        created.append(self)
+
+    layers.Layer.__call__, layers.InputLayer.__init__ = recorded_call, recorded_start
+    keras.initializers.GlorotUniform.__call__ = lambda self, shape, dtype=None: ops.zeros(shape, dtype)
+    try:
+        yield
+    finally:
+        layers.Layer.__call__, layers.InputLayer.__init__ = call, start
+        keras.initializers.GlorotUniform.__call__ = draw
+
+
+def inbound(layer: layers.Layer) -> list[str]:
+    """The layers whose outputs a layer takes, in argument order."""
+    return [tensor._keras_history.operation.name for tensor in layer._inbound_nodes[0].input_tensors]
 
 
 def golden_training(goldens: Goldens) -> None:
@@ -676,7 +866,14 @@ def main() -> int:
     keras.utils.set_random_seed(0)
 
     goldens = Goldens(arguments.out, arguments.accept)
-    for generator, make in (("toy", golden_toy), ("full", golden_full), ("training", golden_training)):
+    generators = {
+        "toy": golden_toy,
+        "full": golden_full,
+        "training": golden_training,
+        "resnet50": golden_resnet50,
+        "layers": golden_layers,
+    }
+    for generator, make in generators.items():
         if generator in selected:
             make(goldens)
     if "kitchenware" in selected:

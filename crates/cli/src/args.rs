@@ -10,8 +10,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use xception_model::MIN_INPUT;
 use xception_model::picture::Preset;
+use xception_model::{
+    Architecture, InputSpec, Known, Outputs, Pooling, ResNetConfig, Scaling, Variant, XceptionConfig,
+};
 
 pub use converter::command::{InspectArgs, VerifyArgs};
 
@@ -127,7 +129,7 @@ pub struct EmbedArgs {
 /// Put a tensor of your own through the network
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The input is a .npy file of 16-, 32- or 64-bit floats, four dimensions, prepared by you: RGB, scaled to -1..=1.
+The input is a .npy file of 16-, 32- or 64-bit floats, four dimensions, prepared by you: RGB, scaled as the weights' card says.
 The output holds 32-bit floats: logits [batch, classes], or a stage in the input's layout.
 
 Examples:
@@ -153,6 +155,9 @@ pub struct RunArgs {
     /// Print the stages' names and end
     #[arg(long, conflicts_with_all = ["input", "output", "stage", "plain"])]
     pub list_stages: bool,
+    /// Height and width of the weights' pictures, where their file does not say
+    #[arg(long, value_name = "HxW")]
+    pub size: Option<Size>,
     /// Pictures that go through the network at once
     #[arg(long, value_name = "N", default_value = "8", value_parser = batch_size)]
     pub batch_size: usize,
@@ -187,20 +192,26 @@ pub struct ConvertArgs {
 Examples:
   xception summary
   xception summary --size 150x150 --classes 6
+  xception summary --architecture resnet50
   xception summary --weights my_model.keras --format json")]
 pub struct SummaryArgs {
-    /// The network in these weights: a name, a Burn record, a Keras file or a card [default: Keras's Xception]
-    #[arg(short, long, value_name = "W", conflicts_with = "classes", value_hint = ValueHint::AnyPath)]
+    /// The network in these weights: a name, a Burn record, a Keras file or a card
+    #[arg(short, long, value_name = "W", conflicts_with_all = ["classes", "architecture"], value_hint = ValueHint::AnyPath)]
     pub weights: Option<OsString>,
+    /// The network without weights
+    #[arg(long, value_enum, default_value_t = ArchitectureName::Xception)]
+    pub architecture: ArchitectureName,
     /// Classes of the classifier
     #[arg(long, value_name = "N", default_value = "1000", value_parser = count)]
     pub classes: usize,
-    /// Height and width of a picture [default: the weights' own, else 299x299]
+    /// Height and width of a picture [default: the weights' own, else the architecture's]
     #[arg(long, value_name = "HxW")]
     pub size: Option<Size>,
     /// How the table is written
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     pub format: ListFormat,
+    #[command(flatten)]
+    pub known: KnownArgs,
     #[command(flatten)]
     pub cache: CacheArgs,
 }
@@ -215,13 +226,16 @@ Examples:
   xception bench                                     One thread and all cores, 1 and 8 pictures at once
   xception bench --plain --threads 2 --batch-size 1  Against Burn's own operations
   xception bench --scaling --format json             Against batch size, threads and the pictures' size
+  xception bench --architecture resnet50
   xception bench --weights my_model.bpk --device wgpu")]
 pub struct BenchArgs {
-    /// The network in these weights: a name, a Burn record, a Keras file or a card [default: Keras's Xception with random
-    /// weights]
-    #[arg(short, long, value_name = "W", value_hint = ValueHint::AnyPath)]
+    /// The network in these weights: a name, a Burn record, a Keras file or a card [default: random weights]
+    #[arg(short, long, value_name = "W", conflicts_with = "architecture", value_hint = ValueHint::AnyPath)]
     pub weights: Option<OsString>,
-    /// Height and width of a picture [default: the weights' own, else 299x299]
+    /// The network with random weights
+    #[arg(long, value_enum, default_value_t = ArchitectureName::Xception)]
+    pub architecture: ArchitectureName,
+    /// Height and width of a picture [default: the weights' own, else the architecture's]
     #[arg(long, value_name = "HxW")]
     pub size: Option<Size>,
     /// Pictures that go through the network at once: a number or a list
@@ -333,7 +347,43 @@ pub struct SourceArgs {
     #[arg(short, long, value_name = "W", default_value = "xception-imagenet", value_hint = ValueHint::AnyPath)]
     pub weights: OsString,
     #[command(flatten)]
+    pub known: KnownArgs,
+    #[command(flatten)]
     pub cache: CacheArgs,
+}
+
+/// What a weight file may not say of its network. A word against what the file says is refused.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Where the weight file does not say")]
+pub struct KnownArgs {
+    /// What the outputs are: softmax, sigmoid (each class a yes or no), binary (one logit of two classes), logits (as softmax),
+    /// or value (a number)
+    #[arg(long, value_name = "OUTPUTS", value_parser = name::<Outputs>(&["softmax", "sigmoid", "binary", "logits", "value"]))]
+    pub head: Option<Outputs>,
+    /// How channel values are scaled: tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation), caffe (BGR minus means),
+    /// or none (0..255)
+    #[arg(long, value_name = "NAME", value_parser = name::<Scaling>(&["tf", "unit", "torch", "caffe", "none"]))]
+    pub scaling: Option<Scaling>,
+    /// How the last feature map is pooled
+    #[arg(long, value_name = "NAME", value_parser = pooling_parser())]
+    pub pooling: Option<Pooling>,
+    /// Whose batch-norm epsilon and pool padding it has: Keras's, or that of timm's PyTorch Xception
+    #[arg(long, value_name = "NAME", value_parser = variant_parser())]
+    pub variant: Option<Variant>,
+}
+
+impl KnownArgs {
+    /// What the user knows; `size` comes from another flag.
+    pub fn known(&self, size: Option<Size>) -> Known {
+        Known {
+            size: size.map(|size| [size.height, size.width]),
+            pooling: self.pooling,
+            variant: self.variant,
+            outputs: self.head,
+            scaling: self.scaling,
+            ..Known::default()
+        }
+    }
 }
 
 /// How weights with a name are fetched and kept.
@@ -425,6 +475,45 @@ pub enum ListFormat {
     Json,
 }
 
+/// An architecture as its paper has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArchitectureName {
+    /// Chollet 2017
+    Xception,
+    /// He 2015, 50 layers
+    Resnet50,
+    /// He 2015, 101 layers
+    Resnet101,
+    /// He 2015, 152 layers
+    Resnet152,
+}
+
+impl ArchitectureName {
+    pub fn architecture(self) -> Architecture {
+        let resnet = |blocks: [usize; 4]| ResNetConfig::new().with_blocks(blocks).into();
+        // Blocks of the stacks: Table 1 of the paper.
+        match self {
+            Self::Xception => XceptionConfig::new().into(),
+            Self::Resnet50 => resnet([3, 4, 6, 3]),
+            Self::Resnet101 => resnet([3, 4, 23, 3]),
+            Self::Resnet152 => resnet([3, 8, 36, 3]),
+        }
+    }
+
+    /// What its published weights are fed, in `keras.applications`.
+    pub fn input(self) -> InputSpec {
+        match self {
+            Self::Xception => InputSpec::default(),
+            Self::Resnet50 | Self::Resnet101 | Self::Resnet152 => InputSpec {
+                height: 224,
+                width: 224,
+                scaling: Scaling::Caffe,
+                ..InputSpec::default()
+            },
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Layout {
     /// [batch, height, width, channels], as `TensorFlow`
@@ -448,10 +537,8 @@ impl FromStr for Size {
         let side = |text: &str| {
             text.parse()
                 .ok()
-                .filter(|side| (MIN_INPUT..=MAX_INPUT).contains(side))
-                .ok_or_else(|| {
-                    format!("expected height x width such as 299x299, each from {MIN_INPUT} to {MAX_INPUT} pixels")
-                })
+                .filter(|side| (1..=MAX_INPUT).contains(side))
+                .ok_or_else(|| format!("expected height x width such as 299x299, each from 1 to {MAX_INPUT} pixels"))
         };
         Ok(Self {
             height: side(height)?,
@@ -476,6 +563,29 @@ fn count(text: &str) -> Result<usize, String> {
 /// The presets by name.
 pub fn preset_parser() -> impl TypedValueParser<Value = Preset> {
     PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>())
+}
+
+/// What is known by one of these names.
+fn name<T: FromStr + Clone + Send + Sync + 'static>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names.iter().copied()).try_map(|name| name.parse::<T>())
+}
+
+fn pooling_parser() -> impl TypedValueParser<Value = Pooling> {
+    PossibleValuesParser::new(["average", "max", "none"]).map(|name| match name.as_str() {
+        "max" => Pooling::Max,
+        "none" => Pooling::None,
+        _ => Pooling::Average,
+    })
+}
+
+fn variant_parser() -> impl TypedValueParser<Value = Variant> {
+    PossibleValuesParser::new(["keras", "torch"]).map(|name| match name.as_str() {
+        "torch" => Variant::Torch,
+        _ => Variant::Keras,
+    })
 }
 
 /// At 299 x 299 a picture in the network takes about 60 MB; beyond 256 nothing gets faster anywhere.
@@ -513,7 +623,7 @@ mod tests {
         let size = |height, width| Ok(Size { height, width });
         assert_eq!("299x150".parse(), size(299, 150));
         assert_eq!("150".parse(), size(150, 150));
-        for wrong in ["", "x", "299x", "70x299", "299x4097", "299x299x3", "-299", "299 x 299"] {
+        for wrong in ["", "x", "299x", "0x299", "299x4097", "299x299x3", "-299", "299 x 299"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
         }
     }

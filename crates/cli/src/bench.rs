@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use burn::tensor::{Device, Tensor, TensorData};
+use kernels::Isa;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use separable_conv::Isa;
-use xception_model::{Classifier, InputSpec, ModelSpec, XceptionConfig};
+use xception_model::{Classifier, Known, ModelSpec, Outputs};
 
 use self::report::{Limit, Network, Report, Row, Start, milliseconds};
 use crate::args::{self, BenchArgs, Size};
@@ -45,11 +45,11 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Outcome> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
 
     let started = Instant::now();
-    let classifier = load(args, &device)?;
+    let (network, spec) = load(args, &device)?;
     let loading = started.elapsed();
     let size = args.size.unwrap_or(Size {
-        height: classifier.spec.input.height,
-        width: classifier.spec.input.width,
+        height: spec.input.height,
+        width: spec.input.width,
     });
     let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -58,9 +58,9 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Outcome> {
         cores,
         device: args.device.to_string(),
         instructions: Isa::detect().name(),
-        weights: classifier.spec.source.clone(),
-        input: [classifier.model.config().in_channels, size.height, size.width],
-        multiply_adds: classifier.model.summary(size.height, size.width)?.multiply_adds(),
+        weights: spec.source.clone(),
+        input: [network.graph().in_channels(), size.height, size.width],
+        multiply_adds: network.summary(size.height, size.width)?.multiply_adds(),
         networks: Vec::new(),
         limits: Vec::new(),
         rows: Vec::new(),
@@ -78,14 +78,13 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Outcome> {
         progress: Progress::new(pictures),
         report: &mut report,
     };
-    // A copy shares its weights, but what nobody asked for must not keep them in memory.
-    let plain = args.plain.then(|| classifier.clone());
     let started = Instant::now();
-    let fused = classifier.fuse();
+    let fused = Classifier::new(&network, spec);
+    // The weights that the network shares with nothing else must not stay in memory.
+    drop(network);
     bench.measure(Network::Fused, &fused, loading + started.elapsed())?;
-    drop(fused);
-    if let Some(plain) = plain {
-        bench.measure(Network::Plain, &plain, loading)?;
+    if args.plain {
+        bench.measure(Network::Plain, &fused.plain(), loading)?;
     }
     drop(bench);
 
@@ -95,23 +94,27 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The weights that were asked for, or random ones: how long a convolution takes does not depend on them.
-fn load(args: &BenchArgs, device: &Device) -> anyhow::Result<Classifier> {
+fn load(args: &BenchArgs, device: &Device) -> anyhow::Result<(xception_model::Network, ModelSpec)> {
     if let Some(weights) = &args.weights {
-        let classifier = weights::find(weights, &args.cache, device)?;
-        weights::need_classes(weights, &classifier.model)?;
-        return Ok(classifier);
+        let known = Known {
+            size: args.size.map(|size| [size.height, size.width]),
+            ..Known::default()
+        };
+        let (network, spec) = weights::find(weights, &known, &args.cache, device)?;
+        weights::need_classifier(weights, &network)?;
+        return Ok((network, spec));
     }
     device.seed(SEED);
-    let network = XceptionConfig::new();
-    let model = network.init(device)?;
+    let architecture = args.architecture.architecture();
+    let network = architecture.init(device)?;
     let spec = ModelSpec {
-        source: "Keras's Xception with random weights".to_owned(),
-        multi_label: false,
-        input: InputSpec::default(),
+        source: format!("Keras's {} with random weights", network.graph().title),
+        outputs: Outputs::Softmax,
+        input: args.architecture.input(),
         labels: Vec::new(),
-        network,
+        network: architecture,
     };
-    Ok(Classifier::new(model, spec))
+    Ok((network, spec))
 }
 
 /// One call's measurements on their way into its report.
@@ -148,7 +151,7 @@ impl Bench<'_> {
             let threads = self.on_processor.then_some(case.threads);
             let mut row = Row::new(network, threads, case.batch_size, case.size, &times, peak);
             if self.on_processor {
-                let work = classifier.model.summary(case.size.height, case.size.width)?;
+                let work = classifier.network().summary(case.size.height, case.size.width)?;
                 let limit = limit(&mut self.report.limits, case.threads, &workers);
                 row = row.with_limit(work.multiply_adds(), limit);
             }
@@ -227,7 +230,7 @@ fn pool(threads: usize) -> anyhow::Result<ThreadPool> {
 fn pictures(classifier: &Classifier, batch_size: usize, size: Size, device: &Device) -> Tensor<4> {
     let shape = [
         batch_size,
-        classifier.model.config().in_channels,
+        classifier.network().graph().in_channels(),
         size.height,
         size.width,
     ];
@@ -239,7 +242,7 @@ fn pictures(classifier: &Classifier, batch_size: usize, size: Size, device: &Dev
 
 /// Logits, or the features of a network without classifier, in the processor's memory.
 fn predict(classifier: &Classifier, images: Tensor<4>) -> anyhow::Result<TensorData> {
-    let output = if classifier.model.config().include_top {
+    let output = if classifier.network().has_top() {
         classifier.logits(images)?
     } else {
         classifier.embed(images)?
@@ -256,7 +259,7 @@ fn limit<'a>(limits: &'a mut Vec<Limit>, threads: usize, workers: &ThreadPool) -
             let isa = Isa::detect();
             limits.push(Limit {
                 threads,
-                flops_per_second: workers.broadcast(|_| separable_conv::peak(isa)).iter().sum(),
+                flops_per_second: workers.broadcast(|_| kernels::peak(isa)).iter().sum(),
             });
             limits.len() - 1
         });

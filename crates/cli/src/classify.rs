@@ -12,7 +12,7 @@ pub fn classify(args: &ClassifyArgs) -> anyhow::Result<Outcome> {
     let pictures = Pictures::find(&args.pictures, threads)?;
     let classifier = weights::load_classifier(&args.weights, &args.labels, args.pictures.max_pixels)?;
 
-    let mut report = Report::new(args.format, output);
+    let mut report = Report::new(args.format, output, classifier.spec.outputs);
     let outcome = pictures.each_batch(
         &classifier,
         |batch| Ok(classifier.classify(batch, args.top_k)?),

@@ -38,7 +38,10 @@ fn features(classifier: &Classifier, batch: &[Pixels], level: Option<&str>) -> a
             (vectors.dims().to_vec(), vectors.into_data())
         }
         Some(name) => {
-            let pyramid = classifier.model.pyramid(images)?;
+            let pyramid = match classifier.fused() {
+                Some(fused) => fused.pyramid(images)?,
+                None => classifier.network().pyramid(images)?,
+            };
             let Some(level) = pyramid.level(name) else {
                 bail!("the network has no level {name}");
             };

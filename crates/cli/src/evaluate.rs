@@ -95,6 +95,7 @@ pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     }
     let threads = weights::start_threads(&args.weights.compute)?;
     let classifier = weights::load_classifier(&args.weights, &args.labels, args.max_pixels)?;
+    weights::need_classes(&args.weights.source.weights, &classifier.spec)?;
     let weights = truths::weight_file(&args.weights.source.weights);
     let truths = Truths::find(args, weights.as_deref(), &classifier, threads)?;
 

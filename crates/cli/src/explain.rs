@@ -11,7 +11,7 @@ use clap::{Args, ValueHint};
 use trainer::explain::{Explainer, Method, overlay, view};
 use trainer::plots;
 use xception_model::picture::Preset;
-use xception_model::{Classifier, ClassifyError, Prediction};
+use xception_model::{Classifier, ClassifyError, Outputs, Prediction};
 
 use crate::args::{self, LabelsArgs, PictureArgs, WeightsArgs};
 use crate::inputs::{self, Input};
@@ -64,10 +64,16 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     weights::start_threads(&args.weights.compute)?;
     let classifier = weights::load_classifier(&args.weights, &args.labels, args.pictures.max_pixels)?;
     if let Some(stage) = &args.stage {
-        weights::need_stage(&classifier.model, stage)?;
+        weights::need_stage(classifier.network(), stage)?;
+    } else if classifier.network().graph().taps.feature_map.is_none() {
+        bail!(
+            "{}: this network has no last feature map that could be shown: name a stage with --stage; `xception run \
+             --list-stages` lists them",
+            args.weights.source.weights.display()
+        );
     }
     let work = Work {
-        explainer: Explainer::new(&classifier.model),
+        explainer: Explainer::new(classifier.network(), classifier.spec.outputs),
         class: args
             .class
             .as_deref()
@@ -83,14 +89,8 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     for (input, (path, target)) in inputs.iter().zip(targets) {
         match work.explain(input, &target) {
             Ok(said) => progress.aside(|| {
-                let percent = 100.0 * said.probability;
                 let (name, path) = (printable(&input.name()), path.display().to_string());
-                writeln!(
-                    output,
-                    "{name}  {percent:.1} %  {}  {}",
-                    said.label.name,
-                    printable(&path)
-                )?;
+                writeln!(output, "{name}  {}  {}", work.answer(&said), printable(&path))?;
                 output.flush()
             })?,
             // What is wrong with the question is wrong with it for every picture.
@@ -167,6 +167,14 @@ enum Failure {
 }
 
 impl Work<'_> {
+    /// What the network says: how likely a class is, and which; or a number.
+    fn answer(&self, said: &Prediction) -> String {
+        match self.classifier.spec.outputs {
+            Outputs::Value => said.probability.to_string(),
+            _ => format!("{:.1} %  {}", 100.0 * said.probability, said.label.name),
+        }
+    }
+
     /// Writes one picture's explanation and says how likely its class is.
     fn explain(&self, input: &Input, target: &Target) -> Result<Prediction, Failure> {
         let picture = pictures::open(self.classifier, self.preset, input).map_err(Failure::Picture)?;
@@ -191,7 +199,7 @@ impl Work<'_> {
         seen: &image::RgbImage,
     ) -> anyhow::Result<(Prediction, Vec<u8>)> {
         let pictures = [pixels];
-        let classes = self.classifier.spec.network.num_classes;
+        let classes = classes(self.classifier);
         let said = self.classifier.classify(&pictures, classes)?.into_iter().flatten();
         let said = said
             .into_iter()
@@ -209,7 +217,10 @@ impl Work<'_> {
                 &format!("{}: nothing in `{stage}` speaks for {}", input.name(), said.label.name),
             );
         }
-        let first = format!("{}, {:.1} %", said.label.name, 100.0 * said.probability);
+        let first = match self.classifier.spec.outputs {
+            Outputs::Value => said.probability.to_string(),
+            _ => format!("{}, {:.1} %", said.label.name, 100.0 * said.probability),
+        };
         let second = format!("{} of {stage}: {}", self.args.method, file_name(input));
         let sheet = plots::explanation(seen, &overlay(seen, map), [&first, &second])?;
         Ok((said, plots::png(&sheet)?))
@@ -224,10 +235,15 @@ fn file_name(input: &Input) -> String {
     }
 }
 
+/// How many classes can be asked for; a number is one.
+fn classes(classifier: &Classifier) -> usize {
+    classifier.spec.classes().unwrap_or(1)
+}
+
 /// The class that a name, a wnid or a number stands for. Names win: a class may be called `7`.
 fn find_class(text: &str, classifier: &Classifier) -> anyhow::Result<usize> {
     let spec = &classifier.spec;
-    let classes = spec.network.num_classes;
+    let classes = classes(classifier);
     let by_name = spec
         .labels
         .iter()

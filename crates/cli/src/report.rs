@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
-use xception_model::Prediction;
+use xception_model::{Outputs, Prediction};
 
 use crate::args::ReportFormat;
 use crate::csv;
@@ -17,6 +17,7 @@ const MAX_NAME_WIDTH: usize = 60;
 pub struct Report {
     format: ReportFormat,
     output: Output,
+    outputs: Outputs,
     pictures: usize,
     /// Widths of the table's columns: the name, then each rank's label. They only grow.
     widths: Vec<usize>,
@@ -26,6 +27,13 @@ pub struct Report {
 struct Picture<'a> {
     file: &'a str,
     predictions: Vec<Guess<'a>>,
+}
+
+/// A picture of a network whose output is a number.
+#[derive(Serialize)]
+struct Measured<'a> {
+    file: &'a str,
+    value: f32,
 }
 
 #[derive(Serialize)]
@@ -38,10 +46,11 @@ struct Guess<'a> {
 }
 
 impl Report {
-    pub fn new(format: ReportFormat, output: Output) -> Self {
+    pub fn new(format: ReportFormat, output: Output, outputs: Outputs) -> Self {
         Self {
             format,
             output,
+            outputs,
             pictures: 0,
             widths: Vec::new(),
         }
@@ -82,7 +91,19 @@ impl Report {
         self.output.finish()
     }
 
+    /// The number of a network that gives one instead of probabilities.
+    fn value(&self, guesses: &[Prediction]) -> Option<f32> {
+        let number = guesses.first().map(|guess| guess.probability);
+        number.filter(|_| self.outputs == Outputs::Value)
+    }
+
     fn write_json(&mut self, name: &str, guesses: &[Prediction]) -> io::Result<()> {
+        if let Some(value) = self.value(guesses) {
+            return Ok(serde_json::to_writer(
+                &mut self.output,
+                &Measured { file: name, value },
+            )?);
+        }
         let picture = Picture {
             file: name,
             predictions: guesses
@@ -99,6 +120,9 @@ impl Report {
     }
 
     fn write_csv_head(&mut self) -> io::Result<()> {
+        if self.outputs == Outputs::Value {
+            return csv::write_row(&mut self.output, ["file", "value"]);
+        }
         let head = ["file", "rank", "class", "id", "label", "probability"];
         csv::write_row(&mut self.output, head)
     }
@@ -106,6 +130,9 @@ impl Report {
     fn write_csv(&mut self, name: &str, guesses: &[Prediction]) -> io::Result<()> {
         if self.pictures == 0 {
             self.write_csv_head()?;
+        }
+        if let Some(value) = self.value(guesses) {
+            return csv::write_row(&mut self.output, [name, &value.to_string()]);
         }
         for (rank, guess) in (1..).zip(guesses) {
             let fields: [&str; 6] = [
@@ -137,7 +164,7 @@ impl Report {
         }
     }
 
-    /// The name, then `98.7 %  label` for each rank.
+    /// The name, then `98.7 %  label` for each rank, or the number.
     fn write_text(&mut self, name: &str, guesses: &[Prediction]) -> io::Result<()> {
         let pad = |text: &str, column: usize| {
             let width = self.widths.get(column).copied().unwrap_or(0);
@@ -145,6 +172,9 @@ impl Report {
         };
         let name = printable(name);
         let mut line = format!("{name}{}", pad(&name, 0));
+        if let Some(value) = self.value(guesses) {
+            return writeln!(self.output, "{line}  {value}");
+        }
         for (column, guess) in (1..).zip(guesses) {
             let label = &guess.label.name;
             let percent = 100.0 * guess.probability;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::json;
-use xception_model::{InputSpec, Summary, XceptionConfig};
+use xception_model::Summary;
 
 use crate::args::{ListFormat, SummaryArgs};
 use crate::device::DeviceName;
@@ -12,17 +12,18 @@ use crate::weights;
 
 pub fn summary(args: &SummaryArgs) -> anyhow::Result<Outcome> {
     let device = DeviceName::default().open()?;
-    let (model, input) = if let Some(weights) = &args.weights {
-        let classifier = weights::find(weights, &args.cache, &device)?;
-        (classifier.model, classifier.spec.input)
+    let (network, input) = if let Some(weights) = &args.weights {
+        let known = args.known.known(args.size);
+        let (network, spec) = weights::find(weights, &known, &args.cache, &device)?;
+        (network, spec.input)
     } else {
-        let config = XceptionConfig::new().with_num_classes(args.classes);
-        (config.init(&device)?, InputSpec::default())
+        let architecture = args.architecture.architecture().with_num_classes(args.classes)?;
+        (architecture.init(&device)?, args.architecture.input())
     };
     let (height, width) = args
         .size
         .map_or((input.height, input.width), |size| (size.height, size.width));
-    let summary = model.summary(height, width)?;
+    let summary = network.summary(height, width)?;
 
     let mut output = Output::stdout();
     match args.format {

@@ -22,7 +22,7 @@ use trainer::pipeline::Cache;
 use trainer::{Event, FinderOptions, Observer, Outcome, Recipe, Run, RunOptions, RunSettings};
 use xception_model::picture::Preset;
 
-use crate::args::{CacheArgs, ComputeArgs, preset_parser};
+use crate::args::{CacheArgs, ComputeArgs, KnownArgs, Size, preset_parser};
 use crate::device::{self, DeviceName};
 use crate::inputs;
 use crate::output::{self, Output, Target};
@@ -67,6 +67,8 @@ pub struct TrainArgs {
     pub more: MoreArgs,
     #[command(flatten, next_help_heading = "More options")]
     pub compute: ComputeArgs,
+    #[command(flatten)]
+    pub known: KnownArgs,
     #[command(flatten, next_help_heading = "More options")]
     pub cache: CacheArgs,
 }
@@ -77,7 +79,7 @@ pub struct TrainArgs {
 #[command(next_help_heading = "More options")]
 pub struct MoreArgs {
     /// Height and width of the network's input [default: the weights' own]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(71..=2048))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2048))]
     pub size: Option<u16>,
     /// How pictures are resized for evaluation and later use
     #[arg(long, default_value_t = Preset::PilBilinear, value_parser = preset_parser())]
@@ -157,12 +159,16 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// What a run that is resumed has in its folder, or is not about.
-const SETTLED: [&str; 22] = [
+const SETTLED: [&str; 26] = [
     "data",
     "output",
     "recipe",
     "epochs",
     "weights",
+    "head",
+    "scaling",
+    "pooling",
+    "variant",
     "offline",
     "cache",
     "size",
@@ -377,8 +383,12 @@ fn new_run(
         None => check_folder(&folder, data)?,
     }
     let device = args.compute.device.open()?;
-    let classifier = weights::find(&args.weights, &args.cache, &device)?;
-    let size = more.size.map_or(classifier.spec.input.height, usize::from);
+    let known = args.known.known(more.size.map(|side| Size {
+        height: side.into(),
+        width: side.into(),
+    }));
+    let (network, spec) = weights::find(&args.weights, &known, &args.cache, &device)?;
+    let size = spec.input.height;
     let augmentation = augmentation.map(|changes| match changes {
         Changes::Named(level) => Augmentation::named(level, size, more.preset),
         Changes::Written(augmentation) => *augmentation,
@@ -406,7 +416,7 @@ fn new_run(
         class_weights: more.class_weights,
         balanced: more.balanced,
     };
-    Ok(Some(Run::new(&options, settings, (classifier.model, classifier.spec))?))
+    Ok(Some(Run::new(&options, settings, (network, spec))?))
 }
 
 impl TrainArgs {

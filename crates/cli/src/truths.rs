@@ -91,14 +91,14 @@ fn dataset(
     }
 
     let spec = &classifier.spec;
-    if dataset.multi_label && !spec.multi_label {
+    if dataset.multi_label && !spec.is_multi_label() {
         bail!(
             "{} gives pictures several labels and {} gives each one class: they can't be compared",
             args.data.display(),
             spec.source
         );
     }
-    let classes = match_classes(&dataset.classes, &spec.labels, spec.network.num_classes)
+    let classes = match_classes(&dataset.classes, &spec.labels, spec.classes().unwrap_or(0))
         .with_context(|| args.data.display().to_string())?;
     let has_test = dataset.count(Split::Test) > 0;
     let split = args.split.or(has_test.then_some(Split::Test));

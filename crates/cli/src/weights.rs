@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 use burn::tensor::Device;
 use xception_model::registry::{self, Cache, Card, FetchOptions, Kind};
-use xception_model::{Classifier, ClassifyError, InputError, Pooling, WeightsError, Xception, labels};
+use xception_model::{Classifier, ClassifyError, InputError, Known, ModelSpec, Network, Outputs, WeightsError, labels};
 
 use crate::args::{CacheArgs, ComputeArgs, LabelsArgs, PlainArgs, SourceArgs, WeightsArgs};
 use crate::inputs;
@@ -19,7 +19,7 @@ const ENDINGS: [&str; 5] = ["bpk", "h5", "hdf5", "keras", "toml"];
 /// The most that decoding takes: four channels of 16 bits, and the copy in RGB.
 const BYTES_PER_PIXEL: u64 = 8 + 3;
 
-/// A network with classes, that says how pictures are resized or was told; fused unless `--plain`.
+/// A network with a classifier, that says how pictures are resized or was told.
 pub fn load_classifier(
     args: &WeightsArgs,
     classes: &LabelsArgs,
@@ -30,10 +30,17 @@ pub fn load_classifier(
         Some(path) => Some((path, labels::read(path)?)),
         None => None,
     };
-    let mut classifier = load(&args.source, &args.compute)?;
-    need_classes(&args.source.weights, &classifier.model)?;
+    let mut classifier = load(args)?;
+    need_classifier(&args.source.weights, classifier.network())?;
     if let Some((path, names)) = names {
-        let (labels, classes) = (names.len(), classifier.spec.network.num_classes);
+        let labels = names.len();
+        let Some(classes) = classifier.spec.classes() else {
+            bail!(
+                "{}: its output is a number, and has no classes that {} could name",
+                args.source.weights.display(),
+                path.display()
+            );
+        };
         if labels != classes {
             bail!(WeightsError::LabelCount {
                 path: path.clone(),
@@ -43,57 +50,79 @@ pub fn load_classifier(
         }
         classifier.spec.labels = names;
     }
-    let classifier = prepare(classifier, args, max_pixels)?;
-    Ok(fuse(classifier, &args.plain))
+    prepare(classifier, args, max_pixels)
 }
 
 /// A network that gives features of pictures; `level` is what is asked for instead of the pooled vector.
 pub fn load_embedder(args: &WeightsArgs, level: Option<&str>, max_pixels: Option<u64>) -> anyhow::Result<Classifier> {
-    let classifier = load(&args.source, &args.compute)?;
-    if level.is_none() && classifier.spec.network.pooling == Pooling::None {
-        bail!(
-            "{}: these weights don't pool their features into a vector: ask for a map, such as --level stride_32",
-            args.source.weights.display()
-        );
+    let classifier = load(args)?;
+    let weights = args.source.weights.display();
+    let graph = classifier.network().graph();
+    match level {
+        None if graph.taps.embedding.is_none() => {
+            bail!(
+                "{weights}: these weights don't pool their features into a vector: ask for a map, such as --level stride_32"
+            )
+        }
+        Some(level) if !graph.taps.levels.iter().any(|known| known.name == level) => {
+            let known: Vec<&str> = graph.taps.levels.iter().map(|level| level.name.as_str()).collect();
+            match known.as_slice() {
+                [] => bail!("{weights}: this network ({}) has no feature pyramid", graph.title),
+                known => bail!(
+                    "{weights}: this network ({}) has no level {level}; there are {}",
+                    graph.title,
+                    known.join(", ")
+                ),
+            }
+        }
+        _ => {}
     }
-    let classifier = prepare(classifier, args, max_pixels)?;
-    // The fused network shows nothing of its inside.
-    Ok(match level {
-        None => fuse(classifier, &args.plain),
-        Some(_) => classifier,
-    })
+    prepare(classifier, args, max_pixels)
 }
 
-/// The same network as it predicts: on our own kernels where the device is the processor, unless `--plain`.
-pub fn fuse(classifier: Classifier, args: &PlainArgs) -> Classifier {
-    if args.plain {
-        return classifier;
-    }
+/// A network as it predicts: on our own kernels where the device is the processor, unless `--plain`.
+pub fn predictor(network: &Network, spec: ModelSpec, args: &PlainArgs) -> Classifier {
     let start = Instant::now();
-    let classifier = classifier.fuse();
+    let classifier = Classifier::new(network, spec);
+    if args.plain {
+        return classifier.plain();
+    }
     tracing::info!(elapsed = ?start.elapsed(), "network fused");
     classifier
 }
 
+/// Refuses weights whose output is a number, for what takes probabilities.
+pub fn need_classes(weights: &OsStr, spec: &ModelSpec) -> anyhow::Result<()> {
+    if spec.outputs == Outputs::Value {
+        bail!(
+            "{}: its output is a number and tells no classes apart, so there is nothing to count right: `xception classify` \
+             prints the number of each picture",
+            weights.display()
+        );
+    }
+    Ok(())
+}
+
 /// Refuses weights without a classifier, and says what they can do.
-pub fn need_classes(weights: &OsStr, model: &Xception) -> anyhow::Result<()> {
-    if model.config().include_top {
+pub fn need_classifier(weights: &OsStr, network: &Network) -> anyhow::Result<()> {
+    if network.has_top() {
         return Ok(());
     }
-    let embed = match model.config().pooling {
-        Pooling::None => "xception embed --level stride_32",
-        Pooling::Average | Pooling::Max => "xception embed",
+    let embed = if network.architecture().is_pooled() {
+        "xception embed"
+    } else {
+        "xception embed --level stride_32"
     };
     bail!(
         "{}: these weights have no classifier: use `{embed}`, or `xception run --stage {}`",
         weights.display(),
-        model.stage_names().last().map_or("NAME", String::as_str)
+        network.stage_names().last().map_or("NAME", String::as_str)
     )
 }
 
 /// Refuses a stage that the network does not have, before anything is computed.
-pub fn need_stage(model: &Xception, name: &str) -> anyhow::Result<()> {
-    match model.check_stage(name) {
+pub fn need_stage(network: &Network, name: &str) -> anyhow::Result<()> {
+    match network.check_stage(name) {
         Err(InputError::UnknownStage { name, nearest, .. }) => {
             let suggestion = nearest.map_or_else(String::new, |nearest| format!(" (did you mean `{nearest}`?)"));
             bail!("no stage is called `{name}`{suggestion}; `xception run --list-stages` lists them for its --weights")
@@ -109,11 +138,14 @@ fn prepare(mut classifier: Classifier, args: &WeightsArgs, max_pixels: Option<u6
     if let Some(size) = args.input.size {
         (input.height, input.width) = (size.height, size.width);
     }
+    let (height, width) = (input.height, input.width);
     if input.preset.is_none() {
         return Err(
             anyhow!(ClassifyError::NoPreset).context(format!("{}: --preset is missing", args.source.weights.display()))
         );
     }
+    // What the network does not take is said once, before any picture is read.
+    classifier.network().summary(height, width)?;
     if let Some(max_pixels) = max_pixels {
         let limits = &mut classifier.limits;
         limits.max_pixels = max_pixels;
@@ -123,16 +155,28 @@ fn prepare(mut classifier: Classifier, args: &WeightsArgs, max_pixels: Option<u6
 }
 
 /// The network of `--weights` on `--device`.
-pub fn load(source: &SourceArgs, compute: &ComputeArgs) -> anyhow::Result<Classifier> {
-    find(&source.weights, &source.cache, &compute.device.open()?)
+fn load(args: &WeightsArgs) -> anyhow::Result<Classifier> {
+    let known = args.source.known.known(args.input.size);
+    let (network, spec) = find_source(&args.source, &known, &args.compute)?;
+    Ok(predictor(&network, spec, &args.plain))
 }
 
-/// The network that a name, a file or a card stands for.
-pub fn find(weights: &OsStr, cache: &CacheArgs, device: &Device) -> anyhow::Result<Classifier> {
+/// The network of `--weights` on `--device`, as it can be trained.
+pub fn find_source(source: &SourceArgs, known: &Known, compute: &ComputeArgs) -> anyhow::Result<(Network, ModelSpec)> {
+    find(&source.weights, known, &source.cache, &compute.device.open()?)
+}
+
+/// The network that a name, a file or a card stands for; `known` is what a file may not say.
+pub fn find(
+    weights: &OsStr,
+    known: &Known,
+    cache: &CacheArgs,
+    device: &Device,
+) -> anyhow::Result<(Network, ModelSpec)> {
     let start = Instant::now();
-    let classifier = Classifier::load(&file(weights, cache, device)?, device)?;
-    tracing::info!(source = classifier.spec.source, elapsed = ?start.elapsed(), "weights loaded");
-    Ok(classifier)
+    let (network, spec) = xception_model::load_with(file(weights, cache, device)?, known, device)?;
+    tracing::info!(source = spec.source, elapsed = ?start.elapsed(), "weights loaded");
+    Ok((network, spec))
 }
 
 /// The weight file that a name, a file, a run's folder or a card stands for. Names win over files; `./name` is always a file.

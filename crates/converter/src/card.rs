@@ -4,7 +4,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use xception_model::registry::sha256;
-use xception_model::{InputSpec, XceptionConfig};
+use xception_model::{Architecture, InputSpec};
 
 use crate::convert::Report;
 use crate::dtype::Precision;
@@ -19,7 +19,7 @@ pub struct Card {
     /// The file that was written.
     output: OutputFile,
     input: InputSpec,
-    network: XceptionConfig,
+    network: Architecture,
 }
 
 /// A file that was converted.
@@ -86,7 +86,6 @@ impl Card {
         report: &Report,
     ) -> Result<Self, String> {
         source.left_out.clone_from(&report.left_out);
-        let network = &report.spec.network;
         let date = OffsetDateTime::now_utc().format(&Rfc3339);
         Ok(Self {
             source,
@@ -94,13 +93,13 @@ impl Card {
                 file: name(output),
                 dtype: precision.to_string(),
                 parameters: report.parameters,
-                classes: network.include_top.then_some(network.num_classes),
+                classes: report.spec.classes(),
                 date: date.map_err(|error| error.to_string())?,
                 converter: env!("CARGO_PKG_VERSION"),
                 initial: report.initial.clone(),
             },
             input: report.spec.input,
-            network: network.clone(),
+            network: report.spec.network.clone(),
         })
     }
 

@@ -2,21 +2,21 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueHint};
-use xception_model::picture::{DecodeLimits, Preset};
-use xception_model::{Pooling, Variant, labels};
+use xception_model::picture::DecodeLimits;
+use xception_model::{Known, Outputs, Pooling, Preset, Scaling, Unknown, Variant, labels};
 
 use crate::convert::Options;
 use crate::dtype::Precision;
 use crate::engine::{self, Engine};
-use crate::source::{Known, Source, open};
+use crate::source::{Source, open, open_backbone};
 use crate::{ConvertError, OutputFormat};
 
-/// Turn any Xception weight file into a Burn record, and back, with proof
+/// Turn any weight file of a trained network into a Burn record, and back, with proof
 ///
 /// `converter INPUT OUTPUT` is short for `converter convert INPUT OUTPUT`.
 #[derive(Debug, Parser)]
@@ -45,7 +45,8 @@ enum Command {
 /// Turn a weight file into another format
 ///
 /// Reads Keras (.keras, .weights.h5, .h5), PyTorch (.pth, .pt: timm's and Cadene's Xception), safetensors, ONNX and Burn
-/// records; which one is found from the content. Writes the format that OUTPUT's ending asks for: .bpk, .safetensors,
+/// records; which one is found from the content. A whole Keras model and an ONNX graph may be any network whose layers are
+/// known, weights alone Xception or ResNet. Writes the format that OUTPUT's ending asks for: .bpk, .safetensors,
 /// .keras, .weights.h5, .h5 or .onnx. A card (OUTPUT.card.toml) with the source's hash and all options is written beside it.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
@@ -58,7 +59,7 @@ pub struct ConvertArgs {
     /// Type of the numbers
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub dtype: Precision,
-    /// Leave out the classifier
+    /// Leave out the classifier, and any layer behind the backbone that cannot be computed
     #[arg(long)]
     pub no_top: bool,
     /// Leave tensors that are missing at their initial values, and leave out those without a place
@@ -84,8 +85,16 @@ pub struct KnownArgs {
     /// Whose batch-norm epsilon and pool padding it has, where the file doesn't say: keras or torch
     #[arg(long, value_name = "VARIANT", value_parser = variant)]
     pub variant: Option<Variant>,
+    /// What its outputs are, where the file doesn't say: softmax (or logits), sigmoid, binary (one logit, that of the second of
+    /// two classes) or value (one number)
+    #[arg(long, value_name = "OUTPUTS")]
+    pub head: Option<Outputs>,
+    /// How its pictures are scaled, where the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation),
+    /// caffe (BGR minus means) or none (0..255)
+    #[arg(long, value_name = "SCALING")]
+    pub scaling: Option<Scaling>,
     /// How its pictures are resized: keras-nearest, keras-bilinear, pil-bilinear or timm-bicubic
-    #[arg(long, value_parser = preset)]
+    #[arg(long)]
     pub preset: Option<Preset>,
     /// Names of its classes, one a line, in the order of the outputs
     #[arg(long, visible_alias = "classes", value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -191,7 +200,12 @@ impl Cli {
 pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
     // Refused before the work.
     OutputFormat::of(&args.output)?;
-    let source = open(&args.input, &args.known.read()?)?;
+    let known = args.known.read()?;
+    let source = if args.no_top {
+        open_backbone(&args.input, &known)?
+    } else {
+        open(&args.input, &known)?
+    };
     let (format, ignored) = (source.format.clone(), source.ignored.len());
     let report = source.convert(
         &args.output,
@@ -235,14 +249,13 @@ pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
 pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
     let known = args.known.read()?;
     // What one file leaves open the other knows: it was said when it was converted.
-    let (first, second) = match open(&args.record, &known) {
-        Ok(second) => (open(&args.input, &known_from(&second, &known))?, second),
-        Err(ConvertError::Unknown { .. }) => {
-            let first = open(&args.input, &known)?;
-            let second = open(&args.record, &known_from(&first, &known))?;
+    let (first, second) = match (open(&args.input, &known), open(&args.record, &known)) {
+        (first, Ok(second)) => (completed(first, &args.input, &second, &known)?, second),
+        (Ok(first), second) => {
+            let second = completed(second, &args.record, &first, &known)?;
             (first, second)
         }
-        Err(error) => return Err(error.into()),
+        (Err(error), Err(_)) => return Err(error.into()),
     };
     let verification = crate::verify(&first, &second)?;
     print(&verification.to_string())?;
@@ -257,20 +270,19 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
         None => None,
         Some((engine, python)) => {
             let (model, spec) = second.load(&burn::tensor::Device::flex())?;
-            let picture = match &args.picture {
-                None => engine::generated_picture(&spec),
+            let pixels = match &args.picture {
+                None => engine::generated_pixels(&spec),
                 Some(path) => {
                     let preset = spec
                         .input
                         .preset
                         .context("the record doesn't say how pictures are resized: --preset")?;
                     let picture = preset.open(path, &DecodeLimits::default())?;
-                    preset
-                        .apply(&picture, spec.input.height, spec.input.width)?
-                        .normalised()
+                    let pixels = preset.apply(&picture, spec.input.height, spec.input.width)?;
+                    pixels.data().to_vec()
                 }
             };
-            let parity = engine::compare(engine, python, &first, &model, &spec, &picture)?;
+            let parity = engine::compare(engine, python, &first, &model, &spec, &pixels)?;
             print(&format!("\n{parity}"))?;
             // Rounded weights compute something else; the table says how much.
             equal &= parity.agrees() || verification.rounded_to.is_some();
@@ -296,15 +308,29 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
     Ok(equal)
 }
 
-/// What the other file says, where nothing was said.
-fn known_from(other: &Source, known: &Known) -> Known {
+/// A file that was opened, or opened again with what another one says of all that this one leaves open.
+fn completed(
+    opened: Result<Source, ConvertError>,
+    path: &Path,
+    other: &Source,
+    known: &Known,
+) -> Result<Source, ConvertError> {
+    let Some(unknown) = opened.as_ref().err().and_then(ConvertError::unknown) else {
+        return opened;
+    };
     let spec = &other.spec;
-    Known {
-        size: known.size.or(Some([spec.input.height, spec.input.width])),
-        pooling: known.pooling.or(Some(spec.network.pooling)),
-        variant: known.variant.or(Some(spec.network.variant)),
-        ..known.clone()
+    let mut known = known.clone();
+    for what in unknown {
+        match what {
+            Unknown::Size => known.size = Some([spec.input.height, spec.input.width]),
+            Unknown::Pooling => known.pooling = spec.network.pooling(),
+            Unknown::Variant => known.variant = spec.network.variant(),
+            Unknown::Outputs => known.outputs = Some(spec.outputs),
+            Unknown::Scaling => known.scaling = Some(spec.input.scaling),
+            _ => {}
+        }
     }
+    open(path, &known)
 }
 
 /// Prints what is in a file.
@@ -341,6 +367,8 @@ impl KnownArgs {
             size: self.size,
             pooling: self.pooling,
             variant: self.variant,
+            outputs: self.head,
+            scaling: self.scaling,
             preset: self.preset,
             labels: match &self.labels {
                 Some(path) => labels::read(path)?,
@@ -354,8 +382,8 @@ impl KnownArgs {
 fn size(text: &str) -> Result<[usize; 2], String> {
     let (height, width) = text.split_once(['x', 'X']).unwrap_or((text, text));
     match (height.parse(), width.parse()) {
-        (Ok(height), Ok(width)) if (71..=4096).contains(&height) && (71..=4096).contains(&width) => Ok([height, width]),
-        _ => Err("expected height x width such as 299x299, each from 71 to 4096 pixels".to_owned()),
+        (Ok(height), Ok(width)) if (1..=4096).contains(&height) && (1..=4096).contains(&width) => Ok([height, width]),
+        _ => Err("expected height x width such as 299x299, each from 1 to 4096 pixels".to_owned()),
     }
 }
 
@@ -374,9 +402,4 @@ fn variant(text: &str) -> Result<Variant, String> {
         "torch" | "timm" => Ok(Variant::Torch),
         _ => Err("expected keras or torch".to_owned()),
     }
-}
-
-fn preset(text: &str) -> Result<Preset, String> {
-    text.parse()
-        .map_err(|error: xception_model::picture::UnknownPreset| error.to_string())
 }

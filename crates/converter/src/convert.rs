@@ -6,14 +6,14 @@ use burn::tensor::Device;
 use burn_store::ModuleSnapshot;
 use burn_store::burn_pack::Tensor as PackTensor;
 use xception_model::keras::{self, KerasFileKind};
-use xception_model::{ModelSpec, Xception};
+use xception_model::{ModelSpec, Network, Outputs};
 
 use crate::card::{Card, SourceFile};
 use crate::dtype::{Precision, all_finite, cast};
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
 use crate::publish::publish;
-use crate::source::Source;
+use crate::source::{Source, SourceTensor};
 use crate::{onnx, safetensors};
 
 /// A format that is written.
@@ -149,7 +149,7 @@ impl Source {
     /// # Errors
     ///
     /// When tensors do not fit.
-    pub fn load(self, device: &Device) -> Result<(Xception, ModelSpec), ConvertError> {
+    pub fn load(self, device: &Device) -> Result<(Network, ModelSpec), ConvertError> {
         let path = self.path.clone();
         let checked = self.check(&Options::default())?;
         let model = assemble(&path, checked.tensors, &checked.spec)?;
@@ -166,18 +166,17 @@ impl Source {
         } = self;
         let mut tensors = tensors;
         let mut left_out = Vec::new();
-        if options.no_top && spec.network.include_top {
-            spec.network.include_top = false;
-            spec.network.hidden_layers.clear();
+        if options.no_top && spec.network.include_top() {
+            let mut head = spec.network.tensor_shapes();
+            spec.network = spec.network.without_top();
+            spec.outputs = Outputs::Softmax;
             spec.labels.clear();
-            let is_head = |name: &str| name.starts_with("head.");
-            left_out.extend(
-                tensors
-                    .iter()
-                    .filter(|entry| is_head(&entry.tensor.name))
-                    .map(|entry| entry.origin.clone()),
-            );
-            tensors.retain(|entry| !is_head(&entry.tensor.name));
+            let backbone = spec.network.tensor_shapes();
+            head.retain(|name, _| !backbone.contains_key(name));
+            let is_head = |entry: &SourceTensor| head.contains_key(&entry.tensor.name);
+            let origins = tensors.iter().filter(|entry| is_head(entry));
+            left_out.extend(origins.map(|entry| entry.origin.clone()));
+            tensors.retain(|entry| !is_head(entry));
         }
         let mut mismatch = Mismatch::find(&spec.network, &tensors);
         let mut initial = Vec::new();
@@ -224,7 +223,7 @@ impl Source {
 }
 
 /// A network of the description, on the processor.
-fn init(path: &Path, spec: &ModelSpec) -> Result<Xception, ConvertError> {
+fn init(path: &Path, spec: &ModelSpec) -> Result<Network, ConvertError> {
     spec.network
         .init(&Device::flex())
         .map_err(|source| ConvertError::Config {
@@ -234,7 +233,7 @@ fn init(path: &Path, spec: &ModelSpec) -> Result<Xception, ConvertError> {
 }
 
 /// A network of the tensors, which are known to fit.
-fn assemble(path: &Path, tensors: Vec<PackTensor>, spec: &ModelSpec) -> Result<Xception, ConvertError> {
+fn assemble(path: &Path, tensors: Vec<PackTensor>, spec: &ModelSpec) -> Result<Network, ConvertError> {
     let mut model = init(path, spec)?;
     let result = model.apply(tensors, None, None, false);
     match result.errors.first() {

@@ -1,16 +1,19 @@
 //! The original engine beside ours, on the same picture.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use xception_model::{ModelSpec, Prediction, Xception};
+use serde_json::{Value, json};
+use xception_model::{
+    Architecture, ModelSpec, Network, Outputs, Pooling, Prediction, ResNetConfig, Scaling, XceptionConfig,
+};
 
 use crate::error::ConvertError;
-use crate::source::Source;
+use crate::source::{Source, Stage};
 
 /// What runs the original, shipped inside this program.
 const SCRIPT: &str = include_str!("../../../scripts/parity.py");
@@ -84,7 +87,7 @@ struct Answer {
     engine: String,
     #[serde(rename = "final")]
     output: Output,
-    stages: Vec<Stage>,
+    stages: Vec<Answered>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -95,14 +98,15 @@ enum Output {
     Features,
 }
 
+/// A stage that the engine gave.
 #[derive(Deserialize)]
-struct Stage {
+struct Answered {
     name: String,
     shape: Vec<usize>,
     offset: usize,
 }
 
-impl Stage {
+impl Answered {
     /// Its part of the values of all stages.
     fn values<'a>(&self, all: &'a [f32]) -> Option<&'a [f32]> {
         let length = self
@@ -114,7 +118,7 @@ impl Stage {
 }
 
 /// Runs `original` in the engine of the environment of `python`, and `model` here, on a picture: `[1, height, width,
-/// channels]` flat, -1 to 1.
+/// channels]` flat, 0 to 255. Each is fed what it takes: the original unscaled pixels where it scales them itself.
 ///
 /// # Errors
 ///
@@ -123,15 +127,17 @@ pub fn compare(
     engine: Engine,
     python: &Path,
     original: &Source,
-    model: &Xception,
+    model: &Network,
     spec: &ModelSpec,
-    picture: &[f32],
+    pixels: &[f32],
 ) -> Result<Parity, ConvertError> {
     let failed = |problem: String| ConvertError::Engine {
         python: python.to_owned(),
         problem,
     };
-    let (answer, values) = ask(engine, python, original, spec, picture)?;
+    let picture = scaled(pixels, spec);
+    let fed = if original.scales_pictures { pixels } else { &picture };
+    let (answer, values) = ask(engine, python, original, spec, fed)?;
     let theirs = answer.stages.iter().map(|stage| {
         let values = stage.values(&values).ok_or_else(|| {
             failed(format!(
@@ -143,10 +149,10 @@ pub fn compare(
     });
     let theirs = theirs.collect::<Result<BTreeMap<_, _>, ConvertError>>()?;
 
-    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
+    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels());
     let device = Device::flex();
-    let input = Tensor::<4>::from_data(TensorData::new(picture.to_vec(), [1, height, width, channels]), &device)
-        .permute([0, 3, 1, 2]);
+    let input =
+        Tensor::<4>::from_data(TensorData::new(picture, [1, height, width, channels]), &device).permute([0, 3, 1, 2]);
     let mut stages = Vec::new();
     let mut last: Vec<f32> = Vec::new();
     let mut misfit = None;
@@ -172,17 +178,17 @@ pub fn compare(
     let Some((stage, output)) = theirs.get("output") else {
         return Err(failed("it gave no output".to_owned()));
     };
-    if output.len() != last.len() {
+    let ours = match answer.output {
+        Output::Probabilities => ends(spec, &probabilities(spec, &last)),
+        Output::Logits | Output::Features => last,
+    };
+    if output.len() != ours.len() {
         return Err(failed(format!(
             "its output has the shape {:?}, ours {} values",
             stage.shape,
-            last.len()
+            ours.len()
         )));
     }
-    let ours = match answer.output {
-        Output::Probabilities => probabilities(spec, &last),
-        _ => last.clone(),
-    };
     let name = match answer.output {
         Output::Probabilities => "output (probabilities)",
         Output::Logits => "output (logits)",
@@ -190,9 +196,11 @@ pub fn compare(
     };
     stages.push(difference(name, stage.shape.clone(), output, &ours));
     let top = match answer.output {
+        // One number that is no probability has no likeliest class.
+        _ if spec.classes().is_none() => Vec::new(),
         Output::Features => Vec::new(),
         Output::Logits => top(spec, &probabilities(spec, output), &probabilities(spec, &ours)),
-        Output::Probabilities => top(spec, output, &ours),
+        Output::Probabilities => top(spec, &classes(spec, output), &classes(spec, &ours)),
     };
     Ok(Parity {
         engine: answer.engine,
@@ -208,7 +216,7 @@ fn ask(
     python: &Path,
     original: &Source,
     spec: &ModelSpec,
-    picture: &[f32],
+    fed: &[f32],
 ) -> Result<(Answer, Vec<f32>), ConvertError> {
     let failed = |problem: String| ConvertError::Engine {
         python: python.to_owned(),
@@ -217,16 +225,14 @@ fn ask(
     let io = |error: std::io::Error| failed(error.to_string());
     let folder = tempfile::tempdir().map_err(io)?;
     let at = |name: &str| folder.path().join(name);
-    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
-    let bytes: Vec<u8> = picture.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels());
+    let bytes: Vec<u8> = fed.iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(at("parity.py"), SCRIPT).map_err(io)?;
     std::fs::write(at("input.f32"), bytes).map_err(io)?;
-    let network = serde_json::to_vec(&spec.network).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(at("network.json"), network).map_err(io)?;
-    let tensors = serde_json::to_vec(&convolutions(original)).map_err(|error| failed(error.to_string()))?;
-    std::fs::write(at("tensors.json"), tensors).map_err(io)?;
+    std::fs::write(at("wanted.json"), wanted(original).to_string()).map_err(io)?;
 
-    let output = Command::new(python)
+    let mut command = Command::new(python);
+    command
         .arg(at("parity.py"))
         .arg(engine.name())
         .arg("--model")
@@ -235,12 +241,15 @@ fn ask(
         .arg(at("input.f32"))
         .arg("--shape")
         .arg(format!("1,{height},{width},{channels}"))
-        .arg("--network")
-        .arg(at("network.json"))
-        .arg("--tensors")
-        .arg(at("tensors.json"))
+        .arg("--stages")
+        .arg(at("wanted.json"))
         .arg("--out")
-        .arg(folder.path())
+        .arg(folder.path());
+    if let (Engine::Keras, Some(architecture)) = (engine, application(&spec.network)) {
+        std::fs::write(at("architecture.json"), architecture.to_string()).map_err(io)?;
+        command.arg("--architecture").arg(at("architecture.json"));
+    }
+    let output = command
         .output()
         .map_err(|error| failed(format!("it cannot be started: {error}")))?;
     if !output.status.success() {
@@ -264,9 +273,9 @@ fn ask(
     Ok((answer, values))
 }
 
-/// A picture for those who give none: smooth waves and a little noise, the same on every machine.
-pub fn generated_picture(spec: &ModelSpec) -> Vec<f32> {
-    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels);
+/// A picture of whole numbers from 0 to 255: smooth waves and a little noise, the same on every machine.
+pub fn generated_pixels(spec: &ModelSpec) -> Vec<f32> {
+    let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels());
     let mut state = 1_u32;
     let mut picture = Vec::with_capacity(height * width * channels);
     for row in 0..height {
@@ -276,33 +285,82 @@ pub fn generated_picture(spec: &ModelSpec) -> Vec<f32> {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let noise = f64::from(state >> 8) / f64::from(1 << 24) - 0.5;
                 let wave = (0.07 * row as f64 + channel as f64).sin() * (0.05 * column as f64).cos();
-                picture.push((0.7 * wave + 0.3 * noise) as f32);
+                picture.push((127.5 * (1.0 + 0.7 * wave + 0.3 * noise)).round() as f32);
             }
         }
     }
     picture
 }
 
-/// Which initialiser of an ONNX file makes which stage. Where the norm was folded away, it is the norm's.
-fn convolutions(original: &Source) -> BTreeMap<String, String> {
-    let folded = original.format.name.contains("folded");
-    let stages = original.spec.network.keras_layers();
-    let of = |path: &str| {
-        stages
-            .iter()
-            .find(|home| home.path == path)
-            .map(|home| home.layer.clone())
-    };
-    let mut found = BTreeMap::new();
-    for entry in &original.tensors {
-        let name = entry.tensor.name.strip_suffix(".weight").unwrap_or_default();
-        let layer = name.strip_suffix(".pointwise").map_or_else(|| of(name), of);
-        if let Some(layer) = layer {
-            let stage = if folded { format!("{layer}_bn") } else { layer };
-            found.insert(entry.origin.clone(), stage);
-        }
+/// Pixels as the network takes them. Of pictures that are not in colour each channel is scaled as red is.
+fn scaled(pixels: &[f32], spec: &ModelSpec) -> Vec<f32> {
+    let scaling: Scaling = spec.input.scaling;
+    match pixels.as_chunks() {
+        (pixels, []) if spec.network.in_channels() == 3 => pixels.iter().flat_map(|rgb| scaling.apply(*rgb)).collect(),
+        _ => pixels.iter().map(|value| scaling.apply([*value; 3])[0]).collect(),
     }
-    found
+}
+
+/// The stages that the engine is asked for, and their places.
+fn wanted(original: &Source) -> Value {
+    let mut seen = BTreeSet::new();
+    let stages = original.stages.iter().filter(|stage| seen.insert(stage.name.as_str()));
+    let entry = |stage: &Stage| match stage.channels_last {
+        true => json!([stage.name, stage.place, "nhwc"]),
+        false => json!([stage.name, stage.place]),
+    };
+    stages.map(entry).collect()
+}
+
+/// The function of `keras.applications` that builds a network, and its arguments, if there is one.
+fn application(network: &Architecture) -> Option<Value> {
+    let (name, include_top, classes, pooling, hidden) = match network {
+        Architecture::Xception(config) => {
+            let plain = XceptionConfig {
+                num_classes: config.num_classes,
+                in_channels: config.in_channels,
+                include_top: config.include_top,
+                pooling: config.pooling,
+                hidden_layers: config.hidden_layers.clone(),
+                dropout: config.dropout,
+                ..XceptionConfig::new()
+            };
+            let name = (plain == *config).then_some("Xception")?;
+            (
+                name,
+                config.include_top,
+                config.num_classes,
+                config.pooling,
+                &config.hidden_layers,
+            )
+        }
+        Architecture::ResNet(config) => {
+            let plain = ResNetConfig::new();
+            let name = match config.blocks {
+                _ if config.stem != plain.stem || config.widths != plain.widths => return None,
+                [3, 4, 6, 3] => "ResNet50",
+                [3, 4, 23, 3] => "ResNet101",
+                [3, 8, 36, 3] => "ResNet152",
+                _ => return None,
+            };
+            (
+                name,
+                config.include_top,
+                config.num_classes,
+                config.pooling,
+                &config.hidden_layers,
+            )
+        }
+        _ => return None,
+    };
+    let pooling = match pooling {
+        Pooling::Average => Some("avg"),
+        Pooling::Max => Some("max"),
+        Pooling::None => None,
+    };
+    Some(json!({
+        "application": name, "include_top": include_top, "classes": classes, "pooling": pooling, "hidden": hidden,
+    }))
 }
 
 fn difference(name: &str, shape: Vec<usize>, theirs: &[f32], ours: &[f32]) -> StageDifference {
@@ -323,7 +381,23 @@ fn difference(name: &str, shape: Vec<usize>, theirs: &[f32], ours: &[f32]) -> St
 
 fn probabilities(spec: &ModelSpec, logits: &[f32]) -> Vec<f32> {
     let row = Tensor::<2>::from_data(TensorData::new(logits.to_vec(), [1, logits.len()]), &Device::flex());
-    spec.probabilities(row).into_data().iter::<f32>().collect()
+    spec.outputs.probabilities(row).into_data().iter::<f32>().collect()
+}
+
+/// What a file's own last layer gives of the probabilities: of two classes that are one logit only the second's.
+fn ends(spec: &ModelSpec, probabilities: &[f32]) -> Vec<f32> {
+    match (spec.outputs, probabilities) {
+        (Outputs::Binary, [.., second]) => vec![*second],
+        _ => probabilities.to_vec(),
+    }
+}
+
+/// The probabilities of all classes by what a file's own last layer gives.
+fn classes(spec: &ModelSpec, ends: &[f32]) -> Vec<f32> {
+    match (spec.outputs, ends) {
+        (Outputs::Binary, [second]) => vec![1.0 - second, *second],
+        _ => ends.to_vec(),
+    }
 }
 
 /// The five likeliest classes of both, rank by rank.

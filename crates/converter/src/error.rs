@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use xception_model::{ConfigError, WeightsError};
+use xception_model::{ConfigError, InputError, Unknown, WeightsError};
 
 use crate::mismatch::Mismatch;
 
@@ -37,9 +37,9 @@ pub enum ConvertError {
         /// The place in it, and what was expected and found.
         problem: String,
     },
-    /// The file holds another network than Xception.
+    /// The file holds a network with a layer that cannot be computed here, or tensors alone of one that is not known.
     #[error("{}: {problem}", path.display())]
-    NotXception {
+    NoNetwork {
         /// The file.
         path: PathBuf,
         /// What was expected and what was found.
@@ -53,25 +53,13 @@ pub enum ConvertError {
         /// The option that makes no network.
         source: ConfigError,
     },
-    /// The file does not say something that must be known.
-    #[error("{} does not say {}", path.display(), list(unknown))]
-    Unknown {
+    /// The network cannot take pictures of the size that the file or the caller says.
+    #[error("{}: {source}", path.display())]
+    Input {
         /// The file.
         path: PathBuf,
-        /// What it does not say.
-        unknown: Vec<Unknown>,
-    },
-    /// What the caller knows is not what the file says.
-    #[error("{}: {flag} {said} was given, and the file says {found}", path.display())]
-    Contradiction {
-        /// The file.
-        path: PathBuf,
-        /// The option.
-        flag: &'static str,
-        /// What was given.
-        said: String,
-        /// What the file says.
-        found: String,
+        /// What it cannot take.
+        source: InputError,
     },
     /// A file's tensors are not the network's.
     #[error("{}: {mismatch}", path.display())]
@@ -120,8 +108,9 @@ pub enum ConvertError {
         /// What went wrong.
         problem: String,
     },
-    /// From the network's crate, which names the file itself.
-    #[error(transparent)]
+    /// From the network's crate, which names the file itself. [`WeightsError::Unknown`] is what the file does not say,
+    /// [`WeightsError::Contradiction`] what the caller says otherwise than the file.
+    #[error("{}", sentence(.0))]
     Weights(#[from] WeightsError),
 }
 
@@ -133,13 +122,21 @@ impl ConvertError {
         }
     }
 
-    /// Whether the file is whole, and holds another network than one of ours.
+    /// What the file does not say, if that is what is wrong.
+    pub(crate) fn unknown(&self) -> Option<&[Unknown]> {
+        match self {
+            Self::Weights(WeightsError::Unknown { unknown, .. }) => Some(unknown),
+            _ => None,
+        }
+    }
+
+    /// Whether the file is whole, and its network none that can be used here.
     pub(crate) fn is_of_the_network(&self) -> bool {
         match self {
-            Self::NotXception { .. } | Self::Config { .. } => true,
+            Self::NoNetwork { .. } | Self::Config { .. } | Self::Input { .. } => true,
             Self::Weights(error) => matches!(
                 error,
-                WeightsError::NotXception { .. }
+                WeightsError::NoNetwork { .. }
                     | WeightsError::Config { .. }
                     | WeightsError::Mismatch { .. }
                     | WeightsError::LabelCount { .. }
@@ -156,30 +153,13 @@ impl ConvertError {
     }
 }
 
-/// Something a weight file may leave open, and that changes what the network computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unknown {
-    /// The size of its pictures.
-    Size,
-    /// How the last feature map is pooled.
-    Pooling,
-    /// Whose batch-norm epsilon and pool padding it was trained with.
-    Variant,
-}
-
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Size => "the size of its pictures (say it: --size 299x299)",
-            Self::Pooling => "how it pools (say it: --pooling average, max or none)",
-            Self::Variant => {
-                "whose batch-norm epsilon and pool padding it has (say it: --variant keras, or torch for timm's)"
-            }
-        })
+/// The network's crate advises to convert the file first, which is what is done here.
+fn sentence(error: &WeightsError) -> String {
+    match error {
+        WeightsError::Unknown { path, unknown } => {
+            let parts: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+            format!("{} does not say {}", path.display(), parts.join(", nor "))
+        }
+        error => error.to_string(),
     }
-}
-
-fn list(unknown: &[Unknown]) -> String {
-    let parts: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    parts.join(", nor ")
 }

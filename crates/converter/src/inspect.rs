@@ -3,11 +3,11 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use xception_model::{ModelSpec, Pooling, Variant};
+use xception_model::{Architecture, Known, ModelSpec, Outputs, Pooling, Scaling, Unknown, Variant};
 
-use crate::error::{ConvertError, Unknown};
+use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
-use crate::source::{self, Known, Raw, SourceTensor, open};
+use crate::source::{self, Raw, SourceTensor, open};
 
 /// What is in a weight file.
 #[derive(Clone, Debug, Serialize)]
@@ -58,19 +58,20 @@ pub struct TensorStatistics {
     pub non_finite: usize,
 }
 
-/// Reads every tensor of a file and describes it. A file that holds another network than Xception is listed too.
+/// Reads every tensor of a file and describes it. A file whose network cannot be computed here is listed too.
 ///
 /// # Errors
 ///
 /// When the file is none of the formats, is damaged, or a tensor cannot be read.
 pub fn inspect(path: &Path, known: &Known) -> Result<Inspection, ConvertError> {
-    let (unknown, opened) = match open(path, known) {
-        // To look at a file nobody needs to know these.
-        Err(ConvertError::Unknown { unknown, .. }) => {
-            let opened = open(path, &placeholders(known, &unknown));
-            (unknown, opened)
-        }
-        opened => (Vec::new(), opened),
+    let opened = open(path, known);
+    // To look at a file needs none of these.
+    let unknown = opened.as_ref().err().and_then(ConvertError::unknown);
+    let unknown = unknown.map(<[Unknown]>::to_vec).unwrap_or_default();
+    let opened = if unknown.is_empty() {
+        opened
+    } else {
+        open(path, &placeholders(known, &unknown))
     };
     match opened {
         Ok(source) => {
@@ -113,6 +114,9 @@ fn placeholders(known: &Known, unknown: &[Unknown]) -> Known {
             Unknown::Size => known.size = Some([299; 2]),
             Unknown::Pooling => known.pooling = Some(Pooling::Average),
             Unknown::Variant => known.variant = Some(Variant::Keras),
+            Unknown::Outputs => known.outputs = Some(Outputs::Value),
+            Unknown::Scaling => known.scaling = Some(Scaling::None),
+            _ => {}
         }
     }
     known
@@ -165,6 +169,9 @@ impl Described {
                 Unknown::Size => &["/input/height", "/input/width"],
                 Unknown::Pooling => &["/network/pooling"],
                 Unknown::Variant => &["/network/variant"],
+                Unknown::Outputs => &["/outputs"],
+                Unknown::Scaling => &["/input/scaling"],
+                _ => &[],
             };
             for place in places {
                 if let Some(place) = value.pointer_mut(place) {
@@ -230,13 +237,28 @@ impl fmt::Display for Inspection {
         }
         if let Some(network) = &self.network {
             let input = &network.spec.input;
-            if network.leaves_open(Unknown::Size) {
-                writeln!(f, "input       not said")?;
-            } else {
-                writeln!(f, "input       {} x {}", input.height, input.width)?;
+            let said = |what, text: String| {
+                if network.leaves_open(what) {
+                    "not said".to_owned()
+                } else {
+                    text
+                }
+            };
+            let size = format!("{} x {}", input.height, input.width);
+            writeln!(f, "input       {}", said(Unknown::Size, size))?;
+            writeln!(f, "scaling     {}", said(Unknown::Scaling, input.scaling.to_string()))?;
+            if network.spec.network.include_top() {
+                let outputs = network.spec.outputs.to_string();
+                writeln!(f, "outputs     {}", said(Unknown::Outputs, outputs))?;
             }
-            let value = network.value(&Value::from("not said")).map_err(|_| fmt::Error)?;
-            writeln!(f, "network     {:#}", value["network"])?;
+            match &network.spec.network {
+                // A graph's table has a line for each number of each operation.
+                network @ Architecture::Graph(_) => writeln!(f, "network     {network}")?,
+                _ => {
+                    let value = network.value(&Value::from("not said")).map_err(|_| fmt::Error)?;
+                    writeln!(f, "network     {:#}", value["network"])?;
+                }
+            }
             if !network.spec.labels.is_empty() {
                 writeln!(f, "labels      {}", network.spec.labels.len())?;
             }

@@ -2,22 +2,24 @@ use std::path::Path;
 
 use burn_store::ModuleStore;
 use keras_store::{KerasFormat, KerasStore};
-use xception_model::{Variant, WeightsError, keras};
+use xception_model::{WeightsError, keras};
 
 use crate::error::ConvertError;
-use crate::source::{Format, Found, Raw, SourceTensor};
+use crate::source::{Format, Found, Raw, SourceTensor, Stage};
 
-/// Reads a Keras file of any layout.
-pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
-    let file = keras::open(path)?;
+/// Reads a Keras file of any layout; with `no_top` only the backbone, where a layer behind it cannot be computed.
+pub(crate) fn read(path: &Path, no_top: bool) -> Result<Found, ConvertError> {
+    let file = keras::open(path, no_top)?;
     let Raw { format, tensors, .. } = list(file.store)?;
+    let stages = file.stages.into_iter().map(|(name, place)| Stage {
+        name,
+        place,
+        channels_last: false,
+    });
     Ok(Found {
-        size: file.input,
-        pooling: file.pooling,
-        multi_label: file.spec.multi_label,
-        // The reader has refused any other epsilon, and Keras has no other padding.
-        variant: Some(Variant::Keras),
-        ..Found::new(format, file.spec.network, tensors)
+        stages: stages.collect(),
+        scales_pictures: file.scales_pictures,
+        ..Found::new(format, file.description, tensors)
     })
 }
 

@@ -1,4 +1,4 @@
-//! Any Xception weight file to a Burn record and back, with proof.
+//! Any weight file of a trained network to a Burn record and back, with proof.
 //!
 //! [`open`] takes a file apart, whatever wrote it: Keras 1 to 3, PyTorch, safetensors, ONNX, Burn. [`Source::convert`] writes
 //! it as any of them, after checking that every tensor of the network is there, fits and is finite. [`verify`](verify())
@@ -36,11 +36,10 @@ mod verify;
 pub use card::Card;
 pub use convert::{Options, OutputFormat, Report};
 pub use dtype::Precision;
-pub use error::{ConvertError, Unknown};
+pub use error::ConvertError;
 pub use inspect::{Described, Inspection, TensorStatistics, inspect};
 pub use mismatch::{Mismatch, NameMismatch};
-#[doc(hidden)]
-pub use onnx::{Network as OnnxNetwork, network as onnx_network};
 pub use publish::publish;
-pub use source::{Format, Known, Source, SourceTensor, open};
+pub use source::{Format, Source, SourceTensor, Stage, open, open_backbone};
 pub use verify::{Difference, Verification, verify};
+pub use xception_model::{Known, Unknown};

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use xception_model::XceptionConfig;
+use xception_model::Architecture;
 
 use crate::source::SourceTensor;
 
@@ -38,7 +38,7 @@ pub struct NameMismatch {
 
 impl Mismatch {
     /// Compares names, shapes and types. No tensor is read.
-    pub(crate) fn find(network: &XceptionConfig, tensors: &[SourceTensor]) -> Self {
+    pub(crate) fn find(network: &Architecture, tensors: &[SourceTensor]) -> Self {
         let expected = network.tensor_shapes();
         let found: BTreeMap<&str, &SourceTensor> = tensors
             .iter()

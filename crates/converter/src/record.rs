@@ -4,19 +4,19 @@ use std::sync::Arc;
 use burn::tensor::{Bytes, TensorData};
 use burn_store::bridge;
 use burn_store::burn_pack::{Error as PackError, Reader, Tensor as PackTensor};
-use xception_model::WeightsError;
+use xception_model::{Description, WeightsError};
 
 use crate::error::ConvertError;
 use crate::source::{Format, Found, Raw, SourceTensor};
 
-/// Reads a Burn record: one of ours, which describes its network, or one that Burn saved of an Xception.
+/// Reads a Burn record: one of ours, which describes its network, or one that Burn saved of an architecture of the zoo.
 pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     let format = Format {
         name: "Burn record".to_owned(),
         writer: None,
     };
     match xception_model::read_record(path) {
-        Ok((spec, tensors)) => Ok(Found::described(format, spec, named(path, tensors)?)),
+        Ok((spec, tensors)) => Ok(Found::new(format, Description::of_spec(spec), named(path, tensors)?)),
         Err(WeightsError::NoSpec { .. }) => Found::bare(path, format, list(path)?),
         Err(error) => Err(error.into()),
     }

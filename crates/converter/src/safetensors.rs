@@ -10,7 +10,7 @@ use burn_store::bridge;
 use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
 use safetensors::tensor::{Dtype, Metadata};
 use safetensors::{SafeTensorError, View, serialize_to_file};
-use xception_model::ModelSpec;
+use xception_model::{Description, ModelSpec};
 
 use crate::error::ConvertError;
 use crate::source::{Format, Found, Raw, SourceTensor};
@@ -33,11 +33,8 @@ pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     match metadata.get(ModelSpec::KEY) {
         Some(text) => {
             let problem = |problem| ConvertError::damaged(path, format_args!("the network's description: {problem}"));
-            Ok(Found::described(
-                format,
-                ModelSpec::parse(text).map_err(problem)?,
-                tensors,
-            ))
+            let spec = ModelSpec::parse(text).map_err(problem)?;
+            Ok(Found::new(format, Description::of_spec(spec), tensors))
         }
         None => Found::bare(path, format, tensors),
     }

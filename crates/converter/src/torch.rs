@@ -1,9 +1,5 @@
 //! PyTorch checkpoints, and the names of timm's and Cadene's Xception.
 
-#[allow(
-    dead_code,
-    reason = "until the architectures carry the names of their modules in PyTorch"
-)]
 mod homes;
 mod scan;
 
@@ -12,7 +8,7 @@ use std::path::Path;
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as PackTensor;
 use burn_store::pytorch_reader::{FileFormat, PickleValue, PytorchReader};
-use xception_model::{Pooling, Variant};
+use xception_model::{Pooling, Variant, WeightsError, XceptionConfig};
 
 use crate::dtype::{rename, reshape, transpose};
 use crate::error::ConvertError;
@@ -28,9 +24,6 @@ const WRAPPERS: [&str; 7] = [
     "state_dict_ema",
     "model_ema",
 ];
-
-/// What wrapping modules put before every name: `DataParallel`, `torch.compile`, Lightning.
-const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 
 /// Reads a checkpoint; `key` is the entry that holds the weights, where there are several.
 pub(crate) fn read(path: &Path, key: Option<&str>) -> Result<Found, ConvertError> {
@@ -73,18 +66,23 @@ fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<PackTens
 
 /// A PyTorch network's tensors, of whatever container, as ours.
 pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> Result<Found, ConvertError> {
-    let prefix = common_prefix(&tensors);
-    let names = Names::of(tensors.iter().map(|tensor| &tensor.name[prefix.len()..]));
+    let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    let no_network = |problem: String| WeightsError::NoNetwork {
+        path: path.to_owned(),
+        problem,
+    };
+    // A network of as many blocks, for its names alone.
+    let graph = XceptionConfig::of_torch_names(&names).map_err(no_network)?.graph();
+    let homes = homes::torch_homes(&graph, &names).map_err(no_network)?;
     let mut ignored = Vec::new();
     let mut found = Vec::new();
-    for tensor in tensors {
+    for (tensor, home) in tensors.into_iter().zip(homes) {
         let origin = tensor.name.clone();
-        let own = &origin[prefix.len()..];
-        if own.ends_with(".num_batches_tracked") {
+        if origin.ends_with(".num_batches_tracked") {
             ignored.push(origin);
             continue;
         }
-        let tensor = match names.home(own) {
+        let tensor = match home {
             Some(home) => arrange(tensor, home),
             None => tensor,
         };
@@ -99,13 +97,12 @@ pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> R
         name: format!("{container} with {style}'s names"),
         writer: None,
     };
-    Ok(Found {
-        // Their network has one forward function: an average, epsilon 1e-5, pools padded on every side.
-        pooling: Some(Pooling::Average),
-        variant: Some(Variant::Torch),
-        ignored,
-        ..Found::bare(path, format, found)?
-    })
+    let mut found = Found::bare(path, format, found)?;
+    // Their network has one forward function: an average, epsilon 1e-5, pools padded on every side.
+    found.description.pooling = Some(Pooling::Average);
+    found.description.variant = Some(Variant::Torch);
+    found.ignored = ignored;
+    Ok(found)
 }
 
 /// Whether the names are timm's or Cadene's.
@@ -113,134 +110,18 @@ pub(crate) fn has_torch_names<'a>(mut names: impl Iterator<Item = &'a str>) -> b
     names.any(|name| name.ends_with("block1.rep.0.conv1.weight"))
 }
 
-/// What stands before every name.
-fn common_prefix(tensors: &[PackTensor]) -> String {
-    let mut prefix = String::new();
-    while let Some(next) = PREFIXES.iter().find(|next| {
-        let longer = format!("{prefix}{next}");
-        !tensors.is_empty() && tensors.iter().all(|tensor| tensor.name.starts_with(&longer))
-    }) {
-        prefix.push_str(next);
-    }
-    prefix
-}
-
-/// Where a PyTorch name lives here.
-struct Home {
-    path: String,
-    /// `fc`'s kernel is `[out, in]` there and `[in, out]` here.
-    dense: bool,
-}
-
-fn arrange(tensor: PackTensor, home: Home) -> PackTensor {
-    let tensor = rename(tensor, home.path);
+/// A tensor under the network's name, in its layout.
+fn arrange(tensor: PackTensor, home: String) -> PackTensor {
+    let is_dense = home.starts_with("head.");
+    let tensor = rename(tensor, home);
     let shape = tensor.shape.to_vec();
     match *shape.as_slice() {
-        [_, _] if home.dense => transpose(tensor),
+        // A dense layer's weights are `[out, in]` there and `[in, out]` here.
+        [_, _] if is_dense => transpose(tensor),
         // Files of before 2018 hold kernels without the axes of size 1.
         [channels, 3, 3] if tensor.name.ends_with(".depthwise.weight") => reshape(tensor, vec![channels, 1, 3, 3]),
         [output, input] if tensor.name.ends_with(".weight") => reshape(tensor, vec![output, input, 1, 1]),
         _ => tensor,
-    }
-}
-
-/// The names of `timm/models/xception.py` (`legacy_xception`) and of Cadene's `pretrainedmodels`.
-struct Names {
-    /// `block12` in the published network: the last of the blocks, and the exit flow's first.
-    last_block: usize,
-}
-
-impl Names {
-    fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let number = |name: &str| name.strip_prefix("block")?.split_once('.')?.0.parse().ok();
-        Self {
-            last_block: names.filter_map(number).max().unwrap_or(0),
-        }
-    }
-
-    fn home(&self, name: &str) -> Option<Home> {
-        let (module, variable) = name.rsplit_once('.')?;
-        let norm = || {
-            Some(match variable {
-                "weight" => "gamma",
-                "bias" => "beta",
-                "running_mean" => "running_mean",
-                "running_var" => "running_var",
-                _ => return None,
-            })
-        };
-        let path = match module {
-            "conv1" | "conv2" => format!("block1.{module}.conv.{variable}"),
-            "bn1" | "bn2" => format!("block1.conv{}.bn.{}", &module[2..], norm()?),
-            "bn3" | "bn4" => format!("{}.sepconv{}.bn.{}", self.block(0), of_14(module)?, norm()?),
-            "fc" | "last_linear" => {
-                return Some(Home {
-                    path: format!("head.predictions.{variable}"),
-                    dense: variable == "weight",
-                });
-            }
-            _ => {
-                let (outer, inner) = module.split_once('.')?;
-                match outer {
-                    "conv3" | "conv4" => {
-                        let half = separable_half(inner)?;
-                        format!("{}.sepconv{}.{half}.{variable}", self.block(0), of_14(outer)?)
-                    }
-                    _ => self.in_block(outer, inner, variable, norm()?)?,
-                }
-            }
-        };
-        Some(Home { path, dense: false })
-    }
-
-    /// Their block's path here. They count from the one that is block 2 here; 0 stands for the last, which they don't count.
-    fn block(&self, number: usize) -> String {
-        match number {
-            0 => format!("exit.block{}", self.last_block + 2),
-            1..=3 => format!("entry.block{}", number + 1),
-            _ if number == self.last_block => format!("exit.block{}", number + 1),
-            _ => format!("middle.block{}", number + 1),
-        }
-    }
-
-    fn in_block(&self, outer: &str, inner: &str, variable: &str, norm: &str) -> Option<String> {
-        let number: usize = outer.strip_prefix("block")?.parse().ok()?;
-        let block = self.block(number);
-        match inner {
-            "skip" => return Some(format!("{block}.residual.conv.{variable}")),
-            "skipbn" => return Some(format!("{block}.residual.bn.{norm}")),
-            _ => {}
-        }
-        // `rep` is a sequence of ReLU, separable convolution, norm; the first block begins without the ReLU.
-        let rest = inner.strip_prefix("rep.")?;
-        let (index, half) = match rest.split_once('.') {
-            Some((index, half)) => (index, Some(half)),
-            None => (rest, None),
-        };
-        let index = index.parse::<usize>().ok()? + usize::from(number == 1);
-        let conv = index / 3 + 1;
-        match (index % 3, half) {
-            (1, Some(half)) => Some(format!("{block}.sepconv{conv}.{}.{variable}", separable_half(half)?)),
-            (2, None) => Some(format!("{block}.sepconv{conv}.bn.{norm}")),
-            _ => None,
-        }
-    }
-}
-
-/// `conv3` and `bn3` are the last block's first convolution, 4 its second.
-fn of_14(module: &str) -> Option<usize> {
-    match module.as_bytes().last()? {
-        b'3' => Some(1),
-        b'4' => Some(2),
-        _ => None,
-    }
-}
-
-fn separable_half(name: &str) -> Option<&'static str> {
-    match name {
-        "conv1" => Some("depthwise"),
-        "pointwise" => Some("pointwise"),
-        _ => None,
     }
 }
 
@@ -268,7 +149,7 @@ mod tests {
 
     #[test]
     fn names_of_the_published_network() {
-        let names = Names { last_block: 12 };
+        let graph = XceptionConfig::new().graph();
         for (theirs, ours) in [
             ("conv1.weight", "block1.conv1.conv.weight"),
             ("bn2.bias", "block1.conv2.bn.beta"),
@@ -288,11 +169,8 @@ mod tests {
             ("fc.weight", "head.predictions.weight"),
             ("last_linear.bias", "head.predictions.bias"),
         ] {
-            assert_eq!(
-                names.home(theirs).map(|home| home.path).as_deref(),
-                Some(ours),
-                "{theirs}"
-            );
+            let homes = homes::torch_homes(&graph, &[theirs]).unwrap();
+            assert_eq!(homes, [Some(ours.to_owned())], "{theirs}");
         }
         for unknown in [
             "block4.rep.6.weight",
@@ -300,7 +178,8 @@ mod tests {
             "layer1.0.conv1.weight",
             "weight",
         ] {
-            assert!(names.home(unknown).is_none(), "{unknown}");
+            let homes = homes::torch_homes(&graph, &["fc.weight", unknown]).unwrap();
+            assert_eq!(homes[1], None, "{unknown}");
         }
     }
 }

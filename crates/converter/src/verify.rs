@@ -1,8 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use graph::Tolerance;
 use serde::Serialize;
-use xception_model::XceptionConfig;
+use serde_json::Value;
+use xception_model::{Architecture, ModelSpec};
 
 use crate::dtype::{cast, values};
 use crate::error::ConvertError;
@@ -73,7 +75,7 @@ pub fn verify(first: &Source, second: &Source) -> Result<Verification, ConvertEr
         different: Vec::new(),
         only_first: Vec::new(),
         only_second: Vec::new(),
-        network: differing_options(&first.spec.network, &second.spec.network),
+        network: differing_options(&first.spec, &second.spec),
     };
     for (name, one) in firsts {
         let Some(two) = seconds.remove(&name) else {
@@ -123,19 +125,38 @@ pub fn verify(first: &Source, second: &Source) -> Result<Verification, ConvertEr
     Ok(found)
 }
 
-/// The options in which two networks differ. Dropout is none of them: it computes nothing, and weights alone don't tell it.
-fn differing_options(first: &XceptionConfig, second: &XceptionConfig) -> Option<String> {
-    let options = |network: &XceptionConfig| {
-        let value = serde_json::to_value(network.clone().with_dropout(0.0)).unwrap_or_default();
-        value.as_object().cloned().unwrap_or_default()
+/// In what two networks differ: their options, or the first layer of graphs that computes something else. Dropout is none of them:
+/// it computes nothing, and weights alone don't tell it.
+fn differing_options(first: &ModelSpec, second: &ModelSpec) -> Option<String> {
+    if let (Architecture::Graph(one), Architecture::Graph(two)) = (&first.network, &second.network) {
+        let tolerance = Tolerance {
+            folded_norms: false,
+            size: Some([first.input.height, first.input.width]),
+        };
+        let pairs = one.correspondence(one.output(), two, two.output(), tolerance);
+        return pairs.err().map(|error| error.to_string());
+    }
+    let options = |spec: &ModelSpec| {
+        let mut value = serde_json::to_value(&spec.network).unwrap_or_default();
+        let options = value.as_object_mut().map(std::mem::take).unwrap_or_default();
+        options
+            .into_iter()
+            .filter(|(option, _)| option != "dropout")
+            .collect::<BTreeMap<_, _>>()
     };
-    let second = options(second);
-    let differing: Vec<String> = options(first)
-        .iter()
-        .filter_map(|(option, one)| {
-            let two = second.get(option)?;
-            (one != two).then(|| format!("{option} is {one} and {two}"))
-        })
+    let (first, second) = (options(first), options(second));
+    let value = |options: &BTreeMap<String, Value>, option: &str| match options.get(option) {
+        Some(value) if value.is_array() && first.get("architecture") != second.get("architecture") => {
+            "there".to_owned()
+        }
+        Some(value) => value.to_string(),
+        None => "none".to_owned(),
+    };
+    let names: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
+    let differing: Vec<String> = names
+        .into_iter()
+        .filter(|option| first.get(*option) != second.get(*option))
+        .map(|option| format!("{option} is {} and {}", value(&first, option), value(&second, option)))
         .collect();
     (!differing.is_empty()).then(|| differing.join(", "))
 }

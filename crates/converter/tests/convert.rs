@@ -9,7 +9,7 @@ use burn_store::bridge;
 use common::{Bench, all_known, keras, logits_of, tiny, torch, torch_known};
 use converter::{Known, Options, Precision, open, verify};
 use xception_model::picture::Preset;
-use xception_model::{Pooling, Variant};
+use xception_model::{Architecture, Outputs, Pooling, Variant};
 
 /// The formats of the README's table: what each is called, the files that are read here, the endings that are written.
 const FORMATS: [(&str, &[&str], &[&str]); 7] = [
@@ -115,7 +115,7 @@ fn every_format_is_read_and_written_bit_for_bit() {
     for (title, files, written) in FORMATS {
         for name in files {
             let path = fixture(&bench, name);
-            let is_torch = open_any(&path).spec.network.variant == Variant::Torch;
+            let is_torch = open_any(&path).spec.network.variant() == Some(Variant::Torch);
             for ending in &endings {
                 // Keras has no pools that pad on both sides.
                 if is_torch && ["keras", "weights.h5", "h5"].contains(ending) {
@@ -130,7 +130,7 @@ fn every_format_is_read_and_written_bit_for_bit() {
                     &out,
                     &Known {
                         size: Some([75, 90]),
-                        pooling: Some(original.spec.network.pooling),
+                        pooling: original.spec.network.pooling(),
                         ..Known::default()
                     },
                 )
@@ -313,7 +313,15 @@ fn what_the_file_leaves_open_is_asked_for_by_name() {
         "--size".as_ref(),
         "12x12".as_ref(),
     ]);
-    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    let error = run.failed(1);
+    assert!(
+        error.contains("the input is 12 x 12; Xception takes pictures from 71 x 71 on"),
+        "{error}"
+    );
+    for size in ["0x75", "75x", "75x5000"] {
+        let run = bench.run(&[path.as_os_str(), "out.bpk".as_ref(), "--size".as_ref(), size.as_ref()]);
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+    }
     let run = bench.run(&[
         path.as_os_str(),
         "out.xyz".as_ref(),
@@ -350,24 +358,32 @@ fn ending_in(bench: &Bench, activation: &str) -> PathBuf {
 #[test]
 fn what_a_classifier_ends_in_is_read_and_kept() {
     let bench = Bench::new();
-    for (activation, multi_label) in [("linear", false), ("softmax", false), ("sigmoid", true)] {
+    for (activation, outputs) in [
+        ("linear", Outputs::Softmax),
+        ("softmax", Outputs::Softmax),
+        ("sigmoid", Outputs::Sigmoid),
+    ] {
         let path = ending_in(&bench, activation);
         for ending in ["bpk", "safetensors", "keras", "h5", "onnx"] {
             let out = bench.path(&format!("{activation}-out.{ending}"));
             let source = open(&path, &Known::default()).unwrap();
-            assert_eq!(source.spec.multi_label, multi_label, "{activation}");
+            assert_eq!(source.spec.outputs, outputs, "{activation}");
             source.convert(&out, &Options::default()).unwrap();
             let back = open(&out, &Known::default()).unwrap();
-            assert_eq!(back.spec.multi_label, multi_label, "{activation} as {ending}");
+            assert_eq!(back.spec.outputs, outputs, "{activation} as {ending}");
         }
     }
-    let error = open(&ending_in(&bench, "tanh"), &Known::default())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.ends_with("expected a classifier with activation linear, softmax or sigmoid, found tanh"),
-        "{error}"
-    );
+    // Another activation stays part of the network, which is one of its own then: Xception with a head.
+    let source = open(&ending_in(&bench, "tanh"), &Known::default()).unwrap();
+    let Architecture::Graph(graph) = &source.spec.network else {
+        panic!("{}", source.spec.network);
+    };
+    assert_eq!((graph.title.as_str(), graph.outputs()), ("Xception", Some(5)));
+    let tanh = logits_of(&source.path.clone(), &Known::default());
+    let linear = logits_of(&keras("toy.keras"), &Known::default());
+    for (found, expected) in tanh.iter().zip(&linear) {
+        assert!((found - expected.tanh()).abs() < 1e-6, "{found} {expected}");
+    }
 }
 
 #[test]
@@ -384,10 +400,9 @@ fn without_its_classifier() {
         .unwrap();
     assert_eq!(report.left_out.len(), 6);
     let source = open(&out, &Known::default()).unwrap();
-    assert_eq!(
-        source.spec.network,
-        tiny().with_include_top(false).with_dropout(0.25).with_num_classes(5)
-    );
+    // Options of a classifier that is gone have their defaults.
+    let backbone = tiny().with_include_top(false).with_num_classes(1000);
+    assert_eq!(source.spec.network, backbone.into());
 }
 
 #[test]

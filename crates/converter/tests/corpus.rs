@@ -46,6 +46,10 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             "crates/keras-store/tests/fixtures",
             &["network_deflated.keras", "zoo.keras"],
         ),
+        "keras_graph" => (
+            "crates/xception-model/tests/fixtures/keras",
+            &["every_layer.json.gz", "written.json.gz"],
+        ),
         "weights" => (
             "crates/converter/tests/fixtures",
             &[

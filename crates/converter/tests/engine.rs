@@ -30,8 +30,11 @@ fn prepared() -> (Bench, Answer) {
     let source = open(&bench.path("toy.keras"), &Known::default()).unwrap();
     source.convert(&bench.path("toy.bpk"), &Options::default()).unwrap();
     let (model, spec) = xception_model::load(&bench.path("toy.bpk"), &Device::flex()).unwrap();
-    let sides = [1, spec.input.height, spec.input.width, spec.network.in_channels];
-    let picture = TensorData::new(engine::generated_picture(&spec), sides);
+    let sides = [1, spec.input.height, spec.input.width, spec.network.in_channels()];
+    let pixels = engine::generated_pixels(&spec);
+    let (pixels, _) = pixels.as_chunks();
+    let picture: Vec<f32> = pixels.iter().flat_map(|rgb| spec.input.scaling.apply(*rgb)).collect();
+    let picture = TensorData::new(picture, sides);
     let picture = Tensor::<4>::from_data(picture, &Device::flex()).permute([0, 3, 1, 2]);
     let mut stages = Vec::new();
     model

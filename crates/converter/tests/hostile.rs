@@ -264,12 +264,14 @@ fn a_record_whose_description_asks_for_a_giant_is_refused() {
     let source = open(&keras("toy.keras"), &Known::default()).unwrap();
     source.convert(&bench.path("toy.bpk"), &Options::default()).unwrap();
     let bytes = std::fs::read(bench.path("toy.bpk")).unwrap();
-    let text = b"num_classes = 5\nin_channels = 3";
-    let giant = b"num_classes = 16000000\nin_channe";
+    let text = b"num_classes = 5\norder = \"depthwise-first\"";
+    let mut giant = b"num_classes = 16000000\n#".to_vec();
+    giant.resize(text.len(), b' ');
     let place = bytes.windows(text.len()).position(|window| window == text).unwrap();
     let mut changed = bytes.clone();
-    changed[place..place + 31].copy_from_slice(&giant[..31]);
-    refused("giant.bpk", &changed);
+    changed[place..place + text.len()].copy_from_slice(&giant);
+    let error = refused("giant.bpk", &changed);
+    assert!(error.contains("its description is of a network of 144"), "{error}");
 }
 
 /// Puts numbers in the place of others, wherever they stand.

@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use common::{Bench, Random, keras, logits, onnx, relative, tiny, torch, torch_known};
-use converter::{ConvertError, Known, Options, open, verify};
+use converter::{ConvertError, Known, Options, Unknown, open, verify};
 use serde_json::Value;
-use xception_model::{IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, XceptionConfig};
+use xception_model::{
+    Architecture, InputSpec, IntermediateActivation, ModelSpec, OutputStride, Outputs, Pooling, SeparableOrder,
+    Variant, WeightsError, XceptionConfig,
+};
 
 fn expected(name: &str) -> Vec<f32> {
     let json: Value = serde_json::from_slice(&std::fs::read(onnx("expected.json")).unwrap()).unwrap();
@@ -39,7 +42,7 @@ fn every_export_gives_onnx_runtimes_logits() {
         ("keras_max.onnx", tiny().with_pooling(Pooling::Max), true),
     ] {
         let source = open(&onnx(name), &known()).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(source.spec.network, network, "{name}");
+        assert_eq!(source.spec.network, network.into(), "{name}");
         assert_eq!(
             source.format.name.contains("folded"),
             folded,
@@ -59,21 +62,56 @@ fn a_fixed_size_is_read_and_an_open_one_asked_for() {
     let source = open(&onnx("torch_folded.onnx"), &Known::default()).unwrap();
     assert_eq!((source.spec.input.height, source.spec.input.width), (75, 90));
     let error = open(&onnx("torch_open.onnx"), &Known::default()).unwrap_err();
-    assert!(matches!(error, ConvertError::Unknown { .. }), "{error}");
+    assert!(
+        matches!(&error, ConvertError::Weights(WeightsError::Unknown { unknown, .. }) if *unknown == [Unknown::Size]),
+        "{error}"
+    );
     assert!(error.to_string().contains("--size 299x299"), "{error}");
 }
 
-/// A folded norm is made anew for the variant that the caller names, where neither the graph nor its exporter tells it.
+/// A folded norm is made anew for the variant that the caller names, where neither the graph nor its exporter tells it: at 71 x 71
+/// both pad pools alike.
 #[test]
 fn a_variant_that_only_the_caller_knows_computes_right() {
+    use onnx_ir::Message;
+    let bench = Bench::new();
+    let mut model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(onnx("torch_folded.onnx")).unwrap()).unwrap();
+    model.producer_name.clear();
+    let input = &mut model.graph.as_mut().unwrap().input[0];
+    let shape = input.type_.as_mut().unwrap().mut_tensor_type().shape.as_mut().unwrap();
+    shape.dim[2].set_dim_value(71);
+    shape.dim[3].set_dim_value(71);
+    let path = bench.write("unsigned.onnx", model.write_to_bytes().unwrap());
+    let error = open(&path, &Known::default()).unwrap_err().to_string();
+    assert!(error.contains("--variant") && !error.contains("--size"), "{error}");
+    let computed = |path: &std::path::Path, variant: Variant| -> Vec<f32> {
+        let known = Known {
+            variant: Some(variant),
+            ..Known::default()
+        };
+        let source = open(path, &known).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(source.spec.network, tiny().with_variant(variant).into());
+        let (model, _) = source.load(&Device::flex()).unwrap();
+        let logits = model.forward(common::picture([1, 71, 71, 3])).unwrap();
+        logits.into_data().iter::<f32>().collect()
+    };
+    let expected = computed(&onnx("torch_folded.onnx"), Variant::Torch);
+    for variant in [Variant::Keras, Variant::Torch] {
+        let error = relative(&computed(&path, variant), &expected);
+        assert!(error <= 1e-6, "{variant:?} is off by {error:.1e}");
+    }
+}
+
+/// Where the size is open, only symmetric padding is PyTorch's.
+#[test]
+fn padding_that_holds_at_any_size_tells_the_variant() {
     use onnx_ir::Message;
     let bench = Bench::new();
     let mut model = onnx_ir::ModelProto::parse_from_bytes(&std::fs::read(onnx("torch_open.onnx")).unwrap()).unwrap();
     model.producer_name.clear();
     let path = bench.write("unsigned.onnx", model.write_to_bytes().unwrap());
-    let error = open(&path, &known()).unwrap_err().to_string();
-    assert!(error.contains("--variant"), "{error}");
-    let source = open(&path, &torch_known()).unwrap();
+    let source = open(&path, &known()).unwrap();
+    assert_eq!(source.spec.network, tiny().with_variant(Variant::Torch).into());
     let error = relative(&logits(source), &expected("torch_open.onnx"));
     assert!(error <= 1e-5, "off by {error:.1e}");
 }
@@ -96,13 +134,21 @@ fn a_description_of_another_network_is_refused() {
     assert!(error.contains("another network than its graph"), "{error}");
 }
 
+/// Xception with other dilations is none of ours, and a network all the same.
 #[test]
-fn another_network_is_refused_by_the_step_that_differs() {
-    let error = open(&onnx("keras_dilated.onnx"), &known()).unwrap_err().to_string();
+fn another_network_is_one_of_its_own() {
+    let known = Known {
+        scaling: Some(xception_model::Scaling::Tf),
+        ..known()
+    };
+    let source = open(&onnx("keras_dilated.onnx"), &known).unwrap();
     assert!(
-        error.contains("expected Depthwise { dilation: 1 }, found Depthwise { dilation: 2 }"),
-        "{error}"
+        matches!(source.spec.network, Architecture::Graph(_)),
+        "{}",
+        source.spec.network
     );
+    let error = relative(&logits(source), &expected("keras_dilated.onnx"));
+    assert!(error <= 1e-5, "off by {error:.1e}");
 }
 
 /// What we write we read back, the same network with the same bits where norms are kept; the output may be any.
@@ -128,16 +174,17 @@ fn our_own_exports_come_back_the_same() {
     ];
     for (name, network) in variants {
         let model = network.init(&Device::flex()).unwrap();
-        let spec = xception_model::ModelSpec {
+        let spec = ModelSpec {
             source: name.to_owned(),
-            multi_label: false,
-            input: xception_model::InputSpec {
+            outputs: Outputs::Softmax,
+            input: InputSpec {
                 height: 75,
                 width: 90,
                 preset: None,
+                ..InputSpec::default()
             },
             labels: Vec::new(),
-            network: network.clone(),
+            network: network.clone().into(),
         };
         let record = bench.path("record.bpk");
         xception_model::save(&model, &spec, &record, true).unwrap();
@@ -162,12 +209,12 @@ fn without_a_classifier_the_vector_or_the_map_comes_out() {
     ] {
         let network = tiny().with_include_top(false).with_pooling(pooling);
         let model = network.init(&Device::flex()).unwrap();
-        let spec = xception_model::ModelSpec {
+        let spec = ModelSpec {
             source: name.to_owned(),
-            multi_label: false,
-            input: xception_model::InputSpec::default(),
+            outputs: Outputs::Softmax,
+            input: InputSpec::default(),
             labels: Vec::new(),
-            network: network.clone(),
+            network: network.clone().into(),
         };
         let record = bench.path(&format!("{name}.bpk"));
         xception_model::save(&model, &spec, &record, true).unwrap();
@@ -177,7 +224,7 @@ fn without_a_classifier_the_vector_or_the_map_comes_out() {
             .convert(&out, &Options::default())
             .unwrap();
         let back = open(&out, &Known::default()).unwrap();
-        assert_eq!(back.spec.network, network);
+        assert_eq!(back.spec.network, network.into());
         assert_eq!(boundaries(&out), ["images", output]);
     }
 }
@@ -186,12 +233,12 @@ fn without_a_classifier_the_vector_or_the_map_comes_out() {
 fn what_burn_onnx_cannot_export_is_named() {
     let bench = Bench::new();
     let network = tiny().with_intermediate_activation(IntermediateActivation::Elu);
-    let spec = xception_model::ModelSpec {
+    let spec = ModelSpec {
         source: String::new(),
-        multi_label: false,
-        input: xception_model::InputSpec::default(),
+        outputs: Outputs::Softmax,
+        input: InputSpec::default(),
         labels: Vec::new(),
-        network: network.clone(),
+        network: network.clone().into(),
     };
     let record = bench.path("elu.bpk");
     xception_model::save(&network.init(&Device::flex()).unwrap(), &spec, &record, true).unwrap();
@@ -200,7 +247,10 @@ fn what_burn_onnx_cannot_export_is_named() {
         .convert(&bench.path("elu.onnx"), &Options::default())
         .unwrap_err()
         .to_string();
-    assert!(error.contains("exports no ELU"), "{error}");
+    assert!(
+        error.contains("layer block2_sepconv1: burn-onnx 0.22 exports no Elu"),
+        "{error}"
+    );
     assert!(!bench.path("elu.onnx").exists());
 }
 
@@ -342,9 +392,13 @@ fn keras_to_onnx_and_back_computes_the_same() {
     assert!(relative(&back, &logits(open(&keras("toy.keras"), &Known::default()).unwrap())) <= 1e-6);
 }
 
-/// Each computes something that no Xception does, with every tensor of one in its place.
+/// Each computes something that no Xception does, with every tensor of one in its place: what cannot be computed is refused by its
+/// node, and the rest computes something else.
 #[test]
-fn graphs_that_compute_something_else_are_refused() {
+fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_node() {
+    const OWN: &str = "a network of its own";
+    const SAME: &str = "the same network";
+    const BACKBONE: &str = "without a classifier";
     type Model = onnx_ir::ModelProto;
     fn nodes<'a>(model: &'a mut Model, op: &'a str) -> impl Iterator<Item = &'a mut onnx_ir::NodeProto> {
         let graph = model.graph.as_mut().unwrap();
@@ -374,42 +428,43 @@ fn graphs_that_compute_something_else_are_refused() {
         (
             "pools that round up",
             |model| nodes(model, "MaxPool").for_each(|node| set(node, "ceil_mode", 1, &[])),
-            "ceil_mode",
+            "MaxPool `/block1/rep/rep.5/MaxPool`: it rounds its size up (ceil_mode)",
         ),
         (
             "norms in training",
             |model| nodes(model, "BatchNormalization").for_each(|node| set(node, "training_mode", 1, &[])),
-            "evaluation mode",
+            "BatchNormalization `/bn1/BatchNormalization`: it is of a network in training",
         ),
         (
             "a border around every convolution",
             |model| nodes(model, "Conv").for_each(|node| set(node, "pads", 0, &[1, 1, 1, 1])),
-            "is no convolution of Xception's",
+            "Add `/block1/Add`: its inputs are 3 x 21 x 25 and 3 x 20 x 24; they must be alike",
         ),
         (
             "height and width exchanged",
             |model| behind(model, "Relu", "Transpose", "perm", 0, &[0, 1, 3, 2]),
-            "is no step of Xception's",
+            // Which is which a mean over both does not tell.
+            SAME,
         ),
         (
             "whole numbers in between",
             |model| behind(model, "Relu", "Cast", "to", 6, &[]),
-            "is no step of Xception's",
+            "Cast `/act4/Relu_output_0`: an operation that is not known here; --no-top reads the network up to `act4/Relu`",
         ),
         (
             "pixels in another order",
             |model| behind(model, "Relu", "Reshape", "allowzero", 0, &[]),
-            "is no step of Xception's",
+            "Reshape `/act4/Relu_output_0`: it puts the values into an order that no network here has",
         ),
         (
             "a mean over channels",
             |model| nodes(model, "ReduceMean").for_each(|node| set(node, "axes", 0, &[1])),
-            "not over height and width",
+            "ReduceMean `/ReduceMean`: it is over the axes [Channels], not over height and width",
         ),
         (
             "logits cut at zero",
             |model| behind(model, "Gemm", "Relu", "none", 0, &[]),
-            "neither a hidden layer with ReLU nor the last",
+            OWN,
         ),
         (
             "an output before the end",
@@ -417,12 +472,33 @@ fn graphs_that_compute_something_else_are_refused() {
                 let features = nodes(model, "ReduceMean").next().unwrap().input[0].clone();
                 model.graph.as_mut().unwrap().output[0].name = features;
             },
-            "is no output of the graph",
+            BACKBONE,
         ),
     ];
+    let same = logits(open(&onnx("torch_norms.onnx"), &known()).unwrap());
     for (name, change, expected) in cases {
-        let error = changed("torch_norms.onnx", change);
-        assert!(error.contains(expected), "{name}: {error}");
+        use onnx_ir::Message;
+        let bench = Bench::new();
+        let mut model = Model::parse_from_bytes(&std::fs::read(onnx("torch_norms.onnx")).unwrap()).unwrap();
+        change(&mut model);
+        let path = bench.write("changed.onnx", model.write_to_bytes().unwrap());
+        let found = match open(&path, &known()) {
+            Err(error) => error.to_string(),
+            Ok(source) if !source.spec.network.include_top() => BACKBONE.to_owned(),
+            Ok(source) => {
+                let is_own = matches!(source.spec.network, Architecture::Graph(_));
+                match (is_own, logits(source) == same) {
+                    (true, false) => OWN.to_owned(),
+                    (false, true) => SAME.to_owned(),
+                    other => format!("{other:?}"),
+                }
+            }
+        };
+        assert!(found.contains(expected), "{name}: {found}");
+        assert!(
+            [OWN, SAME, BACKBONE].contains(&expected) || found.contains("changed.onnx"),
+            "{found}"
+        );
     }
 }
 

@@ -28,7 +28,11 @@ fn every_container_and_wrapper_gives_pytorchs_logits() {
         ("two.pth", ema),
     ] {
         let source = open(&torch(name), &known).unwrap();
-        assert_eq!(source.spec.network, tiny().with_variant(Variant::Torch), "{name}");
+        assert_eq!(
+            source.spec.network,
+            tiny().with_variant(Variant::Torch).into(),
+            "{name}"
+        );
         assert_eq!(
             source.ignored.len(),
             19,

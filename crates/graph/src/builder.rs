@@ -90,6 +90,17 @@ impl Builder {
         (builder, input)
     }
 
+    /// A graph that goes on, without its taps.
+    pub fn from_graph(graph: Graph) -> Self {
+        Self {
+            graph: Graph {
+                taps: Taps::default(),
+                ..graph
+            },
+            block: String::new(),
+        }
+    }
+
     /// The block of the layers that follow.
     pub fn block(&mut self, name: &str) {
         self.block = name.to_string();
@@ -142,8 +153,8 @@ impl Builder {
     /// The graph, for pictures from `min_size` x `min_size` on.
     pub fn finish(self, taps: Taps, min_size: usize) -> Graph {
         Graph {
-            taps,
             min_size,
+            taps,
             ..self.graph
         }
     }

@@ -4,10 +4,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::graph::{Graph, NodeId, Taps};
-use crate::op::{Op, Padding};
+use crate::op::{Activation, Op, Padding, PoolKind};
 
 /// A network whose batch norms stand in the convolutions and dense layers before them, and whose zero paddings stand in the
-/// convolutions behind them. It has no dropout.
+/// convolutions and max poolings behind them. It has no dropout.
 #[derive(Clone, Debug)]
 pub struct Folded {
     /// The network.
@@ -76,14 +76,26 @@ impl Graph {
             }
             let mut next = node.clone();
             next.inputs = node.inputs.iter().map(|input| places[input.0]).collect();
-            if let (Op::Conv(conv), Some((input, place))) = (&mut next.op, before)
+            if let Some((input, place)) = before
                 && let Op::Pad { pads } = graph.nodes[place.0].op
                 && is_private(input)
-                && let Some(padding) = padded(conv.padding, pads)
             {
-                conv.padding = padding;
-                next.inputs.clone_from(&graph.nodes[place.0].inputs);
-                gives[input.0] = None;
+                let behind = graph.nodes[place.0].inputs.clone();
+                let own = match &mut next.op {
+                    Op::Conv(conv) => Some(&mut conv.padding),
+                    // Zeros are no larger than what a ReLU leaves, so they win no maximum either.
+                    Op::Pool(pool) if pool.kind == PoolKind::Max && is_positive(&graph, &behind) => {
+                        Some(&mut pool.padding)
+                    }
+                    _ => None,
+                };
+                if let Some(own) = own
+                    && let Some(padding) = padded(*own, pads)
+                {
+                    *own = padding;
+                    next.inputs = behind;
+                    gives[input.0] = None;
+                }
             }
             let place = NodeId(graph.nodes.len());
             graph.nodes.push(next);
@@ -122,7 +134,7 @@ impl Graph {
     }
 
     /// Which nodes are asked for by a tap, or are the output.
-    pub(crate) fn tapped(&self) -> Vec<bool> {
+    pub fn tapped(&self) -> Vec<bool> {
         let mut tapped = vec![false; self.nodes.len()];
         let Taps {
             feature_map,
@@ -140,6 +152,16 @@ impl Graph {
         }
         tapped
     }
+}
+
+/// Whether no output is negative.
+fn is_positive(graph: &Graph, inputs: &[NodeId]) -> bool {
+    inputs.iter().all(|input| {
+        matches!(
+            graph.node(*input).op,
+            Op::Activation(Activation::Relu | Activation::Relu6 | Activation::Sigmoid)
+        )
+    })
 }
 
 /// Padding that begins with zeros around the map.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::error::GraphError;
-use crate::op::{Activation, Op, Padding};
+use crate::op::{Activation, Op, Padding, ScaleShift};
 
 /// Far above any network of the zoo (Inception-ResNet V2 has 782 layers), and few enough to check in a moment.
 pub const MAX_NODES: usize = 20_000;
@@ -254,6 +254,35 @@ impl Graph {
         counts
     }
 
+    /// The nodes that `output` needs, itself among them.
+    pub fn needed(&self, output: NodeId) -> Vec<bool> {
+        let mut needed = alloc::vec![false; self.nodes.len()];
+        needed[output.0] = true;
+        for index in (0..=output.0).rev() {
+            if needed[index] {
+                for input in &self.nodes[index].inputs {
+                    needed[input.0] = true;
+                }
+            }
+        }
+        needed
+    }
+
+    /// The nodes through which every path from the picture to `output` leads, in this order of computation.
+    pub fn cuts(&self, output: NodeId) -> Vec<bool> {
+        let needed = self.needed(output);
+        let mut cuts = alloc::vec![false; self.nodes.len()];
+        let mut earliest = output.0;
+        for index in (0..=output.0).rev() {
+            cuts[index] = needed[index] && earliest >= index;
+            if needed[index] {
+                let inputs = self.nodes[index].inputs.iter().map(|input| input.0);
+                earliest = inputs.fold(earliest, usize::min);
+            }
+        }
+        cuts
+    }
+
     /// How many nodes read each node's output.
     pub fn readers(&self) -> Vec<usize> {
         let mut readers = alloc::vec![0; self.nodes.len()];
@@ -282,18 +311,15 @@ impl Graph {
             let name = self.layer(node.layer).block.as_str();
             // A graph of a file may come back to a block.
             let place = blocks.iter().rposition(|block| block.name == name);
-            let block = match place {
-                Some(place) => &mut blocks[place],
-                None => {
-                    blocks.push(Block {
-                        name,
-                        output: id,
-                        paths: Vec::new(),
-                    });
-                    let last = blocks.len() - 1;
-                    &mut blocks[last]
-                }
-            };
+            let place = place.unwrap_or_else(|| {
+                blocks.push(Block {
+                    name,
+                    output: id,
+                    paths: Vec::new(),
+                });
+                blocks.len() - 1
+            });
+            let block = &mut blocks[place];
             block.output = id;
             if !node.path.is_empty() {
                 block.paths.push(&node.path);
@@ -339,22 +365,57 @@ impl Graph {
     /// The network up to a node, without what that node does not need. Taps behind the node are gone.
     #[must_use]
     pub fn up_to(&self, output: NodeId) -> Self {
-        let mut needed = alloc::vec![false; self.nodes.len()];
-        needed[output.0] = true;
-        for index in (0..=output.0).rev() {
-            if needed[index] {
-                for input in &self.nodes[index].inputs {
-                    needed[input.0] = true;
-                }
-            }
-        }
+        let mut needed = self.needed(output);
         // The input stays the first node, also of a network that does not read it.
         needed[0] = true;
         self.retained(&needed).0
     }
 
+    /// The same network with constants between the picture and the nodes that read it.
+    #[must_use]
+    pub fn with_scaling(&self, constants: ScaleShift) -> Self {
+        let moved = |id: NodeId| NodeId(id.0 + 1);
+        let mut graph = self.clone();
+        let name = String::from("input_scaling");
+        graph.layers.push(Layer {
+            block: graph
+                .layers
+                .first()
+                .map_or_else(|| name.clone(), |layer| layer.block.clone()),
+            name,
+            naming: Naming::Automatic,
+            path: String::new(),
+        });
+        let scaling = Node {
+            op: Op::ScaleShift(constants),
+            inputs: alloc::vec![NodeId(0)],
+            layer: LayerId(graph.layers.len() - 1),
+            path: String::new(),
+            torch: String::new(),
+        };
+        // What read the picture reads the scaled one, which stands in the next place.
+        for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+            *input = moved(*input);
+        }
+        graph.nodes.insert(1.min(graph.nodes.len()), scaling);
+        let Taps {
+            feature_map,
+            embedding,
+            logits,
+            levels,
+        } = &mut graph.taps;
+        for tap in [feature_map, embedding, logits].into_iter().flatten() {
+            *tap = moved(*tap);
+        }
+        for level in levels {
+            level.node = moved(level.node);
+        }
+        graph
+    }
+
     /// The graph of the nodes marked, which read no other, and each node's new place.
-    pub(crate) fn retained(&self, kept: &[bool]) -> (Self, Vec<Option<NodeId>>) {
+    #[must_use]
+    pub fn retained(&self, kept: &[bool]) -> (Self, Vec<Option<NodeId>>) {
         let mut places = alloc::vec![None; self.nodes.len()];
         let mut layers: Vec<Option<LayerId>> = alloc::vec![None; self.layers.len()];
         let mut graph = Self {
@@ -441,7 +502,7 @@ impl Graph {
             let wrong = |problem: String| Err(GraphError::layer(&layer.name, problem));
             let (least, most) = node.op.arity();
             if !(least..=most).contains(&node.inputs.len()) {
-                return wrong(format!("a {} with {} inputs", node.op.name(), node.inputs.len()));
+                return wrong(format!("{} with {} inputs", node.op.name(), node.inputs.len()));
             }
             if let Some(input) = node.inputs.iter().find(|input| input.0 >= id.0) {
                 return wrong(format!(
@@ -455,7 +516,7 @@ impl Graph {
             let has_parameters = matches!(node.op, Op::Conv(_) | Op::BatchNorm(_) | Op::Dense(_));
             if has_parameters == node.path.is_empty() {
                 return wrong(format!(
-                    "a {} {} a path of parameters",
+                    "{} {} a path of parameters",
                     node.op.name(),
                     if has_parameters { "without" } else { "with" }
                 ));

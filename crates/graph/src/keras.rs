@@ -27,40 +27,13 @@ impl Graph {
     /// The layers in the order of Keras's `model.layers`, which its files follow: by depth from the output, and within a depth
     /// in the order in which a depth-first search from the output meets them (`keras/src/ops/function.py`, `map_graph`).
     pub fn keras_order(&self) -> Vec<LayerId> {
-        let inputs = self.layer_inputs();
+        let inputs: Vec<Vec<usize>> = self
+            .layer_inputs()
+            .into_iter()
+            .map(|inputs| inputs.into_iter().map(|layer| layer.0).collect())
+            .collect();
         let output = self.node(self.output()).layer;
-
-        // Depth first without recursion: a graph from a file may be as deep as it is long.
-        let mut index = vec![None; self.layers.len()];
-        let mut met = 0;
-        let mut finished = Vec::with_capacity(self.layers.len());
-        let mut open = vec![(output, 0)];
-        while let Some((layer, next)) = open.pop() {
-            if next == 0 {
-                if index[layer.0].is_some() {
-                    continue;
-                }
-                index[layer.0] = Some(met);
-                met += 1;
-            }
-            match inputs[layer.0].get(next) {
-                Some(input) => {
-                    open.push((layer, next + 1));
-                    if index[input.0].is_none() {
-                        open.push((*input, 0));
-                    }
-                }
-                None => finished.push(layer),
-            }
-        }
-        let mut depth = vec![0_usize; self.layers.len()];
-        for layer in finished.iter().rev() {
-            for input in &inputs[layer.0] {
-                depth[input.0] = depth[input.0].max(depth[layer.0] + 1);
-            }
-        }
-        finished.sort_by_key(|layer| (core::cmp::Reverse(depth[layer.0]), index[layer.0]));
-        finished
+        keras_order(&inputs, output.0).into_iter().map(LayerId).collect()
     }
 
     /// The name of every layer in a fresh Keras process: given, or its class with a number.
@@ -91,7 +64,8 @@ impl Graph {
         match &first.op {
             Op::Input { .. } => "InputLayer",
             Op::Conv(_) if nodes.any(|node| matches!(node.op, Op::Conv(_))) => "SeparableConv2D",
-            Op::Conv(conv) if conv.is_depthwise() => "DepthwiseConv2D",
+            // The first convolution of grey pictures is in one group too.
+            Op::Conv(conv) if conv.groups > 1 && conv.is_depthwise() => "DepthwiseConv2D",
             Op::Conv(_) => "Conv2D",
             Op::BatchNorm(_) => "BatchNormalization",
             Op::Activation(Activation::Relu6) => "ReLU",
@@ -119,8 +93,44 @@ impl Graph {
     }
 }
 
+/// The layers that `output` needs, of layers that read `inputs` (each in the order of its arguments), in the order of Keras's
+/// `model.layers`: see [`Graph::keras_order`].
+pub fn keras_order(inputs: &[Vec<usize>], output: usize) -> Vec<usize> {
+    // Depth first without recursion: a graph from a file may be as deep as it is long.
+    let mut index = vec![None; inputs.len()];
+    let mut met = 0;
+    let mut finished = Vec::with_capacity(inputs.len());
+    let mut open = vec![(output, 0)];
+    while let Some((layer, next)) = open.pop() {
+        if next == 0 {
+            if index[layer].is_some() {
+                continue;
+            }
+            index[layer] = Some(met);
+            met += 1;
+        }
+        match inputs[layer].get(next) {
+            Some(&input) => {
+                open.push((layer, next + 1));
+                if index[input].is_none() {
+                    open.push((input, 0));
+                }
+            }
+            None => finished.push(layer),
+        }
+    }
+    let mut depth = vec![0_usize; inputs.len()];
+    for &layer in finished.iter().rev() {
+        for &input in &inputs[layer] {
+            depth[input] = depth[input].max(depth[layer] + 1);
+        }
+    }
+    finished.sort_by_key(|layer| (core::cmp::Reverse(depth[*layer]), index[*layer]));
+    finished
+}
+
 /// Keras's automatic name of a class (`to_snake_case` in `keras/src/utils/naming.py`).
-fn snake_case(class: &'static str) -> &'static str {
+pub fn snake_case(class: &'static str) -> &'static str {
     match class {
         "InputLayer" => "input_layer",
         "SeparableConv2D" => "separable_conv2d",

@@ -40,6 +40,7 @@ pub use builder::{Builder, NewLayer};
 pub use error::GraphError;
 pub use fold::{Folded, Source};
 pub use graph::{Block, Graph, Layer, LayerId, Level, MAX_CHANNELS, MAX_NODES, Naming, Node, NodeId, Stage, Taps};
+pub use keras::{keras_order, snake_case};
 pub use matching::{Correspondence, Tolerance};
 pub use op::{Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
 pub use parameters::{Parameter, ParameterKind};

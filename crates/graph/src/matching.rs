@@ -90,6 +90,16 @@ impl Graph {
         }
         Ok(pairs)
     }
+
+    /// The last node of `other` that seems to compute what `output` does; [`correspondence`](Self::correspondence) tells whether
+    /// it does.
+    pub fn counterpart(&self, output: NodeId, other: &Self, tolerance: Tolerance) -> Option<NodeId> {
+        let ours = View::new(self, tolerance).ok()?;
+        let theirs = View::new(other, tolerance).ok()?;
+        let wanted = ours.hashes[output.0];
+        let place = theirs.hashes.iter().rposition(|hash| *hash == wanted)?;
+        Some(theirs.essential(NodeId(place)))
+    }
 }
 
 /// Puts the inputs of a sum into the order of ours, by what they compute.
@@ -206,27 +216,29 @@ impl<'a> View<'a> {
         match &node.op {
             Op::Conv(conv) => {
                 for pair in [conv.channels, conv.kernel, conv.stride, conv.dilation] {
-                    pair.iter().for_each(|number| hash.take(*number as u64));
+                    hash.take_all(&pair);
                 }
                 hash.take(conv.groups as u64);
             }
-            Op::Dense(dense) => dense.features.iter().for_each(|number| hash.take(*number as u64)),
+            Op::Dense(dense) => hash.take_all(&dense.features),
             Op::Pool(pool) => {
                 hash.take(pool.kind as u64);
                 for pair in [pool.window, pool.stride, pool.dilation] {
-                    pair.iter().for_each(|number| hash.take(*number as u64));
+                    hash.take_all(&pair);
                 }
             }
             _ => {}
         }
         if let Some(pads) = self.pads(id) {
-            pads.iter().for_each(|pad| hash.take(*pad as u64));
+            hash.take_all(&pads);
         }
         let mut inputs: Vec<u64> = self.inputs(id).iter().map(of).collect();
         if node.op.is_commutative() {
             inputs.sort_unstable();
         }
-        inputs.into_iter().for_each(|input| hash.take(input));
+        for input in inputs {
+            hash.take(input);
+        }
         hash.0
     }
 
@@ -316,8 +328,16 @@ struct Hash(u64);
 impl Hash {
     fn new(name: &str) -> Self {
         let mut hash = Self(0xCBF2_9CE4_8422_2325);
-        name.bytes().for_each(|byte| hash.take(u64::from(byte)));
+        for byte in name.bytes() {
+            hash.take(u64::from(byte));
+        }
         hash
+    }
+
+    fn take_all(&mut self, numbers: &[usize]) {
+        for number in numbers {
+            self.take(*number as u64);
+        }
     }
 
     fn take(&mut self, word: u64) {

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One operation of a network. Feature maps are `[batch, channels, height, width]`, vectors `[batch, features]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Op {
     /// The picture.
     Input {
@@ -119,9 +118,9 @@ impl Conv {
         self
     }
 
-    /// Whether each channel is convolved by itself: one group for each input channel.
+    /// Whether each of several channels is convolved by itself.
     pub const fn is_depthwise(&self) -> bool {
-        self.groups == self.channels[0] && (self.groups > 1 || self.kernel[0] * self.kernel[1] > 1)
+        self.groups > 1 && self.groups == self.channels[0]
     }
 
     /// Whether the kernel is 1 x 1 and all channels are in one group.
@@ -180,8 +179,8 @@ impl Padding {
         stride: [usize; 2],
         dilation: [usize; 2],
     ) -> Option<[usize; 4]> {
-        let side = |axis: usize| self.along(axis, size[axis], kernel[axis], stride[axis], dilation[axis]);
-        let [[top, bottom], [left, right]] = [side(0)?, side(1)?];
+        let along = |axis: usize| self.along(axis, size[axis], kernel[axis], stride[axis], dilation[axis]);
+        let [[top, bottom], [left, right]] = [along(0)?, along(1)?];
         Some([top, left, bottom, right])
     }
 }
@@ -216,7 +215,6 @@ fn is_yes(value: &bool) -> bool {
 /// A function of each value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,
@@ -234,7 +232,7 @@ pub enum Activation {
     },
     /// Scaled exponential linear unit (Klambauer 2017).
     Selu,
-    /// `x * sigmoid(x)`, also called SiLU.
+    /// `x * sigmoid(x)`, also called `SiLU`.
     Swish,
     /// `x * hard_sigmoid(x)`.
     HardSwish,

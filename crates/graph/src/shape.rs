@@ -174,40 +174,50 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
                 None => Ok(shape),
             }
         }
-        Op::Multiply => match inputs {
-            [one, two] if one == two => Ok(*one),
-            [map @ Shape::Map([channels, ..]), Shape::Map([factors, 1, 1])]
-            | [Shape::Map([factors, 1, 1]), map @ Shape::Map([channels, ..])]
-                if channels == factors =>
-            {
-                Ok(*map)
-            }
-            [one, two] => Err(format!(
-                "it multiplies {one} by {two}; they must be alike, or one of them 1 x 1 of as many channels"
-            )),
-            _ => Err("a product of two, with other than two inputs".into()),
-        },
-        Op::Concat => {
-            let mut channels = 0_usize;
-            for input in inputs {
-                let alike = matches!(
-                    (first, input),
-                    (Some(Shape::Map(_)), Shape::Map(_)) | (Some(Shape::Vector(_)), Shape::Vector(_))
-                );
-                if !alike || first.map(Shape::size) != Some(input.size()) {
-                    return Err(format!(
-                        "it puts together {} and {input}; their sizes must be alike",
-                        any()?
-                    ));
-                }
-                channels = channels.saturating_add(input.channels());
-            }
-            Ok(match any()? {
-                Shape::Map([_, height, width]) => Shape::Map([channels, height, width]),
-                Shape::Vector(_) => Shape::Vector(channels),
-            })
-        }
+        Op::Multiply => product(inputs),
+        Op::Concat => concatenation(inputs),
     }
+}
+
+/// What a product of two gives.
+fn product(inputs: &[Shape]) -> Result<Shape, String> {
+    match inputs {
+        [one, two] if one == two => Ok(*one),
+        [map @ Shape::Map([channels, ..]), Shape::Map([factors, 1, 1])]
+        | [Shape::Map([factors, 1, 1]), map @ Shape::Map([channels, ..])]
+            if channels == factors =>
+        {
+            Ok(*map)
+        }
+        [one, two] => Err(format!(
+            "it multiplies {one} by {two}; they must be alike, or one of them 1 x 1 of as many channels"
+        )),
+        _ => Err("a product of two, with other than two inputs".into()),
+    }
+}
+
+/// What the channels of all inputs give.
+fn concatenation(inputs: &[Shape]) -> Result<Shape, String> {
+    let Some(&first) = inputs.first() else {
+        return Err("concatenation of nothing".into());
+    };
+    let mut channels = 0_usize;
+    for input in inputs {
+        let alike = matches!(
+            (first, input),
+            (Shape::Map(_), Shape::Map(_)) | (Shape::Vector(_), Shape::Vector(_))
+        );
+        if !alike || first.size() != input.size() {
+            return Err(format!(
+                "it puts together {first} and {input}; their sizes must be alike"
+            ));
+        }
+        channels = channels.saturating_add(input.channels());
+    }
+    Ok(match first {
+        Shape::Map([_, height, width]) => Shape::Map([channels, height, width]),
+        Shape::Vector(_) => Shape::Vector(channels),
+    })
 }
 
 fn fits(found: usize, expected: usize) -> Result<(), String> {

@@ -41,6 +41,16 @@ impl<'a> ConfigNode<'a> {
         })
     }
 
+    /// Bytes of the paths of all layers in it, each of which has the names of the models around it.
+    pub(crate) fn path_bytes(&self) -> usize {
+        fn within(node: &ConfigNode<'_>, around: usize) -> usize {
+            let own = around.saturating_add(node.name.len() + 1);
+            let layers = node.layers.iter().map(|layer| within(layer, own));
+            layers.fold(own, usize::saturating_add)
+        }
+        within(self, 0)
+    }
+
     /// A setting of the layer, such as `use_bias`.
     pub(crate) fn setting(&self, name: &str) -> Option<&'a Value> {
         self.json.get("config")?.get(name)

@@ -21,6 +21,8 @@ use crate::window::FileWindow;
 const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 /// An HDF5 file may start with a block of the user's own, of 512 bytes times a power of two.
 const MAX_USER_BLOCK: u64 = 1 << 24;
+/// Bytes of all layers' paths. The largest model of `keras.applications` has 1,041 layers with names of 30.
+const MAX_PATHS: usize = 16 << 20;
 /// How many groups a message lists.
 const SHOWN: usize = 5;
 
@@ -108,6 +110,7 @@ fn archive(path: &Path, file: File) -> Result<Contents, KerasStoreError> {
         .and_then(|m| m.get("keras_version")?.as_str().map(str::to_owned));
     let tree = tree(path, archive.weights)?;
     let config = archive.config.as_ref().and_then(ConfigNode::of);
+    check_paths(path, "config.json", config.as_ref())?;
     let layers = keras3_layers(path, &tree, config.as_ref())?;
     let format = KerasFormat::Keras3Archive { keras_version };
     Ok(Contents::new(format, archive.config, layers))
@@ -144,6 +147,7 @@ fn hdf5(path: &Path, window: FileWindow) -> Result<Contents, KerasStoreError> {
         .transpose()
         .map_err(|reason| json_error(path, "model_config", reason))?;
     let node = config.as_ref().and_then(ConfigNode::of);
+    check_paths(path, "model_config", node.as_ref())?;
     let layers = legacy::layers(&tree, root, node.as_ref()).map_err(|e| match e {
         Broken::Missing(reason) => layout(path, reason),
         Broken::Kernels(what) => KerasStoreError::Unsupported {
@@ -162,6 +166,17 @@ fn hdf5(path: &Path, window: FileWindow) -> Result<Contents, KerasStoreError> {
         KerasFormat::LegacyModel { keras_version }
     };
     Ok(Contents::new(format, config, layers))
+}
+
+fn check_paths(path: &Path, place: &str, config: Option<&ConfigNode<'_>>) -> Result<(), KerasStoreError> {
+    match config.map_or(0, ConfigNode::path_bytes) {
+        bytes if bytes > MAX_PATHS => Err(json_error(
+            path,
+            place,
+            format!("the paths of its layers have {bytes} bytes, more than the {MAX_PATHS} a model can need"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A `.weights.json`, which names for each group the `x_0000N.weights.h5` beside it.

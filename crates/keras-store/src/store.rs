@@ -1,6 +1,6 @@
 //! The store: builder, inspection, and burn-store's `ModuleStore`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -104,6 +104,7 @@ pub struct KerasStore {
     path: PathBuf,
     filter: PathFilter,
     naming: Naming,
+    left_out: BTreeSet<String>,
     validate: bool,
     allow_partial: bool,
     allow_unused: bool,
@@ -144,6 +145,7 @@ impl KerasStore {
             path: path.into(),
             filter: PathFilter::new(),
             naming: Naming::default(),
+            left_out: BTreeSet::new(),
             validate: true,
             allow_partial: false,
             allow_unused: false,
@@ -240,6 +242,15 @@ impl KerasStore {
     #[must_use]
     pub fn with_names(mut self, map: impl IntoIterator<Item = (String, String)>) -> Self {
         self.naming.layers.extend(map);
+        self.tensors = None;
+        self
+    }
+
+    /// Leave these layers out, as if the file had no variables of them: those whose numbers are no parameters of the module,
+    /// such as the mean and variance of a `Normalization`. By [path](KerasLayer::path).
+    #[must_use]
+    pub fn without_layers(mut self, paths: impl IntoIterator<Item = String>) -> Self {
+        self.left_out.extend(paths);
         self.tensors = None;
         self
     }
@@ -426,7 +437,7 @@ impl KerasStore {
         let failures = Failures::default();
         let mut tensors = Vec::new();
         let mut origins = Vec::new();
-        for (layer, data) in layers {
+        for (layer, data) in layers.filter(|(layer, _)| !self.left_out.contains(&layer.path)) {
             let separable = layer.variables.iter().any(|v| v.name == "pointwise_kernel");
             for (variable, data) in layer.variables.iter().zip(data) {
                 let (suffix, arrangement) =

@@ -283,6 +283,23 @@ fn a_member_elsewhere_in_the_tree_is_not_the_weights() {
     says(&error, "no member `model.weights.h5`");
 }
 
+/// Each layer's path has the names of the models around it: two megabytes of JSON would be gigabytes of paths.
+#[test]
+fn paths_that_grow_in_memory_are_refused() {
+    let weights = read("network.weights.h5");
+    let layer = r#"{"class_name":"ReLU","config":{"name":"a"}},"#.repeat(20_000);
+    let name = "x".repeat(1 << 20);
+    let config = format!(
+        r#"{{"class_name":"Model","config":{{"name":"m","layers":[{{"class_name":"Model","config":{{"name":"{name}","layers":[{}]}}}}]}}}}"#,
+        layer.trim_end_matches(',')
+    );
+    let error = error(&zip(&[
+        ("config.json", config.as_bytes()),
+        ("model.weights.h5", &weights),
+    ]));
+    says(&error, "the paths of its layers have 209");
+}
+
 #[test]
 fn a_config_that_is_no_json_is_named() {
     let weights = read("network.weights.h5");

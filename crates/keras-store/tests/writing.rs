@@ -5,9 +5,10 @@ mod common;
 
 use std::path::Path;
 
-use burn::module::Module;
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Distribution, Tensor};
 use burn_store::{FloatCastAdapter, ModuleSnapshot, ModuleStore};
 use common::names;
 use keras_store::{KerasFileKind, KerasFormat, KerasStore, KerasStoreError};
@@ -307,4 +308,134 @@ fn not_a_number_is_listed_and_refused() {
     module
         .save_into(&mut out(&folder, "out.keras", KerasFileKind::Archive).allow_non_finite(true))
         .unwrap();
+}
+
+/// A separable convolution's modules.
+#[derive(Module, Debug)]
+struct Separable {
+    depthwise: Conv2d,
+    pointwise: Conv2d,
+}
+
+/// A batch norm without gamma.
+#[derive(Module, Debug)]
+struct Unscaled {
+    beta: Param<Tensor<1>>,
+    running_mean: Param<Tensor<1>>,
+    running_var: Param<Tensor<1>>,
+}
+
+/// What classifiers have beside plain convolutions.
+#[derive(Module, Debug)]
+struct Mobile {
+    depthwise: Conv2d,
+    separable: Separable,
+    norm: Unscaled,
+    scores: Linear,
+}
+
+impl Mobile {
+    fn new() -> Self {
+        let device = Device::flex();
+        let random = |length: usize| Param::from_tensor(Tensor::random([length], Distribution::Default, &device));
+        let conv = |channels: [usize; 2], kernel: [usize; 2], groups: usize, bias: bool| {
+            let mut conv = Conv2dConfig::new(channels, kernel)
+                .with_groups(groups)
+                .with_bias(bias)
+                .init(&device);
+            // A new bias is zero, and zeros are alike in any order.
+            conv.bias = bias.then(|| random(channels[1]));
+            conv
+        };
+        Self {
+            depthwise: conv([3, 6], [3, 2], 3, true),
+            separable: Separable {
+                depthwise: conv([6, 12], [3, 3], 6, false),
+                pointwise: conv([12, 4], [1, 1], 1, true),
+            },
+            norm: Unscaled {
+                beta: random(4),
+                running_mean: random(4),
+                running_var: random(4),
+            },
+            scores: LinearConfig::new(4, 2).with_bias(false).init(&device),
+        }
+    }
+
+    fn config() -> Value {
+        let layer = |class: &str, name: &str, settings: Value, input: Value| {
+            let mut config = settings;
+            config["name"] = name.into();
+            json!({
+                "module": "keras.layers", "class_name": class, "registered_name": null, "name": name, "config": config,
+                "build_config": {"input_shape": input},
+            })
+        };
+        let map = |channels: usize| json!([null, 9, 9, channels]);
+        let layers = [
+            layer(
+                "DepthwiseConv2D",
+                "depthwise",
+                json!({"kernel_size": [3, 2], "depth_multiplier": 2}),
+                map(3),
+            ),
+            layer(
+                "SeparableConv2D",
+                "separable",
+                json!({"filters": 4, "kernel_size": [3, 3], "depth_multiplier": 2}),
+                map(6),
+            ),
+            layer("BatchNormalization", "norm", json!({"scale": false}), map(4)),
+            layer("GlobalAveragePooling2D", "pool", json!({}), map(4)),
+            layer(
+                "Dense",
+                "scores",
+                json!({"units": 2, "use_bias": false}),
+                json!([null, 4]),
+            ),
+        ];
+        json!({
+            "module": "keras", "class_name": "Sequential", "registered_name": null,
+            "config": {"name": "mobile", "layers": layers},
+        })
+    }
+}
+
+#[test]
+fn every_class_of_a_classifier_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let module = Mobile::new();
+    for (name, kind) in KINDS {
+        let mut store = KerasStore::from_file(folder.path().join(name))
+            .with_file_kind(kind)
+            .with_model_config(Mobile::config());
+        module.save_into(&mut store).unwrap();
+        let mut store = KerasStore::from_file(folder.path().join(name));
+        if kind == KerasFileKind::Weights {
+            // Three variables of a norm, and no config that says which of the four is not there.
+            let places = ["0", "1", "2"].map(|place| format!("norm.{place}"));
+            let norm = store.keys().unwrap().into_iter().filter(|key| key.starts_with("norm"));
+            assert_eq!(norm.collect::<Vec<_>>(), places);
+            continue;
+        }
+        let mut back = Mobile::new();
+        back.load_from(&mut store)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (one, two) = (module.collect(None, None, true), back.collect(None, None, true));
+        assert_eq!(one.len(), 9);
+        for (one, two) in one.iter().zip(&two) {
+            assert_eq!(one.name, two.name);
+            assert_eq!(one.to_bytes().unwrap(), two.to_bytes().unwrap(), "{name}: {}", one.name);
+        }
+    }
+}
+
+#[test]
+fn layers_can_be_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    TwoLayers::new()
+        .save_into(&mut out(&folder, "out.keras", KerasFileKind::Archive))
+        .unwrap();
+    let mut store = KerasStore::from_file(folder.path().join("out.keras")).without_layers(["first".to_owned()]);
+    assert_eq!(store.keys().unwrap(), ["second.bias", "second.weight"]);
 }

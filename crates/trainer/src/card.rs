@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use serde::Serialize;
 use xception_model::registry::sha256;
-use xception_model::{InputSpec, Xception, XceptionConfig};
+use xception_model::{Architecture, InputSpec, Network};
 
 use crate::data::Split;
 use crate::error::TrainError;
@@ -25,7 +25,7 @@ struct Card<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<Metrics>,
     input: InputSpec,
-    network: &'a XceptionConfig,
+    network: &'a Architecture,
 }
 
 #[derive(Serialize)]
@@ -69,7 +69,7 @@ struct Metrics {
 pub(crate) fn write(
     folder: &Path,
     file: &RunFile,
-    network: &Xception,
+    network: &Network,
     judged: Option<(Split, &Evaluation)>,
     date: String,
 ) -> Result<(), TrainError> {
@@ -93,8 +93,8 @@ pub(crate) fn write(
             bytes,
             sha256,
             parameters: network.num_params(),
-            classes: spec.network.num_classes,
-            multi_label: spec.multi_label,
+            classes: spec.classes().unwrap_or(0),
+            multi_label: spec.is_multi_label(),
             date,
         },
         metrics: judged.map(|(split, evaluation)| Metrics {

@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use xception_model::Xception;
+use xception_model::Network;
 
 /// An exponential moving average of a network's weights and batch-norm statistics (Polyak and Juditsky 1992), which is
 /// often better than the last weights. Burn has none.
@@ -12,14 +12,14 @@ use xception_model::Xception;
 /// random start is soon forgotten.
 #[derive(Clone, Debug)]
 pub(crate) struct Ema {
-    network: Xception,
+    network: Network,
     decay: f64,
     updates: u64,
 }
 
 impl Ema {
     /// An average that starts at `network`.
-    pub fn new(network: &Xception, decay: f64) -> Self {
+    pub fn new(network: &Network, decay: f64) -> Self {
         Self {
             network: network.valid(),
             decay,
@@ -28,7 +28,7 @@ impl Ema {
     }
 
     /// One that goes on.
-    pub fn resume(network: Xception, decay: f64, updates: u64) -> Self {
+    pub fn resume(network: Network, decay: f64, updates: u64) -> Self {
         Self {
             network,
             decay,
@@ -37,7 +37,7 @@ impl Ema {
     }
 
     /// The averaged network, for inference.
-    pub fn network(&self) -> &Xception {
+    pub fn network(&self) -> &Network {
         &self.network
     }
 
@@ -47,7 +47,7 @@ impl Ema {
     }
 
     /// Takes the weights after an update into the average.
-    pub fn update(&mut self, network: &Xception) {
+    pub fn update(&mut self, network: &Network) {
         let decay = self
             .decay
             .min((1.0 + self.updates as f64) / (10.0 + self.updates as f64));
@@ -105,7 +105,7 @@ mod tests {
     use burn::tensor::Device;
     use xception_model::{Widths, XceptionConfig};
 
-    fn network(seed: u64) -> Xception {
+    fn network(seed: u64) -> Network {
         let device = Device::flex();
         device.seed(seed);
         XceptionConfig::new()
@@ -120,7 +120,7 @@ mod tests {
             .unwrap()
     }
 
-    fn values(network: &Xception) -> Vec<f32> {
+    fn values(network: &Network) -> Vec<f32> {
         struct All(Vec<f32>);
         impl ModuleVisitor for All {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -20,7 +20,7 @@ use burn::train::{
     SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingItem, TrainingStrategy,
     ValidLoader,
 };
-use xception_model::{ModelSpec, Xception};
+use xception_model::{ModelSpec, Network};
 
 use crate::checkpoint::{Best, Checkpoints, Progress};
 use crate::ema::Ema;
@@ -135,7 +135,7 @@ impl Shared {
 pub(crate) struct Weights {
     pub trainee: Trainee,
     pub ema: Option<Ema>,
-    pub best: Option<Xception>,
+    pub best: Option<Network>,
     /// Row of the metrics table of the best weights that are in the run's folder as a network to be used.
     pub published: Option<usize>,
     /// `None` at a phase's start.
@@ -498,7 +498,7 @@ impl Work {
     }
 
     /// The mean loss, without label smoothing and weights, and the accuracy on the validation split.
-    fn validate(&self, network: &Xception, mut processor: Option<&mut Processor>) -> Result<Option<Score>, TrainError> {
+    fn validate(&self, network: &Network, mut processor: Option<&mut Processor>) -> Result<Option<Score>, TrainError> {
         let Some(feed) = &self.valid else { return Ok(None) };
         let interrupter = &self.shared.interrupter;
         let number = self.progress.epoch + 1;
@@ -520,11 +520,10 @@ impl Work {
         let mut batches = feed.iter();
         while let Some(batch) = batches.next() {
             let StepInput { input, targets, place } = batch.map_err(|error| TrainError::Engine(error.to_string()))?;
-            let logits = match (input, &network.head, &fused) {
-                (NetworkInput::Features(features), Some(head), _) => head.logits(features),
-                (NetworkInput::Features(_), None, _) => return Err(xception_model::InputError::NoTop.into()),
-                (NetworkInput::Pictures(pictures), _, Some(fused)) => fused.forward(pictures)?,
-                (NetworkInput::Pictures(pictures), _, None) => network.forward(pictures)?,
+            let logits = match (input, &fused) {
+                (NetworkInput::Features(features), _) => network.forward_head(features)?,
+                (NetworkInput::Pictures(pictures), Some(fused)) => fused.forward(pictures)?,
+                (NetworkInput::Pictures(pictures), None) => network.forward(pictures)?,
             };
             let output = StepOutput {
                 loss: objective.loss(logits.clone(), targets.clone()),

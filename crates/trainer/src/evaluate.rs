@@ -69,6 +69,11 @@ pub enum EvaluateError {
     /// No picture could be read.
     #[error("none of the {0} pictures can be read; the first: {1}")]
     Unreadable(usize, String),
+    /// The network has no classes.
+    #[error(
+        "the network tells no classes apart, and cannot be judged by them: it has no classifier, or its output is a number"
+    )]
+    NoClasses,
     /// The network's outputs have no names.
     #[error(
         "the weights don't name their {0} classes, so those of the data cannot be found among them: give the names in a file, \
@@ -126,12 +131,11 @@ pub fn match_classes(data: &[String], labels: &[Label], outputs: usize) -> Resul
 
 /// Judges a network by pictures. Decoding goes on beside it; `progress` hears of every batch how many pictures it was.
 ///
-/// A picture that cannot be read is listed and left out. Call [`Classifier::fuse`] before: it is several times as fast on a
-/// processor.
+/// A picture that cannot be read is listed and left out.
 ///
 /// # Errors
 ///
-/// An [`EvaluateError`]: no preset, no readable picture, outputs that are no numbers.
+/// An [`EvaluateError`]: no preset, no classes, no readable picture, outputs that are no numbers.
 pub fn evaluate(
     classifier: &Classifier,
     pictures: &[Labelled],
@@ -140,10 +144,10 @@ pub fn evaluate(
 ) -> Result<Evaluated, EvaluateError> {
     let preset = classifier.spec.input.preset.ok_or(ClassifyError::NoPreset)?;
     let batch_size = options.batch_size.max(1);
-    let count = classifier.spec.network.num_classes;
+    let count = classifier.spec.classes().ok_or(EvaluateError::NoClasses)?;
     let mut predictions = Predictions {
         classes: (0..count).map(|class| classifier.spec.label(class).name).collect(),
-        multi_label: classifier.spec.multi_label,
+        multi_label: classifier.spec.is_multi_label(),
         paths: Vec::with_capacity(pictures.len()),
         truths: Vec::with_capacity(pictures.len()),
         probabilities: Vec::with_capacity(pictures.len().saturating_mul(count).min(1 << 28)),

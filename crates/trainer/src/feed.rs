@@ -9,7 +9,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::store::burn_pack::{Reader, Tensor as PackTensor, Writer};
 use burn::tensor::{Device, Tensor, TensorData};
-use xception_model::InferenceXception;
+use xception_model::InferenceNetwork;
 
 use crate::error::TrainError;
 use crate::learner::{NetworkInput, StepInput};
@@ -21,7 +21,7 @@ pub(crate) enum Source {
     /// Decoded and augmented anew in every epoch.
     Pictures(Pipeline),
     /// The same, then through the frozen backbone.
-    Frozen(Pipeline, Box<InferenceXception>),
+    Frozen(Pipeline, Box<InferenceNetwork>),
     /// Kept features.
     Features(Features, Order),
 }
@@ -51,7 +51,7 @@ impl Features {
     pub fn complete(
         mut self,
         pipeline: &Pipeline,
-        backbone: &InferenceXception,
+        backbone: &InferenceNetwork,
         device: &Device,
         mut done: impl FnMut(&Self) -> bool,
     ) -> Result<Self, TrainError> {
@@ -221,7 +221,7 @@ impl Feed {
             Source::Frozen(_, backbone) => {
                 let start = Instant::now();
                 let features = backbone.embed(pictures(batch, &self.device.clone().inner()))?;
-                let width = backbone.config().embedding_len();
+                let width = backbone.network().embedding_len()?;
                 let features = TensorData::new(numbers(features), [rows, width]);
                 add(&self.embedded, start);
                 NetworkInput::Features(Tensor::from_data(features, &self.device))

@@ -1,5 +1,7 @@
 //! Which parameters a phase trains, how fast, and with how much weight decay.
 
+use std::collections::HashSet;
+
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
@@ -7,26 +9,16 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer, RmsPropConfig, SgdConfig};
 use burn::tensor::{Device, GradientCheckpointingStrategy, Tensor};
-use xception_model::Xception;
+use xception_model::graph::Op;
+use xception_model::{Block, Network};
 
 use crate::learner::Trainee;
 use crate::recipe::{Norms, Optimizer, Phase, Trains};
 use crate::schedule::{Length, Rate};
 
-/// The parameters of each stage, from the classifier to the first block, with the stage's name.
-fn stages(network: &Xception) -> Vec<(String, ParamGroup)> {
-    let mut stages = Vec::new();
-    if let Some(head) = &network.head {
-        stages.push(("head".to_owned(), ParamGroup::ids_from_module(head.clone())));
-    }
-    for flow in [&network.exit, &network.middle, &network.entry] {
-        for block in flow.blocks().iter().rev() {
-            stages.push((block.stage().name.clone(), ParamGroup::ids_from_module(block.clone())));
-        }
-    }
-    let block1 = &network.block1;
-    stages.push((block1.stage().name.clone(), ParamGroup::ids_from_module(block1.clone())));
-    stages
+/// The parameters of each block, from the classifier to the first block, with the block's name.
+fn blocks(network: &Network) -> Vec<(String, ParamGroup)> {
+    network.blocks().into_iter().rev().collect()
 }
 
 /// A network as steps on `device` change it.
@@ -54,32 +46,50 @@ pub(crate) fn prepare(trainee: Trainee, phase: &Phase) -> Result<Trainee, String
     let mut trainee = trainee.unfreeze();
     let last = match &phase.trains {
         Trains::All => None,
-        Trains::Head => Some("head"),
+        Trains::Head => Some(Block::HEAD),
         Trains::From(block) => Some(block.as_str()),
     };
     if let Some(last) = last {
-        let stages = stages(&trainee.network);
-        let Some(place) = stages.iter().position(|(name, _)| name == last) else {
-            let names: Vec<_> = stages.iter().map(|(name, _)| name.as_str()).collect();
+        let blocks = blocks(&trainee.network);
+        let Some(place) = blocks.iter().position(|(name, _)| name == last) else {
+            let names: Vec<_> = blocks.iter().map(|(name, _)| name.as_str()).collect();
             return Err(format!(
                 "there is no {last} in this network: there are {}",
                 names.join(", ")
             ));
         };
-        for (_, frozen) in stages.into_iter().skip(place + 1) {
+        for (_, frozen) in blocks.into_iter().skip(place + 1) {
             trainee = trainee.freeze_group(frozen);
         }
     }
     Ok(match phase.norms {
         Norms::Train => trainee,
-        Norms::Inference => trainee.map(&mut StopNorms::default()),
+        Norms::Inference => {
+            let mut stop = StopNorms::new(&trainee.network);
+            trainee.map(&mut stop)
+        }
     })
 }
 
 /// Switches the training behaviour of batch norms off; their scale and shift go on learning.
-#[derive(Default)]
 struct StopNorms {
+    /// Where they are in the network.
+    norms: HashSet<String>,
     path: Vec<String>,
+}
+
+impl StopNorms {
+    fn new(network: &Network) -> Self {
+        let norms = network
+            .graph()
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.op, Op::BatchNorm(_)));
+        Self {
+            norms: norms.map(|node| node.path.clone()).collect(),
+            path: Vec::new(),
+        }
+    }
 }
 
 impl ModuleMapper for StopNorms {
@@ -92,7 +102,9 @@ impl ModuleMapper for StopNorms {
     }
 
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        if self.path.iter().any(|name| name == "bn") {
+        // The path is `network`, the norm's, and the flag's own name.
+        let norm = self.path.get(1..self.path.len().saturating_sub(1)).unwrap_or_default();
+        if self.norms.contains(&norm.join(".")) {
             flag.with_value(false)
         } else {
             flag
@@ -182,7 +194,7 @@ pub(crate) fn rates(trainee: &Trainee, phase: &Phase, length: Length, update: us
     let mut rates = ModuleLrScheduler::new(rate(1.0));
     if phase.layer_decay < 1.0 {
         let mut scale = 1.0;
-        for (_, stage) in stages(&trainee.network) {
+        for (_, stage) in blocks(&trainee.network) {
             rates = rates.with_group(stage, rate(scale));
             scale *= phase.layer_decay;
         }
@@ -334,7 +346,8 @@ mod tests {
     fn frozen_layers_get_no_gradient() {
         let last = {
             let trainee = trainee();
-            trainee.network.exit.blocks()[0].stage().name.clone()
+            let blocks = trainee.network.blocks();
+            blocks[blocks.len() - 3].0.clone()
         };
         for (trains, trained) in [
             (Trains::Head, &["network.head"][..]),
@@ -384,15 +397,15 @@ mod tests {
         };
         let rate = rates(&trainee, &phase, length, 0).step();
         let base = phase.schedule.rate(0, length);
-        let blocks: Vec<String> = stages(&trainee.network).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = blocks(&trainee.network).into_iter().map(|(name, _)| name).collect();
         assert_eq!(
-            blocks,
+            names,
             [
                 "head", "block7", "block6", "block5", "block4", "block3", "block2", "block1"
             ]
         );
         let mut checked = 0;
-        for (place, (_, group)) in stages(&trainee.network).into_iter().enumerate() {
+        for (place, (_, group)) in blocks(&trainee.network).into_iter().enumerate() {
             for seen in look(&trainee, &GradientsParams::new()) {
                 if group.matches(&seen.id, Some(&seen.path)) {
                     let found = rate.lr_from_param(seen.id, Some(&seen.path));

@@ -5,13 +5,13 @@ use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{ExecutionError, Int, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, HammingScoreInput, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
-use xception_model::Xception;
+use xception_model::Network;
 
 /// A network and what it is trained for.
 #[derive(Module, Debug)]
 pub struct Trainee {
     /// The network.
-    pub network: Xception,
+    pub network: Network,
     #[module(skip)]
     objective: Objective,
 }
@@ -64,7 +64,7 @@ pub struct StepOutput {
 
 impl Trainee {
     /// A network to be trained for `objective`.
-    pub fn new(network: Xception, objective: Objective) -> Self {
+    pub fn new(network: Network, objective: Objective) -> Self {
         Self { network, objective }
     }
 
@@ -76,12 +76,7 @@ impl Trainee {
     fn forward(&self, item: StepInput) -> StepOutput {
         let logits = match item.input {
             NetworkInput::Pictures(pictures) => self.network.forward(pictures),
-            NetworkInput::Features(features) => self
-                .network
-                .head
-                .as_ref()
-                .map(|head| head.logits(features))
-                .ok_or(xception_model::InputError::NoTop),
+            NetworkInput::Features(features) => self.network.forward_head(features),
         };
         // The run's set-up has checked channels, size and head, and a batch is never empty.
         let logits = logits.unwrap_or_else(|error| unreachable!("checked before the first step: {error}"));

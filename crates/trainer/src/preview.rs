@@ -11,6 +11,8 @@ use image::{
     imageops::{self, FilterType},
 };
 
+use xception_model::Scaling;
+
 use crate::{
     augment::{Augmentation, Draw, Mixable},
     data::{DataError, Dataset, Sample, Split},
@@ -123,7 +125,11 @@ pub fn contact_sheet(
         canvas.show(&picture, 0, row);
         let size = augmentation.eval.size;
         let pixels = preset.apply(&picture, size, size).map_err(failed)?;
-        canvas.show(&shown(&pixels.to_nchw(), size), 1, row);
+        canvas.show(
+            &shown(&pixels.to_nchw(augmentation.scaling), augmentation.scaling, size),
+            1,
+            row,
+        );
 
         let picture = augmentation
             .train_preset()
@@ -156,7 +162,7 @@ pub fn contact_sheet(
             },
         );
         for (row, planes) in batch.pixels.chunks_exact(3 * size * size).enumerate() {
-            canvas.show(&shown(planes, size), 2 + epoch, row);
+            canvas.show(&shown(planes, augmentation.scaling, size), 2 + epoch, row);
         }
     }
     canvas.save(path, overwrite)
@@ -192,12 +198,13 @@ fn chosen(dataset: &Dataset, seed: u64) -> Vec<&Sample> {
     rounds.take(ROWS).copied().collect()
 }
 
-/// The network's input as a picture: `[3, size, size]`, -1.0 to 1.0, to 8 bits.
-fn shown(planes: &[f32], size: usize) -> RgbImage {
+/// The network's input, `[3, size, size]`, as a picture of 8 bits.
+fn shown(planes: &[f32], scaling: Scaling, size: usize) -> RgbImage {
     let plane_len = size * size;
     RgbImage::from_fn(size as u32, size as u32, |x, y| {
         let at = y as usize * size + x as usize;
-        Rgb([0, 1, 2].map(|channel| ((planes[channel * plane_len + at] + 1.0) * 127.5).round() as u8))
+        let channels = [0, 1, 2].map(|channel| planes[channel * plane_len + at]);
+        Rgb(scaling.undo(channels).map(|level| level.round() as u8))
     })
 }
 

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::store::ModuleSnapshot;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 use burn::train::Interrupter;
 use burn::train::renderer::MetricsRenderer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
-use xception_model::{Classifier, InferenceXception, InputSpec, ModelSpec, Pooling, Xception, XceptionConfig};
+use xception_model::{Classifier, InferenceNetwork, InputSpec, ModelSpec, Network, NewHead, Outputs};
 
 use crate::augment::Augmentation;
 use crate::card::{self, CARD};
@@ -279,7 +279,7 @@ pub struct Outcome {
     /// What they said about each picture of that split.
     pub predictions: Option<Predictions>,
     /// The best weights' network.
-    pub model: Xception,
+    pub model: Network,
 }
 
 /// Burn's version: the workspace's `Cargo.toml` pins it, and a test compares.
@@ -316,7 +316,7 @@ impl Run {
     /// # Errors
     ///
     /// [`TrainError`] for unfit data, a folder in use, or a recipe that the network cannot follow.
-    pub fn new(options: &RunOptions, settings: RunSettings, start: (Xception, ModelSpec)) -> Result<Self, TrainError> {
+    pub fn new(options: &RunOptions, settings: RunSettings, start: (Network, ModelSpec)) -> Result<Self, TrainError> {
         settings.check()?;
         let RunOptions { folder, recipe, .. } = options;
         recipe.validate().map_err(|problem| TrainError::Recipe {
@@ -332,10 +332,11 @@ impl Run {
                 (settings.observer)(Event::Check { done, total });
             },
         )?;
-        let augmentation = options.augmentation.clone().unwrap_or_else(|| {
+        let mut augmentation = options.augmentation.clone().unwrap_or_else(|| {
             let size = options.size.unwrap_or(start.1.input.height);
             Augmentation::named(recipe.augmentation, size, options.preset)
         });
+        augmentation.scaling = start.1.input.scaling;
         fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
         let lock = lock(folder)?;
 
@@ -691,7 +692,7 @@ impl Run {
 
     /// Writes the last weights and their average.
     fn save_last(&self) -> Result<(), TrainError> {
-        let save = |network: &Xception, name: &str| {
+        let save = |network: &Network, name: &str| {
             xception_model::save(network, &self.file.model, &self.folder.join(name), true)
         };
         save(&self.weights.trainee.network.valid(), LAST_MODEL)?;
@@ -843,12 +844,12 @@ impl Run {
     fn features(
         &self,
         split: Split,
-        backbone: &InferenceXception,
+        backbone: &InferenceNetwork,
         shared: &Shared,
         start: Instant,
     ) -> Result<ControlFlow<End, Features>, TrainError> {
         let total = self.dataset.count(split);
-        let none = Features::none(backbone.config().embedding_len(), self.dataset.classes.len());
+        let none = Features::none(backbone.network().embedding_len()?, self.dataset.classes.len());
         let Some(pipeline) = self.evaluation(split)? else {
             return Ok(ControlFlow::Continue(none));
         };
@@ -962,7 +963,7 @@ impl Run {
     /// What a person looks at: `report.html` and the plots.
     fn report_on(
         &self,
-        model: &Xception,
+        model: &Network,
         split: Split,
         evaluation: &Evaluation,
         predictions: &Predictions,
@@ -977,7 +978,7 @@ impl Run {
             plots::confusion_matrix(evaluation, &plot("confusion_matrix.png"))?;
         }
         let file = &self.file;
-        let classifier = Classifier::new(model.clone(), file.model.clone());
+        let classifier = Classifier::new(model, file.model.clone());
         let fact = |name: &str, value: String| (name.to_owned(), value);
         let best = self.progress.best.as_ref().map_or_else(
             || "the last weights".to_owned(),
@@ -1015,15 +1016,9 @@ impl Run {
         Ok(report::write(&plot("report.html"), &data)?)
     }
 
-    fn predict(&self, model: &Xception, split: Split) -> Result<Predictions, TrainError> {
+    fn predict(&self, model: &Network, split: Split) -> Result<Predictions, TrainError> {
         let device = self.settings.device();
-        let probability = |logits: Tensor<2>| {
-            numbers(if self.dataset.multi_label {
-                activation::sigmoid(logits)
-            } else {
-                activation::softmax(logits, 1)
-            })
-        };
+        let probability = |logits: Tensor<2>| numbers(self.file.model.outputs.probabilities(logits));
         let mut probabilities = Vec::new();
         let kept = if self.backbone_is_untouched(self.progress.phase) {
             self.kept_features(split)
@@ -1031,12 +1026,12 @@ impl Run {
             None
         };
         let whole = kept.filter(|kept| kept.len() == self.dataset.count(split));
-        if let (Some(features), Some(head)) = (whole, &model.head) {
+        if let Some(features) = whole {
             // The backbone has seen these pictures.
             let rows: Vec<usize> = (0..features.len()).collect();
             for rows in rows.chunks(HEAD_BATCH) {
                 if let NetworkInput::Features(features) = features.rows(rows, device).input {
-                    probabilities.extend(probability(head.logits(features)));
+                    probabilities.extend(probability(model.forward_head(features)?));
                 }
             }
         } else {
@@ -1062,7 +1057,7 @@ impl Run {
 }
 
 /// The backbone alone, for inference.
-fn backbone(network: &Xception, device: &Device) -> InferenceXception {
+fn backbone(network: &Network, device: &Device) -> InferenceNetwork {
     network.valid().to_device(device).fuse()
 }
 
@@ -1078,44 +1073,34 @@ fn objective(file: &RunFile, dataset: &Dataset) -> Objective {
 /// a new one of its shape.
 fn network(
     options: &RunOptions,
-    (start, start_spec): (Xception, ModelSpec),
+    (start, start_spec): (Network, ModelSpec),
     dataset: &Dataset,
     augmentation: &Augmentation,
     device: &Device,
-) -> Result<(Xception, ModelSpec, String), TrainError> {
+) -> Result<(Network, ModelSpec, String), TrainError> {
     let recipe = &options.recipe;
-    let old = start.config().clone();
-    let pooling = match old.pooling {
-        Pooling::None => Pooling::Average,
-        pooling => pooling,
-    };
-    if old.in_channels != 3 {
+    let channels = start.graph().in_channels();
+    if channels != 3 {
         return Err(TrainError::Recipe {
             recipe: recipe.name.clone(),
-            problem: format!(
-                "training takes RGB pictures, and this network takes {} channels",
-                old.in_channels
-            ),
+            problem: format!("training takes RGB pictures, and this network takes {channels} channels"),
         });
     }
-    let config = XceptionConfig {
+    let architecture = start.architecture().clone().with_classifier(&NewHead {
         num_classes: dataset.classes.len(),
-        include_top: true,
         hidden_layers: recipe.hidden_layers.clone(),
         dropout: recipe.dropout,
-        pooling,
-        ..old
-    };
+    })?;
     device.seed(Random::new(options.seed, Purpose::Weights, 0, 0).seed());
-    let mut network = config.init(device)?;
+    let fresh = architecture.init(device)?;
     let hash = match recipe.start {
         Start::Weights => weights_hash(&start)?,
-        Start::Random => weights_hash(&network)?,
+        Start::Random => weights_hash(&fresh)?,
     };
-    if recipe.start == Start::Weights {
-        (network.block1, network.entry, network.middle, network.exit) =
-            (start.block1, start.entry, start.middle, start.exit);
-    }
+    let network = match recipe.start {
+        Start::Weights => fresh.with_backbone(start),
+        Start::Random => fresh,
+    };
     // A first forward pass finds out now what a size or a network would otherwise refuse in the first step.
     let size = augmentation.eval.size;
     for size in [augmentation.train.size, size] {
@@ -1127,20 +1112,25 @@ fn network(
     };
     let spec = ModelSpec {
         source: format!("trained on {} ({}) {from}", options.data.display(), recipe.name),
-        multi_label: dataset.multi_label,
+        outputs: if dataset.multi_label {
+            Outputs::Sigmoid
+        } else {
+            Outputs::Softmax
+        },
         input: InputSpec {
             height: size,
             width: size,
             preset: Some(augmentation.eval.preset),
+            scaling: augmentation.scaling,
         },
         labels: dataset.classes.iter().map(Label::new).collect(),
-        network: config,
+        network: architecture,
     };
     Ok((network, spec, hash))
 }
 
 /// [`RunFile::weights_sha256`].
-fn weights_hash(network: &Xception) -> Result<String, TrainError> {
+fn weights_hash(network: &Network) -> Result<String, TrainError> {
     let mut hash = Sha256::new();
     let mut tensors = network.collect(None, None, false);
     tensors.sort_by(|a, b| a.name.cmp(&b.name));

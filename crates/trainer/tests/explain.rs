@@ -15,7 +15,7 @@ use trainer::evaluate::{EvaluateError, EvaluateOptions, Labelled, evaluate};
 use trainer::explain::{ExplainError, Explainer, Heatmap, Method, examples};
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
-use xception_model::{Classifier, InputSpec, ModelSpec, Xception};
+use xception_model::{Classifier, InputSpec, ModelSpec, Outputs, Scaling, Xception};
 
 /// Of the largest term of a map's sum. Grad-CAM's terms cancel, so its own largest value is no measure.
 const BOUND: f32 = 1e-5;
@@ -119,7 +119,7 @@ fn maps_equal_tensorflow() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("golden/explain.json")).unwrap();
     assert_eq!(cases.len(), 2);
     for (name, device) in common::devices() {
-        let explainer = Explainer::new(&common::network(&common::toy(), &device));
+        let explainer = Explainer::new(&common::network(&common::toy(), &device), Outputs::Softmax);
         for case in &cases {
             let worst = case.check(&explainer, &common::input(case.input, &device), BOUND);
             println!("{name}, input {:?}: {worst:.1e}", case.input);
@@ -134,7 +134,7 @@ fn maps_of_a_real_network_equal_tensorflow() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("golden/explain_kitchenware.json")).unwrap();
     assert_eq!(cases.len(), 2);
     let classifier = trained(&package);
-    let explainer = Explainer::new(&classifier.model);
+    let explainer = Explainer::new(classifier.network(), classifier.spec.outputs);
     for case in &cases {
         let picture = package.join(PHOTOGRAPHS).join(&case.picture);
         let pixels = classifier.prepare_file(&picture).unwrap();
@@ -148,7 +148,7 @@ const PHOTOGRAPHS: &str = "datasets/kitchenware-data/images";
 /// The network of the kitchenware package.
 fn trained(package: &Path) -> Classifier {
     let model = "trained_models/kitchenware_xception_model_val-acc_0.901.keras";
-    let mut classifier = Classifier::load(&package.join(model), &common::device()).unwrap();
+    let mut classifier = Classifier::load(package.join(model), &common::device()).unwrap();
     classifier.spec.input.preset = Some(Preset::KerasNearest);
     classifier
 }
@@ -157,7 +157,7 @@ fn trained(package: &Path) -> Classifier {
 fn a_network_in_training_is_asked_as_in_inference() {
     let images = || common::input([3, 71, 71, 3], &common::device());
     let maps = |model: &Xception| {
-        let explainer = Explainer::new(model);
+        let explainer = Explainer::new(model, Outputs::Softmax);
         let stage = explainer.last_stage().to_owned();
         assert_eq!(stage, "block7_sepconv2_act");
         explainer
@@ -173,7 +173,7 @@ fn a_network_in_training_is_asked_as_in_inference() {
 
 #[test]
 fn each_picture_of_a_batch_is_explained_for_itself() {
-    let explainer = Explainer::new(&toy());
+    let explainer = Explainer::new(&toy(), Outputs::Softmax);
     let images = common::input([3, 71, 71, 3], &common::device());
     let explain =
         |images: Tensor<4>, classes: &[usize]| explainer.heatmaps(images, classes, "block6", Method::LayerCam).unwrap();
@@ -190,9 +190,33 @@ fn each_picture_of_a_batch_is_explained_for_itself() {
     );
 }
 
+/// What speaks for the second class speaks against the first.
+#[test]
+fn two_classes_share_one_logit() {
+    let network = common::network(&common::toy().with_num_classes(1), &common::device());
+    let explain = |outputs: Outputs, class: usize| {
+        let images = common::input([1, 71, 71, 3], &common::device());
+        let maps = Explainer::new(&network, outputs).heatmaps(images, &[class], "block6", Method::LayerCam);
+        maps.map(|mut maps| maps.remove(0)).map_err(|error| error.to_string())
+    };
+    let [first, second] = [0, 1].map(|class| explain(Outputs::Binary, class).unwrap());
+    assert!((first.logit + second.logit).abs() <= f32::EPSILON * first.logit.abs());
+    assert!(first.max() > 0.0 && second.max() > 0.0);
+    assert_ne!(first.values, second.values);
+    // A number speaks for itself.
+    assert_eq!(explain(Outputs::Value, 0).unwrap(), second);
+    for (outputs, class, count) in [(Outputs::Binary, 2, 2), (Outputs::Value, 1, 1)] {
+        let error = explain(outputs, class).unwrap_err();
+        assert_eq!(
+            error,
+            format!("there is no class {class}: the network has {count}, counted from 0")
+        );
+    }
+}
+
 #[test]
 fn what_cannot_be_explained_is_a_sentence() {
-    let explainer = Explainer::new(&toy());
+    let explainer = Explainer::new(&toy(), Outputs::Softmax);
     let images = || common::input([3, 71, 71, 3], &common::device());
     let error = |classes: &[usize], stage: &str| {
         let problem = explainer
@@ -222,16 +246,17 @@ fn bench() -> (Classifier, Vec<Labelled>, tempfile::TempDir) {
     let network = common::toy();
     let spec = ModelSpec {
         source: "made by a test".to_owned(),
-        multi_label: false,
+        outputs: Outputs::Softmax,
         input: InputSpec {
             height: 71,
             width: 71,
             preset: Some(Preset::KerasNearest),
+            scaling: Scaling::Tf,
         },
         labels: (0..network.num_classes)
             .map(|class| Label::new(class.to_string()))
             .collect(),
-        network,
+        network: network.into(),
     };
     let folder = tempfile::tempdir().unwrap();
     let mut pictures: Vec<Labelled> = (0..11_u32)
@@ -252,7 +277,7 @@ fn bench() -> (Classifier, Vec<Labelled>, tempfile::TempDir) {
         path: folder.path().join("lost.png"),
         classes: vec![0],
     });
-    (Classifier::new(toy(), spec), pictures, folder)
+    (Classifier::new(&toy(), spec), pictures, folder)
 }
 
 #[test]
@@ -358,7 +383,7 @@ fn left(map: &Heatmap) -> f32 {
 fn heat_moves_with_the_photograph() {
     let Some(package) = common::kitchenware() else { return };
     let classifier = trained(&package);
-    let explainer = Explainer::new(&classifier.model);
+    let explainer = Explainer::new(classifier.network(), classifier.spec.outputs);
     let mut photographs: Vec<PathBuf> = std::fs::read_dir(package.join(PHOTOGRAPHS))
         .unwrap()
         .map(|entry| entry.unwrap().path())

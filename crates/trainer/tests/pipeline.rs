@@ -16,6 +16,7 @@ use trainer::{
     pipeline::{Batch, Cache, Pipeline, PipelineOptions},
     preview::{PreviewError, contact_sheet},
 };
+use xception_model::Scaling;
 use xception_model::picture::{DecodeLimits, Preset};
 
 const SIZE: usize = 24;
@@ -140,7 +141,7 @@ fn evaluation_is_exact_and_in_order() {
                         let picture = preset
                             .open(&dataset.samples[index].path, &DecodeLimits::default())
                             .unwrap();
-                        let expected = preset.apply(&picture, SIZE, SIZE).unwrap().to_nchw();
+                        let expected = preset.apply(&picture, SIZE, SIZE).unwrap().to_nchw(Scaling::Tf);
                         assert_eq!(planes, expected, "{preset}, {}", dataset.samples[index].name);
                         place += 1;
                     }

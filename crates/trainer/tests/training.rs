@@ -489,7 +489,7 @@ fn a_run_that_is_stopped_has_a_network_to_use() {
     assert!(!run.train(None).unwrap().complete);
     let (network, spec) = xception_model::load(&folder.join("model.bpk"), settings().device()).unwrap();
     assert_eq!(spec.labels.len(), 4);
-    assert_eq!(network.config().num_classes, 4);
+    assert_eq!(network.architecture().outputs(), Some(4));
     let first = weights(&folder);
     assert!(Run::resume(&folder, settings()).unwrap().train(None).unwrap().complete);
     assert!(weights(&folder) != first);
@@ -687,7 +687,7 @@ fn several_labels_a_picture_are_learnt_judged_and_listed() {
     assert_card(&folder, &outcome);
     assert!(folder.join("report.html").is_file() && !folder.join("confusion_matrix.png").exists());
     let (_, spec) = xception_model::load(&folder.join("model.bpk"), settings().device()).unwrap();
-    assert!(spec.multi_label);
+    assert!(spec.is_multi_label());
 
     // The run's own table says the same of each picture, also of those without a label.
     let table = folder.join("data.csv");
@@ -852,7 +852,7 @@ fn a_toy_network_learns_to_tell_shapes_apart() {
     phase.ema = Some(0.9);
     // Batch-norm averages that follow in some hundred steps, not in some thousand.
     let (_, mut spec) = start(settings().device());
-    spec.network.variant = Variant::Torch;
+    spec.network = common::toy().with_variant(Variant::Torch).into();
     let start = (spec.network.init(settings().device()).unwrap(), spec);
     let run = Run::new(&options(&data, &home.path().join("run"), recipe), settings(), start).unwrap();
     let outcome = run.train(None).unwrap();

@@ -18,13 +18,13 @@ struct Estimator {
 }
 
 impl Estimator {
-    fn new(backbone: Xception, device: &Device) -> Self {
-        let features = backbone.config().embedding_len();
-        Self {
+    fn new(backbone: Xception, device: &Device) -> Result<Self, InputError> {
+        let features = backbone.embedding_len()?;
+        Ok(Self {
             // Frozen: its batch norms keep their statistics, and only the head learns.
             backbone: backbone.freeze(),
             head: LinearConfig::new(features, 1).init(device),
-        }
+        })
     }
 
     /// # Shapes
@@ -39,7 +39,7 @@ impl Estimator {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::default().autodiff();
     let backbone = XceptionConfig::new().with_include_top(false).init(&device)?;
-    let mut model = Estimator::new(backbone, &device);
+    let mut model = Estimator::new(backbone, &device)?;
     let mut optimizer = AdamConfig::new().init();
 
     let images = Tensor::random([2, 3, 71, 71], Distribution::Uniform(-1.0, 1.0), &device);

@@ -3,7 +3,6 @@
 //! The first run fetches Keras's ImageNet weights (88 MB) into the cache folder.
 
 use std::error::Error;
-use std::path::Path;
 
 use burn::tensor::Device;
 use xception_model::Classifier;
@@ -13,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let classifier = Classifier::pretrained(&weights, &Device::default())?;
     for picture in std::env::args().skip(1) {
         println!("{picture}");
-        for guess in classifier.classify_file(Path::new(&picture), 3)? {
+        for guess in classifier.classify_file(&picture, 3)? {
             println!("  {:5.1} %  {}", 100.0 * guess.probability, guess.label);
         }
     }

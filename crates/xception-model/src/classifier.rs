@@ -1,26 +1,31 @@
+use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
-use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
+use image::RgbImage;
+use serde::Serialize;
 
+use crate::description::Known;
 use crate::error::InputError;
-use crate::inference::InferenceXception;
+use crate::inference::InferenceNetwork;
 use crate::labels::Label;
+use crate::network::Network;
 use crate::picture::{DecodeLimits, PictureError, Pixels, Preset};
+use crate::record::{self, WeightsError};
 use crate::spec::ModelSpec;
-use crate::weights::{self, WeightsError};
-use crate::xception::Xception;
 
 /// A trained network with its preprocessing and labels: from a picture's path to the names of its classes.
+///
+/// It is for prediction alone, and runs on [`Network::fuse`]'s network, several times as fast on a CPU as the Burn module it is
+/// made of; [`plain`](Self::plain) makes it run on the module.
 ///
 /// ```no_run
 /// use burn::tensor::Device;
 /// use xception_model::Classifier;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let classifier = Classifier::load("kitchenware.bpk".as_ref(), &Device::default())?;
-/// for guess in classifier.classify_file("cup.jpg".as_ref(), 3)? {
+/// let classifier = Classifier::load("kitchenware.bpk", &Device::default())?;
+/// for guess in classifier.classify_file("cup.jpg", 3)? {
 ///     println!("{:5.1} %  {}", 100.0 * guess.probability, guess.label);
 /// }
 /// # Ok(())
@@ -28,24 +33,31 @@ use crate::xception::Xception;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Classifier {
-    /// The network.
-    pub model: Xception,
-    /// What it is fed and what its outputs mean.
+    /// What the network is fed and what its outputs mean.
     pub spec: ModelSpec,
     /// Bounds on the pictures that are decoded.
     pub limits: DecodeLimits,
-    fused: Option<Arc<InferenceXception>>,
+    engine: Engine,
     device: Device,
 }
 
+/// What a classifier predicts with.
+#[derive(Clone, Debug)]
+enum Engine {
+    Fused(InferenceNetwork),
+    Plain(Network),
+}
+
 /// A class and how sure the network is of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Prediction {
     /// The class's number, from 0.
     pub class: usize,
     /// Its name.
     pub label: Label,
-    /// 0 to 1; all classes sum to 1.
+    /// 0 to 1; all classes sum to 1, but where a picture may have several. Of a network whose output is a number
+    /// ([`Outputs::Value`](crate::Outputs::Value)) that number.
     pub probability: f32,
 }
 
@@ -81,15 +93,13 @@ pub enum ClassifyError {
 }
 
 impl Classifier {
-    /// Puts a network and its specification together.
-    pub fn new(model: Xception, spec: ModelSpec) -> Self {
-        let device = model.block1.conv1.conv.weight.device();
+    /// Puts a network and its specification together. The network is made ready for prediction ([`Network::fuse`]).
+    pub fn new(network: &Network, spec: ModelSpec) -> Self {
         Self {
-            model,
+            device: network.device(),
             spec,
             limits: DecodeLimits::default(),
-            fused: None,
-            device,
+            engine: Engine::Fused(network.fuse()),
         }
     }
 
@@ -98,17 +108,60 @@ impl Classifier {
     /// # Errors
     ///
     /// As [`load`](crate::load).
-    pub fn load(path: &Path, device: &Device) -> Result<Self, WeightsError> {
-        let (model, spec) = weights::load(path, device)?;
-        Ok(Self::new(model, spec))
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, WeightsError> {
+        let (network, spec) = record::load(path, device)?;
+        Ok(Self::new(&network, spec))
     }
 
-    /// The same classifier, predicting with [`Xception::fuse`]'s network: several times as fast on a CPU, and equal within
-    /// 1e-5. What is done to `model` afterwards does not change its predictions.
+    /// Loads a Burn record or a Keras file; `known` is what the file may not say.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](crate::load).
+    pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Result<Self, WeightsError> {
+        let (network, spec) = record::load_with(path, known, device)?;
+        Ok(Self::new(&network, spec))
+    }
+
+    /// Loads weights that a program holds or receives, as [`load_reader`](crate::load_reader).
+    ///
+    /// # Errors
+    ///
+    /// As [`load_reader`](crate::load_reader).
+    pub fn load_reader(reader: impl Read, known: &Known, device: &Device) -> Result<Self, WeightsError> {
+        let (network, spec) = record::load_reader(reader, known, device)?;
+        Ok(Self::new(&network, spec))
+    }
+
+    /// The same classifier on the Burn module itself: for comparison, and for what is measured layer by layer.
     #[must_use]
-    pub fn fuse(mut self) -> Self {
-        self.fused = Some(Arc::new(self.model.fuse()));
-        self
+    pub fn plain(self) -> Self {
+        let network = self.network().clone();
+        Self {
+            engine: Engine::Plain(network),
+            ..self
+        }
+    }
+
+    /// The network, as it can be trained. What is done to a copy of it does not change predictions.
+    pub fn network(&self) -> &Network {
+        match &self.engine {
+            Engine::Fused(fused) => fused.network(),
+            Engine::Plain(network) => network,
+        }
+    }
+
+    /// The network, as it can be trained.
+    pub fn into_network(self) -> Network {
+        self.network().clone()
+    }
+
+    /// The network that predicts; `None` for one that is [`plain`](Self::plain).
+    pub fn fused(&self) -> Option<&InferenceNetwork> {
+        match &self.engine {
+            Engine::Fused(fused) => Some(fused),
+            Engine::Plain(_) => None,
+        }
     }
 
     /// The embeddings of a batch, `[batch, features]`: the pooled last feature maps.
@@ -117,21 +170,21 @@ impl Classifier {
     ///
     /// [`ClassifyError::Input`] for an empty batch, or a network without pooling.
     pub fn embed(&self, images: Tensor<4>) -> Result<Tensor<2>, ClassifyError> {
-        Ok(match &self.fused {
-            Some(fused) => fused.embed(images)?,
-            None => self.model.embed(images)?,
+        Ok(match &self.engine {
+            Engine::Fused(fused) => fused.embed(images)?,
+            Engine::Plain(network) => network.embed(images)?,
         })
     }
 
-    /// The logits of a batch, `[batch, classes]`.
+    /// The logits of a batch, `[batch, outputs]`.
     ///
     /// # Errors
     ///
     /// [`ClassifyError::Input`] for an empty batch, or a network without classifier.
     pub fn logits(&self, images: Tensor<4>) -> Result<Tensor<2>, ClassifyError> {
-        Ok(match &self.fused {
-            Some(fused) => fused.forward(images)?,
-            None => self.model.forward(images)?,
+        Ok(match &self.engine {
+            Engine::Fused(fused) => fused.forward(images)?,
+            Engine::Plain(network) => network.forward(images)?,
         })
     }
 
@@ -140,7 +193,7 @@ impl Classifier {
     /// # Errors
     ///
     /// [`ClassifyError::Picture`], which names the file, or [`ClassifyError::NoPreset`].
-    pub fn prepare_file(&self, path: &Path) -> Result<Pixels, ClassifyError> {
+    pub fn prepare_file(&self, path: impl AsRef<Path>) -> Result<Pixels, ClassifyError> {
         let preset = self.preset()?;
         let picture = preset.open(path, &self.limits)?;
         Ok(preset.apply(&picture, self.spec.input.height, self.spec.input.width)?)
@@ -157,12 +210,22 @@ impl Classifier {
         Ok(preset.apply(&picture, self.spec.input.height, self.spec.input.width)?)
     }
 
+    /// Resizes a decoded picture as the network's training did.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_file`](Self::prepare_file).
+    pub fn prepare_image(&self, picture: &RgbImage) -> Result<Pixels, ClassifyError> {
+        let preset = self.preset()?;
+        Ok(preset.apply(picture, self.spec.input.height, self.spec.input.width)?)
+    }
+
     /// The `top_k` likeliest classes of one picture file, the likeliest first.
     ///
     /// # Errors
     ///
     /// A [`ClassifyError`].
-    pub fn classify_file(&self, path: &Path, top_k: usize) -> Result<Vec<Prediction>, ClassifyError> {
+    pub fn classify_file(&self, path: impl AsRef<Path>, top_k: usize) -> Result<Vec<Prediction>, ClassifyError> {
         let pixels = self.prepare_file(path)?;
         Ok(self.classify(&[pixels], top_k)?.pop().unwrap_or_default())
     }
@@ -180,16 +243,17 @@ impl Classifier {
         Ok(rows.map(|row| self.spec.likeliest(row, top_k)).collect())
     }
 
-    /// The probabilities of logits: a softmax, or each class's sigmoid for a network of several labels a picture.
+    /// The probabilities of logits, as the network's outputs are ([`Outputs`](crate::Outputs)).
     ///
     /// # Shapes
     ///
-    /// - `logits`, output: `[batch, classes]`
+    /// - `logits`: `[batch, outputs]`
+    /// - output: `[batch, classes]`
     pub fn probabilities(&self, logits: Tensor<2>) -> Tensor<2> {
-        self.spec.probabilities(logits)
+        self.spec.outputs.probabilities(logits)
     }
 
-    /// Pictures as the network's input, `[batch, 3, height, width]`, -1 to 1.
+    /// Pictures as the network's input, `[batch, 3, height, width]`, scaled as its specification says.
     ///
     /// # Errors
     ///
@@ -210,7 +274,7 @@ impl Classifier {
                     first: [height, width],
                 });
             }
-            pixels.write_nchw(planes)?;
+            pixels.write_nchw(self.spec.input.scaling, planes)?;
         }
         let data = TensorData::new(values, [pictures.len(), 3, height, width]);
         Ok(Tensor::from_data(data, &self.device))
@@ -222,19 +286,6 @@ impl Classifier {
 }
 
 impl ModelSpec {
-    /// The probabilities of logits: a softmax, or each class's sigmoid for a network of several labels a picture.
-    ///
-    /// # Shapes
-    ///
-    /// - `logits`, output: `[batch, classes]`
-    pub fn probabilities(&self, logits: Tensor<2>) -> Tensor<2> {
-        if self.multi_label {
-            sigmoid(logits)
-        } else {
-            softmax(logits, 1)
-        }
-    }
-
     /// The `top_k` likeliest classes, the likeliest first; equal ones in the order of the classes.
     pub fn likeliest(&self, probabilities: &[f32], top_k: usize) -> Vec<Prediction> {
         let mut classes: Vec<usize> = (0..probabilities.len()).collect();
@@ -257,20 +308,21 @@ mod tests {
     use image::RgbImage;
 
     use super::*;
-    use crate::config::XceptionConfig;
+    use crate::outputs::Outputs;
     use crate::spec::InputSpec;
+    use crate::zoo::XceptionConfig;
 
     fn classifier() -> Classifier {
         let network = XceptionConfig::new().with_num_classes(2).with_middle_blocks(0);
         let model = network.init(&Device::flex()).unwrap();
         let spec = ModelSpec {
             source: String::new(),
-            multi_label: false,
+            outputs: Outputs::Softmax,
             input: InputSpec::default(),
             labels: Vec::new(),
-            network,
+            network: network.into(),
         };
-        Classifier::new(model, spec)
+        Classifier::new(&model, spec)
     }
 
     #[test]

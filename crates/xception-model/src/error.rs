@@ -1,7 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::config::MIN_INPUT;
+use graph::GraphError;
 
 /// A configuration that describes no network.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -31,6 +31,15 @@ pub enum ConfigError {
     /// The network has no classifier to replace.
     #[error("the network was built with `include_top = false` and has no classifier; set `include_top` first")]
     NoTop,
+    /// The classifier does not end in a dense layer that could be replaced.
+    #[error("the network's classifier does not end in a dense layer: `without_top` takes it off, and a new one can be put there")]
+    NoDense,
+    /// The first operation cannot be adapted to other channels.
+    #[error("the network's first operation is no ordinary convolution, and cannot be adapted to pictures of other channels")]
+    Channels,
+    /// The network's graph is malformed.
+    #[error(transparent)]
+    Graph(GraphError),
 }
 
 /// An input that the network cannot take, or an output that it does not have.
@@ -54,15 +63,31 @@ pub enum InputError {
         shape: [usize; 4],
     },
     /// The picture is smaller than the network's smallest input.
-    #[error(
-        "the input is {height} x {width}; Xception takes pictures from {MIN_INPUT} x {MIN_INPUT} on: resize it first"
-    )]
+    #[error("the input is {height} x {width}; {title} takes pictures from {least} x {least} on: resize it first")]
     TooSmall {
         /// Height in pixels.
         height: usize,
         /// Width in pixels.
         width: usize,
+        /// The network's name.
+        title: String,
+        /// The smallest height and width, in pixels.
+        least: usize,
     },
+    /// A layer cannot take what a picture of this size becomes.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Embeddings of another length than the network's head takes.
+    #[error("the head takes embeddings of {expected} features, and these have {found}")]
+    Embedding {
+        /// Length of the network's embeddings.
+        expected: usize,
+        /// Length of those that were given.
+        found: usize,
+    },
+    /// A feature map was asked from a network that has none.
+    #[error("the network has no feature map before its embedding: ask for `embed`, or a stage by name")]
+    NoFeatureMap,
     /// Logits were asked from a network without a classifier.
     #[error("the network was built with `include_top = false` and has no classifier: ask for `embed` or `feature_map`")]
     NoTop,

@@ -1,84 +1,117 @@
-//! Xception made ready for prediction: every batch norm folded into its convolution.
+//! A network made ready for prediction: every batch norm folded into its convolution.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use burn::module::Module;
-use burn::nn::BatchNorm;
-use burn::nn::conv::Conv2d;
-use burn::tensor::activation::{elu, relu, softmax};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{DType, Device, Tensor, TensorData};
-
-use crate::block::{Block, max_pool};
-use crate::config::{
-    IntermediateActivation, LayerKind, Pooling, Relu, SeparableOrder, Shortcut, Stage, XceptionConfig,
-};
-use crate::error::InputError;
-use crate::head::Head;
-use crate::separable::{ConvNorm, SeparableConvNorm};
-use crate::xception::{Xception, check};
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor};
+use graph::{Graph, NodeId, Taps};
 
 #[cfg(feature = "flex")]
-mod packed;
+use crate::engine::Plan;
+use crate::error::InputError;
+use crate::fold::folded;
+use crate::forward::Feature;
+use crate::network::{Network, Pyramid, check};
+use crate::zoo::Architecture;
 
-/// An [`Xception`] for prediction alone. Made by [`Xception::fuse`].
+/// A [`Network`] for prediction alone. Made by [`Network::fuse`].
 ///
 /// Takes and gives the same tensors, within 1e-5 in norm; weights can't be changed any more. On Burn's `Flex` device the
-/// whole network runs on the kernels of `separable-conv` with weights packed once; elsewhere it is the same folded network
-/// on Burn's operations. Networks with an ELU between the halves of a separable convolution, or with the pointwise half
-/// first, use Burn's operations on every device.
+/// network runs on the kernels of the crate `kernels` with weights packed once, and operations without a kernel run on Burn's
+/// in between; elsewhere it is the same folded network on Burn's operations.
 ///
 /// The kernels run on the threads of the current rayon pool: `pool.install(|| model.forward(images))` chooses another.
-#[derive(Debug)]
-pub struct InferenceXception {
-    config: XceptionConfig,
+#[derive(Clone, Debug)]
+pub struct InferenceNetwork {
+    /// What it was made from. Its tensors are shared, and stay in the record's file until a stage is asked for that was folded
+    /// away.
+    network: Network,
     engine: Engine,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Engine {
     #[cfg(feature = "flex")]
-    Packed(Box<packed::Packed>),
-    Folded(Box<Folded>),
+    Plan(Arc<Plan>),
+    Burn(Arc<Network>),
 }
 
-impl Xception {
+impl Network {
     /// The same network for prediction alone, several times as fast on a CPU.
     ///
     /// Batch norms are folded into the convolutions in f64 and rounded once. The result is a copy: this network can go on
     /// training. Kernels that Burn has left in the record's file until they are used are read from there, and this network
     /// goes on without them: it takes no memory beside the other, and reads the file when it is used itself.
-    pub fn fuse(&self) -> InferenceXception {
-        let model = self.valid().materialize();
-        let config = model.config().clone();
+    pub fn fuse(&self) -> InferenceNetwork {
+        let network = self.valid().materialize();
         #[cfg(feature = "flex")]
-        if let Some(packed) = packed::Packed::new(&model) {
-            let engine = Engine::Packed(Box::new(packed));
-            return InferenceXception { config, engine };
+        if let Some(plan) = Plan::new(&network) {
+            let engine = Engine::Plan(Arc::new(plan));
+            return InferenceNetwork { network, engine };
         }
-        let engine = Engine::Folded(Box::new(Folded::new(&model)));
-        InferenceXception { config, engine }
+        let engine = Engine::Burn(Arc::new(folded(&network)));
+        InferenceNetwork { network, engine }
     }
 }
 
-impl InferenceXception {
-    /// The configuration of the network it was made from.
-    pub fn config(&self) -> &XceptionConfig {
-        &self.config
+impl InferenceNetwork {
+    /// Which network it is.
+    pub fn architecture(&self) -> &Architecture {
+        self.network.architecture()
+    }
+
+    /// Its operations, with batch norms.
+    pub fn graph(&self) -> &Graph {
+        self.network.graph()
+    }
+
+    /// The network that it was made from.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The instructions of the CPU kernels, such as `AVX2+FMA`; `None` where the network runs on Burn's operations.
     pub fn kernels(&self) -> Option<&'static str> {
         match &self.engine {
             #[cfg(feature = "flex")]
-            Engine::Packed(packed) => Some(packed.instructions()),
-            Engine::Folded(_) => None,
+            Engine::Plan(plan) => plan.instructions(),
+            Engine::Burn(_) => None,
         }
     }
 
-    /// One logit a class, as [`Xception::forward`].
+    /// How many operations have no kernel and run on Burn's in between.
+    pub fn without_kernels(&self) -> usize {
+        match &self.engine {
+            #[cfg(feature = "flex")]
+            Engine::Plan(plan) => plan.without_kernels(),
+            Engine::Burn(folded) => folded.graph().nodes.len(),
+        }
+    }
+
+    /// The outputs that the folded graph's taps mark, as `nodes` chooses.
+    fn outputs(
+        &self,
+        images: Tensor<4>,
+        nodes: impl Fn(&Taps) -> Vec<NodeId>,
+    ) -> Result<impl Iterator<Item = Feature>, InputError> {
+        check(self.network.graph(), &images)?;
+        let found = match &self.engine {
+            #[cfg(feature = "flex")]
+            Engine::Plan(plan) => plan.run(images.inner(), &nodes(&plan.graph().taps)),
+            Engine::Burn(folded) => folded.outputs(images.inner(), &nodes(&folded.graph().taps)),
+        };
+        Ok(found.into_iter().flatten())
+    }
+
+    /// The same network on another device.
+    #[must_use]
+    pub fn to_device(&self, device: &Device) -> Self {
+        self.network.clone().to_device(device).fuse()
+    }
+
+    /// One logit for each class, as [`Network::forward`].
     ///
     /// # Shapes
     ///
@@ -87,20 +120,13 @@ impl InferenceXception {
     ///
     /// # Errors
     ///
-    /// [`InputError`] for an empty batch, wrong channels, a picture below 71 x 71, or a network without classifier.
+    /// [`InputError`] for an empty batch, wrong channels, a picture too small, or a network without classifier.
     pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
-        if !self.config.include_top {
-            return Err(InputError::NoTop);
-        }
-        check(&self.config, &images)?;
-        Ok(match &self.engine {
-            #[cfg(feature = "flex")]
-            Engine::Packed(packed) => packed.logits(images),
-            Engine::Folded(folded) => folded.logits(images),
-        })
+        let logits = self.outputs(images, |taps| taps.logits.into_iter().collect())?.next();
+        Ok(logits.ok_or(InputError::NoTop)?.into_vector())
     }
 
-    /// One probability a class: the softmax of [`forward`](Self::forward).
+    /// One probability for each class: the softmax of [`forward`](Self::forward).
     ///
     /// # Shapes
     ///
@@ -114,273 +140,67 @@ impl InferenceXception {
         Ok(softmax(self.forward(images)?, 1))
     }
 
-    /// The pooled features, as [`Xception::embed`].
+    /// The pooled features, as [`Network::embed`].
     ///
     /// # Shapes
     ///
     /// - `images`: `[batch, channels, height, width]`
-    /// - output: `[batch, 2048]`
+    /// - output: `[batch, embedding]`
     ///
     /// # Errors
     ///
     /// [`InputError`] for a bad input, or a network without pooling.
     pub fn embed(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
-        if self.config.pooling == Pooling::None {
-            return Err(InputError::NoPooling);
-        }
-        check(&self.config, &images)?;
-        Ok(match &self.engine {
-            #[cfg(feature = "flex")]
-            Engine::Packed(packed) => packed.embedding(images),
-            Engine::Folded(folded) => folded.embedding(images),
-        })
+        let embedding = self.outputs(images, |taps| taps.embedding.into_iter().collect())?.next();
+        Ok(embedding.ok_or(InputError::NoPooling)?.into_vector())
     }
 
-    /// The last feature map, as [`Xception::feature_map`].
+    /// The last feature map, as [`Network::feature_map`].
     ///
     /// # Shapes
     ///
     /// - `images`: `[batch, channels, height, width]`
-    /// - output: `[batch, 2048, height', width']`, 10 x 10 for 299 x 299
+    /// - output: `[batch, channels', height', width']`
     ///
     /// # Errors
     ///
     /// [`InputError`] for a bad input.
     pub fn feature_map(&self, images: Tensor<4>) -> Result<Tensor<4>, InputError> {
-        check(&self.config, &images)?;
-        Ok(match &self.engine {
-            #[cfg(feature = "flex")]
-            Engine::Packed(packed) => packed.features(images),
-            Engine::Folded(folded) => folded.features(images),
-        })
-    }
-}
-
-/// A kernel `[channels_out, channels_in, height, width]` and a bias in place of a convolution and its batch norm.
-struct Fold {
-    shape: [usize; 4],
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Fold {
-    fn new(conv: &Conv2d, bn: &BatchNorm) -> Self {
-        let weight = conv.weight.val();
-        Self::of_kernel(weight.dims(), host(&weight), bn)
+        let map = self.outputs(images, |taps| taps.feature_map.into_iter().collect())?.next();
+        Ok(map.ok_or(InputError::NoFeatureMap)?.into_map())
     }
 
-    /// `bn(conv(x))` is `gamma / sqrt(variance + epsilon) * (conv(x) - mean) + beta`; the factor goes into the kernel.
-    fn of_kernel(shape: [usize; 4], mut weight: Vec<f32>, bn: &BatchNorm) -> Self {
-        let [gamma, beta, mean, variance] = [
-            bn.gamma.val(),
-            bn.beta.val(),
-            bn.running_mean.value(),
-            bn.running_var.value(),
-        ]
-        .map(|tensor| host(&tensor));
-
-        let per_output = (weight.len() / shape[0]).max(1);
-        let mut bias = Vec::with_capacity(shape[0]);
-        for (output, kernel) in weight.chunks_exact_mut(per_output).enumerate() {
-            let scale = f64::from(gamma[output]) / (f64::from(variance[output]) + bn.epsilon).sqrt();
-            for value in kernel {
-                *value = (f64::from(*value) * scale) as f32;
-            }
-            bias.push((f64::from(beta[output]) - f64::from(mean[output]) * scale) as f32);
-        }
-        Self { shape, weight, bias }
+    /// Feature maps at strides 2, 4, 8, 16 and 32, as [`Network::pyramid`].
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] for a bad input.
+    pub fn pyramid(&self, images: Tensor<4>) -> Result<Pyramid, InputError> {
+        let maps = self.outputs(images, |taps| taps.levels.iter().map(|level| level.node).collect())?;
+        Ok(Pyramid::of(self.network.graph(), maps.map(Feature::into_map)))
     }
 
-    fn of(layer: &ConvNorm) -> Self {
-        Self::new(&layer.conv, &layer.bn)
+    /// One layer's output by its name, as [`Network::stage`]. Most layers have no output of their own in the engine, which computes
+    /// several at once: for them the network runs as it was before.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] for a bad input or an unknown name.
+    pub fn stage(&self, images: Tensor<4>, name: &str) -> Result<Tensor<4>, InputError> {
+        self.network.stage(images.inner(), name)
     }
 
-    /// As a convolution on Burn's operations.
-    fn on(self, device: &Device, dtype: DType, options: ConvOptions<2>) -> Conv {
-        let outputs = [self.bias.len()];
-        Conv {
-            weight: Tensor::from_data(TensorData::new(self.weight, self.shape), (device, dtype)),
-            bias: Some(Tensor::from_data(TensorData::new(self.bias, outputs), (device, dtype))),
-            options,
-        }
-    }
-}
-
-/// A tensor's values in C order.
-fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    let data = tensor.to_data().convert::<f32>();
-    data.try_into_vec().expect("converted to f32 the line before")
-}
-
-/// The folded network on Burn's operations.
-#[derive(Debug)]
-struct Folded {
-    config: XceptionConfig,
-    stem: Vec<Conv>,
-    blocks: Vec<FoldedBlock>,
-    head: Option<Head>,
-}
-
-#[derive(Debug)]
-struct Conv {
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    options: ConvOptions<2>,
-}
-
-impl Conv {
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        conv2d(x, self.weight.clone(), self.bias.clone(), self.options.clone())
-    }
-}
-
-#[derive(Debug)]
-struct FoldedBlock {
-    stage: Stage,
-    /// The halves of every separable convolution, in the order of computation.
-    layers: Vec<[Conv; 2]>,
-    shortcut: Option<Conv>,
-}
-
-fn pointwise_options(stride: usize) -> ConvOptions<2> {
-    ConvOptions::new([stride; 2], [0; 2], [1; 2], 1)
-}
-
-impl Folded {
-    fn new(model: &Xception) -> Self {
-        let config = model.config().clone();
-        let weight = model.block1.conv1.conv.weight.val();
-        let (device, dtype) = (weight.device(), weight.dtype());
-
-        let stem = [&model.block1.conv1, &model.block1.conv2]
-            .into_iter()
-            .zip(&model.block1.stage().layers)
-            .map(|(layer, row)| Fold::of(layer).on(&device, dtype, pointwise_options(stride(row.kind))))
-            .collect();
-        let blocks = blocks(model)
-            .map(|block| FoldedBlock {
-                stage: block.stage().clone(),
-                layers: layers(block)
-                    .map(|(layer, dilation)| {
-                        let channels = layer.depthwise.weight.val().dims()[0];
-                        let wide = ConvOptions::new([1; 2], [dilation; 2], [dilation; 2], channels);
-                        let (first, second, options) = match config.order {
-                            SeparableOrder::DepthwiseFirst => {
-                                (&layer.depthwise, &layer.pointwise, [wide, pointwise_options(1)])
-                            }
-                            SeparableOrder::PointwiseFirst => {
-                                (&layer.pointwise, &layer.depthwise, [pointwise_options(1), wide])
-                            }
-                        };
-                        let [first_options, second_options] = options;
-                        let first = Conv {
-                            weight: first.weight.val(),
-                            bias: None,
-                            options: first_options,
-                        };
-                        [first, Fold::new(second, &layer.bn).on(&device, dtype, second_options)]
-                    })
-                    .collect(),
-                shortcut: block
-                    .residual
-                    .as_ref()
-                    .zip(projection(block.stage()))
-                    .map(|(layer, stride)| Fold::of(layer).on(&device, dtype, pointwise_options(stride))),
-            })
-            .collect();
-        Self {
-            config,
-            stem,
-            blocks,
-            head: model.head.clone(),
-        }
+    /// The names [`stage`](Self::stage) knows, in the order of computation.
+    pub fn stage_names(&self) -> Vec<alloc::string::String> {
+        self.network.stage_names()
     }
 
-    fn features(&self, images: Tensor<4>) -> Tensor<4> {
-        let x = self.stem.iter().fold(images.inner(), |x, conv| relu(conv.forward(x)));
-        self.blocks.iter().fold(x, |x, block| self.block(block, x))
-    }
-
-    fn block(&self, block: &FoldedBlock, input: Tensor<4>) -> Tensor<4> {
-        let stage = &block.stage;
-        let shortcut = match stage.shortcut {
-            Shortcut::Absent => None,
-            Shortcut::Identity => Some(input.clone()),
-            Shortcut::Projection { .. } => block.shortcut.as_ref().map(|conv| conv.forward(input.clone())),
-        };
-        let mut x = input;
-        for ([first, second], row) in block.layers.iter().zip(&stage.layers) {
-            if row.relu == Relu::Before {
-                x = relu(x);
-            }
-            x = first.forward(x);
-            x = match self.config.intermediate_activation {
-                IntermediateActivation::None => x,
-                IntermediateActivation::Relu => relu(x),
-                IntermediateActivation::Elu => elu(x, 1.0),
-            };
-            x = second.forward(x);
-            if row.relu == Relu::After {
-                x = relu(x);
-            }
-        }
-        if let Some(pool) = stage.pool {
-            x = max_pool(x, pool, self.config.variant);
-        }
-        match shortcut {
-            Some(shortcut) => x + shortcut,
-            None => x,
-        }
-    }
-
-    fn embedding(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = self.features(images);
-        let x = match self.config.pooling {
-            Pooling::Max => x.max_dims(&[2, 3]),
-            Pooling::Average | Pooling::None => x.mean_dims(&[2, 3]),
-        };
-        x.flatten(1, 3)
-    }
-
-    fn logits(&self, images: Tensor<4>) -> Tensor<2> {
-        let embedding = self.embedding(images);
-        match &self.head {
-            Some(head) => head.logits(embedding),
-            None => embedding,
-        }
-    }
-}
-
-/// Blocks 2 to 14.
-fn blocks(model: &Xception) -> impl Iterator<Item = &Block> {
-    [&model.entry, &model.middle, &model.exit]
-        .into_iter()
-        .flat_map(crate::flow::Flow::blocks)
-}
-
-/// The separable convolutions of a block with their dilations.
-fn layers(block: &Block) -> impl Iterator<Item = (&SeparableConvNorm, usize)> {
-    [Some(&block.sepconv1), Some(&block.sepconv2), block.sepconv3.as_ref()]
-        .into_iter()
-        .flatten()
-        .zip(&block.stage().layers)
-        .map(|(layer, row)| match row.kind {
-            LayerKind::Separable { dilation } => (layer, dilation),
-            LayerKind::Conv { .. } => (layer, 1),
-        })
-}
-
-fn stride(kind: LayerKind) -> usize {
-    match kind {
-        LayerKind::Conv { stride } => stride,
-        LayerKind::Separable { .. } => 1,
-    }
-}
-
-/// The stride of a block's projecting shortcut, if it has one.
-fn projection(stage: &Stage) -> Option<usize> {
-    match stage.shortcut {
-        Shortcut::Projection { stride } => Some(stride),
-        Shortcut::Absent | Shortcut::Identity => None,
+    /// The logits of embeddings, as [`Network::forward_head`].
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] for a network without pooling or without classifier, or embeddings of another length.
+    pub fn forward_head(&self, embeddings: Tensor<2>) -> Result<Tensor<2>, InputError> {
+        self.network.forward_head(embeddings.inner())
     }
 }

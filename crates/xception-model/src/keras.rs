@@ -1,112 +1,154 @@
 //! Keras weight files: what network a file holds, and where its layers live in ours.
 
-mod graph;
-mod model;
+mod call;
+mod layers;
+mod read;
+mod settings;
+mod weights;
+mod wiring;
+mod write;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::store::{ModuleSnapshot, ModuleStore};
 use burn::tensor::Device;
 pub use keras_store::KerasFileKind;
-use keras_store::{KerasLayer, KerasStore};
-use serde_json::Value;
+use keras_store::KerasStore;
+pub use read::{ReadError, constants, names, read, read_config};
+pub use write::{End, Inexpressible, KerasModel, keras_model};
 
-use crate::config::{Pooling, Widths, XceptionConfig};
-use crate::names::KerasClass;
-use crate::spec::{InputSpec, ModelSpec};
-use crate::weights::WeightsError;
-use crate::xception::Xception;
+use crate::description::{Description, Known};
+use crate::network::Network;
+use crate::outputs::Outputs;
+use crate::record::WeightsError;
+use crate::spec::ModelSpec;
+use crate::zoo::{Candidate, FileGraph, Pooling, Variant, recognise};
 
-/// An Xception that Keras saved, described but not loaded.
+/// A network that Keras saved, described but not loaded.
 #[derive(Debug)]
 pub struct KerasNetwork {
-    /// What the file says of the network. What it leaves open has Keras's default here: the picture size without
-    /// [`input`](Self::input), the pooling without [`pooling`](Self::pooling).
-    pub spec: ModelSpec,
-    /// Height and width in pixels, where the file says.
-    pub input: Option<[usize; 2]>,
-    /// How the last feature map is pooled, where the file says: in its model's config, or because it has the classifier of
-    /// `keras.applications`, which stands behind an average.
-    pub pooling: Option<Pooling>,
+    /// What the file says of the network.
+    pub description: Description,
     /// The file, its layers under the names of the network's modules.
     pub store: KerasStore,
+    /// The network's stages that are outputs of the file's layers: each one's name, and the layer's path in the file. Of weights
+    /// alone the path in the model that `keras.applications` builds; `#conv2d_2` is the third layer of its class.
+    pub stages: Vec<(String, String)>,
+    /// Whether the file scales its pictures itself: it takes 0..255.
+    pub scales_pictures: bool,
 }
 
-/// Opens an Xception that Keras saved: `.keras`, `.weights.h5` or legacy `.h5`, with or without a classifier, alone or
-/// nested in another model.
+/// Opens a network that Keras saved: `.keras`, `.weights.h5` or legacy `.h5`, with or without a classifier, alone or nested in
+/// another model.
 ///
-/// The network's options are read from the file: its classes, hidden layers, widths and middle blocks from the tensors'
-/// shapes, its pooling, dropout and input size from the model's config where the file has one. Every layer of that config is
-/// checked: a model that computes something else than Xception is refused, whatever its weights fit.
+/// Where the file has its model's config, the config is the network: it is read as a graph, and recognised if it is an
+/// architecture of the zoo. Weights alone are recognised by their layers' names, classes and shapes.
 ///
 /// # Errors
 ///
-/// [`WeightsError::NotXception`] when the layers are not Xception's, [`WeightsError::Keras`] when the file is damaged.
-pub fn open(path: &Path) -> Result<KerasNetwork, WeightsError> {
+/// [`WeightsError::NoNetwork`] for a layer that cannot be computed, or weights alone of a network that is not known;
+/// [`WeightsError::Keras`] when the file is damaged.
+pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
     let mut store = KerasStore::from_file(path);
-    let not_xception = |problem: String| WeightsError::NotXception {
+    let no_network = |problem: String| WeightsError::NoNetwork {
         path: path.to_owned(),
         problem,
     };
-    let has_config = store.model_config()?.is_some();
+    let file = match read(&mut store) {
+        Ok(file) => file,
+        Err(ReadError::Unknown {
+            backbone: Some(backbone),
+            ..
+        }) if no_top => Some(*backbone),
+        Err(ReadError::Store(error)) => return Err(error.into()),
+        Err(error) => return Err(no_network(error.to_string())),
+    };
+    let Some(file) = file else {
+        let (description, names) = weights::recognise(store.layers()?).map_err(no_network)?;
+        return Ok(KerasNetwork {
+            stages: weights::stages(&description.network.graph()),
+            description,
+            store: store.with_names(names),
+            scales_pictures: false,
+        });
+    };
+    let found = recognise(&file, false).map_err(|error| no_network(error.to_string()))?;
+    // Norms are never folded in a Keras file, so nothing is left open.
+    let Some(candidate) = found.candidates.first() else {
+        return Err(no_network("its graph is empty".to_owned()));
+    };
+    let names = homes(candidate, &file).map_err(no_network)?;
     let layers = store.layers()?;
-    let weighted = Weighted::sort(layers).map_err(not_xception)?;
-    let network = weighted.config().map_err(not_xception)?;
-    let network = network.with_dropout(dropout(layers));
-    let input = input_size(layers);
-    // Keras 1 named it after its class alone.
-    let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
-    let pooling = if has_config {
-        pooling(layers)
-    } else {
-        (weighted.denses.len() == 1 && weighted.denses.iter().all(official)).then_some(Pooling::Average)
+    let used: BTreeSet<&str> = names.iter().map(|(layer, _)| layer.as_str()).collect();
+    // Behind the last output that is used, or constants of the graph.
+    let left_out: Vec<String> = layers
+        .iter()
+        .filter(|layer| !layer.variables.is_empty() && !used.contains(layer.path.as_str()))
+        .filter(|layer| no_top || constants(std::slice::from_ref(*layer)).contains(&layer.path))
+        .map(|layer| layer.path.clone())
+        .collect();
+    let description = Description {
+        // Keras pads pools as `same`, whatever a norm's epsilon is.
+        variant: Some(Variant::Keras),
+        ..Description::of_operations(&found, candidate.architecture.clone(), file.size)
     };
-    let network = network.with_pooling(pooling.unwrap_or(Pooling::Average));
-    network.validate().map_err(|source| WeightsError::Config {
-        path: path.to_owned(),
-        source,
-    })?;
-    let by_order = weighted.homes(&network).map_err(not_xception)?;
-
-    let wiring = store.model_config()?.and_then(|config| graph::walk(config, &network));
-    let (names, multi_label) = match wiring.transpose().map_err(not_xception)? {
-        Some(wiring) => (wiring.names, wiring.sigmoid),
-        // Weights alone, or of a model that is a program.
-        None => (by_order, false),
-    };
-    let [height, width] = input.unwrap_or([299; 2]);
     Ok(KerasNetwork {
-        spec: ModelSpec {
-            source: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            multi_label,
-            input: InputSpec {
-                height,
-                width,
-                preset: None,
-            },
-            labels: Vec::new(),
-            network,
-        },
-        input,
-        pooling,
-        store: store.with_names(names),
+        description,
+        store: store.without_layers(left_out).with_names(names),
+        stages: stages(candidate, &file),
+        scales_pictures: found.scales_pictures(),
     })
 }
 
-/// Loads what [`open`] opens; `pooling` fills in for a file that does not say it.
-pub(crate) fn load(
-    path: &Path,
-    pooling: Option<Pooling>,
-    device: &Device,
-) -> Result<(Xception, ModelSpec), WeightsError> {
-    let mut file = open(path)?;
-    file.spec.network.pooling = file
-        .pooling
-        .or(pooling)
-        .ok_or_else(|| WeightsError::UnknownPooling { path: path.to_owned() })?;
-    let mut model = Xception::new(&file.spec.network, device);
-    file.store.apply_to(&mut model)?;
-    Ok((model, file.spec))
+/// The stages that are outputs of whole layers of the file.
+fn stages(candidate: &Candidate, file: &FileGraph) -> Vec<(String, String)> {
+    let ends = file.graph.layer_outputs();
+    let is_end = |node: &graph::NodeId| ends[file.graph.node(*node).layer.0] == Some(*node);
+    let stages = candidate.stages().into_iter().filter(|(_, node)| is_end(node));
+    stages
+        .map(|(stage, node)| (stage, file.graph.layer_of(node).name.clone()))
+        .collect()
+}
+
+/// Pairs every layer's path in the file with the path of its module in a record.
+fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)>, String> {
+    let ours = candidate.architecture.graph();
+    let mut names = Vec::new();
+    for (node, place) in ours.nodes.iter().zip(&candidate.correspondence) {
+        let Some(place) = place.filter(|_| !node.path.is_empty()) else {
+            continue;
+        };
+        let layer = file.graph.layer_of(place);
+        // `.depthwise` of a separable convolution, whose layer's module is one step up; nothing for others.
+        let part = file
+            .graph
+            .node(place)
+            .path
+            .strip_prefix(&layer.path)
+            .unwrap_or_default();
+        let Some(home) = node.path.strip_suffix(part) else {
+            return Err(format!(
+                "layer {}: {} is in two layers of its own, and this one holds both halves",
+                layer.name, node.path
+            ));
+        };
+        let pair = (layer.name.clone(), home.to_owned());
+        if names.last() != Some(&pair) {
+            names.push(pair);
+        }
+    }
+    names.dedup();
+    Ok(names)
+}
+
+/// Loads what [`open`] opens; `known` fills in what the file does not say.
+pub(crate) fn load(path: &Path, known: &Known, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
+    let mut file = open(path, false)?;
+    let spec = file.description.complete(path, known)?;
+    let mut network = Network::new(spec.network.clone(), device);
+    file.store.apply_to(&mut network)?;
+    Ok((network, spec))
 }
 
 /// Saves a network as a Keras file, which Keras 3 loads: `keras.models.load_model` for a `.keras` and a whole-model `.h5`,
@@ -118,190 +160,39 @@ pub(crate) fn load(
 ///
 /// # Errors
 ///
-/// [`WeightsError::Write`] names an option that Keras cannot express (variant torch, an intermediate activation, pointwise
-/// first, an output stride below 32); [`WeightsError::Keras`] when the file exists and `overwrite` is false, or cannot be
-/// written.
+/// [`WeightsError::Write`] names a layer that Keras cannot express; [`WeightsError::Keras`] when the file exists and `overwrite`
+/// is false, or cannot be written.
 pub fn save(
-    model: &Xception,
+    network: &Network,
     spec: &ModelSpec,
     path: &Path,
     kind: KerasFileKind,
     overwrite: bool,
 ) -> Result<(), WeightsError> {
-    let keras = model::model(spec).map_err(|option| WeightsError::Write {
+    let end = match spec.outputs {
+        // Logits of one class each; sigmoids are told by the activation alone.
+        Outputs::Softmax | Outputs::Value => End::Linear,
+        Outputs::Sigmoid | Outputs::Binary => End::Sigmoid,
+    };
+    let size = [spec.input.height, spec.input.width];
+    let mut graph = network.graph().clone();
+    // Weights alone don't say how their network pools. `predictions` is the classifier of `keras.applications`, which stands
+    // behind an average; another classifier does not get its name.
+    if let Some(Pooling::Max | Pooling::None) = network.architecture().pooling() {
+        let classifier = graph.layers.iter_mut().find(|layer| layer.name == "predictions");
+        classifier
+            .into_iter()
+            .for_each(|layer| layer.name = "logits".to_owned());
+    }
+    let keras = keras_model(&graph, size, end).map_err(|error| WeightsError::Write {
         path: path.to_owned(),
-        problem: format!("the network has {option}; save it as .bpk, .safetensors or .onnx"),
+        problem: error.to_string(),
     })?;
     let mut store = KerasStore::from_file(path)
         .with_file_kind(kind)
         .with_model_config(keras.config)
         .with_names(keras.names)
         .overwrite(overwrite);
-    model.save_into(&mut store)?;
+    network.save_into(&mut store)?;
     Ok(())
-}
-
-/// The layers that have weights, by class and in order.
-#[derive(Default)]
-struct Weighted<'a> {
-    convs: Vec<&'a KerasLayer>,
-    separables: Vec<&'a KerasLayer>,
-    norms: Vec<&'a KerasLayer>,
-    denses: Vec<&'a KerasLayer>,
-}
-
-impl<'a> Weighted<'a> {
-    fn sort(layers: &'a [KerasLayer]) -> Result<Self, String> {
-        let mut weighted = Self::default();
-        for layer in layers.iter().filter(|layer| !layer.variables.is_empty()) {
-            let rank = |name| shape(layer, name).map(<[usize]>::len);
-            if rank("depthwise_kernel") == Some(4) && rank("pointwise_kernel") == Some(4) {
-                weighted.separables.push(layer);
-            } else if rank("moving_mean") == Some(1) {
-                weighted.norms.push(layer);
-            } else if rank("kernel") == Some(4) {
-                weighted.convs.push(layer);
-            } else if rank("kernel") == Some(2) {
-                weighted.denses.push(layer);
-            } else {
-                let class = layer.class.as_deref().unwrap_or("unknown class");
-                return Err(format!(
-                    "layer {} ({class}) has weights, and Xception has no such layer",
-                    layer.path
-                ));
-            }
-        }
-        Ok(weighted)
-    }
-
-    /// The network whose shapes these are.
-    fn config(&self) -> Result<XceptionConfig, String> {
-        let separables = self.separables.len();
-        // Two in each of blocks 2 to 4, 13 and 14; three in each of the middle flow.
-        let middle_blocks = match separables.checked_sub(10) {
-            Some(middle) if middle % 3 == 0 => middle / 3,
-            _ => {
-                return Err(format!(
-                    "expected Xception's 34 separable convolutions (10 and three a middle block), found {separables}"
-                ));
-            }
-        };
-        let width = |index: usize| {
-            let layer = self.separables[index];
-            last_side(layer, "pointwise_kernel")
-        };
-        let (Some(conv1), Some(conv2)) = (self.convs.first(), self.convs.get(1)) else {
-            return Err(format!(
-                "expected the 2 convolutions of block 1, found {}",
-                self.convs.len()
-            ));
-        };
-        let in_channels = shape(conv1, "kernel")
-            .and_then(|shape| shape.get(2))
-            .copied()
-            .unwrap_or(0);
-
-        let mut config = XceptionConfig::new()
-            .with_in_channels(in_channels)
-            .with_middle_blocks(middle_blocks)
-            .with_residual(self.convs.len() > 2)
-            .with_widths(Widths {
-                stem: [last_side(conv1, "kernel"), last_side(conv2, "kernel")],
-                entry: [width(1), width(3), width(5)],
-                exit: [width(separables - 3), width(separables - 2), width(separables - 1)],
-            });
-        match self.denses.split_last() {
-            None => config.include_top = false,
-            Some((predictions, hidden)) => {
-                config.num_classes = last_side(predictions, "kernel");
-                config.hidden_layers = hidden.iter().map(|layer| last_side(layer, "kernel")).collect();
-            }
-        }
-        Ok(config)
-    }
-
-    /// Pairs every layer's path with the path of its module here.
-    ///
-    /// A layer that has its Keras name goes where the name says. The rest, shortcuts without a stable name and whole files
-    /// with automatic names, go by their order within their class.
-    fn homes(&self, config: &XceptionConfig) -> Result<Vec<(String, String)>, String> {
-        let homes = config.keras_layers();
-        let mut names = Vec::with_capacity(homes.len());
-        for (class, layers) in [
-            (KerasClass::Conv2d, &self.convs),
-            (KerasClass::SeparableConv2d, &self.separables),
-            (KerasClass::BatchNormalization, &self.norms),
-            (KerasClass::Dense, &self.denses),
-        ] {
-            let mut left: Vec<_> = homes.iter().filter(|home| home.class == class).collect();
-            if left.len() != layers.len() {
-                let (expected, found) = (left.len(), layers.len());
-                return Err(format!("expected {expected} layers of class {class:?}, found {found}"));
-            }
-            let mut unnamed = Vec::new();
-            for layer in layers {
-                match left.iter().position(|home| home.layer == layer.name) {
-                    Some(index) => names.push((layer.path.clone(), left.remove(index).path.clone())),
-                    None => unnamed.push(layer),
-                }
-            }
-            let pairs = unnamed.into_iter().zip(left);
-            names.extend(pairs.map(|(layer, home)| (layer.path.clone(), home.path.clone())));
-        }
-        Ok(names)
-    }
-}
-
-fn shape<'a>(layer: &'a KerasLayer, variable: &str) -> Option<&'a [usize]> {
-    let mut variables = layer.variables.iter();
-    variables
-        .find(|found| found.name == variable)
-        .map(|found| found.shape.as_slice())
-}
-
-/// Output channels: the last side of every Keras kernel.
-fn last_side(layer: &KerasLayer, variable: &str) -> usize {
-    shape(layer, variable).and_then(<[usize]>::last).copied().unwrap_or(0)
-}
-
-/// The rate of the last dropout.
-fn dropout(layers: &[KerasLayer]) -> f64 {
-    let rates = layers.iter().filter(|layer| layer.class.as_deref() == Some("Dropout"));
-    let rate = |layer: &KerasLayer| {
-        let config = layer.config.as_ref()?;
-        // Keras 1 called it p.
-        setting(config, "rate").or_else(|| setting(config, "p"))?.as_f64()
-    };
-    rates.rev().find_map(rate).unwrap_or(0.0)
-}
-
-/// How the model's config pools. A network that ends in its last feature map does not; what is neither is not known.
-fn pooling(layers: &[KerasLayer]) -> Option<Pooling> {
-    let class = |layer: &KerasLayer| match layer.class.as_deref() {
-        Some("GlobalAveragePooling2D") => Some(Pooling::Average),
-        Some("GlobalMaxPooling2D") => Some(Pooling::Max),
-        _ => None,
-    };
-    let ends_in_map = |layer: &KerasLayer| matches!(layer.class.as_deref(), Some("Activation" | "ReLU"));
-    layers
-        .iter()
-        .find_map(class)
-        .or_else(|| layers.last().is_some_and(ends_in_map).then_some(Pooling::None))
-}
-
-/// The picture size the outermost input layer states.
-fn input_size(layers: &[KerasLayer]) -> Option<[usize; 2]> {
-    let inputs = layers
-        .iter()
-        .filter(|layer| layer.class.as_deref() == Some("InputLayer"));
-    let outermost = inputs.min_by_key(|layer| layer.path.matches('/').count());
-    let config = outermost?.config.as_ref()?;
-    let shape = setting(config, "batch_shape").or_else(|| setting(config, "batch_input_shape"))?;
-    let side = |index: usize| usize::try_from(shape.get(index)?.as_u64()?).ok();
-    Some([side(1)?, side(2)?])
-}
-
-/// A key of a layer's own settings: its entry in the model's config holds them under `config`.
-fn setting<'a>(config: &'a Value, key: &str) -> Option<&'a Value> {
-    config.get("config").unwrap_or(config).get(key)
 }

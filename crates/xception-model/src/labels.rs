@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "picture")]
-use crate::weights::{WeightsError, open_ordinary};
+use crate::record::{WeightsError, open_ordinary};
 
 /// One class.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,14 +3,16 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use crate::classifier::Classifier;
-use crate::config::XceptionConfig;
+use crate::description::Known;
+use crate::network::Network;
+use crate::outputs::Outputs;
+use crate::record::{self, WeightsError};
 use crate::registry::{self, Cache, Card, FetchOptions, Kind, RegistryError};
-use crate::spec::{InputSpec, ModelSpec, known_options};
-use crate::weights::{self, WeightsError};
-use crate::xception::Xception;
+use crate::spec::{InputSpec, ModelSpec};
+use crate::zoo::Architecture;
 
-impl Xception {
-    /// A trained network by name: `xception-imagenet` or `xception-kitchenware`.
+impl Network {
+    /// A trained network by name: `xception-imagenet`, `resnet50-imagenet` or `xception-kitchenware`.
     ///
     /// The weights are fetched once into the platform's cache folder (or `XCEPTION_CACHE`), verified, converted to a Burn
     /// record and loaded from there afterwards. [`from_card`](Self::from_card) takes another folder, and
@@ -20,7 +22,7 @@ impl Xception {
     ///
     /// [`WeightsError::Registry`] says why the weights are not to be had, and where to put them by hand.
     pub fn pretrained(name: &str, device: &Device) -> Result<Self, WeightsError> {
-        Classifier::pretrained(name, device).map(|classifier| classifier.model)
+        Classifier::pretrained(name, device).map(Classifier::into_network)
     }
 
     /// The weights a card describes, with or without the classifier, from a cache of one's own choice.
@@ -48,7 +50,7 @@ impl Xception {
         options: &FetchOptions,
         device: &Device,
     ) -> Result<Self, WeightsError> {
-        Classifier::from_card(card, kind, cache, options, device).map(|classifier| classifier.model)
+        Classifier::from_card(card, kind, cache, options, device).map(Classifier::into_network)
     }
 }
 
@@ -99,7 +101,7 @@ pub fn record(
 /// Converts a verified weight file and checks that it holds the network that its card describes.
 fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Device) -> Result<(), WeightsError> {
     let network = network(card, kind)?;
-    let (model, found) = weights::load_pooled(source, Some(network.pooling), device)?;
+    let (model, found) = record::load_with(source, &known(card, &network), device)?;
     if found.network != network {
         return Err(WeightsError::Record {
             path: source.to_owned(),
@@ -111,11 +113,12 @@ fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Devic
     }
     let spec = ModelSpec {
         source: format!("{}, {}", card.name, card.weights(kind)?.file),
-        multi_label: false,
+        outputs: Outputs::Softmax,
         input: InputSpec {
             height: card.input.height,
             width: card.input.width,
             preset: Some(card.input.preset),
+            scaling: card.input.scaling,
         },
         labels: match kind {
             Kind::Full => card.labels().to_vec(),
@@ -123,32 +126,30 @@ fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Devic
         },
         network,
     };
-    weights::save(&model, &spec, target, true)
+    record::save(&model, &spec, target, true)
+}
+
+/// What the card says of a file that may not say it itself.
+fn known(card: &Card, network: &Architecture) -> Known {
+    Known {
+        size: Some([card.input.height, card.input.width]),
+        pooling: network.pooling(),
+        scaling: Some(card.input.scaling),
+        ..Known::default()
+    }
 }
 
 /// The card's network: its keys over the defaults.
-fn network(card: &Card, kind: Kind) -> Result<XceptionConfig, RegistryError> {
+fn network(card: &Card, kind: Kind) -> Result<Architecture, RegistryError> {
     let wrong = |problem: String| RegistryError::Card {
         file: Path::new(&card.name).join("card.toml"),
         place: "network".to_owned(),
         problem,
     };
-    known_options(&card.network).map_err(wrong)?;
-    let mut table = toml::Table::try_from(XceptionConfig::new()).map_err(|error| wrong(error.to_string()))?;
-    table.extend(card.network.clone());
-    let network: XceptionConfig = table
-        .try_into()
-        .map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
-    // A file without a classifier says nothing of the card's.
+    let network = card.architecture().map_err(wrong)?;
     Ok(match kind {
-        Kind::Full => network.with_include_top(true),
-        Kind::NoTop => {
-            let defaults = XceptionConfig::new();
-            network
-                .with_include_top(false)
-                .with_num_classes(defaults.num_classes)
-                .with_hidden_layers(defaults.hidden_layers)
-                .with_dropout(defaults.dropout)
-        }
+        Kind::Full => network,
+        // A file without a classifier says nothing of the card's.
+        Kind::NoTop => network.without_top(),
     })
 }

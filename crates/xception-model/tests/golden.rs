@@ -10,7 +10,7 @@ use common::{Golden, nhwc};
 /// Compares one golden file on one device; returns the largest error seen.
 fn check(file: &str, device: &Device, bound: f64) -> f64 {
     let golden: Golden = common::read(&format!("network/{file}"));
-    let model = common::network(&golden.network.config(), device);
+    let model = common::with_formula(&golden.network.architecture(), device);
     let input = common::input(golden.input, device);
 
     let mut left: Vec<_> = golden.stages.iter().collect();
@@ -53,6 +53,12 @@ fn toy_networks_on_flex() {
 #[test]
 fn full_network_on_flex() {
     check_all(&common::goldens("full", &[""], 10), &Device::flex(), 1e-5);
+}
+
+#[cfg(feature = "flex")]
+#[test]
+fn resnet_50_on_flex() {
+    check_all(&common::goldens("resnet", &[""], 4), &Device::flex(), 1e-5);
 }
 
 #[cfg(feature = "ndarray")]

@@ -5,32 +5,27 @@ mod common;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{Golden, nhwc, relative_error, toy, values};
+use xception_model::graph::NodeId;
 use xception_model::{
-    InferenceXception, InputError, IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Xception,
+    InferenceNetwork, InputError, IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Xception,
     XceptionConfig,
 };
 
 /// Compares the outputs of a fused network with a golden file.
 fn check(file: &str, device: &Device, bound: f64) {
     let golden: Golden = common::read(&format!("network/{file}"));
-    let config = golden.network.config();
-    let model = common::network(&config, device).fuse();
+    let model = common::with_formula(&golden.network.architecture(), device).fuse();
     let input = common::input(golden.input, device);
 
-    let embedding = if config.pooling == Pooling::Max {
-        "max_pool"
-    } else {
-        "avg_pool"
-    };
+    let graph = model.graph();
+    let layer = |tap: Option<NodeId>| tap.map(|node| graph.layer_of(node)).expect("the network has it");
+    let (map, embedding) = (layer(graph.taps.feature_map), layer(graph.taps.embedding));
     let features = nhwc(&model.feature_map(input.clone()).expect("a valid input"));
     let vector = |tensor: Tensor<2>| (tensor.dims().to_vec(), values(&tensor));
-    let stages = config.stages();
-    let block = stages.last().expect("a network has blocks");
-    let last_layer = format!("{}_sepconv{}_act", block.name, block.layers.len());
     let outputs = [
-        (block.name.as_str(), features.clone()),
-        (last_layer.as_str(), features),
-        (embedding, vector(model.embed(input.clone()).expect("a valid input"))),
+        (map.block.as_str(), features.clone()),
+        (map.name.as_str(), features),
+        (embedding.name.as_str(), vector(model.embed(input.clone()).expect("a valid input"))),
         ("predictions", vector(model.forward(input).expect("a valid input"))),
     ];
     let mut compared = 0;
@@ -58,13 +53,21 @@ fn the_full_network_holds_its_goldens() {
     check_all("full", "", &Device::flex(), 1e-5);
 }
 
+#[cfg(feature = "flex")]
+#[test]
+fn resnet_50_holds_its_goldens() {
+    for file in common::goldens("resnet", &[""], 4) {
+        check(&file, &Device::flex(), 1e-5);
+    }
+}
+
 /// On a machine without vector instructions, which a process of its own takes this one for.
 #[cfg(feature = "flex")]
 #[test]
 fn the_full_network_holds_its_goldens_on_the_portable_path() {
     let child = std::process::Command::new(std::env::current_exe().expect("a test has a program"))
         .args(["--exact", "the_full_network_holds_its_goldens"])
-        .env("SEPARABLE_CONV_ISA", "portable")
+        .env("KERNELS_ISA", "portable")
         .output()
         .expect("the test can be run");
     let text = String::from_utf8_lossy(&child.stdout);
@@ -100,12 +103,12 @@ fn every_option_gives_what_the_plain_modules_give() {
         (
             "elu between",
             toy().with_intermediate_activation(IntermediateActivation::Elu),
-            false,
+            true,
         ),
         (
             "pointwise first",
             toy().with_order(SeparableOrder::PointwiseFirst),
-            false,
+            true,
         ),
         ("stride 16", toy().with_output_stride(OutputStride::S16), true),
         (
@@ -140,7 +143,29 @@ fn every_option_gives_what_the_plain_modules_give() {
     }
 }
 
-fn compare(plain: &Xception, fused: &InferenceXception, input: &Tensor<4>, name: &str) {
+/// Levels of the pyramid and any stage, also those that the engine has no output of.
+#[test]
+fn levels_and_stages_are_those_of_the_plain_modules() {
+    for (backend, device) in common::devices() {
+        let plain = common::network(&toy(), &device);
+        let fused = plain.fuse();
+        let input = common::input([1, 83, 97, 3], &device);
+        let (ours, theirs) = (fused.pyramid(input.clone()).unwrap(), plain.pyramid(input.clone()).unwrap());
+        assert_eq!(ours.levels.len(), 5);
+        for (ours, theirs) in ours.levels.iter().zip(&theirs.levels) {
+            assert_eq!((&ours.name, &ours.stage, ours.stride), (&theirs.name, &theirs.stage, theirs.stride));
+            let error = relative_error(&values(&ours.features), &values(&theirs.features));
+            assert!(error <= 1e-5, "{} on {backend}: off by {error:.2e}", ours.name);
+        }
+        for name in ["block1_conv1", "block4_sepconv2_bn", "avg_pool"] {
+            let ours = fused.clone().stage(input.clone(), name).unwrap();
+            let theirs = plain.stage(input.clone(), name).unwrap();
+            assert_eq!(values(&ours), values(&theirs), "{name}");
+        }
+    }
+}
+
+fn compare(plain: &Xception, fused: &InferenceNetwork, input: &Tensor<4>, name: &str) {
     let close = |ours: &[f32], theirs: &[f32]| {
         let error = relative_error(ours, theirs);
         assert!(error <= 1e-5, "{name}: off by {error:.2e}");

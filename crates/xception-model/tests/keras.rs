@@ -8,13 +8,12 @@ mod common;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use burn::store::ModuleSnapshot;
 use burn::tensor::Tensor;
 use common::Record;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use xception_model::{
-    InputError, InputSpec, ModelSpec, Pooling, WeightsError, Widths, Xception, XceptionConfig, keras, load,
+    InputError, InputSpec, Known, ModelSpec, Pooling, Scaling, WeightsError, Widths, Xception, XceptionConfig, load, load_with,
 };
 
 /// Relative, in norm.
@@ -58,16 +57,14 @@ impl Fixture {
         load(&self.path, &common::device())
     }
 
-    /// Loads a file that does not say how it pools, as who knows it does.
-    fn load_pooled(&self, pooling: Pooling) -> (Xception, ModelSpec) {
-        let mut file = keras::open(&self.path).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(file.pooling, None, "{}", self.path.display());
-        file.spec.network.pooling = pooling;
-        let mut model = file.spec.network.init(&common::device()).expect("a network");
-        model
-            .load_from(&mut file.store)
-            .unwrap_or_else(|error| panic!("{error}"));
-        (model, file.spec)
+    /// Loads a file that does not say its pictures' size, and maybe not how it pools.
+    fn load_known(&self, pooling: Option<Pooling>) -> (Xception, ModelSpec) {
+        let known = Known {
+            size: Some([299; 2]),
+            pooling,
+            ..Known::default()
+        };
+        load_with(&self.path, &known, &common::device()).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -117,13 +114,21 @@ fn check_loaded(
     network: &XceptionConfig,
     input: InputSpec,
 ) {
-    assert_eq!(&spec.network, network, "{name}");
-    assert_eq!(model.config(), network, "{name}");
+    assert_eq!(spec.network, network.clone().into(), "{name}");
+    assert_eq!(model.architecture(), &spec.network, "{name}");
     assert_eq!(spec.input, input, "{name}");
     assert_eq!(spec.source, name);
     assert!(spec.labels.is_empty(), "{name}");
     let logits = model.forward(images()).expect("logits");
     compare(name, expected, &logits.dims(), &common::values(&logits));
+}
+
+/// Loads weights of the toy that say neither their pictures' size nor, all of them, their scaling.
+fn check_bare(name: &str) {
+    let fixture = Fixture::new(name);
+    let error = fixture.load().expect_err("the file says no size").to_string();
+    assert!(error.contains("does not say the size of its pictures"), "{error}");
+    check_loaded(name, fixture.load_known(None), "toy", &tiny(), InputSpec::default());
 }
 
 /// What a file with a config says about its input.
@@ -132,6 +137,7 @@ fn stated() -> InputSpec {
         height: 331,
         width: 200,
         preset: None,
+        scaling: Scaling::Tf,
     }
 }
 
@@ -143,13 +149,13 @@ fn keras_archives() {
 
 #[test]
 fn bare_weights() {
-    check("toy.weights.h5", "toy", &tiny(), InputSpec::default());
+    check_bare("toy.weights.h5");
 }
 
 #[test]
 fn legacy_weights() {
     for name in ["legacy_weights.h5", "keras2_weights.h5"] {
-        check(name, "toy", &tiny(), InputSpec::default());
+        check_bare(name);
     }
 }
 
@@ -186,7 +192,7 @@ fn networks_without_a_top() {
         .with_num_classes(1000)
         .with_include_top(false)
         .with_pooling(Pooling::None);
-    assert_eq!(spec.network, network);
+    assert_eq!(spec.network, network.into());
     let (shape, values) = common::nhwc(&model.feature_map(images()).expect("features"));
     compare("notop.keras", "notop", &shape, &values);
     assert_eq!(model.forward(images()).err(), Some(InputError::NoTop));
@@ -198,12 +204,9 @@ fn pooling_that_a_file_does_not_say_is_asked_for() {
     for name in ["no_names.weights.h5", "keras1_weights.h5", "notop_legacy_weights.h5"] {
         let fixture = Fixture::new(name);
         let error = fixture.load().expect_err("nobody knows").to_string();
-        assert!(error.contains("does not say how it pools"), "{error}");
-        assert!(
-            error.contains(&format!("{name} OUTPUT.bpk --pooling average")),
-            "{error}"
-        );
-        let (model, spec) = fixture.load_pooled(Pooling::Average);
+        assert!(error.contains("how it pools (say it: --pooling average, max or none)"), "{error}");
+        assert!(error.contains(&format!("{name} OUTPUT.bpk")), "{error}");
+        let (model, spec) = fixture.load_known(Some(Pooling::Average));
         if name.starts_with("notop") {
             let (shape, values) = common::nhwc(&model.feature_map(images()).expect("features"));
             compare(name, "notop", &shape, &values);
@@ -213,14 +216,116 @@ fn pooling_that_a_file_does_not_say_is_asked_for() {
     }
 }
 
-#[test]
-fn another_network_is_named_as_such() {
-    let error = load(&fixture("cnn.keras"), &common::device()).expect_err("no Xception");
-    let text = error.to_string();
-    assert!(
-        text.ends_with(
-            "cnn.keras: expected Xception's 34 separable convolutions (10 and three a middle block), found 0"
-        ),
-        "{text}"
-    );
+/// The files of `scripts/keras_unnamed_model.py`: networks that are no architecture of ours.
+mod unnamed {
+    use super::*;
+    use xception_model::{Architecture, Classifier, Outputs};
+
+    #[derive(Deserialize)]
+    struct Models {
+        models: Vec<Model>,
+    }
+
+    #[derive(Deserialize)]
+    struct Model {
+        model: String,
+        input: [usize; 4],
+        low: f64,
+        high: f64,
+        records: Vec<Record>,
+    }
+
+    /// What the script says of each head, and how the file's own scaling is taken.
+    fn expected(model: &str) -> (Outputs, Scaling, bool) {
+        let outputs = match model {
+            "sigmoid1" => Outputs::Binary,
+            "linear1" => Outputs::Value,
+            "sigmoid3" => Outputs::Sigmoid,
+            _ => Outputs::Softmax,
+        };
+        match model {
+            "raw" => (outputs, Scaling::Tf, true),
+            "signed" => (outputs, Scaling::Tf, false),
+            "adapted" | "constant" => (outputs, Scaling::None, false),
+            _ => (outputs, Scaling::Unit, false),
+        }
+    }
+
+    #[test]
+    fn networks_without_a_name_give_keras_s_numbers() {
+        let text = std::fs::read_to_string(fixture("unnamed/expected.json")).expect("the script wrote it");
+        let Models { models } = serde_json::from_str(&text).expect("the script's format");
+        assert!(models.len() >= 9);
+        let mut files = 0;
+        for model in &models {
+            for ending in ["keras", "h5.gz"] {
+                let name = format!("unnamed/{}.{ending}", model.model);
+                if fixture(&name).exists() {
+                    check(model, name.trim_end_matches(".gz"));
+                    files += 1;
+                }
+            }
+        }
+        assert!(files >= 11, "{files}");
+    }
+
+    fn check(model: &Model, file: &str) {
+        let name = &model.model;
+        let (outputs, scaling, asked) = expected(name);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut path = fixture(file);
+        if !path.exists() {
+            let packed = std::fs::read(fixture(&format!("{file}.gz"))).expect("the fixture is there");
+            path = folder.path().join("model.h5");
+            let mut bytes = Vec::new();
+            GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).expect("a gzip file");
+            std::fs::write(&path, bytes).expect("a writable folder");
+        }
+        let device = common::device();
+        // What the file does not say is asked for, and only that.
+        let known = Known {
+            outputs: (outputs == Outputs::Value).then_some(outputs),
+            scaling: asked.then_some(scaling),
+            ..Known::default()
+        };
+        if known.outputs.is_some() || asked {
+            let error = load(&path, &device).expect_err("it does not say it");
+            assert!(matches!(error, WeightsError::Unknown { .. }), "{name}: {error}");
+        }
+        let (network, spec) = load_with(&path, &known, &device).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(matches!(spec.network, Architecture::Graph(_)), "{name}");
+        assert_eq!((spec.outputs, spec.input.scaling), (outputs, scaling), "{name}");
+
+        let [batch, height, width, channels] = model.input;
+        let taken = common::uniform_input(model.input, model.low, model.high);
+        let scaled: Vec<f32> = if asked {
+            taken
+        } else {
+            let (pixels, _) = taken.as_chunks::<3>();
+            pixels.iter().flat_map(|rgb| scaling.apply(*rgb)).collect()
+        };
+        let data = burn::tensor::TensorData::new(scaled, [batch, height, width, channels]);
+        let images = Tensor::<4>::from_data(data, &device).permute([0, 3, 1, 2]);
+        let record = |stage: &str| model.records.iter().find(|record| record.stage == stage).expect("a record");
+        let classifier = Classifier::new(&network, spec);
+        for (way, logits) in [
+            ("plain", network.forward(images.clone()).expect("logits")),
+            ("fused", classifier.logits(images.clone()).expect("logits")),
+        ] {
+            let values = common::values(&if name == "logits3" {
+                logits
+            } else {
+                let probabilities = classifier.probabilities(logits);
+                // Keras gives the probability of the second class alone.
+                match outputs {
+                    Outputs::Binary => probabilities.narrow(1, 1, 1),
+                    _ => probabilities,
+                }
+            });
+            let record = record("output");
+            for error in record.errors(&record.shape, &values) {
+                assert!(error <= BOUND, "{file}, {way}: off by {error:.1e}");
+            }
+        }
+    }
 }

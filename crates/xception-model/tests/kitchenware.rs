@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use xception_model::picture::{Pixels, Preset};
 use xception_model::registry::{self, Cache, FetchOptions, Kind, Reporter};
-use xception_model::{Classifier, InputSpec, Xception, XceptionConfig};
+use xception_model::{Classifier, InputSpec, Scaling, Xception, XceptionConfig};
 
 const MODEL: &str = "kitchenware_xception_model_val-acc_0.901.keras";
 
@@ -77,13 +77,14 @@ fn the_file_says_what_the_network_is() {
         .with_num_classes(6)
         .with_hidden_layers(vec![100])
         .with_dropout(0.2);
-    assert_eq!(spec.network, expected);
+    assert_eq!(spec.network, expected.into());
     assert_eq!(
         spec.input,
         InputSpec {
             height: 150,
             width: 150,
-            preset: None
+            preset: None,
+            scaling: Scaling::Tf,
         }
     );
     assert_eq!(spec.source, MODEL);
@@ -111,11 +112,11 @@ fn pixels_logits_and_classes_are_those_of_keras() {
             assert_eq!(sha256(&pixels), photograph.sha256, "pixels of {file}");
 
             let images = classifier.batch(&[pixels]).expect("a batch");
-            let embedding = classifier.model.embed(images.clone()).expect("an embedding");
+            let embedding = classifier.network().embed(images.clone()).expect("an embedding");
             let [samples, norm] = photograph
                 .embedding
                 .errors(&embedding.dims(), &common::values(&embedding));
-            let logits = common::values(&classifier.model.forward(images).expect("logits"));
+            let logits = common::values(&classifier.network().forward(images).expect("logits"));
             let error = common::relative_error(&logits, &photograph.logits);
             for (worst, error) in worst.iter_mut().zip([error, samples, norm]) {
                 assert!(error <= BOUND, "{file} on {name} is off by {error:.1e}");
@@ -194,7 +195,7 @@ fn the_card_converts_once_and_the_record_gives_the_same_bits() {
     let keras = classifier(&package, &device);
     let images = keras.batch(&[pixels(&keras, &package, photograph)]).expect("a batch");
     let logits = |classifier: &Classifier| {
-        let logits = common::values(&classifier.model.forward(images.clone()).expect("logits"));
+        let logits = common::values(&classifier.network().forward(images.clone()).expect("logits"));
         logits.into_iter().map(f32::to_bits).collect::<Vec<_>>()
     };
     assert_eq!(logits(&first), logits(&keras));
@@ -220,7 +221,7 @@ fn child() {
     let pixels = pixels(&whole, &package, &golden().photographs[0]);
     let images = whole.batch(&[pixels]).expect("a batch");
     let logits = common::values(&model.forward(images.clone()).expect("logits"));
-    assert_eq!(logits, common::values(&whole.model.forward(images).expect("logits")));
+    assert_eq!(logits, common::values(&whole.network().forward(images).expect("logits")));
     let text = serde_json::to_string(&logits).expect("numbers");
     std::fs::write(answer, text).expect("a writable folder");
 }

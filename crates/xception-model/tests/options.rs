@@ -13,9 +13,10 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 use common::{device, network, parameters, relative_error, toy, values};
+use xception_model::graph::{LayerId, Op};
 use xception_model::{
-    ConfigError, InputError, IntermediateActivation, KerasClass, OutputStride, Pooling, SeparableOrder, Variant,
-    Widths, Xception, XceptionConfig,
+    Architecture, ConfigError, InputError, IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Widths,
+    Xception, XceptionConfig,
 };
 
 fn images(batch: usize, height: usize, width: usize) -> Tensor<4> {
@@ -40,6 +41,21 @@ fn assorted() -> Vec<XceptionConfig> {
         toy().with_variant(Variant::Torch),
         toy().with_in_channels(5),
     ]
+}
+
+/// Module paths and names of a network's layers.
+fn layers(config: &XceptionConfig) -> HashMap<String, String> {
+    let layers = config.graph().layers.into_iter();
+    layers.map(|layer| (layer.path, layer.name)).collect()
+}
+
+/// Names and Keras classes of a network's layers.
+fn classes(config: &XceptionConfig) -> Vec<(String, &'static str)> {
+    let graph = config.graph();
+    let layers = graph.layers.iter().enumerate();
+    layers
+        .map(|(index, layer)| (layer.name.clone(), graph.keras_class(LayerId(index))))
+        .collect()
 }
 
 /// Mean cross-entropy of a training pass over two pictures.
@@ -257,7 +273,7 @@ fn the_pyramid_has_the_last_block_of_each_resolution() {
         let model = network(&toy().with_output_stride(output_stride), &device());
         for (size, sides) in sides {
             let pyramid = model.pyramid(images(1, size, 71)).expect("a pyramid");
-            let names: Vec<_> = pyramid.levels.iter().map(|level| level.name).collect();
+            let names: Vec<_> = pyramid.levels.iter().map(|level| level.name.as_str()).collect();
             assert_eq!(names, ["stride_2", "stride_4", "stride_8", "stride_16", "stride_32"]);
             let stages: Vec<_> = pyramid.levels.iter().map(|level| level.stage.as_str()).collect();
             assert_eq!(stages, ["block1", "block2", "block3", "block5", "block7"]);
@@ -329,7 +345,7 @@ fn another_number_of_classes_leaves_all_but_the_last_layer() {
     let model = network(&config, &device());
     let before = parameters(&model);
     let changed = model.with_num_classes(3).expect("a network");
-    assert_eq!(changed.config(), &config.with_num_classes(3));
+    assert_eq!(changed.architecture(), &config.with_num_classes(3).into());
     for ((path, shape, ours), (other, old_shape, theirs)) in parameters(&changed).iter().zip(&before) {
         assert_eq!(path, other);
         match path.as_str() {
@@ -380,7 +396,7 @@ fn the_first_kernel_is_adapted_to_other_channels_as_in_timm() {
         let model = network(&toy(), &device())
             .with_in_channels(channels)
             .expect("a network");
-        assert_eq!(model.config().in_channels, channels);
+        assert_eq!(model.architecture().in_channels(), channels);
         for ((path, shape, ours), (_, old_shape, theirs)) in parameters(&model).iter().zip(&before) {
             if path == "block1.conv1.conv.weight" {
                 assert_eq!(shape, &[4, channels, 3, 3]);
@@ -488,8 +504,17 @@ fn dropout_has_its_probability_and_stands_before_the_last_layer_alone() {
     for hidden in [vec![], vec![16], vec![16, 12]] {
         for probability in [0.0, 0.25, 0.5] {
             let config = toy().with_dropout(probability).with_hidden_layers(hidden.clone());
-            let head = network(&config, &device()).head.expect("a classifier");
-            assert_eq!(head.dropout.prob.to_bits(), probability.to_bits());
+            let graph = config.graph();
+            let rates: Vec<f64> = graph
+                .nodes
+                .iter()
+                .filter_map(|node| match node.op {
+                    Op::Dropout { rate } => Some(rate),
+                    _ => None,
+                })
+                .collect();
+            let expected: &[f64] = if probability > 0.0 { &[probability] } else { &[] };
+            assert_eq!(rates, expected);
         }
 
         // Every stage of two training passes over the same pictures: what is before the dropout is the same in both.
@@ -530,8 +555,7 @@ fn a_new_network_starts_as_in_keras() {
             .with_order(order)
             .with_hidden_layers(vec![100])
             .with_num_classes(50);
-        let layers = config.keras_layers().into_iter().map(|home| (home.path, home.layer));
-        let layers: HashMap<String, String> = layers.collect();
+        let layers = layers(&config);
         device().seed(1);
         let mut kernels = 0;
         for (path, shape, values) in parameters(&config.init(&device()).expect("a network")) {
@@ -568,13 +592,12 @@ fn a_new_network_starts_as_in_keras() {
                 "{path}: variance x {ratio}"
             );
         }
-        let expected: usize = config
-            .keras_layers()
-            .iter()
-            .map(|home| match home.class {
-                KerasClass::Conv2d | KerasClass::Dense => 1,
-                KerasClass::SeparableConv2d => 2,
-                KerasClass::BatchNormalization => 0,
+        let expected: usize = classes(&config)
+            .into_iter()
+            .map(|(_, class)| match class {
+                "Conv2D" | "Dense" => 1,
+                "SeparableConv2D" => 2,
+                _ => 0,
             })
             .sum();
         assert_eq!(kernels, expected);
@@ -655,7 +678,12 @@ fn an_input_that_is_none_is_an_error_in_words() {
         );
         assert_eq!(
             model.summary(height, width),
-            Err(InputError::TooSmall { height, width })
+            Err(InputError::TooSmall {
+                height,
+                width,
+                title: "Xception".to_owned(),
+                least: 71
+            })
         );
     }
 }
@@ -729,11 +757,15 @@ fn a_configuration_survives_json_and_toml() {
         let path = folder.path().join("network.json");
         config.save(&path).expect("a saved configuration");
         assert_eq!(XceptionConfig::load(&path).expect("a configuration"), config);
-        let text = toml::to_string(&config).expect("TOML");
+        let network = Architecture::from(config);
+        let text = toml::to_string(&network).expect("TOML");
         assert_eq!(
-            toml::from_str::<XceptionConfig>(&text).expect("a configuration"),
-            config
+            toml::from_str::<Architecture>(&text).expect("a configuration"),
+            network
         );
+        let graph = Architecture::Graph(network.graph());
+        let text = toml::to_string(&graph).expect("TOML");
+        assert_eq!(toml::from_str::<Architecture>(&text).expect("a graph"), graph);
     }
 }
 
@@ -744,7 +776,7 @@ fn burns_own_records_hold_the_network() {
     let model = network(&toy().with_hidden_layers(vec![12]), &device());
     let before = parameters(&model);
     model.clone().save_file(&path).expect("a saved record");
-    let fresh = model.config().init(&device()).expect("a network");
+    let fresh = model.architecture().init(&device()).expect("a network");
     let loaded = fresh.try_load_file(&path).expect("a loaded record");
     assert_eq!(parameters(&loaded), before);
 }
@@ -752,28 +784,24 @@ fn burns_own_records_hold_the_network() {
 #[test]
 fn every_parameter_is_one_variable_of_one_keras_layer() {
     for config in assorted() {
-        let layers: HashMap<String, String> = config
-            .keras_layers()
-            .into_iter()
-            .map(|home| (home.path, home.layer))
-            .collect();
+        let layers = layers(&config);
         let model = config.init(&device()).expect("a network");
         let mut found = BTreeSet::new();
         for (path, ..) in parameters(&model) {
             let (layer, variable) = common::keras_name(&layers, &path);
             assert!(found.insert(format!("{layer}/{variable}")), "{path} is not alone");
         }
-        let expected: BTreeSet<String> = config
-            .keras_layers()
-            .iter()
-            .flat_map(|home| {
-                let variables: &[&str] = match home.class {
-                    KerasClass::Conv2d => &["kernel"],
-                    KerasClass::SeparableConv2d => &["depthwise_kernel", "pointwise_kernel"],
-                    KerasClass::BatchNormalization => &["gamma", "beta", "moving_mean", "moving_variance"],
-                    KerasClass::Dense => &["kernel", "bias"],
+        let expected: BTreeSet<String> = classes(&config)
+            .into_iter()
+            .flat_map(|(layer, class)| {
+                let variables: &[&str] = match class {
+                    "Conv2D" => &["kernel"],
+                    "SeparableConv2D" => &["depthwise_kernel", "pointwise_kernel"],
+                    "BatchNormalization" => &["gamma", "beta", "moving_mean", "moving_variance"],
+                    "Dense" => &["kernel", "bias"],
+                    _ => &[],
                 };
-                variables.iter().map(|variable| format!("{}/{variable}", home.layer))
+                variables.iter().map(move |variable| format!("{layer}/{variable}"))
             })
             .collect();
         assert_eq!(found, expected, "{config}");

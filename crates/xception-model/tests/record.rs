@@ -6,29 +6,32 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use burn::store::ModuleSnapshot;
 use burn::store::burn_pack::{Reader, Tensor as PackTensor, Writer};
 use burn::tensor::{Bytes, DType, TensorData};
 use tempfile::TempDir;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
 use xception_model::{
-    InputSpec, ModelSpec, OutputStride, Pooling, SeparableOrder, TensorMismatch, Variant, WeightsError, Xception,
-    XceptionConfig, load, save,
+    Architecture, InputSpec, Known, ModelSpec, OutputStride, Outputs, Pooling, Scaling, SeparableOrder, TensorMismatch, Variant,
+    WeightsError, Xception, XceptionConfig, load, load_reader, save,
 };
 
 /// No error may take longer to find.
 const QUICK: Duration = Duration::from_secs(5);
 
-fn spec(network: XceptionConfig) -> ModelSpec {
+fn spec(config: XceptionConfig) -> ModelSpec {
+    let network = Architecture::from(config.clone());
     ModelSpec {
         source: "the formula of the goldens".to_owned(),
-        multi_label: false,
+        outputs: Outputs::Softmax,
         input: InputSpec {
             height: 150,
             width: 200,
             preset: Some(Preset::TimmBicubic),
+            scaling: Scaling::Torch,
         },
-        labels: (0..network.num_classes)
+        labels: (0..network.outputs().unwrap_or(0))
             .map(|class| Label {
                 id: Some(format!("n{class:08}")),
                 name: format!("Klasse „{class}“"),
@@ -150,18 +153,31 @@ fn a_network_and_its_specification_come_back_to_the_bit() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a name without ending");
         let spec = spec(network);
-        let model = common::network(&spec.network, &common::device());
+        let model = common::with_formula(&spec.network, &common::device());
         save(&model, &spec, &path, false).expect("a saved record");
         let (loaded, found) = load(&path, &common::device()).expect("a loaded record");
         assert_eq!(found, spec);
-        assert_eq!(loaded.config(), &spec.network);
+        assert_eq!(loaded.architecture(), &spec.network);
         assert_same_bits(&loaded, &model);
 
-        let channels = spec.network.in_channels;
+        let channels = spec.network.in_channels();
         let images = common::input([2, 71, 80, channels], &common::device());
         let features = |model: &Xception| common::values(&model.feature_map(images.clone()).expect("features"));
         assert_eq!(features(&loaded), features(&model));
     }
+}
+
+/// The bytes of a record, as a program has them that embeds it or receives it.
+#[test]
+fn a_record_in_memory_is_loaded_as_from_its_file() {
+    let saved = Saved::new();
+    let bytes = saved.bytes();
+    let (loaded, spec) =
+        load_reader(bytes.as_slice(), &Known::default(), &common::device()).expect("a record in memory");
+    assert_eq!(spec, saved.spec);
+    assert_same_bits(&loaded, &saved.model);
+    let half = &bytes[..bytes.len() / 2];
+    assert!(load_reader(half, &Known::default(), &common::device()).is_err());
 }
 
 #[test]
@@ -318,7 +334,7 @@ fn a_description_of_no_network_is_refused() {
     };
     assert_eq!(
         changed("stem = [4, 8]", "stem = [4, 1099511627776]"),
-        "`widths, hidden_layers and in_channels` is 1099511627776; at most 65536 is possible"
+        "`widths.stem` is 1099511627776; at most 65536 is possible"
     );
     assert_eq!(
         changed("middle_blocks = 1", "middle_blocks = 1099511627776"),
@@ -351,8 +367,10 @@ fn a_description_of_no_network_is_refused() {
 fn a_description_far_beyond_the_file_is_refused_before_anything_is_allocated() {
     let saved = Saved::new();
     let mut large = saved.spec.clone();
-    large.network.widths.entry = [1 << 16; 3];
-    large.network.middle_blocks = 1 << 10;
+    let mut config = common::toy();
+    config.widths.entry = [1 << 16; 3];
+    config.middle_blocks = 1 << 10;
+    large.network = config.into();
     let description = toml::to_string(&large).expect("TOML");
     let error = saved.load_record(saved.tensors(), &description).expect_err("too large");
     let problem = problem(&error);
@@ -430,7 +448,8 @@ fn half_precision_records_load_as_32_bits() {
         let (loaded, _) = saved
             .load_record(tensors, &saved.description())
             .unwrap_or_else(|error| panic!("{dtype:?}: {error}"));
-        assert_eq!(loaded.block1.conv1.conv.weight.val().dtype(), DType::F32);
+        let first = &loaded.collect(None, None, false)[0];
+        assert_eq!((first.name.as_str(), first.dtype), ("block1.conv1.conv.weight", DType::F32));
         for ((name, _, ours), (_, _, theirs)) in
             common::parameters(&loaded).iter().zip(common::parameters(&saved.model))
         {

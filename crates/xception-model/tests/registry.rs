@@ -15,14 +15,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use burn::store::ModuleSnapshot;
 use flate2::read::GzDecoder;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use xception_model::picture::Preset;
-use xception_model::registry::{self, Cache, Card, FetchOptions, Format, Kind, RegistryError, Reporter, Scaling};
-use xception_model::{Classifier, Pooling, Xception, keras};
+use xception_model::registry::{self, Cache, Card, FetchOptions, Format, Kind, RegistryError, Reporter};
+use xception_model::{Classifier, Known, Pooling, Scaling, Xception, load_with};
 
 const FILE: &str = "toy_weights.h5";
 const SIZE: usize = 300_000;
@@ -1171,11 +1170,12 @@ fn a_card_gives_the_network_of_its_file_and_the_second_time_without_a_server() {
     let direct = |index: usize| {
         let path = home.path().join("direct.h5");
         fs::write(&path, &files[index].1).unwrap();
-        let mut file = keras::open(&path).unwrap();
-        file.spec.network.pooling = Pooling::Average;
-        let mut model = file.spec.network.init(&device).unwrap();
-        model.load_from(&mut file.store).unwrap();
-        model
+        let known = Known {
+            size: Some([90, 80]),
+            pooling: Some(Pooling::Average),
+            ..Known::default()
+        };
+        load_with(&path, &known, &device).unwrap().0
     };
     let logits = common::values(&direct(0).forward(images.clone()).unwrap());
     let embedding = common::values(&direct(1).embed(images.clone()).unwrap());
@@ -1185,7 +1185,7 @@ fn a_card_gives_the_network_of_its_file_and_the_second_time_without_a_server() {
         let model = Xception::from_card(&card, Kind::Full, &cache, &options, &device).unwrap();
         assert_eq!(common::values(&model.forward(images.clone()).unwrap()), logits);
         let backbone = Xception::from_card(&card, Kind::NoTop, &cache, &options, &device).unwrap();
-        assert!(backbone.head.is_none());
+        assert!(!backbone.has_top());
         assert_eq!(common::values(&backbone.embed(images.clone()).unwrap()), embedding);
 
         let classifier = Classifier::from_card(&card, Kind::Full, &cache, &options, &device).unwrap();
@@ -1316,7 +1316,7 @@ const WRONG_CARDS: &[(&str, &str, &str)] = &[
         "width = 70",
         "input.width: expected 71 to 4096 pixels, found 70",
     ),
-    ("\"tf\"", "\"caffe\"", "unknown variant `caffe`, expected `tf`"),
+    ("\"tf\"", "\"sideways\"", "unknown variant `sideways`, expected one of `tf`, `unit`, `torch`, `caffe`, `none`"),
     (
         "\"keras-nearest\"",
         "\"nearest\"",

@@ -44,9 +44,9 @@ struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     fn collect(model: &Xception, gradients: Option<&'a GradientsParams>) -> Variables {
-        let homes = model.config().keras_layers().into_iter();
+        let layers = model.graph().layers.iter();
         let mut collector = Self {
-            layers: homes.map(|home| (home.path, home.layer)).collect(),
+            layers: layers.map(|layer| (layer.path.clone(), layer.name.clone())).collect(),
             gradients,
             path: Vec::new(),
             found: HashMap::new(),

@@ -9,7 +9,9 @@ use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
-use xception_model::{Classifier, InputSpec, ModelSpec, Pooling, Widths, XceptionConfig};
+use xception_model::{
+    Architecture, Classifier, InputSpec, ModelSpec, Outputs, Pooling, ResNetConfig, Scaling, Widths, XceptionConfig,
+};
 
 /// With what CSV must quote and columns must be aligned by.
 pub const LABELS: [&str; 3] = ["cup", "\"fork\", silver", "茶碗"];
@@ -64,26 +66,83 @@ impl Bench {
     }
 
     pub fn save(&self, name: &str, preset: Option<Preset>) {
-        self.save_network(name, preset, LABELS.map(Label::new).to_vec(), &toy());
+        self.save_network(
+            name,
+            preset,
+            LABELS.map(Label::new).to_vec(),
+            toy().into(),
+            Outputs::Softmax,
+        );
     }
 
     /// A record without a classifier.
     pub fn save_headless(&self, name: &str, pooling: Pooling) {
         let network = toy().with_include_top(false).with_pooling(pooling);
-        self.save_network(name, Some(Preset::KerasNearest), Vec::new(), &network);
+        self.save_network(
+            name,
+            Some(Preset::KerasNearest),
+            Vec::new(),
+            network.into(),
+            Outputs::Softmax,
+        );
     }
 
-    fn save_network(&self, name: &str, preset: Option<Preset>, labels: Vec<Label>, network: &XceptionConfig) {
+    /// A record of a network with one output.
+    pub fn save_one_output(&self, name: &str, labels: &[&str], outputs: Outputs) {
+        let network = toy().with_num_classes(1);
+        let labels = labels.iter().copied().map(Label::new).collect();
+        self.save_network(name, Some(Preset::KerasNearest), labels, network.into(), outputs);
+    }
+
+    /// `resnet.bpk`: a ResNet of three classes, pictures of 64 x 64 scaled as ResNet's.
+    pub fn save_resnet(&self) {
+        let network = ResNetConfig::new()
+            .with_num_classes(LABELS.len())
+            .with_blocks([1, 2, 1, 1])
+            .with_stem(4)
+            .with_widths([2, 3, 4, 5]);
         let spec = ModelSpec {
             source: "made by a test".to_owned(),
-            multi_label: false,
+            outputs: Outputs::Softmax,
+            input: InputSpec {
+                height: 64,
+                width: 64,
+                preset: Some(Preset::KerasNearest),
+                scaling: Scaling::Caffe,
+            },
+            labels: LABELS.map(Label::new).to_vec(),
+            network: network.into(),
+        };
+        let model = spec.network.init(&Device::flex()).unwrap();
+        xception_model::save(&model, &spec, &self.path("resnet.bpk"), false).unwrap();
+    }
+
+    /// Copies a Keras file of the library's fixtures.
+    pub fn fixture(&self, name: &str) {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras");
+        let file = fixtures.join(name);
+        fs::copy(&file, self.path(file.file_name().unwrap().to_str().unwrap())).unwrap();
+    }
+
+    fn save_network(
+        &self,
+        name: &str,
+        preset: Option<Preset>,
+        labels: Vec<Label>,
+        network: Architecture,
+        outputs: Outputs,
+    ) {
+        let spec = ModelSpec {
+            source: "made by a test".to_owned(),
+            outputs,
             input: InputSpec {
                 height: 71,
                 width: 71,
                 preset,
+                scaling: Scaling::Tf,
             },
             labels,
-            network: network.clone(),
+            network,
         };
         let model = spec.network.init(&Device::flex()).unwrap();
         xception_model::save(&model, &spec, &self.path(name), false).unwrap();
@@ -143,7 +202,7 @@ impl Bench {
 
     /// The toy through the library, as the program loads it.
     pub fn classifier(&self) -> Classifier {
-        Classifier::load(&self.path("toy.bpk"), &Device::flex()).unwrap()
+        Classifier::load(self.path("toy.bpk"), &Device::flex()).unwrap()
     }
 
     /// The names of the files in the folder.

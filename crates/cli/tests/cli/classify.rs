@@ -25,10 +25,10 @@ fn files(report: &str) -> Vec<String> {
 fn every_format_tells_what_the_library_says() {
     let bench = Bench::new();
     let names = bench.pictures(3);
-    let classifier = bench.classifier().fuse();
+    let classifier = bench.classifier();
     let pixels: Vec<_> = names
         .iter()
-        .map(|name| classifier.prepare_file(&bench.path(name)).unwrap())
+        .map(|name| classifier.prepare_file(bench.path(name)).unwrap())
         .collect();
     let expected = classifier.classify(&pixels, 2).unwrap();
     let run = |format| {
@@ -182,10 +182,9 @@ fn a_keras_file_and_a_card_are_weights_as_well() {
     expected.spec.input.preset = Some(Preset::PilBilinear);
 
     let check = |expected: Classifier, arguments: &[&str]| {
-        let expected = expected.fuse();
         let pixels: Vec<_> = names
             .iter()
-            .map(|name| expected.prepare_file(&bench.path(name)).unwrap())
+            .map(|name| expected.prepare_file(bench.path(name)).unwrap())
             .collect();
         let expected = expected.classify(&pixels, 5).unwrap();
         let arguments = [&["classify", "pictures", "--format", "json", "-w"], arguments].concat();

@@ -5,10 +5,10 @@ use crate::tensors::read_npy;
 
 /// The pooled vectors of the pictures as one batch of the library.
 fn expected(bench: &Bench, names: &[String]) -> Vec<f32> {
-    let classifier = bench.classifier().fuse();
+    let classifier = bench.classifier();
     let pixels: Vec<_> = names
         .iter()
-        .map(|name| classifier.prepare_file(&bench.path(name)).unwrap())
+        .map(|name| classifier.prepare_file(bench.path(name)).unwrap())
         .collect();
     let images = classifier.batch(&pixels).unwrap();
     let vectors = classifier.embed(images).unwrap().into_data();
@@ -86,9 +86,13 @@ fn a_level_of_the_pyramid() {
     ];
     bench.run(&arguments).ok();
     let (shape, values) = read_npy(&bench.path("a.npy"));
-    let classifier = bench.classifier().fuse();
-    let pixels = classifier.prepare_file(&bench.path("pictures/3.png")).unwrap();
-    let pyramid = classifier.model.pyramid(classifier.batch(&[pixels]).unwrap()).unwrap();
+    let classifier = bench.classifier();
+    let pixels = classifier.prepare_file(bench.path("pictures/3.png")).unwrap();
+    let pyramid = classifier
+        .fused()
+        .unwrap()
+        .pyramid(classifier.batch(&[pixels]).unwrap())
+        .unwrap();
     let level = pyramid.level("stride_8").unwrap();
     let [_, channels, height, width] = level.features.dims();
     assert_eq!(shape, [3, channels, height, width]);

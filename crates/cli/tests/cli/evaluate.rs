@@ -6,13 +6,13 @@ use crate::bench::{Bench, LABELS, parse_csv};
 
 /// `data/CLASS/*.png`, three pictures a class, and how many of them the toy gets right.
 fn data(bench: &Bench) -> usize {
-    let classifier = bench.classifier().fuse();
+    let classifier = bench.classifier();
     let mut right = 0;
     for (class, label) in LABELS.iter().enumerate() {
         for number in 0..3 {
             let name = format!("data/{label}/{number}.png");
             bench.picture(&name, (10 * class + number) as u32);
-            let said = classifier.classify_file(&bench.path(&name), 1).unwrap();
+            let said = classifier.classify_file(bench.path(&name), 1).unwrap();
             right += usize::from(said[0].class == class);
         }
     }

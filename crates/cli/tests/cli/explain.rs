@@ -14,8 +14,7 @@ fn a_picture_and_its_heat_stand_side_by_side() {
     bench.pictures(1);
     let said = bench
         .classifier()
-        .fuse()
-        .classify_file(&bench.path("pictures/1.png"), 1)
+        .classify_file(bench.path("pictures/1.png"), 1)
         .unwrap();
     let line = bench.run(&["explain", "pictures/1.png", "-w", "toy.bpk"]).ok();
     let percent = 100.0 * said[0].probability;

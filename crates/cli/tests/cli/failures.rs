@@ -62,6 +62,13 @@ fn a_card_of_ones_own() {
 fn without_a_preset_nothing_is_guessed() {
     let bench = Bench::new();
     bench.pictures(1);
+    let small = bench
+        .run(&["classify", "pictures", "-w", "toy.bpk", "--size", "70x70"])
+        .failed(1);
+    assert!(
+        small.contains("70 x 70; Xception takes pictures from 71 x 71 on"),
+        "{small}"
+    );
     bench.save("bare.bpk", None);
     for command in ["classify", "embed"] {
         let error = bench.run(&[command, "pictures", "-w", "bare.bpk"]).failed(1);
@@ -109,7 +116,15 @@ fn wrong_usage_is_status_2() {
         (&["classify", "x", "--top-k", "0"], "from 1 on"),
         (&["classify", "x", "--batch-size", "257"], "from 1 to 256"),
         (&["classify", "x", "--threads", "0"], "1..=1024"),
-        (&["classify", "x", "--size", "70x70"], "71"),
+        (&["classify", "x", "--size", "0x70"], "from 1 to 4096"),
+        (&["classify", "x", "--head", "two"], "binary"),
+        (&["classify", "x", "--scaling", "half"], "caffe"),
+        (&["train", "--resume", "x", "--scaling", "tf"], "cannot be used with"),
+        (
+            &["summary", "--weights", "x", "--architecture", "resnet50"],
+            "cannot be used with",
+        ),
+        (&["summary", "--architecture", "resnet18"], "resnet50"),
         (&["classify", "x", "--preset", "keras-nearst"], "keras-nearest"),
         (&["classify", "x", "--format", "xml"], "jsonl"),
         (&["classify", "x", "--device", "abacus"], "this build has flex"),
@@ -175,7 +190,7 @@ fn converted_records_carry_what_they_were_told() {
     ];
     let said = bench.run(&arguments).ok();
     assert!(said.ends_with("wrote out.bpk and out.bpk.card.toml\n"), "{said}");
-    let (_, spec) = xception_model::load(&bench.path("out.bpk"), &burn::tensor::Device::flex()).unwrap();
+    let (_, spec) = xception_model::load(bench.path("out.bpk"), &burn::tensor::Device::flex()).unwrap();
     assert_eq!(spec.input.preset, Some(Preset::TimmBicubic));
     assert_eq!((spec.input.height, spec.input.width), (75, 80));
     assert_eq!(spec.label(2).name, "three");

@@ -22,6 +22,38 @@ fn the_summary_counts_keras_parameters() {
     assert_eq!(layers.last().unwrap()["output"], serde_json::json!([3]));
     let text = bench.run(&["summary", "-w", "toy.bpk", "--size", "99x88"]).ok();
     assert!(text.contains("3 x 99 x 88"), "{text}");
+    let error = bench.run(&["summary", "--size", "70x71"]).failed(1);
+    assert!(
+        error.contains("70 x 71; Xception takes pictures from 71 x 71 on"),
+        "{error}"
+    );
+}
+
+#[test]
+fn other_architectures_have_summaries() {
+    let bench = Bench::new();
+    // `count_params()` of `keras.applications`.
+    for (name, parameters) in [
+        ("resnet50", 25_636_712),
+        ("resnet101", 44_707_176),
+        ("resnet152", 60_419_944),
+    ] {
+        let json = bench.run(&["summary", "--architecture", name, "--format", "json"]).ok();
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["parameters"], parameters, "{name}");
+        assert_eq!(json["input"], serde_json::json!([3, 224, 224]));
+    }
+    let text = bench
+        .run(&["summary", "--architecture", "resnet50", "--size", "32x32"])
+        .ok();
+    assert!(text.contains("conv5_block3_out"), "{text}");
+    let error = bench
+        .run(&["summary", "--architecture", "resnet50", "--size", "31x32"])
+        .failed(1);
+    assert!(
+        error.contains("31 x 32; ResNet") && error.contains("from 32 x 32 on"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -46,7 +78,7 @@ fn every_device_listed_as_available_classifies() {
     bench.pictures(1);
     let json: Value = serde_json::from_str(&bench.run(&["devices", "--format", "json"]).ok()).unwrap();
     let expected = bench.classifier();
-    let pixels = expected.prepare_file(&bench.path("pictures/1.png")).unwrap();
+    let pixels = expected.prepare_file(bench.path("pictures/1.png")).unwrap();
     let expected = expected.classify(&[pixels], 1).unwrap();
     // Mesa's processor that stands in for a GPU takes a minute to compile the kernels; it is tried by hand.
     let usable = |row: &&Value| row["available"] == true && !row["about"].as_str().unwrap().contains("llvmpipe");

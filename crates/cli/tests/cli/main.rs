@@ -2,6 +2,7 @@
 //!
 //! Everything runs on a toy network and on pictures made here; nothing is fetched.
 
+mod before_graph;
 mod bench;
 mod classify;
 mod embed;
@@ -10,6 +11,8 @@ mod explain;
 mod failures;
 mod features;
 mod lists;
+mod networks;
+mod outputs;
 mod speed;
 mod tensors;
 mod train;

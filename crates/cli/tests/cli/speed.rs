@@ -133,7 +133,7 @@ fn what_cannot_be_measured_is_a_wrong_command_line() {
         ["--threads", "1,,2"],
         ["--runs", "0"],
         ["--runs", "10001"],
-        ["--size", "70x299"],
+        ["--size", "0x299"],
         ["--format", "csv"],
         ["--device", "abacus"],
     ] {

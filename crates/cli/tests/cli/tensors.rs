@@ -73,7 +73,7 @@ fn logits_are_the_librarys_in_both_layouts() {
     bench
         .run(&["run", "nchw.npy", "-o", "b.npy", "-w", "toy.bpk", "--layout", "nchw"])
         .ok();
-    let logits = bench.classifier().fuse().logits(images()).unwrap().into_data();
+    let logits = bench.classifier().logits(images()).unwrap().into_data();
     let expected = (vec![2, 3], logits.iter::<f32>().collect());
     assert_eq!(read_npy(&bench.path("a.npy")), expected);
     assert_eq!(read_npy(&bench.path("b.npy")), expected);
@@ -82,7 +82,7 @@ fn logits_are_the_librarys_in_both_layouts() {
     bench
         .run(&["run", "nhwc.npy", "-o", "p.npy", "-w", "toy.bpk", "--plain"])
         .ok();
-    let logits = bench.classifier().model.forward(images()).unwrap().into_data();
+    let logits = bench.classifier().network().forward(images()).unwrap().into_data();
     let plain = (vec![2, 3], logits.iter::<f32>().collect());
     assert_eq!(read_npy(&bench.path("p.npy")), plain);
     assert_ne!(plain, expected);
@@ -141,7 +141,11 @@ fn fortran_order_half_and_double_precision() {
 #[test]
 fn stages_come_in_the_inputs_layout() {
     let bench = bench();
-    let map = bench.classifier().model.stage(images(), "block3_sepconv2_bn").unwrap();
+    let map = bench
+        .classifier()
+        .network()
+        .stage(images(), "block3_sepconv2_bn")
+        .unwrap();
     let [batch, channels, height, width] = map.dims();
     let stage = ["--stage", "block3_sepconv2_bn", "-w", "toy.bpk"];
     bench
@@ -168,7 +172,7 @@ fn stages_come_in_the_inputs_layout() {
     let names = bench.run(&["run", "--list-stages", "-w", "toy.bpk"]).ok();
     assert_eq!(
         names.lines().collect::<Vec<_>>(),
-        bench.classifier().model.stage_names()
+        bench.classifier().network().stage_names()
     );
     let unknown = bench.run(&[
         "run",

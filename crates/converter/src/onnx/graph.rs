@@ -622,11 +622,34 @@ impl<'a> Reader<'a> {
         let constants = constants
             .filter_map(|(node, weights)| Some((node.path.clone(), weights?)))
             .collect();
-        let graph = self.graph.up_to(output);
+        let mut needed = self.graph.needed(output);
+        needed[0] = true;
+        let (graph, places) = self.graph.retained(&needed);
         graph.validate().map_err(|error| error.to_string())?;
+        let mut outputs = vec![None; graph.nodes.len()];
+        for name in self.nodes.iter().flat_map(|node| &node.output) {
+            if let Some(Value::Data(data @ Data { curve: None, .. })) = self.values.get(&**name)
+                && let (Some(place), Some(channels_last)) = (places[data.node.0], is_channels_last(&data.axes))
+            {
+                // What stands behind a convolution may have become its bias: the last one is what the node gives.
+                outputs[place.0] = Some((name.clone(), channels_last));
+            }
+        }
         let output = NodeId(graph.nodes.len() - 1);
         let file = FileGraph { graph, output, size };
-        Network::new(file, constants, Arc::clone(self.model), self.path.to_owned())
+        let (model, path) = (Arc::clone(self.model), self.path.to_owned());
+        let mut network = Network::new(file, constants, model, path)?;
+        network.outputs = outputs;
+        Ok(network)
+    }
+}
+
+/// Whether a map's channels stand behind its sides; `None` for a value that is no map and no vector.
+fn is_channels_last(axes: &[Axis]) -> Option<bool> {
+    match axes {
+        [Axis::Batch, Axis::Channels] | [Axis::Batch, Axis::Channels, _, _] => Some(false),
+        [Axis::Batch, _, _, Axis::Channels] => Some(true),
+        _ => None,
     }
 }
 

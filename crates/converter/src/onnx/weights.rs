@@ -50,9 +50,10 @@ impl Weights {
 
 /// A network that an ONNX file holds.
 #[derive(Debug)]
-pub struct Network {
-    /// Its graph.
-    pub file: FileGraph,
+pub(crate) struct Network {
+    pub(crate) file: FileGraph,
+    /// For each node of the graph the tensor that it gives, and whether that has its channels last.
+    pub(super) outputs: Vec<Option<(String, bool)>>,
     /// By the path of the node.
     constants: HashMap<String, Weights>,
     model: Arc<ModelProto>,
@@ -78,6 +79,7 @@ impl Network {
         }
         Ok(Self {
             file,
+            outputs: Vec::new(),
             constants,
             model,
             path,
@@ -85,7 +87,8 @@ impl Network {
     }
 
     /// The tensors of the file's network itself.
-    pub fn own_tensors(&self) -> Result<Vec<SourceTensor>, String> {
+    #[cfg(test)]
+    pub(crate) fn own_tensors(&self) -> Result<Vec<SourceTensor>, String> {
         let graph = &self.file.graph;
         let pairs = graph.iter().map(|(id, _)| Some(id)).collect();
         self.tensors(graph, graph, &pairs)
@@ -96,7 +99,12 @@ impl Network {
     /// A norm of ours that the file has folded away is made anew so that no number changes: gamma is the factor behind the
     /// convolution or 1, beta the term or bias or 0, mean and variance stand for 0 and 1. The mean of a norm behind a biased
     /// convolution, `x + bias - mean`, takes the bias in where our convolution has none.
-    pub fn tensors(&self, ours: &Graph, theirs: &Graph, pairs: &Correspondence) -> Result<Vec<SourceTensor>, String> {
+    pub(crate) fn tensors(
+        &self,
+        ours: &Graph,
+        theirs: &Graph,
+        pairs: &Correspondence,
+    ) -> Result<Vec<SourceTensor>, String> {
         let paired = |id: NodeId| pairs.get(id.0).copied().flatten();
         let weights = |id: NodeId| paired(id).and_then(|found| self.constants.get(&theirs.node(found).path));
         // The norm behind each node, and whether the file has folded it away.

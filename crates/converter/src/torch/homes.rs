@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{Graph, NodeId, Op};
+use xception_model::graph::{Graph, NodeId, Op};
 
 /// What people and libraries call the last layer.
 const CLASSIFIERS: [&str; 7] = [
@@ -21,17 +21,14 @@ const MAX_WRAPPERS: usize = 16;
 /// For each name of a checkpoint the tensor of the network that it is; `None` for what is no part of the network.
 ///
 /// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix is the one behind which
-/// most of the network's tensors are, or `prefix` if that is given.
+/// most of the network's tensors are.
 ///
 /// # Errors
 ///
 /// When nothing of the network is found, when several prefixes have it, or when two names are the same tensor.
-pub(crate) fn torch_homes(graph: &Graph, names: &[&str], prefix: Option<&str>) -> Result<Vec<Option<String>>, String> {
+pub(crate) fn torch_homes(graph: &Graph, names: &[&str]) -> Result<Vec<Option<String>>, String> {
     let known = known(graph);
-    let prefix = match prefix {
-        Some(prefix) => prefix,
-        None => detect(&known, names)?,
-    };
+    let prefix = detect(&known, names)?;
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     let mut homes = Vec::with_capacity(names.len());
     for name in names {
@@ -91,7 +88,8 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
     match counts[..] {
         [] => Err("none of its names is one of the network's".into()),
         [(most, one), (next, two), ..] if next * 2 > most => Err(format!(
-            "it holds the network several times, under `{one}` and `{two}`; choose one, such as --prefix {two}"
+            "it holds the network several times, under `{one}` and `{two}`; save one of them: torch.save({{name.removeprefix('{two}'): \
+             value for name, value in weights.items() if name.startswith('{two}')}}, 'weights.pth')"
         )),
         [(_, prefix), ..] => Ok(prefix),
     }
@@ -99,7 +97,7 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
 
 #[cfg(test)]
 mod tests {
-    use graph::{BatchNorm, Builder, Conv, Dense, GlobalPool, NewLayer, Padding, PoolKind, Taps};
+    use xception_model::graph::{BatchNorm, Builder, Conv, Dense, GlobalPool, NewLayer, Padding, PoolKind, Taps};
 
     use super::*;
 
@@ -150,9 +148,9 @@ mod tests {
         "fc.bias",
     ];
 
-    fn homes(names: &[String], prefix: Option<&str>) -> Result<Vec<Option<String>>, String> {
+    fn homes(names: &[String]) -> Result<Vec<Option<String>>, String> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        torch_homes(&network(), &names, prefix)
+        torch_homes(&network(), &names)
     }
 
     fn under(prefix: &str) -> Vec<String> {
@@ -164,7 +162,7 @@ mod tests {
         for prefix in ["", "module.", "_orig_mod.module.", "encoder.q."] {
             let mut names = under(prefix);
             names.extend(["optimizer.lr".to_owned(), "aux.fc.weight".to_owned()]);
-            let homes = homes(&names, None).unwrap();
+            let homes = homes(&names).unwrap();
             assert_eq!(homes[0].as_deref(), Some("stem.conv.weight"), "{prefix}");
             assert_eq!(homes[1].as_deref(), Some("stem.bn.gamma"));
             assert_eq!(homes[4].as_deref(), Some("stem.bn.running_var"));
@@ -180,7 +178,7 @@ mod tests {
                 .iter()
                 .map(|name| name.replace("model.fc.", &format!("model.{classifier}.")))
                 .collect::<Vec<_>>();
-            let homes = homes(&names, None).unwrap();
+            let homes = homes(&names).unwrap();
             assert_eq!(homes[6].as_deref(), Some("head.predictions.weight"), "{classifier}");
         }
     }
@@ -189,21 +187,18 @@ mod tests {
     fn two_copies_are_asked_about() {
         let mut names = under("model.");
         names.extend(under("ema_model."));
-        let error = homes(&names, None).unwrap_err();
-        assert!(error.contains("--prefix ema_model."), "{error}");
-        let found = homes(&names, Some("ema_model.")).unwrap();
-        assert_eq!(found[0], None);
-        assert_eq!(found[8].as_deref(), Some("stem.conv.weight"));
+        let error = homes(&names).unwrap_err();
+        assert!(error.contains("under `model.` and `ema_model.`"), "{error}");
     }
 
     #[test]
     fn a_tensor_twice_or_none_at_all_is_an_error() {
         let mut names = under("");
         names.push("classifier.weight".into());
-        let error = homes(&names, None).unwrap_err();
+        let error = homes(&names).unwrap_err();
         assert!(error.contains("both head.predictions.weight"), "{error}");
-        assert!(homes(&["blocks.0.weight".into()], None).is_err());
+        assert!(homes(&["blocks.0.weight".into()]).is_err());
         let deep = ".".repeat(1 << 16);
-        assert!(homes(&[deep], None).is_err());
+        assert!(homes(&[deep]).is_err());
     }
 }

@@ -32,6 +32,7 @@ use std::path::Path;
 
 use image::{RgbImage, imageops};
 use serde::{Deserialize, Serialize};
+use xception_model::Scaling;
 use xception_model::picture::{PictureError, Preset};
 
 pub use crop::RandomResizedCrop;
@@ -56,6 +57,14 @@ pub struct Augmentation {
     pub train: Train,
     /// For validation, test and later use.
     pub eval: Eval,
+    /// How channel values are scaled: as the weights that a run starts from want them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scaling: Scaling,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_default(scaling: &Scaling) -> bool {
+    *scaling == Scaling::default()
 }
 
 /// Changes for training, in the order in which they happen. What is left out does not happen.
@@ -133,6 +142,7 @@ impl Augmentation {
         Self {
             train: level.train(size),
             eval: Eval { size, preset },
+            scaling: Scaling::default(),
         }
     }
 
@@ -199,7 +209,7 @@ impl Augmentation {
         })
     }
 
-    /// Augments a decoded picture: `[3, size, size]`, -1.0 to 1.0, all but mixup and cutmix, which need a batch.
+    /// Augments a decoded picture: `[3, size, size]`, scaled, all but mixup and cutmix, which need a batch.
     ///
     /// # Errors
     ///
@@ -220,7 +230,7 @@ impl Augmentation {
         let (train, preset) = (&self.train, self.train_preset());
         let size = train.size;
         if train.is_plain() {
-            return preset.apply(picture, size, size)?.write_nchw(planes);
+            return preset.apply(picture, size, size)?.write_nchw(self.scaling, planes);
         }
         let random = &mut Random::new(draw.seed, Purpose::Augment, draw.epoch, draw.position);
         let mut picture = match train.random_resized_crop {
@@ -241,7 +251,7 @@ impl Augmentation {
         if let Some(operations) = train.rand_augment {
             operations.apply(&mut picture, random);
         }
-        write_planes(&picture, planes);
+        write_planes(&picture, self.scaling, planes);
         if let Some(erasing) = train.random_erasing {
             erasing.apply(planes, size, size, random);
         }
@@ -291,12 +301,18 @@ fn whole_levels(picture: &RgbImage, preset: Preset, size: usize) -> Result<RgbIm
     })
 }
 
-/// A picture as `[3, height, width]`, -1.0 to 1.0, by the arithmetic of `Pixels::to_nchw`.
-pub(crate) fn write_planes(picture: &RgbImage, planes: &mut [f32]) {
-    let plane_len = (picture.width() as usize * picture.height() as usize).max(1);
-    for (channel, plane) in planes.chunks_exact_mut(plane_len).enumerate() {
-        for (value, &level) in plane.iter_mut().zip(picture.iter().skip(channel).step_by(3)) {
-            *value = f32::from(level) / 127.5 - 1.0;
+/// A picture as `[3, height, width]`, scaled, by the arithmetic of `Pixels::to_nchw`.
+pub(crate) fn write_planes(picture: &RgbImage, scaling: Scaling, planes: &mut [f32]) {
+    let pixels = picture.pixels().map(|pixel| pixel.0.map(f32::from));
+    write_pixels(pixels, scaling, planes);
+}
+
+/// Pixels of 0 to 255 as planes.
+pub(crate) fn write_pixels(pixels: impl Iterator<Item = [f32; 3]>, scaling: Scaling, planes: &mut [f32]) {
+    let plane_len = planes.len() / 3;
+    for (at, rgb) in pixels.take(plane_len).enumerate() {
+        for (channel, value) in scaling.apply(rgb).into_iter().enumerate() {
+            planes[channel * plane_len + at] = value;
         }
     }
 }
@@ -314,8 +330,8 @@ mod tests {
         let picture = picture();
         let pixels = Preset::PilBilinear.apply(&picture, 30, 40).unwrap();
         let mut planes = vec![0.0; 3 * 30 * 40];
-        write_planes(&picture, &mut planes);
-        assert_eq!(planes, pixels.to_nchw());
+        write_planes(&picture, Scaling::Tf, &mut planes);
+        assert_eq!(planes, pixels.to_nchw(Scaling::Tf));
     }
 
     #[test]
@@ -328,7 +344,11 @@ mod tests {
                 position: 3,
             };
             let planes = augmentation.augment(&picture(), draw).unwrap();
-            assert_eq!(planes, preset.apply(&picture(), 17, 17).unwrap().to_nchw(), "{preset}");
+            assert_eq!(
+                planes,
+                preset.apply(&picture(), 17, 17).unwrap().to_nchw(Scaling::Tf),
+                "{preset}"
+            );
         }
     }
 

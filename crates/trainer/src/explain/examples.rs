@@ -34,7 +34,7 @@ pub fn examples(
     evaluation: &Evaluation,
     [mistakes, right]: [usize; 2],
 ) -> Result<Examples, ExplainError> {
-    let explainer = Explainer::new(&classifier.model);
+    let explainer = Explainer::new(classifier.network(), classifier.spec.outputs);
     let mistakes: Vec<usize> = evaluation
         .mistakes
         .iter()

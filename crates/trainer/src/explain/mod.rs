@@ -6,10 +6,10 @@
 //! use xception_model::Classifier;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let classifier = Classifier::load("kitchenware.bpk".as_ref(), &Device::default())?;
+//! let classifier = Classifier::load("kitchenware.bpk", &Device::default())?;
 //! let photo = image::open("cup.jpg")?.into_rgb8();
-//! let pixels = classifier.prepare_file("cup.jpg".as_ref())?;
-//! let explainer = Explainer::new(&classifier.model);
+//! let pixels = classifier.prepare_file("cup.jpg")?;
+//! let explainer = Explainer::new(classifier.network(), classifier.spec.outputs);
 //! let maps = explainer.heatmaps(classifier.batch(&[pixels])?, &[0], explainer.last_stage(), Method::GradCam)?;
 //! overlay(&photo, &maps[0]).save("cup_seen.png")?;
 //! # Ok(())
@@ -25,7 +25,7 @@ use std::str::FromStr;
 use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData};
-use xception_model::{ClassifyError, InputError, Xception};
+use xception_model::{ClassifyError, InputError, Network, Outputs};
 
 pub use examples::{Examples, examples};
 pub(crate) use overlay::{heat_color, shrunk};
@@ -133,18 +133,20 @@ pub enum ExplainError {
 /// A network that is asked for maps.
 #[derive(Clone, Debug)]
 pub struct Explainer {
-    model: Xception,
+    model: Network,
+    outputs: Outputs,
     last_stage: String,
 }
 
 impl Explainer {
-    /// A copy for inference, which shares the network's weights.
-    pub fn new(model: &Xception) -> Self {
-        let stages = model.config().stages();
-        let last_layer = stages.last().and_then(|stage| stage.layers.last());
+    /// A copy for inference, which shares the network's weights. `outputs` is what its outputs are.
+    pub fn new(model: &Network, outputs: Outputs) -> Self {
+        let graph = model.graph();
+        let last = graph.taps.feature_map.map(|map| graph.layer_of(map).name.clone());
         Self {
             model: model.valid().materialize(),
-            last_stage: last_layer.map_or_else(String::new, |layer| format!("{}_act", layer.name)),
+            outputs,
+            last_stage: last.unwrap_or_default(),
         }
     }
 
@@ -153,8 +155,9 @@ impl Explainer {
         &self.last_stage
     }
 
-    /// One map a picture: what in `stage`'s output, by its Keras name, speaks for the picture's class. Gradients are those
-    /// of the class's logit.
+    /// One map for each picture: what in `stage`'s output, by its Keras name, speaks for the picture's class. Gradients are those
+    /// of the class's logit; where two classes share one logit ([`Outputs::Binary`]), of its negative for the first class. The
+    /// one class of a number ([`Outputs::Value`]) is 0.
     ///
     /// # Shapes
     ///
@@ -198,7 +201,7 @@ impl Explainer {
             return Err(vector());
         }
 
-        let own = own_logits(logits, classes);
+        let own = self.own_logits(logits, classes);
         let gradients = own.clone().sum().backward();
         let gradient = leaf
             .grad(&gradients)
@@ -227,21 +230,24 @@ impl Explainer {
                 classes: classes.len(),
             });
         }
-        let count = self.model.config().num_classes;
+        let count = self.outputs.classes(self.model.graph().outputs().unwrap_or(0));
         match classes.iter().find(|class| **class >= count) {
             Some(&class) => Err(ExplainError::Class { class, classes: count }),
             None => Ok(()),
         }
     }
-}
 
-/// Each picture's logit of its class, `[batch, 1]`.
-fn own_logits(logits: Tensor<2>, classes: &[usize]) -> Tensor<2> {
-    let [pictures, count] = logits.dims();
-    let mut chosen = vec![0.0_f32; pictures * count];
-    for (row, class) in chosen.chunks_exact_mut(count).zip(classes) {
-        row[*class] = 1.0;
+    /// Each picture's logit of its class, `[batch, 1]`.
+    fn own_logits(&self, logits: Tensor<2>, classes: &[usize]) -> Tensor<2> {
+        let [pictures, count] = logits.dims();
+        let mut chosen = vec![0.0_f32; pictures * count];
+        for (row, class) in chosen.chunks_exact_mut(count).zip(classes) {
+            match self.outputs {
+                Outputs::Binary => row[0] = if *class == 0 { -1.0 } else { 1.0 },
+                _ => row[*class] = 1.0,
+            }
+        }
+        let chosen = Tensor::<2>::from_data(TensorData::new(chosen, [pictures, count]), &logits.device());
+        (logits * chosen).sum_dim(1)
     }
-    let chosen = Tensor::<2>::from_data(TensorData::new(chosen, [pictures, count]), &logits.device());
-    (logits * chosen).sum_dim(1)
 }

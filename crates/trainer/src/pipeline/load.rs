@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use image::RgbImage;
+use xception_model::Scaling;
 use xception_model::picture::{DecodeLimits, PictureError, Pixels, Preset};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     shrink::decode_shrunk,
 };
 use crate::{
-    augment::{Augmentation, Draw, write_planes},
+    augment::{Augmentation, Draw, write_pixels, write_planes},
     data::{ContentHash, DataError, Sample, read_file},
 };
 
@@ -95,16 +96,12 @@ impl Loaded {
         }
     }
 
-    fn write(&self, planes: &mut [f32]) {
+    fn write(&self, scaling: Scaling, planes: &mut [f32]) {
         match self {
-            Self::Levels(picture) => write_planes(picture, planes),
-            Self::Fractions { height, width, values } => {
-                let plane_len = (height * width) as usize;
-                for (channel, plane) in planes.chunks_exact_mut(plane_len.max(1)).enumerate() {
-                    for (out, value) in plane.iter_mut().zip(values.iter().skip(channel).step_by(3)) {
-                        *out = value / 127.5 - 1.0;
-                    }
-                }
+            Self::Levels(picture) => write_planes(picture, scaling, planes),
+            Self::Fractions { values, .. } => {
+                let (pixels, _) = values.as_chunks();
+                write_pixels(pixels.iter().copied(), scaling, planes);
             }
         }
     }
@@ -114,15 +111,22 @@ impl Loaded {
 pub(super) struct Loader {
     target: Target,
     key: String,
+    scaling: Scaling,
     limits: DecodeLimits,
     store: Store,
 }
 
 impl Loader {
-    pub(super) fn new(target: Target, limits: DecodeLimits, cache: &Cache) -> Result<Self, DataError> {
+    pub(super) fn new(
+        target: Target,
+        scaling: Scaling,
+        limits: DecodeLimits,
+        cache: &Cache,
+    ) -> Result<Self, DataError> {
         Ok(Self {
             target,
             key: target.key(),
+            scaling,
             limits,
             store: Store::open(cache)?,
         })
@@ -154,7 +158,7 @@ impl Loader {
                 .write_augmented(picture, draw, planes)
                 .map_err(|problem| failed(sample, problem));
         }
-        loaded.write(planes);
+        loaded.write(self.scaling, planes);
         Ok(())
     }
 

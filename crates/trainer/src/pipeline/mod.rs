@@ -155,7 +155,7 @@ impl Pipeline {
             })?;
         Ok(Self {
             plan: Arc::new(Plan {
-                loader: Loader::new(target, dataset.limits, &options.cache)?,
+                loader: Loader::new(target, options.augmentation.scaling, dataset.limits, &options.cache)?,
                 dataset,
                 indices,
                 size,

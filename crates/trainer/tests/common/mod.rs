@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use image::{Rgb, RgbImage};
 use trainer::{Observer, Recipe, RunOptions, RunSettings};
 use xception_model::picture::Preset;
-use xception_model::{InputSpec, ModelSpec, Widths, Xception, XceptionConfig};
+use xception_model::{InputSpec, ModelSpec, Outputs, Scaling, Widths, Xception, XceptionConfig};
 
 /// The network's input.
 pub const SIZE: usize = 71;
@@ -39,14 +39,15 @@ pub fn start(device: &Device) -> (Xception, ModelSpec) {
     device.seed(1);
     let spec = ModelSpec {
         source: "a test".to_owned(),
-        multi_label: false,
+        outputs: Outputs::Softmax,
         input: InputSpec {
             height: SIZE,
             width: SIZE,
             preset: Some(Preset::PilBilinear),
+            scaling: Scaling::Tf,
         },
         labels: Vec::new(),
-        network: network.clone(),
+        network: network.clone().into(),
     };
     (network.init(device).unwrap(), spec)
 }

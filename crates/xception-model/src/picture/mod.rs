@@ -5,12 +5,13 @@
 //! reproduces one named library bit for bit, and a [`Preset`] names the whole chain:
 //!
 //! ```no_run
+//! use xception_model::Scaling;
 //! use xception_model::picture::{DecodeLimits, Preset};
 //!
 //! let preset = Preset::KerasNearest;
 //! let picture = preset.open("elephant.jpg", &DecodeLimits::default())?;
 //! let pixels = preset.apply(&picture, 299, 299)?;
-//! let input = pixels.to_nchw(); // [3, 299, 299], -1.0..=1.0
+//! let input = pixels.to_nchw(Scaling::Tf); // [3, 299, 299], -1.0..=1.0
 //! # Ok::<(), xception_model::picture::PictureError>(())
 //! ```
 //!
@@ -29,4 +30,4 @@ mod resample;
 pub use decode::{DecodeLimits, decode, open};
 pub use error::PictureError;
 pub use pixels::Pixels;
-pub use preset::{Preset, UnknownPreset};
+pub use crate::preset::{Preset, UnknownPreset};

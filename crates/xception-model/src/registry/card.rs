@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::error::RegistryError;
+use crate::input::Scaling;
 use crate::labels::{self, Label, printable};
-use crate::picture::Preset;
-use crate::weights::open_ordinary;
+use crate::preset::Preset;
+use crate::record::open_ordinary;
+use crate::zoo::Architecture;
 
 /// Far above any card (2 kB) or label file (20 kB): a wrong path fails quickly instead of filling the memory.
 const MAX_TEXT_BYTES: u64 = 4 << 20;
@@ -63,15 +65,6 @@ pub struct Input {
     pub preset: Preset,
     /// How channel values are scaled.
     pub scaling: Scaling,
-}
-
-/// Scaling of the channel values 0 to 255.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Scaling {
-    /// `x / 127.5 - 1`, to [-1, 1]: Keras's `imagenet_utils.preprocess_input(mode="tf")`.
-    Tf,
 }
 
 /// Where the label names come from: exactly one of the two.
@@ -257,6 +250,18 @@ impl Card {
             })
     }
 
+    /// The network with its classifier.
+    ///
+    /// # Errors
+    ///
+    /// A key that is no option, or a value that is none, for people.
+    pub fn architecture(&self) -> Result<Architecture, String> {
+        let table = serde_json::to_value(&self.network).map_err(|error| error.to_string())?;
+        let network = Architecture::from_options(table.as_object().cloned().unwrap_or_default())?;
+        network.validate().map_err(|error| error.to_string())?;
+        Ok(network)
+    }
+
     /// What the types alone don't say. The error is the key and the problem.
     fn check(&self) -> Result<(), (String, String)> {
         let at = |place: &str, problem: String| Err((place.to_owned(), problem));
@@ -284,11 +289,11 @@ impl Card {
             let problem = "expected a note on the licence that is not stated, found nothing";
             return at("licence_note", problem.to_owned());
         }
-        // Xception halves the picture five times; Keras refuses less than 71 pixels (xception.py, `min_size=71`).
         // The upper bound keeps one picture's first activation under 1 GiB.
+        let least = self.architecture().map_or(1, |network| network.graph().min_size);
         for (key, pixels) in [("input.height", self.input.height), ("input.width", self.input.width)] {
-            if !(71..=4096).contains(&pixels) {
-                return at(key, format!("expected 71 to 4096 pixels, found {pixels}"));
+            if !(least..=4096).contains(&pixels) {
+                return at(key, format!("expected {least} to 4096 pixels, found {pixels}"));
             }
         }
         if let Some(file) = &self.label_source.file

@@ -1,6 +1,6 @@
 //! Trained weights by name: cards that say everything about a weight set, and a cache that fetches, verifies and converts once.
 //!
-//! A [`Card`] is a TOML file beside its labels. Two are built in (`models/` in the repository), and a user's own is read with
+//! A [`Card`] is a TOML file beside its labels. Some are built in (`models/` in the repository), and a user's own is read with
 //! [`Card::load`]. A [`Cache`] turns a card into files on this machine: [`Cache::weights`] gives the verified original,
 //! [`Cache::record`] the native record made from it. Code never guesses what the card says.
 //!
@@ -26,14 +26,14 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 pub use cache::{CACHE_VARIABLE, Cache, Cached, RECORD_VERSION};
-pub use card::{Card, Format, Input, Kind, Labels, Metrics, Scaling, Weights};
+pub use card::{Card, Format, Input, Kind, Labels, Metrics, Weights};
 pub use checksum::sha256;
 pub use error::{RegistryError, Unavailable};
 pub use options::FetchOptions;
 pub use reporter::Reporter;
 
 /// Card and label file of each built-in weight set: the name of its folder under `models/`, and the two texts.
-const BUILT_IN: [(&str, &str, &str); 2] = [
+const BUILT_IN: [(&str, &str, &str); 3] = [
     (
         "xception-imagenet",
         include_str!("../../../../models/xception-imagenet/card.toml"),
@@ -43,6 +43,11 @@ const BUILT_IN: [(&str, &str, &str); 2] = [
         "xception-kitchenware",
         include_str!("../../../../models/xception-kitchenware/card.toml"),
         include_str!("../../../../models/xception-kitchenware/labels.txt"),
+    ),
+    (
+        "resnet50-imagenet",
+        include_str!("../../../../models/resnet50-imagenet/card.toml"),
+        include_str!("../../../../models/resnet50-imagenet/labels.txt"),
     ),
 ];
 
@@ -97,9 +102,9 @@ mod tests {
         let error = card("xception-kitchnware").unwrap_err().to_string();
         assert_eq!(
             error,
-            "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet"
+            "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet, resnet50-imagenet"
         );
         let error = card("imagenet").unwrap_err().to_string();
-        assert!(error.ends_with("xception-imagenet, xception-kitchenware"), "{error}");
+        assert!(error.ends_with("xception-imagenet, resnet50-imagenet, xception-kitchenware"), "{error}");
     }
 }

@@ -13,7 +13,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use xception_model::{
-    IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Widths, Xception, XceptionConfig,
+    Architecture, IntermediateActivation, OutputStride, Pooling, ResNetConfig, SeparableOrder, Variant, Widths,
+    Xception, XceptionConfig,
 };
 
 /// The kitchenware package's folder; `None` after saying what is not tested.
@@ -54,6 +55,8 @@ fn weight(layer: &str, variable: &str, shape: &[usize]) -> Vec<f32> {
         "pointwise_kernel" => Box::new(move |u| (2.0 * u - 1.0) * (3.0 / inputs).sqrt()),
         "depthwise_kernel" => Box::new(|u| (2.0 * u - 1.0) * (3.0_f64 / 9.0).sqrt()),
         "bias" | "beta" | "moving_mean" => Box::new(|u| (2.0 * u - 1.0) * 0.1),
+        // The last norm of a ResNet's block: the formula's rule against activations that grow from sum to sum.
+        "gamma" if layer.ends_with("_3_bn") => Box::new(|u| (0.5 + u) / 2.0),
         "gamma" | "moving_variance" => Box::new(|u| 0.5 + u),
         _ => panic!("no formula for {layer}/{variable}"),
     };
@@ -72,18 +75,28 @@ pub fn input(shape: [usize; 4], device: &Device) -> Tensor<4> {
     Tensor::<4>::from_data(TensorData::new(values, shape), device).permute([0, 3, 1, 2])
 }
 
+/// The input of a shape `[batch, height, width, channels]` between two numbers, in that layout.
+pub fn uniform_input(shape: [usize; 4], low: f64, high: f64) -> Vec<f32> {
+    let key = format!("input/{}", dimensions(&shape));
+    uniform(&key, shape.iter().product())
+        .map(|u| (low + (high - low) * u) as f32)
+        .collect()
+}
+
 fn dimensions(shape: &[usize]) -> String {
     shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// A network whose every weight follows the formula.
 pub fn network(config: &XceptionConfig, device: &Device) -> Xception {
-    let layers = config
-        .keras_layers()
-        .into_iter()
-        .map(|home| (home.path, home.layer))
-        .collect();
-    let model = config.init(device).expect("a valid configuration");
+    with_formula(&config.clone().into(), device)
+}
+
+/// A network of any architecture whose every weight follows the formula.
+pub fn with_formula(architecture: &Architecture, device: &Device) -> Xception {
+    let model = architecture.init(device).expect("a valid configuration");
+    let layers = model.graph().layers.iter();
+    let layers = layers.map(|layer| (layer.path.clone(), layer.name.clone())).collect();
     model.map(&mut Formula {
         layers,
         path: Vec::new(),
@@ -171,8 +184,47 @@ pub struct Golden {
     pub stages: Vec<Record>,
 }
 
+/// The network of a golden.
 #[derive(Deserialize)]
-pub struct Network {
+#[serde(untagged)]
+pub enum Network {
+    Xception(XceptionFields),
+    ResNet(ResNetFields),
+}
+
+impl Network {
+    pub fn architecture(&self) -> Architecture {
+        match self {
+            Self::Xception(fields) => fields.config().into(),
+            Self::ResNet(fields) => ResNetConfig::new()
+                .with_stem(fields.stem)
+                .with_widths(fields.widths)
+                .with_blocks(fields.blocks)
+                .with_num_classes(fields.classes)
+                .with_in_channels(fields.in_channels)
+                .into(),
+        }
+    }
+
+    pub fn config(&self) -> XceptionConfig {
+        match self {
+            Self::Xception(fields) => fields.config(),
+            Self::ResNet(_) => panic!("a golden of a ResNet"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct ResNetFields {
+    stem: usize,
+    widths: [usize; 4],
+    blocks: [usize; 4],
+    classes: usize,
+    in_channels: usize,
+}
+
+#[derive(Deserialize)]
+pub struct XceptionFields {
     stem: [usize; 2],
     entry: [usize; 3],
     exit: [usize; 3],
@@ -188,7 +240,7 @@ pub struct Network {
     symmetric_pool: bool,
 }
 
-impl Network {
+impl XceptionFields {
     pub fn config(&self) -> XceptionConfig {
         XceptionConfig::new()
             .with_widths(Widths {

@@ -1,0 +1,187 @@
+//! Files and runs of the program before a network was a graph. `fixtures/before-graph/README.md` says what they are.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::GzDecoder;
+use toml::{Table, Value};
+use xception_model::{Architecture, InputSpec, Outputs};
+
+use crate::bench::{Bench, parse_csv};
+use crate::tensors::read_npy;
+
+/// The largest relative difference: other programs and processors add in another order.
+const BOUND: f64 = 1e-5;
+
+/// The pictures whose results the fixtures hold.
+const PICTURES: [&str; 2] = ["data/across/0.png", "data/down/5.png"];
+
+/// A folder with the fixtures, unpacked, which the runs name as the place of their data.
+fn fixtures() -> Bench {
+    let bench = Bench::new();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/before-graph");
+    unpack(&fixtures, bench.folder(), bench.folder());
+    bench
+}
+
+fn unpack(from: &Path, to: &Path, folder: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            unpack(&path, &target, folder);
+        } else if path.extension().is_some_and(|ending| ending == "gz") {
+            let mut bytes = Vec::new();
+            GzDecoder::new(fs::File::open(&path).unwrap())
+                .read_to_end(&mut bytes)
+                .unwrap();
+            fs::write(target.with_extension(""), bytes).unwrap();
+        } else if path.ends_with("run.toml") || path.ends_with("data.csv") {
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(target, text.replace("@FOLDER@", folder.to_str().unwrap())).unwrap();
+        } else {
+            fs::copy(&path, target).unwrap();
+        }
+    }
+}
+
+/// Compares tables: words must be equal, and numbers within [`BOUND`]. Returns how many numbers are not written alike.
+#[track_caller]
+fn compare(what: &str, found: &[Vec<String>], expected: &[Vec<String>]) -> usize {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let mut different = 0;
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.len(), expected.len(), "{what}");
+        for (cell, wanted) in found.iter().zip(expected) {
+            if cell == wanted {
+                continue;
+            }
+            different += 1;
+            let (Ok(number), Ok(wanted)) = (cell.parse::<f64>(), wanted.parse::<f64>()) else {
+                panic!("{what}: {found:?}, expected {expected:?}");
+            };
+            let error = (number - wanted).abs() / wanted.abs();
+            assert!(
+                error <= BOUND,
+                "{what}: {found:?} is off by {error:.1e} from {expected:?}"
+            );
+        }
+    }
+    different
+}
+
+/// The first `columns` cells of a CSV's rows.
+fn table(text: &str, columns: usize) -> Vec<Vec<String>> {
+    let mut rows = parse_csv(text);
+    rows.iter_mut().for_each(|row| row.truncate(columns));
+    rows
+}
+
+/// Classifies the two pictures and compares with the old program.
+#[track_caller]
+fn check_classes(bench: &Bench, weights: &str, expected: &str) {
+    let mut arguments = vec!["classify"];
+    arguments.extend(PICTURES);
+    arguments.extend([
+        "--format",
+        "csv",
+        "--top-k",
+        "5",
+        "--threads",
+        "1",
+        "--offline",
+        "--weights",
+        weights,
+    ]);
+    let found = bench.run(&arguments).ok();
+    let wanted = fs::read_to_string(bench.path(&format!("expected/{expected}.csv"))).unwrap();
+    let different = compare(weights, &table(&found, 6), &table(&wanted, 6));
+    println!("{weights}: {different} numbers differ in their last digits");
+}
+
+#[test]
+fn old_records_say_what_they_said() {
+    let bench = fixtures();
+    for name in ["toy", "toy_f16", "several_labels", "hidden", "max"] {
+        check_classes(&bench, &format!("files/{name}.bpk"), name);
+    }
+    check_classes(&bench, "finished", "finished");
+    check_classes(&bench, "finished/model.bpk", "finished");
+
+    let mut arguments = vec!["embed"];
+    arguments.extend(PICTURES);
+    arguments.extend([
+        "--weights",
+        "files/notop.bpk",
+        "--level",
+        "stride_32",
+        "--output",
+        "found.npy",
+    ]);
+    bench.run(&arguments).ok();
+    let (shape, found) = read_npy(&bench.path("found.npy"));
+    let (expected_shape, expected) = read_npy(&bench.path("expected/notop.npy"));
+    assert_eq!(shape, expected_shape);
+    let scale = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() <= 1e-5 * scale, "{found} {expected}");
+    }
+    assert_eq!(
+        fs::read(bench.path("found.names.txt")).unwrap(),
+        fs::read(bench.path("expected/notop.names.txt")).unwrap()
+    );
+}
+
+#[test]
+fn old_files_of_every_format_hold_the_same_network() {
+    let bench = fixtures();
+    fs::write(bench.path("labels.txt"), "ant\nbee\ncat\ndog\neel\n").unwrap();
+    for ending in ["keras", "weights.h5", "h5", "safetensors", "onnx"] {
+        let (file, record) = (format!("files/toy.{ending}"), format!("{ending}.bpk"));
+        let known = ["--size", "331x200", "--pooling", "average", "--variant", "keras"];
+        let told = ["--preset", "keras-bilinear", "--labels", "labels.txt"];
+        bench
+            .run(&[&["convert", file.as_str(), record.as_str()], &known[..], &told[..]].concat())
+            .ok();
+        check_classes(&bench, &record, "toy");
+    }
+}
+
+#[test]
+fn old_cards_have_the_options_of_their_records() {
+    let bench = fixtures();
+    let device = burn::tensor::Device::flex();
+    for name in ["toy", "toy_f16", "several_labels", "hidden", "max", "notop"] {
+        let (_, spec) = xception_model::load(bench.path(&format!("files/{name}.bpk")), &device).unwrap();
+        let text = fs::read_to_string(bench.path(&format!("files/{name}.bpk.card.toml"))).unwrap();
+        let card: Table = toml::from_str(&text).unwrap();
+        let network: Architecture = card["network"].clone().try_into().unwrap();
+        let input: InputSpec = card["input"].clone().try_into().unwrap();
+        assert_eq!(network, spec.network, "{name}");
+        assert_eq!(input, spec.input, "{name}");
+        let several = card["output"].get("multi_label").and_then(Value::as_bool);
+        assert_eq!(several.unwrap_or(false), spec.outputs == Outputs::Sigmoid, "{name}");
+        assert_eq!(spec.outputs == Outputs::Sigmoid, name == "several_labels");
+    }
+}
+
+/// The last digits are the same where the same program runs on the same processor.
+#[test]
+fn old_runs_go_on_to_the_numbers_of_one_that_was_not_stopped() {
+    let bench = fixtures();
+    let read = |run: &str, file: &str| fs::read_to_string(bench.path(run).join(file)).unwrap();
+    for run in ["killed_head", "killed_all"] {
+        let resumed = bench.run(&["train", "--resume", run, "--threads", "1"]);
+        assert_eq!(resumed.status, Some(0), "{}", resumed.stderr);
+        // The columns after the tenth are times.
+        for (file, columns) in [("metrics.csv", 10), ("steps.csv", 5)] {
+            let found = table(&read(run, file), columns);
+            let expected = table(&read("finished", file), columns);
+            let different = compare(&format!("{run}/{file}"), &found, &expected);
+            println!("{run}/{file}: {different} numbers differ in their last digits");
+        }
+        check_classes(&bench, run, "finished");
+    }
+}

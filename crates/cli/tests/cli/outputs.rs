@@ -1,0 +1,198 @@
+//! What the outputs are decides what is said: one logit of two classes, or a number.
+
+use std::fs;
+
+use burn::tensor::Device;
+use serde_json::Value;
+use xception_model::{Classifier, Outputs};
+
+use crate::bench::{Bench, parse_csv};
+
+/// What the network itself gives for a picture.
+fn output(bench: &Bench, weights: &str, picture: &str) -> f32 {
+    let classifier = Classifier::load(bench.path(weights), &Device::flex()).unwrap();
+    let pixels = classifier.prepare_file(bench.path(picture)).unwrap();
+    let logits = classifier.logits(classifier.batch(&[pixels]).unwrap()).unwrap();
+    assert_eq!(logits.dims(), [1, 1]);
+    logits.into_scalar()
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+#[test]
+fn one_logit_is_two_classes() {
+    let bench = Bench::new();
+    let names = bench.pictures(3);
+    bench.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
+    bench.save_one_output("bare.bpk", &[], Outputs::Binary);
+    for (weights, labels) in [("named.bpk", ["bad", "good"]), ("bare.bpk", ["class 0", "class 1"])] {
+        let said = bench
+            .run(&["classify", "pictures", "-w", weights, "--format", "json"])
+            .ok();
+        let said: Value = serde_json::from_str(&said).unwrap();
+        for (picture, name) in said.as_array().unwrap().iter().zip(&names) {
+            let good = sigmoid(output(&bench, weights, name));
+            let guesses = picture["predictions"].as_array().unwrap();
+            assert_eq!(guesses.len(), 2);
+            for guess in guesses {
+                let class = guess["class"].as_u64().unwrap() as usize;
+                assert_eq!(guess["label"], labels[class]);
+                let probability = guess["probability"].as_f64().unwrap() as f32;
+                let expected = [1.0 - good, good][class];
+                assert!((probability - expected).abs() < 1e-6, "{probability} {expected}");
+            }
+            assert!(guesses[0]["probability"].as_f64() >= guesses[1]["probability"].as_f64());
+        }
+    }
+    fs::write(bench.path("names.txt"), "no\nyes\n").unwrap();
+    let text = bench
+        .run(&["classify", "pictures", "-w", "bare.bpk", "--labels", "names.txt"])
+        .ok();
+    assert!(text.contains("%  yes") && text.contains("%  no"), "{text}");
+}
+
+#[test]
+fn one_logit_is_judged_by_its_two_classes() {
+    let bench = Bench::new();
+    bench.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
+    let mut right = 0;
+    for (class, label) in ["bad", "good"].iter().enumerate() {
+        for number in 0..4_u32 {
+            let name = format!("data/{label}/{number}.png");
+            bench.picture(&name, 10 * class as u32 + number);
+            right += usize::from(usize::from(output(&bench, "named.bpk", &name) > 0.0) == class);
+        }
+    }
+    let json = bench
+        .run(&[
+            "evaluate",
+            "data",
+            "-w",
+            "named.bpk",
+            "--format",
+            "json",
+            "--report",
+            "page.html",
+        ])
+        .ok();
+    let figures: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(figures["pictures"], 8);
+    let accuracy = figures["task"]["top_1"].as_f64().unwrap();
+    assert!((accuracy - right as f64 / 8.0).abs() < 1e-12, "{figures}");
+}
+
+/// What speaks for one class speaks against the other.
+#[test]
+fn both_classes_of_one_logit_are_explained() {
+    let bench = Bench::new();
+    bench.picture("picture.png", 3);
+    bench.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
+    let explain = |class: &str, output: &str| {
+        let run = bench.run(&[
+            "explain",
+            "picture.png",
+            "-w",
+            "named.bpk",
+            "--class",
+            class,
+            "-o",
+            output,
+        ]);
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        assert!(run.stdout.contains(&format!("%  {class}  {output}")), "{}", run.stdout);
+        image::open(bench.path(output)).unwrap().into_rgb8()
+    };
+    let [bad, good] = [explain("bad", "bad.png"), explain("good", "good.png")];
+    let heat = |sheet| image::imageops::crop_imm(sheet, 122, 64, 90, 80).to_image();
+    assert_ne!(heat(&bad), heat(&good));
+    let error = bench
+        .run(&["explain", "picture.png", "-w", "named.bpk", "--class", "2"])
+        .failed(1);
+    assert!(error.contains("no class 2: the network has 2"), "{error}");
+}
+
+#[test]
+fn a_number_is_printed_and_not_judged() {
+    let bench = Bench::new();
+    let names = bench.pictures(2);
+    bench.save_one_output("price.bpk", &[], Outputs::Value);
+    let expected: Vec<f32> = names.iter().map(|name| output(&bench, "price.bpk", name)).collect();
+    let run = |format| {
+        let arguments = ["classify", "pictures", "-w", "price.bpk", "--batch-size", "1"];
+        bench.run(&[&arguments[..], &["--format", format]].concat()).ok()
+    };
+    let text = run("text");
+    assert!(!text.contains('%') && !text.contains("class"), "{text}");
+    let lines = names
+        .iter()
+        .zip(&expected)
+        .map(|(name, value)| format!("{name}  {value}\n"));
+    assert_eq!(text, lines.collect::<String>());
+    let rows = parse_csv(&run("csv"));
+    assert_eq!(rows[0], ["file", "value"]);
+    let json: Value = serde_json::from_str(&run("json")).unwrap();
+    for ((row, picture), (name, value)) in rows[1..]
+        .iter()
+        .zip(json.as_array().unwrap())
+        .zip(names.iter().zip(&expected))
+    {
+        assert_eq!(row, &[name.clone(), value.to_string()]);
+        assert_eq!(picture["file"], name.as_str());
+        assert!((picture["value"].as_f64().unwrap() as f32 - value).abs() <= f32::EPSILON * value.abs());
+        assert!(picture.get("predictions").is_none());
+    }
+
+    let error = bench.run(&["evaluate", "pictures", "-w", "price.bpk"]).failed(1);
+    assert!(
+        error.contains("its output is a number and tells no classes apart"),
+        "{error}"
+    );
+    fs::write(bench.path("names.txt"), "price\n").unwrap();
+    let error = bench
+        .run(&["classify", "pictures", "-w", "price.bpk", "--labels", "names.txt"])
+        .failed(1);
+    assert!(error.contains("has no classes that names.txt could name"), "{error}");
+
+    let explained = bench.run(&["explain", &names[0], "-w", "price.bpk", "-o", "heat.png"]);
+    assert_eq!(explained.status, Some(0), "{}", explained.stderr);
+    assert_eq!(explained.stdout, format!("{}  {}  heat.png\n", names[0], expected[0]));
+}
+
+/// What a record says is not overruled; what the command line adds must agree.
+#[test]
+fn a_word_against_the_record_is_refused() {
+    let bench = Bench::new();
+    bench.pictures(1);
+    bench.save_one_output("price.bpk", &[], Outputs::Value);
+    let classify = |more: &[&str]| bench.run(&[&["classify", "pictures", "-w", "price.bpk"], more].concat());
+    let agreed = classify(&[
+        "--head",
+        "value",
+        "--pooling",
+        "average",
+        "--variant",
+        "keras",
+        "--scaling",
+        "tf",
+    ])
+    .ok();
+    assert_eq!(agreed, classify(&[]).ok());
+    for (arguments, part) in [
+        (["--head", "binary"], "--head binary was given, and the file says value"),
+        (
+            ["--pooling", "max"],
+            "--pooling max was given, and the file says average",
+        ),
+        (
+            ["--variant", "torch"],
+            "--variant torch was given, and the file says keras",
+        ),
+    ] {
+        let error = classify(&arguments).failed(1);
+        assert!(error.contains(part), "{error}");
+    }
+    // The scaling of an architecture's published weights is a guess, which a user's word replaces.
+    assert_ne!(classify(&["--scaling", "unit"]).ok(), agreed);
+}

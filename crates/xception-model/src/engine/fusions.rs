@@ -1,0 +1,313 @@
+//! Which operations of a folded graph one kernel does together.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use graph::{Activation, Conv, Graph, NodeId, Op, Padding, PoolKind};
+use kernels::ConvolutionShape;
+
+/// What becomes of a node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fusion {
+    /// It has no kernel.
+    Without,
+    /// It is done by the kernel of a later node.
+    Inside,
+    /// It is the last of a chain that begins with a convolution or a dense layer.
+    Chain(Chain),
+    /// It is the sum of a max pooling and a strided 1 x 1 convolution.
+    PoolAndProjection {
+        /// The pooling.
+        pool: NodeId,
+        /// The convolution.
+        projection: NodeId,
+    },
+    /// It has a kernel of its own.
+    Alone,
+}
+
+/// A convolution, two of them, or a dense layer, with what stands behind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Chain {
+    /// The convolution, the depthwise half, or the dense layer.
+    pub first: NodeId,
+    /// The node whose output it reads: before a ReLU that it computes itself.
+    pub input: NodeId,
+    /// Applied to the input.
+    pub before: Option<Activation>,
+    /// Between the halves.
+    pub between: Option<Activation>,
+    /// The pointwise half of a separable convolution.
+    pub pointwise: Option<NodeId>,
+    /// Added to the output.
+    pub residual: Option<NodeId>,
+    /// Applied last.
+    pub after: Option<Activation>,
+}
+
+struct Finder<'a> {
+    graph: &'a Graph,
+    readers: Vec<Vec<NodeId>>,
+    tapped: Vec<bool>,
+    fusions: Vec<Fusion>,
+}
+
+/// What becomes of each node.
+pub(super) fn fusions(graph: &Graph) -> Vec<Fusion> {
+    let mut readers = vec![Vec::new(); graph.nodes.len()];
+    for (id, node) in graph.iter() {
+        for input in &node.inputs {
+            readers[input.0].push(id);
+        }
+    }
+    let mut finder = Finder {
+        graph,
+        readers,
+        tapped: graph.tapped(),
+        fusions: graph.iter().map(|(id, _)| alone(graph, id)).collect(),
+    };
+    for (id, _) in graph.iter() {
+        finder.pool_and_projection(id);
+    }
+    for (id, _) in graph.iter() {
+        finder.chain(id);
+    }
+    finder.fusions
+}
+
+/// Whether a node has a kernel of its own.
+fn alone(graph: &Graph, id: NodeId) -> Fusion {
+    let node = graph.node(id);
+    let has_kernel = match &node.op {
+        Op::Input { .. }
+        | Op::BatchNorm(_)
+        | Op::GlobalPool(_)
+        | Op::ToMap
+        | Op::Multiply
+        | Op::Concat
+        | Op::ScaleShift(_)
+        | Op::Pool(_)
+        | Op::Dropout { .. } => true,
+        Op::Conv(conv) => ConvolutionShape {
+            inputs: conv.channels[0],
+            outputs: conv.channels[1],
+            groups: conv.groups,
+        }
+        .is_supported(),
+        Op::Activation(activation) => kernel_of(*activation).is_some(),
+        // A dense layer's kernel reads one pixel.
+        Op::Dense(_) => !is_flattened(graph, node.inputs[0]),
+        Op::Add => node.inputs.len() == 2,
+        Op::Flatten { .. } | Op::Pad { .. } => false,
+    };
+    if has_kernel { Fusion::Alone } else { Fusion::Without }
+}
+
+/// Whether a vector is a flattened map.
+fn is_flattened(graph: &Graph, mut id: NodeId) -> bool {
+    loop {
+        let node = graph.node(id);
+        match &node.op {
+            Op::Flatten { .. } => return true,
+            Op::Dense(_) | Op::GlobalPool(_) | Op::Input { .. } | Op::Conv(_) => return false,
+            _ => match node.inputs.first() {
+                Some(input) => id = *input,
+                None => return false,
+            },
+        }
+    }
+}
+
+/// The engine's name of an activation, if it has a kernel.
+pub(super) fn kernel_of(activation: Activation) -> Option<kernels::Activation> {
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+    Some(match activation {
+        Activation::Relu => kernels::Activation::Relu,
+        Activation::Relu6 => kernels::Activation::Relu6,
+        Activation::LeakyRelu { slope } => kernels::Activation::LeakyRelu(slope as f32),
+        Activation::Elu { alpha } if near(alpha, 1.0) => kernels::Activation::Elu,
+        Activation::Sigmoid => kernels::Activation::Sigmoid,
+        Activation::Swish => kernels::Activation::Swish,
+        Activation::HardSigmoid { slope } if near(slope, 1.0 / 6.0) => kernels::Activation::HardSigmoid,
+        Activation::HardSwish => kernels::Activation::HardSwish,
+        Activation::Tanh => kernels::Activation::Tanh,
+        Activation::Gelu { approximate: false } => kernels::Activation::Gelu,
+        _ => return None,
+    })
+}
+
+impl Finder<'_> {
+    /// The one node that reads another, if nothing else does.
+    fn only_reader(&self, id: NodeId) -> Option<NodeId> {
+        match self.readers[id.0].as_slice() {
+            [reader] if !self.tapped[id.0] => Some(*reader),
+            _ => None,
+        }
+    }
+
+    fn is_free(&self, id: NodeId) -> bool {
+        self.fusions[id.0] == Fusion::Alone
+    }
+
+    /// The sum `id` of a max pooling and a 1 x 1 convolution of its stride, which a kernel adds while it pools.
+    fn pool_and_projection(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let (Op::Add, [one, two]) = (&node.op, node.inputs.as_slice()) else {
+            return;
+        };
+        for (pool, projection) in [(*one, *two), (*two, *one)] {
+            let (Op::Pool(own), Op::Conv(conv)) = (&self.graph.node(pool).op, &self.graph.node(projection).op) else {
+                continue;
+            };
+            let unpadded = matches!(conv.padding, Padding::Valid | Padding::Same | Padding::Explicit([0, 0, 0, 0]));
+            let fits = own.kind == PoolKind::Max
+                && conv.is_pointwise()
+                && unpadded
+                && conv.stride == own.stride
+                && self.only_reader(pool) == Some(id)
+                && self.only_reader(projection) == Some(id)
+                && self.sizes_are_alike(pool, projection);
+            if fits {
+                self.fusions[pool.0] = Fusion::Inside;
+                self.fusions[projection.0] = Fusion::Inside;
+                self.fusions[id.0] = Fusion::PoolAndProjection { pool, projection };
+                return;
+            }
+        }
+    }
+
+    /// Whether both read maps of one size, at any size of picture.
+    fn sizes_are_alike(&self, one: NodeId, two: NodeId) -> bool {
+        let input = |id: NodeId| self.graph.node(id).inputs[0];
+        let (one, two) = (input(one), input(two));
+        let least = self.graph.min_size;
+        let mut sizes = [least, least + 1, least + 2, 2 * least + 1].into_iter();
+        sizes.all(|side| match self.graph.shapes([side; 2]) {
+            Ok(shapes) => shapes[one.0].size() == shapes[two.0].size(),
+            // A network for one size alone.
+            Err(_) => side != least,
+        })
+    }
+
+    /// The chain that begins with `id`.
+    fn chain(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        if !self.is_free(id) {
+            return;
+        }
+        let mut chain = Chain {
+            first: id,
+            input: match node.inputs.first() {
+                Some(input) => *input,
+                None => return,
+            },
+            before: None,
+            between: None,
+            pointwise: None,
+            residual: None,
+            after: None,
+        };
+        let mut inside = Vec::new();
+        let mut end = id;
+        match &node.op {
+            Op::Conv(conv) => {
+                if keeps_size(conv)
+                    && let Some((between, pointwise)) = self.pointwise_behind(id)
+                {
+                    // A ReLU between two convolutions is computed by the one that writes. Only an input that others read without
+                    // the ReLU has it computed here.
+                    let input = self.graph.node(chain.input);
+                    if matches!(input.op, Op::Activation(Activation::Relu))
+                        && self.is_free(chain.input)
+                        && self.only_reader(chain.input) == Some(id)
+                    {
+                        inside.push(chain.input);
+                        chain.before = Some(Activation::Relu);
+                        chain.input = input.inputs[0];
+                    }
+                    inside.push(id);
+                    if let Some(between) = between {
+                        inside.push(between);
+                        if let Op::Activation(activation) = self.graph.node(between).op {
+                            chain.between = Some(activation);
+                        }
+                    }
+                    chain.pointwise = Some(pointwise);
+                    end = pointwise;
+                }
+                if let Some((sum, other)) = self.sum_behind(end) {
+                    inside.push(end);
+                    chain.residual = Some(other);
+                    end = sum;
+                }
+            }
+            Op::Dense(_) => {}
+            _ => return,
+        }
+        if let Some(next) = self.only_reader(end)
+            && self.is_free(next)
+            && let Op::Activation(activation) = self.graph.node(next).op
+        {
+            inside.push(end);
+            chain.after = Some(activation);
+            end = next;
+        }
+        for node in inside {
+            self.fusions[node.0] = Fusion::Inside;
+        }
+        self.fusions[end.0] = Fusion::Chain(chain);
+    }
+
+    /// The 1 x 1 convolution that alone reads a depthwise one, perhaps behind an activation.
+    fn pointwise_behind(&self, depthwise: NodeId) -> Option<(Option<NodeId>, NodeId)> {
+        let mut next = self.only_reader(depthwise)?;
+        let mut between = None;
+        if let Op::Activation(_) = self.graph.node(next).op
+            && self.is_free(next)
+        {
+            between = Some(next);
+            next = self.only_reader(next)?;
+        }
+        match &self.graph.node(next).op {
+            Op::Conv(conv) if conv.is_pointwise() && conv.stride == [1; 2] && is_unpadded(conv) && self.is_free(next) => {
+                Some((between, next))
+            }
+            _ => None,
+        }
+    }
+
+    /// The sum that alone reads a convolution, and the other output in it: one that is computed by then, and is no convolution
+    /// that could take this sum later.
+    fn sum_behind(&self, end: NodeId) -> Option<(NodeId, NodeId)> {
+        let sum = self.only_reader(end)?;
+        let node = self.graph.node(sum);
+        let (Op::Add, [one, two], true) = (&node.op, node.inputs.as_slice(), self.is_free(sum)) else {
+            return None;
+        };
+        let other = if *one == end { *two } else { *one };
+        let later = other > end
+            && matches!(self.graph.node(other).op, Op::Conv(_))
+            && self.only_reader(other) == Some(sum);
+        (!later && other != end).then_some((sum, other))
+    }
+}
+
+fn is_unpadded(conv: &Conv) -> bool {
+    matches!(conv.padding, Padding::Valid | Padding::Same | Padding::Explicit([0, 0, 0, 0]))
+}
+
+/// A 3 x 3 depthwise convolution of stride 1 whose output is as large as its input.
+fn keeps_size(conv: &Conv) -> bool {
+    let [dilation, across] = conv.dilation;
+    let padded = match conv.padding {
+        Padding::Same => true,
+        Padding::Explicit(pads) => pads == [dilation; 4],
+        Padding::Valid => false,
+    };
+    conv.is_depthwise()
+        && conv.channels[0] == conv.channels[1]
+        && conv.kernel == [3; 2]
+        && conv.stride == [1; 2]
+        && dilation == across
+        && padded
+}

@@ -1,0 +1,240 @@
+//! The CPU engine's plan of a network: sections of kernels, and what has no kernel on Burn's operations in between.
+//!
+//! 1. [`Graph::folded`] leaves few operations.
+//! 2. [`fusions`] finds those that one kernel does together.
+//! 3. The graph is divided at its cuts. A section whose operations all have kernels is packed ([`pack`]); the others stay as they
+//!    are.
+
+mod fusions;
+mod pack;
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use graph::{Graph, NodeId};
+use kernels::{Isa, Value};
+
+use self::fusions::{Fusion, fusions};
+use self::pack::Packer;
+use crate::fold::Fold;
+use crate::forward::{Feature, Run, Watch};
+use crate::network::Network;
+use crate::parameters::Parameters;
+
+/// A network ready to run on the processor.
+pub(crate) struct Plan {
+    graph: Graph,
+    sections: Vec<Section>,
+    device: Device,
+}
+
+/// Nodes between two cuts.
+struct Section {
+    /// The node whose output it reads.
+    start: NodeId,
+    /// The last node.
+    end: NodeId,
+    engine: Engine,
+}
+
+enum Engine {
+    /// Kernels, and the value of each node that has one.
+    Kernels {
+        network: kernels::Network,
+        values: Vec<(NodeId, Value)>,
+    },
+    /// Burn's operations; parameters of all nodes, absent where the section has none.
+    Burn(Vec<Parameters>),
+}
+
+impl Plan {
+    /// `None` for a network that does not live on Burn's `Flex` device, or of which no section has kernels.
+    pub fn new(network: &Network) -> Option<Self> {
+        let device = network.device();
+        if device != Device::flex() {
+            return None;
+        }
+        let folded = network.graph().folded();
+        let graph = folded.graph;
+        let parameters = network.parameters();
+        let fold = |node: NodeId| {
+            let source = folded.sources[node.0];
+            let norm = source.norm.map(|norm| &parameters[norm.0]);
+            Fold::of(&parameters[source.node.0], norm)
+        };
+        let mut packer = Packer::new(&graph, fold);
+        let fusions = fusions(&graph);
+        let mut sections: Vec<Section> = Vec::new();
+        for (start, end, has_kernels) in intervals(&graph, &fusions) {
+            let engine = if has_kernels {
+                let built = packer.pack(&fusions, start, end, Isa::detect());
+                built.map(|(network, values)| Engine::Kernels { network, values })
+            } else {
+                None
+            };
+            let engine = engine.unwrap_or_else(|| {
+                let inside = |index: usize| index > start.0 && index <= end.0;
+                let own = (0..graph.nodes.len()).map(|index| match inside(index) {
+                    true => fold(NodeId(index)).into_parameters(),
+                    false => Parameters::Absent,
+                });
+                Engine::Burn(own.collect())
+            });
+            sections.push(Section { start, end, engine });
+        }
+        let any = sections
+            .iter()
+            .any(|section| matches!(section.engine, Engine::Kernels { .. }));
+        drop(packer);
+        any.then_some(Self {
+            graph,
+            sections,
+            device,
+        })
+    }
+
+    /// The folded graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The instruction set of the kernels.
+    pub fn instructions(&self) -> Option<&'static str> {
+        self.sections.iter().find_map(|section| match &section.engine {
+            Engine::Kernels { network, .. } => Some(network.isa().name()),
+            Engine::Burn(_) => None,
+        })
+    }
+
+    /// Nodes that run on Burn's operations.
+    pub fn without_kernels(&self) -> usize {
+        let burn = self.sections.iter().filter(|section| matches!(section.engine, Engine::Burn(_)));
+        burn.map(|section| section.end.0 - section.start.0).sum()
+    }
+
+    /// The outputs of some nodes, in their order, for pictures that the graph can take.
+    pub fn run(&self, images: Tensor<4>, wanted: &[NodeId]) -> Vec<Option<Feature>> {
+        let mut found: Vec<Option<Feature>> = vec![None; wanted.len()];
+        let Some(last) = wanted.iter().max() else { return found };
+        let mut input = Feature::Map(images);
+        for section in &self.sections {
+            if section.start >= *last {
+                break;
+            }
+            let inside: Vec<usize> = (0..wanted.len())
+                .filter(|&at| wanted[at] > section.start && wanted[at] <= section.end)
+                .collect();
+            let goes_on = section.end < *last;
+            let nodes: Vec<NodeId> = inside
+                .iter()
+                .map(|&at| wanted[at])
+                .chain(goes_on.then_some(section.end))
+                .collect();
+            let mut outputs = self.section(section, input, &nodes);
+            let next = if goes_on { outputs.pop().flatten() } else { None };
+            for (at, output) in inside.into_iter().zip(outputs) {
+                found[at] = output;
+            }
+            match next {
+                Some(next) => input = next,
+                None => break,
+            }
+        }
+        found
+    }
+
+    fn section(&self, section: &Section, input: Feature, nodes: &[NodeId]) -> Vec<Option<Feature>> {
+        match &section.engine {
+            Engine::Kernels { network, values } => {
+                let asked: Vec<Option<Value>> = nodes
+                    .iter()
+                    .map(|node| values.iter().find(|(own, _)| own == node).map(|(_, value)| *value))
+                    .collect();
+                let images = input.into_map();
+                let [batch, _, height, width] = images.dims();
+                let data = images.into_data().convert::<f32>();
+                let Ok(pixels) = data.as_slice::<f32>() else {
+                    return vec![None; nodes.len()];
+                };
+                let mut buffers: Vec<(Value, Vec<f32>, [usize; 4])> = Vec::new();
+                for value in asked.iter().flatten() {
+                    if buffers.iter().any(|(known, ..)| known == value) {
+                        continue;
+                    }
+                    let (Ok(channels), Ok([rows, columns])) =
+                        (network.channels(*value), network.size(*value, [height, width]))
+                    else {
+                        return vec![None; nodes.len()];
+                    };
+                    let shape = [batch, channels, rows, columns];
+                    buffers.push((*value, vec![0.0; shape.iter().product()], shape));
+                }
+                let mut outputs: Vec<(Value, &mut [f32])> = buffers
+                    .iter_mut()
+                    .map(|(value, buffer, _)| (*value, buffer.as_mut_slice()))
+                    .collect();
+                if network.run(pixels, [batch, height, width], &mut outputs).is_err() {
+                    return vec![None; nodes.len()];
+                }
+                let tensors: Vec<(Value, Tensor<4>)> = buffers
+                    .into_iter()
+                    .map(|(value, buffer, shape)| {
+                        (value, Tensor::from_data(TensorData::new(buffer, shape), &self.device))
+                    })
+                    .collect();
+                let tensor = |value: Value| tensors.iter().find(|(own, _)| *own == value);
+                asked
+                    .into_iter()
+                    .map(|value| Some(Feature::Map(tensor(value?)?.1.clone())))
+                    .collect()
+            }
+            Engine::Burn(parameters) => {
+                let mut outputs: Vec<Option<Feature>> = vec![None; nodes.len()];
+                let Some(last) = nodes.iter().max() else { return outputs };
+                let mut keep = |node: NodeId, output: &mut Feature| {
+                    for (wanted, kept) in nodes.iter().zip(&mut outputs) {
+                        if *wanted == node {
+                            *kept = Some(output.clone());
+                        }
+                    }
+                };
+                Run::new(&self.graph, parameters).from(section.start, input, *last, &mut Watch::Node(&mut keep));
+                outputs
+            }
+        }
+    }
+}
+
+/// The graph between its cuts, as long as neighbours are alike: first node read, last node, and whether all have kernels.
+fn intervals(graph: &Graph, fusions: &[Fusion]) -> Vec<(NodeId, NodeId, bool)> {
+    let output = graph.output();
+    let cuts = graph.cuts(output);
+    let mut found: Vec<(NodeId, NodeId, bool)> = Vec::new();
+    let mut start = 0;
+    let mut has_kernels = true;
+    for index in 1..=output.0 {
+        has_kernels &= !matches!(fusions[index], Fusion::Without);
+        // A cut within a fusion has no value of its own.
+        if !cuts[index] || matches!(fusions[index], Fusion::Inside) {
+            continue;
+        }
+        match found.last_mut() {
+            Some((_, end, same)) if *same == has_kernels => *end = NodeId(index),
+            _ => found.push((NodeId(start), NodeId(index), has_kernels)),
+        }
+        start = index;
+        has_kernels = true;
+    }
+    found
+}
+
+impl core::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Plan")
+            .field("instructions", &self.instructions())
+            .field("sections", &self.sections.len())
+            .field("without_kernels", &self.without_kernels())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+//! What a layer is called with, in any of Keras's formats.
+
+use serde_json::Value;
+
+/// A tensor, or numbers that are written into the config.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Operand<T> {
+    Tensor(T),
+    /// One number, or one for each channel.
+    Constant(Vec<f64>),
+}
+
+/// The arguments of one call: `["name", 0, 0, {..}]` in Keras 1 and 2, `keras_history` in 3. Also the inputs and outputs of
+/// a model, which are written in the same way.
+#[derive(Debug, Default)]
+pub(super) struct Call<'a> {
+    /// In the order in which they are given.
+    pub(super) operands: Vec<Operand<&'a str>>,
+    pub(super) training: bool,
+    /// The type that a cast is called with.
+    pub(super) dtype: Option<&'a str>,
+}
+
+/// Stands in Keras 2 for a first argument that is no tensor: `["_CONSTANT_VALUE", -1, 1.0, {"y": [..]}]`
+/// (`_CONSTANT_VALUE` in `keras/engine/functional.py` of 2.15).
+const CONSTANT: &str = "_CONSTANT_VALUE";
+
+impl<'a> Call<'a> {
+    pub(super) fn of(arguments: &'a Value) -> Self {
+        let mut call = Self::default();
+        call.argument(arguments);
+        call
+    }
+
+    /// The names of the tensors.
+    pub(super) fn tensors(&self) -> Vec<&'a str> {
+        let name = |operand: &Operand<&'a str>| match operand {
+            Operand::Tensor(name) => Some(*name),
+            Operand::Constant(_) => None,
+        };
+        self.operands.iter().filter_map(name).collect()
+    }
+
+    /// `serde_json` reads no more than 128 levels.
+    fn argument(&mut self, value: &'a Value) {
+        if let Some(constant) = constants(value) {
+            self.operands.push(Operand::Constant(constant));
+            return;
+        }
+        match value {
+            Value::Array(list) => match list.as_slice() {
+                [Value::String(name), node, tensor, rest @ ..] if node.is_u64() && tensor.is_u64() => {
+                    self.operands.push(Operand::Tensor(name));
+                    self.all(rest);
+                }
+                [Value::String(name), _, rest @ ..] if name == CONSTANT => self.all(rest),
+                list => self.all(list),
+            },
+            Value::Object(map) => match map.get("config").and_then(|config| config.get("keras_history")) {
+                Some(history) => self.argument(history),
+                None => {
+                    for (key, value) in map {
+                        self.training |= key == "training" && value.as_bool() == Some(true);
+                        if key == "dtype" {
+                            self.dtype = value.as_str();
+                        }
+                        self.argument(value);
+                    }
+                }
+            },
+            _ => {}
+        }
+    }
+
+    fn all(&mut self, values: &'a [Value]) {
+        for value in values {
+            self.argument(value);
+        }
+    }
+}
+
+/// One number or one for each channel, the last axis: a number, a list, lists of one list, and arrays of NumPy as Keras 3
+/// writes them. `None` for everything else.
+pub(super) fn constants(value: &Value) -> Option<Vec<f64>> {
+    match value {
+        Value::Number(number) => Some(vec![number.as_f64()?]),
+        Value::Array(list) => match list.as_slice() {
+            [inner @ Value::Array(_)] => constants(inner),
+            [] => None,
+            list => list.iter().map(Value::as_f64).collect(),
+        },
+        Value::Object(map) => {
+            let class = map.get("class_name")?.as_str()?;
+            if !["__numpy__", "__tensor__", "__ndarray__"].contains(&class) {
+                return None;
+            }
+            constants(map.get("config")?.get("value")?)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn operands(value: &Value) -> Vec<Operand<String>> {
+        let owned = |operand: Operand<&str>| match operand {
+            Operand::Tensor(name) => Operand::Tensor(name.to_owned()),
+            Operand::Constant(values) => Operand::Constant(values),
+        };
+        Call::of(value).operands.into_iter().map(owned).collect()
+    }
+
+    fn tensor(name: &str) -> Operand<String> {
+        Operand::Tensor(name.to_owned())
+    }
+
+    #[test]
+    fn the_order_of_arguments_is_kept() {
+        let keras3 = |name: &str| json!({"class_name": "__keras_tensor__", "config": {"shape": [null, 8, 8, 3], "dtype": "float32", "keras_history": [name, 0, 0]}});
+        let array = json!({"class_name": "__numpy__", "config": {"value": [1.0, 2.0, 3.0], "dtype": "float32"}});
+        for (arguments, expected) in [
+            (
+                json!([[["a", 0, 0, {}], ["b", 0, 0, {}]]]),
+                vec![tensor("a"), tensor("b")],
+            ),
+            (
+                json!([["a", 0, 0, {"y": 127.5, "name": null}]]),
+                vec![tensor("a"), Operand::Constant(vec![127.5])],
+            ),
+            (
+                json!([["_CONSTANT_VALUE", -1, 1.0, {"y": ["a", 0, 0], "name": null}]]),
+                vec![Operand::Constant(vec![1.0]), tensor("a")],
+            ),
+            (
+                json!([{"args": [1.0, keras3("a")], "kwargs": {}}]),
+                vec![Operand::Constant(vec![1.0]), tensor("a")],
+            ),
+            (
+                json!([{"args": [keras3("a"), array], "kwargs": {}}]),
+                vec![tensor("a"), Operand::Constant(vec![1.0, 2.0, 3.0])],
+            ),
+            (
+                json!([{"args": [[keras3("a"), keras3("b")]], "kwargs": {"training": false}}]),
+                vec![tensor("a"), tensor("b")],
+            ),
+        ] {
+            assert_eq!(operands(&arguments), expected, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn a_call_in_training_is_noticed() {
+        assert!(Call::of(&json!([["a", 0, 0, {"training": true}]])).training);
+        assert!(!Call::of(&json!([["a", 0, 0, {"training": false}]])).training);
+    }
+
+    #[test]
+    fn constants_are_numbers_along_the_last_axis() {
+        assert_eq!(constants(&json!([[[1, 2, 3]]])), Some(vec![1.0, 2.0, 3.0]));
+        assert_eq!(constants(&json!([[1], [2]])), None);
+        assert_eq!(constants(&json!(["a", 0, 0])), None);
+        assert_eq!(constants(&json!([])), None);
+    }
+}

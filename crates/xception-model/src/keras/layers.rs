@@ -1,0 +1,573 @@
+//! Each Keras layer as operations: one function for each class.
+
+use graph::{
+    Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, MAX_CHANNELS, Op, Padding, Pool, PoolKind, ScaleShift,
+};
+use serde_json::Value;
+
+use super::call::Operand;
+use super::read::{Place, Tensor};
+use super::settings::{count, shown};
+
+/// Keras's `backend.epsilon()`, the smallest deviation that `Normalization` divides by.
+const SMALLEST_DEVIATION: f64 = 1e-7;
+
+/// Adds a layer's operations to the graph.
+///
+/// # Errors
+///
+/// Why the layer cannot be computed.
+pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let class = at.class();
+    if at.layer.is_custom {
+        return Err("its class is not one of Keras's own".into());
+    }
+    if let Some(activation) = at.settings.activation_layer(class) {
+        return activate(at, class, activation?);
+    }
+    match class {
+        "Conv2D" | "Convolution2D" | "AtrousConvolution2D" => conv(at),
+        "DepthwiseConv2D" => depthwise_conv(at),
+        "SeparableConv2D" | "SeparableConvolution2D" => separable_conv(at),
+        "BatchNormalization" | "BatchNormalizationV1" | "BatchNormalizationV2" | "SyncBatchNormalization" => {
+            batch_norm(at)
+        }
+        "MaxPooling2D" | "MaxPool2D" => pool(at, PoolKind::Max),
+        "AveragePooling2D" | "AvgPool2D" => pool(at, PoolKind::Average),
+        "GlobalMaxPooling2D" | "GlobalMaxPool2D" => global_pool(at, PoolKind::Max),
+        "GlobalAveragePooling2D" | "GlobalAvgPool2D" => global_pool(at, PoolKind::Average),
+        "Dense" => dense(at),
+        "Flatten" => flatten(at),
+        "Reshape" => reshape(at),
+        "ZeroPadding2D" => zero_padding(at),
+        "Add" => arithmetic(at, Arithmetic::Add),
+        "Subtract" => arithmetic(at, Arithmetic::Subtract),
+        "Multiply" => arithmetic(at, Arithmetic::Multiply),
+        "Divide" | "TrueDivide" => arithmetic(at, Arithmetic::Divide),
+        "Concatenate" => concatenate(at, "axis"),
+        "Merge" => merge(at),
+        "TFOpLambda" => tf_operation(at),
+        "CustomScaleLayer" => scaled_sum(at),
+        "Rescaling" => rescaling(at),
+        "Normalization" => normalization(at),
+        "Dropout" | "SpatialDropout2D" => dropout(at),
+        "Cast" => cast(at, at.settings.text(&["dtype"])),
+        class if is_harmless(class) => at.only_input(),
+        "RandomCrop" => Err("it crops pictures, at rest too in most versions of Keras".into()),
+        _ => Err("there is no operation for its class".into()),
+    }
+}
+
+/// Layers that do nothing to a picture when a network is used.
+fn is_harmless(class: &str) -> bool {
+    const HARMLESS: [&str; 14] = [
+        "ActivityRegularization",
+        "AlphaDropout",
+        "AugMix",
+        "CutMix",
+        "Equalization",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Identity",
+        "InputLayer",
+        "MaxNumBoundingBoxes",
+        "MixUp",
+        "RandAugment",
+        "Solarization",
+        "CastLike",
+    ];
+    HARMLESS.contains(&class) || (class.starts_with("Random") && class != "RandomCrop")
+}
+
+fn activate(at: &mut Place<'_, '_>, class: &str, activation: Option<Activation>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    if class == "Softmax" {
+        at.settings.channel_axis(&["axis"], -1, input.is_map)?;
+    }
+    Ok(at.activated(input, activation))
+}
+
+/// What a convolution does beside its channels.
+struct Window {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    padding: Padding,
+    bias: bool,
+    activation: Option<Activation>,
+}
+
+impl Window {
+    fn of(at: &Place<'_, '_>) -> Result<Self, String> {
+        let settings = at.settings;
+        settings.channels_last()?;
+        let kernel = if settings.get(&["nb_row"]).is_some() {
+            [settings.count(&["nb_row"])?, settings.count(&["nb_col"])?]
+        } else {
+            settings.pair(&["kernel_size"], None)?
+        };
+        Ok(Self {
+            kernel,
+            stride: settings.pair(&["strides", "subsample"], Some([1; 2]))?,
+            dilation: settings.pair(&["dilation_rate", "atrous_rate"], Some([1; 2]))?,
+            padding: settings.padding()?,
+            bias: settings.is_on(&["use_bias", "bias"], true),
+            activation: settings.activation()?,
+        })
+    }
+
+    fn conv(&self, channels: [usize; 2]) -> Conv {
+        Conv {
+            stride: self.stride,
+            dilation: self.dilation,
+            bias: self.bias,
+            ..Conv::new(channels, self.kernel, self.padding)
+        }
+    }
+
+    /// What comes out, before the activation: a map of 1 x 1 if one comes in and stays.
+    fn output(&self, input: Tensor) -> Tensor {
+        let stays = self.kernel == [1; 2] || self.padding == Padding::Same;
+        Tensor {
+            is_pixel: input.is_pixel && stays,
+            ..input
+        }
+    }
+}
+
+fn conv(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    let window = Window::of(at)?;
+    let groups = at.settings.count_or(&["groups"], 1)?;
+    let channels = at.channels(input, "kernel", |kernel| match kernel {
+        [_, _, inside, _] => inside.checked_mul(groups),
+        _ => None,
+    })?;
+    let filters = at.settings.count(&["filters", "nb_filter"])?;
+    let conv = window.conv([channels, filters]).with_groups(groups);
+    if !channels.is_multiple_of(groups) || !filters.is_multiple_of(groups) {
+        return Err(format!(
+            "its {groups} groups do not divide {channels} channels and {filters} filters"
+        ));
+    }
+    let output = at.parameters(Op::Conv(conv), window.output(input), filters, "");
+    Ok(at.activated(output, window.activation))
+}
+
+/// Channels in, and out of the depthwise convolution.
+fn depthwise_channels(at: &Place<'_, '_>, input: Tensor) -> Result<[usize; 2], String> {
+    let name = if at.holds("depthwise_kernel") {
+        "depthwise_kernel"
+    } else {
+        "kernel"
+    };
+    let channels = at.channels(input, name, |kernel| kernel.get(2).copied())?;
+    let multiplier = at.settings.count_or(&["depth_multiplier"], 1)?;
+    let output = channels
+        .checked_mul(multiplier)
+        .filter(|output| *output <= MAX_CHANNELS);
+    let output =
+        output.ok_or_else(|| format!("its depth_multiplier of {multiplier} for {channels} channels is too large"))?;
+    Ok([channels, output])
+}
+
+fn depthwise_conv(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    let window = Window::of(at)?;
+    let channels = depthwise_channels(at, input)?;
+    let conv = window.conv(channels).with_groups(channels[0]);
+    let output = at.parameters(Op::Conv(conv), window.output(input), channels[1], "");
+    Ok(at.activated(output, window.activation))
+}
+
+fn separable_conv(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    let window = Window::of(at)?;
+    let channels = depthwise_channels(at, input)?;
+    let filters = at.settings.count(&["filters", "nb_filter"])?;
+    let depthwise = window.conv(channels).with_groups(channels[0]).with_bias(false);
+    let pointwise = Conv::new([channels[1], filters], [1; 2], Padding::Valid).with_bias(window.bias);
+    let between = at.parameters(Op::Conv(depthwise), window.output(input), channels[1], "depthwise");
+    let output = at.parameters(Op::Conv(pointwise), between, filters, "pointwise");
+    Ok(at.activated(output, window.activation))
+}
+
+fn batch_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let settings = at.settings;
+    settings.channel_axis(&["axis"], -1, input.is_map)?;
+    let mode = settings.number(&["mode"], 0.0)?;
+    if mode != 0.0 {
+        return Err(format!("its mode of Keras 1 is {mode}; known is 0"));
+    }
+    if settings.is_on(&["renorm"], false) {
+        return Err("it is a batch renormalization".into());
+    }
+    let channels = at.channels(input, "moving_mean", |mean| mean.first().copied())?;
+    let norm = BatchNorm {
+        channels,
+        epsilon: settings.number(&["epsilon"], 1e-3)?,
+        momentum: rounded(1.0 - settings.number(&["momentum"], 0.99)?),
+        scale: settings.is_on(&["scale"], true),
+        center: settings.is_on(&["center"], true),
+    };
+    Ok(at.parameters(Op::BatchNorm(norm), input, channels, ""))
+}
+
+/// 1 - 0.99 as 0.01.
+pub(super) fn rounded(difference: f64) -> f64 {
+    (difference * 1e12).round() / 1e12
+}
+
+fn pool(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    at.settings.channels_last()?;
+    let window = at.settings.pair(&["pool_size"], Some([2; 2]))?;
+    let pool = Pool {
+        kind,
+        window,
+        // Without strides a pool steps by its own size.
+        stride: at.settings.pair(&["strides"], Some(window))?,
+        dilation: [1; 2],
+        padding: at.settings.padding()?,
+        count_padding: false,
+    };
+    let output = Tensor {
+        is_pixel: false,
+        ..input
+    };
+    Ok(at.push(Op::Pool(pool), output))
+}
+
+fn global_pool(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    at.settings.channels_last()?;
+    let keep_dims = at.settings.is_on(&["keepdims"], false);
+    let output = if keep_dims { input.as_pixel() } else { input.as_vector() };
+    Ok(at.push(Op::GlobalPool(GlobalPool { kind, keep_dims }), output))
+}
+
+fn dense(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    if input.is_map && !input.is_pixel {
+        return Err("it is a Dense of a feature map; known is one of a vector, or of a map of 1 x 1".into());
+    }
+    let activation = at.settings.activation()?;
+    let features = at.channels(input, "kernel", |kernel| kernel.first().copied())?;
+    let units = at.settings.count(&["units", "output_dim"])?;
+    let dense = Dense {
+        features: [features, units],
+        bias: at.settings.is_on(&["use_bias", "bias"], true),
+    };
+    let output = at.parameters(Op::Dense(dense), input.as_vector(), units, "");
+    let output = at.activated(output, activation);
+    // Keras keeps the sides of 1.
+    Ok(if input.is_map {
+        at.push(Op::ToMap, output.as_pixel())
+    } else {
+        output
+    })
+}
+
+fn flatten(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    at.settings.channels_last()?;
+    Ok(flattened(at, input))
+}
+
+fn flattened(at: &mut Place<'_, '_>, input: Tensor) -> Tensor {
+    if !input.is_map {
+        return input;
+    }
+    let output = Tensor {
+        channels: input.channels.filter(|_| input.is_pixel),
+        ..input.as_vector()
+    };
+    let order = ChannelOrder::ChannelsLast;
+    at.push(Op::Flatten { order }, output)
+}
+
+fn reshape(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let target = at.settings.get(&["target_shape"]).unwrap_or(&Value::Null);
+    let sides: Option<Vec<i64>> = target
+        .as_array()
+        .and_then(|sides| sides.iter().map(Value::as_i64).collect());
+    // -1 stands for what is left.
+    let fits = |side: i64| {
+        side == -1
+            || input
+                .channels
+                .is_none_or(|channels| i64::try_from(channels) == Ok(side))
+    };
+    match sides.as_deref() {
+        Some([side]) if input.is_map && (!input.is_pixel || fits(*side)) => Ok(flattened(at, input)),
+        Some([side]) if !input.is_map && fits(*side) => Ok(input),
+        Some([1, 1, side]) if input.is_pixel && fits(*side) => Ok(input),
+        Some([1, 1, side]) if !input.is_map && fits(*side) => Ok(at.push(Op::ToMap, input.as_pixel())),
+        _ => Err(format!(
+            "it reshapes to {}; known are from a vector to a map of 1 x 1 and back, and from a map to a vector",
+            shown(target)
+        )),
+    }
+}
+
+fn zero_padding(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    at.settings.channels_last()?;
+    let found = at.settings.get(&["padding"]);
+    let pads = match found {
+        None => Some([1; 4]),
+        Some(found) => pads(found),
+    };
+    let pads = pads.ok_or_else(|| {
+        let found = shown(found.unwrap_or(&Value::Null));
+        format!("expected rows and columns for `padding`, found {found}")
+    })?;
+    let output = Tensor {
+        is_pixel: false,
+        ..input
+    };
+    Ok(at.push(Op::Pad { pads }, output))
+}
+
+/// `[top, left, bottom, right]` of one number, two, two pairs, and Keras 1's four or dictionary.
+fn pads(value: &Value) -> Option<[usize; 4]> {
+    let side = |value: &Value| match value.as_u64()? {
+        0 => Some(0),
+        _ => count(value),
+    };
+    match value {
+        Value::Number(_) => Some([side(value)?; 4]),
+        Value::Array(list) => match list.as_slice() {
+            [Value::Array(rows), Value::Array(columns)] => match (rows.as_slice(), columns.as_slice()) {
+                ([top, bottom], [left, right]) => Some([side(top)?, side(left)?, side(bottom)?, side(right)?]),
+                _ => None,
+            },
+            [rows, columns] => Some([side(rows)?, side(columns)?, side(rows)?, side(columns)?]),
+            [top, bottom, left, right] => Some([side(top)?, side(left)?, side(bottom)?, side(right)?]),
+            _ => None,
+        },
+        Value::Object(map) => {
+            let given = |key: &str| map.get(key).map_or(Some(0), side);
+            Some([
+                given("top_pad")?,
+                given("left_pad")?,
+                given("bottom_pad")?,
+                given("right_pad")?,
+            ])
+        }
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+}
+
+/// Of tensors, or of a tensor and constants.
+fn arithmetic(at: &mut Place<'_, '_>, kind: Arithmetic) -> Result<Tensor, String> {
+    match at.operands.as_slice() {
+        [Operand::Tensor(input), Operand::Constant(constants)] => {
+            let (input, constants) = (*input, constants.clone());
+            let inverted = constants.iter().map(|value| 1.0 / value).collect();
+            let negated = constants.iter().map(|value| -value).collect();
+            let (scale, shift) = match kind {
+                Arithmetic::Add => (vec![1.0], constants),
+                Arithmetic::Subtract => (vec![1.0], negated),
+                Arithmetic::Multiply => (constants, vec![0.0]),
+                Arithmetic::Divide => (inverted, vec![0.0]),
+            };
+            scaled(at, input, scale, shift)
+        }
+        [Operand::Constant(constants), Operand::Tensor(input)] => {
+            let (input, constants) = (*input, constants.clone());
+            match kind {
+                Arithmetic::Add => scaled(at, input, vec![1.0], constants),
+                Arithmetic::Subtract => scaled(at, input, vec![-1.0], constants),
+                Arithmetic::Multiply => scaled(at, input, constants, vec![0.0]),
+                Arithmetic::Divide => Err("it divides by its input".into()),
+            }
+        }
+        _ => match kind {
+            Arithmetic::Add => {
+                let inputs = at.several_inputs()?;
+                alike(&inputs)?;
+                Ok(at.join(Op::Add, &inputs, inputs[0]))
+            }
+            Arithmetic::Multiply => product(at),
+            Arithmetic::Subtract => Err("it subtracts one tensor from another".into()),
+            Arithmetic::Divide => Err("it divides one tensor by another".into()),
+        },
+    }
+}
+
+fn alike(inputs: &[Tensor]) -> Result<(), String> {
+    if inputs.iter().any(|input| input.is_map != inputs[0].is_map) {
+        return Err("some of its inputs are feature maps and some are vectors".into());
+    }
+    Ok(())
+}
+
+/// Products two by two. A layer, unlike an operation, takes a vector beside maps for a map of 1 x 1 (`Merge.call` in
+/// `keras/src/layers/merging/base_merge.py`).
+fn product(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let mut inputs = at.several_inputs()?;
+    if inputs.iter().any(|input| input.is_map) {
+        if at.layer.is_operation {
+            alike(&inputs)?;
+        }
+        for input in inputs.iter_mut().filter(|input| !input.is_map) {
+            *input = at.push_on(Op::ToMap, *input, input.as_pixel());
+        }
+    }
+    let mut product = inputs[0];
+    for input in &inputs[1..] {
+        let larger = if product.is_pixel { *input } else { product };
+        product = at.join(Op::Multiply, &[product, *input], larger);
+    }
+    Ok(product)
+}
+
+fn concatenate(at: &mut Place<'_, '_>, key: &str) -> Result<Tensor, String> {
+    let inputs = at.several_inputs()?;
+    alike(&inputs)?;
+    // An operation that says nothing joins batches, and says so: `axis` is always in its config.
+    at.settings.channel_axis(&[key], -1, inputs[0].is_map)?;
+    let channels = inputs
+        .iter()
+        .try_fold(0_usize, |sum, input| sum.checked_add(input.channels?));
+    let output = Tensor {
+        channels,
+        is_pixel: inputs.iter().all(|input| input.is_pixel),
+        ..inputs[0]
+    };
+    Ok(at.join(Op::Concat, &inputs, output))
+}
+
+/// Keras 1's layer of several inputs.
+fn merge(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    match at.settings.text(&["mode"]) {
+        Some("sum") | None => arithmetic(at, Arithmetic::Add),
+        Some("mul") => arithmetic(at, Arithmetic::Multiply),
+        Some("concat") => concatenate(at, "concat_axis"),
+        Some(mode) => Err(format!("its mode is {mode}; known are sum, mul and concat")),
+    }
+}
+
+/// A function of TensorFlow that Keras 2 put into a model.
+fn tf_operation(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let function = at.settings.text(&["function"]).unwrap_or_default();
+    let name = match function {
+        "math.add" | "nn.bias_add" | "__operators__.add" => return arithmetic(at, Arithmetic::Add),
+        "math.subtract" | "__operators__.sub" => return arithmetic(at, Arithmetic::Subtract),
+        "math.multiply" | "__operators__.mul" => return arithmetic(at, Arithmetic::Multiply),
+        "math.truediv" | "math.divide" | "__operators__.truediv" => return arithmetic(at, Arithmetic::Divide),
+        "identity" => return at.only_input(),
+        "cast" => return cast(at, at.layer.dtype),
+        "nn.relu" => "relu",
+        "nn.relu6" => "relu6",
+        "nn.silu" | "nn.swish" => "swish",
+        "nn.softmax" => "softmax",
+        "math.sigmoid" | "nn.sigmoid" => "sigmoid",
+        "math.tanh" | "nn.tanh" => "tanh",
+        _ => {
+            return Err(format!(
+                "its function is {}, which is not known",
+                shown(&function.into())
+            ));
+        }
+    };
+    let input = at.only_input()?;
+    let activation = at.settings.activation_named(name)?;
+    Ok(at.activated(input, activation))
+}
+
+/// `a + scale * b` (Inception-ResNet).
+fn scaled_sum(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let inputs = at.several_inputs()?;
+    let [first, second] = inputs.as_slice() else {
+        return Err(format!("expected 2 inputs, found {}", inputs.len()));
+    };
+    let scale = at.settings.number(&["scale"], 1.0)?;
+    let scaled = scaled(at, *second, vec![scale], vec![0.0])?;
+    Ok(at.join(Op::Add, &[*first, scaled], *first))
+}
+
+fn scaled(at: &mut Place<'_, '_>, input: Tensor, scale: Vec<f64>, shift: Vec<f64>) -> Result<Tensor, String> {
+    for constants in [&scale, &shift] {
+        if let Some(value) = constants.iter().find(|value| !value.is_finite()) {
+            return Err(format!("one of its constants is {value}"));
+        }
+        if constants.len() > 1 && input.channels.is_some_and(|channels| channels != constants.len()) {
+            return Err(format!(
+                "it has constants for {} channels, and its input has {}",
+                constants.len(),
+                input.channels.unwrap_or_default()
+            ));
+        }
+    }
+    Ok(at.push_on(Op::ScaleShift(ScaleShift { scale, shift }), input, input))
+}
+
+fn rescaling(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let scale = at.settings.constants(&["scale"])?.unwrap_or_else(|| vec![1.0]);
+    let shift = at.settings.constants(&["offset"])?.unwrap_or_else(|| vec![0.0]);
+    scaled(at, input, scale, shift)
+}
+
+fn normalization(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let settings = at.settings;
+    let whole = matches!(settings.config.get("axis"), Some(Value::Null))
+        || settings.get(&["axis"]) == Some(&Value::Array(vec![]));
+    if !whole {
+        settings.channel_axis(&["axis"], -1, input.is_map)?;
+    }
+    let stated = settings.constants(&["mean"])?.zip(settings.constants(&["variance"])?);
+    let (mean, variance) = stated.or_else(|| at.statistics()).ok_or(
+        "its mean and variance are neither in the config nor among the weights: it was never adapted to pictures",
+    )?;
+    if mean.len() != variance.len() {
+        return Err(format!("it has {} means and {} variances", mean.len(), variance.len()));
+    }
+    let deviations = variance.iter().map(|variance| variance.sqrt().max(SMALLEST_DEVIATION));
+    let (scale, shift): (Vec<f64>, Vec<f64>) = if settings.is_on(&["invert"], false) {
+        deviations
+            .zip(&mean)
+            .map(|(deviation, mean)| (deviation, *mean))
+            .unzip()
+    } else {
+        deviations
+            .zip(&mean)
+            .map(|(deviation, mean)| (1.0 / deviation, -mean / deviation))
+            .unzip()
+    };
+    scaled(at, input, scale, shift)
+}
+
+fn dropout(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let rate = at.settings.number(&["rate", "p"], 0.5)?;
+    // Of whole branches, as EfficientNet drops them: nothing of that kind is trained here.
+    if at.settings.get(&["noise_shape"]).is_some() {
+        return Ok(input);
+    }
+    if !(0.0..1.0).contains(&rate) {
+        return Err(format!("its rate is {rate}; it must be at least 0 and below 1"));
+    }
+    Ok(at.push(Op::Dropout { rate }, input))
+}
+
+fn cast(at: &Place<'_, '_>, dtype: Option<&str>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    match dtype {
+        None | Some("float16" | "bfloat16" | "float32" | "float64") => Ok(input),
+        Some(dtype) => Err(format!("it makes {} of its input", shown(&dtype.into()))),
+    }
+}

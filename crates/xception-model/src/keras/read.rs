@@ -1,0 +1,642 @@
+//! A Keras file's model config as a graph.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use burn::store::{ModuleStore, bridge};
+use graph::{Activation, Graph, Layer, LayerId, Naming, Node, NodeId, Op, Taps};
+use keras_store::{KerasLayer, KerasStore, KerasStoreError};
+use serde_json::Value;
+
+use super::call::Operand;
+use super::layers;
+use super::settings::{Settings, count, shown};
+use super::wiring::{self, Wiring};
+use crate::zoo::FileGraph;
+
+/// Numbers of all `Normalization` layers together: one picture of 1024 x 1024 pixels.
+const MAX_STATISTICS: usize = 1 << 20;
+
+/// Why a Keras file is no network here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Store(#[from] KerasStoreError),
+    /// The config of its model makes no sense.
+    #[error("the model's config: {0}")]
+    Model(String),
+    /// A layer that cannot be computed.
+    #[error("layer {layer} ({class}): {problem}; {}", way_out(backbone.as_deref()))]
+    Unknown {
+        /// Its path in the file.
+        layer: String,
+        /// Its Keras class.
+        class: String,
+        /// What was expected and what was found.
+        problem: String,
+        /// The network up to the last global pooling before the layer, or the last feature map, through which all of the
+        /// output goes: what `--no-top` would use.
+        backbone: Option<Box<FileGraph>>,
+    },
+}
+
+fn way_out(backbone: Option<&FileGraph>) -> String {
+    match backbone {
+        Some(FileGraph { graph, output, .. }) => format!(
+            "with `--no-top` the network up to the layer {} can be used",
+            graph.layer_of(*output).name
+        ),
+        None => "`--no-top` would not help: the layer stands before the last feature map".into(),
+    }
+}
+
+/// Reads the network of a file: `None` for one without a model's config, or with that of a subclassed model.
+///
+/// Layers are named by their paths in the file ([`KerasLayer::path`]).
+///
+/// # Errors
+///
+/// [`ReadError::Unknown`] names the first layer that cannot be computed.
+pub fn read(store: &mut KerasStore) -> Result<Option<FileGraph>, ReadError> {
+    let Some(config) = store.model_config()?.cloned() else {
+        return Ok(None);
+    };
+    let keras = store.keras_version()?.and_then(major);
+    let layers = store.layers()?;
+    let shapes = layers.iter().map(shapes).collect();
+    let adapted = constants(layers);
+    let mut statistics = HashMap::new();
+    let mut left = MAX_STATISTICS;
+    for layer in adapted {
+        let [mean, variance] = ["mean", "variance"].map(|name| values(store, &layer, name, &mut left));
+        statistics.insert(layer, mean?.zip(variance?));
+    }
+    graph(&Weights {
+        config: &config,
+        keras,
+        shapes,
+        statistics,
+    })
+}
+
+/// Reads the network of a model's config alone, as [`read`] does. `keras` is the major version of Keras that wrote it.
+///
+/// # Errors
+///
+/// As [`read`]; also a dense layer behind a flattened map, whose width only the weights say.
+pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGraph>, ReadError> {
+    graph(&Weights {
+        config,
+        keras,
+        shapes: HashMap::new(),
+        statistics: HashMap::new(),
+    })
+}
+
+/// The paths in a file of a network's layers and of their modules in a record, for [`KerasStore::with_names`].
+pub fn names(network: &FileGraph) -> Vec<(String, String)> {
+    let layers = network.graph.layers.iter().filter(|layer| !layer.path.is_empty());
+    layers.map(|layer| (layer.name.clone(), layer.path.clone())).collect()
+}
+
+/// The layers whose variables are constants of the network [`read`] gives, for [`KerasStore::without_layers`].
+pub fn constants(layers: &[KerasLayer]) -> Vec<String> {
+    let is_constant =
+        |layer: &&KerasLayer| layer.class.as_deref() == Some("Normalization") && !layer.variables.is_empty();
+    layers
+        .iter()
+        .filter(is_constant)
+        .map(|layer| layer.path.clone())
+        .collect()
+}
+
+/// `3.15.1` is 3.
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
+}
+
+fn shapes(layer: &KerasLayer) -> (String, HashMap<String, Vec<usize>>) {
+    let variables = layer.variables.iter();
+    let shapes = variables.map(|variable| (variable.name.clone(), variable.shape.clone()));
+    (layer.path.clone(), shapes.collect())
+}
+
+/// A variable of few numbers; `None` where the file has none.
+fn values(
+    store: &mut KerasStore,
+    layer: &str,
+    name: &str,
+    left: &mut usize,
+) -> Result<Option<Vec<f64>>, KerasStoreError> {
+    let key = format!("{}.{name}", layer.replace('/', "."));
+    let Some(tensor) = store.get_tensor(&key)? else {
+        return Ok(None);
+    };
+    let numbers = tensor.shape.to_vec().into_iter().fold(1, usize::saturating_mul);
+    let Some(rest) = left.checked_sub(numbers) else {
+        return Ok(None);
+    };
+    *left = rest;
+    // A value that cannot be read is one that is not there: the layer is refused by name.
+    let data = bridge::to_data(tensor).ok();
+    Ok(data.map(|data| data.iter::<f64>().collect()))
+}
+
+/// Mean and variance, of all channels or of each.
+type Statistics = (Vec<f64>, Vec<f64>);
+
+/// What a file says of its network.
+struct Weights<'a> {
+    config: &'a Value,
+    /// The major version of Keras that wrote it.
+    keras: Option<u32>,
+    /// The shapes of its variables, by layer and name.
+    shapes: HashMap<String, HashMap<String, Vec<usize>>>,
+    /// Mean and variance of its `Normalization` layers.
+    statistics: HashMap<String, Option<Statistics>>,
+}
+
+/// The graph of a model's config.
+fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
+    let Some(wiring) = Wiring::of(file.config).map_err(ReadError::Model)? else {
+        return Ok(None);
+    };
+    let order = order(&wiring).map_err(ReadError::Model)?;
+    let mut reader = Reader::new(file, &wiring).map_err(ReadError::Model)?;
+    let mut outputs: Vec<Option<Tensor>> = vec![None; wiring.layers.len()];
+    let mut refused = None;
+    for &index in &order {
+        let layer = &wiring.layers[index];
+        // What reads the output of a layer that is refused is not looked at.
+        let Some(operands) = operands(layer, &outputs) else {
+            continue;
+        };
+        let operands = if index == wiring.entry {
+            vec![Operand::Tensor(reader.picture)]
+        } else {
+            operands
+        };
+        match reader.layer(layer, operands) {
+            Ok(output) => outputs[index] = Some(output),
+            Err(problem) => {
+                refused.get_or_insert((layer, problem));
+            }
+        }
+    }
+    let Some((layer, problem)) = refused else {
+        return reader.finish(outputs[wiring.output]).map(Some);
+    };
+    let end = backbone(&wiring, &order, &outputs, &reader.graph);
+    let backbone = end.and_then(|end| reader.finish(Some(end)).ok());
+    Err(ReadError::Unknown {
+        layer: layer.path.clone(),
+        class: layer.class.to_owned(),
+        problem,
+        backbone: backbone.map(Box::new),
+    })
+}
+
+fn operands(layer: &wiring::Layer<'_>, outputs: &[Option<Tensor>]) -> Option<Vec<Operand<Tensor>>> {
+    let operands = layer.operands.iter().map(|operand| {
+        Some(match operand {
+            Operand::Tensor(from) => Operand::Tensor(outputs[*from]?),
+            Operand::Constant(values) => Operand::Constant(values.clone()),
+        })
+    });
+    operands.collect()
+}
+
+/// The layers that the output needs, each behind those it reads, and otherwise as the file lists them.
+fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
+    let count = wiring.layers.len();
+    let mut needed = vec![false; count];
+    let mut open = vec![wiring.output];
+    while let Some(index) = open.pop() {
+        if !std::mem::replace(&mut needed[index], true) && index != wiring.entry {
+            open.extend(wiring.layers[index].inputs());
+        }
+    }
+    if !needed[wiring.entry] {
+        return Err("its output does not depend on its input".into());
+    }
+    let mut left = vec![0_usize; count];
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for index in (0..count).filter(|index| needed[*index] && *index != wiring.entry) {
+        for input in wiring.layers[index].inputs() {
+            left[index] += 1;
+            readers[input].push(index);
+        }
+    }
+    let free = (0..count).filter(|index| needed[*index] && left[*index] == 0);
+    let mut ready: BinaryHeap<Reverse<usize>> = free.map(Reverse).collect();
+    let mut order = Vec::with_capacity(count);
+    while let Some(Reverse(index)) = ready.pop() {
+        order.push(index);
+        for &reader in &readers[index] {
+            left[reader] -= 1;
+            if left[reader] == 0 {
+                ready.push(Reverse(reader));
+            }
+        }
+    }
+    match (0..count).find(|index| needed[*index] && left[*index] > 0) {
+        Some(index) => Err(format!(
+            "its layers are connected in a circle, in which {} stands",
+            wiring.layers[index].path
+        )),
+        None => Ok(order),
+    }
+}
+
+/// The last global pooling, or else the last feature map, on every way from the picture to the output.
+fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], graph: &Graph) -> Option<Tensor> {
+    let mut places = vec![0; wiring.layers.len()];
+    for (place, index) in order.iter().enumerate() {
+        places[*index] = place;
+    }
+    // How far the connections of the layers so far reach: a layer that none of them passes over is on every way.
+    let mut reach = vec![0; order.len()];
+    for (place, &index) in order.iter().enumerate().filter(|(_, index)| **index != wiring.entry) {
+        for input in wiring.layers[index].inputs() {
+            let from = places[input];
+            reach[from] = reach[from].max(place);
+        }
+    }
+    let mut furthest = 0;
+    let mut on_every_way = Vec::new();
+    for (place, &index) in order.iter().enumerate() {
+        if furthest <= place {
+            on_every_way.extend(outputs[index]);
+        }
+        furthest = furthest.max(reach[place]);
+    }
+    let is_pool = |end: &&Tensor| matches!(graph.node(end.node).op, Op::GlobalPool(_));
+    let is_map = |end: &&Tensor| end.is_map && end.node != NodeId(0);
+    let end = on_every_way
+        .iter()
+        .rfind(is_pool)
+        .or_else(|| on_every_way.iter().rfind(is_map))?;
+    let has_weights = graph.up_to(end.node).nodes.iter().any(|node| !node.path.is_empty());
+    has_weights.then_some(*end)
+}
+
+/// A node's output, as far as a config says what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tensor {
+    pub(super) node: NodeId,
+    /// A feature map, and no vector.
+    pub(super) is_map: bool,
+    /// `None` where the size of the picture decides.
+    pub(super) channels: Option<usize>,
+    /// Whether it is a map of 1 x 1, whatever the picture.
+    pub(super) is_pixel: bool,
+}
+
+impl Tensor {
+    pub(super) fn as_vector(self) -> Self {
+        Self {
+            is_map: false,
+            is_pixel: false,
+            ..self
+        }
+    }
+
+    pub(super) fn as_pixel(self) -> Self {
+        Self {
+            is_map: true,
+            is_pixel: true,
+            ..self
+        }
+    }
+}
+
+struct Reader<'a> {
+    file: &'a Weights<'a>,
+    graph: Graph,
+    paths: Paths,
+    /// The network's input.
+    picture: Tensor,
+    size: Option<[usize; 2]>,
+}
+
+impl<'a> Reader<'a> {
+    /// A graph of its input alone.
+    fn new(file: &'a Weights<'a>, wiring: &Wiring<'_>) -> Result<Self, String> {
+        let entry = &wiring.layers[wiring.entry];
+        let config = file.config.get("config").unwrap_or(&Value::Null);
+        // A `Sequential` of Keras 2 may have no input of its own.
+        let build = file.config.get("build_config").unwrap_or(&Value::Null);
+        let shape = input_shape(entry.config)
+            .or_else(|| array(config, "build_input_shape"))
+            .or_else(|| array(build, "input_shape"));
+        let Some([_, _, _, channels]) = shape else {
+            return Err(format!(
+                "expected an input of pictures, a shape of batch, height, width and channels, found {}",
+                shown(&shape.into())
+            ));
+        };
+        let channels = count(channels).ok_or_else(|| format!("its pictures have {} channels", shown(channels)))?;
+        let is_input = entry.class == "InputLayer";
+        let taken: HashSet<&str> = wiring.layers.iter().map(|layer| layer.path.as_str()).collect();
+        let mut name = if is_input {
+            entry.path.clone()
+        } else {
+            "input_layer".to_owned()
+        };
+        while !is_input && taken.contains(name.as_str()) {
+            name.push('_');
+        }
+        let title = config.get("name").and_then(Value::as_str).unwrap_or("model");
+        let picture = Tensor {
+            node: NodeId(0),
+            is_map: true,
+            channels: Some(channels),
+            is_pixel: false,
+        };
+        Ok(Self {
+            file,
+            graph: Graph {
+                title: title.chars().filter(|c| !c.is_control()).take(100).collect(),
+                min_size: 1,
+                nodes: vec![Node {
+                    op: Op::Input { channels },
+                    inputs: Vec::new(),
+                    layer: LayerId(0),
+                    path: String::new(),
+                    torch: String::new(),
+                }],
+                layers: vec![Layer {
+                    name,
+                    naming: Naming::Given,
+                    block: "input".into(),
+                    path: String::new(),
+                }],
+                taps: Taps::default(),
+            },
+            paths: Paths::default(),
+            picture,
+            size: shape.and_then(size),
+        })
+    }
+
+    fn layer(&mut self, layer: &wiring::Layer<'_>, operands: Vec<Operand<Tensor>>) -> Result<Tensor, String> {
+        if layer.calls > 1 {
+            return Err(format!(
+                "the model uses it {} times; a network here uses each layer once",
+                layer.calls
+            ));
+        }
+        if layer.training {
+            return Err("it is called with training=True, and would never be at rest".into());
+        }
+        // The picture's size, where only a model within the model states it.
+        if layer.class == "InputLayer" && self.size.is_none() && operands == [Operand::Tensor(self.picture)] {
+            self.size = input_shape(layer.config).and_then(size);
+        }
+        let (nodes, layers) = (self.graph.nodes.len(), self.graph.layers.len());
+        let mut place = Place {
+            settings: Settings {
+                config: layer.config,
+                keras: self.file.keras,
+            },
+            layer,
+            operands,
+            id: None,
+            reader: self,
+        };
+        let output = layers::add(&mut place);
+        if output.is_err() {
+            self.graph.nodes.truncate(nodes);
+            self.graph.layers.truncate(layers);
+        }
+        output
+    }
+
+    /// The network that ends in this output.
+    fn finish(self, output: Option<Tensor>) -> Result<FileGraph, ReadError> {
+        let output = output.ok_or_else(|| ReadError::Model("its output is computed by no layer".into()))?;
+        let graph = self.graph.up_to(output.node);
+        let wrong = |error: graph::GraphError| ReadError::Model(error.to_string());
+        graph.validate().map_err(wrong)?;
+        if let Some(size) = self.size {
+            graph.shapes(size).map_err(wrong)?;
+        }
+        Ok(FileGraph {
+            output: NodeId(graph.nodes.len() - 1),
+            graph,
+            size: self.size,
+        })
+    }
+}
+
+/// The shape that an input layer, or the first layer of a `Sequential`, states.
+fn input_shape(config: &Value) -> Option<&[Value]> {
+    array(config, "batch_shape").or_else(|| array(config, "batch_input_shape"))
+}
+
+fn array<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
+    value.get(key)?.as_array().map(Vec::as_slice)
+}
+
+/// Height and width of a shape that states both.
+fn size(shape: &[Value]) -> Option<[usize; 2]> {
+    match shape {
+        [_, height, width, _] => Some([count(height)?, count(width)?]),
+        _ => None,
+    }
+}
+
+/// A layer of the config on its way into the graph.
+pub(super) struct Place<'r, 'a> {
+    pub(super) layer: &'r wiring::Layer<'r>,
+    pub(super) settings: Settings<'r>,
+    pub(super) operands: Vec<Operand<Tensor>>,
+    /// Its place in the graph, once it has a node.
+    id: Option<LayerId>,
+    reader: &'r mut Reader<'a>,
+}
+
+impl<'r> Place<'r, '_> {
+    pub(super) fn class(&self) -> &'r str {
+        self.layer.class
+    }
+
+    pub(super) fn only_input(&self) -> Result<Tensor, String> {
+        match self.several_inputs()?.as_slice() {
+            [input] => Ok(*input),
+            inputs => Err(format!("expected one input, found {}", inputs.len())),
+        }
+    }
+
+    pub(super) fn only_map(&self) -> Result<Tensor, String> {
+        let input = self.only_input()?;
+        if input.is_map {
+            Ok(input)
+        } else {
+            Err("it reads a feature map, and its input is a vector".into())
+        }
+    }
+
+    /// One or more tensors.
+    pub(super) fn several_inputs(&self) -> Result<Vec<Tensor>, String> {
+        let inputs: Vec<Tensor> = self
+            .operands
+            .iter()
+            .filter_map(|operand| match operand {
+                Operand::Tensor(tensor) => Some(*tensor),
+                Operand::Constant(_) => None,
+            })
+            .collect();
+        if inputs.is_empty() {
+            return Err("it has no input".into());
+        }
+        Ok(inputs)
+    }
+
+    /// Whether the file has a variable of the layer.
+    pub(super) fn holds(&self, variable: &str) -> bool {
+        let shapes = self.reader.file.shapes.get(&self.layer.path);
+        shapes.is_some_and(|shapes| shapes.contains_key(variable))
+    }
+
+    /// Channels of an input, by the shape of a variable where the config does not say.
+    pub(super) fn channels(
+        &self,
+        input: Tensor,
+        variable: &str,
+        of: impl FnOnce(&[usize]) -> Option<usize>,
+    ) -> Result<usize, String> {
+        let shape = || self.reader.file.shapes.get(&self.layer.path)?.get(variable);
+        input.channels.or_else(|| of(shape()?)).ok_or_else(|| {
+            format!("the file does not say how many values it reads: no variable `{variable}` of its shape is there")
+        })
+    }
+
+    /// Mean and variance that it was adapted to.
+    pub(super) fn statistics(&self) -> Option<Statistics> {
+        self.reader.file.statistics.get(&self.layer.path)?.clone()
+    }
+
+    /// A node on the layer's only tensor.
+    pub(super) fn push(&mut self, op: Op, output: Tensor) -> Tensor {
+        self.push_on(op, output, output)
+    }
+
+    /// A node that reads `input`, with an output like `output`.
+    pub(super) fn push_on(&mut self, op: Op, input: Tensor, output: Tensor) -> Tensor {
+        self.join(op, &[input], output)
+    }
+
+    /// A node that reads `inputs`, with an output like `output`.
+    pub(super) fn join(&mut self, op: Op, inputs: &[Tensor], output: Tensor) -> Tensor {
+        let inputs = inputs.iter().map(|input| input.node).collect();
+        self.node(op, inputs, String::new(), output)
+    }
+
+    /// A node with parameters on `input`, with `channels`. `part` is its module within the layer's, if it has one.
+    pub(super) fn parameters(&mut self, op: Op, input: Tensor, channels: usize, part: &str) -> Tensor {
+        let layer = self.layer();
+        if self.reader.graph.layers[layer.0].path.is_empty() {
+            self.reader.graph.layers[layer.0].path = self.reader.paths.unique(&self.layer.path);
+        }
+        let mut path = self.reader.graph.layers[layer.0].path.clone();
+        if !part.is_empty() {
+            path = format!("{path}.{part}");
+        }
+        let output = Tensor {
+            channels: Some(channels),
+            ..input
+        };
+        self.node(op, vec![input.node], path, output)
+    }
+
+    pub(super) fn activated(&mut self, input: Tensor, activation: Option<Activation>) -> Tensor {
+        match activation {
+            Some(activation) => self.push(Op::Activation(activation), input),
+            None => input,
+        }
+    }
+
+    fn node(&mut self, op: Op, inputs: Vec<NodeId>, path: String, output: Tensor) -> Tensor {
+        let layer = self.layer();
+        let nodes = &mut self.reader.graph.nodes;
+        nodes.push(Node {
+            op,
+            inputs,
+            layer,
+            path,
+            torch: String::new(),
+        });
+        Tensor {
+            node: NodeId(nodes.len() - 1),
+            ..output
+        }
+    }
+
+    fn layer(&mut self) -> LayerId {
+        let layers = &mut self.reader.graph.layers;
+        *self.id.get_or_insert_with(|| {
+            layers.push(Layer {
+                name: self.layer.path.clone(),
+                naming: Naming::Given,
+                block: "network".into(),
+                path: String::new(),
+            });
+            LayerId(layers.len() - 1)
+        })
+    }
+}
+
+/// Paths of modules: unique, and none within another.
+#[derive(Default)]
+struct Paths {
+    used: HashSet<String>,
+    /// Everything before a dot of those.
+    around: HashSet<String>,
+    /// How often a number was needed.
+    numbers: HashMap<String, usize>,
+}
+
+impl Paths {
+    /// A path like a layer's.
+    fn unique(&mut self, layer: &str) -> String {
+        let parts: Vec<String> = layer.split('/').map(part).collect();
+        let mut path = parts.join(".");
+        if self.clashes(&path) {
+            // No other module is around a path of one part.
+            let stem = parts.join("_");
+            path.clone_from(&stem);
+            while self.clashes(&path) {
+                let number = self.numbers.entry(stem.clone()).or_insert(1);
+                *number += 1;
+                path = format!("{stem}_{number}");
+            }
+        }
+        for (end, _) in path.match_indices('.') {
+            self.around.insert(path[..end].to_owned());
+        }
+        self.used.insert(path.clone());
+        path
+    }
+
+    fn clashes(&self, path: &str) -> bool {
+        let mut around = path.match_indices('.').map(|(end, _)| &path[..end]);
+        self.used.contains(path) || self.around.contains(path) || around.any(|outer| self.used.contains(outer))
+    }
+}
+
+fn part(name: &str) -> String {
+    if name.is_empty() {
+        return "layer".into();
+    }
+    let safe = |c: char| {
+        if c.is_alphanumeric() || c == '_' || c == '-' {
+            c
+        } else {
+            '_'
+        }
+    };
+    name.chars().map(safe).collect()
+}

@@ -1,0 +1,206 @@
+//! Weights alone: which network they are of, by their layers' names, classes and shapes.
+
+use std::collections::BTreeMap;
+
+use graph::{Graph, LayerId, Naming};
+use keras_store::KerasLayer;
+
+use crate::description::Description;
+use crate::zoo::{Architecture, Pooling, ResNetConfig, Variant, XceptionConfig, XceptionShapes};
+
+/// The network of these layers, and where each lives: `(layer, module path)`.
+pub(super) fn recognise(layers: &[KerasLayer]) -> Result<(Description, Vec<(String, String)>), String> {
+    let weighted = Weighted::sort(layers)?;
+    let network = weighted.network()?;
+    let names = weighted.homes(&network.graph())?;
+    // Keras 1 named it after its class alone.
+    let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
+    let mut description = Description::new(network);
+    // The classifier of `keras.applications` stands behind an average.
+    description.pooling =
+        (weighted.denses.len() == 1 && weighted.denses.iter().all(official)).then_some(Pooling::Average);
+    description.variant = Some(Variant::Keras);
+    Ok((description, names))
+}
+
+/// The stages of a network of `keras.applications`, and their layers there: by name, or by class and number of those before it.
+/// The logits are left out: old versions of Keras make probabilities of them in the same layer.
+pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut places = vec![String::new(); graph.layers.len()];
+    for id in graph.keras_order() {
+        let layer = graph.layer(id);
+        let class = graph::snake_case(graph.keras_class(id));
+        let count = counts.entry(class).or_default();
+        places[id.0] = match (layer.naming, *count) {
+            (Naming::Given, _) => layer.name.clone(),
+            (Naming::Automatic, 0) => format!("#{class}"),
+            (Naming::Automatic, number) => format!("#{class}_{number}"),
+        };
+        *count += 1;
+    }
+    let ends = graph.layer_outputs();
+    let stages = graph.stages().into_iter();
+    stages
+        .filter(|stage| {
+            ends[graph.node(stage.node).layer.0] == Some(stage.node) && Some(stage.node) != graph.taps.logits
+        })
+        .map(|stage| (stage.name.to_owned(), places[graph.node(stage.node).layer.0].clone()))
+        .filter(|(_, place)| !place.is_empty())
+        .collect()
+}
+
+/// The layers that have weights, by class and in order.
+#[derive(Default)]
+struct Weighted<'a> {
+    convs: Vec<&'a KerasLayer>,
+    separables: Vec<&'a KerasLayer>,
+    norms: Vec<&'a KerasLayer>,
+    denses: Vec<&'a KerasLayer>,
+}
+
+impl<'a> Weighted<'a> {
+    fn sort(layers: &'a [KerasLayer]) -> Result<Self, String> {
+        let mut weighted = Self::default();
+        for layer in layers.iter().filter(|layer| !layer.variables.is_empty()) {
+            let rank = |name| shape(layer, name).map(<[usize]>::len);
+            if rank("depthwise_kernel") == Some(4) && rank("pointwise_kernel") == Some(4) {
+                weighted.separables.push(layer);
+            } else if rank("moving_mean") == Some(1) {
+                weighted.norms.push(layer);
+            } else if rank("kernel") == Some(4) {
+                weighted.convs.push(layer);
+            } else if rank("kernel") == Some(2) {
+                weighted.denses.push(layer);
+            } else {
+                let class = layer.class.as_deref().unwrap_or("unknown class");
+                return Err(format!(
+                    "layer {} ({class}) has weights, and no network that is known by its weights alone has such a layer; save \
+                     the whole model (model.save), whose config says what it computes",
+                    layer.path
+                ));
+            }
+        }
+        Ok(weighted)
+    }
+
+    /// The network whose names and shapes these are.
+    fn network(&self) -> Result<Architecture, String> {
+        let (num_classes, hidden_layers) = match self.denses.split_last() {
+            None => (None, Vec::new()),
+            Some((predictions, hidden)) => (
+                Some(last_side(predictions, "kernel")),
+                hidden.iter().map(|layer| last_side(layer, "kernel")).collect(),
+            ),
+        };
+        if let Some(config) = self.resnet() {
+            return Ok(Architecture::ResNet(ResNetConfig {
+                include_top: num_classes.is_some(),
+                num_classes: num_classes.unwrap_or(config.num_classes),
+                hidden_layers,
+                pooling: Pooling::Average,
+                ..config
+            }));
+        }
+        let config = self.xception()?;
+        Ok(Architecture::Xception(XceptionConfig {
+            include_top: num_classes.is_some(),
+            num_classes: num_classes.unwrap_or(config.num_classes),
+            hidden_layers,
+            ..config
+        }))
+    }
+
+    fn xception(&self) -> Result<XceptionConfig, String> {
+        let (Some(conv1), Some(conv2)) = (self.convs.first(), self.convs.get(1)) else {
+            return Err(format!(
+                "expected the 2 convolutions of Xception's block 1, found {}; weights alone are known of Xception and ResNet, and \
+                 of other networks the whole model (model.save) is read",
+                self.convs.len()
+            ));
+        };
+        let pointwise = |layer: &&KerasLayer| match shape(layer, "pointwise_kernel") {
+            Some([_, _, input, output]) => [*input, *output],
+            _ => [0; 2],
+        };
+        XceptionShapes {
+            in_channels: inputs(conv1),
+            stem: [last_side(conv1, "kernel"), last_side(conv2, "kernel")],
+            separables: self.separables.iter().map(pointwise).collect(),
+            residual: self.convs.len() > 2,
+        }
+        .config()
+    }
+
+    fn resnet(&self) -> Option<ResNetConfig> {
+        let by_name: BTreeMap<&str, &KerasLayer> =
+            self.convs.iter().map(|layer| (layer.name.as_str(), *layer)).collect();
+        let stem = by_name.get("conv1_conv")?;
+        let mut blocks = Vec::new();
+        for stack in 2..=5 {
+            for block in 1.. {
+                let conv = |number: usize| by_name.get(format!("conv{stack}_block{block}_{number}_conv").as_str());
+                let (Some(reduce), Some(middle)) = (conv(1), conv(2)) else {
+                    break;
+                };
+                blocks.push([inputs(reduce), last_side(middle, "kernel")]);
+            }
+        }
+        ResNetConfig::of_blocks(inputs(stem), last_side(stem, "kernel"), &blocks)
+    }
+
+    /// Pairs every layer's path with the path of its module.
+    ///
+    /// A layer that has its Keras name goes where the name says. The rest, shortcuts without a stable name and whole files
+    /// with automatic names, go by their order within their class, which is that of `model.layers`.
+    fn homes(&self, graph: &Graph) -> Result<Vec<(String, String)>, String> {
+        let mut names = Vec::new();
+        let order: Vec<LayerId> = graph.keras_order();
+        for (class, layers) in [
+            ("Conv2D", &self.convs),
+            ("SeparableConv2D", &self.separables),
+            ("BatchNormalization", &self.norms),
+            ("Dense", &self.denses),
+        ] {
+            let mut left: Vec<_> = order
+                .iter()
+                .filter(|layer| graph.keras_class(**layer) == class)
+                .map(|layer| graph.layer(*layer))
+                .collect();
+            if left.len() != layers.len() {
+                let (expected, found) = (left.len(), layers.len());
+                return Err(format!("expected {expected} layers of class {class}, found {found}"));
+            }
+            let mut unnamed = Vec::new();
+            for layer in layers {
+                match left.iter().position(|own| own.name == layer.name) {
+                    Some(index) => names.push((layer.path.clone(), left.remove(index).path.clone())),
+                    None => unnamed.push(layer),
+                }
+            }
+            let pairs = unnamed.into_iter().zip(left);
+            names.extend(pairs.map(|(layer, own)| (layer.path.clone(), own.path.clone())));
+        }
+        Ok(names)
+    }
+}
+
+fn shape<'a>(layer: &'a KerasLayer, variable: &str) -> Option<&'a [usize]> {
+    let mut variables = layer.variables.iter();
+    variables
+        .find(|found| found.name == variable)
+        .map(|found| found.shape.as_slice())
+}
+
+/// Input channels of a convolution.
+fn inputs(layer: &KerasLayer) -> usize {
+    shape(layer, "kernel")
+        .and_then(|shape| shape.get(2))
+        .copied()
+        .unwrap_or(0)
+}
+
+/// Output channels: the last side of every Keras kernel.
+fn last_side(layer: &KerasLayer, variable: &str) -> usize {
+    shape(layer, variable).and_then(<[usize]>::last).copied().unwrap_or(0)
+}

@@ -1,0 +1,468 @@
+//! Loading and saving trained weights: what can go wrong, and the record format.
+//!
+//! A record is a burnpack file (`.bpk`) that Burn's own stores read, with the [`ModelSpec`] in its metadata.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::store::burn_pack::{
+    HEADER_SIZE, Header, MAGIC_NUMBER, Reader, TENSOR_ALIGNMENT, Tensor as PackTensor, Writer,
+    aligned_data_section_start,
+};
+use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::description::{Description, Known, Unknown};
+use crate::error::ConfigError;
+use crate::labels::{self, LabelError};
+use crate::network::Network;
+use crate::spec::ModelSpec;
+use crate::zoo::Architecture;
+
+/// That of the full network has 20 kB.
+const MAX_METADATA: u32 = 4 << 20;
+/// A record may lack tensors, which are then listed; one that lacks more than this part of its network is damaged.
+const MOST_MISSING: usize = 4;
+
+/// A weight file that makes no network, or a record that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The file is none of the formats that are read.
+    #[error(
+        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors and ONNX \
+         files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
+        path.display()
+    )]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// What its first bytes look like.
+        found: &'static str,
+    },
+    /// A burnpack file is damaged.
+    #[error("{}: {problem}", path.display())]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A burnpack file holds no description of the network.
+    #[error(
+        "{} is a Burn record without a description of its network: save it with `xception_model::save`, or load it into a \
+         network of your own with Burn's `load_file`",
+        path.display()
+    )]
+    NoSpec {
+        /// The record.
+        path: PathBuf,
+    },
+    /// A file's tensors are not the network's.
+    #[error("{}: {mismatch}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// The tensors that differ.
+        mismatch: TensorMismatch,
+    },
+    /// The file describes an impossible network.
+    #[error("{}: {source}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The option that makes no network.
+        source: ConfigError,
+    },
+    /// The file's labels name no classes.
+    #[error("{}: {source}", path.display())]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// The first label that fails.
+        source: LabelError,
+    },
+    /// The labels are not as many as the classes.
+    #[error("{}: {labels} labels for {classes} classes; there must be one for each", path.display())]
+    LabelCount {
+        /// The file.
+        path: PathBuf,
+        /// How many labels there are.
+        labels: usize,
+        /// How many classes the network has.
+        classes: usize,
+    },
+    /// The record could not be written.
+    #[error("cannot write {}: {problem}", path.display())]
+    Write {
+        /// The record.
+        path: PathBuf,
+        /// The system's word.
+        problem: String,
+    },
+    /// A Keras file could not be read or does not fit.
+    #[cfg(feature = "keras")]
+    #[error(transparent)]
+    Keras(#[from] keras_store::KerasStoreError),
+    /// A file holds a network with a layer that cannot be computed here, or weights alone of one that is not known.
+    #[error("{}: {problem}", path.display())]
+    NoNetwork {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// The file does not say something that must be known.
+    #[error(
+        "{path} does not say {}; say it once: `xception convert {path} OUTPUT.bpk` with the option, and load the output",
+        crate::description::list(unknown),
+        path = path.display()
+    )]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// What it does not say.
+        unknown: Vec<Unknown>,
+    },
+    /// What the caller knows is not what the file says.
+    #[error("{}: {flag} {said} was given, and the file says {found}", path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// The option.
+        flag: &'static str,
+        /// What was given.
+        said: String,
+        /// What the file says.
+        found: String,
+    },
+    /// Trained weights could not be fetched.
+    #[cfg(feature = "pretrained")]
+    #[error(transparent)]
+    Registry(#[from] crate::registry::RegistryError),
+}
+
+/// The tensors of a record that are not those of its network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TensorMismatch {
+    /// Names the network has and the file has not.
+    pub missing: Vec<String>,
+    /// Names the file has and the network has not.
+    pub unused: Vec<String>,
+    /// Name, shape expected, shape found.
+    pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Names of tensors that hold no floating-point numbers.
+    pub dtypes: Vec<String>,
+}
+
+impl TensorMismatch {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::fmt::Display for TensorMismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        /// Longer lists say no more to people.
+        const SHOWN: usize = 10;
+        let mut text = String::from("its tensors are not those of the network it describes");
+        let mut list = |title: &str, names: Vec<String>| {
+            if !names.is_empty() {
+                let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+                let _ = write!(text, "; {} {title}: {shown}", names.len());
+                if names.len() > SHOWN {
+                    text.push_str(", ...");
+                }
+            }
+        };
+        list("missing", self.missing.clone());
+        list("unused", self.unused.clone());
+        list("not of floating-point numbers", self.dtypes.clone());
+        let shapes = self.shapes.iter();
+        list(
+            "of another shape",
+            shapes
+                .map(|(name, expected, found)| format!("{name} (expected {expected:?}, found {found:?})"))
+                .collect(),
+        );
+        f.write_str(&text)
+    }
+}
+
+/// Saves a network and all that is needed to use it as one record.
+///
+/// The file appears complete or not at all.
+///
+/// # Errors
+///
+/// [`WeightsError::LabelCount`], or [`WeightsError::Write`]; also when the file exists and `overwrite` is false.
+pub fn save(model: &Network, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), WeightsError> {
+    save_tensors(model.collect(None, None, false), spec, path, overwrite)
+}
+
+/// As [`save`], from tensors that no network holds: one is read at a time.
+///
+/// # Errors
+///
+/// As [`save`].
+pub fn save_tensors(
+    tensors: Vec<PackTensor>,
+    spec: &ModelSpec,
+    path: &Path,
+    overwrite: bool,
+) -> Result<(), WeightsError> {
+    check_labels(spec, path)?;
+    let write = |problem: String| WeightsError::Write {
+        path: path.to_owned(),
+        problem,
+    };
+    let text = spec.to_toml().map_err(write)?;
+    Writer::new(tensors)
+        .with_metadata(ModelSpec::KEY, &text)
+        .auto_extension(false)
+        .overwrite(overwrite)
+        .write_to_file(path)
+        .map_err(|error| write(error.to_string()))
+}
+
+/// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
+///
+/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half or
+/// double precision become `f32`.
+///
+/// # Errors
+///
+/// A [`WeightsError`] names the file and what is wrong with it.
+pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
+    load_with(path, &Known::default(), device)
+}
+
+/// As [`load`]; `known` is what the file may not say.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with(
+    path: impl AsRef<Path>,
+    known: &Known,
+    device: &Device,
+) -> Result<(Network, ModelSpec), WeightsError> {
+    let path = path.as_ref();
+    let mut start = Vec::with_capacity(512);
+    open_ordinary(path)
+        .and_then(|file| file.take(512).read_to_end(&mut start))
+        .map_err(|source| WeightsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
+        let (network, spec) = load_record(path, device)?;
+        // A record says everything; what is known besides must agree.
+        let spec = Description::of_spec(spec).complete(path, known)?;
+        return Ok((network, spec));
+    }
+    // A zip archive, HDF5 (perhaps behind a user block), or the JSON index of a sharded file.
+    #[cfg(feature = "keras")]
+    if start.starts_with(b"PK") || start.starts_with(b"{") || !start.is_ascii() {
+        return crate::keras::load(path, known, device);
+    }
+    Err(WeightsError::UnknownFormat {
+        path: path.to_owned(),
+        found: match start.as_slice() {
+            [] => "an empty file",
+            start if start.trim_ascii_start().starts_with(b"<") => "a web page",
+            start if start.is_ascii() => "text",
+            _ => "other data",
+        },
+    })
+}
+
+/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer of a server.
+///
+/// They go through a temporary file, and are all in memory afterwards.
+///
+/// # Errors
+///
+/// As [`load`]; also when the temporary file cannot be written.
+pub fn load_reader(
+    mut reader: impl Read,
+    known: &Known,
+    device: &Device,
+) -> Result<(Network, ModelSpec), WeightsError> {
+    /// Reads parameters that are still in the file.
+    struct Held;
+    impl ModuleMapper for Held {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| {
+                let (device, dtype) = (tensor.device(), tensor.dtype());
+                Tensor::from_data(tensor.to_data(), (&device, dtype))
+            })
+        }
+    }
+    let cannot_read = |source| WeightsError::Read {
+        path: PathBuf::from("weights in memory"),
+        source,
+    };
+    let folder = tempfile::tempdir().map_err(cannot_read)?;
+    let path = folder.path().join("weights");
+    let mut file = File::create(&path).map_err(cannot_read)?;
+    io::copy(&mut reader, &mut file).map_err(cannot_read)?;
+    drop(file);
+    let (network, spec) = load_with(&path, known, device)?;
+    Ok((network.map(&mut Held), spec))
+}
+
+/// Opens a file that has an end. To open a pipe may take for ever, and so may reading it or a device.
+pub(crate) fn open_ordinary(path: &Path) -> io::Result<File> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        Err(io::ErrorKind::IsADirectory.into())
+    } else if metadata.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::other("it is a pipe or a device, and no ordinary file"))
+    }
+}
+
+/// Where the tensors of a record begin, by its header alone.
+fn data_start(path: &Path) -> io::Result<Result<u64, String>> {
+    let mut header = Vec::with_capacity(HEADER_SIZE);
+    open_ordinary(path)?.take(HEADER_SIZE as u64).read_to_end(&mut header)?;
+    let header = match Header::from_bytes(&header) {
+        Ok(header) => header,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    if header.metadata_size > MAX_METADATA {
+        return Ok(Err(format!(
+            "its metadata claims {} bytes, and no network's exceed {MAX_METADATA}",
+            header.metadata_size
+        )));
+    }
+    Ok(Ok(aligned_data_section_start(header.metadata_size as usize) as u64))
+}
+
+/// A record's description and its tensors, which are read when they are asked for.
+///
+/// # Errors
+///
+/// When the file is no record, is damaged, or its tensors are not those of the network it describes.
+pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsError> {
+    let damaged = |problem: String| WeightsError::Record {
+        path: path.to_owned(),
+        problem,
+    };
+    let cannot_read = |source| WeightsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let start = data_start(path).map_err(cannot_read)?.map_err(damaged)?;
+    let reader = Reader::from_file_exact(path).map_err(|error| damaged(error.to_string()))?;
+    let text = reader.metadata().get(ModelSpec::KEY).cloned();
+    let found = reader.into_tensors().map_err(|error| damaged(error.to_string()))?;
+    // Tensors follow each other, each at a multiple of the alignment.
+    let end = found.iter().fold(start, |end, tensor| {
+        let length = tensor.byte_len() as u64;
+        end.saturating_add(length.div_ceil(TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT)
+    });
+    let length = fs::metadata(path).map_err(cannot_read)?.len();
+    if length > end {
+        return Err(damaged(format!(
+            "it has {length} bytes, and its tensors end before byte {end}: something was written behind them"
+        )));
+    }
+    let text = text.ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;
+    let spec = ModelSpec::parse(&text).map_err(|problem| damaged(format!("the network's description: {problem}")))?;
+    check_labels(&spec, path)?;
+
+    spec.network.validate().map_err(|source| WeightsError::Config {
+        path: path.to_owned(),
+        source,
+    })?;
+    // What a description says is allocated before a tensor is read: it must be in proportion to the file.
+    let held: usize = found.iter().map(|tensor| tensor.shape.num_elements()).sum();
+    let described = spec.network.num_params();
+    if described / MOST_MISSING > held {
+        return Err(damaged(format!(
+            "its description is of a network of {described} parameters, and it holds {held}"
+        )));
+    }
+    let mismatch = compare(
+        &spec.network,
+        found
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), &tensor.shape[..], tensor.dtype)),
+    );
+    if !mismatch.is_empty() {
+        return Err(WeightsError::Mismatch {
+            path: path.to_owned(),
+            mismatch,
+        });
+    }
+    Ok((spec, found))
+}
+
+fn load_record(path: &Path, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
+    let (spec, found) = read_record(path)?;
+    let model = Network::new(spec.network.clone(), device);
+    // Asking a module for its type draws its random weights, so only half and double precision pay for the cast.
+    let single = found.iter().all(|tensor| tensor.dtype == DType::F32);
+    let model = ModuleRecord::load(path)
+        .map(|record| if single { record } else { record.cast_to_module_dtype() })
+        .and_then(|record| model.try_load_record(record))
+        .map_err(|error| WeightsError::Record {
+            path: path.to_owned(),
+            problem: match error {
+                RecordError::Io(problem) | RecordError::Validation(problem) => problem,
+            },
+        })?;
+    Ok((model, spec))
+}
+
+fn compare<'a>(network: &Architecture, found: impl Iterator<Item = (&'a str, &'a [usize], DType)>) -> TensorMismatch {
+    let mut left = network.tensor_shapes();
+    let mut mismatch = TensorMismatch::default();
+    for (name, shape, dtype) in found {
+        match left.remove(name) {
+            None => mismatch.unused.push(name.to_owned()),
+            Some(expected) if expected != shape => {
+                mismatch.shapes.push((name.to_owned(), expected, shape.to_vec()));
+            }
+            Some(_) if !dtype.is_float() => mismatch.dtypes.push(name.to_owned()),
+            Some(_) => {}
+        }
+    }
+    mismatch.missing = left.into_keys().collect();
+    mismatch
+}
+
+/// Checks that a network with labels has one for each class.
+pub(crate) fn check_labels(spec: &ModelSpec, path: &Path) -> Result<(), WeightsError> {
+    if spec.labels.is_empty() {
+        return Ok(());
+    }
+    labels::check(&spec.labels).map_err(|source| WeightsError::Labels {
+        path: path.to_owned(),
+        source,
+    })?;
+    let classes = spec.classes().unwrap_or(0);
+    if spec.labels.len() == classes {
+        Ok(())
+    } else {
+        Err(WeightsError::LabelCount {
+            path: path.to_owned(),
+            labels: spec.labels.len(),
+            classes,
+        })
+    }
+}

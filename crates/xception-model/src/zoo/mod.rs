@@ -1,0 +1,496 @@
+//! The architectures: one file for each, which makes a [`Graph`] of a configuration.
+//!
+//! A network that is none of them is a graph alone, [`Architecture::Graph`], and is used like the others.
+
+mod file_graph;
+mod head;
+mod names;
+mod recognise;
+mod resnet;
+mod xception;
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use burn::tensor::Device;
+use graph::{Builder, Graph, GraphError, Op, Taps};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+pub use file_graph::FileGraph;
+use head::Head;
+pub use head::Pooling;
+pub use names::of_record_names;
+pub use recognise::{Candidate, Recognised, recognise};
+pub use resnet::ResNetConfig;
+#[cfg(feature = "keras")]
+pub(crate) use xception::Shapes as XceptionShapes;
+pub use xception::{IntermediateActivation, MIN_INPUT, OutputStride, SeparableOrder, Variant, Widths, XceptionConfig};
+
+use crate::error::ConfigError;
+use crate::network::Network;
+
+/// Which network it is: an architecture of the zoo with its options, or a graph of its own.
+///
+/// As TOML or JSON it is a table: the key `architecture` (`xception` where there is none), and the options that differ from
+/// their defaults, or the graph.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Architecture {
+    /// Xception.
+    Xception(XceptionConfig),
+    /// ResNet, first version.
+    ResNet(ResNetConfig),
+    /// A network without a configuration here.
+    Graph(Arc<Graph>),
+}
+
+impl Architecture {
+    /// The key that names the architecture.
+    const KEY: &str = "architecture";
+
+    /// Its name in descriptions and cards.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Xception(_) => "xception",
+            Self::ResNet(_) => "resnet",
+            Self::Graph(_) => "graph",
+        }
+    }
+
+    /// Initializes a network with random weights: kernels Glorot-uniform and biases zero, as in Keras.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] names the option that makes no network.
+    pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
+        self.validate()?;
+        Ok(Network::new(self.clone(), device))
+    }
+
+    /// Checks that the options describe a network.
+    ///
+    /// # Errors
+    ///
+    /// The first option, or the first layer, that does not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::Xception(config) => config.validate(),
+            Self::ResNet(config) => config.validate(),
+            Self::Graph(graph) => Ok(graph.validate()?),
+        }
+    }
+
+    /// The network's operations.
+    pub fn graph(&self) -> Arc<Graph> {
+        match self {
+            Self::Xception(config) => Arc::new(config.graph()),
+            Self::ResNet(config) => Arc::new(config.graph()),
+            Self::Graph(graph) => Arc::clone(graph),
+        }
+    }
+
+    /// The options of an Xception.
+    pub const fn xception(&self) -> Option<&XceptionConfig> {
+        match self {
+            Self::Xception(config) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// How it pools, where that is an option.
+    pub const fn pooling(&self) -> Option<Pooling> {
+        match self {
+            Self::Xception(config) => Some(config.pooling),
+            Self::ResNet(config) => Some(config.pooling),
+            Self::Graph(_) => None,
+        }
+    }
+
+    /// Whose batch-norm epsilon and pool padding it has, where that is an option.
+    pub const fn variant(&self) -> Option<Variant> {
+        match self {
+            Self::Xception(config) => Some(config.variant),
+            _ => None,
+        }
+    }
+
+    /// Channels of the pictures.
+    pub fn in_channels(&self) -> usize {
+        match self {
+            Self::Xception(config) => config.in_channels,
+            Self::ResNet(config) => config.in_channels,
+            Self::Graph(graph) => graph.in_channels(),
+        }
+    }
+
+    /// Whether it has a classifier.
+    pub fn include_top(&self) -> bool {
+        match self {
+            Self::Xception(config) => config.include_top,
+            Self::ResNet(config) => config.include_top,
+            Self::Graph(graph) => graph.taps.logits.is_some(),
+        }
+    }
+
+    /// How many numbers the classifier gives; `None` without a classifier.
+    pub fn outputs(&self) -> Option<usize> {
+        match self {
+            Self::Xception(config) => config.include_top.then_some(config.num_classes),
+            Self::ResNet(config) => config.include_top.then_some(config.num_classes),
+            Self::Graph(graph) => graph.outputs(),
+        }
+    }
+
+    /// Whether it gives one vector for each picture.
+    pub fn is_pooled(&self) -> bool {
+        match self {
+            Self::Xception(config) => config.pooling != Pooling::None,
+            Self::ResNet(config) => config.pooling != Pooling::None,
+            Self::Graph(graph) => graph.taps.embedding.is_some(),
+        }
+    }
+
+    /// The same with another number of outputs of the last layer.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for no outputs, or a network without a classifier.
+    pub fn with_num_classes(mut self, num_classes: usize) -> Result<Self, ConfigError> {
+        if !self.include_top() {
+            return Err(ConfigError::NoTop);
+        }
+        match &mut self {
+            Self::Xception(config) => config.num_classes = num_classes,
+            Self::ResNet(config) => config.num_classes = num_classes,
+            Self::Graph(graph) => {
+                Limits.classes(num_classes)?;
+                let graph = Arc::make_mut(graph);
+                let last = graph.taps.logits.map(|logits| &mut graph.nodes[logits.0].op);
+                match last {
+                    Some(Op::Dense(dense)) => dense.features[1] = num_classes,
+                    _ => return Err(ConfigError::NoDense),
+                }
+            }
+        }
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// The same with a dropout of this rate before the last layer, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for a rate that is no probability.
+    pub fn with_dropout(mut self, rate: f64) -> Result<Self, ConfigError> {
+        match &mut self {
+            Self::Xception(config) => config.dropout = rate,
+            Self::ResNet(config) => config.dropout = rate,
+            // Its dropouts stay where they are.
+            Self::Graph(_) => {}
+        }
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// The same without what stands behind the embedding, or the last feature map.
+    #[must_use]
+    pub fn without_top(mut self) -> Self {
+        match &mut self {
+            Self::Xception(config) => {
+                let plain = XceptionConfig::new();
+                config.include_top = false;
+                config.num_classes = plain.num_classes;
+                config.hidden_layers = plain.hidden_layers;
+                config.dropout = plain.dropout;
+            }
+            Self::ResNet(config) => {
+                let plain = ResNetConfig::new();
+                config.include_top = false;
+                config.num_classes = plain.num_classes;
+                config.hidden_layers = plain.hidden_layers;
+                config.dropout = plain.dropout;
+            }
+            Self::Graph(graph) => {
+                if let Some(end) = graph.taps.embedding.or(graph.taps.feature_map) {
+                    return recognise::named(graph.up_to(end));
+                }
+            }
+        }
+        self
+    }
+
+    /// The same with another classifier behind the embedding; a network that does not pool gets a mean over its last feature map.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for an impossible classifier, or a network without a feature map.
+    pub fn with_classifier(self, new: &NewHead) -> Result<Self, ConfigError> {
+        let pooled = |pooling| match pooling {
+            Pooling::None => Pooling::Average,
+            pooling => pooling,
+        };
+        let next = match self.without_top() {
+            Self::Xception(config) => Self::Xception(XceptionConfig {
+                include_top: true,
+                pooling: pooled(config.pooling),
+                num_classes: new.num_classes,
+                hidden_layers: new.hidden_layers.clone(),
+                dropout: new.dropout,
+                ..config
+            }),
+            Self::ResNet(config) => Self::ResNet(ResNetConfig {
+                include_top: true,
+                pooling: pooled(config.pooling),
+                num_classes: new.num_classes,
+                hidden_layers: new.hidden_layers.clone(),
+                dropout: new.dropout,
+                ..config
+            }),
+            Self::Graph(graph) => Self::Graph(Arc::new(new.behind((*graph).clone())?)),
+        };
+        next.validate()?;
+        Ok(next)
+    }
+
+    /// The same for pictures of other channels.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for no channels, or a network whose first operation has one constant for each.
+    pub fn with_in_channels(mut self, in_channels: usize) -> Result<Self, ConfigError> {
+        match &mut self {
+            Self::Xception(config) => config.in_channels = in_channels,
+            Self::ResNet(config) => config.in_channels = in_channels,
+            Self::Graph(graph) => {
+                Limits.widths("in_channels", &[in_channels])?;
+                let old = graph.in_channels();
+                let graph = Arc::make_mut(graph);
+                for node in &mut graph.nodes {
+                    match &mut node.op {
+                        Op::Input { channels } => *channels = in_channels,
+                        Op::Conv(conv) if node.inputs.first().is_some_and(|input| input.0 == 0) => {
+                            if conv.groups != 1 || conv.channels[0] != old {
+                                return Err(ConfigError::Channels);
+                            }
+                            conv.channels[0] = in_channels;
+                        }
+                        _ if node.inputs.iter().any(|input| input.0 == 0) => return Err(ConfigError::Channels),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// Every tensor of the network by its path in the module tree, with its shape in Burn's layout: kernels
+    /// `[out, in, height, width]`, depthwise ones `[channels, 1, height, width]`, dense ones `[in, out]`.
+    ///
+    /// Counts alone: nothing is allocated for the tensors.
+    pub fn tensor_shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        let parameters = self.graph().parameters().into_iter();
+        parameters.map(|parameter| (parameter.name, parameter.shape)).collect()
+    }
+
+    /// Parameters of the network, running statistics among them.
+    pub fn num_params(&self) -> usize {
+        self.graph().num_params()
+    }
+
+    /// Reads a table of options, as in a card: what it leaves out has the architecture's default.
+    ///
+    /// # Errors
+    ///
+    /// A key that is no option, or a value that is none, for people.
+    pub fn from_options(table: Map<String, Value>) -> Result<Self, String> {
+        Self::from_table(table, false)
+    }
+
+    /// Reads a table of options, of which none may be missing if it is `complete`.
+    fn from_table(mut table: Map<String, Value>, complete: bool) -> Result<Self, String> {
+        let name = match table.remove(Self::KEY) {
+            None => "xception".to_string(),
+            Some(Value::String(name)) => name,
+            Some(other) => return Err(format!("`{}` is {other}, which is no name", Self::KEY)),
+        };
+        let architecture = match name.as_str() {
+            "xception" => Self::Xception(options(&XceptionConfig::new(), table, complete)?),
+            "resnet" => Self::ResNet(options(&ResNetConfig::new(), table, complete)?),
+            "graph" => {
+                let graph: Graph = serde_json::from_value(Value::Object(table)).map_err(|error| error.to_string())?;
+                graph.validate().map_err(|error| error.to_string())?;
+                Self::Graph(Arc::new(graph))
+            }
+            _ => {
+                return Err(format!(
+                    "there is no architecture `{name}`; there are xception, resnet and graph"
+                ));
+            }
+        };
+        Ok(architecture)
+    }
+
+    fn to_table(&self) -> Result<Map<String, Value>, serde_json::Error> {
+        let value = match self {
+            Self::Xception(config) => serde_json::to_value(config)?,
+            Self::ResNet(config) => serde_json::to_value(config)?,
+            Self::Graph(graph) => serde_json::to_value(&**graph)?,
+        };
+        let mut table = Map::new();
+        table.insert(Self::KEY.into(), self.name().into());
+        if let Value::Object(options) = value {
+            table.extend(options);
+        }
+        Ok(table)
+    }
+}
+
+/// A classifier to be put behind a network's embedding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewHead {
+    /// Its outputs.
+    pub num_classes: usize,
+    /// Widths of fully-connected ReLU layers before the last.
+    pub hidden_layers: Vec<usize>,
+    /// Probability of dropping a feature before the last layer while training.
+    pub dropout: f64,
+}
+
+impl NewHead {
+    fn behind(&self, graph: Graph) -> Result<Graph, ConfigError> {
+        let Taps {
+            feature_map,
+            embedding,
+            levels,
+            ..
+        } = graph.taps.clone();
+        let head = Head {
+            pooling: Pooling::Average,
+            include_top: true,
+            hidden_layers: &self.hidden_layers,
+            dropout: self.dropout,
+            num_classes: self.num_classes,
+        };
+        head.validate()?;
+        let (min_size, end) = (graph.min_size, embedding.or(feature_map).ok_or(ConfigError::NoTop)?);
+        let channels = graph.features(end).ok_or(ConfigError::NoTop)?;
+        let mut net = Builder::from_graph(graph);
+        let (embedding, logits) = match embedding {
+            Some(embedding) => (embedding, head.classifier(&mut net, embedding, channels, "")),
+            None => match head.build(&mut net, end, channels, "") {
+                (Some(embedding), Some(logits)) => (embedding, logits),
+                _ => return Err(ConfigError::NoTop),
+            },
+        };
+        let taps = Taps {
+            feature_map,
+            embedding: Some(embedding),
+            logits: Some(logits),
+            levels,
+        };
+        Ok(net.finish(taps, min_size))
+    }
+}
+
+/// The options of a table over the defaults. Burn's `Config` skips options it doesn't know, and one that is skipped is another
+/// network.
+fn options<T: Serialize + for<'de> Deserialize<'de>>(
+    defaults: &T,
+    table: Map<String, Value>,
+    complete: bool,
+) -> Result<T, String> {
+    let defaults = serde_json::to_value(defaults).map_err(|error| error.to_string())?;
+    let Value::Object(mut options) = defaults else {
+        return Err("its options are no table".into());
+    };
+    if let Some(unknown) = table.keys().find(|key| !options.contains_key(*key)) {
+        return Err(format!("`{unknown}` is no option of the network"));
+    }
+    if complete && let Some(missing) = options.keys().find(|key| !table.contains_key(*key)) {
+        return Err(format!("it does not say `{missing}` of the network"));
+    }
+    options.extend(table);
+    serde_json::from_value(Value::Object(options)).map_err(|error| error.to_string())
+}
+
+impl Serialize for Architecture {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_table().map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Architecture {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_table(Map::deserialize(deserializer)?, true).map_err(D::Error::custom)
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Graph(graph) => write!(f, "a network of {} layers ({})", graph.layers.len(), graph.title),
+            _ => match self.to_table() {
+                Ok(table) => write!(f, "{}", Value::Object(table)),
+                Err(_) => f.write_str(self.name()),
+            },
+        }
+    }
+}
+
+impl From<XceptionConfig> for Architecture {
+    fn from(config: XceptionConfig) -> Self {
+        Self::Xception(config)
+    }
+}
+
+impl From<ResNetConfig> for Architecture {
+    fn from(config: ResNetConfig) -> Self {
+        Self::ResNet(config)
+    }
+}
+
+impl From<GraphError> for ConfigError {
+    fn from(error: GraphError) -> Self {
+        Self::Graph(error)
+    }
+}
+
+/// Bounds on what a file can ask for, far above any network anyone trains: they keep every product of two widths, and every
+/// sum over the layers, within 64 bits.
+#[derive(Clone, Copy)]
+struct Limits;
+
+impl Limits {
+    const CLASSES: usize = 1 << 24;
+    const WIDTH: usize = 1 << 16;
+    const BLOCKS: usize = 1 << 10;
+
+    fn classes(self, count: usize) -> Result<(), ConfigError> {
+        within("num_classes", count, Self::CLASSES)
+    }
+
+    fn widths(self, name: &'static str, widths: &[usize]) -> Result<(), ConfigError> {
+        widths.iter().try_for_each(|width| within(name, *width, Self::WIDTH))
+    }
+
+    /// A count that may be zero.
+    fn blocks(self, name: &'static str, count: usize) -> Result<(), ConfigError> {
+        within(name, count.max(1), Self::BLOCKS)
+    }
+}
+
+fn within(name: &'static str, count: usize, limit: usize) -> Result<(), ConfigError> {
+    match count {
+        0 => Err(ConfigError::Zero(name)),
+        count if count > limit => Err(ConfigError::TooLarge { name, count, limit }),
+        _ => Ok(()),
+    }
+}

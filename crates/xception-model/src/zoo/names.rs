@@ -1,0 +1,184 @@
+//! Which network bare tensors are of, by their record names and shapes.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::xception::Shapes;
+use super::{Architecture, ResNetConfig, XceptionConfig};
+
+/// The architecture whose record has tensors of these names and shapes. Pooling and variant are defaults: no shape tells them.
+///
+/// # Errors
+///
+/// The tensor that is missing, or what else shows that the tensors are of no architecture of the zoo.
+pub fn of_record_names(tensors: &BTreeMap<String, Vec<usize>>) -> Result<Architecture, String> {
+    let tensors = Tensors(tensors);
+    let (num_classes, hidden_layers) = tensors.head()?;
+    if tensors.0.contains_key("conv2.block1.conv1.conv.weight") {
+        let config = tensors.resnet()?;
+        return Ok(Architecture::ResNet(ResNetConfig {
+            include_top: num_classes.is_some(),
+            num_classes: num_classes.unwrap_or(config.num_classes),
+            hidden_layers,
+            pooling: ResNetConfig::new().pooling,
+            ..config
+        }));
+    }
+    let config = tensors.xception()?;
+    Ok(Architecture::Xception(XceptionConfig {
+        include_top: num_classes.is_some(),
+        num_classes: num_classes.unwrap_or(config.num_classes),
+        hidden_layers,
+        ..config
+    }))
+}
+
+struct Tensors<'a>(&'a BTreeMap<String, Vec<usize>>);
+
+impl Tensors<'_> {
+    fn side(&self, name: &str, axis: usize) -> Result<usize, String> {
+        let shape = self.0.get(name).ok_or_else(|| format!("it has no {name}"))?;
+        let side = shape.get(axis).copied();
+        side.ok_or_else(|| format!("{name} has the shape {shape:?}"))
+    }
+
+    /// Input and output channels of a convolution.
+    fn channels(&self, path: &str) -> Result<[usize; 2], String> {
+        let name = format!("{path}.weight");
+        Ok([self.side(&name, 1)?, self.side(&name, 0)?])
+    }
+
+    /// Classes, if there is a classifier, and the widths of the layers before it.
+    fn head(&self) -> Result<(Option<usize>, Vec<usize>), String> {
+        if !self.0.contains_key("head.predictions.weight") {
+            return Ok((None, Vec::new()));
+        }
+        let hidden = (0..).map(|index| format!("head.hidden.{index}.weight"));
+        let hidden = hidden.take_while(|name| self.0.contains_key(name));
+        let widths = hidden.map(|name| self.side(&name, 1)).collect::<Result<_, _>>()?;
+        Ok((Some(self.side("head.predictions.weight", 1)?), widths))
+    }
+
+    fn xception(&self) -> Result<XceptionConfig, String> {
+        let [in_channels, first] = self.channels("block1.conv1.conv")?;
+        let [_, second] = self.channels("block1.conv2.conv")?;
+        let shapes = Shapes {
+            in_channels,
+            stem: [first, second],
+            separables: self
+                .separables()
+                .iter()
+                .map(|path| self.separable(path))
+                .collect::<Result<_, _>>()?,
+            residual: self.0.contains_key("entry.block2.residual.conv.weight"),
+        };
+        shapes.config()
+    }
+
+    /// The paths of all separable convolutions, such as `entry.block2.sepconv1`, in order.
+    fn separables(&self) -> Vec<&str> {
+        let number = |part: &str, stem: &str| part.strip_prefix(stem)?.parse::<usize>().ok();
+        let found = self.0.keys().filter_map(|name| {
+            let mut parts = name.split('.');
+            let (flow, block, layer) = (parts.next()?, parts.next()?, parts.next()?);
+            let place = (number(block, "block")?, number(layer, "sepconv")?);
+            Some((place, &name[..flow.len() + block.len() + layer.len() + 2]))
+        });
+        let found: BTreeSet<((usize, usize), &str)> = found.collect();
+        found.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// Input and output channels of a separable convolution. Where its kernel is missing, its norm tells the latter.
+    fn separable(&self, path: &str) -> Result<[usize; 2], String> {
+        self.channels(&format!("{path}.pointwise"))
+            .or_else(|problem| match self.side(&format!("{path}.bn.gamma"), 0) {
+                Ok(output) => Ok([0, output]),
+                Err(_) => Err(problem),
+            })
+    }
+
+    fn resnet(&self) -> Result<ResNetConfig, String> {
+        let [in_channels, stem] = self.channels("conv1.conv")?;
+        let mut blocks = Vec::new();
+        for stack in 2_usize.. {
+            let path = |block: usize, conv: usize| format!("conv{stack}.block{block}.conv{conv}.conv");
+            let is_there = |block: &usize| self.0.contains_key(&format!("{}.weight", path(*block, 1)));
+            let before = blocks.len();
+            for block in (1..).take_while(is_there) {
+                blocks.push([self.channels(&path(block, 1))?[0], self.channels(&path(block, 2))?[1]]);
+            }
+            if blocks.len() == before {
+                break;
+            }
+        }
+        ResNetConfig::of_blocks(in_channels, stem, &blocks).ok_or_else(|| {
+            format!(
+                "expected the four stacks of a ResNet, found {} blocks of other widths",
+                blocks.len()
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoo::{Pooling, SeparableOrder, Widths};
+
+    fn found(architecture: &Architecture) -> Architecture {
+        of_record_names(&architecture.tensor_shapes()).unwrap()
+    }
+
+    #[test]
+    fn every_architecture_is_known_by_its_tensors() {
+        let widths = Widths {
+            stem: [2, 3],
+            entry: [3, 4, 5],
+            exit: [6, 7, 8],
+        };
+        let xception = XceptionConfig::new().with_widths(widths).with_in_channels(1);
+        let resnet = ResNetConfig::new()
+            .with_blocks([1, 2, 1, 1])
+            .with_stem(4)
+            .with_widths([2, 3, 4, 5]);
+        let architectures: [Architecture; 7] = [
+            XceptionConfig::new().into(),
+            xception.clone().with_middle_blocks(12).into(),
+            xception
+                .clone()
+                .with_residual(false)
+                .with_hidden_layers([7, 6].into())
+                .into(),
+            xception.with_middle_blocks(0).with_include_top(false).into(),
+            ResNetConfig::new().into(),
+            resnet.clone().with_num_classes(5).with_hidden_layers([9].into()).into(),
+            resnet.with_include_top(false).into(),
+        ];
+        for architecture in architectures {
+            assert_eq!(found(&architecture), architecture);
+        }
+    }
+
+    #[test]
+    fn what_no_shape_tells_is_a_default() {
+        let config = XceptionConfig::new().with_pooling(Pooling::Max).with_dropout(0.5);
+        assert_eq!(found(&config.into()), XceptionConfig::new().into());
+        let mut tensors = Architecture::from(XceptionConfig::new()).tensor_shapes();
+        tensors.remove("middle.block7.sepconv2.pointwise.weight");
+        assert_eq!(of_record_names(&tensors), Ok(XceptionConfig::new().into()));
+        assert_eq!(XceptionConfig::new().order, SeparableOrder::DepthwiseFirst);
+    }
+
+    #[test]
+    fn other_tensors_are_refused() {
+        let other = BTreeMap::from([("weight".into(), [2, 3].into())]);
+        let error = of_record_names(&other).unwrap_err();
+        assert_eq!(error, "it has no block1.conv1.conv.weight");
+        let mut tensors = Architecture::from(ResNetConfig::new()).tensor_shapes();
+        tensors.retain(|name, _| !name.starts_with("conv5."));
+        let error = of_record_names(&tensors).unwrap_err();
+        assert!(error.contains("four stacks of a ResNet"), "{error}");
+    }
+}

@@ -1,0 +1,534 @@
+//! From the graph of a file to an architecture.
+//!
+//! 1. The scaling of the picture and the activation behind the classifier are taken out of the graph: they belong to the
+//!    preprocessing and to the meaning of the outputs.
+//! 2. Nodes through which every path leads are cuts; the feature map and the embedding are cuts.
+//! 3. Each architecture of the zoo names the configurations that the graph could be, and the graphs are compared.
+//! 4. Where one is equal up to its last feature map, the network has its names and paths; the head stays as it is.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use graph::{
+    Activation, Block, Correspondence, Graph, GraphError, Layer, LayerId, Level, Node, NodeId, Op, PoolKind,
+    ScaleShift, Shape, Taps, Tolerance,
+};
+
+use super::head::Pooling;
+use super::{Architecture, FileGraph, ResNetConfig, XceptionConfig};
+use crate::input::Scaling;
+use crate::outputs::Outputs;
+
+/// A network that a file describes, and which of its nodes stands where.
+#[derive(Clone, Debug)]
+pub struct Recognised {
+    /// The network. More than one where the file leaves open which: they differ in constants that folded norms no longer show.
+    pub candidates: Vec<Candidate>,
+    /// What the outputs are; `None` for one number, which may be a logit or a value.
+    pub outputs: Option<Outputs>,
+    /// How the file scales its pictures itself; `None` where it does not, or where its constants do not tell which numbers they
+    /// expect.
+    pub scaling: Option<Scaling>,
+    /// Whether the graph begins with constants that are no known scaling, and stay part of the network.
+    pub scales_inside: bool,
+}
+
+/// A network, and for each of its nodes the file's.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The network.
+    pub architecture: Architecture,
+    /// For each node of its graph the node of the file's graph that computes the same.
+    pub correspondence: Correspondence,
+}
+
+impl Recognised {
+    /// Whether the file scales its pictures itself, by constants that the network does not have: the file takes 0..255.
+    pub fn scales_pictures(&self) -> bool {
+        self.scaling.is_some() && !self.scales_inside
+    }
+}
+
+impl Candidate {
+    /// The network's stages that the file computes too: each one's name, and the node of the file's graph.
+    pub fn stages(&self) -> Vec<(String, NodeId)> {
+        let graph = self.architecture.graph();
+        let mut places = self.correspondence.clone();
+        for (id, node) in graph.iter() {
+            // A folded norm: what the file's convolution gives is what comes out of ours behind the norm.
+            if let (Op::BatchNorm(_), None, Some(input)) = (&node.op, places[id.0], node.inputs.first()) {
+                places[id.0] = places[input.0].take();
+            }
+        }
+        let stages = graph.stages().into_iter();
+        stages
+            .filter_map(|stage| Some((stage.name.to_owned(), places[stage.node.0]?)))
+            .collect()
+    }
+}
+
+/// Finds out which network a file holds. `folded_norms` is whether batch norms may be missing, as in an inference export.
+///
+/// # Errors
+///
+/// A graph that is malformed, or that cannot take pictures of the size that the file states.
+pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, GraphError> {
+    file.graph.validate()?;
+    if let Some(size) = file.size {
+        file.graph.shapes(size)?;
+    }
+    let plain = Plain::of(file)?;
+    let tolerance = Tolerance {
+        folded_norms,
+        size: file.size,
+    };
+    let mut candidates = Vec::new();
+    for architecture in backbones(&plain.graph) {
+        candidates.extend(plain.named(&architecture, tolerance));
+    }
+    if candidates.is_empty() {
+        candidates.push(plain.unnamed(file.size));
+    }
+    if let Some(constants) = &plain.constants {
+        for candidate in &mut candidates {
+            candidate.scale(constants);
+        }
+    }
+    Ok(Recognised {
+        candidates,
+        outputs: plain.outputs,
+        scaling: plain.scaling,
+        scales_inside: plain.constants.is_some(),
+    })
+}
+
+impl Candidate {
+    /// Puts constants of a file between the picture and the network.
+    fn scale(&mut self, constants: &ScaleShift) {
+        let graph = self.architecture.graph().with_scaling(constants.clone());
+        self.architecture = Architecture::Graph(Arc::new(graph));
+        self.correspondence.insert(1, None);
+    }
+}
+
+/// A graph with taps as the architecture of the zoo that it is, or as it is.
+pub(super) fn named(graph: Graph) -> Architecture {
+    let file = FileGraph {
+        output: graph.output(),
+        graph,
+        size: None,
+    };
+    let found = recognise(&file, false)
+        .ok()
+        .and_then(|found| found.candidates.into_iter().next());
+    match found.map(|candidate| candidate.architecture) {
+        // Blocks, levels and the smallest picture are known better than by this part of the graph.
+        None | Some(Architecture::Graph(_)) => Architecture::Graph(Arc::new(file.graph)),
+        Some(architecture) => architecture,
+    }
+}
+
+/// The networks without a head that a graph's convolutions could be of.
+fn backbones(graph: &Graph) -> Vec<Architecture> {
+    let xceptions = XceptionConfig::candidates(graph)
+        .into_iter()
+        .map(Architecture::Xception);
+    let resnets = ResNetConfig::candidates(graph).into_iter().map(Architecture::ResNet);
+    xceptions.chain(resnets).collect()
+}
+
+/// A file's graph between the scaling of the picture and the activation of the outputs.
+struct Plain {
+    graph: Graph,
+    /// For each node of `graph` the file's.
+    origins: Vec<NodeId>,
+    outputs: Option<Outputs>,
+    scaling: Option<Scaling>,
+    /// Constants on the picture that are no known scaling.
+    constants: Option<ScaleShift>,
+}
+
+impl Plain {
+    fn of(file: &FileGraph) -> Result<Self, GraphError> {
+        let mut graph = file.graph.clone();
+        let mut output = file.output;
+        let mut outputs = None;
+        // The activation behind the classifier.
+        while let Op::Dropout { .. } = graph.node(output).op {
+            output = graph.node(output).inputs[0];
+        }
+        if let Op::Activation(activation) = graph.node(output).op
+            && let Some(end) = end_of(activation)
+            && is_vector(&graph, output)
+        {
+            outputs = Some(end);
+            output = graph.node(output).inputs[0];
+        }
+
+        let (affine, first) = scaling_of(&graph);
+        let known = affine.as_ref().and_then(Scaling::of_affine);
+        for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+            if *input == first {
+                *input = NodeId(0);
+            }
+        }
+        let constants = affine.filter(|_| known.is_none());
+        let scaling = match &constants {
+            // Factors that make large numbers small expect 0..255; others may expect anything.
+            Some(constants) => {
+                let takes_bytes = constants.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
+                takes_bytes.then_some(Scaling::None)
+            }
+            None => known,
+        };
+        without_reshapes(&mut graph, output);
+
+        let mut needed = graph.needed(output);
+        needed[0] = true;
+        let (mut plain, places) = graph.retained(&needed);
+        let mut origins = vec![NodeId(0); plain.nodes.len()];
+        for (old, place) in places.iter().enumerate() {
+            if let Some(place) = place {
+                origins[place.0] = NodeId(old);
+            }
+        }
+        let output = places[output.0].unwrap_or(NodeId(0));
+        let outputs_known = outputs;
+        plain.taps = taps(&plain, output);
+        let single = plain.taps.logits.is_some() && plain.outputs() == Some(1);
+        let outputs = match (outputs_known, single) {
+            (Some(Outputs::Sigmoid), true) => Some(Outputs::Binary),
+            // A softmax over one number is always 1: nobody means that.
+            (Some(Outputs::Softmax), true) => {
+                let name = file.graph.layer_of(file.output).name.clone();
+                return Err(GraphError::Layer {
+                    layer: name,
+                    problem: "it is a softmax over one number, which is 1 for every picture".into(),
+                });
+            }
+            (Some(outputs), _) => Some(outputs),
+            (None, true) => None,
+            (None, false) => Some(Outputs::Softmax),
+        };
+        Ok(Self {
+            graph: plain,
+            origins,
+            outputs,
+            scaling,
+            constants,
+        })
+    }
+
+    /// The network as an architecture without a head and this graph's head, if the graph is that architecture's up to a cut.
+    fn named(&self, backbone: &Architecture, tolerance: Tolerance) -> Option<Candidate> {
+        let ours = backbone.graph();
+        let end = ours.taps.feature_map?;
+        let place = ours.counterpart(end, &self.graph, tolerance)?;
+        let pairs = ours.correspondence(end, &self.graph, place, tolerance).ok()?;
+        if let Some(whole) = self.with_head(backbone, place, tolerance) {
+            return Some(whole);
+        }
+        // The head as it is, behind the architecture's nodes.
+        let mut graph = (*ours).clone();
+        let mut correspondence: Vec<Option<NodeId>> =
+            pairs.iter().map(|pair| pair.map(|node| self.origin(node))).collect();
+        let mut places: Vec<Option<NodeId>> = vec![None; self.graph.nodes.len()];
+        places[place.0] = Some(end);
+        let mut layers: Vec<Option<LayerId>> = vec![None; self.graph.layers.len()];
+        for (id, node) in self.graph.iter().filter(|(id, _)| id.0 > place.0) {
+            let inputs: Option<Vec<NodeId>> = node.inputs.iter().map(|input| places[input.0]).collect();
+            // A head that reads within the backbone is none.
+            let Some(inputs) = inputs else {
+                let behind = self
+                    .graph
+                    .iter()
+                    .any(|(later, reader)| later.0 > id.0 && reader.inputs.contains(&id));
+                if behind || Some(id) == self.graph.taps.logits {
+                    return None;
+                }
+                continue;
+            };
+            let path = |path: &str| {
+                if path.is_empty() {
+                    String::new()
+                } else {
+                    format!("head.{path}")
+                }
+            };
+            let layer = match layers[node.layer.0] {
+                Some(layer) => layer,
+                None => {
+                    let layer = self.graph.layer(node.layer);
+                    graph.layers.push(Layer {
+                        name: unique(&graph, &layer.name),
+                        naming: layer.naming,
+                        block: Block::HEAD.to_owned(),
+                        path: path(&layer.path),
+                    });
+                    LayerId(graph.layers.len() - 1)
+                }
+            };
+            layers[node.layer.0] = Some(layer);
+            places[id.0] = Some(NodeId(graph.nodes.len()));
+            graph.nodes.push(Node {
+                op: node.op.clone(),
+                inputs,
+                layer,
+                path: path(&node.path),
+                torch: String::new(),
+            });
+            correspondence.push(Some(self.origin(id)));
+        }
+        let moved = |tap: Option<NodeId>| tap.and_then(|tap| places[tap.0]);
+        graph.taps.embedding = moved(self.graph.taps.embedding);
+        graph.taps.logits = moved(self.graph.taps.logits);
+        if let Some(map) = moved(self.graph.taps.feature_map) {
+            graph.taps.feature_map = Some(map);
+        }
+        graph.validate().ok()?;
+        Some(Candidate {
+            architecture: Architecture::Graph(Arc::new(graph)),
+            correspondence,
+        })
+    }
+
+    /// The architecture with a head of its own options, if this graph's head is one.
+    fn with_head(&self, backbone: &Architecture, features: NodeId, tolerance: Tolerance) -> Option<Candidate> {
+        let mut pooling = Pooling::None;
+        let mut widths = Vec::new();
+        let mut dropout = 0.0;
+        for node in &self.graph.nodes[features.0 + 1..] {
+            match &node.op {
+                Op::GlobalPool(pool) => {
+                    pooling = match pool.kind {
+                        PoolKind::Average => Pooling::Average,
+                        PoolKind::Max => Pooling::Max,
+                    };
+                }
+                Op::Dense(dense) => widths.push(dense.features[1]),
+                Op::Dropout { rate } => dropout = *rate,
+                Op::Activation(_) => {}
+                _ => return None,
+            }
+        }
+        let num_classes = widths.pop();
+        let mut architecture = backbone.clone();
+        match &mut architecture {
+            Architecture::Xception(config) => {
+                config.pooling = pooling;
+                config.include_top = num_classes.is_some();
+                config.num_classes = num_classes.unwrap_or(config.num_classes);
+                config.hidden_layers = widths;
+                config.dropout = dropout;
+            }
+            Architecture::ResNet(config) => {
+                config.pooling = pooling;
+                config.include_top = num_classes.is_some();
+                config.num_classes = num_classes.unwrap_or(config.num_classes);
+                config.hidden_layers = widths;
+                config.dropout = dropout;
+            }
+            Architecture::Graph(_) => return None,
+        }
+        architecture.validate().ok()?;
+        let ours = architecture.graph();
+        let pairs = ours
+            .correspondence(ours.output(), &self.graph, self.graph.output(), tolerance)
+            .ok()?;
+        Some(Candidate {
+            architecture,
+            correspondence: pairs
+                .into_iter()
+                .map(|pair| pair.map(|node| self.origin(node)))
+                .collect(),
+        })
+    }
+
+    /// The network as it is, its layers in blocks by the resolution of their maps.
+    fn unnamed(&self, size: Option<[usize; 2]>) -> Candidate {
+        let mut graph = self.graph.clone();
+        let smallest = || graph.smallest_size(1024);
+        let size = size.or_else(|| {
+            [224, 299, 64, 32]
+                .map(|side| [side; 2])
+                .into_iter()
+                .find(|size| graph.shapes(*size).is_ok())
+        });
+        let size = size.or_else(|| smallest().map(|side| [side; 2]));
+        graph.min_size = if graph.nodes.iter().any(|node| matches!(node.op, Op::Flatten { .. })) {
+            size.map_or(1, |[height, width]| height.min(width))
+        } else {
+            smallest().unwrap_or(1)
+        };
+        if let Some(shapes) = size.and_then(|size| graph.shapes(size).ok()) {
+            let [height, _] = size.unwrap_or_default();
+            let stride = |shape: Shape| height.div_ceil(shape.size()[0].max(1)).next_power_of_two();
+            let end = graph.taps.feature_map.map_or(0, |map| map.0);
+            let cuts = graph.cuts(graph.output());
+            let mut levels: Vec<Level> = Vec::new();
+            let mut names = vec![Block::HEAD.to_owned(); graph.nodes.len()];
+            let mut deepest = 1;
+            for index in 0..=end {
+                deepest = deepest.max(stride(shapes[index]));
+                names[index] = format!("stride_{deepest}");
+                if !cuts[index] || index == 0 {
+                    continue;
+                }
+                let level = Level {
+                    name: format!("stride_{deepest}"),
+                    stride: deepest,
+                    node: NodeId(index),
+                };
+                match levels.last_mut() {
+                    Some(last) if last.stride == deepest => *last = level,
+                    _ => levels.push(level),
+                }
+            }
+            levels.retain(|level| level.stride > 1);
+            levels.truncate(64);
+            graph.taps.levels = levels;
+            for (index, name) in names.into_iter().enumerate() {
+                let layer = graph.nodes[index].layer;
+                graph.layers[layer.0].block = name;
+            }
+        }
+        Candidate {
+            architecture: Architecture::Graph(Arc::new(graph)),
+            correspondence: self.origins.iter().copied().map(Some).collect(),
+        }
+    }
+
+    fn origin(&self, node: NodeId) -> NodeId {
+        self.origins[node.0]
+    }
+}
+
+/// A layer's name that the graph has not yet.
+fn unique(graph: &Graph, name: &str) -> String {
+    let taken = |name: &str| graph.layers.iter().any(|layer| layer.name == name);
+    if !taken(name) {
+        return name.to_string();
+    }
+    let mut number = 1;
+    loop {
+        let next = format!("{name}_{number}");
+        if !taken(&next) {
+            return next;
+        }
+        number += 1;
+    }
+}
+
+/// What outputs with this activation at the end are.
+fn end_of(activation: Activation) -> Option<Outputs> {
+    match activation {
+        Activation::Softmax => Some(Outputs::Softmax),
+        Activation::Sigmoid => Some(Outputs::Sigmoid),
+        _ => None,
+    }
+}
+
+/// Constants on the picture, composed, and the last node that applies them.
+fn scaling_of(graph: &Graph) -> (Option<ScaleShift>, NodeId) {
+    let readers = graph.readers();
+    let mut at = NodeId(0);
+    let mut affine: Option<ScaleShift> = None;
+    while readers[at.0] == 1 {
+        let next = graph.iter().find(|(_, node)| node.inputs.contains(&at));
+        let Some((
+            id,
+            Node {
+                op: Op::ScaleShift(constants),
+                ..
+            },
+        )) = next
+        else {
+            break;
+        };
+        let composed = match &affine {
+            Some(affine) => affine.then(constants),
+            None => Some(constants.clone()),
+        };
+        let Some(composed) = composed else { break };
+        affine = Some(composed);
+        at = id;
+    }
+    (affine, at)
+}
+
+/// Takes out what changes no number: a flattening of a vector or of one pixel, and a pool that keeps dimensions before it.
+fn without_reshapes(graph: &mut Graph, output: NodeId) {
+    let readers = graph.readers();
+    for index in 1..graph.nodes.len() {
+        let Some(&input) = graph.nodes[index].inputs.first() else {
+            continue;
+        };
+        let skips = match graph.nodes[index].op {
+            Op::Flatten { .. } if is_vector(graph, input) => true,
+            Op::Flatten { .. } => match &mut graph.nodes[input.0].op {
+                Op::GlobalPool(pool) if readers[input.0] == 1 => {
+                    pool.keep_dims = false;
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        if skips && NodeId(index) != output {
+            for node in &mut graph.nodes[index + 1..] {
+                for read in &mut node.inputs {
+                    if *read == NodeId(index) {
+                        *read = input;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a node's output is a vector. Its operation alone tells, or what it reads.
+fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
+    loop {
+        let node = graph.node(id);
+        match &node.op {
+            Op::Dense(_) | Op::Flatten { .. } => return true,
+            Op::GlobalPool(pool) => return !pool.keep_dims,
+            Op::Input { .. } | Op::Conv(_) | Op::Pool(_) | Op::Pad { .. } | Op::ToMap => return false,
+            _ => match node.inputs.first() {
+                Some(input) => id = *input,
+                None => return false,
+            },
+        }
+    }
+}
+
+/// The feature map, the embedding and the logits of a graph that ends in `output`.
+fn taps(graph: &Graph, output: NodeId) -> Taps {
+    let cuts = graph.cuts(output);
+    let is_pooled = |id: NodeId| {
+        let keeps = matches!(&graph.node(id).op, Op::GlobalPool(pool) if pool.keep_dims);
+        keeps || is_vector(graph, id)
+    };
+    let on_the_way = || (0..=output.0).map(NodeId).filter(|id| cuts[id.0]);
+    let embedding = on_the_way().find(|id| is_pooled(*id));
+    let before = embedding.map_or(output.0 + 1, |embedding| embedding.0);
+    let is_dropout = |id: &NodeId| matches!(graph.node(*id).op, Op::Dropout { .. });
+    let feature_map = on_the_way()
+        .filter(|id| id.0 < before && id.0 > 0 && !is_dropout(id))
+        .last();
+    let classifies = |embedding: NodeId| {
+        embedding != output
+            && (0..=output.0)
+                .any(|index| index > embedding.0 && matches!(graph.nodes[index].op, Op::Dense(_) | Op::Conv(_)))
+    };
+    Taps {
+        feature_map,
+        embedding,
+        logits: embedding.filter(|embedding| classifies(*embedding)).map(|_| output),
+        levels: Vec::new(),
+    }
+}

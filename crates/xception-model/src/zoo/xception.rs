@@ -1,0 +1,626 @@
+//! Xception (Chollet 2017, arXiv 1610.02357): `keras/src/applications/xception.py`, timm's `legacy_xception` and Cadene's.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use burn::config::Config;
+use burn::tensor::Device;
+use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
+use serde::{Deserialize, Serialize};
+
+use super::head::{Head, Pooling};
+use super::{Architecture, Limits};
+use crate::error::ConfigError;
+use crate::network::Network;
+
+/// Smallest height and width, in pixels (`min_size` in `keras/src/applications/xception.py`).
+pub const MIN_INPUT: usize = 71;
+
+/// What stands between the depthwise and the pointwise convolution (paper, section 4.7 and Figure 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntermediateActivation {
+    /// Nothing: the paper's choice, which trained fastest and ended best.
+    None,
+    /// Rectified linear unit.
+    Relu,
+    /// Exponential linear unit, alpha 1.
+    Elu,
+}
+
+/// Which half of a separable convolution comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeparableOrder {
+    /// 3 x 3 depthwise, then 1 x 1 pointwise: Xception, and what "separable convolution" means in Keras.
+    DepthwiseFirst,
+    /// 1 x 1 pointwise, then 3 x 3 on every output channel: the "extreme" Inception module (paper, Figure 4).
+    PointwiseFirst,
+}
+
+/// Pixels of the input a step in the last feature map stands for.
+///
+/// Below 32 the late poolings keep their resolution and everything after them is dilated instead (DeepLab v3+, arXiv
+/// 1802.02611, section 3; rule of `stack_blocks_dense` in its `xception.py`), so that trained weights see the same
+/// neighbourhoods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutputStride {
+    /// The paper's network.
+    #[serde(rename = "32")]
+    S32,
+    /// The last pooling keeps its resolution.
+    #[serde(rename = "16")]
+    S16,
+    /// The last two poolings keep their resolution.
+    #[serde(rename = "8")]
+    S8,
+}
+
+impl OutputStride {
+    /// The stride in pixels.
+    pub const fn pixels(self) -> usize {
+        match self {
+            Self::S32 => 32,
+            Self::S16 => 16,
+            Self::S8 => 8,
+        }
+    }
+}
+
+/// Whose constants the network was trained with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variant {
+    /// Keras: batch-norm epsilon 1e-3 and momentum 0.99 (`keras/src/layers/normalization/batch_normalization.py`);
+    /// pools pad as `same`, the odd pixel at the end.
+    Keras,
+    /// timm and Cadene: batch-norm epsilon 1e-5 and momentum 0.9 (PyTorch's 0.1); pools pad one pixel on every side
+    /// (`nn.MaxPool2d(3, 2, 1)` in timm's `xception.py`).
+    Torch,
+}
+
+impl Variant {
+    /// Added to the variance before its square root.
+    pub const fn epsilon(self) -> f64 {
+        match self {
+            Self::Keras => 1e-3,
+            Self::Torch => 1e-5,
+        }
+    }
+
+    /// Weight of a new batch in the running statistics, Burn's and PyTorch's sense: 1 minus Keras's momentum.
+    pub const fn momentum(self) -> f64 {
+        match self {
+            Self::Keras => 0.01,
+            Self::Torch => 0.1,
+        }
+    }
+}
+
+/// Channels of every stage; the defaults are the paper's Figure 5.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Widths {
+    /// The two convolutions of block 1.
+    pub stem: [usize; 2],
+    /// Blocks 2, 3 and 4; the last is also the width of the middle flow.
+    pub entry: [usize; 3],
+    /// The second convolution of block 13 and the two of block 14; the last is the length of the embedding.
+    pub exit: [usize; 3],
+}
+
+impl Default for Widths {
+    fn default() -> Self {
+        Self {
+            stem: [32, 64],
+            entry: [128, 256, 728],
+            exit: [1024, 1536, 2048],
+        }
+    }
+}
+
+/// The network's shape and constants. `XceptionConfig::new()` is `keras.applications.Xception`.
+///
+/// ```
+/// use xception_model::{Pooling, XceptionConfig};
+///
+/// let config = XceptionConfig::new().with_num_classes(6).with_hidden_layers(vec![100]);
+/// assert_eq!(config.pooling, Pooling::Average);
+/// ```
+#[derive(Config, Debug, PartialEq)]
+pub struct XceptionConfig {
+    /// Classes of the classifier (`classes` in Keras).
+    #[config(default = 1000)]
+    pub num_classes: usize,
+    /// Channels of the input picture.
+    #[config(default = 3)]
+    pub in_channels: usize,
+    /// Whether the network ends in a classifier (`include_top` in Keras).
+    #[config(default = true)]
+    pub include_top: bool,
+    /// How the last feature map becomes one vector.
+    #[config(default = "Pooling::Average")]
+    pub pooling: Pooling,
+    /// Widths of fully-connected ReLU layers between pooling and classifier (paper, section 4.2: two of 4,096 in the
+    /// JFT runs).
+    #[config(default = "Vec::new()")]
+    pub hidden_layers: Vec<usize>,
+    /// Probability of dropping a feature before the classifier while training (paper, section 4.3: 0.5 for ImageNet;
+    /// none in Keras).
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Repetitions of the middle flow's block (paper, Figure 5: 8).
+    #[config(default = 8)]
+    pub middle_blocks: usize,
+    /// Channels of every stage.
+    #[config(default = "Widths::default()")]
+    pub widths: Widths,
+    /// Whether the blocks have residual connections (paper, section 4.6 and Figure 9).
+    #[config(default = true)]
+    pub residual: bool,
+    /// What stands between depthwise and pointwise convolution.
+    #[config(default = "IntermediateActivation::None")]
+    pub intermediate_activation: IntermediateActivation,
+    /// Which half of a separable convolution comes first.
+    #[config(default = "SeparableOrder::DepthwiseFirst")]
+    pub order: SeparableOrder,
+    /// Resolution of the last feature map.
+    #[config(default = "OutputStride::S32")]
+    pub output_stride: OutputStride,
+    /// Whose batch-norm constants and pool padding.
+    #[config(default = "Variant::Keras")]
+    pub variant: Variant,
+}
+
+impl Default for XceptionConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl XceptionConfig {
+    /// Initializes a network with random weights.
+    ///
+    /// Kernels are Glorot-uniform and biases zero, as in Keras.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] names the option that makes no network.
+    pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
+        Architecture::Xception(self.clone()).init(device)
+    }
+
+    /// Checks that the options describe a network.
+    ///
+    /// # Errors
+    ///
+    /// The first option that does not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let Widths { stem, entry, exit } = &self.widths;
+
+        Limits.widths("widths.stem", stem)?;
+        Limits.widths("widths.entry", entry)?;
+        Limits.widths("widths.exit", exit)?;
+        Limits.widths("in_channels", &[self.in_channels])?;
+        Limits.blocks("middle_blocks", self.middle_blocks)?;
+        self.head().validate()
+    }
+
+    /// Length of the embedding: the channels of the last feature map.
+    pub fn embedding_len(&self) -> usize {
+        self.widths.exit[2]
+    }
+
+    pub(super) fn head(&self) -> Head<'_> {
+        Head {
+            pooling: self.pooling,
+            include_top: self.include_top,
+            hidden_layers: &self.hidden_layers,
+            dropout: self.dropout,
+            num_classes: self.num_classes,
+        }
+    }
+
+    /// A network with as many blocks as timm's and Cadene's names tell; other options are defaults. They count blocks from ours of
+    /// number 2, and do not count the last.
+    ///
+    /// # Errors
+    ///
+    /// Names without blocks.
+    pub fn of_torch_names(names: &[&str]) -> Result<Self, String> {
+        let number = |name: &&str| {
+            let (_, block) = name.split_once("block")?;
+            block.split_once('.')?.0.parse::<usize>().ok()
+        };
+        // Three of the entry flow and one of the exit flow beside those of the middle flow.
+        let middle = names.iter().filter_map(number).max().and_then(|last| last.checked_sub(4));
+        match middle {
+            Some(middle) => Ok(Self::new().with_middle_blocks(middle.min(Limits::BLOCKS))),
+            None => Err("it has no block4 or later, which every Xception of timm has".into()),
+        }
+    }
+
+    /// The networks without a head that a graph's convolutions could be of. What its tensors and constants tell is read from
+    /// them; where no batch norm is left, nothing tells the variant.
+    pub(super) fn candidates(graph: &Graph) -> Vec<Self> {
+        Self::from_operations(graph).unwrap_or_default()
+    }
+
+    fn from_operations(graph: &Graph) -> Option<Vec<Self>> {
+        let convs = || graph.iter().filter_map(|(id, node)| match &node.op {
+            Op::Conv(conv) => Some((id, conv)),
+            _ => None,
+        });
+        let mut stem = convs().filter(|(_, conv)| !conv.is_depthwise() && conv.kernel == [3; 2]);
+        let ((_, first), (stem_end, second)) = (stem.next()?, stem.next()?);
+        let depthwise: Vec<(NodeId, usize)> = convs()
+            .filter(|(_, conv)| conv.is_depthwise())
+            .map(|(id, conv)| (id, conv.channels[0]))
+            .collect();
+        let readers = |id: NodeId| graph.iter().filter(move |(_, node)| node.inputs.contains(&id));
+        let activation = |node: &graph::Node| match node.op {
+            Op::Activation(activation) => Some(activation),
+            _ => None,
+        };
+
+        // Which half of block 2's first separable convolution reads block 1's output.
+        let mut end = stem_end;
+        while let Some((next, node)) = readers(end).next()
+            && matches!(node.op, Op::BatchNorm(_) | Op::Activation(_))
+        {
+            end = next;
+        }
+        let reads_depthwise = readers(end).any(|(_, node)| matches!(&node.op, Op::Conv(conv) if conv.is_depthwise()));
+        let (order, between) = if reads_depthwise {
+            let (_, next) = readers(depthwise.first()?.0).next()?;
+            (SeparableOrder::DepthwiseFirst, activation(next))
+        } else {
+            let before = *graph.node(depthwise.first()?.0).inputs.first()?;
+            (SeparableOrder::PointwiseFirst, activation(graph.node(before)))
+        };
+        let intermediate_activation = match between {
+            None => IntermediateActivation::None,
+            Some(Activation::Relu) => IntermediateActivation::Relu,
+            Some(Activation::Elu { .. }) => IntermediateActivation::Elu,
+            Some(_) => return None,
+        };
+
+        let last = graph.features(graph.taps.feature_map?)?;
+        let widths: Vec<usize> = depthwise.iter().map(|(_, channels)| *channels).collect();
+        let separables = match order {
+            SeparableOrder::DepthwiseFirst => {
+                let outputs = widths.iter().skip(1).copied().chain([last]);
+                widths.iter().copied().zip(outputs).map(|(input, output)| [input, output]).collect()
+            }
+            SeparableOrder::PointwiseFirst => {
+                let inputs = [second.channels[1]].into_iter().chain(widths.iter().copied());
+                inputs.zip(widths.iter().copied()).map(|(input, output)| [input, output]).collect()
+            }
+        };
+        let halving = graph
+            .nodes
+            .iter()
+            .filter(|node| matches!(&node.op, Op::Pool(pool) if pool.stride == [2; 2]))
+            .count();
+        let output_stride = match halving {
+            4 => OutputStride::S32,
+            3 => OutputStride::S16,
+            2 => OutputStride::S8,
+            _ => return None,
+        };
+        let shapes = Shapes {
+            in_channels: first.channels[0],
+            stem: [first.channels[1], second.channels[1]],
+            separables,
+            residual: graph.nodes.iter().any(|node| matches!(node.op, Op::Add)),
+        };
+        let config = Self {
+            include_top: false,
+            pooling: Pooling::None,
+            order,
+            intermediate_activation,
+            output_stride,
+            ..shapes.config().ok()?
+        };
+        let epsilon = graph.nodes.iter().find_map(|node| match &node.op {
+            Op::BatchNorm(norm) => Some(norm.epsilon),
+            _ => None,
+        });
+        let is_possible = |variant: &Variant| {
+            epsilon.is_none_or(|epsilon| (epsilon - variant.epsilon()).abs() < 1e-3 * variant.epsilon())
+        };
+        let variants = [Variant::Keras, Variant::Torch].into_iter().filter(is_possible);
+        Some(variants.map(|variant| config.clone().with_variant(variant)).collect())
+    }
+
+    /// The network (paper, Figure 5).
+    pub fn graph(&self) -> Graph {
+        let Widths { stem, entry, exit } = &self.widths;
+        let (net, picture) = Builder::new("Xception", self.in_channels);
+        let mut draft = Draft {
+            config: self,
+            net,
+            block: 0,
+            stride: 2,
+            dilation: 1,
+            levels: Vec::new(),
+        };
+
+        // Entry flow
+        let x = draft.stem(picture, [self.in_channels, stem[0], stem[1]]);
+        draft.level("stride_2", x);
+        let x = draft.halving_block(x, "entry", [stem[1], entry[0], entry[0]], ReluAt::BeforeAllButFirst);
+        draft.level("stride_4", x);
+        let x = draft.halving_block(x, "entry", [entry[0], entry[1], entry[1]], ReluAt::Before);
+        draft.level("stride_8", x);
+        let mut x = draft.halving_block(x, "entry", [entry[1], entry[2], entry[2]], ReluAt::Before);
+
+        // Middle flow
+        for _ in 0..self.middle_blocks {
+            x = draft.middle_block(x, entry[2]);
+        }
+        draft.level("stride_16", x);
+
+        // Exit flow
+        let x = draft.halving_block(x, "exit", [entry[2], entry[2], exit[0]], ReluAt::Before);
+        let x = draft.last_block(x, [exit[0], exit[1], exit[2]]);
+        draft.level("stride_32", x);
+
+        let Draft { mut net, levels, .. } = draft;
+        let (embedding, logits) = self.head().build(&mut net, x, self.embedding_len(), "fc");
+        let taps = Taps {
+            feature_map: Some(x),
+            embedding,
+            logits,
+            levels,
+        };
+        net.finish(taps, MIN_INPUT)
+    }
+}
+
+/// What the shapes of a network's tensors tell, wherever they stand.
+pub(crate) struct Shapes {
+    pub in_channels: usize,
+    /// Outputs of the two convolutions of block 1.
+    pub stem: [usize; 2],
+    /// Inputs and outputs of all separable convolutions in order.
+    pub separables: Vec<[usize; 2]>,
+    pub residual: bool,
+}
+
+impl Shapes {
+    /// The network whose shapes these are, with the default head.
+    pub fn config(&self) -> Result<XceptionConfig, String> {
+        let count = self.separables.len();
+        // Two in each of blocks 2 to 4, 13 and 14; three in each of the middle flow.
+        let middle_blocks = match count.checked_sub(10) {
+            Some(middle) if middle % 3 == 0 => middle / 3,
+            _ => {
+                return Err(format!(
+                    "expected Xception's 34 separable convolutions (10 and three in each middle block), found {count}"
+                ));
+            }
+        };
+        let width = |index: usize| self.separables[index][1];
+        Ok(XceptionConfig::new()
+            .with_in_channels(self.in_channels)
+            .with_middle_blocks(middle_blocks)
+            .with_residual(self.residual)
+            .with_widths(Widths {
+                stem: self.stem,
+                entry: [width(1), width(3), width(5)],
+                exit: [width(count - 3), width(count - 2), width(count - 1)],
+            }))
+    }
+}
+
+/// Where a block's separable convolutions have their ReLU.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReluAt {
+    /// On their inputs, but for the first (block 2).
+    BeforeAllButFirst,
+    /// On their inputs (blocks 3 to 13).
+    Before,
+    /// Behind their norms (block 14).
+    After,
+}
+
+/// The network so far.
+struct Draft<'a> {
+    config: &'a XceptionConfig,
+    net: Builder,
+    /// The number of the last block.
+    block: usize,
+    /// Pixels that a step of the last output stands for.
+    stride: usize,
+    /// Of the separable convolutions that follow.
+    dilation: usize,
+    levels: Vec<Level>,
+}
+
+/// A module's path here and its name in timm and Cadene.
+struct Names {
+    layer: String,
+    path: String,
+    conv: String,
+    bn: String,
+}
+
+impl Draft<'_> {
+    fn next_block(&mut self) -> String {
+        self.block += 1;
+        let name = format!("block{}", self.block);
+        self.net.block(&name);
+        name
+    }
+
+    fn level(&mut self, name: &str, node: NodeId) {
+        self.levels.push(Level {
+            name: name.into(),
+            stride: self.stride,
+            node,
+        });
+    }
+
+    fn relu(&mut self, layer: &str, x: NodeId) -> NodeId {
+        let name = format!("{layer}_act");
+        self.net.layer(NewLayer::new(&name), Op::Activation(Activation::Relu), &[x])
+    }
+
+    fn norm(&mut self, new: NewLayer<'_>, channels: usize, x: NodeId) -> NodeId {
+        let norm = BatchNorm {
+            channels,
+            epsilon: self.config.variant.epsilon(),
+            momentum: self.config.variant.momentum(),
+            scale: true,
+            center: true,
+        };
+        self.net.layer(new, Op::BatchNorm(norm), &[x])
+    }
+
+    /// Block 1: two ordinary 3 x 3 convolutions without padding, the first with stride 2.
+    fn stem(&mut self, picture: NodeId, channels: [usize; 3]) -> NodeId {
+        let block = self.next_block();
+        let mut x = picture;
+        for (number, stride) in [(1, 2), (2, 1)] {
+            let layer = format!("{block}_conv{number}");
+            let path = format!("{block}.conv{number}");
+            let conv = Conv::new([channels[number - 1], channels[number]], [3; 2], Padding::Valid).with_stride(stride);
+            let (at, torch) = (format!("{path}.conv"), format!("conv{number}"));
+            x = self.net.layer(NewLayer::new(&layer).at(&at).torch(&torch), Op::Conv(conv), &[x]);
+            let (name, at, torch) = (format!("{layer}_bn"), format!("{path}.bn"), format!("bn{number}"));
+            x = self.norm(NewLayer::new(&name).at(&at).torch(&torch), channels[number], x);
+            x = self.relu(&layer, x);
+        }
+        x
+    }
+
+    /// Blocks 2, 3, 4 and 13: two separable convolutions and a max pooling, beside a 1 x 1 convolution.
+    fn halving_block(&mut self, input: NodeId, flow: &str, channels: [usize; 3], relu: ReluAt) -> NodeId {
+        let block = self.next_block();
+        let step = if self.stride < self.config.output_stride.pixels() { 2 } else { 1 };
+        let residual = self.config.residual.then(|| self.projection(input, flow, [channels[0], channels[2]], step));
+        let x = self.separables(input, flow, &channels, relu);
+        let padding = match self.config.variant {
+            Variant::Keras => Padding::Same,
+            Variant::Torch => Padding::symmetric(self.dilation),
+        };
+        let pool = Pool::max(3, step, padding).with_dilation(self.dilation);
+        let x = self.net.layer(NewLayer::new(&format!("{block}_pool")), Op::Pool(pool), &[x]);
+        self.stride *= step;
+        if step == 1 {
+            self.dilation *= 2;
+        }
+        self.sum(x, residual)
+    }
+
+    /// Blocks 5 to 12: three separable convolutions, beside nothing.
+    fn middle_block(&mut self, input: NodeId, width: usize) -> NodeId {
+        self.next_block();
+        let x = self.separables(input, "middle", &[width; 4], ReluAt::Before);
+        self.sum(x, self.config.residual.then_some(input))
+    }
+
+    /// Block 14: two separable convolutions.
+    fn last_block(&mut self, input: NodeId, channels: [usize; 3]) -> NodeId {
+        self.next_block();
+        self.separables(input, "exit", &channels, ReluAt::After)
+    }
+
+    fn sum(&mut self, x: NodeId, residual: Option<NodeId>) -> NodeId {
+        match residual {
+            Some(residual) => {
+                let name = format!("block{}", self.block);
+                self.net.layer(NewLayer::automatic(&name), Op::Add, &[x, residual])
+            }
+            None => x,
+        }
+    }
+
+    /// The 1 x 1 convolution beside a block, which Keras gives no name.
+    fn projection(&mut self, input: NodeId, flow: &str, channels: [usize; 2], stride: usize) -> NodeId {
+        let (block, torch) = (self.block, self.block - 1);
+        let layer = format!("block{block}_residual");
+        let path = format!("{flow}.block{block}.residual");
+        let conv = Op::Conv(Conv::new(channels, [1; 2], Padding::Same).with_stride(stride));
+        let (at, skip) = (format!("{path}.conv"), format!("block{torch}.skip"));
+        let x = self.net.layer(NewLayer::automatic(&layer).at(&at).torch(&skip), conv, &[input]);
+        let (name, at, skip) = (
+            format!("{layer}_bn"),
+            format!("{path}.bn"),
+            format!("block{torch}.skipbn"),
+        );
+        self.norm(NewLayer::automatic(&name).at(&at).torch(&skip), channels[1], x)
+    }
+
+    /// Separable convolutions that keep height and width, each with its norm.
+    fn separables(&mut self, mut x: NodeId, flow: &str, channels: &[usize], relu: ReluAt) -> NodeId {
+        for (number, widths) in (1..).zip(channels.windows(2)) {
+            let names = self.separable_names(flow, number, relu);
+            if relu == ReluAt::Before || (relu == ReluAt::BeforeAllButFirst && number > 1) {
+                x = self.relu(&names.layer, x);
+            }
+            x = self.separable(&names, [widths[0], widths[1]], x);
+            let (name, at) = (format!("{}_bn", names.layer), format!("{}.bn", names.path));
+            x = self.norm(NewLayer::new(&name).at(&at).torch(&names.bn), widths[1], x);
+            if relu == ReluAt::After {
+                x = self.relu(&names.layer, x);
+            }
+        }
+        x
+    }
+
+    fn separable_names(&self, flow: &str, number: usize, relu: ReluAt) -> Names {
+        let block = self.block;
+        // timm and Cadene count blocks from ours of number 2, and a block's `rep` is a sequence of ReLU, convolution and norm,
+        // the first ReLU absent in their block 1. Their last block is no sequence.
+        let (conv, bn) = match relu {
+            ReluAt::After => (format!("conv{}", number + 2), format!("bn{}", number + 2)),
+            ReluAt::Before | ReluAt::BeforeAllButFirst => {
+                let first = 3 * (number - 1) + usize::from(relu == ReluAt::Before);
+                let rep = format!("block{}.rep", block - 1);
+                (format!("{rep}.{first}"), format!("{rep}.{}", first + 1))
+            }
+        };
+        Names {
+            layer: format!("block{block}_sepconv{number}"),
+            path: format!("{flow}.block{block}.sepconv{number}"),
+            conv,
+            bn,
+        }
+    }
+
+    /// A 3 x 3 depthwise and a 1 x 1 convolution without bias (paper, section 2: "a depthwise convolution followed by a
+    /// pointwise convolution").
+    fn separable(&mut self, names: &Names, channels: [usize; 2], x: NodeId) -> NodeId {
+        let wide = match self.config.order {
+            SeparableOrder::DepthwiseFirst => channels[0],
+            SeparableOrder::PointwiseFirst => channels[1],
+        };
+        let depthwise = Conv::new([wide; 2], [3; 2], Padding::Same)
+            .with_groups(wide)
+            .with_dilation(self.dilation);
+        let pointwise = Conv::new(channels, [1; 2], Padding::Same);
+        let mut halves = [
+            ("depthwise", format!("{}.conv1", names.conv), depthwise),
+            ("pointwise", format!("{}.pointwise", names.conv), pointwise),
+        ];
+        if self.config.order == SeparableOrder::PointwiseFirst {
+            halves.reverse();
+        }
+        let [(first, first_torch, first_conv), (second, second_torch, second_conv)] = halves;
+        let layer = NewLayer::new(&names.layer).at(&names.path).torch(&first_torch);
+        let x = self.net.layer_of_parts(layer, first, Op::Conv(first_conv), &[x]);
+        let between = match self.config.intermediate_activation {
+            IntermediateActivation::None => None,
+            IntermediateActivation::Relu => Some(Activation::Relu),
+            IntermediateActivation::Elu => Some(Activation::Elu { alpha: 1.0 }),
+        };
+        let x = match between {
+            Some(activation) => self.net.part("", "", Op::Activation(activation), &[x]),
+            None => x,
+        };
+        self.net.part(second, &second_torch, Op::Conv(second_conv), &[x])
+    }
+}

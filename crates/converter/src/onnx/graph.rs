@@ -208,9 +208,13 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
 impl<'a> Reader<'a> {
     /// The pictures, with the axes that the first convolution says.
     fn picture(&self, inputs: &'a [ValueInfoProto]) -> Result<Picture<'a>, String> {
-        let mut inputs = inputs.iter().filter(|input| !self.values.contains_key(&*input.name));
-        let (Some(input), None) = (inputs.next(), inputs.next()) else {
-            return Err("it has not one input, the pictures".into());
+        let is_given = |input: &&ValueInfoProto| !self.values.contains_key(&*input.name);
+        let inputs: Vec<&ValueInfoProto> = inputs.iter().filter(is_given).collect();
+        let [input] = inputs[..] else {
+            return Err(format!(
+                "it has {} inputs, and a classifier has one, the pictures",
+                inputs.len()
+            ));
         };
         let tensor = input
             .type_

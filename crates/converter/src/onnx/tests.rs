@@ -399,7 +399,7 @@ fn what_computes_something_else_is_refused() {
         ),
         (Box::new(|graph| graph.node.reverse()), "by no node before it"),
         (Box::new(|graph| graph.output.clear()), "0 outputs"),
-        (Box::new(|graph| graph.input.clear()), "not one input"),
+        (Box::new(|graph| graph.input.clear()), "it has 0 inputs"),
         (
             Box::new(|graph| graph.node = vec![NodeProto::default(); 20_001]),
             "no network has more than 20000",

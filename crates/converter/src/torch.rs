@@ -171,7 +171,10 @@ mod tests {
         ];
         let theirs: Vec<&str> = published.iter().map(|(theirs, _)| *theirs).collect();
         let ours = published.map(|(_, ours)| Some(ours.to_owned()));
-        assert_eq!(homes::torch_homes(&graph, &theirs[..theirs.len() - 1]).unwrap(), ours[..ours.len() - 1]);
+        assert_eq!(
+            homes::torch_homes(&graph, &theirs[..theirs.len() - 1]).unwrap(),
+            ours[..ours.len() - 1]
+        );
         let other = homes::torch_homes(&graph, &["bn4.weight", "last_linear.bias"]).unwrap();
         assert_eq!(other[1], ours[ours.len() - 1]);
         for unknown in [

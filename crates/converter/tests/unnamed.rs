@@ -3,6 +3,7 @@
 
 mod common;
 #[path = "../../xception-model/tests/common/mod.rs"]
+#[allow(unexpected_cfgs, reason = "its backends are xception-model's features")]
 mod formula;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ struct Expected {
 }
 
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the file's word")]
 struct Model {
     model: String,
     input: [usize; 4],
@@ -160,7 +162,7 @@ fn it_is_written_and_read_in_other_formats() {
     let folder = keras("unnamed");
     for model in expected(&folder) {
         let path = files(&bench, &folder, &model.model).pop().unwrap();
-        for ending in ["safetensors", "keras", "h5"] {
+        for ending in ["safetensors", "keras", "h5", "onnx"] {
             let out = bench.path(&format!("{}-out.{ending}", model.model));
             open(&path, &model.known())
                 .unwrap()
@@ -237,5 +239,6 @@ fn it_can_be_used_without_its_head() {
     let source = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
     assert!(!source.spec.network.include_top());
     let (network, _) = source.load(&Device::flex()).unwrap();
-    assert_eq!(network.embedding_len().ok(), Some(250));
+    let images = Tensor::<4>::ones([2, 3, 40, 36], &Device::flex());
+    assert_eq!(network.embed(images).unwrap().dims(), [2, 250]);
 }

@@ -42,7 +42,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// As [`Xception::pretrained`].
+    /// As [`Network::pretrained`].
     pub fn from_card(
         card: &Card,
         kind: Kind,
@@ -55,11 +55,11 @@ impl Network {
 }
 
 impl Classifier {
-    /// A trained network by name, with its preprocessing and labels. As [`Xception::pretrained`].
+    /// A trained network by name, with its preprocessing and labels. As [`Network::pretrained`].
     ///
     /// # Errors
     ///
-    /// As [`Xception::pretrained`].
+    /// As [`Network::pretrained`].
     pub fn pretrained(name: &str, device: &Device) -> Result<Self, WeightsError> {
         let card = registry::card(name)?;
         Self::from_card(card, Kind::Full, &Cache::new(None)?, &FetchOptions::default(), device)
@@ -69,7 +69,7 @@ impl Classifier {
     ///
     /// # Errors
     ///
-    /// As [`Xception::pretrained`].
+    /// As [`Network::pretrained`].
     pub fn from_card(
         card: &Card,
         kind: Kind,
@@ -85,7 +85,7 @@ impl Classifier {
 ///
 /// # Errors
 ///
-/// As [`Xception::pretrained`].
+/// As [`Network::pretrained`].
 pub fn record(
     card: &Card,
     kind: Kind,

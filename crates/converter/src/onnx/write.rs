@@ -368,7 +368,7 @@ fn gelu(stand_in: &NodeProto, approximate: bool, graph: &mut GraphProto, nodes: 
 /// Lets any number of pictures through a graph of [`BATCH`]. burn-onnx's own way gives up on reshapes and on padding with a stride.
 fn open_batch(graph: &mut GraphProto) {
     for value in graph.input.iter_mut().chain(&mut graph.output) {
-        let value = value.type_.as_mut().map(|value| value.mut_tensor_type());
+        let value = value.type_.as_mut().map(onnx_ir::TypeProto::mut_tensor_type);
         let shape = value.and_then(|value| value.shape.as_mut());
         if let Some(first) = shape.and_then(|shape| shape.dim.first_mut()) {
             first.set_dim_param("batch".to_owned());

@@ -73,25 +73,28 @@ fn classifier(graph: &Graph) -> Option<NodeId> {
 }
 
 fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a str, String> {
-    let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in names {
         let ends = name.match_indices('.').map(|(dot, _)| dot + 1);
         for start in [0].into_iter().chain(ends).take(MAX_WRAPPERS) {
-            if let Some(home) = known.get(&name[start..]) {
-                found.entry(&name[..start]).or_default().insert(home);
+            if known.contains_key(&name[start..]) {
+                found.entry(&name[..start]).or_default().push(name);
             }
         }
     }
-    let mut counts: Vec<(usize, &str)> = found.into_iter().map(|(prefix, homes)| (homes.len(), prefix)).collect();
-    counts.sort_by_key(|(count, prefix)| (std::cmp::Reverse(*count), prefix.len()));
-    // A lone `fc` or `conv1` somewhere else is no second network.
-    match counts[..] {
-        [] => Err("none of its names is one of the network's".into()),
-        [(most, one), (next, two), ..] if next * 2 > most => Err(format!(
+    let most = found
+        .iter()
+        .max_by_key(|(prefix, names)| (names.len(), std::cmp::Reverse(prefix.len())));
+    let (&one, own) = most.ok_or("none of its names is one of the network's")?;
+    // `block1.conv1` of the network is no `conv1` of a second one, and a lone `fc` somewhere else is no network.
+    let own: BTreeSet<&str> = own.iter().copied().collect();
+    let others = |names: &Vec<&str>| names.iter().filter(|name| !own.contains(*name)).count();
+    match found.iter().find(|(_, names)| others(names) * 2 > own.len()) {
+        None => Ok(one),
+        Some((two, _)) => Err(format!(
             "it holds the network several times, under `{one}` and `{two}`; save one of them: torch.save({{name.removeprefix('{two}'): \
              value for name, value in weights.items() if name.startswith('{two}')}}, 'weights.pth')"
         )),
-        [(_, prefix), ..] => Ok(prefix),
     }
 }
 

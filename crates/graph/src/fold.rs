@@ -104,7 +104,7 @@ impl Graph {
             gives.push(Some(place));
         }
 
-        // Paddings that were taken in are read by nobody.
+        // No node reads a padding that its convolution took in.
         graph.taps = Taps {
             feature_map: self.taps.feature_map.map(|tap| places[tap.0]),
             embedding: self.taps.embedding.map(|tap| places[tap.0]),

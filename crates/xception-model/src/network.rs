@@ -97,6 +97,7 @@ impl Network {
     }
 
     /// A network of a graph and its parameters, one entry for each node.
+    #[cfg(feature = "std")]
     pub(crate) fn of_parts(graph: Graph, parameters: Vec<Parameters>) -> Self {
         let graph = Arc::new(graph);
         Self {
@@ -116,6 +117,7 @@ impl Network {
         &self.graph
     }
 
+    #[cfg(feature = "std")]
     pub(crate) fn parameters(&self) -> &[Parameters] {
         &self.parameters
     }

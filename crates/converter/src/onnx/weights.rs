@@ -94,7 +94,7 @@ impl Network {
         self.tensors(graph, graph, &pairs)
     }
 
-    /// The tensors of `ours`, whose nodes are those of `theirs`, the file's graph, that `pairs` says.
+    /// The tensors of the graph `ours`. `pairs` gives, for each of its nodes, the node of `theirs`, the graph of the file.
     ///
     /// A norm of ours that the file has folded away is made anew so that no number changes: gamma is the factor behind the
     /// convolution or 1, beta the term or bias or 0, mean and variance stand for 0 and 1. The mean of a norm behind a biased

@@ -10,13 +10,21 @@ fn read(bench: &Bench, name: &str) -> RgbImage {
 
 #[test]
 fn a_picture_and_its_heat_stand_side_by_side() {
-    let bench = Bench::new();
-    bench.pictures(1);
+    // The weights are random: in some networks nothing speaks for the likeliest class, which is a warning of its own.
+    let draw = || {
+        let bench = Bench::new();
+        bench.pictures(1);
+        let run = bench.run(&["explain", "pictures/1.png", "-w", "toy.bpk"]);
+        (bench, run)
+    };
+    let mut drawn = (0..20).map(|_| draw());
+    let drawn = drawn.find(|(_, run)| !run.stderr.contains("speaks for"));
+    let (bench, run) = drawn.expect("a network in which something speaks for a class");
+    let line = run.ok();
     let said = bench
         .classifier()
         .classify_file(bench.path("pictures/1.png"), 1)
         .unwrap();
-    let line = bench.run(&["explain", "pictures/1.png", "-w", "toy.bpk"]).ok();
     let percent = 100.0 * said[0].probability;
     assert_eq!(
         line,

@@ -156,7 +156,7 @@ fn another_network_is_one_of_its_own() {
 fn our_own_exports_come_back_the_same() {
     let bench = Bench::new();
     let base = tiny();
-    let variants: [(&str, XceptionConfig); 8] = [
+    let variants: [(&str, XceptionConfig); 9] = [
         ("plain", base.clone()),
         ("torch", base.clone().with_variant(Variant::Torch)),
         ("hidden", base.clone().with_hidden_layers(vec![7])),
@@ -165,6 +165,10 @@ fn our_own_exports_come_back_the_same() {
         (
             "relu",
             base.clone().with_intermediate_activation(IntermediateActivation::Relu),
+        ),
+        (
+            "elu",
+            base.clone().with_intermediate_activation(IntermediateActivation::Elu),
         ),
         (
             "pointwise first",
@@ -195,8 +199,10 @@ fn our_own_exports_come_back_the_same() {
         }
         let back = open(&out, &Known::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(back.spec, spec, "{name}");
-        let error = relative(&logits(back), &logits(open(&record, &Known::default()).unwrap()));
-        assert!(error <= 1e-6, "{name} is off by {error:.1e}");
+        let (found, expected) = (logits(back), logits(open(&record, &Known::default()).unwrap()));
+        // A network so small may give nothing but zeros.
+        let error = relative(&found, &expected);
+        assert!(found == expected || error <= 1e-6, "{name} is off by {error:.1e}");
     }
 }
 
@@ -227,31 +233,6 @@ fn without_a_classifier_the_vector_or_the_map_comes_out() {
         assert_eq!(back.spec.network, network.into());
         assert_eq!(boundaries(&out), ["images", output]);
     }
-}
-
-#[test]
-fn what_burn_onnx_cannot_export_is_named() {
-    let bench = Bench::new();
-    let network = tiny().with_intermediate_activation(IntermediateActivation::Elu);
-    let spec = ModelSpec {
-        source: String::new(),
-        outputs: Outputs::Softmax,
-        input: InputSpec::default(),
-        labels: Vec::new(),
-        network: network.clone().into(),
-    };
-    let record = bench.path("elu.bpk");
-    xception_model::save(&network.init(&Device::flex()).unwrap(), &spec, &record, true).unwrap();
-    let source = open(&record, &Known::default()).unwrap();
-    let error = source
-        .convert(&bench.path("elu.onnx"), &Options::default())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("layer block2_sepconv1: burn-onnx 0.22 exports no Elu"),
-        "{error}"
-    );
-    assert!(!bench.path("elu.onnx").exists());
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn it_is_written_and_read_in_other_formats() {
     let folder = keras("unnamed");
     for model in expected(&folder) {
         let path = files(&bench, &folder, &model.model).pop().unwrap();
-        for ending in ["safetensors", "keras", "h5"] {
+        for ending in ["safetensors", "keras", "h5", "onnx"] {
             let out = bench.path(&format!("{}-out.{ending}", model.model));
             open(&path, &model.known())
                 .unwrap()
@@ -237,5 +237,6 @@ fn it_can_be_used_without_its_head() {
     let source = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
     assert!(!source.spec.network.include_top());
     let (network, _) = source.load(&Device::flex()).unwrap();
-    assert_eq!(network.embedding_len().ok(), Some(250));
+    let images = Tensor::<4>::ones([2, 3, 40, 36], &Device::flex());
+    assert_eq!(network.embed(images).unwrap().dims(), [2, 250]);
 }

@@ -1,57 +1,54 @@
 //! Writing ONNX through burn-onnx.
+//!
+//! burn-onnx 0.22 exports few operations (`src/export/lower`). Where it lacks one, an operation that it has stands in its place
+//! while the network is traced, and in the model that it makes ONNX's own operation takes the stand-in's place.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use ::graph::{Activation, Graph, NodeId, Op, PoolKind};
-use burn::tensor::module::adaptive_avg_pool2d;
+use ::graph::{Activation, ChannelOrder, Graph, GraphError, Node, NodeId, Op, Padding, Pool, PoolKind, Shape};
 use burn::tensor::{Device, Tensor};
-use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
-use onnx_ir::{GraphProto, Message, ModelProto};
-use xception_model::{ModelSpec, Network};
+use burn_onnx::export::OnnxExporter;
+use burn_store::ModuleSnapshot;
+use onnx_ir::{AttributeProto, GraphProto, Message, ModelProto, NodeProto, TensorProto};
+use xception_model::{Architecture, ModelSpec, Network};
 
 use crate::error::ConvertError;
 use crate::publish::publish;
 
-/// Writes a network through burn-onnx: input `images` `[batch, channels, height, width]`, any batch. The output is
-/// `logits`, without a classifier `embedding`, the pooled vector, or `feature_map`.
+/// Pictures that are traced; any number goes through the model.
+const BATCH: usize = 3;
+
+/// Writes a network: input `images` `[batch, channels, height, width]`, any batch. The output is `logits`, without a classifier
+/// `embedding`, the pooled vector, or `feature_map`.
 pub(crate) fn write(model: &Network, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), ConvertError> {
     let failed = |problem: String| ConvertError::write(path, problem);
+    let size = [spec.input.height, spec.input.width];
     let graph = model.graph();
-    if let Some((layer, what)) = inexpressible(graph) {
-        return Err(ConvertError::Unsupported {
-            path: path.to_owned(),
-            problem: format!(
-                "layer {layer}: burn-onnx 0.22 exports no {what}; write this network as .bpk, .safetensors or a Keras file"
-            ),
-        });
-    }
+    let traced = Traced::new(graph, size).map_err(|error| failed(error.to_string()))?;
     let device = Device::flex();
-    let picture = |batch: usize| {
-        let sides = [batch, graph.in_channels(), spec.input.height, spec.input.width];
-        Tensor::<4>::zeros(sides, &device)
-    };
-    let axes = [
-        AxisSpec::dynamic("batch"),
-        AxisSpec::Static,
-        AxisSpec::Static,
-        AxisSpec::Static,
-    ];
-    let axes = [InputSpec::new(axes)];
+    let mut network = Architecture::Graph(Arc::new(traced.graph))
+        .init(&device)
+        .map_err(|error| failed(error.to_string()))?;
+    let applied = network.apply(model.collect(None, None, false), None, None, false);
+    if let Some(error) = applied.errors.first() {
+        return Err(failed(error.to_string()));
+    }
+    let pictures = Tensor::<4>::zeros([BATCH, graph.in_channels(), size[0], size[1]], &device);
     let exporter = OnnxExporter::new();
-    let result = match (graph.taps.embedding, graph.taps.logits) {
-        (None, None) => exporter.export_dynamic(model, picture(2), picture(3), &axes, feature_map),
-        _ => exporter.export_dynamic(model, picture(2), picture(3), &axes, vector),
+    let (output, result) = match (graph.taps.embedding, graph.taps.logits) {
+        (_, Some(_)) => ("logits", exporter.export(&network, pictures, logits)),
+        (Some(_), None) => ("embedding", exporter.export(&network, pictures, embedding)),
+        (None, None) => ("feature_map", exporter.export(&network, pictures, feature_map)),
     };
     let onnx = result.map_err(|error| failed(format!("burn-onnx: {error}")))?;
     let mut proto = ModelProto::parse_from_bytes(onnx.as_bytes()).map_err(|error| failed(error.to_string()))?;
     drop(onnx);
-    let output = match (graph.taps.embedding, graph.taps.logits) {
-        (_, Some(_)) => "logits",
-        (Some(_), None) => "embedding",
-        (None, None) => "feature_map",
-    };
     if let Some(graph) = proto.graph.as_mut() {
+        replace(graph, traced.stand_ins).map_err(failed)?;
+        open_batch(graph);
         name_boundaries(graph, "images", output);
     }
     let text = spec.to_toml().map_err(failed)?;
@@ -66,6 +63,339 @@ pub(crate) fn write(model: &Network, spec: &ModelSpec, path: &Path, overwrite: b
         Ok(proto.write_to_writer(&mut File::create(scratch)?)?)
     })
     .map_err(|error| ConvertError::write(path, error))
+}
+
+/// An operation of ONNX, of one input and one output.
+struct Operator {
+    name: &'static str,
+    floats: Vec<(&'static str, f32)>,
+    ints: Vec<(&'static str, Vec<i64>)>,
+    /// Inputs that are constants, behind the first.
+    constants: Vec<f32>,
+}
+
+impl Operator {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            floats: Vec::new(),
+            ints: Vec::new(),
+            constants: Vec::new(),
+        }
+    }
+
+    fn with(mut self, attribute: &'static str, value: f64) -> Self {
+        self.floats.push((attribute, value as f32));
+        self
+    }
+}
+
+/// A network as it is traced.
+struct Traced {
+    graph: Graph,
+    /// For each exponential and each max pooling of the graph, in the order of computation, the operation that takes its place.
+    stand_ins: Vec<Option<Operator>>,
+}
+
+impl Traced {
+    /// The network of `graph` for pictures of this size.
+    fn new(graph: &Graph, size: [usize; 2]) -> Result<Self, GraphError> {
+        let graph = graph.up_to(graph.output());
+        let shapes = graph.shapes(size)?;
+        let mut traced = Self {
+            graph: Graph {
+                nodes: Vec::with_capacity(graph.nodes.len()),
+                ..graph.clone()
+            },
+            stand_ins: Vec::new(),
+        };
+        let mut places: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+        for node in &graph.nodes {
+            let read = node.inputs.first().map(|input| shapes[input.0]);
+            let mut node = Node {
+                inputs: node.inputs.iter().map(|input| places[input.0]).collect(),
+                ..node.clone()
+            };
+            traced.stand_in(&mut node, read);
+            places.push(traced.push(node));
+        }
+        let taps = &mut traced.graph.taps;
+        taps.levels.clear();
+        for tap in [&mut taps.feature_map, &mut taps.embedding, &mut taps.logits] {
+            *tap = tap.map(|node| places[node.0]);
+        }
+        Ok(traced)
+    }
+
+    fn push(&mut self, node: Node) -> NodeId {
+        self.graph.nodes.push(node);
+        NodeId(self.graph.nodes.len() - 1)
+    }
+
+    /// Puts a stand-in into the place of a node that reads a value of this shape, if it needs one.
+    fn stand_in(&mut self, node: &mut Node, read: Option<Shape>) {
+        let before = |op: Op, node: &Node| Node {
+            op,
+            inputs: node.inputs.clone(),
+            layer: node.layer,
+            path: String::new(),
+            torch: String::new(),
+        };
+        match (&node.op, read) {
+            (Op::Activation(activation), _) => {
+                if let Some(operator) = operator(*activation) {
+                    self.stand_ins.push(Some(operator));
+                    node.op = STAND_IN;
+                }
+            }
+            (Op::Pool(pool), _) if pool.kind == PoolKind::Max => self.stand_ins.push(None),
+            // Burn divides by the number of pixels itself where padding is not the same on both sides.
+            (Op::Pool(pool), Some(read)) => {
+                let pads = pool.padding.pads(read.size(), pool.window, pool.stride, pool.dilation);
+                let pads = pads.unwrap_or_default();
+                let numbers = |sides: &[usize]| sides.iter().map(|side| *side as i64).collect();
+                self.stand_ins.push(Some(Operator {
+                    ints: vec![
+                        ("kernel_shape", numbers(&pool.window)),
+                        ("strides", numbers(&pool.stride)),
+                        ("pads", numbers(&pads)),
+                        ("count_include_pad", vec![i64::from(pool.count_padding)]),
+                    ],
+                    ..Operator::new("AveragePool")
+                }));
+                let maximum = Pool {
+                    kind: PoolKind::Max,
+                    padding: Padding::Valid,
+                    ..pool.clone()
+                };
+                if pads != [0; 4] {
+                    let padded = before(Op::Pad { pads }, node);
+                    node.inputs = vec![self.push(padded)];
+                }
+                node.op = Op::Pool(maximum);
+            }
+            (Op::GlobalPool(pool), Some(Shape::Map([_, height, width]))) => {
+                self.stand_ins.push(Some(Operator::new(match pool.kind {
+                    PoolKind::Average => "GlobalAveragePool",
+                    PoolKind::Max => "GlobalMaxPool",
+                })));
+                let whole = Op::Pool(Pool {
+                    window: [height, width],
+                    ..Pool::max(1, 1, Padding::Valid)
+                });
+                if pool.keep_dims {
+                    node.op = whole;
+                } else {
+                    let pooled = before(whole, node);
+                    node.inputs = vec![self.push(pooled)];
+                    node.op = FLATTEN;
+                }
+            }
+            (Op::Flatten { order }, Some(Shape::Map(_))) if *order == ChannelOrder::ChannelsLast => {
+                self.stand_ins.push(Some(Operator {
+                    ints: vec![("perm", vec![0, 2, 3, 1])],
+                    ..Operator::new("Transpose")
+                }));
+                let turned = before(STAND_IN, node);
+                node.inputs = vec![self.push(turned)];
+                node.op = FLATTEN;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A function that burn-onnx exports as one node, which no network has otherwise.
+const STAND_IN: Op = Op::Activation(Activation::Exponential);
+/// The order that burn-onnx exports.
+const FLATTEN: Op = Op::Flatten {
+    order: ChannelOrder::ChannelsFirst,
+};
+
+/// ONNX's operation for an activation; `None` for one that burn-onnx exports.
+fn operator(activation: Activation) -> Option<Operator> {
+    let new = Operator::new;
+    Some(match activation {
+        Activation::Relu | Activation::Sigmoid | Activation::Swish | Activation::Tanh => return None,
+        Activation::Relu6 => Operator {
+            constants: vec![0.0, 6.0],
+            ..new("Clip")
+        },
+        Activation::LeakyRelu { slope } => new("LeakyRelu").with("alpha", slope),
+        Activation::Elu { alpha } => new("Elu").with("alpha", alpha),
+        Activation::Selu => new("Selu"),
+        Activation::HardSwish => new("HardSwish"),
+        Activation::HardSigmoid { slope } => new("HardSigmoid").with("alpha", slope).with("beta", 0.5),
+        // ONNX has it from opset 20 on, and the model is of 18.
+        Activation::Gelu { approximate: false } => new("Gelu"),
+        Activation::Gelu { approximate: true } => new("Gelu tanh"),
+        Activation::Softplus => new("Softplus"),
+        Activation::Softsign => new("Softsign"),
+        Activation::Mish => new("Mish"),
+        Activation::Exponential => new("Exp"),
+        Activation::Softmax => Operator {
+            ints: vec![("axis", vec![1])],
+            ..new("Softmax")
+        },
+    })
+}
+
+/// Puts ONNX's own operations into the places of their stand-ins.
+fn replace(graph: &mut GraphProto, stand_ins: Vec<Option<Operator>>) -> Result<(), String> {
+    let mut stand_ins = stand_ins.into_iter();
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    for node in std::mem::take(&mut graph.node) {
+        let operator = match node.op_type.as_str() {
+            "Exp" | "MaxPool" => stand_ins.next().ok_or("burn-onnx: an operation too many")?,
+            _ => None,
+        };
+        match operator {
+            None => nodes.push(node),
+            Some(Operator { name: "Gelu", .. }) => gelu(&node, false, graph, &mut nodes),
+            Some(Operator { name: "Gelu tanh", .. }) => gelu(&node, true, graph, &mut nodes),
+            Some(operator) => {
+                let mut node = operator.node(node, graph);
+                // Its padding is its own; what padded the stand-in goes.
+                let pad = nodes
+                    .last()
+                    .filter(|last: &&NodeProto| last.op_type == "Pad" && last.output == node.input);
+                if let (Some(pad), "AveragePool") = (pad, node.op_type.as_str()) {
+                    node.input = vec![pad.input[0].clone()];
+                    nodes.pop();
+                }
+                nodes.push(node);
+            }
+        }
+    }
+    graph.node = nodes;
+    match stand_ins.next() {
+        Some(_) => Err("burn-onnx: an operation was not exported".to_owned()),
+        None => Ok(()),
+    }
+}
+
+impl Operator {
+    /// The operation in the place of a node.
+    fn node(self, mut node: NodeProto, graph: &mut GraphProto) -> NodeProto {
+        node.op_type.clear();
+        node.op_type.push_str(self.name);
+        node.attribute.clear();
+        for (name, value) in self.floats {
+            let mut attribute = attribute(name, 1);
+            attribute.f = value;
+            node.attribute.push(attribute);
+        }
+        for (name, values) in self.ints {
+            let is_one = ["axis", "count_include_pad"].contains(&name);
+            let mut attribute = attribute(name, if is_one { 2 } else { 7 });
+            if is_one {
+                attribute.i = values[0];
+            } else {
+                attribute.ints = values;
+            }
+            node.attribute.push(attribute);
+        }
+        for value in self.constants {
+            node.input.push(constant(graph, value));
+        }
+        node
+    }
+}
+
+/// An attribute of a type of `AttributeProto.AttributeType`.
+fn attribute(name: &str, kind: i32) -> AttributeProto {
+    let mut attribute = AttributeProto::new();
+    attribute.name.push_str(name);
+    attribute.type_ = protobuf::EnumOrUnknown::from_i32(kind);
+    attribute
+}
+
+/// The name of a number.
+fn constant(graph: &mut GraphProto, value: f32) -> String {
+    let mut tensor = TensorProto::new();
+    let name = format!("constant_{value}");
+    if !graph.initializer.iter().any(|tensor| tensor.name == name) {
+        tensor.name.clone_from(&name);
+        // TensorProto.DataType.FLOAT
+        tensor.data_type = 1;
+        tensor.float_data = vec![value];
+        graph.initializer.push(tensor);
+    }
+    name
+}
+
+/// `0.5 x (1 + erf(x / sqrt 2))`, or its approximation by a hyperbolic tangent.
+fn gelu(stand_in: &NodeProto, approximate: bool, graph: &mut GraphProto, nodes: &mut Vec<NodeProto>) {
+    let (Some(x), Some(output)) = (stand_in.input.first(), stand_in.output.first()) else {
+        return;
+    };
+    let mut step = |op: &str, inputs: [&str; 2]| {
+        let mut node = NodeProto::new();
+        let name = format!("{}_{}", stand_in.name, nodes.len());
+        node.op_type.push_str(op);
+        node.input = inputs
+            .iter()
+            .filter(|input| !input.is_empty())
+            .map(ToString::to_string)
+            .collect();
+        node.output = vec![name.clone()];
+        node.name.clone_from(&name);
+        nodes.push(node);
+        name
+    };
+    let mut number = |value: f32| constant(graph, value);
+    let [one, half] = [number(1.0), number(0.5)];
+    let curve = if approximate {
+        let square = step("Mul", [x, x]);
+        let cube = step("Mul", [&square, x]);
+        let small = step("Mul", [&cube, &number(0.044_715)]);
+        let sum = step("Add", [x, &small]);
+        // sqrt(2 / pi)
+        let inner = step("Mul", [&sum, &number(0.797_884_6)]);
+        step("Tanh", [&inner, ""])
+    } else {
+        let inner = step("Mul", [x, &number(std::f32::consts::FRAC_1_SQRT_2)]);
+        step("Erf", [&inner, ""])
+    };
+    let above = step("Add", [&curve, &one]);
+    let product = step("Mul", [x, &above]);
+    step("Mul", [&product, &half]);
+    if let Some(last) = nodes.last_mut() {
+        last.output = vec![output.clone()];
+    }
+}
+
+/// Lets any number of pictures through a graph of [`BATCH`]. burn-onnx's own way gives up on reshapes and on padding with a stride.
+fn open_batch(graph: &mut GraphProto) {
+    for value in graph.input.iter_mut().chain(&mut graph.output) {
+        let value = value.type_.as_mut().map(|value| value.mut_tensor_type());
+        let shape = value.and_then(|value| value.shape.as_mut());
+        if let Some(first) = shape.and_then(|shape| shape.dim.first_mut()) {
+            first.set_dim_param("batch".to_owned());
+        }
+    }
+    let constants: HashSet<String> = graph.initializer.iter().map(|tensor| tensor.name.clone()).collect();
+    let is_computed = |node: &&NodeProto| node.op_type == "Reshape" && !constants.contains(&node.input[0]);
+    let shapes: HashSet<String> = graph
+        .node
+        .iter()
+        .filter(is_computed)
+        .map(|node| node.input[1].clone())
+        .collect();
+    for shape in graph
+        .initializer
+        .iter_mut()
+        .filter(|tensor| shapes.contains(&tensor.name))
+    {
+        let mut numbers = shape.raw_data.to_vec();
+        if let Some(first) = numbers.first_chunk_mut()
+            && i64::from_le_bytes(*first) == BATCH as i64
+        {
+            // The length of that axis of the input.
+            *first = 0_i64.to_le_bytes();
+            shape.raw_data = numbers.into();
+        }
+    }
 }
 
 /// Gives the graph's input and output names that people can use; burn-onnx numbers them.
@@ -88,68 +418,25 @@ fn name_boundaries(graph: &mut GraphProto, input: &str, output: &str) {
     }
 }
 
-/// The first layer with an operation that burn-onnx 0.22 cannot export (`src/export/lower`), and what that is.
-fn inexpressible(graph: &Graph) -> Option<(&str, String)> {
-    graph.iter().find_map(|(id, node)| {
-        let what = match &node.op {
-            Op::Activation(activation) if !is_exported(*activation) => format!("{activation:?}"),
-            // Only the pooling of the last feature map is written in other operations.
-            Op::GlobalPool(pool) if !ends_the_body(graph, id) => format!("{:?} over a whole map", pool.kind),
-            _ => return None,
-        };
-        Some((graph.layer_of(id).name.as_str(), what))
-    })
-}
-
-const fn is_exported(activation: Activation) -> bool {
-    matches!(
-        activation,
-        Activation::Relu | Activation::Sigmoid | Activation::Swish | Activation::Tanh | Activation::Exponential
-    )
-}
-
-fn ends_the_body(graph: &Graph, pool: NodeId) -> bool {
-    graph.taps.embedding == Some(pool) && graph.node(pool).inputs.first().copied() == graph.taps.feature_map
-}
-
 /// # Panics
 ///
 /// If the pictures are smaller than the network takes. They are made as large as its description says, which was checked.
-fn feature_map(model: &Network, images: Tensor<4>) -> Tensor<4> {
-    model.feature_map(images).expect("pictures of the network's own size")
+fn logits(model: &Network, images: Tensor<4>) -> Tensor<2> {
+    model.forward(images).expect(FITS)
 }
 
-/// The logits, or the embedding.
-///
 /// # Panics
 ///
-/// As [`feature_map`].
-fn vector(model: &Network, images: Tensor<4>) -> Tensor<2> {
-    let graph = model.graph();
-    let pool = graph
-        .taps
-        .embedding
-        .map(|embedding| (embedding, &graph.node(embedding).op));
-    let embedding = match pool {
-        Some((embedding, Op::GlobalPool(pool))) if ends_the_body(graph, embedding) => {
-            pooled(feature_map(model, images), pool.kind)
-        }
-        Some(_) => model.embed(images).expect("pictures of the network's own size"),
-        None => return model.forward(images).expect("pictures of the network's own size"),
-    };
-    if graph.taps.logits.is_none() {
-        return embedding;
-    }
-    model
-        .forward_head(embedding)
-        .expect("an embedding of the network's own")
+/// As [`logits`].
+fn embedding(model: &Network, images: Tensor<4>) -> Tensor<2> {
+    model.embed(images).expect(FITS)
 }
 
-/// A pooling in operations that burn-onnx 0.22 knows: it has no mean or maximum over a side.
-fn pooled(map: Tensor<4>, kind: PoolKind) -> Tensor<2> {
-    match kind {
-        PoolKind::Max => map.max_dim_with_indices(2).0.max_dim_with_indices(3).0,
-        PoolKind::Average => adaptive_avg_pool2d(map, [1, 1]),
-    }
-    .flatten(1, 3)
+/// # Panics
+///
+/// As [`logits`].
+fn feature_map(model: &Network, images: Tensor<4>) -> Tensor<4> {
+    model.feature_map(images).expect(FITS)
 }
+
+const FITS: &str = "pictures of the network's own size";

@@ -305,9 +305,12 @@ fn scaled(pixels: &[f32], spec: &ModelSpec) -> Vec<f32> {
 fn wanted(original: &Source) -> Value {
     let mut seen = BTreeSet::new();
     let stages = original.stages.iter().filter(|stage| seen.insert(stage.name.as_str()));
-    let entry = |stage: &Stage| match stage.channels_last {
-        true => json!([stage.name, stage.place, "nhwc"]),
-        false => json!([stage.name, stage.place]),
+    let entry = |stage: &Stage| {
+        if stage.channels_last {
+            json!([stage.name, stage.place, "nhwc"])
+        } else {
+            json!([stage.name, stage.place])
+        }
     };
     stages.map(entry).collect()
 }

@@ -251,13 +251,12 @@ impl fmt::Display for Inspection {
                 let outputs = network.spec.outputs.to_string();
                 writeln!(f, "outputs     {}", said(Unknown::Outputs, outputs))?;
             }
-            match &network.spec.network {
-                // A graph's table has a line for each number of each operation.
-                network @ Architecture::Graph(_) => writeln!(f, "network     {network}")?,
-                _ => {
-                    let value = network.value(&Value::from("not said")).map_err(|_| fmt::Error)?;
-                    writeln!(f, "network     {:#}", value["network"])?;
-                }
+            // A graph's table has a line for each number of each operation.
+            if let architecture @ Architecture::Graph(_) = &network.spec.network {
+                writeln!(f, "network     {architecture}")?;
+            } else {
+                let value = network.value(&Value::from("not said")).map_err(|_| fmt::Error)?;
+                writeln!(f, "network     {:#}", value["network"])?;
             }
             if !network.spec.labels.is_empty() {
                 writeln!(f, "labels      {}", network.spec.labels.len())?;

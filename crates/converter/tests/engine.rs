@@ -29,7 +29,7 @@ fn prepared() -> (Bench, Answer) {
     std::fs::copy(keras("toy.keras"), bench.path("toy.keras")).unwrap();
     let source = open(&bench.path("toy.keras"), &Known::default()).unwrap();
     source.convert(&bench.path("toy.bpk"), &Options::default()).unwrap();
-    let (model, spec) = xception_model::load(&bench.path("toy.bpk"), &Device::flex()).unwrap();
+    let (model, spec) = xception_model::load(bench.path("toy.bpk"), &Device::flex()).unwrap();
     let sides = [1, spec.input.height, spec.input.width, spec.network.in_channels()];
     let pixels = engine::generated_pixels(&spec);
     let (pixels, _) = pixels.as_chunks();

@@ -264,9 +264,8 @@ fn a_record_whose_description_asks_for_a_giant_is_refused() {
     let source = open(&keras("toy.keras"), &Known::default()).unwrap();
     source.convert(&bench.path("toy.bpk"), &Options::default()).unwrap();
     let bytes = std::fs::read(bench.path("toy.bpk")).unwrap();
-    let text = b"num_classes = 5\norder = \"depthwise-first\"\noutput_stride = \"32\"\npooling = \"average\"";
-    let mut giant =
-        b"num_classes=16000000\norder=\"depthwise-first\"\noutput_stride=\"32\"\npooling=\"average\"".to_vec();
+    let text = b"middle_blocks = 1\nnum_classes = 5\norder = \"depthwise-first\"\noutput_stride = \"32\"";
+    let mut giant = b"middle_blocks=1\nnum_classes=16000000\norder=\"depthwise-first\"\noutput_stride=\"32\"".to_vec();
     giant.resize(text.len(), b' ');
     let place = bytes.windows(text.len()).position(|window| window == text).unwrap();
     let mut changed = bytes.clone();

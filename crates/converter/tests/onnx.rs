@@ -376,6 +376,7 @@ fn keras_to_onnx_and_back_computes_the_same() {
 /// Each computes something that no Xception does, with every tensor of one in its place: what cannot be computed is refused by its
 /// node, and the rest computes something else.
 #[test]
+#[allow(clippy::too_many_lines, reason = "a list of cases")]
 fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_node() {
     const OWN: &str = "a network of its own";
     const SAME: &str = "the same network";

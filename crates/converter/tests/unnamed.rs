@@ -3,6 +3,7 @@
 
 mod common;
 #[path = "../../xception-model/tests/common/mod.rs"]
+#[allow(unexpected_cfgs, reason = "its backends are xception-model's features")]
 mod formula;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ struct Expected {
 }
 
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the file's word")]
 struct Model {
     model: String,
     input: [usize; 4],

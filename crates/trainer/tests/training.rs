@@ -487,7 +487,7 @@ fn a_run_that_is_stopped_has_a_network_to_use() {
     // In the second epoch: the first one's weights are the best.
     let run = begin(&data, &folder, recipe(), stopping_after(5));
     assert!(!run.train(None).unwrap().complete);
-    let (network, spec) = xception_model::load(&folder.join("model.bpk"), settings().device()).unwrap();
+    let (network, spec) = xception_model::load(folder.join("model.bpk"), settings().device()).unwrap();
     assert_eq!(spec.labels.len(), 4);
     assert_eq!(network.architecture().outputs(), Some(4));
     let first = weights(&folder);
@@ -686,7 +686,7 @@ fn several_labels_a_picture_are_learnt_judged_and_listed() {
     assert!(losses.last() < losses.first(), "{losses:?}");
     assert_card(&folder, &outcome);
     assert!(folder.join("report.html").is_file() && !folder.join("confusion_matrix.png").exists());
-    let (_, spec) = xception_model::load(&folder.join("model.bpk"), settings().device()).unwrap();
+    let (_, spec) = xception_model::load(folder.join("model.bpk"), settings().device()).unwrap();
     assert!(spec.is_multi_label());
 
     // The run's own table says the same of each picture, also of those without a label.

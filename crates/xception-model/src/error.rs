@@ -32,10 +32,14 @@ pub enum ConfigError {
     #[error("the network was built with `include_top = false` and has no classifier; set `include_top` first")]
     NoTop,
     /// The classifier does not end in a dense layer that could be replaced.
-    #[error("the network's classifier does not end in a dense layer: `without_top` takes it off, and a new one can be put there")]
+    #[error(
+        "the network's classifier does not end in a dense layer: `without_top` takes it off, and a new one can be put there"
+    )]
     NoDense,
     /// The first operation cannot be adapted to other channels.
-    #[error("the network's first operation is no ordinary convolution, and cannot be adapted to pictures of other channels")]
+    #[error(
+        "the network's first operation is no ordinary convolution, and cannot be adapted to pictures of other channels"
+    )]
     Channels,
     /// The network's graph is malformed.
     #[error(transparent)]

@@ -4,8 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use burn::tensor::activation::{
-    elu, gelu, gelu_approximate, hard_sigmoid, hard_swish, leaky_relu, mish, relu, selu, sigmoid, silu, softmax, softplus, softsign,
-    tanh,
+    elu, gelu, gelu_approximate, hard_sigmoid, hard_swish, leaky_relu, mish, relu, selu, sigmoid, silu, softmax,
+    softplus, softsign, tanh,
 };
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
@@ -126,7 +126,7 @@ fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> Feature {
     match (op, parameters) {
         (Op::Conv(conv), Parameters::Conv(module)) => {
             let weight = module.weight.val();
-            let bias = module.bias.as_ref().map(|bias| bias.val());
+            let bias = module.bias.as_ref().map(burn::module::Param::val);
             Feature::Map(convolve(next().into_map(), conv, weight, bias))
         }
         (Op::BatchNorm(_), Parameters::Norm(module)) => match next() {
@@ -152,7 +152,12 @@ fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> Feature {
             })
         }
         (Op::ToMap, _) => Feature::Map(next().into_map()),
-        (Op::Pad { pads: [top, left, bottom, right] }, _) => {
+        (
+            Op::Pad {
+                pads: [top, left, bottom, right],
+            },
+            _,
+        ) => {
             let map = next().into_map();
             Feature::Map(map.pad([(*top, *bottom), (*left, *right)], PadMode::Constant(0.0)))
         }

@@ -151,7 +151,9 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for a bad input, or a network without pooling.
     pub fn embed(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
-        let embedding = self.outputs(images, |taps| taps.embedding.into_iter().collect())?.next();
+        let embedding = self
+            .outputs(images, |taps| taps.embedding.into_iter().collect())?
+            .next();
         Ok(embedding.ok_or(InputError::NoPooling)?.into_vector())
     }
 
@@ -166,7 +168,9 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for a bad input.
     pub fn feature_map(&self, images: Tensor<4>) -> Result<Tensor<4>, InputError> {
-        let map = self.outputs(images, |taps| taps.feature_map.into_iter().collect())?.next();
+        let map = self
+            .outputs(images, |taps| taps.feature_map.into_iter().collect())?
+            .next();
         Ok(map.ok_or(InputError::NoFeatureMap)?.into_map())
     }
 

@@ -77,14 +77,27 @@ impl Scaling {
     /// The scaling that a network does itself, if it is one of these. One that needs no constants is not found.
     pub fn of_affine(affine: &ScaleShift) -> Option<Self> {
         let torch = ScaleShift {
-            scale: DEVIATION.iter().map(|deviation| 1.0 / (255.0 * f64::from(*deviation))).collect(),
-            shift: MEAN.iter().zip(DEVIATION).map(|(mean, deviation)| -f64::from(*mean) / f64::from(deviation)).collect(),
+            scale: DEVIATION
+                .iter()
+                .map(|deviation| 1.0 / (255.0 * f64::from(*deviation)))
+                .collect(),
+            shift: MEAN
+                .iter()
+                .zip(DEVIATION)
+                .map(|(mean, deviation)| -f64::from(*mean) / f64::from(deviation))
+                .collect(),
         };
         let known = [
             (Self::Tf, ScaleShift::new(1.0 / 127.5, -1.0)),
             (Self::Unit, ScaleShift::new(1.0 / 255.0, 0.0)),
             (Self::Torch, torch),
-            (Self::None, ScaleShift { scale: vec![1.0], shift: vec![0.0] }),
+            (
+                Self::None,
+                ScaleShift {
+                    scale: vec![1.0],
+                    shift: vec![0.0],
+                },
+            ),
         ];
         // Constants of a file are rounded to 32 bits, some of them in several steps.
         let near = |a: f64, b: f64| (a - b).abs() <= 2e-6 * b.abs().max(1e-3);
@@ -138,7 +151,10 @@ mod tests {
         ] {
             let found = scaling.apply([10.0, 20.0, 30.0]);
             for (found, expected) in found.into_iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-6 * expected.abs(), "{scaling}: {found} {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-6 * expected.abs(),
+                    "{scaling}: {found} {expected}"
+                );
             }
         }
     }
@@ -160,7 +176,9 @@ mod tests {
         assert_eq!(affine(f64::from(1.0_f32 / 255.0), 0.0), Some(Scaling::Unit));
         assert_eq!(affine(1.0 / 128.0, -1.0), None);
         // (x - 127.5) / 127.5
-        let steps = ScaleShift::new(1.0, -127.5).then(&ScaleShift::new(1.0 / 127.5, 0.0)).unwrap();
+        let steps = ScaleShift::new(1.0, -127.5)
+            .then(&ScaleShift::new(1.0 / 127.5, 0.0))
+            .unwrap();
         assert_eq!(Scaling::of_affine(&steps), Some(Scaling::Tf));
     }
 }

@@ -178,11 +178,10 @@ pub fn save(
     let mut graph = network.graph().clone();
     // Weights alone don't say how their network pools. `predictions` is the classifier of `keras.applications`, which stands
     // behind an average; another classifier does not get its name.
-    if let Some(Pooling::Max | Pooling::None) = network.architecture().pooling() {
-        let classifier = graph.layers.iter_mut().find(|layer| layer.name == "predictions");
-        classifier
-            .into_iter()
-            .for_each(|layer| layer.name = "logits".to_owned());
+    if let Some(Pooling::Max | Pooling::None) = network.architecture().pooling()
+        && let Some(classifier) = graph.layers.iter_mut().find(|layer| layer.name == "predictions")
+    {
+        classifier.name = "logits".into();
     }
     let keras = keras_model(&graph, size, end).map_err(|error| WeightsError::Write {
         path: path.to_owned(),

@@ -26,14 +26,14 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+mod description;
 #[cfg(feature = "flex")]
 mod engine;
 mod error;
 #[cfg(feature = "std")]
 mod fold;
 mod forward;
-#[cfg(feature = "std")]
-mod description;
 #[cfg(feature = "std")]
 mod inference;
 mod input;
@@ -61,18 +61,18 @@ pub mod registry;
 #[cfg(feature = "std")]
 mod spec;
 
-pub use error::{ConfigError, InputError};
-pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
 #[cfg(feature = "std")]
 pub use description::{Description, Known, Unknown};
+pub use error::{ConfigError, InputError};
+pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
 #[cfg(feature = "std")]
 pub use inference::InferenceNetwork;
 pub use input::{Scaling, UnknownScaling};
 pub use network::{Network, Pyramid, PyramidLevel, Xception};
 pub use outputs::{Outputs, UnknownOutputs};
 pub use zoo::{
-    Architecture, Candidate, FileGraph, IntermediateActivation, MIN_INPUT, NewHead, OutputStride, Pooling, Recognised, ResNetConfig,
-    SeparableOrder, Variant, Widths, XceptionConfig, recognise,
+    Architecture, Candidate, FileGraph, IntermediateActivation, MIN_INPUT, NewHead, OutputStride, Pooling, Recognised,
+    ResNetConfig, SeparableOrder, Variant, Widths, XceptionConfig, recognise,
 };
 
 #[cfg(feature = "picture")]

@@ -84,7 +84,11 @@ impl Network {
     /// A network of an architecture that was validated.
     pub(crate) fn new(architecture: Architecture, device: &Device) -> Self {
         let graph = architecture.graph();
-        let parameters = graph.nodes.iter().map(|node| Parameters::new(&node.op, device)).collect();
+        let parameters = graph
+            .nodes
+            .iter()
+            .map(|node| Parameters::new(&node.op, device))
+            .collect();
         Self {
             architecture,
             graph,
@@ -300,7 +304,8 @@ impl Network {
                 names[node.0].iter().for_each(|name| look(name, &map));
             }
         };
-        self.run(images, self.graph.output(), &mut Watch::Node(&mut see)).map(drop)
+        self.run(images, self.graph.output(), &mut Watch::Node(&mut see))
+            .map(drop)
     }
 
     /// As [`forward`](Self::forward), with every layer's output shown to `change`, which may put another tensor of its shape

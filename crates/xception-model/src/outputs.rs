@@ -6,8 +6,8 @@ use core::str::FromStr;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::Tensor;
+use burn::tensor::activation::{sigmoid, softmax};
 use serde::{Deserialize, Serialize};
 
 /// What a network's outputs are, and so how probabilities are made of them.

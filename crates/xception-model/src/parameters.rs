@@ -25,6 +25,7 @@ pub(crate) enum Parameters {
 
 /// A batch norm that may lack its factor or its term: they are 1 and 0 then, no part of any record, and never trained.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_field_names, reason = "the norm of Burn in it")]
 pub(crate) struct Norm {
     pub norm: BatchNorm,
     pub scale: bool,
@@ -120,11 +121,15 @@ impl Parameters {
     }
 
     pub fn fork(self, device: &Device) -> Self {
-        self.each(|conv| conv.fork(device), |norm| norm.fork(device), |dense| dense.fork(device), |dropout| {
-            dropout.fork(device)
-        })
+        self.each(
+            |conv| conv.fork(device),
+            |norm| norm.fork(device),
+            |dense| dense.fork(device),
+            |dropout| dropout.fork(device),
+        )
     }
 
+    #[allow(clippy::wrong_self_convention, reason = "as Burn's Module has it")]
     pub fn to_device(self, device: &Device) -> Self {
         self.each(
             |conv| conv.to_device(device),

@@ -253,11 +253,7 @@ pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<(Network, ModelSp
 /// # Errors
 ///
 /// As [`load`].
-pub fn load_with(
-    path: impl AsRef<Path>,
-    known: &Known,
-    device: &Device,
-) -> Result<(Network, ModelSpec), WeightsError> {
+pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
     let path = path.as_ref();
     let mut start = Vec::with_capacity(512);
     open_ordinary(path)

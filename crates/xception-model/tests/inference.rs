@@ -25,7 +25,10 @@ fn check(file: &str, device: &Device, bound: f64) {
     let outputs = [
         (map.block.as_str(), features.clone()),
         (map.name.as_str(), features),
-        (embedding.name.as_str(), vector(model.embed(input.clone()).expect("a valid input"))),
+        (
+            embedding.name.as_str(),
+            vector(model.embed(input.clone()).expect("a valid input")),
+        ),
         ("predictions", vector(model.forward(input).expect("a valid input"))),
     ];
     let mut compared = 0;
@@ -150,10 +153,16 @@ fn levels_and_stages_are_those_of_the_plain_modules() {
         let plain = common::network(&toy(), &device);
         let fused = plain.fuse();
         let input = common::input([1, 83, 97, 3], &device);
-        let (ours, theirs) = (fused.pyramid(input.clone()).unwrap(), plain.pyramid(input.clone()).unwrap());
+        let (ours, theirs) = (
+            fused.pyramid(input.clone()).unwrap(),
+            plain.pyramid(input.clone()).unwrap(),
+        );
         assert_eq!(ours.levels.len(), 5);
         for (ours, theirs) in ours.levels.iter().zip(&theirs.levels) {
-            assert_eq!((&ours.name, &ours.stage, ours.stride), (&theirs.name, &theirs.stage, theirs.stride));
+            assert_eq!(
+                (&ours.name, &ours.stage, ours.stride),
+                (&theirs.name, &theirs.stage, theirs.stride)
+            );
             let error = relative_error(&values(&ours.features), &values(&theirs.features));
             assert!(error <= 1e-5, "{} on {backend}: off by {error:.2e}", ours.name);
         }

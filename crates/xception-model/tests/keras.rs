@@ -13,7 +13,8 @@ use common::Record;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use xception_model::{
-    InputError, InputSpec, Known, ModelSpec, Pooling, Scaling, WeightsError, Widths, Xception, XceptionConfig, load, load_with,
+    InputError, InputSpec, Known, ModelSpec, Pooling, Scaling, WeightsError, Widths, Xception, XceptionConfig, load,
+    load_with,
 };
 
 /// Relative, in norm.
@@ -204,7 +205,10 @@ fn pooling_that_a_file_does_not_say_is_asked_for() {
     for name in ["no_names.weights.h5", "keras1_weights.h5", "notop_legacy_weights.h5"] {
         let fixture = Fixture::new(name);
         let error = fixture.load().expect_err("nobody knows").to_string();
-        assert!(error.contains("how it pools (say it: --pooling average, max or none)"), "{error}");
+        assert!(
+            error.contains("how it pools (say it: --pooling average, max or none)"),
+            "{error}"
+        );
         assert!(error.contains(&format!("{name} OUTPUT.bpk")), "{error}");
         let (model, spec) = fixture.load_known(Some(Pooling::Average));
         if name.starts_with("notop") {
@@ -227,6 +231,7 @@ mod unnamed {
     }
 
     #[derive(Deserialize)]
+    #[allow(clippy::struct_field_names, reason = "the file's word")]
     struct Model {
         model: String,
         input: [usize; 4],
@@ -246,7 +251,8 @@ mod unnamed {
         match model {
             "raw" => (outputs, Scaling::Tf, true),
             "signed" => (outputs, Scaling::Tf, false),
-            "adapted" | "constant" => (outputs, Scaling::None, false),
+            "adapted" => (outputs, Scaling::None, false),
+            "constant" => (outputs, Scaling::Torch, false),
             _ => (outputs, Scaling::Unit, false),
         }
     }
@@ -278,7 +284,9 @@ mod unnamed {
             let packed = std::fs::read(fixture(&format!("{file}.gz"))).expect("the fixture is there");
             path = folder.path().join("model.h5");
             let mut bytes = Vec::new();
-            GzDecoder::new(packed.as_slice()).read_to_end(&mut bytes).expect("a gzip file");
+            GzDecoder::new(packed.as_slice())
+                .read_to_end(&mut bytes)
+                .expect("a gzip file");
             std::fs::write(&path, bytes).expect("a writable folder");
         }
         let device = common::device();
@@ -306,7 +314,13 @@ mod unnamed {
         };
         let data = burn::tensor::TensorData::new(scaled, [batch, height, width, channels]);
         let images = Tensor::<4>::from_data(data, &device).permute([0, 3, 1, 2]);
-        let record = |stage: &str| model.records.iter().find(|record| record.stage == stage).expect("a record");
+        let record = |stage: &str| {
+            model
+                .records
+                .iter()
+                .find(|record| record.stage == stage)
+                .expect("a record")
+        };
         let classifier = Classifier::new(&network, spec);
         for (way, logits) in [
             ("plain", network.forward(images.clone()).expect("logits")),

@@ -13,8 +13,8 @@ use graph::{Activation, Builder, Conv, Dense, Graph, NewLayer, NodeId, Op, Paddi
 use keras_store::KerasStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use xception_model::keras::{self, End, ReadError};
 use xception_model::FileGraph;
+use xception_model::keras::{self, End, ReadError};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -213,8 +213,21 @@ fn ops(model: &Value, keras: Option<u32>) -> Result<Value, String> {
     let graph = config(model, keras)?;
     Ok(graph.nodes[1..]
         .iter()
-        .map(|node| serde_json::to_value(&node.op).unwrap())
+        .map(|node| match serde_json::to_value(&node.op).unwrap() {
+            Value::Object(op) => tagged(op),
+            op => json!({"op": op}),
+        })
         .collect())
+}
+
+/// `{"conv": {..}}` as `{"op": "conv", ..}`, which takes changes.
+fn tagged(op: serde_json::Map<String, Value>) -> Value {
+    let (name, settings) = op.into_iter().next().unwrap();
+    let Value::Object(mut settings) = settings else {
+        return json!({"op": name, "value": settings});
+    };
+    settings.insert("op".to_owned(), name.into());
+    settings.into()
 }
 
 fn conv(changes: &Value) -> Value {

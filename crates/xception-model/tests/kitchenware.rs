@@ -221,7 +221,10 @@ fn child() {
     let pixels = pixels(&whole, &package, &golden().photographs[0]);
     let images = whole.batch(&[pixels]).expect("a batch");
     let logits = common::values(&model.forward(images.clone()).expect("logits"));
-    assert_eq!(logits, common::values(&whole.network().forward(images).expect("logits")));
+    assert_eq!(
+        logits,
+        common::values(&whole.network().forward(images).expect("logits"))
+    );
     let text = serde_json::to_string(&logits).expect("numbers");
     std::fs::write(answer, text).expect("a writable folder");
 }

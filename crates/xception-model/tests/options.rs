@@ -15,8 +15,8 @@ use burn::tensor::{Device, Int, Tensor};
 use common::{device, network, parameters, relative_error, toy, values};
 use xception_model::graph::{LayerId, Op};
 use xception_model::{
-    Architecture, ConfigError, InputError, IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Widths,
-    Xception, XceptionConfig,
+    Architecture, ConfigError, InputError, IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant,
+    Widths, Xception, XceptionConfig,
 };
 
 fn images(batch: usize, height: usize, width: usize) -> Tensor<4> {
@@ -759,10 +759,7 @@ fn a_configuration_survives_json_and_toml() {
         assert_eq!(XceptionConfig::load(&path).expect("a configuration"), config);
         let network = Architecture::from(config);
         let text = toml::to_string(&network).expect("TOML");
-        assert_eq!(
-            toml::from_str::<Architecture>(&text).expect("a configuration"),
-            network
-        );
+        assert_eq!(toml::from_str::<Architecture>(&text).expect("a configuration"), network);
         let graph = Architecture::Graph(network.graph());
         let text = toml::to_string(&graph).expect("TOML");
         assert_eq!(toml::from_str::<Architecture>(&text).expect("a graph"), graph);

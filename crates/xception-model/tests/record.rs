@@ -13,14 +13,14 @@ use tempfile::TempDir;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
 use xception_model::{
-    Architecture, InputSpec, Known, ModelSpec, OutputStride, Outputs, Pooling, Scaling, SeparableOrder, TensorMismatch, Variant,
-    WeightsError, Xception, XceptionConfig, load, load_reader, save,
+    Architecture, InputSpec, Known, ModelSpec, OutputStride, Outputs, Pooling, Scaling, SeparableOrder, TensorMismatch,
+    Variant, WeightsError, Xception, XceptionConfig, load, load_reader, save,
 };
 
 /// No error may take longer to find.
 const QUICK: Duration = Duration::from_secs(5);
 
-fn spec(config: XceptionConfig) -> ModelSpec {
+fn spec(config: &XceptionConfig) -> ModelSpec {
     let network = Architecture::from(config.clone());
     ModelSpec {
         source: "the formula of the goldens".to_owned(),
@@ -55,7 +55,7 @@ impl Saved {
         let saved = Self {
             folder,
             model,
-            spec: spec(common::toy()),
+            spec: spec(&common::toy()),
         };
         save(&saved.model, &saved.spec, &saved.path(), false).expect("a saved record");
         saved
@@ -152,7 +152,7 @@ fn a_network_and_its_specification_come_back_to_the_bit() {
     for network in [common::toy(), every_option, common::toy().with_include_top(false)] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a name without ending");
-        let spec = spec(network);
+        let spec = spec(&network);
         let model = common::with_formula(&spec.network, &common::device());
         save(&model, &spec, &path, false).expect("a saved record");
         let (loaded, found) = load(&path, &common::device()).expect("a loaded record");
@@ -185,7 +185,7 @@ fn a_record_is_overwritten_only_when_told_to() {
     let saved = Saved::new();
     let before = saved.bytes();
     let other = common::network(&common::toy().with_num_classes(3), &common::device());
-    let other_spec = spec(common::toy().with_num_classes(3));
+    let other_spec = spec(&common::toy().with_num_classes(3));
     let error = save(&other, &other_spec, &saved.path(), false).expect_err("the file exists");
     assert!(matches!(error, WeightsError::Write { .. }), "{error:?}");
     let text = error.to_string();
@@ -196,7 +196,7 @@ fn a_record_is_overwritten_only_when_told_to() {
     assert_eq!(saved.bytes(), before);
 
     save(&other, &other_spec, &saved.path(), true).expect("an overwritten record");
-    let (loaded, _) = load(&saved.path(), &common::device()).expect("a loaded record");
+    let (loaded, _) = load(saved.path(), &common::device()).expect("a loaded record");
     assert_same_bits(&loaded, &other);
     assert_eq!(
         std::fs::read_dir(saved.folder.path()).expect("a folder").count(),
@@ -449,7 +449,10 @@ fn half_precision_records_load_as_32_bits() {
             .load_record(tensors, &saved.description())
             .unwrap_or_else(|error| panic!("{dtype:?}: {error}"));
         let first = &loaded.collect(None, None, false)[0];
-        assert_eq!((first.name.as_str(), first.dtype), ("block1.conv1.conv.weight", DType::F32));
+        assert_eq!(
+            (first.name.as_str(), first.dtype),
+            ("block1.conv1.conv.weight", DType::F32)
+        );
         for ((name, _, ours), (_, _, theirs)) in
             common::parameters(&loaded).iter().zip(common::parameters(&saved.model))
         {

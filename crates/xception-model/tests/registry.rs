@@ -1316,7 +1316,11 @@ const WRONG_CARDS: &[(&str, &str, &str)] = &[
         "width = 70",
         "input.width: expected 71 to 4096 pixels, found 70",
     ),
-    ("\"tf\"", "\"sideways\"", "unknown variant `sideways`, expected one of `tf`, `unit`, `torch`, `caffe`, `none`"),
+    (
+        "\"tf\"",
+        "\"sideways\"",
+        "unknown variant `sideways`, expected one of `tf`, `unit`, `torch`, `caffe`, `none`",
+    ),
     (
         "\"keras-nearest\"",
         "\"nearest\"",

@@ -75,7 +75,9 @@ fn compare(what: &str, found: &[Vec<String>], expected: &[Vec<String>]) -> usize
 /// The first `columns` cells of a CSV's rows.
 fn table(text: &str, columns: usize) -> Vec<Vec<String>> {
     let mut rows = parse_csv(text);
-    rows.iter_mut().for_each(|row| row.truncate(columns));
+    for row in &mut rows {
+        row.truncate(columns);
+    }
     rows
 }
 

@@ -208,22 +208,26 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
 impl<'a> Reader<'a> {
     /// The pictures, with the axes that the first convolution says.
     fn picture(&self, inputs: &'a [ValueInfoProto]) -> Result<Picture<'a>, String> {
-        let mut inputs = inputs.iter().filter(|input| !self.values.contains_key(&*input.name));
-        let (Some(input), None) = (inputs.next(), inputs.next()) else {
-            return Err("it has not one input, the pictures".into());
+        let is_given = |input: &&ValueInfoProto| !self.values.contains_key(&*input.name);
+        let inputs: Vec<&ValueInfoProto> = inputs.iter().filter(is_given).collect();
+        let [input] = inputs[..] else {
+            return Err(format!(
+                "it has {} inputs, and a classifier has one, the pictures",
+                inputs.len()
+            ));
         };
         let tensor = input
             .type_
             .as_ref()
             .filter(|found| found.has_tensor_type())
-            .map(|found| found.tensor_type());
+            .map(onnx_ir::TypeProto::tensor_type);
         // An open side has the value 0. A model may say nothing of its input.
         let dims = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| &shape.dim);
-        let side = |at: usize| {
+        let length = |at: usize| {
             dims.and_then(|dims| usize::try_from(dims.get(at)?.dim_value()).ok())
                 .filter(|side| *side > 0)
         };
-        let sides = [side(0), side(1), side(2), side(3)];
+        let sides = [length(0), length(1), length(2), length(3)];
         if dims.is_some_and(|dims| dims.len() != 4) {
             return Err(format!(
                 "its input `{}` has not the four axes of pictures",
@@ -570,10 +574,7 @@ impl<'a> Reader<'a> {
         };
         let channels = self.shapes[data.node.0]
             .map(Shape::channels)
-            .or_else(|| match self.is_vector(data.node) {
-                true => None,
-                false => self.graph.features(data.node),
-            });
+            .or_else(|| self.graph.features(data.node).filter(|_| !self.is_vector(data.node)));
         let length = |axis: &Axis| match axis {
             Axis::Batch => self.batch,
             Axis::Channels => channels,
@@ -612,7 +613,7 @@ impl<'a> Reader<'a> {
         }
         let is_map = |id: NodeId| !matches!(self.shapes[id.0], Some(Shape::Map([_, 1, 1]))) && !self.is_vector(id);
         let ids = (1..needed.len()).map(NodeId).filter(|id| needed[id.0]);
-        let map = ids.clone().filter(|id| is_map(*id)).last()?;
+        let map = ids.clone().rfind(|id| is_map(*id))?;
         let is_pool = |id: &NodeId| matches!(self.graph.node(*id), Node { op: Op::GlobalPool(_), inputs, .. } if inputs[0] == map);
         Some(ids.clone().find(is_pool).unwrap_or(map))
     }

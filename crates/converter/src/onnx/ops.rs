@@ -102,7 +102,11 @@ impl<'a> Reader<'a> {
         let first = self.value(node, 0)?;
         let sizes = |at: usize| self.sizes(node, at);
         Ok(match (&*node.op_type, first) {
-            ("Identity" | "Dropout", value) => value,
+            ("Identity" | "Dropout" | "Cast", value)
+            | (
+                "Squeeze" | "Unsqueeze" | "Reshape" | "CastLike" | "Expand",
+                value @ (Value::Filled(_) | Value::Sizes(_)),
+            ) => value,
             ("Transpose" | "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten", Value::Constant(constant)) => {
                 let perm = ints(node, "perm").map(<[i64]>::to_vec);
                 let perm = perm.unwrap_or_else(|| (0..constant.dims.len() as i64).rev().collect());
@@ -114,11 +118,6 @@ impl<'a> Reader<'a> {
                 };
                 Value::Constant(turned.ok_or("a constant in an unknown shape")?)
             }
-            (
-                "Squeeze" | "Unsqueeze" | "Reshape" | "Cast" | "CastLike" | "Expand",
-                value @ (Value::Filled(_) | Value::Sizes(_)),
-            ) => value,
-            ("Cast", value) => value,
             ("Expand", _) => Value::Filled(self.number(node, 0).ok_or("it repeats more than one number")?),
             ("ConstantOfShape", _) => {
                 let value = attribute(node, "value").and_then(|value| value.t.as_ref());
@@ -240,7 +239,7 @@ impl<'a> Reader<'a> {
         let groups = groups(node);
         let bias = self.bias(node, 2, output)?;
         let conv = Conv {
-            channels: [inner.checked_mul(groups).unwrap_or(usize::MAX), output],
+            channels: [inner.saturating_mul(groups), output],
             kernel: window.side,
             stride: window.stride,
             dilation: window.dilation,
@@ -392,7 +391,9 @@ impl<'a> Reader<'a> {
             return Err(format!("it is over the axes {over:?}, not over height and width"));
         }
         let keeps = int(node, "keepdims", 1) != 0;
-        places.iter().for_each(|place| data.axes[*place] = Axis::One);
+        for place in &places {
+            data.axes[*place] = Axis::One;
+        }
         if !is_pixel(&data.axes) {
             let halved = Some(Value::Halved(kind, data)).filter(|_| keeps);
             return halved.ok_or_else(|| "it drops one side of a map".into());
@@ -436,9 +437,9 @@ impl<'a> Reader<'a> {
                     .filter(|_| rank + count <= 6)
                     .ok_or("its axes are not known")?;
                 places.sort_unstable();
-                places
-                    .iter()
-                    .for_each(|place| renamed.insert((*place).min(renamed.len()), Axis::One));
+                for place in places {
+                    renamed.insert(place.min(renamed.len()), Axis::One);
+                }
                 Some(Reshaped::Renamed(renamed))
             }
             "Reshape" => {
@@ -722,12 +723,12 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, String
 
 fn linear(kernel: Constant, bias: Option<Constant>, times: [f64; 2]) -> Weights {
     let factor = None;
-    Weights::Linear(Linear {
+    Weights::Linear(Box::new(Linear {
         kernel,
         bias,
         factor,
         times,
-    })
+    }))
 }
 
 /// Whether a constant has its numbers along the channels of a value.

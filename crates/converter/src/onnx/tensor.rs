@@ -238,9 +238,10 @@ fn external(tensor: &TensorProto, path: &Path) -> Result<Option<External>, Strin
         ));
     }
     // Without a name it is the model's own.
-    let path = match location.as_os_str().is_empty() {
-        true => path.to_owned(),
-        false => path.with_file_name("").join(location),
+    let path = if location.as_os_str().is_empty() {
+        path.to_owned()
+    } else {
+        path.with_file_name("").join(location)
     };
     let size = std::fs::metadata(&path)
         .map_err(|error| format!("has its values in {}: {error}", path.display()))?

@@ -18,7 +18,7 @@ use crate::source::SourceTensor;
 /// The constants of a node.
 #[derive(Clone, Debug)]
 pub(super) enum Weights {
-    Linear(Linear),
+    Linear(Box<Linear>),
     /// Gamma, beta, mean, variance.
     Norm(Box<[Constant; 4]>),
 }

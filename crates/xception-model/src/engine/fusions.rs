@@ -159,7 +159,10 @@ impl Finder<'_> {
             let (Op::Pool(own), Op::Conv(conv)) = (&self.graph.node(pool).op, &self.graph.node(projection).op) else {
                 continue;
             };
-            let unpadded = matches!(conv.padding, Padding::Valid | Padding::Same | Padding::Explicit([0, 0, 0, 0]));
+            let unpadded = matches!(
+                conv.padding,
+                Padding::Valid | Padding::Same | Padding::Explicit([0, 0, 0, 0])
+            );
             let fits = own.kind == PoolKind::Max
                 && conv.is_pointwise()
                 && unpadded
@@ -269,7 +272,9 @@ impl Finder<'_> {
             next = self.only_reader(next)?;
         }
         match &self.graph.node(next).op {
-            Op::Conv(conv) if conv.is_pointwise() && conv.stride == [1; 2] && is_unpadded(conv) && self.is_free(next) => {
+            Op::Conv(conv)
+                if conv.is_pointwise() && conv.stride == [1; 2] && is_unpadded(conv) && self.is_free(next) =>
+            {
                 Some((between, next))
             }
             _ => None,
@@ -285,15 +290,17 @@ impl Finder<'_> {
             return None;
         };
         let other = if *one == end { *two } else { *one };
-        let later = other > end
-            && matches!(self.graph.node(other).op, Op::Conv(_))
-            && self.only_reader(other) == Some(sum);
+        let later =
+            other > end && matches!(self.graph.node(other).op, Op::Conv(_)) && self.only_reader(other) == Some(sum);
         (!later && other != end).then_some((sum, other))
     }
 }
 
 fn is_unpadded(conv: &Conv) -> bool {
-    matches!(conv.padding, Padding::Valid | Padding::Same | Padding::Explicit([0, 0, 0, 0]))
+    matches!(
+        conv.padding,
+        Padding::Valid | Padding::Same | Padding::Explicit([0, 0, 0, 0])
+    )
 }
 
 /// A 3 x 3 depthwise convolution of stride 1 whose output is as large as its input.

@@ -75,9 +75,12 @@ impl Plan {
             };
             let engine = engine.unwrap_or_else(|| {
                 let inside = |index: usize| index > start.0 && index <= end.0;
-                let own = (0..graph.nodes.len()).map(|index| match inside(index) {
-                    true => fold(NodeId(index)).into_parameters(),
-                    false => Parameters::Absent,
+                let own = (0..graph.nodes.len()).map(|index| {
+                    if inside(index) {
+                        fold(NodeId(index)).into_parameters()
+                    } else {
+                        Parameters::Absent
+                    }
                 });
                 Engine::Burn(own.collect())
             });
@@ -109,7 +112,10 @@ impl Plan {
 
     /// Nodes that run on Burn's operations.
     pub fn without_kernels(&self) -> usize {
-        let burn = self.sections.iter().filter(|section| matches!(section.engine, Engine::Burn(_)));
+        let burn = self
+            .sections
+            .iter()
+            .filter(|section| matches!(section.engine, Engine::Burn(_)));
         burn.map(|section| section.end.0 - section.start.0).sum()
     }
 

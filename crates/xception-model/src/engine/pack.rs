@@ -7,8 +7,8 @@ use burn::backend::Flex;
 use burn::tensor::{Bytes, DType, Tensor};
 use graph::{Activation, Graph, NodeId, Op, Padding, PoolKind};
 use kernels::{
-    Activate, Add, Affine, AveragePool, Concat, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, Isa, MaxPool, Multiply,
-    Network, Projection, Separable, Value,
+    Activate, Add, Affine, AveragePool, Concat, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, Isa, MaxPool,
+    Multiply, Network, Projection, Separable, Value,
 };
 
 use super::fusions::{Chain, Fusion, kernel_of};
@@ -70,8 +70,8 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
             network,
         };
         values.of[start.0] = Some(values.network.input());
-        for index in start.0 + 1..=end.0 {
-            let value = match &fusions[index] {
+        for (index, fusion) in fusions.iter().enumerate().take(end.0 + 1).skip(start.0 + 1) {
+            let value = match fusion {
                 Fusion::Inside | Fusion::Without => continue,
                 Fusion::Chain(chain) => self.chain(&mut values, chain)?,
                 Fusion::PoolAndProjection { pool, projection } => {
@@ -90,7 +90,9 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
             values.of[index] = Some(value);
         }
         let own = values.of.iter().enumerate();
-        let found = own.filter_map(|(index, value)| Some((NodeId(index), (*value)?))).collect();
+        let found = own
+            .filter_map(|(index, value)| Some((NodeId(index), (*value)?)))
+            .collect();
         Ok((values.network, found))
     }
 
@@ -190,7 +192,11 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
                 let second = *inputs.get(1).unwrap_or(&input);
                 // The kernel's second map is the one of one pixel.
                 let small = |id: NodeId| matches!(self.graph.node(id).op, Op::GlobalPool(_) | Op::ToMap);
-                let (input, factors) = if small(node.inputs[0]) { (second, input) } else { (input, second) };
+                let (input, factors) = if small(node.inputs[0]) {
+                    (second, input)
+                } else {
+                    (input, second)
+                };
                 values.network.multiply(Multiply {
                     input,
                     factors,
@@ -200,8 +206,12 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
             Op::Concat => values.network.concat(Concat { inputs: &inputs }),
             Op::ScaleShift(constants) => {
                 let channels = values.network.channels(input)?;
-                let scale: Vec<f32> = (0..channels).map(|channel| constants.scale_of(channel) as f32).collect();
-                let shift: Vec<f32> = (0..channels).map(|channel| constants.shift_of(channel) as f32).collect();
+                let scale: Vec<f32> = (0..channels)
+                    .map(|channel| constants.scale_of(channel) as f32)
+                    .collect();
+                let shift: Vec<f32> = (0..channels)
+                    .map(|channel| constants.shift_of(channel) as f32)
+                    .collect();
                 values.network.affine(Affine {
                     input,
                     scale: &scale,
@@ -223,12 +233,7 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         }
     }
 
-    fn max_pool(
-        &self,
-        values: &mut Values,
-        id: NodeId,
-        projection: Option<Projection<'_>>,
-    ) -> Result<Value, Error> {
+    fn max_pool(&self, values: &mut Values, id: NodeId, projection: Option<Projection<'_>>) -> Result<Value, Error> {
         let node = self.graph.node(id);
         let Op::Pool(pool) = &node.op else {
             return Err(Error::UnknownValue(id.0));
@@ -266,9 +271,8 @@ fn copied<const D: usize>(tensor: &Tensor<D>, mut spare: Vec<f32>) -> Vec<f32> {
         return host(tensor);
     };
     let bytes = primitive.data_arc();
-    let whole = primitive.is_contiguous()
-        && primitive.layout().start_offset() == 0
-        && bytes.len() == count * size_of::<f32>();
+    let whole =
+        primitive.is_contiguous() && primitive.layout().start_offset() == 0 && bytes.len() == count * size_of::<f32>();
     if primitive.dtype() != DType::F32 || !whole {
         return host(tensor);
     }

@@ -27,7 +27,7 @@ mod pixels;
 mod preset;
 mod resample;
 
+pub use crate::preset::{Preset, UnknownPreset};
 pub use decode::{DecodeLimits, decode, open};
 pub use error::PictureError;
 pub use pixels::Pixels;
-pub use crate::preset::{Preset, UnknownPreset};

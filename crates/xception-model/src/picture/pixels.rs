@@ -88,11 +88,7 @@ mod tests {
         let tf = |value: f32| Scaling::Tf.apply([value; 3])[0];
         for value in 0..=u8::MAX {
             let value = f32::from(value);
-            assert_eq!(
-                tf(value).to_bits(),
-                ((value / 255.0 - 0.5) / 0.5).to_bits(),
-                "{value}"
-            );
+            assert_eq!(tf(value).to_bits(), ((value / 255.0 - 0.5) / 0.5).to_bits(), "{value}");
         }
         assert_eq!(tf(0.0).to_bits(), (-1.0_f32).to_bits());
         assert_eq!(tf(255.0).to_bits(), 1.0_f32.to_bits());

@@ -105,6 +105,9 @@ mod tests {
             "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet, resnet50-imagenet"
         );
         let error = card("imagenet").unwrap_err().to_string();
-        assert!(error.ends_with("xception-imagenet, resnet50-imagenet, xception-kitchenware"), "{error}");
+        assert!(
+            error.ends_with("xception-imagenet, resnet50-imagenet, xception-kitchenware"),
+            "{error}"
+        );
     }
 }

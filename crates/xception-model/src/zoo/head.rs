@@ -31,9 +31,9 @@ pub(super) struct Head<'a> {
 
 impl Head<'_> {
     pub fn validate(&self) -> Result<(), ConfigError> {
-        Limits.classes(self.num_classes)?;
-        Limits.widths("hidden_layers", self.hidden_layers)?;
-        Limits.blocks("hidden_layers", self.hidden_layers.len())?;
+        Limits::classes(self.num_classes)?;
+        Limits::widths("hidden_layers", self.hidden_layers)?;
+        Limits::blocks("hidden_layers", self.hidden_layers.len())?;
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(ConfigError::Dropout(self.dropout));
         }
@@ -60,7 +60,9 @@ impl Head<'_> {
         };
         let pool = GlobalPool { kind, keep_dims: false };
         let embedding = net.layer(NewLayer::new(name), Op::GlobalPool(pool), &[features]);
-        let logits = self.include_top.then(|| self.classifier(net, embedding, channels, classifier));
+        let logits = self
+            .include_top
+            .then(|| self.classifier(net, embedding, channels, classifier));
         (Some(embedding), logits)
     }
 

@@ -170,7 +170,7 @@ impl Architecture {
             Self::Xception(config) => config.num_classes = num_classes,
             Self::ResNet(config) => config.num_classes = num_classes,
             Self::Graph(graph) => {
-                Limits.classes(num_classes)?;
+                Limits::classes(num_classes)?;
                 let graph = Arc::make_mut(graph);
                 let last = graph.taps.logits.map(|logits| &mut graph.nodes[logits.0].op);
                 match last {
@@ -269,7 +269,7 @@ impl Architecture {
             Self::Xception(config) => config.in_channels = in_channels,
             Self::ResNet(config) => config.in_channels = in_channels,
             Self::Graph(graph) => {
-                Limits.widths("in_channels", &[in_channels])?;
+                Limits::widths("in_channels", &[in_channels])?;
                 let old = graph.in_channels();
                 let graph = Arc::make_mut(graph);
                 for node in &mut graph.nodes {
@@ -465,7 +465,6 @@ impl From<GraphError> for ConfigError {
 
 /// Bounds on what a file can ask for, far above any network anyone trains: they keep every product of two widths, and every
 /// sum over the layers, within 64 bits.
-#[derive(Clone, Copy)]
 struct Limits;
 
 impl Limits {
@@ -473,16 +472,16 @@ impl Limits {
     const WIDTH: usize = 1 << 16;
     const BLOCKS: usize = 1 << 10;
 
-    fn classes(self, count: usize) -> Result<(), ConfigError> {
+    fn classes(count: usize) -> Result<(), ConfigError> {
         within("num_classes", count, Self::CLASSES)
     }
 
-    fn widths(self, name: &'static str, widths: &[usize]) -> Result<(), ConfigError> {
+    fn widths(name: &'static str, widths: &[usize]) -> Result<(), ConfigError> {
         widths.iter().try_for_each(|width| within(name, *width, Self::WIDTH))
     }
 
     /// A count that may be zero.
-    fn blocks(self, name: &'static str, count: usize) -> Result<(), ConfigError> {
+    fn blocks(name: &'static str, count: usize) -> Result<(), ConfigError> {
         within(name, count.max(1), Self::BLOCKS)
     }
 }

@@ -259,19 +259,16 @@ impl Plain {
                     format!("head.{path}")
                 }
             };
-            let layer = match layers[node.layer.0] {
-                Some(layer) => layer,
-                None => {
-                    let layer = self.graph.layer(node.layer);
-                    graph.layers.push(Layer {
-                        name: unique(&graph, &layer.name),
-                        naming: layer.naming,
-                        block: Block::HEAD.to_owned(),
-                        path: path(&layer.path),
-                    });
-                    LayerId(graph.layers.len() - 1)
-                }
-            };
+            let layer = layers[node.layer.0].unwrap_or_else(|| {
+                let layer = self.graph.layer(node.layer);
+                graph.layers.push(Layer {
+                    name: unique(&graph, &layer.name),
+                    naming: layer.naming,
+                    block: Block::HEAD.to_owned(),
+                    path: path(&layer.path),
+                });
+                LayerId(graph.layers.len() - 1)
+            });
             layers[node.layer.0] = Some(layer);
             places[id.0] = Some(NodeId(graph.nodes.len()));
             graph.nodes.push(Node {
@@ -517,9 +514,7 @@ fn taps(graph: &Graph, output: NodeId) -> Taps {
     let embedding = on_the_way().find(|id| is_pooled(*id));
     let before = embedding.map_or(output.0 + 1, |embedding| embedding.0);
     let is_dropout = |id: &NodeId| matches!(graph.node(*id).op, Op::Dropout { .. });
-    let feature_map = on_the_way()
-        .filter(|id| id.0 < before && id.0 > 0 && !is_dropout(id))
-        .last();
+    let feature_map = on_the_way().rfind(|id| id.0 < before && id.0 > 0 && !is_dropout(id));
     let classifies = |embedding: NodeId| {
         embedding != output
             && (0..=output.0)

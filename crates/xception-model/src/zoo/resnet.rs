@@ -83,12 +83,12 @@ impl ResNetConfig {
     ///
     /// The first option that does not.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        Limits.widths("stem", &[self.stem])?;
-        Limits.widths("widths", &self.widths)?;
-        Limits.widths("in_channels", &[self.in_channels])?;
+        Limits::widths("stem", &[self.stem])?;
+        Limits::widths("widths", &self.widths)?;
+        Limits::widths("in_channels", &[self.in_channels])?;
         for blocks in self.blocks {
-            Limits.widths("blocks", &[blocks])?;
-            Limits.blocks("blocks", blocks)?;
+            Limits::widths("blocks", &[blocks])?;
+            Limits::blocks("blocks", blocks)?;
         }
         self.head().validate()
     }
@@ -221,7 +221,14 @@ struct Draft {
 
 impl Draft {
     /// A bottleneck block (paper, Figure 5): 1 x 1, 3 x 3, 1 x 1, beside its input or a 1 x 1 convolution of it.
-    fn block(&mut self, stack: usize, block: usize, input: NodeId, [channels, width]: [usize; 2], stride: usize) -> NodeId {
+    fn block(
+        &mut self,
+        stack: usize,
+        block: usize,
+        input: NodeId,
+        [channels, width]: [usize; 2],
+        stride: usize,
+    ) -> NodeId {
         let name = format!("conv{stack}_block{block}");
         let path = format!("conv{stack}.block{block}");
         self.net.block(&name);
@@ -246,7 +253,9 @@ impl Draft {
                 x = self.relu(&format!("{name}_{number}_relu"), x);
             }
         }
-        let sum = self.net.layer(NewLayer::new(&format!("{name}_add")), Op::Add, &[shortcut, x]);
+        let sum = self
+            .net
+            .layer(NewLayer::new(&format!("{name}_add")), Op::Add, &[shortcut, x]);
         self.relu(&format!("{name}_out"), sum)
     }
 
@@ -267,7 +276,8 @@ impl Draft {
     }
 
     fn relu(&mut self, name: &str, x: NodeId) -> NodeId {
-        self.net.layer(NewLayer::new(name), Op::Activation(Activation::Relu), &[x])
+        self.net
+            .layer(NewLayer::new(name), Op::Activation(Activation::Relu), &[x])
     }
 
     fn pad(&mut self, name: &str, pixels: usize, x: NodeId) -> NodeId {

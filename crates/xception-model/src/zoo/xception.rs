@@ -199,11 +199,11 @@ impl XceptionConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Widths { stem, entry, exit } = &self.widths;
 
-        Limits.widths("widths.stem", stem)?;
-        Limits.widths("widths.entry", entry)?;
-        Limits.widths("widths.exit", exit)?;
-        Limits.widths("in_channels", &[self.in_channels])?;
-        Limits.blocks("middle_blocks", self.middle_blocks)?;
+        Limits::widths("widths.stem", stem)?;
+        Limits::widths("widths.entry", entry)?;
+        Limits::widths("widths.exit", exit)?;
+        Limits::widths("in_channels", &[self.in_channels])?;
+        Limits::blocks("middle_blocks", self.middle_blocks)?;
         self.head().validate()
     }
 
@@ -234,7 +234,11 @@ impl XceptionConfig {
             block.split_once('.')?.0.parse::<usize>().ok()
         };
         // Three of the entry flow and one of the exit flow beside those of the middle flow.
-        let middle = names.iter().filter_map(number).max().and_then(|last| last.checked_sub(4));
+        let middle = names
+            .iter()
+            .filter_map(number)
+            .max()
+            .and_then(|last| last.checked_sub(4));
         match middle {
             Some(middle) => Ok(Self::new().with_middle_blocks(middle.min(Limits::BLOCKS))),
             None => Err("it has no block4 or later, which every Xception of timm has".into()),
@@ -248,10 +252,12 @@ impl XceptionConfig {
     }
 
     fn from_operations(graph: &Graph) -> Option<Vec<Self>> {
-        let convs = || graph.iter().filter_map(|(id, node)| match &node.op {
-            Op::Conv(conv) => Some((id, conv)),
-            _ => None,
-        });
+        let convs = || {
+            graph.iter().filter_map(|(id, node)| match &node.op {
+                Op::Conv(conv) => Some((id, conv)),
+                _ => None,
+            })
+        };
         let mut stem = convs().filter(|(_, conv)| !conv.is_depthwise() && conv.kernel == [3; 2]);
         let ((_, first), (stem_end, second)) = (stem.next()?, stem.next()?);
         let depthwise: Vec<(NodeId, usize)> = convs()
@@ -291,11 +297,19 @@ impl XceptionConfig {
         let separables = match order {
             SeparableOrder::DepthwiseFirst => {
                 let outputs = widths.iter().skip(1).copied().chain([last]);
-                widths.iter().copied().zip(outputs).map(|(input, output)| [input, output]).collect()
+                widths
+                    .iter()
+                    .copied()
+                    .zip(outputs)
+                    .map(|(input, output)| [input, output])
+                    .collect()
             }
             SeparableOrder::PointwiseFirst => {
                 let inputs = [second.channels[1]].into_iter().chain(widths.iter().copied());
-                inputs.zip(widths.iter().copied()).map(|(input, output)| [input, output]).collect()
+                inputs
+                    .zip(widths.iter().copied())
+                    .map(|(input, output)| [input, output])
+                    .collect()
             }
         };
         let halving = graph
@@ -465,7 +479,8 @@ impl Draft<'_> {
 
     fn relu(&mut self, layer: &str, x: NodeId) -> NodeId {
         let name = format!("{layer}_act");
-        self.net.layer(NewLayer::new(&name), Op::Activation(Activation::Relu), &[x])
+        self.net
+            .layer(NewLayer::new(&name), Op::Activation(Activation::Relu), &[x])
     }
 
     fn norm(&mut self, new: NewLayer<'_>, channels: usize, x: NodeId) -> NodeId {
@@ -488,7 +503,9 @@ impl Draft<'_> {
             let path = format!("{block}.conv{number}");
             let conv = Conv::new([channels[number - 1], channels[number]], [3; 2], Padding::Valid).with_stride(stride);
             let (at, torch) = (format!("{path}.conv"), format!("conv{number}"));
-            x = self.net.layer(NewLayer::new(&layer).at(&at).torch(&torch), Op::Conv(conv), &[x]);
+            x = self
+                .net
+                .layer(NewLayer::new(&layer).at(&at).torch(&torch), Op::Conv(conv), &[x]);
             let (name, at, torch) = (format!("{layer}_bn"), format!("{path}.bn"), format!("bn{number}"));
             x = self.norm(NewLayer::new(&name).at(&at).torch(&torch), channels[number], x);
             x = self.relu(&layer, x);
@@ -499,15 +516,24 @@ impl Draft<'_> {
     /// Blocks 2, 3, 4 and 13: two separable convolutions and a max pooling, beside a 1 x 1 convolution.
     fn halving_block(&mut self, input: NodeId, flow: &str, channels: [usize; 3], relu: ReluAt) -> NodeId {
         let block = self.next_block();
-        let step = if self.stride < self.config.output_stride.pixels() { 2 } else { 1 };
-        let residual = self.config.residual.then(|| self.projection(input, flow, [channels[0], channels[2]], step));
+        let step = if self.stride < self.config.output_stride.pixels() {
+            2
+        } else {
+            1
+        };
+        let residual = self
+            .config
+            .residual
+            .then(|| self.projection(input, flow, [channels[0], channels[2]], step));
         let x = self.separables(input, flow, &channels, relu);
         let padding = match self.config.variant {
             Variant::Keras => Padding::Same,
             Variant::Torch => Padding::symmetric(self.dilation),
         };
         let pool = Pool::max(3, step, padding).with_dilation(self.dilation);
-        let x = self.net.layer(NewLayer::new(&format!("{block}_pool")), Op::Pool(pool), &[x]);
+        let x = self
+            .net
+            .layer(NewLayer::new(&format!("{block}_pool")), Op::Pool(pool), &[x]);
         self.stride *= step;
         if step == 1 {
             self.dilation *= 2;
@@ -545,7 +571,9 @@ impl Draft<'_> {
         let path = format!("{flow}.block{block}.residual");
         let conv = Op::Conv(Conv::new(channels, [1; 2], Padding::Same).with_stride(stride));
         let (at, skip) = (format!("{path}.conv"), format!("block{torch}.skip"));
-        let x = self.net.layer(NewLayer::automatic(&layer).at(&at).torch(&skip), conv, &[input]);
+        let x = self
+            .net
+            .layer(NewLayer::automatic(&layer).at(&at).torch(&skip), conv, &[input]);
         let (name, at, skip) = (
             format!("{layer}_bn"),
             format!("{path}.bn"),

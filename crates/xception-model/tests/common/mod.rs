@@ -56,7 +56,7 @@ fn weight(layer: &str, variable: &str, shape: &[usize]) -> Vec<f32> {
         "depthwise_kernel" => Box::new(|u| (2.0 * u - 1.0) * (3.0_f64 / 9.0).sqrt()),
         "bias" | "beta" | "moving_mean" => Box::new(|u| (2.0 * u - 1.0) * 0.1),
         // The last norm of a ResNet's block: the formula's rule against activations that grow from sum to sum.
-        "gamma" if layer.ends_with("_3_bn") => Box::new(|u| (0.5 + u) / 2.0),
+        "gamma" if layer.ends_with("_3_bn") => Box::new(|u| f64::midpoint(0.5, u)),
         "gamma" | "moving_variance" => Box::new(|u| 0.5 + u),
         _ => panic!("no formula for {layer}/{variable}"),
     };

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -164,6 +164,10 @@ fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError
         path: path.to_owned(),
         source,
     })?;
+    // What was not known when the file was read, such as how weights alone are pooled.
+    let graph = spec.network.graph();
+    let names: BTreeSet<&str> = graph.stages().iter().map(|stage| stage.name).collect();
+    found.stages.retain(|stage| names.contains(stage.name.as_str()));
     Ok(Source {
         path: path.to_owned(),
         format: found.format,

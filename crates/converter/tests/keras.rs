@@ -528,3 +528,43 @@ fn several_labels_a_picture_are_told_by_a_sigmoid_behind_the_classifier() {
             .is_multi_label()
     );
 }
+
+/// burn-onnx knows few activations; ONNX has an operation for each, or two lines of arithmetic.
+#[test]
+fn every_activation_goes_to_onnx_and_back() {
+    let bench = Bench::new();
+    for name in [
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "silu",
+        "hard_silu",
+        "sigmoid",
+        "hard_sigmoid",
+        "tanh",
+        "gelu",
+        "softplus",
+        "softsign",
+        "mish",
+        "exponential",
+        "softmax",
+    ] {
+        let path = bench.write(
+            "activation.keras",
+            edited("toy.keras", set("block5_sepconv2_act", "activation", json!(name))),
+        );
+        let known = Known {
+            scaling: Some(Scaling::Tf),
+            ..Known::default()
+        };
+        let read = |path: &Path| open(path, &known).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let out = bench.path(&format!("{name}.onnx"));
+        read(&path).convert(&out, &converter::Options::default()).unwrap();
+        let (expected, back) = (read(&path), read(&out));
+        assert_eq!(back.spec.network, expected.spec.network, "{name}");
+        let (expected, back) = (logits_of(expected).unwrap(), logits_of(back).unwrap());
+        let error = common::relative(&back, &expected);
+        assert!(error <= 1e-6, "{name} is off by {error:.1e}");
+    }
+}

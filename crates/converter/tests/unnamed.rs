@@ -235,7 +235,16 @@ fn what_no_layer_says_is_asked_for() {
 fn it_can_be_used_without_its_head() {
     let bench = Bench::new();
     let path = keras("unnamed/softmax3.keras");
-    bench.run(&[path.to_str().unwrap(), "backbone.bpk", "--no-top"]).ok();
+    bench
+        .run(&[path.to_str().unwrap(), "whole.onnx", "--preset", "keras-nearest"])
+        .ok();
+    bench.run(&["whole.onnx", "backbone.bpk", "--no-top"]).ok();
+    // What our own export says of its pictures is kept.
+    let source = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
+    assert_eq!(source.spec.input.preset, Some(xception_model::Preset::KerasNearest));
+    bench
+        .run(&[path.to_str().unwrap(), "backbone.bpk", "--no-top", "--force"])
+        .ok();
     let source = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
     assert!(!source.spec.network.include_top());
     let (network, _) = source.load(&Device::flex()).unwrap();

@@ -33,13 +33,13 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, Co
         path: path.to_owned(),
         problem,
     };
-    let file = match network(&model, path, true) {
-        Err(_) if no_top => network(&model, path, false)?,
-        read => read?,
+    let (file, is_whole) = match network(&model, path, true) {
+        Err(_) if no_top => (network(&model, path, false)?, false),
+        read => (read?, true),
     };
     let found = recognise(&file.file, true).map_err(|error| no_network(error.to_string()))?;
     let stated = stated(&model).map_err(|problem| ConvertError::damaged(path, problem))?;
-    let (description, candidate) = match stated.filter(|_| !no_top) {
+    let (description, candidate) = match stated.filter(|_| is_whole) {
         Some(spec) => {
             let candidate = found.candidates.iter().find_map(|candidate| behind(&spec, candidate));
             let candidate = candidate

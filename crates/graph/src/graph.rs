@@ -569,7 +569,7 @@ fn is_path_part(part: &str) -> bool {
 }
 
 impl Op {
-    /// Checks that every number is in its range; those of a file may be any.
+    /// Checks that every number of the operation is in its range. A file may hold any number.
     ///
     /// # Errors
     ///

@@ -27,7 +27,7 @@ pub struct Tolerance {
 pub type Correspondence = Vec<Option<NodeId>>;
 
 impl Graph {
-    /// Pairs the nodes that `output` needs with those that `other_output` of `other` needs.
+    /// Pairs the nodes that compute `output` with the nodes of `other` that compute `other_output`.
     ///
     /// Equal are: dropout and none; padding of its own and padding within the convolution behind it; the two orders of a sum.
     ///

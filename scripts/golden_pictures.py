@@ -2,8 +2,8 @@
 
     python scripts/golden_pictures.py
 
-Needs Pillow, TensorFlow and numpy; the versions used last stand in the manifest. torchvision and timm are not needed:
-their size arithmetic is repeated here, with the place in their source, on top of Pillow's resize.
+Needs Pillow, TensorFlow, Keras and numpy; the versions used last stand in the manifest. torchvision and timm are not
+needed: their size arithmetic is repeated here, with the place in their source, on top of Pillow's resize.
 
 Source pictures for the presets are made by the formula `level`, which tests/picture.rs repeats, so only results are
 stored: small ones as PPM (whole numbers) or little-endian f32, large ones as an FNV-1a hash.
@@ -13,13 +13,13 @@ import io
 import json
 import math
 import os
-import shutil
 import struct
 import zlib
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
+import keras
 import numpy as np
 import PIL
 import tensorflow as tf
@@ -82,12 +82,46 @@ def timm(picture, height, width):
     return picture.crop((left, top, left + width, top + height))
 
 
+def load_img(picture, height, width, interpolation):
+    """keras.utils.load_img(keep_aspect_ratio=True)"""
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    file.seek(0)
+    return np.asarray(
+        keras.utils.load_img(
+            file, target_size=(height, width), interpolation=interpolation, keep_aspect_ratio=True
+        )
+    )
+
+
+def smart_resize(picture, height, width):
+    """keras.utils.image_dataset_from_directory(crop_to_aspect_ratio=True), whose sizes are tensors."""
+    from keras.src.backend import tensorflow as tf_backend
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)])
+    def resize(array):
+        return keras.preprocessing.image.smart_resize(
+            array, (height, width), interpolation="bilinear", data_format="channels_last", backend_module=tf_backend
+        )
+
+    return resize(np.asarray(picture)).numpy()
+
+
 PRESETS = {
     "keras-nearest": lambda p, h, w: np.asarray(p.resize((w, h), Image.NEAREST)),
     "keras-bilinear": lambda p, h, w: tf.image.resize(
         np.asarray(p), (h, w), method="bilinear", antialias=False
     ).numpy(),
     "pil-bilinear": lambda p, h, w: np.asarray(p.resize((w, h), Image.BILINEAR)),
+    "pil-bicubic": lambda p, h, w: np.asarray(p.resize((w, h))),
+    "pil-lanczos": lambda p, h, w: np.asarray(p.resize((w, h), Image.LANCZOS)),
+    "pil-box": lambda p, h, w: np.asarray(p.resize((w, h), Image.BOX)),
+    "pil-hamming": lambda p, h, w: np.asarray(p.resize((w, h), Image.HAMMING)),
+    "keras-nearest-crop": lambda p, h, w: load_img(p, h, w, "nearest"),
+    "keras-bilinear-crop": smart_resize,
+    "pil-bilinear-crop": lambda p, h, w: load_img(p, h, w, "bilinear"),
+    "pil-bicubic-crop": lambda p, h, w: load_img(p, h, w, "bicubic"),
+    "pil-lanczos-crop": lambda p, h, w: load_img(p, h, w, "lanczos"),
     "timm-bicubic": lambda p, h, w: np.asarray(timm(p, h, w)),
 }
 
@@ -171,6 +205,55 @@ def tiff(array, bits, sample_format, photometric):
     return body + struct.pack("<I", 0) + shorts(bits) + shorts(sample_format) + data
 
 
+def packed_palette(picture, bits):
+    """A palette TIFF with less than eight bits for a pixel, which Pillow reads but does not write."""
+    width, height = picture.size
+    rows = np.asarray(picture)
+    binary = ((rows[:, :, None] >> np.arange(bits)[::-1]) & 1).reshape(height, width * bits)
+    data = np.packbits(binary.astype(np.uint8), axis=1).tobytes()
+    colours = np.zeros((1 << bits, 3), np.uint16)
+    palette = np.asarray(picture.getpalette(), np.uint16).reshape(-1, 3)[: 1 << bits]
+    colours[: len(palette)] = palette * 257
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, bits),
+        (259, 3, 1, 1),
+        (262, 3, 1, 3),
+        (273, 4, 1, None),
+        (277, 3, 1, 1),
+        (278, 4, 1, height),
+        (279, 4, 1, len(data)),
+        (320, 3, 3 << bits, None),
+    ]
+    after = 8 + 2 + 12 * len(entries) + 4
+    places = {320: after, 273: after + 6 * (1 << bits)}
+    body = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    for tag, kind, count, value in entries:
+        body += struct.pack("<HHII", tag, kind, count, places[tag] if value is None else value)
+    return body + struct.pack("<I", 0) + colours.T.astype("<u2").tobytes() + data
+
+
+def png_interlaced(array):
+    """An interlaced RGB PNG, which Pillow reads but does not write."""
+    height, width, _ = array.shape
+    rows = b""
+    for column, row, across, down in [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]:
+        part = array[row::down, column::across]
+        if part.size:
+            rows += b"".join(b"\0" + line.tobytes() for line in part)
+    chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def wrong_checksum(data):
+    """A PNG whose pixels carry a wrong checksum, which Pillow does not look at."""
+    at = data.index(b"IDAT")
+    end = at + 4 + int.from_bytes(data[at - 4 : at], "big")
+    return data[:end] + bytes([data[end] ^ 1]) + data[end + 1 :]
+
+
 def on_white(picture):
     picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, (255, 255, 255, 255)), picture).convert("RGB")
@@ -229,6 +312,19 @@ def fixtures():
         "tiff-cmyk.tif": encode(Image.fromarray(np.asarray(rgba), "CMYK"), "TIFF"),
         "tiff-pages.tif": encode(rgb, "TIFF", save_all=True, append_images=[second]),
         "tiff-orientation-6.tif": encode(rgb, "TIFF", exif=exif(6)),
+        "tiff-palette.tif": encode(palette, "TIFF"),
+        "tiff-palette-4bit.tif": packed_palette(rgb.quantize(16), 4),
+        "tiff-palette-1bit.tif": packed_palette(rgb.quantize(2), 1),
+        "tiff-big.tif": encode(rgb, "TIFF", big_tiff=True),
+        "tiff-jpeg.tif": encode(photo, "TIFF", compression="jpeg", quality=85),
+        "tiff-jpeg-grey.tif": encode(photo.convert("L"), "TIFF", compression="jpeg", quality=85),
+        "tiff-jpeg-strips.tif": encode(photo, "TIFF", compression="jpeg", quality=85, strip_size=29 * 3 * 8),
+        "tiff-jpeg-ycbcr.tif": encode(photo.convert("YCbCr"), "TIFF", compression="jpeg", quality=85),
+        "png-no-end.png": encode(rgb, "PNG")[:-12],
+        "png-interlaced-no-end.png": png_interlaced(level(width, height))[:-12],
+        "png-wrong-checksum.png": wrong_checksum(encode(rgb, "PNG")),
+        "png-12bit-grey.png": png16((deep >> 4)[:, :, :1], 0),
+        "tiff-12bit-grey.tif": tiff((deep >> 4)[:, :, 0].astype("<u2"), 16, 1, 1),
     }
     small = Image.fromarray(smooth(11, 7))
     for orientation in range(1, 9):
@@ -242,8 +338,24 @@ def refused():
     return {
         "tiff-float-grey.tif": tiff(rgb[:, :, 0].astype("<f4") / 255, 32, 3, 1),
         "tiff-float-rgb.tif": tiff(rgb.astype("<f4") / 255, 32, 3, 2),
-        "tiff-palette.tif": encode(Image.fromarray(rgb).quantize(4), "TIFF"),
     }
+
+
+# Files that are also read as Pillow and Keras read them, without turning, alpha dropped and 16-bit grey clipped.
+CONVERTED = [
+    "jpeg-orientation-6.jpg",
+    "png-orientation-6.png",
+    "png-rgba.png",
+    "png-grey-alpha.png",
+    "png-palette-transparent.png",
+    "png-rgba-16bit.png",
+    "png-rgb-16bit.png",
+    "png-grey-16bit.png",
+    "png-12bit-grey.png",
+    "tiff-grey-16bit.tif",
+    "webp-lossless-alpha.webp",
+    "gif-transparent.gif",
+]
 
 
 def reference(data):
@@ -261,8 +373,11 @@ def reference(data):
 
 
 def main():
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path in FOLDER.iterdir():
+        # The damaged files are scripts/fixtures/damaged_pictures.py's.
+        if path.is_file():
+            path.unlink()
     assert any(nearest_sensitive(w, tw) or nearest_sensitive(h, th) for w, h, th, tw in SMALL)
 
     presets, digests, pictures = [], [], []
@@ -276,7 +391,7 @@ def main():
                 digests.append(entry | {"fnv1a": fnv(array.astype("<f4").tobytes())})
                 continue
             stem = f"{preset}-from-{width}x{height}-to-{to_width}x{to_height}"
-            if preset == "keras-bilinear":
+            if preset.startswith("keras-bilinear"):
                 entry["file"] = stem + ".f32"
                 (FOLDER / entry["file"]).write_bytes(array.astype("<f4").tobytes())
             else:
@@ -296,6 +411,16 @@ def main():
             expected = name.rsplit(".", 1)[0] + ".tensorflow.ppm"
             write_ppm(FOLDER / expected, tf.io.decode_image(data, channels=3).numpy())
             pictures.append({"file": name, "preset": "keras-bilinear", "expected": expected, "within": 0})
+    black = bytearray((FOLDER / "jpeg-cmyk.jpg").read_bytes())
+    black[black.index(b"\xff\xc0") + 10 + 3 * 3 + 1] = 0x13  # black with three rows of blocks in a unit
+    write_ppm(FOLDER / "jpeg-cmyk-black-thrice.pillow.ppm", reference(bytes(black)))
+    converted = []
+    for name in CONVERTED:
+        expected = name.rsplit(".", 1)[0] + ".converted.ppm"
+        picture = Image.open(FOLDER / name)
+        picture.load()
+        write_ppm(FOLDER / expected, np.asarray(picture.convert("RGB")))
+        converted.append({"file": name, "expected": expected})
     for name, data in refused().items():
         (FOLDER / name).write_bytes(data)
 
@@ -303,13 +428,15 @@ def main():
         "made_by": "scripts/golden_pictures.py",
         "pillow": PIL.__version__,
         "tensorflow": tf.__version__,
+        "keras": keras.__version__,
         "presets": presets,
         "digests": digests,
         "pictures": pictures,
+        "converted": converted,
         "refused": sorted(refused()),
     }
     (FOLDER / "manifest.json").write_text(lines(manifest))
-    total = sum(path.stat().st_size for path in FOLDER.iterdir())
+    total = sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file())
     print(f"{len(list(FOLDER.iterdir()))} files, {total} bytes")
 
 

@@ -56,6 +56,8 @@ mod preset;
 mod pretrained;
 #[cfg(feature = "std")]
 mod record;
+#[cfg(feature = "std")]
+mod reading;
 #[cfg(feature = "pretrained")]
 pub mod registry;
 #[cfg(feature = "std")]
@@ -81,6 +83,8 @@ pub use classifier::{Classifier, ClassifyError, Prediction};
 pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "pretrained")]
 pub use pretrained::record;
+#[cfg(feature = "std")]
+pub use reading::{AlphaMode, OrientationMode, Reading, SixteenBitMode, TruncatedMode, UnknownMode};
 #[cfg(feature = "std")]
 pub use record::{TensorMismatch, WeightsError, load, load_reader, load_with, read_record, save, save_tensors};
 #[cfg(feature = "std")]

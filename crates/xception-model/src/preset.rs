@@ -17,6 +17,26 @@ pub enum Preset {
     KerasBilinear,
     /// `PIL.Image.resize(BILINEAR)`, which antialiases, stretched to the size.
     PilBilinear,
+    /// `PIL.Image.resize`, its default: `BICUBIC`, which antialiases, stretched to the size.
+    PilBicubic,
+    /// `PIL.Image.resize(LANCZOS)`, which antialiases, stretched to the size.
+    PilLanczos,
+    /// `PIL.Image.resize(BOX)`, the mean over an area, stretched to the size.
+    PilBox,
+    /// `PIL.Image.resize(HAMMING)`, which antialiases, stretched to the size.
+    PilHamming,
+    /// `keras.utils.load_img(target_size=..., keep_aspect_ratio=True)`: the largest centred part with the proportions of
+    /// the size, by `PIL.Image.resize(NEAREST, box=...)`. The borders of the picture are lost, as by all `-crop` presets.
+    KerasNearestCrop,
+    /// `keras.utils.image_dataset_from_directory(crop_to_aspect_ratio=True)`: the largest centred part with the proportions of
+    /// the size (`smart_resize`), then as [`KerasBilinear`](Self::KerasBilinear).
+    KerasBilinearCrop,
+    /// `keras.utils.load_img(target_size=..., keep_aspect_ratio=True, interpolation="bilinear")`
+    PilBilinearCrop,
+    /// `keras.utils.load_img(target_size=..., keep_aspect_ratio=True, interpolation="bicubic")`
+    PilBicubicCrop,
+    /// `keras.utils.load_img(target_size=..., keep_aspect_ratio=True, interpolation="lanczos")`
+    PilLanczosCrop,
     /// timm's evaluation transform for `legacy_xception`: the shorter side scaled to `floor(size / 0.8975)` by
     /// `PIL.Image.resize(BICUBIC)`, then the centre cut out. The borders of the picture are lost.
     TimmBicubic,
@@ -24,10 +44,19 @@ pub enum Preset {
 
 impl Preset {
     /// Every preset, in the order of their declaration.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 13] = [
         Self::KerasNearest,
         Self::KerasBilinear,
         Self::PilBilinear,
+        Self::PilBicubic,
+        Self::PilLanczos,
+        Self::PilBox,
+        Self::PilHamming,
+        Self::KerasNearestCrop,
+        Self::KerasBilinearCrop,
+        Self::PilBilinearCrop,
+        Self::PilBicubicCrop,
+        Self::PilLanczosCrop,
         Self::TimmBicubic,
     ];
 
@@ -37,8 +66,47 @@ impl Preset {
             Self::KerasNearest => "keras-nearest",
             Self::KerasBilinear => "keras-bilinear",
             Self::PilBilinear => "pil-bilinear",
+            Self::PilBicubic => "pil-bicubic",
+            Self::PilLanczos => "pil-lanczos",
+            Self::PilBox => "pil-box",
+            Self::PilHamming => "pil-hamming",
+            Self::KerasNearestCrop => "keras-nearest-crop",
+            Self::KerasBilinearCrop => "keras-bilinear-crop",
+            Self::PilBilinearCrop => "pil-bilinear-crop",
+            Self::PilBicubicCrop => "pil-bicubic-crop",
+            Self::PilLanczosCrop => "pil-lanczos-crop",
             Self::TimmBicubic => "timm-bicubic",
         }
+    }
+
+    /// Whether the borders of a picture are lost.
+    pub fn cuts(self) -> bool {
+        self.whole() != self
+    }
+
+    /// The preset that stretches the whole picture as this one stretches a part of it. For timm's, whose part depends on
+    /// the picture's size, that is `pil-bilinear`.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        match self {
+            Self::KerasNearestCrop => Self::KerasNearest,
+            Self::KerasBilinearCrop => Self::KerasBilinear,
+            Self::PilBilinearCrop | Self::TimmBicubic => Self::PilBilinear,
+            Self::PilBicubicCrop => Self::PilBicubic,
+            Self::PilLanczosCrop => Self::PilLanczos,
+            Self::KerasNearest
+            | Self::KerasBilinear
+            | Self::PilBilinear
+            | Self::PilBicubic
+            | Self::PilLanczos
+            | Self::PilBox
+            | Self::PilHamming => self,
+        }
+    }
+
+    /// Whether the resized values have fractions.
+    pub fn keeps_fractions(self) -> bool {
+        self.whole() == Self::KerasBilinear
     }
 }
 

@@ -2,21 +2,23 @@
 
 use image::RgbImage;
 
-/// `tf.image.resize(picture, (height, width), method="bilinear", antialias=False)`: `[height, width, 3]`.
+use super::resample::Part;
+
+/// `tf.image.resize(part, (height, width), method="bilinear", antialias=False)`: `[height, width, 3]`.
 ///
 /// In the order of TensorFlow's processor kernel (`resize_bilinear_op.cc`, `compute_lerp`), 32-bit throughout, since
 /// another order rounds differently.
-pub(super) fn resize_bilinear(picture: &RgbImage, height: usize, width: usize) -> Vec<f32> {
-    let columns = points(picture.width(), width);
-    let rows = points(picture.height(), height);
+pub(super) fn resize_bilinear(picture: &RgbImage, part: Part, height: usize, width: usize) -> Vec<f32> {
+    let columns = points(part.width, width);
+    let rows = points(part.height, height);
     let row_len = picture.width() as usize * 3;
     let mut resized = Vec::with_capacity(height * width * 3);
     for row in rows {
-        let upper = &picture.as_raw()[row.before * row_len..][..row_len];
-        let lower = &picture.as_raw()[row.after * row_len..][..row_len];
+        let upper = &picture.as_raw()[(part.top + row.before) * row_len..][..row_len];
+        let lower = &picture.as_raw()[(part.top + row.after) * row_len..][..row_len];
         for column in &columns {
-            let left = column.before * 3;
-            let right = column.after * 3;
+            let left = (part.left + column.before) * 3;
+            let right = (part.left + column.after) * 3;
             for channel in 0..3 {
                 let top = mix(
                     upper[left + channel].into(),
@@ -48,8 +50,8 @@ struct Point {
 }
 
 /// `compute_interpolation_weights` with `HalfPixelScaler`: sample centres lie at half pixels.
-fn points(from: u32, to: usize) -> Vec<Point> {
-    let last = (from - 1) as usize;
+fn points(from: usize, to: usize) -> Vec<Point> {
+    let last = from - 1;
     let scale = from as f32 / to as f32;
     (0..to)
         .map(|index| {

@@ -13,49 +13,42 @@ use image::{
 };
 
 use super::{
-    PictureError,
+    DecodeLimits, DecodeOptions, FileKind, HEAD_BYTES, OrientationMode, PictureError, PictureFormat, PictureWarning,
+    TruncatedMode,
     flatten::flatten,
     jpeg::{Idct, decode_jpeg},
+    png::decode_damaged,
+    tiff::decode_special,
 };
-
-/// What a file may cost before it is refused, checked against its header before memory is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DecodeLimits {
-    /// Most pixels, width times height. By default 178,956,970, where Pillow raises `DecompressionBombError`
-    /// (`Image.py`, twice `MAX_IMAGE_PIXELS`).
-    pub max_pixels: u64,
-    /// Most bytes of memory for the decoded picture, a copy of it and the decoder's buffers together. By default
-    /// 1 GiB, room for two copies of an RGB picture of `max_pixels`.
-    pub max_bytes: u64,
-    /// Most bytes of the file itself, which is read into memory. By default 256 MiB.
-    pub max_file_bytes: u64,
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        Self {
-            max_pixels: 2 * 89_478_485,
-            max_bytes: 1 << 30,
-            max_file_bytes: 256 << 20,
-        }
-    }
-}
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
 ///
-/// The numbers are Pillow's `convert("RGB")`, with three deliberate exceptions: pictures are turned upright
-/// (`PIL.ImageOps.exif_transpose`); transparency is laid on white, where `convert` shows whatever colour is stored
-/// under it; and 16-bit grey keeps its upper byte, where `convert` turns all but the darkest levels white. One more is
-/// none of ours: a CMYK TIFF comes out up to one level darker, since `image` cuts where Pillow rounds.
+/// The numbers are Pillow's `convert("RGB")`, of damaged files too, with three deliberate exceptions, each of which has
+/// a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`); transparency is laid on
+/// white, where `convert` shows whatever colour is stored under it; and 16-bit grey keeps its upper byte, where
+/// `convert` turns all but the darkest levels white. One more has none: a CMYK TIFF comes out up to one level darker,
+/// since `image` cuts where Pillow rounds.
 ///
 /// Of an animation the first frame is taken, of a TIFF the first page. Colour profiles are ignored, as Keras ignores
 /// them.
 ///
+/// `options` are [`DecodeOptions`], or [`DecodeLimits`](super::DecodeLimits) or a [`Reading`](super::Reading) alone. What is odd about the file is passed over in silence here;
+/// [`decode_with_warnings`] returns it.
+///
 /// # Errors
 ///
-/// One sentence for what is no picture, of another format, damaged, of a kind not read, or beyond `limits`.
-pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
-    decode_with(bytes, limits, Idct::Accurate)
+/// One sentence for what is no picture, of another format, damaged, of a kind not read, or beyond the limits.
+pub fn decode(bytes: &[u8], options: impl Into<DecodeOptions>) -> Result<RgbImage, PictureError> {
+    decode_with(bytes, &options.into(), Idct::Accurate).map(|decoded| decoded.picture)
+}
+
+/// [`decode`] with the warnings.
+///
+/// # Errors
+///
+/// Those of [`decode`].
+pub fn decode_with_warnings(bytes: &[u8], options: impl Into<DecodeOptions>) -> Result<Decoded, PictureError> {
+    decode_with(bytes, &options.into(), Idct::Accurate)
 }
 
 /// Reads and decodes a picture file, as [`decode`] does.
@@ -63,13 +56,31 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, PictureEr
 /// # Errors
 ///
 /// [`PictureError::File`], which names the file, around one of [`decode`]'s or the operating system's.
-pub fn open(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
-    open_with(path.as_ref(), limits, Idct::Accurate)
+pub fn open(path: impl AsRef<Path>, options: impl Into<DecodeOptions>) -> Result<RgbImage, PictureError> {
+    open_with(path.as_ref(), &options.into(), Idct::Accurate).map(|decoded| decoded.picture)
 }
 
-pub(super) fn open_with(path: &Path, limits: &DecodeLimits, idct: Idct) -> Result<RgbImage, PictureError> {
-    read(path, limits)
-        .and_then(|bytes| decode_with(&bytes, limits, idct))
+/// [`open`] with the warnings.
+///
+/// # Errors
+///
+/// Those of [`open`].
+pub fn open_with_warnings(path: impl AsRef<Path>, options: impl Into<DecodeOptions>) -> Result<Decoded, PictureError> {
+    open_with(path.as_ref(), &options.into(), Idct::Accurate)
+}
+
+/// A picture, and what makes it doubtful.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// The pixels, upright.
+    pub picture: RgbImage,
+    /// What is odd about the file.
+    pub warnings: Vec<PictureWarning>,
+}
+
+pub(super) fn open_with(path: &Path, options: &DecodeOptions, idct: Idct) -> Result<Decoded, PictureError> {
+    read(path, &options.limits)
+        .and_then(|bytes| decode_with(&bytes, options, idct))
         .map_err(|problem| PictureError::File {
             path: path.to_owned(),
             problem: Box::new(problem),
@@ -106,53 +117,91 @@ fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
     }
 }
 
-pub(super) fn decode_with(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Result<RgbImage, PictureError> {
+pub(super) fn decode_with(bytes: &[u8], options: &DecodeOptions, idct: Idct) -> Result<Decoded, PictureError> {
     if bytes.is_empty() {
         return Err(PictureError::Empty);
     }
-    let format = image::guess_format(bytes).map_err(|_| PictureError::NotAPicture {
-        looks_like: looks_like(bytes),
-    })?;
-    let name = match format {
-        ImageFormat::Jpeg => "JPEG",
-        ImageFormat::Png => "PNG",
-        ImageFormat::WebP => "WebP",
-        ImageFormat::Gif => "GIF",
-        ImageFormat::Bmp => "BMP",
-        ImageFormat::Tiff => "TIFF",
-        other => return Err(PictureError::OtherFormat { format: name_of(other) }),
-    };
-    let read = || {
-        if format == ImageFormat::WebP {
-            check_riff_length(bytes)?;
-        }
-        match format {
-            ImageFormat::Jpeg => decode_jpeg(bytes, limits, idct),
-            _ => decode_other(bytes, format, name, limits),
-        }
+    let format = match FileKind::of(&bytes[..bytes.len().min(HEAD_BYTES)]) {
+        FileKind::Picture(format) => format,
+        FileKind::Other(format) => return Err(PictureError::OtherFormat(format)),
+        FileKind::Unknown => return Err(PictureError::NotAPicture),
     };
     // A decoder that panics on a broken file must not take the other pictures with it. Nothing of it is used afterwards.
-    let (picture, orientation) = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+    let read = || {
+        let mut warnings = Vec::new();
+        decode_format(bytes, format, options, idct, &mut warnings).map(|read| (read, warnings))
+    };
+    let ((picture, orientation), warnings) = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(PictureError::Damaged {
-            format: name,
+            format: format.name(),
             reason: "the decoder gave up on it".to_owned(),
         })
     })?;
-    if orientation == Orientation::NoTransforms {
-        return Ok(picture);
+    let picture = if orientation == Orientation::NoTransforms || options.reading.orientation == OrientationMode::Stored {
+        picture
+    } else {
+        let mut picture = DynamicImage::ImageRgb8(picture);
+        picture.apply_orientation(orientation);
+        picture.into_rgb8()
+    };
+    Ok(Decoded { picture, warnings })
+}
+
+/// Pixels before orientation, and the orientation.
+fn decode_format(
+    bytes: &[u8],
+    format: PictureFormat,
+    options: &DecodeOptions,
+    idct: Idct,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<(RgbImage, Orientation), PictureError> {
+    match format {
+        PictureFormat::Jpeg => {
+            let fill = options.reading.truncated == TruncatedMode::Fill;
+            let decoded = decode_jpeg(bytes, &options.limits, idct, fill)?;
+            let format = format.name();
+            warnings.extend(decoded.damage.map(|reason| PictureWarning::Damaged { format, reason }));
+            Ok((decoded.picture, decoded.orientation))
+        }
+        PictureFormat::Png => decode_other(bytes, ImageFormat::Png, options, warnings).or_else(|error| {
+            // Only where the pixels themselves were the trouble: a bomb stays refused.
+            let PictureError::Damaged { .. } = error else {
+                return Err(error);
+            };
+            let damaged = decode_damaged(bytes, options.limits.max_bytes).ok_or(error)?;
+            warnings.push(PictureWarning::Damaged {
+                format: format.name(),
+                reason: damaged.reason.to_owned(),
+            });
+            let picture = flatten(damaged.picture, options.reading, warnings).ok_or_else(floating_point)?;
+            Ok((picture, damaged.orientation))
+        }),
+        PictureFormat::WebP => {
+            check_riff_length(bytes)?;
+            decode_other(bytes, ImageFormat::WebP, options, warnings)
+        }
+        PictureFormat::Gif => decode_other(bytes, ImageFormat::Gif, options, warnings),
+        PictureFormat::Bmp => decode_other(bytes, ImageFormat::Bmp, options, warnings),
+        PictureFormat::Tiff => decode_special(bytes, &options.limits, warnings)
+            .unwrap_or_else(|| decode_other(bytes, ImageFormat::Tiff, options, warnings)),
     }
-    let mut picture = DynamicImage::ImageRgb8(picture);
-    picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
 }
 
 /// Everything but JPEG, by the `image` crate.
 fn decode_other(
     bytes: &[u8],
     format: ImageFormat,
-    name: &'static str,
-    limits: &DecodeLimits,
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
 ) -> Result<(RgbImage, Orientation), PictureError> {
+    let limits = &options.limits;
+    let name = match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::Bmp => "BMP",
+        _ => "TIFF",
+    };
     let problem = |error| problem(error, name, limits);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut guard = Limits::no_limits();
@@ -166,11 +215,15 @@ fn decode_other(
     // A damaged orientation is no reason to refuse an intact picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder).map_err(problem)?;
-    let picture = flatten(picture).ok_or_else(|| PictureError::UnsupportedKind {
-        format: name,
-        reason: "its samples are floating-point numbers without a fixed range".to_owned(),
-    })?;
+    let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
     Ok((picture, orientation))
+}
+
+fn floating_point() -> PictureError {
+    PictureError::UnsupportedKind {
+        format: "TIFF",
+        reason: "its samples are floating-point numbers without a fixed range".to_owned(),
+    }
 }
 
 /// A WebP file cut behind its pixels still decodes, but without the orientation, which comes last.
@@ -230,40 +283,5 @@ fn problem(error: ImageError, format: &'static str, limits: &DecodeLimits) -> Pi
             format,
             reason: other.to_string(),
         },
-    }
-}
-
-/// An insertion for the sentence about what is no picture. Web servers answer a lost picture with a page.
-fn looks_like(bytes: &[u8]) -> &'static str {
-    let start = bytes.trim_ascii_start();
-    let begins = |word: &[u8]| {
-        start
-            .get(..word.len())
-            .is_some_and(|begin| begin.eq_ignore_ascii_case(word))
-    };
-    if begins(b"<!doctype html") || begins(b"<html") {
-        " but an HTML page, perhaps a server's error message"
-    } else if begins(b"<?xml") || begins(b"<svg") {
-        " of pixels but an XML or SVG text"
-    } else if begins(b"%PDF") {
-        " but a PDF"
-    } else if begins(b"PK\x03\x04") {
-        " but a ZIP archive"
-    } else {
-        ""
-    }
-}
-
-fn name_of(format: ImageFormat) -> &'static str {
-    match format {
-        ImageFormat::Avif => "an AVIF",
-        ImageFormat::Dds => "a DDS",
-        ImageFormat::Farbfeld => "a farbfeld",
-        ImageFormat::Hdr => "a Radiance HDR",
-        ImageFormat::Ico => "an ICO",
-        ImageFormat::OpenExr => "an OpenEXR",
-        ImageFormat::Pnm => "a PNM",
-        ImageFormat::Qoi => "a QOI",
-        _ => "another kind of",
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use super::OtherFormat;
+
 /// Why a picture could not be read or resized.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,18 +30,12 @@ pub enum PictureError {
     Empty,
 
     /// The content begins like none of the formats that are read.
-    #[error("this is not a picture{looks_like}; {READS}")]
-    NotAPicture {
-        /// What the bytes look like instead, as an insertion (" but an HTML page"), or empty.
-        looks_like: &'static str,
-    },
+    #[error("this is not a picture; {READS}")]
+    NotAPicture,
 
-    /// A picture, in a format that is not read.
-    #[error("this is {format} picture, which is not read; {READS}, so convert it first")]
-    OtherFormat {
-        /// The format with its article ("an AVIF").
-        format: &'static str,
-    },
+    /// A format that is not read, or something that is no picture.
+    #[error("{}", other_format(.0))]
+    OtherFormat(OtherFormat),
 
     /// The file is larger than [`DecodeLimits::max_file_bytes`](super::DecodeLimits::max_file_bytes).
     #[error("the file has more than {limit} bytes, the limit set by max_file_bytes")]
@@ -112,6 +108,15 @@ pub enum PictureError {
         /// The length of the slice.
         found: usize,
     },
+}
+
+fn other_format(format: &OtherFormat) -> String {
+    let OtherFormat { phrase, advice, .. } = format;
+    if format.is_picture {
+        format!("this is {phrase}, which is not read; {READS}, so convert it first: {advice}")
+    } else {
+        format!("this is not a picture but {phrase}; {READS}; {advice}")
+    }
 }
 
 /// The closing half of every "not this one" sentence.

@@ -1,11 +1,15 @@
 //! Pillow's nearest neighbour.
 
+use std::ops::Range;
+
 use image::RgbImage;
 
-/// `PIL.Image.resize((width, height), NEAREST)`: `[height, width, 3]`.
-pub(super) fn resize_nearest(picture: &RgbImage, height: usize, width: usize) -> Vec<u8> {
-    let columns = positions(picture.width() as usize, width);
-    let rows = positions(picture.height() as usize, height);
+use super::resample::Part;
+
+/// `PIL.Image.resize((width, height), NEAREST, box=part)`: `[height, width, 3]`.
+pub(super) fn resize_nearest(picture: &RgbImage, part: Part, height: usize, width: usize) -> Vec<u8> {
+    let columns = positions(picture.width() as usize, part.left..part.left + part.width, width);
+    let rows = positions(picture.height() as usize, part.top..part.top + part.height, height);
     let row_len = picture.width() as usize * 3;
     let mut resized = Vec::with_capacity(height * width * 3);
     for row in rows {
@@ -17,13 +21,13 @@ pub(super) fn resize_nearest(picture: &RgbImage, height: usize, width: usize) ->
     resized
 }
 
-/// Which of `from` samples each of `to` takes.
+/// Which of `from` samples each of the `to` takes that `part` becomes.
 ///
 /// Pillow adds the step up instead of multiplying it out (`Geometry.c`, `ImagingScaleAffine`), so rounding errors
 /// pile up, and now and then they decide which sample is nearest.
-fn positions(from: usize, to: usize) -> Vec<usize> {
-    let step = from as f64 / to as f64;
-    let mut position = step * 0.5;
+fn positions(from: usize, part: Range<usize>, to: usize) -> Vec<usize> {
+    let step = part.len() as f64 / to as f64;
+    let mut position = part.start as f64 + step * 0.5;
     (0..to)
         .map(|_| {
             let index = position as usize;

@@ -5,12 +5,12 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::{
-    DecodeLimits, PictureError, Pixels,
+    DecodeOptions, Decoded, PictureError, Pixels,
     bilinear::resize_bilinear,
     decode::{decode_with, open_with},
     jpeg::Idct,
     nearest::resize_nearest,
-    resample::{Filter, Frame, resample},
+    resample::{Filter, Frame, Part, resample},
 };
 use crate::preset::Preset;
 
@@ -32,8 +32,17 @@ impl Preset {
     /// # Errors
     ///
     /// Those of [`decode`](super::decode()).
-    pub fn decode(self, bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
-        decode_with(bytes, limits, self.idct())
+    pub fn decode(self, bytes: &[u8], options: impl Into<DecodeOptions>) -> Result<RgbImage, PictureError> {
+        self.decode_with_warnings(bytes, options).map(|decoded| decoded.picture)
+    }
+
+    /// [`decode`](Self::decode) with the warnings.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](super::decode()).
+    pub fn decode_with_warnings(self, bytes: &[u8], options: impl Into<DecodeOptions>) -> Result<Decoded, PictureError> {
+        decode_with(bytes, &options.into(), self.idct())
     }
 
     /// [`open`](super::open) with the JPEG arithmetic of this preset's library, as [`decode`](Self::decode).
@@ -41,8 +50,21 @@ impl Preset {
     /// # Errors
     ///
     /// Those of [`open`](super::open).
-    pub fn open(self, path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
-        open_with(path.as_ref(), limits, self.idct())
+    pub fn open(self, path: impl AsRef<Path>, options: impl Into<DecodeOptions>) -> Result<RgbImage, PictureError> {
+        self.open_with_warnings(path, options).map(|decoded| decoded.picture)
+    }
+
+    /// [`open`](Self::open) with the warnings.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](super::open).
+    pub fn open_with_warnings(
+        self,
+        path: impl AsRef<Path>,
+        options: impl Into<DecodeOptions>,
+    ) -> Result<Decoded, PictureError> {
+        open_with(path.as_ref(), &options.into(), self.idct())
     }
 
     /// Resizes a picture to a network's input: `[height, width, 3]`, 0 to 255.
@@ -61,21 +83,65 @@ impl Preset {
                 height,
             });
         }
+        let part = Part::whole(picture);
+        let of_pil = |filter| to_f32(&resample(picture, filter, &Frame::whole(picture, height, width)));
+        let of_pil_crop = |filter| {
+            let frame = Frame {
+                part: load_img_part(picture, height, width),
+                ..Frame::whole(picture, height, width)
+            };
+            to_f32(&resample(picture, filter, &frame))
+        };
         let data = match self {
-            Self::KerasNearest => to_f32(&resize_nearest(picture, height, width)),
-            Self::KerasBilinear => resize_bilinear(picture, height, width),
-            Self::PilBilinear => to_f32(&resample(picture, Filter::Bilinear, &Frame::whole(height, width))),
+            Self::KerasNearest => to_f32(&resize_nearest(picture, part, height, width)),
+            Self::KerasNearestCrop => {
+                let part = load_img_part(picture, height, width);
+                to_f32(&resize_nearest(picture, part, height, width))
+            }
+            Self::KerasBilinear => resize_bilinear(picture, part, height, width),
+            Self::KerasBilinearCrop => resize_bilinear(picture, smart_resize_part(picture, height, width), height, width),
+            Self::PilBilinear => of_pil(Filter::Bilinear),
+            Self::PilBicubic => of_pil(Filter::Bicubic),
+            Self::PilLanczos => of_pil(Filter::Lanczos),
+            Self::PilBox => of_pil(Filter::Box),
+            Self::PilHamming => of_pil(Filter::Hamming),
+            Self::PilBilinearCrop => of_pil_crop(Filter::Bilinear),
+            Self::PilBicubicCrop => of_pil_crop(Filter::Bicubic),
+            Self::PilLanczosCrop => of_pil_crop(Filter::Lanczos),
             Self::TimmBicubic => to_f32(&resample(picture, Filter::Bicubic, &timm_frame(picture, height, width))),
         };
         Ok(Pixels::new(height, width, data))
     }
 
     fn idct(self) -> Idct {
-        match self {
-            Self::KerasBilinear => Idct::Fast,
-            Self::KerasNearest | Self::PilBilinear | Self::TimmBicubic => Idct::Accurate,
+        if self.keeps_fractions() {
+            Idct::Fast
+        } else {
+            Idct::Accurate
         }
     }
+}
+
+/// The part that `load_img(keep_aspect_ratio=True)` keeps, in whole numbers (`image_utils.py`). Of a picture thinner than a
+/// pixel of the size it has no width, and Pillow stretches the sample there.
+fn load_img_part(picture: &RgbImage, height: usize, width: usize) -> Part {
+    let (from_height, from_width) = (picture.height() as usize, picture.width() as usize);
+    Part::centred(
+        picture,
+        from_height.min(from_width * height / width),
+        from_width.min(from_height * width / height),
+    )
+}
+
+/// The part that `smart_resize` keeps, in 32-bit numbers, as in a `tf.data` pipeline (`image_utils.py`).
+fn smart_resize_part(picture: &RgbImage, height: usize, width: usize) -> Part {
+    let (from_height, from_width) = (picture.height() as usize, picture.width() as usize);
+    let scaled = |side: usize, by: usize, over: usize| ((side * by) as f32 / over as f32) as usize;
+    Part::centred(
+        picture,
+        from_height.min(scaled(from_width, height, width)).max(1),
+        from_width.min(scaled(from_height, width, height)).max(1),
+    )
 }
 
 /// The size timm scales to and the place of its crop there (`timm/data/transforms_factory.py`,
@@ -105,6 +171,7 @@ fn timm_frame(picture: &RgbImage, height: usize, width: usize) -> Frame {
     // picture is never smaller than the crop, so nothing is padded.
     let offset = |full: f64, side: usize| ((full - side as f64) / 2.0).round_ties_even() as usize;
     Frame {
+        part: Part::whole(picture),
         full_height: full_height as usize,
         full_width: full_width as usize,
         top: offset(full_height, height),

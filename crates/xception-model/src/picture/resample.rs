@@ -4,7 +4,7 @@
 //! keeps 22: on a 750 x 1000 photograph made 299 x 299, 27 % of the pixels differ for bilinear (by 1) and 29 % for
 //! bicubic (by up to 4).
 
-use std::ops::Range;
+use std::{f64::consts::PI, ops::Range};
 
 use image::RgbImage;
 
@@ -15,17 +15,25 @@ const PRECISION_BITS: u32 = 32 - 8 - 2;
 /// The window function, at distance from its centre in samples of the coarser side.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Filter {
+    /// `box_filter`
+    Box,
     /// `bilinear_filter`: a triangle.
     Bilinear,
+    /// `hamming_filter`
+    Hamming,
     /// `bicubic_filter`: Keys with a = -0.5.
     Bicubic,
+    /// `lanczos_filter`: a sinc under another, three samples wide.
+    Lanczos,
 }
 
 impl Filter {
     fn support(self) -> f64 {
         match self {
-            Self::Bilinear => 1.0,
+            Self::Box => 0.5,
+            Self::Bilinear | Self::Hamming => 1.0,
             Self::Bicubic => 2.0,
+            Self::Lanczos => 3.0,
         }
     }
 
@@ -34,19 +42,67 @@ impl Filter {
         const A: f64 = -0.5;
         let x = distance.abs();
         match self {
+            Self::Box if distance > -0.5 && distance <= 0.5 => 1.0,
             Self::Bilinear if x < 1.0 => 1.0 - x,
+            Self::Hamming if x == 0.0 => 1.0,
+            Self::Hamming if x < 1.0 => {
+                // The constants are of single precision in Pillow.
+                let x = x * PI;
+                x.sin() / x * (f64::from(0.54_f32) + f64::from(0.46_f32) * x.cos())
+            }
             Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
             Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
-            Self::Bilinear | Self::Bicubic => 0.0,
+            Self::Lanczos if (-3.0..3.0).contains(&distance) => sinc(distance) * sinc(distance / 3.0),
+            Self::Box | Self::Bilinear | Self::Hamming | Self::Bicubic | Self::Lanczos => 0.0,
         }
     }
 }
 
-/// A size to scale to, and the part of the scaled picture that is wanted.
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        return 1.0;
+    }
+    let x = x * PI;
+    x.sin() / x
+}
+
+/// A rectangle of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    pub top: usize,
+    pub left: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Part {
+    pub(super) fn whole(picture: &RgbImage) -> Self {
+        Self {
+            top: 0,
+            left: 0,
+            height: picture.height() as usize,
+            width: picture.width() as usize,
+        }
+    }
+
+    /// A part no larger than the picture, in its middle.
+    pub(super) fn centred(picture: &RgbImage, height: usize, width: usize) -> Self {
+        Self {
+            top: (picture.height() as usize - height) / 2,
+            left: (picture.width() as usize - width) / 2,
+            height,
+            width,
+        }
+    }
+}
+
+/// The part of a picture to scale, its size afterwards, and the part of the scaled picture that is wanted.
 ///
 /// Only that part is computed: scaling by the shorter side can make the longer one arbitrarily long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
+    /// Pillow's `box`. Samples around it still reach its border.
+    pub part: Part,
     pub full_height: usize,
     pub full_width: usize,
     pub top: usize,
@@ -57,8 +113,9 @@ pub(super) struct Frame {
 
 impl Frame {
     /// All of a picture scaled to this size.
-    pub(super) fn whole(height: usize, width: usize) -> Self {
+    pub(super) fn whole(picture: &RgbImage, height: usize, width: usize) -> Self {
         Self {
+            part: Part::whole(picture),
             full_height: height,
             full_width: width,
             top: 0,
@@ -69,20 +126,29 @@ impl Frame {
     }
 }
 
-/// `PIL.Image.resize((full_width, full_height), filter)` cropped to the frame: `[height, width, 3]`.
+/// `PIL.Image.resize((full_width, full_height), filter, box=part)` cropped to the frame: `[height, width, 3]`.
 ///
 /// One pass over the columns and one over the rows, rounding to 8 bits in between, so their order shows. Pillow skips a
 /// pass that changes no size; here it runs with weights of exactly one, to the same result.
 pub(super) fn resample(picture: &RgbImage, filter: Filter, frame: &Frame) -> Vec<u8> {
     let (from_height, from_width) = (picture.height() as usize, picture.width() as usize);
+    let part = frame.part;
+    // Pillow copies a part that has the size already (`_imaging.c`, `_resize`).
+    let filter = if (part.height, part.width) == (frame.full_height, frame.full_width) {
+        Filter::Box
+    } else {
+        filter
+    };
     let columns = taps(
         from_width,
+        part.left..part.left + part.width,
         frame.full_width,
         frame.left..frame.left + frame.width,
         filter,
     );
     let mut rows = taps(
         from_height,
+        part.top..part.top + part.height,
         frame.full_height,
         frame.top..frame.top + frame.height,
         filter,
@@ -167,15 +233,15 @@ struct Tap {
     weights: Vec<i32>,
 }
 
-/// `precompute_coeffs` and `normalize_coeffs_8bpc` for the new samples in `window`.
-fn taps(from: usize, to: usize, window: Range<usize>, filter: Filter) -> Vec<Tap> {
-    let scale = from as f64 / to as f64;
+/// `precompute_coeffs` and `normalize_coeffs_8bpc` for the new samples in `window`, of the `to` that `part` becomes.
+fn taps(from: usize, part: Range<usize>, to: usize, window: Range<usize>, filter: Filter) -> Vec<Tap> {
+    let scale = part.len() as f64 / to as f64;
     let filter_scale = scale.max(1.0);
     let support = filter.support() * filter_scale;
     let inverse = 1.0 / filter_scale;
     window
         .map(|index| {
-            let center = (index as f64 + 0.5) * scale;
+            let center = part.start as f64 + (index as f64 + 0.5) * scale;
             // Below zero the cast gives 0, as Pillow's check does.
             let start = (center - support + 0.5) as usize;
             let end = ((center + support + 0.5) as usize).min(from);

@@ -1,4 +1,4 @@
-//! Pictures against Pillow and TensorFlow, bit for bit. The golden files come from `scripts/golden_pictures.py`.
+//! Pictures against Pillow, Keras and TensorFlow, bit for bit. The golden files come from `scripts/golden_pictures.py`.
 
 #![cfg(feature = "picture")]
 
@@ -10,7 +10,12 @@ use std::{
 
 use image::{Rgb, RgbImage};
 use serde::Deserialize;
-use xception_model::picture::{DecodeLimits, PictureError, Preset, decode, open};
+use xception_model::picture::{
+    AlphaMode, DecodeLimits, OrientationMode, PictureError, PictureWarning, Preset, Reading, SixteenBitMode, decode,
+    decode_with_warnings, open,
+};
+
+mod damaged;
 
 /// What `golden_pictures.py` says it made.
 #[derive(Deserialize)]
@@ -18,6 +23,7 @@ struct Manifest {
     presets: Vec<Resized>,
     digests: Vec<Digest>,
     pictures: Vec<Decoded>,
+    converted: Vec<Converted>,
     refused: Vec<String>,
 }
 
@@ -48,6 +54,13 @@ struct Decoded {
     expected: String,
     /// Levels that a value may be off. Zero but where the script says why.
     within: f32,
+}
+
+/// A file as Pillow's `convert("RGB")` and nothing else reads it.
+#[derive(Deserialize)]
+struct Converted {
+    file: String,
+    expected: String,
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -131,7 +144,7 @@ fn presets_equal_the_libraries_they_are_named_after() {
     }
     let mut differences = Vec::new();
     for case in cases {
-        let expected = if case.preset == Preset::KerasBilinear {
+        let expected = if case.preset.keeps_fractions() {
             bytes_of(&case.file)
                 .chunks_exact(4)
                 .map(|four| f32::from_le_bytes(four.try_into().unwrap()))
@@ -266,6 +279,14 @@ fn refusal(bytes: &[u8]) -> String {
 
 const READS: &str = "JPEG, PNG, WebP, GIF, BMP and TIFF are read";
 
+/// The sentence's beginning and what it advises.
+fn assert_refusal(bytes: &[u8], beginning: &str, advice: &str) {
+    let sentence = refusal(bytes);
+    assert!(sentence.starts_with(beginning), "{sentence}");
+    assert!(sentence.contains(READS), "{sentence}");
+    assert!(sentence.contains(advice), "{sentence}");
+}
+
 #[test]
 fn what_is_no_picture_is_named() {
     assert_eq!(
@@ -274,17 +295,12 @@ fn what_is_no_picture_is_named() {
     );
     assert_eq!(
         refusal(b"\n<!DOCTYPE html><html><title>404 Not Found</title></html>"),
-        format!("this is not a picture but an HTML page, perhaps a server's error message; {READS}")
+        format!("this is not a picture but an HTML page, perhaps a server's error message; {READS}; download the picture itself")
     );
-    assert_eq!(
-        refusal(b"<svg/>"),
-        format!("this is not a picture of pixels but an XML or SVG text; {READS}")
-    );
+    assert_refusal(b"<svg/>", "this is not a picture but an SVG drawing; ", "cairosvg");
+    assert_refusal(b"%PDF-1.7", "this is not a picture but a PDF document; ", "pdftoppm");
+    assert_refusal(b"version https://git-lfs.github.com/spec/v1", "this is not a picture but a Git LFS pointer; ", "git lfs pull");
     assert_eq!(refusal(b"\x01\x02\x03"), format!("this is not a picture; {READS}"));
-    assert_eq!(
-        refusal(b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miaf"),
-        format!("this is an AVIF picture, which is not read; {READS}, so convert it first")
-    );
     let mut dice = Dice(7);
     for _ in 0..2_000 {
         let noise: Vec<u8> = (0..dice.roll(64)).map(|_| dice.roll(256) as u8).collect();
@@ -293,9 +309,27 @@ fn what_is_no_picture_is_named() {
 }
 
 #[test]
+fn formats_that_are_not_read_come_with_the_lines_that_convert_them() {
+    let pillow = "Image.open('FILE').convert('RGB').save('FILE.png')";
+    let files: [(&[u8], &str, &str); 8] = [
+        (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miaf", "this is an AVIF picture, which is not read; ", pillow),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "this is a HEIC picture, which is not read; ", "register_heif_opener"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "this is a JPEG 2000 picture, which is not read; ", pillow),
+        (b"\xff\x4f\xff\x51\0", "this is a JPEG 2000 picture, which is not read; ", pillow),
+        (b"\xff\x0a\0\0", "this is a JPEG XL picture, which is not read; ", "pillow_jxl"),
+        (b"8BPS\0\x01", "this is a Photoshop (PSD) picture, which is not read; ", pillow),
+        (b"II*\0\x10\0\0\0CR\x02\0", "this is a Canon RAW (CR2) picture, which is not read; ", "rawpy"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "this is a Canon RAW (CR3) picture, which is not read; ", "rawpy"),
+    ];
+    for (bytes, beginning, advice) in files {
+        assert_refusal(bytes, beginning, advice);
+    }
+}
+
+#[test]
 fn kinds_that_are_not_read_name_the_way_out() {
     let refused = manifest().refused;
-    assert_eq!(refused.len(), 3);
+    assert_eq!(refused.len(), 2);
     for file in refused {
         let error = decode(&bytes_of(&file), &DecodeLimits::default()).expect_err(&file);
         assert!(
@@ -309,9 +343,9 @@ fn kinds_that_are_not_read_name_the_way_out() {
     }
 }
 
-/// The decoder reads beyond the plane of black in such a file, which fuzzing has found.
+/// Such a file made an earlier decoder read beyond the plane of black.
 #[test]
-fn inks_of_different_resolutions_are_refused() {
+fn inks_of_different_resolutions_are_read_as_pillow_reads_them() {
     let mut bytes = bytes_of("jpeg-cmyk.jpg");
     let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
     // Length, precision, height, width and the number of inks, then three bytes an ink: number, sampling, table.
@@ -319,10 +353,55 @@ fn inks_of_different_resolutions_are_refused() {
     let sampling = frame + 10 + 3 * 3 + 1;
     assert_eq!(bytes[sampling], 0x11);
     bytes[sampling] = 0x13;
-    assert_eq!(
-        refusal(&bytes),
-        "this kind of JPEG is not read: its inks have different resolutions; save it as an 8-bit RGB PNG or JPEG"
-    );
+    let decoded = decode_with_warnings(&bytes, DecodeLimits::default()).unwrap();
+    assert_eq!(decoded.picture, ppm("jpeg-cmyk-black-thrice.pillow.ppm"));
+    assert!(matches!(decoded.warnings[..], [PictureWarning::Damaged { format: "JPEG", .. }]), "{:?}", decoded.warnings);
+}
+
+/// The switches of orientation, transparency and 16-bit data together give Pillow's and Keras's plain conversion.
+#[test]
+fn switched_off_the_exceptions_are_none() {
+    let reading = Reading {
+        orientation: OrientationMode::Stored,
+        alpha: AlphaMode::Drop,
+        sixteen_bit: SixteenBitMode::Clip,
+        ..Reading::default()
+    };
+    let cases = manifest().converted;
+    assert!(cases.len() >= 12);
+    for case in cases {
+        let found = decode(&bytes_of(&case.file), reading).unwrap();
+        assert_eq!(found, ppm(&case.expected), "{}", case.file);
+    }
+}
+
+#[test]
+fn twelve_bit_data_in_sixteen_bits_bring_a_warning() {
+    let dark = PictureWarning::Dark {
+        largest: 4_095,
+        bits: 12,
+    };
+    let stretch = Reading {
+        sixteen_bit: SixteenBitMode::Stretch,
+        ..Reading::default()
+    };
+    for file in ["png-12bit-grey.png", "tiff-12bit-grey.tif"] {
+        let bytes = bytes_of(file);
+        let decoded = decode_with_warnings(&bytes, DecodeLimits::default()).unwrap();
+        assert_eq!(decoded.warnings.len(), 1, "{file}: {:?}", decoded.warnings);
+        assert!(
+            matches!(decoded.warnings[0], PictureWarning::Dark { bits: 12, .. }),
+            "{file}: {:?} and not {dark:?}",
+            decoded.warnings
+        );
+        assert!(decoded.warnings[0].to_string().contains("--sixteen-bit stretch"));
+        let stretched = decode_with_warnings(&bytes, stretch).unwrap();
+        assert_eq!(stretched.warnings, [], "{file}");
+        assert_eq!(stretched.picture.iter().max(), Some(&255), "{file}");
+        assert_eq!(stretched.picture.iter().min(), Some(&0), "{file}");
+    }
+    let sixteen = bytes_of("png-grey-16bit.png");
+    assert_eq!(decode_with_warnings(&sixteen, DecodeLimits::default()).unwrap().warnings, []);
 }
 
 #[test]
@@ -507,19 +586,31 @@ fn every_limit_is_kept_for_every_file() {
 
 #[test]
 fn presets_are_read_and_written_by_name() {
-    for (preset, name) in
-        Preset::ALL
-            .into_iter()
-            .zip(["keras-nearest", "keras-bilinear", "pil-bilinear", "timm-bicubic"])
-    {
+    let names = [
+        "keras-nearest",
+        "keras-bilinear",
+        "pil-bilinear",
+        "pil-bicubic",
+        "pil-lanczos",
+        "pil-box",
+        "pil-hamming",
+        "keras-nearest-crop",
+        "keras-bilinear-crop",
+        "pil-bilinear-crop",
+        "pil-bicubic-crop",
+        "pil-lanczos-crop",
+        "timm-bicubic",
+    ];
+    for (preset, name) in Preset::ALL.into_iter().zip(names) {
         assert_eq!(preset.to_string(), name);
         assert_eq!(name.parse(), Ok(preset));
         assert_eq!(serde_json::to_string(&preset).unwrap(), format!("\"{name}\""));
         assert_eq!(serde_json::from_str::<Preset>(&format!("\"{name}\"")).unwrap(), preset);
+        assert_eq!(preset.cuts(), name.ends_with("-crop") || name == "timm-bicubic");
     }
     assert_eq!(
         "lanczos".parse::<Preset>().unwrap_err().to_string(),
-        "there is no preset \"lanczos\"; the presets are keras-nearest, keras-bilinear, pil-bilinear, timm-bicubic"
+        format!("there is no preset \"lanczos\"; the presets are {}", names.join(", "))
     );
 }
 

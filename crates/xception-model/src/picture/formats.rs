@@ -1,0 +1,323 @@
+//! Formats told apart by a file's first bytes, and how to get a readable file from the others.
+
+/// Bytes of a file that [`FileKind::of`] looks at, at most.
+pub const HEAD_BYTES: usize = 512;
+
+/// What the first bytes of a file say it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A picture in a format that is read.
+    Picture(PictureFormat),
+    /// A picture, or something like one, that is not read.
+    Other(OtherFormat),
+    /// Nothing known.
+    Unknown,
+}
+
+/// A format that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PictureFormat {
+    /// JPEG, JFIF and Exif.
+    Jpeg,
+    /// PNG, of animated ones the still picture.
+    Png,
+    /// WebP, of animated ones the first frame.
+    WebP,
+    /// GIF, of animated ones the first frame.
+    Gif,
+    /// Windows bitmaps.
+    Bmp,
+    /// TIFF and `BigTIFF`, the first page.
+    Tiff,
+}
+
+impl PictureFormat {
+    /// The name people use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+            Self::Tiff => "TIFF",
+        }
+    }
+}
+
+/// A format that is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OtherFormat {
+    /// The name people use ("HEIC").
+    pub name: &'static str,
+    /// The name with its article ("a HEIC picture").
+    pub phrase: &'static str,
+    /// What makes a readable file of it, usually lines of Python.
+    pub advice: &'static str,
+    /// Whether it holds pixels, and not a page, a film or an archive.
+    pub is_picture: bool,
+}
+
+/// Pillow reads it by itself.
+const PILLOW: &str =
+    r#"python -c "from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow"#;
+
+/// `rawpy`, which wraps `LibRaw`.
+const RAW: &str = r#"python -c "import rawpy; from PIL import Image; Image.fromarray(rawpy.imread('FILE').postprocess()).save('FILE.png')", after pip install rawpy pillow"#;
+
+const HEIF: &str = r#"python -c "import pillow_heif; from PIL import Image; pillow_heif.register_heif_opener(); Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow-heif"#;
+
+const JXL: &str = r#"python -c "import pillow_jxl; from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow-jxl-plugin"#;
+
+const VIDEO: &str = "ffmpeg -i FILE frame-%04d.png takes its pictures out";
+
+const HDR: &str = r#"python -c "import cv2; x = cv2.imread('FILE', -1); cv2.imwrite('FILE.png', (x / x.max() * 255).astype('uint8'))", after pip install opencv-python (OpenEXR also needs OPENCV_IO_ENABLE_OPENEXR=1)"#;
+
+const DICOM: &str = r#"python -c "import pydicom; from PIL import Image; x = pydicom.dcmread('FILE').pixel_array.astype(float); Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')", after pip install pydicom pillow"#;
+
+const FITS: &str = r#"python -c "from astropy.io import fits; from PIL import Image; x = fits.getdata('FILE').astype(float); Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')", after pip install astropy pillow"#;
+
+const NUMPY: &str = r#"python -c "import numpy; from PIL import Image; Image.fromarray(numpy.load('FILE')).save('FILE.png')" writes it if it holds 8-bit pixels"#;
+
+const SVG: &str = r#"python -c "import cairosvg; cairosvg.svg2png(url='FILE', write_to='FILE.png')", after pip install cairosvg"#;
+
+const PDF: &str = "pdftoppm -png FILE page writes its pages";
+
+const LFS: &str = "git lfs pull fetches the picture that it stands for";
+
+const WEB: &str = "download the picture itself";
+
+const UNPACK: &str = "unpack it first";
+
+const EXPORT: &str = "open it in the program that wrote it and export a PNG";
+
+macro_rules! other {
+    ($name:literal, $article:literal, $advice:expr) => {
+        OtherFormat {
+            name: $name,
+            phrase: concat!($article, " ", $name, " picture"),
+            advice: $advice,
+            is_picture: true,
+        }
+    };
+    ($name:literal, $article:literal, $noun:literal, $advice:expr) => {
+        OtherFormat {
+            name: $name,
+            phrase: concat!($article, " ", $name, $noun),
+            advice: $advice,
+            is_picture: false,
+        }
+    };
+}
+
+/// The beginnings of files in the order in which they are tried.
+const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", other!("JPEG 2000", "a", PILLOW)),
+    (b"\xff\x4f\xff\x51", other!("JPEG 2000", "a", PILLOW)),
+    (b"\xff\x0a", other!("JPEG XL", "a", JXL)),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", other!("JPEG XL", "a", JXL)),
+    (b"\xff\xd8\xff\xf7", other!("JPEG-LS", "a", r#"python -c "import pillow_jpls; from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow-jpls"#)),
+    (b"II\xbc", other!("JPEG XR", "a", r#"python -c "import imagecodecs; from PIL import Image; Image.fromarray(imagecodecs.imread('FILE')).save('FILE.png')", after pip install imagecodecs pillow"#)),
+    (b"8BPS", other!("Photoshop (PSD)", "a", PILLOW)),
+    (b"gimp xcf", other!("GIMP (XCF)", "a", EXPORT)),
+    (b"\x00\x00\x01\x00", other!("Windows icon (ICO)", "a", PILLOW)),
+    (b"\x00\x00\x02\x00", other!("Windows cursor (CUR)", "a", PILLOW)),
+    (b"icns", other!("macOS icon (ICNS)", "a", PILLOW)),
+    (b"DDS ", other!("DDS", "a", PILLOW)),
+    (b"qoif", other!("QOI", "a", PILLOW)),
+    (b"farbfeld", other!("farbfeld", "a", EXPORT)),
+    (b"#?RADIANCE", other!("Radiance HDR", "a", HDR)),
+    (b"#?RGBE", other!("Radiance HDR", "a", HDR)),
+    (b"v/1\x01", other!("OpenEXR", "an", HDR)),
+    (b"PF\n", other!("PFM", "a", PILLOW)),
+    (b"Pf\n", other!("PFM", "a", PILLOW)),
+    (b"\x01\xda\x00", other!("SGI", "an", PILLOW)),
+    (b"\x01\xda\x01", other!("SGI", "an", PILLOW)),
+    (b"\x59\xa6\x6a\x95", other!("Sun raster", "a", PILLOW)),
+    (b"/* XPM */", other!("XPM", "an", PILLOW)),
+    (b"#define ", other!("XBM", "an", PILLOW)),
+    (b"BPG\xfb", other!("BPG", "a", EXPORT)),
+    (b"FLIF", other!("FLIF", "a", EXPORT)),
+    (b"\xd7\xcd\xc6\x9a", other!("Windows metafile (WMF)", "a", EXPORT)),
+    (b"AT&TFORM", other!("DjVu", "a", "ddjvu -format=tiff FILE FILE.tif writes its pages")),
+    (b"%PDF", other!("PDF", "a", " document", PDF)),
+    (b"%!PS", other!("PostScript", "a", " document", "gs -sDEVICE=png16m -r150 -o FILE.png FILE writes its pages")),
+    (b"SIMPLE  =", other!("FITS", "a", FITS)),
+    (b"\x93NUMPY", other!("NumPy", "a", " array", NUMPY)),
+    (b"\x89HDF\r\n", other!("HDF5", "an", " file", "h5py opens it")),
+    (b"MATLAB 5.0", other!("MATLAB", "a", " file", "scipy.io.loadmat opens it")),
+    // Photographs as the sensor saw them.
+    (b"FUJIFILMCCD-RAW", other!("Fujifilm RAW (RAF)", "a", RAW)),
+    (b"IIRO", other!("Olympus RAW (ORF)", "an", RAW)),
+    (b"IIRS", other!("Olympus RAW (ORF)", "an", RAW)),
+    (b"MMOR", other!("Olympus RAW (ORF)", "an", RAW)),
+    (b"IIU\x00", other!("Panasonic RAW (RW2)", "a", RAW)),
+    (b"FOVb", other!("Sigma RAW (X3F)", "a", RAW)),
+    (b"\x00MRM", other!("Minolta RAW (MRW)", "a", RAW)),
+    // Films.
+    (b"\x1aE\xdf\xa3", other!("Matroska or WebM", "a", " video", VIDEO)),
+    (b"\x00\x00\x01\xba", other!("MPEG", "an", " video", VIDEO)),
+    (b"\x00\x00\x01\xb3", other!("MPEG", "an", " video", VIDEO)),
+    // What arrives instead of a picture.
+    (b"version https://git-lfs", other!("Git LFS", "a", " pointer", LFS)),
+    (b"PK\x03\x04", other!("ZIP", "a", " archive", UNPACK)),
+    (b"\x1f\x8b", other!("gzip", "a", " archive", UNPACK)),
+    (b"7z\xbc\xaf", other!("7z", "a", " archive", UNPACK)),
+    (b"Rar!", other!("RAR", "a", " archive", UNPACK)),
+    (b"{\"", other!("JSON", "a", " text", WEB)),
+];
+
+/// The brands of files made of boxes (ISO 14496-12), which stand behind `ftyp`.
+const BRANDS: &[(&[u8], OtherFormat)] = &[
+    (b"avif", other!("AVIF", "an", PILLOW)),
+    (b"avis", other!("AVIF", "an", PILLOW)),
+    (b"crx ", other!("Canon RAW (CR3)", "a", RAW)),
+    (b"heic", other!("HEIC", "a", HEIF)),
+    (b"heix", other!("HEIC", "a", HEIF)),
+    (b"heim", other!("HEIC", "a", HEIF)),
+    (b"heis", other!("HEIC", "a", HEIF)),
+    (b"hevc", other!("HEIC", "a", HEIF)),
+    (b"hevx", other!("HEIC", "a", HEIF)),
+    (b"mif1", other!("HEIF", "a", HEIF)),
+    (b"msf1", other!("HEIF", "a", HEIF)),
+    (b"", other!("MP4 or QuickTime", "an", " video", VIDEO)),
+];
+
+impl FileKind {
+    /// Tells by the first [`HEAD_BYTES`] bytes of a file, or fewer, what it is.
+    pub fn of(head: &[u8]) -> Self {
+        let picture = |format| Self::Picture(format);
+        match head {
+            [0xff, 0xd8, 0xff, 0xf7, ..] => {}
+            [0xff, 0xd8, 0xff, ..] => return picture(PictureFormat::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => return picture(PictureFormat::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => return picture(PictureFormat::WebP),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => return picture(PictureFormat::Gif),
+            [b'B', b'M', ..] => return picture(PictureFormat::Bmp),
+            [b'I', b'I', b'*', 0, _, _, _, _, b'C', b'R', ..] => {
+                return Self::Other(other!("Canon RAW (CR2)", "a", RAW));
+            }
+            [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..] => {
+                return picture(PictureFormat::Tiff);
+            }
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => {
+                return Self::Other(other!("AVI", "an", " video", VIDEO));
+            }
+            [_, _, _, _, b'f', b't', b'y', b'p', brands @ ..] => return Self::of_brands(head, brands),
+            // Portable anymaps: a number, then a blank or a comment.
+            [b'P', b'1'..=b'7', b' ' | b'\n' | b'\r' | b'\t' | b'#', ..] => {
+                return Self::Other(other!("PNM", "a", PILLOW));
+            }
+            [0x0a, 0..=5, 0 | 1, 1 | 2 | 4 | 8, ..] => return Self::Other(other!("PCX", "a", PILLOW)),
+            _ => {}
+        }
+        if head.get(128..132) == Some(b"DICM") {
+            return Self::Other(other!("DICOM", "a", DICOM));
+        }
+        let begun = BEGINNINGS.iter().find(|(beginning, _)| head.starts_with(beginning));
+        if let Some(&(_, format)) = begun {
+            return Self::Other(format);
+        }
+        Self::of_text(head)
+    }
+
+    /// Box files name a brand of their own and others they keep to; the specific names come first in the list.
+    fn of_brands(head: &[u8], brands: &[u8]) -> Self {
+        let length = head[..4].iter().fold(0, |length, &byte| (length << 8) | usize::from(byte));
+        let brands = &brands[..brands.len().min(length.saturating_sub(8))];
+        let named = |brand: &[u8]| brands.chunks_exact(4).any(|other| other == brand);
+        // The major brand decides between HEIC and AVIF, which may both be listed.
+        let major = BRANDS.iter().find(|(brand, _)| !brand.is_empty() && brands.starts_with(brand));
+        let major = major.filter(|(brand, _)| ![&b"mif1"[..], b"msf1"].contains(brand));
+        let listed = || BRANDS.iter().find(|(brand, _)| brand.is_empty() || named(brand));
+        match major.or_else(listed) {
+            Some(&(_, format)) => Self::Other(format),
+            None => Self::Unknown,
+        }
+    }
+
+    /// Pages and drawings, in upper or lower case and after blanks.
+    fn of_text(head: &[u8]) -> Self {
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        let start = head.trim_ascii_start();
+        let begins = |word: &[u8]| {
+            let begin = start.get(..word.len());
+            begin.is_some_and(|begin| begin.eq_ignore_ascii_case(word))
+        };
+        let holds = |word: &[u8]| {
+            let mut windows = start.windows(word.len());
+            windows.any(|window| window.eq_ignore_ascii_case(word))
+        };
+        if begins(b"<!doctype html") || begins(b"<html") {
+            Self::Other(OtherFormat {
+                name: "HTML",
+                phrase: "an HTML page, perhaps a server's error message",
+                advice: WEB,
+                is_picture: false,
+            })
+        } else if begins(b"<svg") || (begins(b"<?xml") && holds(b"<svg")) || begins(b"<!doctype svg") {
+            Self::Other(other!("SVG", "an", " drawing", SVG))
+        } else if begins(b"<?xml") {
+            Self::Other(other!("XML", "an", " text", WEB))
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(head: &[u8]) -> &'static str {
+        match FileKind::of(head) {
+            FileKind::Picture(format) => format.name(),
+            FileKind::Other(format) => format.name,
+            FileKind::Unknown => "unknown",
+        }
+    }
+
+    #[test]
+    fn files_are_named_by_their_first_bytes() {
+        let files: [(&[u8], &str); 22] = [
+            (b"\xff\xd8\xff\xe0", "JPEG"),
+            (b"\xff\xd8\xff\xf7", "JPEG-LS"),
+            (b"II*\0\x08\0\0\0", "TIFF"),
+            (b"II*\0\x10\0\0\0CR\x02\0", "Canon RAW (CR2)"),
+            (b"MM\0+\0\x08\0\0", "TIFF"),
+            (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miaf", "AVIF"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0mif1avif", "HEIC"),
+            (b"\0\0\0\x14ftypmif1\0\0\0\0mif1", "HEIF"),
+            (b"\0\0\0\x14ftypisom\0\0\0\0mp41", "MP4 or QuickTime"),
+            (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "Canon RAW (CR3)"),
+            (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+            (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+            (b"P6\n3 4\n255\n", "PNM"),
+            (b"8BPS\0\x01", "Photoshop (PSD)"),
+            (b"\n <!DOCTYPE HTML><html>", "HTML"),
+            (b"<?xml version=\"1.0\"?><svg/>", "SVG"),
+            (b"<?xml version=\"1.0\"?><a/>", "XML"),
+            (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
+            (b"", "unknown"),
+            (b"\x01\x02\x03", "unknown"),
+        ];
+        for (head, expected) in files {
+            assert_eq!(name(head), expected, "{head:?}");
+        }
+        let mut dicom = [0; 132];
+        dicom[128..].copy_from_slice(b"DICM");
+        assert_eq!(name(&dicom), "DICOM");
+    }
+
+    #[test]
+    fn any_bytes_are_looked_at_safely() {
+        for length in 0..HEAD_BYTES {
+            name(&vec![0; length]);
+            name(&[&b"\0\0\0\x01ftyp"[..], &vec![b'a'; length]].concat());
+        }
+    }
+}

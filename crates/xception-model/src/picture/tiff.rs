@@ -1,0 +1,153 @@
+//! The TIFF files that `image` does not read as Pillow does: those with a palette, and those that hold JPEG data.
+
+use std::io::Cursor;
+
+use image::{RgbImage, metadata::Orientation};
+use tiff::{
+    ColorType,
+    decoder::{Decoder, DecodingResult, Limits},
+    tags::Tag,
+};
+
+use super::{
+    DecodeLimits, PictureError, PictureWarning,
+    decode::check_size,
+    jpeg::{Idct, Inner, decode_inner},
+};
+
+const FORMAT: &str = "TIFF";
+
+/// JPEG compression of the second kind (TIFF technical note 2).
+const JPEG: u16 = 7;
+
+/// The colours of JPEG data in a TIFF file (`PhotometricInterpretation`).
+const GREY: u16 = 1;
+const RGB: u16 = 2;
+const YCBCR: u16 = 6;
+
+/// Pixels before orientation, and the orientation; `None` for a file that is `image`'s to read.
+pub(super) fn decode_special(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    warnings: &mut Vec<PictureWarning>,
+) -> Option<Result<(RgbImage, Orientation), PictureError>> {
+    let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
+    let palette_bits = match decoder.colortype().ok()? {
+        ColorType::Palette(bits @ (1 | 2 | 4 | 8)) => Some(bits),
+        _ => None,
+    };
+    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok()?;
+    let colours = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).ok()?;
+    let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).ok()? == Some(2);
+    let holds_jpeg = compression == Some(JPEG) && matches!(colours, Some(GREY | RGB | YCBCR)) && !planar;
+    if palette_bits.is_none() && !holds_jpeg {
+        return None;
+    }
+    let (width, height) = decoder.dimensions().ok()?;
+    if let Err(error) = check_size(width, height, 3, limits) {
+        return Some(Err(error));
+    }
+    let orientation = decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten();
+    let orientation = orientation
+        .and_then(|orientation| Orientation::from_exif(u8::try_from(orientation).ok()?))
+        .unwrap_or(Orientation::NoTransforms);
+    let picture = match palette_bits {
+        Some(bits) => palette(decoder, bits, limits),
+        None => jpeg(&mut decoder, bytes, colours == Some(YCBCR), limits, warnings),
+    };
+    Some(picture.map(|picture| (picture, orientation)))
+}
+
+fn damaged(error: impl std::fmt::Display) -> PictureError {
+    PictureError::Damaged {
+        format: FORMAT,
+        reason: error.to_string(),
+    }
+}
+
+fn palette(mut decoder: Decoder<Cursor<&[u8]>>, bits: u8, limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
+    let (width, height) = decoder.dimensions().map_err(damaged)?;
+    let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(damaged)?;
+    let count = colours.len() / 3;
+    if count == 0 {
+        return Err(damaged("its palette is empty"));
+    }
+    let mut guard = Limits::default();
+    guard.decoding_buffer_size = usize::try_from(limits.max_bytes).unwrap_or(usize::MAX);
+    guard.intermediate_buffer_size = guard.decoding_buffer_size;
+    let DecodingResult::U8(packed) = decoder.with_limits(guard).read_image().map_err(damaged)? else {
+        return Err(damaged("its palette has no bytes"));
+    };
+    let (per_byte, row_len) = (8 / usize::from(bits), (width as usize * usize::from(bits)).div_ceil(8));
+    let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+    for row in packed.chunks(row_len) {
+        for column in 0..width as usize {
+            let byte = row.get(column / per_byte).copied().unwrap_or(0);
+            let shift = 8 - usize::from(bits) * (column % per_byte + 1);
+            let index = usize::from(byte >> shift) & ((1 << bits) - 1);
+            // `TiffImagePlugin.py`: `o8(b // 256)`. Beyond the palette is black.
+            let colour = |plane: usize| (index < count).then(|| (colours[plane * count + index] >> 8) as u8);
+            rgb.extend([0, 1, 2].map(|plane| colour(plane).unwrap_or(0)));
+        }
+    }
+    RgbImage::from_raw(width, height, rgb).ok_or_else(|| damaged("the data end early"))
+}
+
+/// By our own JPEG decoder, since `image`'s differs from libjpeg.
+fn jpeg(
+    decoder: &mut Decoder<Cursor<&[u8]>>,
+    bytes: &[u8],
+    is_ycbcr: bool,
+    limits: &DecodeLimits,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<RgbImage, PictureError> {
+    let (width, height) = decoder.dimensions().map_err(damaged)?;
+    let tables = decoder.find_tag(Tag::JPEGTables).map_err(damaged)?;
+    let tables = tables.map_or(Ok(Vec::new()), |tables| tables.into_u8_vec().map_err(damaged))?;
+    let is_tiled = decoder.find_tag(Tag::TileOffsets).map_err(damaged)?.is_some();
+    let (offsets, counts) = if is_tiled {
+        (Tag::TileOffsets, Tag::TileByteCounts)
+    } else {
+        (Tag::StripOffsets, Tag::StripByteCounts)
+    };
+    let offsets = decoder.get_tag_u64_vec(offsets).map_err(damaged)?;
+    let counts = decoder.get_tag_u64_vec(counts).map_err(damaged)?;
+    let (chunk_width, chunk_height) = decoder.chunk_dimensions();
+    if chunk_width == 0 || chunk_height == 0 {
+        return Err(damaged("its parts have no size"));
+    }
+    let across = width.div_ceil(chunk_width);
+    let mut picture = RgbImage::new(width, height);
+    for (index, (&offset, &count)) in offsets.iter().zip(&counts).enumerate() {
+        let (column, row) = (index as u32 % across * chunk_width, index as u32 / across * chunk_height);
+        if row >= height {
+            break;
+        }
+        let part = usize::try_from(offset)
+            .ok()
+            .zip(usize::try_from(count).ok())
+            .and_then(|(offset, count)| bytes.get(offset..offset.checked_add(count)?))
+            .ok_or_else(|| damaged("the data end early"))?;
+        // The tables come without a picture, the parts without tables, each between its own start and end.
+        let joined = match (tables.strip_suffix(b"\xff\xd9"), part.strip_prefix(b"\xff\xd8")) {
+            (Some(tables), Some(part)) => [tables, part].concat(),
+            _ => part.to_vec(),
+        };
+        let inner = decode_inner(&joined, limits, Idct::Accurate, is_ycbcr)?;
+        paste(&mut picture, &inner, column, row);
+        let damage = inner.damage.map(|reason| PictureWarning::Damaged { format: FORMAT, reason });
+        warnings.extend(damage);
+    }
+    Ok(picture)
+}
+
+/// Copies what of a part lies within the picture.
+fn paste(picture: &mut RgbImage, part: &Inner, column: u32, row: u32) {
+    let stride = picture.width() as usize * 3;
+    let width = part.width.min((picture.width() - column) as usize) * 3;
+    let height = part.height.min((picture.height() - row) as usize);
+    let rows = picture.chunks_exact_mut(stride).skip(row as usize).take(height);
+    for (to, from) in rows.zip(part.rgb.chunks_exact(part.width * 3)) {
+        to[column as usize * 3..][..width].copy_from_slice(&from[..width]);
+    }
+}

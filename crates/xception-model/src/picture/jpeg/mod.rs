@@ -24,6 +24,7 @@ use image::{RgbImage, metadata::Orientation};
 use self::{
     scan::{Coefficients, check_memory, decode_one_of_many, decode_single, transform},
     segments::{Coding, Colours, Next, Segments},
+    stream::Warnings,
 };
 use super::{DecodeLimits, PictureError, decode::check_size};
 
@@ -198,7 +199,8 @@ fn decode_scans(segments: &mut Segments<'_>) -> Result<Coefficients, Fault> {
             }
             Ok(Next::Scan) => {}
             Ok(Next::End) => return Ok(coefficients),
-            Err(Fault::End) if coefficients.are_complete() => {
+            // Nothing is missing but the end; libjpeg would wait for it.
+            Err(Fault::End) if coefficients.are_complete() && segments.stream.warnings == Warnings::default() => {
                 segments.stream.warnings.no_end = true;
                 return Ok(coefficients);
             }

@@ -42,6 +42,8 @@ pub(super) struct Coefficients {
     pub unknown_bits: Vec<[i32; 64]>,
     /// The same before the last scan, for the first ten coefficients in the order of the file.
     pub unknown_before: Vec<[i32; 64]>,
+    /// How many scans there have been.
+    pub scans: usize,
     /// The last row of interleaved units that the last scan has reached undamaged.
     pub last_good_row: usize,
 }
@@ -60,6 +62,7 @@ impl Coefficients {
             strides,
             unknown_bits: vec![[-1; 64]; frame.components.len()],
             unknown_before: vec![[0; 64]; frame.components.len()],
+            scans: 0,
             last_good_row: 0,
         }
     }
@@ -234,6 +237,7 @@ fn units(frame: &Frame, scan: &Scan) -> (usize, usize) {
 /// Adds one of several scans to the coefficients.
 pub(super) fn decode_one_of_many(segments: &mut Segments<'_>, coefficients: &mut Coefficients) -> Result<(), Fault> {
     segments.start_scan()?;
+    coefficients.scans = segments.scans;
     let decoder = match segments.frame.as_ref().map(|frame| frame.coding) {
         Some(Coding::Progressive) => Decoder::progressive(segments, coefficients)?,
         _ => {

@@ -64,10 +64,12 @@ impl<'p> Smoothing<'p> {
         let stride = self.coefficients.strides[index];
         let all = &self.coefficients.blocks[index];
         let (unit_row, last_unit_row) = (row / component.down, self.frame.units_down - 1);
-        let unknown = if unit_row > self.coefficients.last_good_row {
+        let unknown = if unit_row <= self.coefficients.last_good_row {
+            &self.coefficients.unknown_bits[index]
+        } else if self.coefficients.scans > 1 {
             &self.coefficients.unknown_before[index]
         } else {
-            &self.coefficients.unknown_bits[index]
+            &[-1; 64]
         };
         let from_means = unknown[1..10].iter().all(|&bits| bits == -1);
 

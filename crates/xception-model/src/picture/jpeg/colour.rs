@@ -115,18 +115,15 @@ impl<'p> Rows<'p> {
 /// Two samples for each sum: three parts of it and one of its neighbour on that side, rounded by `bias` in turn. The
 /// outermost ones are four parts, with a rounding of their own.
 fn spread(sums: &[i32], row: &mut [u8], bias: [i32; 2], shift: u32, outer_bias: [i32; 2]) {
-    let last = sums.len() - 1;
-    for (index, (pair, &sum)) in row.chunks_exact_mut(2).zip(sums).enumerate() {
-        pair[0] = if index == 0 {
-            (sum * 4 + outer_bias[0]) >> shift
-        } else {
-            (sum * 3 + sums[index - 1] + bias[0]) >> shift
-        } as u8;
-        pair[1] = if index == last {
-            (sum * 4 + outer_bias[1]) >> shift
-        } else {
-            (sum * 3 + sums[index + 1] + bias[1]) >> shift
-        } as u8;
+    let row = &mut row[..2 * sums.len()];
+    if let (Some(first), Some(last)) = (sums.first(), sums.last()) {
+        row[0] = ((first * 4 + outer_bias[0]) >> shift) as u8;
+        row[2 * sums.len() - 1] = ((last * 4 + outer_bias[1]) >> shift) as u8;
+    }
+    // Every two neighbours make the two samples between them.
+    for (pair, sums) in row[1..].chunks_exact_mut(2).zip(sums.windows(2)) {
+        pair[0] = ((sums[0] * 3 + sums[1] + bias[1]) >> shift) as u8;
+        pair[1] = ((sums[1] * 3 + sums[0] + bias[0]) >> shift) as u8;
     }
 }
 

@@ -278,6 +278,36 @@ impl<'s, 'a> Bits<'s, 'a> {
         Ok(entry as u8)
     }
 
+    /// The next symbol and, of its lower four bits, a signed number as long as they say; [`symbol`](Self::symbol) and
+    /// [`signed`](Self::signed) at once.
+    #[inline]
+    pub(super) fn symbol_and_signed(&mut self, table: &Table) -> Result<(u8, i32), Fault> {
+        // A code of up to 16 bits and a number of up to 15.
+        if self.left < 32 {
+            self.fill();
+        }
+        if self.left >= 32 {
+            let ahead = self.buffer >> (self.left - LOOK_BITS);
+            let entry = table.look[ahead as usize & ((1 << LOOK_BITS) - 1)];
+            if entry >= 1 << 8 {
+                let (symbol, size) = (entry as u8, u32::from(entry & 15));
+                self.left -= u32::from(entry >> 8) + size;
+                if size == 0 {
+                    return Ok((symbol, 0));
+                }
+                let value = (self.buffer >> self.left) as i32 & ((1 << size) - 1);
+                let negative = (value >> (size - 1)) - 1;
+                return Ok((symbol, value + (negative & ((-1 << size) + 1))));
+            }
+        }
+        let symbol = self.symbol(table)?;
+        let value = match symbol & 15 {
+            0 => 0,
+            size => self.signed(size.into())?,
+        };
+        Ok((symbol, value))
+    }
+
     /// `jpeg_huff_decode`
     #[cold]
     fn symbol_bitwise(&mut self, table: &Table) -> Result<u8, Fault> {

@@ -45,14 +45,21 @@ impl Multipliers {
 
     /// Transforms a block into eight rows of a plane, `stride` samples apart.
     pub(super) fn transform(&self, block: &[i16; 64], plane: &mut [u8], stride: usize) {
-        if self.idct == Idct::Accurate && block[1..].iter().all(|&coefficient| coefficient == 0) {
-            let level = block[0].wrapping_mul(self.values[0]) << 2;
-            let sample = sample(round(i32::from(level) << 13, 18));
-            for row in plane.chunks_mut(stride).take(8) {
-                row[..8].fill(sample);
-            }
-            return;
+        let mut values = [0_i32; 64];
+        let mut total = 0;
+        for ((value, &coefficient), &multiplier) in values.iter_mut().zip(block).zip(&self.values) {
+            *value = i32::from(coefficient) * i32::from(multiplier);
+            total += i64::from(value.unsigned_abs());
         }
+        if self.idct == Idct::Accurate && total <= MAX_TOTAL {
+            accurate_within_range(&values, plane, stride);
+        } else {
+            self.transform_lanes(block, plane, stride);
+        }
+    }
+
+    /// [`transform`](Self::transform) in 16-bit lanes.
+    fn transform_lanes(&self, block: &[i16; 64], plane: &mut [u8], stride: usize) {
         let mut rows = [[0; 8]; 8];
         for (row, (coefficients, multipliers)) in
             rows.iter_mut().zip(block.chunks_exact(8).zip(self.values.chunks_exact(8)))
@@ -81,6 +88,65 @@ impl Multipliers {
     }
 }
 
+/// The sizes of a block's values add up to no more than this where no sum of [`accurate`] comes near 16 bits: the first
+/// pass multiplies by at most `4 * sqrt(2)`.
+const MAX_TOTAL: i64 = 5_700;
+
+/// [`accurate`] twice in 32 bits, which gives the same where nothing overflows (`jidctint.c`, `_jpeg_idct_islow`).
+fn accurate_within_range(values: &[i32; 64], plane: &mut [u8], stride: usize) {
+    let mut columns = [0; 64];
+    for column in 0..8 {
+        let input = [0, 1, 2, 3, 4, 5, 6, 7].map(|row| values[row * 8 + column]);
+        let output = if input[1..] == [0; 7] {
+            [input[0] << 2; 8]
+        } else {
+            accurate_once::<11>(input)
+        };
+        for (row, value) in output.into_iter().enumerate() {
+            columns[row * 8 + column] = value;
+        }
+    }
+    for (row, input) in plane.chunks_mut(stride).zip(columns.as_chunks::<8>().0) {
+        let output = if input[1..] == [0; 7] {
+            [(input[0] + (1 << 4)) >> 5; 8]
+        } else {
+            accurate_once::<18>(*input)
+        };
+        for (place, level) in row.iter_mut().zip(output) {
+            *place = (level + 128).clamp(0, 255) as u8;
+        }
+    }
+}
+
+/// One pass over one column or row.
+#[inline]
+fn accurate_once<const SHIFT: u32>([in0, in1, in2, in3, in4, in5, in6, in7]: [i32; 8]) -> [i32; 8] {
+    let z1 = (in2 + in6) * F_0_541;
+    let (tmp2, tmp3) = (z1 - in6 * F_1_847, z1 + in2 * F_0_765);
+    let (tmp0, tmp1) = ((in0 + in4) << 13, (in0 - in4) << 13);
+    let half = 1 << (SHIFT - 1);
+    let (tmp10, tmp13) = (tmp0 + tmp3 + half, tmp0 - tmp3 + half);
+    let (tmp11, tmp12) = (tmp1 + tmp2 + half, tmp1 - tmp2 + half);
+
+    let z5 = (in7 + in3 + in5 + in1) * F_1_175;
+    let (z1, z2) = ((in7 + in1) * -F_0_899, (in5 + in3) * -F_2_562);
+    let (z3, z4) = ((in7 + in3) * -F_1_961 + z5, (in5 + in1) * -F_0_390 + z5);
+    let tmp0 = in7 * F_0_298 + z1 + z3;
+    let tmp1 = in5 * F_2_053 + z2 + z4;
+    let tmp2 = in3 * F_3_072 + z2 + z3;
+    let tmp3 = in1 * F_1_501 + z1 + z4;
+    [
+        (tmp10 + tmp3) >> SHIFT,
+        (tmp11 + tmp2) >> SHIFT,
+        (tmp12 + tmp1) >> SHIFT,
+        (tmp13 + tmp0) >> SHIFT,
+        (tmp13 - tmp0) >> SHIFT,
+        (tmp12 - tmp1) >> SHIFT,
+        (tmp11 - tmp2) >> SHIFT,
+        (tmp10 - tmp3) >> SHIFT,
+    ]
+}
+
 /// To a byte around the middle grey.
 fn sample(level: i16) -> u8 {
     (level.clamp(-128, 127) + 128) as u8
@@ -101,20 +167,22 @@ fn transposed(rows: &[Lanes; 8]) -> [Lanes; 8] {
     columns
 }
 
-/// One pass of Loeffler, Ligtenberg and Moschytz's transform over all lanes (`DODCT`), its constants in units of `2^-13`.
+// The constants of the accurate transform in units of `2^-13`.
+const F_0_298: i32 = 2446;
+const F_0_390: i32 = 3196;
+const F_0_541: i32 = 4433;
+const F_0_765: i32 = 6270;
+const F_0_899: i32 = 7373;
+const F_1_175: i32 = 9633;
+const F_1_501: i32 = 12299;
+const F_1_847: i32 = 15137;
+const F_1_961: i32 = 16069;
+const F_2_053: i32 = 16819;
+const F_2_562: i32 = 20995;
+const F_3_072: i32 = 25172;
+
+/// One pass of Loeffler, Ligtenberg and Moschytz's transform over all lanes (`DODCT`).
 fn accurate<const SHIFT: u32>(input: &[Lanes; 8]) -> [Lanes; 8] {
-    const F_0_298: i32 = 2446;
-    const F_0_390: i32 = 3196;
-    const F_0_541: i32 = 4433;
-    const F_0_765: i32 = 6270;
-    const F_0_899: i32 = 7373;
-    const F_1_175: i32 = 9633;
-    const F_1_501: i32 = 12299;
-    const F_1_847: i32 = 15137;
-    const F_1_961: i32 = 16069;
-    const F_2_053: i32 = 16819;
-    const F_2_562: i32 = 20995;
-    const F_3_072: i32 = 25172;
     /// `pmaddwd`
     fn mix(a: i16, by: i32, b: i16, and_by: i32) -> i32 {
         (i32::from(a) * by).wrapping_add(i32::from(b) * and_by)
@@ -189,4 +257,54 @@ fn fast(input: &[Lanes; 8]) -> [Lanes; 8] {
         output[3][lane] = tmp3.wrapping_sub(tmp4);
     }
     output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Levels of a block by either way.
+    fn both(multipliers: &Multipliers, block: &[i16; 64]) -> [[u8; 64]; 2] {
+        let (mut chosen, mut lanes) = ([0; 64], [0; 64]);
+        multipliers.transform(block, &mut chosen, 8);
+        multipliers.transform_lanes(block, &mut lanes, 8);
+        [chosen, lanes]
+    }
+
+    #[test]
+    fn both_ways_agree_wherever_the_short_one_is_taken() {
+        let mut state = 1_u32;
+        let mut random = |bound: i32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as i32 % (2 * bound + 1) - bound
+        };
+        for round in 0..20_000 {
+            let mut quant = [0; 64];
+            quant.fill_with(|| random(20).unsigned_abs() as u16 + 1);
+            let multipliers = Multipliers::new(Some(&quant), Idct::Accurate);
+            let mut block = [0; 64];
+            for _ in 0..round % 40 {
+                block[random(31).unsigned_abs() as usize * 2] = random(60 << (round % 4)) as i16;
+            }
+            block[0] = random(300) as i16;
+            let [chosen, lanes] = both(&multipliers, &block);
+            assert_eq!(chosen, lanes, "{block:?} times {quant:?}");
+        }
+    }
+
+    #[test]
+    fn at_the_edge_of_the_range_nothing_overflows() {
+        let multipliers = Multipliers::new(Some(&[1; 64]), Idct::Accurate);
+        for first in 0..64 {
+            for second in 0..64 {
+                for sign in [-1, 1] {
+                    let mut block = [0; 64];
+                    block[first] = MAX_TOTAL as i16 / 2;
+                    block[second] += sign * (MAX_TOTAL as i16 / 2);
+                    let [chosen, lanes] = both(&multipliers, &block);
+                    assert_eq!(chosen, lanes, "{first} and {second}");
+                }
+            }
+        }
+    }
 }

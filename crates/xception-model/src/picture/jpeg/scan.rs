@@ -105,17 +105,17 @@ fn table(codes: &[Option<super::huffman::Codes>; 4], place: usize, of_dc: bool) 
 /// One block of a sequential scan; `block` holds zeros or an earlier scan's coefficients.
 #[inline]
 fn decode_block(bits: &mut Bits<'_, '_>, [dc, ac]: &[Table; 2], last_dc: &mut i32, block: &mut Block) -> Result<(), Fault> {
-    let size = bits.symbol(dc)?;
-    let difference = if size == 0 { 0 } else { bits.signed(size.into())? };
+    // The sizes of DC differences are at most 15.
+    let (_, difference) = bits.symbol_and_signed(dc)?;
     *last_dc = add_dc(*last_dc, difference)?;
     block[0] = *last_dc as i16;
     let mut place = 1;
     while place < 64 {
-        let symbol = bits.symbol(ac)?;
+        let (symbol, value) = bits.symbol_and_signed(ac)?;
         let (run, size) = (usize::from(symbol >> 4), symbol & 15);
         if size != 0 {
             place += run;
-            block[usize::from(NATURAL_ORDER[place])] = bits.signed(size.into())? as i16;
+            block[usize::from(NATURAL_ORDER[place])] = value as i16;
             place += 1;
         } else if run == 15 {
             place += 16;
@@ -383,8 +383,7 @@ impl Decoder {
         match self {
             Self::Sequential(tables) => decode_block(bits, &tables[part], &mut state.last_dcs[part], block),
             Self::DcFirst(tables) => {
-                let size = bits.symbol(&tables[part])?;
-                let difference = if size == 0 { 0 } else { bits.signed(size.into())? };
+                let (_, difference) = bits.symbol_and_signed(&tables[part])?;
                 let last_dc = &mut state.last_dcs[part];
                 *last_dc = add_dc(*last_dc, difference)?;
                 block[0] = (*last_dc << scan.low) as i16;
@@ -417,11 +416,10 @@ fn first_band(
     }
     let mut place = scan.first;
     while place <= scan.last {
-        let symbol = bits.symbol(table)?;
+        let (symbol, value) = bits.symbol_and_signed(table)?;
         let (run, size) = (usize::from(symbol >> 4), symbol & 15);
         if size != 0 {
             place += run;
-            let value = bits.signed(size.into())?;
             block[usize::from(NATURAL_ORDER[place])] = (value << scan.low) as i16;
             place += 1;
         } else if run == 15 {

@@ -45,17 +45,63 @@ impl Multipliers {
 
     /// Transforms a block into eight rows of a plane, `stride` samples apart.
     pub(super) fn transform(&self, block: &[i16; 64], plane: &mut [u8], stride: usize) {
-        let mut values = [0_i32; 64];
+        if self.idct == Idct::Accurate {
+            if block[1..].iter().fold(0, |any, coefficient| any | coefficient) == 0 {
+                let level = block[0].wrapping_mul(self.values[0]) << 2;
+                let sample = sample(round(i32::from(level) << 13, 18));
+                for row in plane.chunks_mut(stride).take(8) {
+                    row[..8].fill(sample);
+                }
+                return;
+            }
+            if let Some(columns) = self.columns_within_range(block) {
+                rows_within_range(&columns, plane, stride);
+                return;
+            }
+        }
+        self.transform_lanes(block, plane, stride);
+    }
+
+    /// The first pass in 32 bits, which gives the same where nothing overflows (`jidctint.c`, `_jpeg_idct_islow`); `None`
+    /// where something might.
+    fn columns_within_range(&self, block: &[i16; 64]) -> Option<[i32; 64]> {
+        let mut columns = [0; 64];
         let mut total = 0;
-        for ((value, &coefficient), &multiplier) in values.iter_mut().zip(block).zip(&self.values) {
-            *value = i32::from(coefficient) * i32::from(multiplier);
-            total += i64::from(value.unsigned_abs());
+        for column in 0..8 {
+            let at = |row: usize| block[row * 8 + column];
+            let value = |row: usize| i32::from(at(row)) * i32::from(self.values[row * 8 + column]);
+            if at(1) | at(2) | at(3) | at(4) | at(5) | at(6) | at(7) == 0 {
+                let value = value(0);
+                total += value.unsigned_abs();
+                for row in 0..8 {
+                    columns[row * 8 + column] = value << 2;
+                }
+            } else {
+                let input = [
+                    value(0),
+                    value(1),
+                    value(2),
+                    value(3),
+                    value(4),
+                    value(5),
+                    value(6),
+                    value(7),
+                ];
+                let sum: u64 = input.iter().map(|value| u64::from(value.unsigned_abs())).sum();
+                if sum > u64::from(MAX_TOTAL) {
+                    return None;
+                }
+                total += sum as u32;
+                let output = accurate_once::<11>(input);
+                for row in 0..8 {
+                    columns[row * 8 + column] = output[row];
+                }
+            }
+            if total > MAX_TOTAL {
+                return None;
+            }
         }
-        if self.idct == Idct::Accurate && total <= MAX_TOTAL {
-            accurate_within_range(&values, plane, stride);
-        } else {
-            self.transform_lanes(block, plane, stride);
-        }
+        Some(columns)
     }
 
     /// [`transform`](Self::transform) in 16-bit lanes.
@@ -90,29 +136,13 @@ impl Multipliers {
 
 /// The sizes of a block's values add up to no more than this where no sum of [`accurate`] comes near 16 bits: the first
 /// pass multiplies by at most `4 * sqrt(2)`.
-const MAX_TOTAL: i64 = 5_700;
+const MAX_TOTAL: u32 = 5_700;
 
-/// [`accurate`] twice in 32 bits, which gives the same where nothing overflows (`jidctint.c`, `_jpeg_idct_islow`).
-fn accurate_within_range(values: &[i32; 64], plane: &mut [u8], stride: usize) {
-    let mut columns = [0; 64];
-    for column in 0..8 {
-        let input = [0, 1, 2, 3, 4, 5, 6, 7].map(|row| values[row * 8 + column]);
-        let output = if input[1..] == [0; 7] {
-            [input[0] << 2; 8]
-        } else {
-            accurate_once::<11>(input)
-        };
-        for (row, value) in output.into_iter().enumerate() {
-            columns[row * 8 + column] = value;
-        }
-    }
+/// The second pass in 32 bits.
+fn rows_within_range(columns: &[i32; 64], plane: &mut [u8], stride: usize) {
     for (row, input) in plane.chunks_mut(stride).zip(columns.as_chunks::<8>().0) {
-        let output = if input[1..] == [0; 7] {
-            [(input[0] + (1 << 4)) >> 5; 8]
-        } else {
-            accurate_once::<18>(*input)
-        };
-        for (place, level) in row.iter_mut().zip(output) {
+        let output = accurate_once::<18>(*input);
+        for (place, level) in row[..8].iter_mut().zip(output) {
             *place = (level + 128).clamp(0, 255) as u8;
         }
     }
@@ -157,12 +187,19 @@ fn round(sum: i32, bits: u32) -> i16 {
     (sum.wrapping_add(1 << (bits - 1)) >> bits).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
+#[inline]
+fn lane_of(rows: &[Lanes; 8], lane: usize) -> Lanes {
+    let mut values = [0; 8];
+    for (value, row) in values.iter_mut().zip(rows) {
+        *value = row[lane];
+    }
+    values
+}
+
 fn transposed(rows: &[Lanes; 8]) -> [Lanes; 8] {
     let mut columns = [[0; 8]; 8];
     for (index, column) in columns.iter_mut().enumerate() {
-        for (lane, row) in column.iter_mut().zip(rows) {
-            *lane = row[index];
-        }
+        *column = lane_of(rows, index);
     }
     columns
 }
@@ -189,7 +226,7 @@ fn accurate<const SHIFT: u32>(input: &[Lanes; 8]) -> [Lanes; 8] {
     }
     let mut output = [[0; 8]; 8];
     for lane in 0..8 {
-        let [in0, in1, in2, in3, in4, in5, in6, in7] = input.map(|row| row[lane]);
+        let [in0, in1, in2, in3, in4, in5, in6, in7] = lane_of(input, lane);
         let tmp3 = mix(in2, F_0_541 + F_0_765, in6, F_0_541);
         let tmp2 = mix(in6, F_0_541 - F_1_847, in2, F_0_541);
         let tmp0 = i32::from(in0.wrapping_add(in4)) << 13;
@@ -229,7 +266,7 @@ fn fast(input: &[Lanes; 8]) -> [Lanes; 8] {
     }
     let mut output = [[0; 8]; 8];
     for lane in 0..8 {
-        let [in0, in1, in2, in3, in4, in5, in6, in7] = input.map(|row| row[lane]);
+        let [in0, in1, in2, in3, in4, in5, in6, in7] = lane_of(input, lane);
         let (tmp10, tmp11) = (in0.wrapping_add(in4), in0.wrapping_sub(in4));
         let tmp13 = in2.wrapping_add(in6);
         let tmp12 = times(in2.wrapping_sub(in6), F_1_414).wrapping_sub(tmp13);

@@ -55,9 +55,9 @@ mod preset;
 #[cfg(feature = "pretrained")]
 mod pretrained;
 #[cfg(feature = "std")]
-mod record;
-#[cfg(feature = "std")]
 mod reading;
+#[cfg(feature = "std")]
+mod record;
 #[cfg(feature = "pretrained")]
 pub mod registry;
 #[cfg(feature = "std")]

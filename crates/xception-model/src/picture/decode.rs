@@ -26,8 +26,7 @@ use super::{
 /// The numbers are Pillow's `convert("RGB")`, of damaged files too, with three deliberate exceptions, each of which has
 /// a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`); transparency is laid on
 /// white, where `convert` shows whatever colour is stored under it; and 16-bit grey keeps its upper byte, where
-/// `convert` turns all but the darkest levels white. One more has none: a CMYK TIFF comes out up to one level darker,
-/// since `image` cuts where Pillow rounds.
+/// `convert` turns all but the darkest levels white.
 ///
 /// Of an animation the first frame is taken, of a TIFF the first page. Colour profiles are ignored, as Keras ignores
 /// them.
@@ -137,7 +136,8 @@ pub(super) fn decode_with(bytes: &[u8], options: &DecodeOptions, idct: Idct) -> 
             reason: "the decoder gave up on it".to_owned(),
         })
     })?;
-    let picture = if orientation == Orientation::NoTransforms || options.reading.orientation == OrientationMode::Stored {
+    let picture = if orientation == Orientation::NoTransforms || options.reading.orientation == OrientationMode::Stored
+    {
         picture
     } else {
         let mut picture = DynamicImage::ImageRgb8(picture);

@@ -11,11 +11,7 @@ const LIGHT: u16 = 1 << 14;
 ///
 /// Pillow's numbers throughout: 16 bits lose their lower byte (`Unpack.c`), grey is repeated, and transparency is
 /// blended as `PIL.Image.alpha_composite` does.
-pub(super) fn flatten(
-    picture: DynamicImage,
-    reading: Reading,
-    warnings: &mut Vec<PictureWarning>,
-) -> Option<RgbImage> {
+pub(super) fn flatten(picture: DynamicImage, reading: Reading, warnings: &mut Vec<PictureWarning>) -> Option<RgbImage> {
     let (width, height) = (picture.width(), picture.height());
     let alpha = reading.alpha;
     let rgb = match picture {
@@ -33,14 +29,14 @@ pub(super) fn flatten(
 }
 
 /// 16-bit samples to bytes; of two or four channels the last is transparency, which is never stretched.
-fn to_bytes(
-    samples: &[u16],
-    channels: usize,
-    reading: Reading,
-    warnings: &mut Vec<PictureWarning>,
-) -> Vec<u8> {
+fn to_bytes(samples: &[u16], channels: usize, reading: Reading, warnings: &mut Vec<PictureWarning>) -> Vec<u8> {
     let colours = channels - usize::from(channels.is_multiple_of(2));
-    let levels = || samples.chunks_exact(channels).flat_map(|pixel| &pixel[..colours]).copied();
+    let levels = || {
+        samples
+            .chunks_exact(channels)
+            .flat_map(|pixel| &pixel[..colours])
+            .copied()
+    };
     let (darkest, lightest) = levels().fold((u16::MAX, 0), |(low, high), level| (level.min(low), level.max(high)));
     let high_byte = |level: u16| (level >> 8) as u8;
     let to_byte: Box<dyn Fn(u16) -> u8> = match reading.sixteen_bit {
@@ -61,7 +57,11 @@ fn to_bytes(
     let to_bytes = |pixel: &[u16]| {
         let mut bytes = [0; 4];
         for (index, (byte, &sample)) in bytes.iter_mut().zip(pixel).enumerate() {
-            *byte = if index < colours { to_byte(sample) } else { high_byte(sample) };
+            *byte = if index < colours {
+                to_byte(sample)
+            } else {
+                high_byte(sample)
+            };
         }
         bytes
     };

@@ -61,8 +61,7 @@ pub struct OtherFormat {
 }
 
 /// Pillow reads it by itself.
-const PILLOW: &str =
-    r#"python -c "from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow"#;
+const PILLOW: &str = r#"python -c "from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow"#;
 
 /// `rawpy`, which wraps `LibRaw`.
 const RAW: &str = r#"python -c "import rawpy; from PIL import Image; Image.fromarray(rawpy.imread('FILE').postprocess()).save('FILE.png')", after pip install rawpy pillow"#;
@@ -81,7 +80,8 @@ const FITS: &str = r#"python -c "from astropy.io import fits; from PIL import Im
 
 const NUMPY: &str = r#"python -c "import numpy; from PIL import Image; Image.fromarray(numpy.load('FILE')).save('FILE.png')" writes it if it holds 8-bit pixels"#;
 
-const SVG: &str = r#"python -c "import cairosvg; cairosvg.svg2png(url='FILE', write_to='FILE.png')", after pip install cairosvg"#;
+const SVG: &str =
+    r#"python -c "import cairosvg; cairosvg.svg2png(url='FILE', write_to='FILE.png')", after pip install cairosvg"#;
 
 const PDF: &str = "pdftoppm -png FILE page writes its pages";
 
@@ -118,8 +118,22 @@ const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
     (b"\xff\x4f\xff\x51", other!("JPEG 2000", "a", PILLOW)),
     (b"\xff\x0a", other!("JPEG XL", "a", JXL)),
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", other!("JPEG XL", "a", JXL)),
-    (b"\xff\xd8\xff\xf7", other!("JPEG-LS", "a", r#"python -c "import pillow_jpls; from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow-jpls"#)),
-    (b"II\xbc", other!("JPEG XR", "a", r#"python -c "import imagecodecs; from PIL import Image; Image.fromarray(imagecodecs.imread('FILE')).save('FILE.png')", after pip install imagecodecs pillow"#)),
+    (
+        b"\xff\xd8\xff\xf7",
+        other!(
+            "JPEG-LS",
+            "a",
+            r#"python -c "import pillow_jpls; from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow-jpls"#
+        ),
+    ),
+    (
+        b"II\xbc",
+        other!(
+            "JPEG XR",
+            "a",
+            r#"python -c "import imagecodecs; from PIL import Image; Image.fromarray(imagecodecs.imread('FILE')).save('FILE.png')", after pip install imagecodecs pillow"#
+        ),
+    ),
     (b"8BPS", other!("Photoshop (PSD)", "a", PILLOW)),
     (b"gimp xcf", other!("GIMP (XCF)", "a", EXPORT)),
     (b"\x00\x00\x01\x00", other!("Windows icon (ICO)", "a", PILLOW)),
@@ -141,13 +155,27 @@ const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
     (b"BPG\xfb", other!("BPG", "a", EXPORT)),
     (b"FLIF", other!("FLIF", "a", EXPORT)),
     (b"\xd7\xcd\xc6\x9a", other!("Windows metafile (WMF)", "a", EXPORT)),
-    (b"AT&TFORM", other!("DjVu", "a", "ddjvu -format=tiff FILE FILE.tif writes its pages")),
+    (
+        b"AT&TFORM",
+        other!("DjVu", "a", "ddjvu -format=tiff FILE FILE.tif writes its pages"),
+    ),
     (b"%PDF", other!("PDF", "a", " document", PDF)),
-    (b"%!PS", other!("PostScript", "a", " document", "gs -sDEVICE=png16m -r150 -o FILE.png FILE writes its pages")),
+    (
+        b"%!PS",
+        other!(
+            "PostScript",
+            "a",
+            " document",
+            "gs -sDEVICE=png16m -r150 -o FILE.png FILE writes its pages"
+        ),
+    ),
     (b"SIMPLE  =", other!("FITS", "a", FITS)),
     (b"\x93NUMPY", other!("NumPy", "a", " array", NUMPY)),
     (b"\x89HDF\r\n", other!("HDF5", "an", " file", "h5py opens it")),
-    (b"MATLAB 5.0", other!("MATLAB", "a", " file", "scipy.io.loadmat opens it")),
+    (
+        b"MATLAB 5.0",
+        other!("MATLAB", "a", " file", "scipy.io.loadmat opens it"),
+    ),
     // Photographs as the sensor saw them.
     (b"FUJIFILMCCD-RAW", other!("Fujifilm RAW (RAF)", "a", RAW)),
     (b"IIRO", other!("Olympus RAW (ORF)", "an", RAW)),
@@ -225,11 +253,15 @@ impl FileKind {
 
     /// Box files name a brand of their own and others they keep to; the specific names come first in the list.
     fn of_brands(head: &[u8], brands: &[u8]) -> Self {
-        let length = head[..4].iter().fold(0, |length, &byte| (length << 8) | usize::from(byte));
+        let length = head[..4]
+            .iter()
+            .fold(0, |length, &byte| (length << 8) | usize::from(byte));
         let brands = &brands[..brands.len().min(length.saturating_sub(8))];
         let named = |brand: &[u8]| brands.chunks_exact(4).any(|other| other == brand);
         // The major brand decides between HEIC and AVIF, which may both be listed.
-        let major = BRANDS.iter().find(|(brand, _)| !brand.is_empty() && brands.starts_with(brand));
+        let major = BRANDS
+            .iter()
+            .find(|(brand, _)| !brand.is_empty() && brands.starts_with(brand));
         let major = major.filter(|(brand, _)| ![&b"mif1"[..], b"msf1"].contains(brand));
         let listed = || BRANDS.iter().find(|(brand, _)| brand.is_empty() || named(brand));
         match major.or_else(listed) {

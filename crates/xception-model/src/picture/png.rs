@@ -112,7 +112,14 @@ fn checksum(bytes: &[u8]) -> u32 {
 
 /// The decoder's bytes as a picture.
 fn picture(width: u32, height: u32, colours: ColorType, depth: BitDepth, pixels: Vec<u8>) -> Option<DynamicImage> {
-    let wide = || pixels.as_chunks::<2>().0.iter().map(|&pair| u16::from_be_bytes(pair)).collect();
+    let wide = || {
+        pixels
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|&pair| u16::from_be_bytes(pair))
+            .collect()
+    };
     Some(match (colours, depth) {
         (ColorType::Grayscale, BitDepth::Eight) => {
             DynamicImage::ImageLuma8(ImageBuffer::from_raw(width, height, pixels)?)

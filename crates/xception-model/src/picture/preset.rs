@@ -41,7 +41,11 @@ impl Preset {
     /// # Errors
     ///
     /// Those of [`decode`](super::decode()).
-    pub fn decode_with_warnings(self, bytes: &[u8], options: impl Into<DecodeOptions>) -> Result<Decoded, PictureError> {
+    pub fn decode_with_warnings(
+        self,
+        bytes: &[u8],
+        options: impl Into<DecodeOptions>,
+    ) -> Result<Decoded, PictureError> {
         decode_with(bytes, &options.into(), self.idct())
     }
 
@@ -99,7 +103,9 @@ impl Preset {
                 to_f32(&resize_nearest(picture, part, height, width))
             }
             Self::KerasBilinear => resize_bilinear(picture, part, height, width),
-            Self::KerasBilinearCrop => resize_bilinear(picture, smart_resize_part(picture, height, width), height, width),
+            Self::KerasBilinearCrop => {
+                resize_bilinear(picture, smart_resize_part(picture, height, width), height, width)
+            }
             Self::PilBilinear => of_pil(Filter::Bilinear),
             Self::PilBicubic => of_pil(Filter::Bicubic),
             Self::PilLanczos => of_pil(Filter::Lanczos),

@@ -1,4 +1,4 @@
-//! The TIFF files that `image` does not read as Pillow does: those with a palette, and those that hold JPEG data.
+//! The TIFF files that `image` does not read as Pillow does: those with a palette, of inks, and with JPEG data inside.
 
 use std::io::Cursor;
 
@@ -12,17 +12,21 @@ use tiff::{
 use super::{
     DecodeLimits, PictureError, PictureWarning,
     decode::check_size,
-    jpeg::{Idct, Inner, decode_inner},
+    jpeg::{Idct, Inner, decode_inner, inks_to_rgb},
 };
 
 const FORMAT: &str = "TIFF";
 
+/// The tag of [`GREY`] and its like.
+const PHOTOMETRIC: usize = 262;
+
 /// JPEG compression of the second kind (TIFF technical note 2).
 const JPEG: u16 = 7;
 
-/// The colours of JPEG data in a TIFF file (`PhotometricInterpretation`).
+/// What samples mean (`PhotometricInterpretation`).
 const GREY: u16 = 1;
 const RGB: u16 = 2;
+const PALETTE: u16 = 3;
 const YCBCR: u16 = 6;
 
 /// Pixels before orientation, and the orientation; `None` for a file that is `image`'s to read.
@@ -32,15 +36,20 @@ pub(super) fn decode_special(
     warnings: &mut Vec<PictureWarning>,
 ) -> Option<Result<(RgbImage, Orientation), PictureError>> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).ok()?;
-    let palette_bits = match decoder.colortype().ok()? {
-        ColorType::Palette(bits @ (1 | 2 | 4 | 8)) => Some(bits),
-        _ => None,
-    };
     let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok()?;
     let colours = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation).ok()?;
     let planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).ok()? == Some(2);
+    let bits = decoder
+        .find_tag_unsigned_vec::<u8>(Tag::BitsPerSample)
+        .ok()?
+        .unwrap_or(vec![1]);
+    let palette_bits = match bits[..] {
+        [bits @ (1 | 2 | 4 | 8)] if colours == Some(PALETTE) => Some(bits),
+        _ => None,
+    };
+    let holds_inks = matches!(decoder.colortype(), Ok(ColorType::CMYK(8))) && !planar;
     let holds_jpeg = compression == Some(JPEG) && matches!(colours, Some(GREY | RGB | YCBCR)) && !planar;
-    if palette_bits.is_none() && !holds_jpeg {
+    if palette_bits.is_none() && !holds_inks && !holds_jpeg {
         return None;
     }
     let (width, height) = decoder.dimensions().ok()?;
@@ -52,7 +61,8 @@ pub(super) fn decode_special(
         .and_then(|orientation| Orientation::from_exif(u8::try_from(orientation).ok()?))
         .unwrap_or(Orientation::NoTransforms);
     let picture = match palette_bits {
-        Some(bits) => palette(decoder, bits, limits),
+        Some(bits) => palette(&mut decoder, bytes, bits, limits),
+        None if holds_inks => inks(decoder, limits),
         None => jpeg(&mut decoder, bytes, colours == Some(YCBCR), limits, warnings),
     };
     Some(picture.map(|picture| (picture, orientation)))
@@ -65,19 +75,41 @@ fn damaged(error: impl std::fmt::Display) -> PictureError {
     }
 }
 
-fn palette(mut decoder: Decoder<Cursor<&[u8]>>, bits: u8, limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
-    let (width, height) = decoder.dimensions().map_err(damaged)?;
-    let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(damaged)?;
-    let count = colours.len() / 3;
-    if count == 0 {
-        return Err(damaged("its palette is empty"));
-    }
+/// All samples of a picture of bytes.
+fn samples(decoder: Decoder<Cursor<&[u8]>>, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
     let mut guard = Limits::default();
     guard.decoding_buffer_size = usize::try_from(limits.max_bytes).unwrap_or(usize::MAX);
     guard.intermediate_buffer_size = guard.decoding_buffer_size;
-    let DecodingResult::U8(packed) = decoder.with_limits(guard).read_image().map_err(damaged)? else {
-        return Err(damaged("its palette has no bytes"));
+    match decoder.with_limits(guard).read_image().map_err(damaged)? {
+        DecodingResult::U8(samples) => Ok(samples),
+        _ => Err(damaged("its samples are no bytes")),
+    }
+}
+
+/// Cyan, magenta, yellow and black.
+fn inks(mut decoder: Decoder<Cursor<&[u8]>>, limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
+    let (width, height) = decoder.dimensions().map_err(damaged)?;
+    let samples = samples(decoder, limits)?;
+    let mixed = |&[cyan, magenta, yellow, black]: &[u8; 4]| {
+        // JPEG's inks are inverted, these are not.
+        inks_to_rgb([255 - cyan, 255 - magenta, 255 - yellow], 255 - black)
     };
+    let rgb = samples.as_chunks().0.iter().flat_map(mixed).collect();
+    RgbImage::from_raw(width, height, rgb).ok_or_else(|| damaged("the data end early"))
+}
+
+/// The places in a palette are read as levels of grey, which the decoder takes, and then looked up.
+fn palette(
+    decoder: &mut Decoder<Cursor<&[u8]>>,
+    bytes: &[u8],
+    bits: u8,
+    limits: &DecodeLimits,
+) -> Result<RgbImage, PictureError> {
+    let (width, height) = decoder.dimensions().map_err(damaged)?;
+    let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(damaged)?;
+    let count = colours.len() / 3;
+    let grey = with_grey(bytes).ok_or_else(|| damaged("its directory is incomplete"))?;
+    let packed = samples(Decoder::new(Cursor::new(&grey[..])).map_err(damaged)?, limits)?;
     let (per_byte, row_len) = (8 / usize::from(bits), (width as usize * usize::from(bits)).div_ceil(8));
     let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
     for row in packed.chunks(row_len) {
@@ -91,6 +123,38 @@ fn palette(mut decoder: Decoder<Cursor<&[u8]>>, bits: u8, limits: &DecodeLimits)
         }
     }
     RgbImage::from_raw(width, height, rgb).ok_or_else(|| damaged("the data end early"))
+}
+
+/// The file with its first picture declared to be grey.
+fn with_grey(bytes: &[u8]) -> Option<Vec<u8>> {
+    let little = bytes.first() == Some(&b'I');
+    let number = |at: usize, length: usize| {
+        let bytes = bytes.get(at..at.checked_add(length)?)?;
+        let join = |number: u64, &byte: &u8| (number << 8) | u64::from(byte);
+        let number = if little {
+            bytes.iter().rev().fold(0, join)
+        } else {
+            bytes.iter().fold(0, join)
+        };
+        usize::try_from(number).ok()
+    };
+    // The directory's place, the length of its count, and the length of its entries.
+    let (directory, count_len, entry_len) = if number(2, 2)? == 43 {
+        (number(8, 8)?, 8, 20)
+    } else {
+        (number(4, 4)?, 2, 12)
+    };
+    let first = directory.checked_add(count_len)?;
+    let mut entries =
+        (0..number(directory, count_len)?).map_while(|index| first.checked_add(index.checked_mul(entry_len)?));
+    let entry = entries.find(|&entry| number(entry, 2).is_none_or(|tag| tag == PHOTOMETRIC))?;
+    let value = entry
+        .checked_add(entry_len)?
+        .checked_sub(if entry_len == 12 { 4 } else { 8 })?;
+    let mut grey = bytes.to_vec();
+    let value = grey.get_mut(value..value.checked_add(2)?)?;
+    value.copy_from_slice(&if little { GREY.to_le_bytes() } else { GREY.to_be_bytes() });
+    Some(grey)
 }
 
 /// By our own JPEG decoder, since `image`'s differs from libjpeg.
@@ -119,7 +183,10 @@ fn jpeg(
     let across = width.div_ceil(chunk_width);
     let mut picture = RgbImage::new(width, height);
     for (index, (&offset, &count)) in offsets.iter().zip(&counts).enumerate() {
-        let (column, row) = (index as u32 % across * chunk_width, index as u32 / across * chunk_height);
+        let (column, row) = (
+            index as u32 % across * chunk_width,
+            index as u32 / across * chunk_height,
+        );
         if row >= height {
             break;
         }
@@ -135,7 +202,9 @@ fn jpeg(
         };
         let inner = decode_inner(&joined, limits, Idct::Accurate, is_ycbcr)?;
         paste(&mut picture, &inner, column, row);
-        let damage = inner.damage.map(|reason| PictureWarning::Damaged { format: FORMAT, reason });
+        let damage = inner
+            .damage
+            .map(|reason| PictureWarning::Damaged { format: FORMAT, reason });
         warnings.extend(damage);
     }
     Ok(picture)

@@ -5,7 +5,9 @@
 #[non_exhaustive]
 pub enum PictureWarning {
     /// Damage that libjpeg or Pillow reads over, to the same pixels.
-    #[error("the {format} file is damaged ({reason}); it is read as Pillow reads it, so part of the picture may be wrong")]
+    #[error(
+        "the {format} file is damaged ({reason}); it is read as Pillow reads it, so part of the picture may be wrong"
+    )]
     Damaged {
         /// The format its first bytes promise.
         format: &'static str,

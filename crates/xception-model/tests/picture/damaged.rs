@@ -86,7 +86,10 @@ fn damaged_files_are_read_as_pillow_reads_them_or_refused() {
             wrong.push(format!("{name}: other pixels when filled"));
         }
     }
-    println!("{same} of {} files read to Pillow's pixels, {warned} with a warning", manifest.files.len());
+    println!(
+        "{same} of {} files read to Pillow's pixels, {warned} with a warning",
+        manifest.files.len()
+    );
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(same >= 24 && warned >= 16, "{same} {warned}");
 }

@@ -17,7 +17,10 @@ enum Upsampling {
     /// `h2v2_fancy_upsample`
     Both,
     /// `int_upsample`: every sample repeated.
-    Repeat { across: usize, down: usize },
+    Repeat {
+        across: usize,
+        down: usize,
+    },
 }
 
 impl Upsampling {
@@ -150,11 +153,18 @@ pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], colours: Colours) -> Resul
                 if colours == Colours::Rgb {
                     pixels.zip(samples).for_each(|(pixel, samples)| *pixel = samples);
                 } else {
-                    pixels.zip(samples).for_each(|(pixel, samples)| *pixel = ycc_to_rgb(samples));
+                    pixels
+                        .zip(samples)
+                        .for_each(|(pixel, samples)| *pixel = ycc_to_rgb(samples));
                 }
             }
             [first, second, third, black] => {
-                let samples = first.get(y).iter().zip(second.get(y)).zip(third.get(y)).zip(black.get(y));
+                let samples = first
+                    .get(y)
+                    .iter()
+                    .zip(second.get(y))
+                    .zip(third.get(y))
+                    .zip(black.get(y));
                 for (pixel, (((&first, &second), &third), &black)) in pixels.zip(samples) {
                     let mut inks = [first, second, third];
                     if colours == Colours::Ycck {
@@ -185,7 +195,7 @@ fn ycc_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
 /// Cyan, magenta, yellow and black to RGB as Pillow does it: JPEG holds inks inverted, by Adobe's custom
 /// (`JpegImagePlugin.py`, "assume adobe conventions"), and every ink takes its share of what black leaves
 /// (`Convert.c`, `cmyk2rgb`).
-pub(super) fn inks_to_rgb(inks: [u8; 3], black: u8) -> [u8; 3] {
+pub(in crate::picture) fn inks_to_rgb(inks: [u8; 3], black: u8) -> [u8; 3] {
     let light = u32::from(black);
     inks.map(|ink| {
         let product = u32::from(255 - ink) * light + 128;

@@ -107,8 +107,9 @@ impl Multipliers {
     /// [`transform`](Self::transform) in 16-bit lanes.
     fn transform_lanes(&self, block: &[i16; 64], plane: &mut [u8], stride: usize) {
         let mut rows = [[0; 8]; 8];
-        for (row, (coefficients, multipliers)) in
-            rows.iter_mut().zip(block.chunks_exact(8).zip(self.values.chunks_exact(8)))
+        for (row, (coefficients, multipliers)) in rows
+            .iter_mut()
+            .zip(block.chunks_exact(8).zip(self.values.chunks_exact(8)))
         {
             for (lane, (&coefficient, &multiplier)) in row.iter_mut().zip(coefficients.iter().zip(multipliers)) {
                 *lane = coefficient.wrapping_mul(multiplier);

@@ -21,6 +21,7 @@ mod stream;
 
 use image::{RgbImage, metadata::Orientation};
 
+pub(super) use self::colour::inks_to_rgb;
 use self::{
     scan::{Coefficients, check_memory, decode_one_of_many, decode_single, transform},
     segments::{Coding, Colours, Next, Segments},
@@ -79,7 +80,10 @@ pub(super) fn decode_jpeg(
             let mut ended = bytes.to_vec();
             ended.extend([0xff, 0xd9]);
             read(&ended, limits, idct, None).map(|mut decoded| {
-                let damage = decoded.inner.damage.map_or(String::new(), |damage| format!(", {damage}"));
+                let damage = decoded
+                    .inner
+                    .damage
+                    .map_or(String::new(), |damage| format!(", {damage}"));
                 decoded.inner.damage = Some(format!("the data end early{damage}"));
                 decoded
             })

@@ -104,7 +104,12 @@ fn table(codes: &[Option<super::huffman::Codes>; 4], place: usize, of_dc: bool) 
 
 /// One block of a sequential scan; `block` holds zeros or an earlier scan's coefficients.
 #[inline]
-fn decode_block(bits: &mut Bits<'_, '_>, [dc, ac]: &[Table; 2], last_dc: &mut i32, block: &mut Block) -> Result<(), Fault> {
+fn decode_block(
+    bits: &mut Bits<'_, '_>,
+    [dc, ac]: &[Table; 2],
+    last_dc: &mut i32,
+    block: &mut Block,
+) -> Result<(), Fault> {
     // The sizes of DC differences are at most 15.
     let (_, difference) = bits.symbol_and_signed(dc)?;
     *last_dc = add_dc(*last_dc, difference)?;

@@ -133,7 +133,9 @@ impl<'a> Segments<'a> {
 
     /// The frame header, which every scan needs.
     pub(super) fn frame(&self) -> Result<&Frame, Fault> {
-        self.frame.as_ref().ok_or(Fault::Broken("a scan comes before the frame header"))
+        self.frame
+            .as_ref()
+            .ok_or(Fault::Broken("a scan comes before the frame header"))
     }
 
     /// `read_markers`: reads on to the next scan's data or the end marker.
@@ -336,9 +338,7 @@ impl<'a> Segments<'a> {
                     self.stream.byte()?.into()
                 };
             }
-            left = left
-                .checked_sub(1 + if wide { 128 } else { 64 })
-                .ok_or(WRONG_LENGTH)?;
+            left = left.checked_sub(1 + if wide { 128 } else { 64 }).ok_or(WRONG_LENGTH)?;
         }
         Ok(())
     }

@@ -46,7 +46,11 @@ impl Warnings {
             counted(self.bad_codes, "impossible code", "impossible codes"),
             counted(self.early_markers, "part that ends early", "parts that end early"),
             counted(self.extraneous, "superfluous byte", "superfluous bytes"),
-            counted(self.resyncs, "restart marker out of turn", "restart markers out of turn"),
+            counted(
+                self.resyncs,
+                "restart marker out of turn",
+                "restart markers out of turn",
+            ),
             counted(self.odd_scans, "scan with odd parameters", "scans with odd parameters"),
             self.odd_colours.then(|| "an unknown colour transform".to_owned()),
             self.no_end.then(|| "no end marker".to_owned()),
@@ -84,10 +88,7 @@ impl<'a> Stream<'a> {
     pub(super) fn segment(&mut self) -> Result<&'a [u8], Fault> {
         // A length below 2 counts as an empty segment, as in `skip_variable`.
         let length = usize::from(self.word()?).saturating_sub(2);
-        let segment = self
-            .data
-            .get(self.position..self.position + length)
-            .ok_or(Fault::End)?;
+        let segment = self.data.get(self.position..self.position + length).ok_or(Fault::End)?;
         self.position += length;
         Ok(segment)
     }

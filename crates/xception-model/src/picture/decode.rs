@@ -16,6 +16,7 @@ use super::{
     DecodeLimits, DecodeOptions, FileKind, HEAD_BYTES, OrientationMode, PictureError, PictureFormat, PictureWarning,
     TruncatedMode,
     flatten::flatten,
+    gif::decode_gif,
     jpeg::{Idct, decode_jpeg},
     png::decode_damaged,
     tiff::decode_special,
@@ -180,7 +181,11 @@ fn decode_format(
             check_riff_length(bytes)?;
             decode_other(bytes, ImageFormat::WebP, options, warnings)
         }
-        PictureFormat::Gif => decode_other(bytes, ImageFormat::Gif, options, warnings),
+        PictureFormat::Gif => {
+            let picture = decode_gif(bytes, &options.limits)?;
+            let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
+            Ok((picture, Orientation::NoTransforms))
+        }
         PictureFormat::Bmp => decode_other(bytes, ImageFormat::Bmp, options, warnings),
         PictureFormat::Tiff => decode_special(bytes, &options.limits, warnings)
             .unwrap_or_else(|| decode_other(bytes, ImageFormat::Tiff, options, warnings)),
@@ -198,7 +203,6 @@ fn decode_other(
     let name = match format {
         ImageFormat::Png => "PNG",
         ImageFormat::WebP => "WebP",
-        ImageFormat::Gif => "GIF",
         ImageFormat::Bmp => "BMP",
         _ => "TIFF",
     };

@@ -22,6 +22,7 @@ mod decode;
 mod error;
 mod flatten;
 mod formats;
+mod gif;
 mod jpeg;
 mod nearest;
 mod options;

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageBuffer, metadata::Orientation};
-use png::{BitDepth, ColorType, DecodeOptions, Decoder, Limits, Transformations};
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Transformations};
 
 /// The bytes that begin a file.
 const SIGNATURE: usize = 8;
@@ -20,12 +20,13 @@ pub(super) struct Damaged {
 
 /// Reads a file whose pixels are all there but which the strict decoder has refused; `None` where Pillow refuses it too.
 ///
-/// Pillow takes the rows as they come, does not check the pixels' checksums (`PngImagePlugin.py`, `load_read`) and does
-/// not miss the end chunk (`load_end`). Damage before the pixels it refuses.
+/// Pillow does not check the checksums of the pixels' chunks (`PngImagePlugin.py`, `load_read`), only that of the
+/// compressed data in them, and does not miss the end chunk (`load_end`). Damage before the pixels it refuses.
 pub(super) fn decode_damaged(bytes: &[u8], max_bytes: u64) -> Option<Damaged> {
     let reason = damage(bytes)?;
     let mut options = DecodeOptions::default();
-    options.set_ignore_checksums(true);
+    options.set_ignore_crc(true);
+    options.set_ignore_adler32(false);
     let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
     decoder.set_limits(Limits {
         bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
@@ -49,6 +50,11 @@ pub(super) fn decode_damaged(bytes: &[u8], max_bytes: u64) -> Option<Damaged> {
         for row in pixels.chunks_exact_mut(row_len) {
             reader.read_row(row).ok()??;
         }
+    }
+    // Behind the last row stands the checksum; that the file ends there is no matter.
+    match reader.next_row() {
+        Ok(_) | Err(DecodingError::IoError(_)) => {}
+        Err(_) => return None,
     }
     let exif = reader.info().exif_metadata.as_deref();
     let orientation = exif.and_then(Orientation::from_exif_chunk);

@@ -1,0 +1,87 @@
+//! GIF: the first frame, with Pillow's answers to frames and colours out of range (`GifImagePlugin.py`).
+
+use std::io::Cursor;
+
+use gif::{ColorOutput, DecodeOptions, MemoryLimit};
+use image::{DynamicImage, RgbImage, RgbaImage};
+
+use super::{DecodeLimits, PictureError, decode::check_size};
+
+const FORMAT: &str = "GIF";
+
+pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
+    let mut options = DecodeOptions::new();
+    options.set_color_output(ColorOutput::Indexed);
+    // What is decoded is checked below.
+    options.set_memory_limit(MemoryLimit::Unlimited);
+    let mut decoder = options.read_info(Cursor::new(bytes)).map_err(damaged)?;
+    check_size(decoder.width().into(), decoder.height().into(), 4, limits)?;
+    let everywhere = decoder.global_palette().map(<[u8]>::to_vec);
+    let (screen_width, screen_height) = (usize::from(decoder.width()), usize::from(decoder.height()));
+    let frame = decoder.next_frame_info().map_err(damaged)?;
+    let frame = frame.ok_or_else(|| damaged("it holds no picture"))?;
+    let (left, top) = (usize::from(frame.left), usize::from(frame.top));
+    let (frame_width, frame_height) = (usize::from(frame.width), usize::from(frame.height));
+    let transparent = frame.transparent;
+    let palette = frame.palette.clone().or(everywhere);
+    // A frame that reaches beyond the screen makes it larger.
+    let (width, height) = (
+        screen_width.max(left + frame_width),
+        screen_height.max(top + frame_height),
+    );
+    check_size(width as u32, height as u32, 4, limits)?;
+    let mut places = vec![0; frame_width * frame_height];
+    decoder.read_into_buffer(&mut places).map_err(damaged)?;
+
+    // Where the frame does not reach is the transparent colour, or the first.
+    let mut canvas = vec![transparent.unwrap_or(0); width * height];
+    for (row, places) in places.chunks_exact(frame_width.max(1)).enumerate() {
+        canvas[(top + row) * width + left..][..frame_width].copy_from_slice(places);
+    }
+    let colours = Colours::new(palette.as_deref());
+    let pixels = canvas.iter().map(|&place| (place, colours.get(place)));
+    let picture = if let Some(transparent) = transparent {
+        let rgba = pixels
+            .flat_map(|(place, [red, green, blue])| [red, green, blue, if place == transparent { 0 } else { 255 }]);
+        RgbaImage::from_raw(width as u32, height as u32, rgba.collect()).map(DynamicImage::ImageRgba8)
+    } else {
+        let rgb = pixels.flat_map(|(_, colour)| colour);
+        RgbImage::from_raw(width as u32, height as u32, rgb.collect()).map(DynamicImage::ImageRgb8)
+    };
+    picture.ok_or_else(|| damaged("the decoded size is not the size in the header"))
+}
+
+fn damaged(error: impl std::fmt::Display) -> PictureError {
+    PictureError::Damaged {
+        format: FORMAT,
+        reason: error.to_string(),
+    }
+}
+
+/// What the places in a palette stand for.
+struct Colours<'p> {
+    /// `None` for levels of grey.
+    palette: Option<&'p [[u8; 3]]>,
+}
+
+impl<'p> Colours<'p> {
+    /// A palette of grey levels in order counts as none (`_is_palette_needed`).
+    fn new(palette: Option<&'p [u8]>) -> Self {
+        let palette = palette.map(|palette| palette.as_chunks().0);
+        let is_needed = |palette: &&[[u8; 3]]| {
+            let mut levels = (0..=255).zip(*palette);
+            levels.any(|(level, colour)| *colour != [level; 3])
+        };
+        Self {
+            palette: palette.filter(is_needed),
+        }
+    }
+
+    /// Beyond the palette is black.
+    fn get(&self, place: u8) -> [u8; 3] {
+        match self.palette {
+            Some(palette) => palette.get(usize::from(place)).copied().unwrap_or_default(),
+            None => [place; 3],
+        }
+    }
+}

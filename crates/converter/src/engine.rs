@@ -16,7 +16,7 @@ use crate::error::ConvertError;
 use crate::source::{Source, Stage};
 
 /// What runs the original, shipped inside this program.
-const SCRIPT: &str = include_str!("../../../scripts/parity.py");
+const SCRIPT: &str = include_str!("parity.py");
 
 /// Relative difference in norm up to which two engines agree: what 32-bit sums in another order amount to, with room.
 pub const BOUND: f64 = 1e-5;

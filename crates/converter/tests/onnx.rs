@@ -1,4 +1,4 @@
-//! ONNX: exports of PyTorch, tf2onnx and Keras against ONNX Runtime's logits (`scripts/onnx_fixtures.py`), our own exports
+//! ONNX: exports of PyTorch, tf2onnx and Keras against ONNX Runtime's logits (`scripts/fixtures/onnx_fixtures.py`), our own exports
 //! read back, and graphs that are broken or another network's.
 
 mod common;

@@ -1,4 +1,4 @@
-//! Networks that no table here knows (`scripts/keras_unnamed_model.py`), as Keras and tf2onnx write them: each converts, and gives
+//! Networks that no table here knows (`scripts/fixtures/keras_unnamed_model.py`), as Keras and tf2onnx write them: each converts, and gives
 //! the numbers of Keras or of ONNX Runtime.
 
 mod common;

@@ -1,6 +1,6 @@
 //! Every layout Keras gives its files, through `xception_model::load`: the same network, the same numbers.
 //!
-//! `scripts/keras_toy_xception.py` wrote the files and what Keras computes with them.
+//! `scripts/fixtures/keras_toy_xception.py` wrote the files and what Keras computes with them.
 #![cfg(feature = "keras")]
 
 mod common;
@@ -220,7 +220,7 @@ fn pooling_that_a_file_does_not_say_is_asked_for() {
     }
 }
 
-/// The files of `scripts/keras_unnamed_model.py`: networks that are no architecture of ours.
+/// The files of `scripts/fixtures/keras_unnamed_model.py`: networks that are no architecture of ours.
 mod unnamed {
     use super::*;
     use xception_model::{Architecture, Classifier, Outputs};

@@ -897,7 +897,7 @@ fn what_is_written_is_read_again() {
     }
 }
 
-/// `scripts/keras_every_layer.py`: Keras counts 1530 parameters.
+/// `scripts/fixtures/keras_every_layer.py`: Keras counts 1530 parameters.
 #[test]
 fn every_layer_of_keras_there_and_back() {
     let config: Value = serde_json::from_slice(&unpacked(&fixture("every_layer.json.gz"))).unwrap();

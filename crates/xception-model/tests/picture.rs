@@ -1,4 +1,4 @@
-//! Pictures against Pillow and TensorFlow, bit for bit. The golden files come from `scripts/golden_pictures.py`.
+//! Pictures against Pillow and TensorFlow, bit for bit. The golden files come from `scripts/golden/golden_pictures.py`.
 
 #![cfg(feature = "picture")]
 

@@ -1,5 +1,5 @@
 //! Models of many exporters, read as graphs and computed as the graphs say, against ONNX Runtime
-//! (`scripts/onnx_fixtures.py`, `scripts/onnx_zoo_fixtures.py`).
+//! (`scripts/fixtures/onnx_fixtures.py`, `scripts/fixtures/onnx_zoo_fixtures.py`).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use converter::{Known, Source, open};
 use tempfile::TempDir;
 use xception_model::{Pooling, Variant, Widths, XceptionConfig};
 
-/// `TOY` of `scripts/keras_toy_xception.py`.
+/// `TOY` of `scripts/fixtures/keras_toy_xception.py`.
 pub fn tiny() -> XceptionConfig {
     XceptionConfig::new()
         .with_widths(Widths {
@@ -58,7 +58,7 @@ pub fn torch_known() -> Known {
     }
 }
 
-/// The picture of `scripts/torch_toy_xception.py`: sin(i / 100), i counting NHWC values.
+/// The picture of `scripts/fixtures/torch_toy_xception.py`: sin(i / 100), i counting NHWC values.
 pub fn picture([batch, height, width, channels]: [usize; 4]) -> Tensor<4> {
     let count = batch * height * width * channels;
     let values: Vec<f32> = (0..count).map(|i| (i as f64 / 100.0).sin() as f32).collect();

@@ -1,4 +1,4 @@
-//! What the golden tests share with `scripts/golden.py`: the formula for weights and inputs (its docstring defines it),
+//! What the golden tests share with `scripts/golden/golden.py`: the formula for weights and inputs (its docstring defines it),
 //! the goldens' format, and the comparison.
 #![allow(
     dead_code,
@@ -360,7 +360,7 @@ pub fn read<T: for<'de> Deserialize<'de>>(file: &str) -> T {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The toy network of `scripts/golden.py`.
+/// The toy network of `scripts/golden/golden.py`.
 pub fn toy() -> XceptionConfig {
     XceptionConfig::new()
         .with_widths(Widths {

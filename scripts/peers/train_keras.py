@@ -1,14 +1,15 @@
 """Fine-tunes Xception as Keras's transfer-learning guide does, to compare `xception train` with.
 
-https://keras.io/guides/transfer_learning/: random flips and rotations; the frozen backbone (`training=False`) under global
-average pooling, dropout 0.2 and a new last layer, Adam at its default rate for 10 epochs; then everything at 1e-5 for 5, which is how
-often `xception train` shows each picture to the whole network by default. (The guide itself trains for 2 and 1.)
+https://keras.io/guides/transfer_learning/: random flips and rotations; the frozen backbone (`training=False`) under
+global average pooling, dropout 0.2 and a new last layer, Adam at its default rate for 10 epochs; then everything at
+1e-5 for 5, which is how often `xception train` shows each picture to the whole network by default. (The guide itself
+trains for 2 and 1.)
 
-    python scripts/train_keras.py RUN --backbone kitchenware_xception_model_val-acc_0.901.keras
+    python scripts/peers/train_keras.py RUN --backbone kitchenware_xception_model_val-acc_0.901.keras
 
-RUN is a run's folder of `xception train`: its data.csv holds the pictures and the split, its run.toml the size and the seed.
-Pictures are resized with Pillow's bilinear filter, as the preset `pil-bilinear`; transparency is laid on white. Needs
-Keras 3 with TensorFlow, NumPy and Pillow. Prints one line of JSON.
+RUN is a run's folder of `xception train`: its data.csv holds the pictures and the split, its run.toml the size and the
+seed. Pictures are resized with Pillow's bilinear filter, as the preset `pil-bilinear`; transparency is laid on white.
+Needs Keras 3 with TensorFlow, NumPy and Pillow. Prints one line of JSON.
 """
 
 import argparse

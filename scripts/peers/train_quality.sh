@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# How good `xception train` is beside Keras's transfer-learning guide: the same pictures, splits and backbone, three seeds.
+# How good `xception train` is beside Keras's transfer-learning guide: the same pictures, splits and backbone, three
+# seeds.
 #
-#   scripts/train_quality.sh PYTHON [RECIPE]
+#   scripts/peers/train_quality.sh PYTHON [RECIPE]
 #
-# PYTHON has Keras 3 with TensorFlow, NumPy and Pillow. Pictures: Tux Paint's stamps (scripts/stamps.sh). Backbone: the one
-# inside the kitchenware network, which is ImageNet's. Runs are left in runs/quality-RECIPE-SEED.
+# PYTHON has Keras 3 with TensorFlow, NumPy and Pillow. Pictures: Tux Paint's stamps (scripts/stamps.sh). Backbone: the
+# one inside the kitchenware network, which is ImageNet's. Runs are left in runs/quality-RECIPE-SEED.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 python=$1
 recipe=${2:-fine-tune}
@@ -22,5 +23,5 @@ for seed in 1 2 3; do
     target/release/xception train "$stamps" --weights xception-kitchenware --recipe "$recipe" --seed "$seed" \
         --test-fraction 0.3 --output "$run"
     echo "== Keras, seed $seed"
-    "$python" scripts/train_keras.py "$run" --backbone "$backbone" | tail -1 | tee "$run/keras.json"
+    "$python" scripts/peers/train_keras.py "$run" --backbone "$backbone" | tail -1 | tee "$run/keras.json"
 done

@@ -8,10 +8,10 @@
 
 NETWORK is a folder with a folder `inputs` and one for each engine, which `bench_peers.py` makes.
 
-The network is Keras's Xception at 299 x 299 with 1,000 classes. Its weights are random, of a size that keeps feature maps
-near 1: the time of a convolution does not depend on them. Every engine gets the files that it likes best, made beforehand:
-ONNX Runtime, OpenVINO and ncnn a graph with batch norms folded in f64, PyTorch the same weights channels last, TensorFlow
-and LiteRT Keras's own network.
+The network is Keras's Xception at 299 x 299 with 1,000 classes. Its weights are random, of a size that keeps feature
+maps near 1: the time of a convolution does not depend on them. Every engine gets the files that it likes best, made
+beforehand: ONNX Runtime, OpenVINO and ncnn a graph with batch norms folded in f64, PyTorch the same weights channels
+last, TensorFlow and LiteRT Keras's own network.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ def make_inputs(network: pathlib.Path, pictures: int) -> None:
     from safetensors.numpy import save_file
 
     save_file(random_weights(), network / WEIGHTS)
-    np.save(network / PICTURES, np.random.default_rng(SEED).uniform(-1, 1, (pictures, SIZE, SIZE, 3)).astype(np.float32))
+    values = np.random.default_rng(SEED).uniform(-1, 1, (pictures, SIZE, SIZE, 3))
+    np.save(network / PICTURES, values.astype(np.float32))
 
 
 class OnnxGraph:
@@ -276,7 +277,7 @@ def keras_model(weights: dict[str, np.ndarray]):
 
 
 class Engine:
-    """An engine: `prepare` fills its folder once; an instance holds the network ready for one thread and batch count."""
+    """An engine: `prepare` fills its folder once; an instance holds the network for one number of threads and batch."""
 
     # The packages that its files depend on; the version of the first stands in the report.
     packages: tuple[str, ...] = ()

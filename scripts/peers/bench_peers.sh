@@ -1,29 +1,32 @@
 #!/usr/bin/env bash
-# This project's Xception against the engines people use, on this machine: builds both, checks that they agree, times them in
-# turn, prints the table and keeps it under benches/runs/. Needs Rust and python3 (3.11 to 3.13) with pip; 4 GB of disk.
+# This project's Xception against the engines people use, on this machine: builds both, checks that they agree, times
+# them in turn, prints the table and keeps it under benches/runs/. Needs Rust and python3 (3.11 to 3.13) with pip; 4 GB
+# of disk.
 #
-#     scripts/bench_peers.sh                            all engines but PyTorch, 20 minutes
-#     scripts/bench_peers.sh --quick                    fewer engines, rounds and runs, 5 minutes
-#     scripts/bench_peers.sh --engines onnxruntime,openvino --threads 2 --batch 1 --rounds 10
-#     scripts/bench_peers.sh --engines all              with torch.compile, which needs a C++ compiler; on Linux pip takes 5 GB
-#                                                       for it unless PIP_EXTRA_INDEX_URL names PyTorch's index of CPU wheels
-#     scripts/bench_peers.sh --help
+#     scripts/peers/bench_peers.sh                            all engines but PyTorch, 20 minutes
+#     scripts/peers/bench_peers.sh --quick                    fewer engines, rounds and runs, 5 minutes
+#     scripts/peers/bench_peers.sh --engines onnxruntime,openvino --threads 2 --batch 1 --rounds 10
+#     scripts/peers/bench_peers.sh --engines all              with torch.compile, which needs a C++ compiler; on Linux
+#                                                             pip takes 5 GB for it unless PIP_EXTRA_INDEX_URL names
+#                                                             PyTorch's index of CPU wheels
+#     scripts/peers/bench_peers.sh --help
 #
 # XCEPTION_BENCH    folder of the Python environment and the network's files [default: the user's cache folder]
 # XCEPTION_BIN      a program that is built already
 # XCEPTION_FEATURES adds backends to the build, as everywhere in scripts/
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-peers=$root/scripts/bench_peers.py
-requirements=$root/scripts/requirements-bench.txt
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+peers=$here/bench_peers.py
+requirements=$here/requirements.txt
 
 fail() {
     echo "error: $*" >&2
     exit 1
 }
 
-# Whoever asks for help gets it without anything being built, and a wrong option is told at once.
+# Help needs no build, and a wrong option is reported before the build.
 command -v python3 >/dev/null || fail "there is no python3; 3.11 to 3.13 have all the packages"
 case " $* " in *" -h "* | *" --help "*) exec python3 "$peers" --help ;; esac
 engines=$(python3 "$peers" "$@" --list-engines)
@@ -55,14 +58,14 @@ install() { # ENGINE
     fi
 }
 
-# Made anew as well when it was left half made, or when its Python is no longer there.
+# Also made again when an earlier try stopped half way, or when its Python is gone.
 if ! "$python" -m pip --version >/dev/null 2>&1; then
     rm -rf "$cache/python" "$cache"/installed-*
     python3 -m venv "$cache/python" >&2 ||
         fail "python3 cannot make an environment in $cache/python; on Debian: sudo apt-get install python3-venv"
 fi
 install all ||
-    fail "pip cannot install what every engine needs into $cache/python; $("$python" --version) may be none of 3.11 to 3.13"
+    fail "pip cannot install what every engine needs into $cache/python ($("$python" --version); 3.11 to 3.13 work)"
 ready=
 for engine in $engines; do
     if install "$engine"; then
@@ -74,7 +77,8 @@ done
 [ -n "$ready" ] || fail "no engine can be installed"
 
 if [ -z "${XCEPTION_BIN:-}" ]; then
-    (cd "$root" && cargo build --release --workspace --features "${XCEPTION_FEATURES:-}") || fail "xception cannot be built"
+    (cd "$root" && cargo build --release --workspace --features "${XCEPTION_FEATURES:-}") ||
+        fail "xception cannot be built"
     XCEPTION_BIN=$(cd "$root" && cd "${CARGO_TARGET_DIR:-target}/release" && pwd)/xception
 fi
 exec "$python" "$peers" "$@" --xception "$XCEPTION_BIN" --cache "$cache" --engines "$ready"

@@ -2,7 +2,8 @@
 """Runs a weight file in the engine it was made for, and writes what its layers give.
 
 `converter verify INPUT RECORD --with-keras PYTHON` (or `--with-onnxruntime PYTHON`) calls this in the environment of
-that Python, which needs `keras` with a backend (1.2, 2 or 3), or `onnxruntime` (and `onnx`, for more stages than the output):
+that Python, which needs `keras` with a backend (1.2, 2 or 3), or `onnxruntime` (and `onnx`, for more stages than the
+output):
 
     parity.py keras --model FILE --input input.f32 --shape 1,299,299,3 --stages wanted.json --out DIR
               [--architecture architecture.json]
@@ -10,34 +11,38 @@ that Python, which needs `keras` with a backend (1.2, 2 or 3), or `onnxruntime` 
 
 The caller passes:
 
-input.f32     what the MODEL takes, little-endian f32, NHWC, in the numbers of its own input: 0 to 255 if it scales pictures
-              itself, -1 to 1 if it expects that. This script scales nothing. For an ONNX file too it is NHWC; it is transposed
-              here if the graph takes channels first.
+input.f32     what the MODEL takes, little-endian f32, NHWC, in the numbers of its own input: 0 to 255 if it scales
+              pictures itself, -1 to 1 if it expects that. This script scales nothing. For an ONNX file too it is NHWC;
+              it is transposed here if the graph takes channels first.
 --shape       batch,height,width,channels of input.f32.
-wanted.json   the stages in the order in which they are wanted: a list of [our name, place]. Our names are free, but not "output".
+wanted.json   the stages in the order in which they are wanted: a list of [our name, place]. Our names are free, but not
+              "output".
 
-    Keras     The place is a layer's path in the model: names joined by "/" where models are nested, `xception/block1_conv1`. The
-              stage is the layer's output, its own activation included. A segment `#conv2d_2` is no name but the layer that
-              `.weights.h5` has as `layers/conv2d_2`: the third (from 0, and `#conv2d` is the first) of its class in
-              `model.layers`. This is for layers with automatic names in a model that is built here; `#add` finds Keras 1's
-              `Merge` too.
-    ONNX      The place is a tensor's name, the output of some node. A third member "nhwc" says that a tensor of four dimensions
-              has its channels last; without it they are second, as convolutions have them.
+    Keras     The place is a layer's path in the model: names joined by "/" where models are nested,
+              `xception/block1_conv1`. The stage is the layer's output, its own activation included. A segment
+              `#conv2d_2` is no name but the layer that `.weights.h5` has as `layers/conv2d_2`: the third (from 0, and
+              `#conv2d` is the first) of its class in `model.layers`. This is for layers with automatic names in a model
+              that is built here; `#add` finds Keras 1's `Merge` too.
+    ONNX      The place is a tensor's name, the output of some node. A third member "nhwc" says that a tensor of four
+              dimensions has its channels last; without it they are second, as convolutions have them.
 
-architecture.json   only for files of weights alone (`.weights.h5`, `.h5` without `model_config`), to build the model they belong
-              to: {"application": "Xception", "include_top": true, "classes": 1000, "pooling": "avg" | "max" | null,
-              "hidden": [128]}. `application` is a function of `keras.applications`; `hidden` are Dense layers with ReLU between
-              the pooling and the last layer. Sizes come from --shape.
+architecture.json
+              only for files of weights alone (`.weights.h5`, `.h5` without `model_config`), to build the model they
+              belong to: {"application": "Xception", "include_top": true, "classes": 1000,
+              "pooling": "avg" | "max" | null, "hidden": [128]}. `application` is a function of `keras.applications`; `hidden` are Dense layers with ReLU
+              between the pooling and the last layer. Sizes come from --shape.
 
-In DIR appear stages.f32, all values as little-endian f32 in the order [batch, channels, height, width], and stages.json:
+In DIR appear stages.f32, all values as little-endian f32 in the order [batch, channels, height, width], and
+stages.json:
 
     {"engine": "Keras 3.15.1 on tensorflow", "final": "logits" | "probabilities" | "features",
      "stages": [{"name": "block1_conv1", "shape": [1, 32, 149, 149], "offset": 0}, ..., {"name": "output", ...}]}
 
-A vector has the shape [batch, channels, 1, 1]; tensors of other ranks are left out. The stages come in the order of wanted.json;
-the last is `output`, what the file itself gives (its first output). `final` says what that is: probabilities when it ends in a
-softmax or sigmoid, logits when in a dense layer or a convolution whose output is a vector, otherwise features. A place that is not
-in the model ends the script with exit status 1 and a line that names it.
+A vector has the shape [batch, channels, 1, 1]; tensors of other ranks are left out. The stages come in the order of
+wanted.json; the last is `output`, what the file itself gives (its first output). `final` says what that is:
+probabilities when it ends in a softmax or sigmoid, logits when in a dense layer or a convolution whose output is a
+vector, otherwise features. A place that is not in the model ends the script with exit status 1 and a line that names
+it.
 """
 
 import argparse
@@ -143,7 +148,7 @@ def run(model, fed):
 
 
 def values_at(model, places, fed):
-    """What the layers of `model` at these places (lists of segments) give when it is fed this, in the order of the places."""
+    """Outputs of the layers of `model` at these places (lists of segments) for this input, in the places' order."""
     from keras.models import Model
 
     values = [None] * len(places)

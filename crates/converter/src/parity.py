@@ -29,8 +29,8 @@ wanted.json   the stages in the order in which they are wanted: a list of [our n
 architecture.json
               only for files of weights alone (`.weights.h5`, `.h5` without `model_config`), to build the model they
               belong to: {"application": "Xception", "include_top": true, "classes": 1000,
-              "pooling": "avg" | "max" | null, "hidden": [128]}. `application` is a function of `keras.applications`; `hidden` are Dense layers with ReLU
-              between the pooling and the last layer. Sizes come from --shape.
+              "pooling": "avg" | "max" | null, "hidden": [128]}. `application` is a function of `keras.applications`;
+              `hidden` are Dense layers with ReLU between the pooling and the last layer. Sizes come from --shape.
 
 In DIR appear stages.f32, all values as little-endian f32 in the order [batch, channels, height, width], and
 stages.json:

@@ -252,7 +252,8 @@ impl<'a> View<'a> {
         match &node.op {
             Op::Input { channels } => format!("the picture of {channels} channels"),
             Op::Conv(conv) => format!(
-                "a convolution of {} to {} channels (kernel {} x {}, stride {:?}, dilation {:?}, {} groups, padding {})",
+                "a convolution of {} to {} channels (kernel {} x {}, stride {:?}, dilation {:?}, {} groups, \
+                 padding {})",
                 conv.channels[0],
                 conv.channels[1],
                 conv.kernel[0],

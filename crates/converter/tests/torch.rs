@@ -112,7 +112,7 @@ fn a_view_far_larger_than_its_storage_is_refused_before_it_is_read() {
 fn the_size_must_be_said() {
     let error = open(&torch("toy.pth"), &Known::default()).unwrap_err().to_string();
     assert!(
-        error.ends_with("toy.pth does not say the size of its pictures (say it: --size 299x299)"),
+        error.ends_with("toy.pth does not say the size of its pictures (option: --size 299x299)"),
         "{error}"
     );
     let other = Known {

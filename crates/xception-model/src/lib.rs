@@ -1,8 +1,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![warn(missing_docs)]
 
-//! Trained convolutional image classifiers on Burn: Xception (Chollet 2017, arXiv 1610.02357) first, then the networks it is
-//! compared with. The same picture and the same weights give the original's numbers, on every Burn backend.
+//! Trained convolutional image classifiers on Burn: Xception (Chollet 2017, arXiv 1610.02357) first, then the networks
+//! it is compared with. The same picture and the same weights give the original's numbers, on every Burn backend.
 //!
 //! The crate follows a picture from file to label, and every step can be used alone:
 //!

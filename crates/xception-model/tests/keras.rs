@@ -206,7 +206,7 @@ fn pooling_that_a_file_does_not_say_is_asked_for() {
         let fixture = Fixture::new(name);
         let error = fixture.load().expect_err("nobody knows").to_string();
         assert!(
-            error.contains("how it pools (say it: --pooling average, max or none)"),
+            error.contains("how it pools (option: --pooling average, max or none)"),
             "{error}"
         );
         assert!(error.contains(&format!("{name} OUTPUT.bpk")), "{error}");

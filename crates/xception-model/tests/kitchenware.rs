@@ -1,7 +1,7 @@
 //! A published, fine-tuned Xception on the 18 photographs that come with it, against Keras and Pillow.
 //!
-//! `XCEPTION_KITCHENWARE` names the folder of the unpacked package (`scripts/kitchenware.sh` prints it). Without it these
-//! tests say so and pass, unless `XCEPTION_REQUIRE_KITCHENWARE` is set, as `scripts/test.sh` does.
+//! `XCEPTION_KITCHENWARE` names the folder of the unpacked package (`scripts/kitchenware.sh` prints it). Without it
+//! these tests say so and pass, unless `XCEPTION_REQUIRE_KITCHENWARE` is set, as `scripts/test.sh` does.
 #![cfg(feature = "pretrained")]
 
 mod common;

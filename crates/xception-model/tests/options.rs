@@ -305,9 +305,9 @@ fn the_pyramid_has_the_last_block_of_each_resolution() {
 /// Trained weights see the same neighbourhoods: every 2nd or 4th value of the dilated network's map is the ordinary
 /// network's.
 ///
-/// That needs pools whose windows stand around every second pixel from the first: `same` does so on maps of odd side, one
-/// pixel on each side all around on any. 331 x 200 reaches the pools of blocks 4 and 13 as 41 x 25 and 21 x 13, 224 x 224
-/// as 28 and 14.
+/// That needs pools whose windows stand around every second pixel from the first: `same` does so on maps of odd side,
+/// one pixel on each side all around on any. 331 x 200 reaches the pools of blocks 4 and 13 as 41 x 25 and 21 x 13, 224
+/// x 224 as 28 and 14.
 #[test]
 fn a_dilated_network_computes_the_ordinary_networks_features_and_those_in_between() {
     for (variant, height, width) in [(Variant::Keras, 331, 200), (Variant::Torch, 224, 224)] {

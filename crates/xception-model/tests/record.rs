@@ -289,8 +289,8 @@ fn a_truncated_record_is_an_error_wherever_it_ends() {
     }
 }
 
-/// A flipped bit in a tensor is another number, which no format without checksums can tell; anywhere else the record must
-/// be refused or describe the network that it holds.
+/// A flipped bit in a tensor is another number, which no format without checksums can tell; anywhere else the record
+/// must be refused or describe the network that it holds.
 #[test]
 fn a_flipped_byte_neither_panics_nor_takes_long() {
     let saved = Saved::new();

@@ -29,7 +29,8 @@ const SIZE: usize = 300_000;
 /// No test waits for this to pass; it only keeps a broken build from hanging.
 const FOREVER: Duration = Duration::from_mins(1);
 
-// ---------------------------------------------------------------------------------------------------------------- the server
+// ---------------------------------------------------------------------------------------------------------------- the
+// server
 
 #[derive(Debug, Clone)]
 struct Request {
@@ -174,7 +175,8 @@ impl Answer {
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- the file and its card
+// ------------------------------------------------------------------------------------------------------- the file and
+// its card
 
 /// Bytes without a pattern that a mixed-up offset could hide in.
 fn content() -> Vec<u8> {
@@ -296,7 +298,8 @@ fn has(text: &str, parts: &[&str]) {
     }
 }
 
-// --------------------------------------------------------------------------------------------------------------- good servers
+// --------------------------------------------------------------------------------------------------------------- good
+// servers
 
 #[test]
 fn a_file_is_fetched_once() {
@@ -351,7 +354,8 @@ fn a_file_of_unknown_length_is_taken() {
     Desk::new(&[server.url()], "").fetch_well();
 }
 
-// ------------------------------------------------------------------------------------------------------------ broken transfers
+// ------------------------------------------------------------------------------------------------------------ broken
+// transfers
 
 #[test]
 fn a_broken_transfer_is_resumed() {
@@ -597,7 +601,8 @@ fn a_part_of_unknown_origin_is_dropped() {
     assert_eq!(server.requests()[0].range(), None);
 }
 
-// --------------------------------------------------------------------------------------------------------------- lying servers
+// --------------------------------------------------------------------------------------------------------------- lying
+// servers
 
 #[test]
 fn more_bytes_announced_than_sent() {
@@ -708,7 +713,8 @@ fn a_compressed_answer_is_refused() {
     has(&message, &["compressed"]);
 }
 
-// ------------------------------------------------------------------------------------------------------------- failing servers
+// ------------------------------------------------------------------------------------------------------------- failing
+// servers
 
 #[test]
 fn an_absent_file_is_not_asked_for_again() {
@@ -774,7 +780,8 @@ fn redirects_in_a_circle_end() {
     assert_eq!(server.requests().len(), 11);
 }
 
-// ------------------------------------------------------------------------------------------------------- offline, and by hand
+// ------------------------------------------------------------------------------------------------------- offline, and
+// by hand
 
 #[test]
 fn offline_says_what_to_do() {
@@ -904,7 +911,8 @@ fn a_full_disk_is_named() {
     assert_eq!(server.requests().len(), 1, "no retry makes room");
 }
 
-// ------------------------------------------------------------------------------------------------------------ several at once
+// ------------------------------------------------------------------------------------------------------------ several
+// at once
 
 #[test]
 fn threads_fetch_once() {
@@ -1006,7 +1014,8 @@ fn proxies_come_from_the_environment() {
     has(&said, &["fetching http://weights.test/"]);
 }
 
-// ------------------------------------------------------------------------------------------------------------------- records
+// -------------------------------------------------------------------------------------------------------------------
+// records
 
 #[test]
 fn a_record_is_made_once() {
@@ -1112,7 +1121,8 @@ fn a_failed_conversion_leaves_nothing() {
     assert_eq!(server.requests().len(), 1);
 }
 
-// ------------------------------------------------------------------------------------------------------ a card to a network
+// ------------------------------------------------------------------------------------------------------ a card to a
+// network
 
 /// A fixture of `tests/keras.rs`, which Keras wrote.
 fn fixture(name: &str) -> Vec<u8> {
@@ -1218,7 +1228,8 @@ fn a_file_of_another_network_than_its_cards_is_refused() {
     assert!(desk.cache.status(&desk.card)[0].record_bytes.is_none());
 }
 
-// --------------------------------------------------------------------------------------------------------------------- cards
+// ---------------------------------------------------------------------------------------------------------------------
+// cards
 
 #[test]
 fn the_imagenet_card() {
@@ -1229,8 +1240,8 @@ fn the_imagenet_card() {
     assert_eq!(labels.len(), 1000);
     let ids: Vec<&str> = labels.iter().map(|label| label.id.as_deref().unwrap()).collect();
     assert!(ids.is_sorted(), "Keras's class order is that of the ids");
-    // Keras's own MD5 of imagenet_class_index.json (keras/src/applications/imagenet_utils.py), over the file rebuilt from
-    // ours: every id, every name and their order are Keras's.
+    // Keras's own MD5 of imagenet_class_index.json (keras/src/applications/imagenet_utils.py), over the file rebuilt
+    // from ours: every id, every name and their order are Keras's.
     let entries: Vec<String> = labels
         .iter()
         .zip(&ids)

@@ -1,5 +1,5 @@
-//! What the golden tests share with `scripts/golden/golden.py`: the formula for weights and inputs (its docstring defines it),
-//! the goldens' format, and the comparison.
+//! What the golden tests share with `scripts/golden/golden.py`: the formula for weights and inputs (its docstring
+//! defines it), the goldens' format, and the comparison.
 #![allow(
     dead_code,
     missing_docs,

@@ -1,5 +1,5 @@
-//! The operation on Burn's tensors against Burn's own operations one after the other, over random shapes, on every backend
-//! of the processor, with their gradients.
+//! The operation on Burn's tensors against Burn's own operations one after the other, over random shapes, on every
+//! backend of the processor, with their gradients.
 
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;

@@ -38,8 +38,8 @@ fn convolutions() {
     });
 }
 
-/// A 3 x 3 convolution of many channels adds and subtracts inputs before it multiplies them. Infinity less infinity is no
-/// number, but what looks at one infinity is infinite.
+/// A 3 x 3 convolution of many channels adds and subtracts inputs before it multiplies them. Infinity less infinity is
+/// no number, but what looks at one infinity is infinite.
 #[test]
 fn a_sum_that_is_infinite_stays_so() {
     each_set(|isa, random| {
@@ -64,8 +64,8 @@ fn a_sum_that_is_infinite_stays_so() {
     });
 }
 
-/// What fills a pixel up to a whole cache line is zero and stays zero, whatever the picture holds: a convolution reads it
-/// along with the channels, and 0 times infinity would be NaN.
+/// What fills a pixel up to a whole cache line is zero and stays zero, whatever the picture holds: a convolution reads
+/// it along with the channels, and 0 times infinity would be NaN.
 #[test]
 fn padding_is_no_channel() {
     each_set(|isa, random| {
@@ -518,7 +518,8 @@ fn relu_f32(value: f64) -> f64 {
     if value.is_nan() || value > 0.0 { value } else { 0.0 }
 }
 
-/// The outputs of one run in several threads are those of one thread to the last bit: how a layer is cut changes no sum.
+/// The outputs of one run in several threads are those of one thread to the last bit: how a layer is cut changes no
+/// sum.
 #[test]
 fn threads_change_nothing() {
     let random = &mut Random::new(7);
@@ -660,8 +661,8 @@ fn rows_in_turn_are_layers_one_after_the_other() {
     assert!(together > 0, "none was worked through together");
 }
 
-/// A machine without vector instructions gets the same answers: every kind of layer in one network, portable against the
-/// best that this machine has.
+/// A machine without vector instructions gets the same answers: every kind of layer in one network, portable against
+/// the best that this machine has.
 #[test]
 fn the_portable_path_gives_the_same_answers() {
     let build = |isa| {

@@ -1,5 +1,6 @@
-//! Every operation and every option against the definition in f64: odd sizes, maps of one pixel, strides, dilations, paddings,
-//! channels that are multiples of nothing, batches, with every instruction set and several numbers of threads.
+//! Every operation and every option against the definition in f64: odd sizes, maps of one pixel, strides, dilations,
+//! paddings, channels that are multiples of nothing, batches, with every instruction set and several numbers of
+//! threads.
 
 mod common;
 
@@ -53,7 +54,8 @@ fn activate(activation: Activation, x: f64) -> f64 {
         Activation::HardSigmoid => hard(x),
         Activation::HardSwish => x * hard(x),
         Activation::Tanh => x.tanh(),
-        // The error function by its series and its continued fraction would be a second implementation: by its integral.
+        // The error function by its series and its continued fraction would be a second implementation: by its
+        // integral.
         Activation::Gelu => x / 2.0 * (1.0 + erf(x / 2.0_f64.sqrt())),
         _ => x,
     }

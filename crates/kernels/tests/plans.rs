@@ -1,5 +1,5 @@
-//! The plans of Xception are those that were measured: steps, fusions, jobs and memory, for a core with a second-level cache of
-//! 2 MiB. A change of `xception-plans.txt` is a change of speed: measure it.
+//! The plans of Xception are those that were measured: steps, fusions, jobs and memory, for a core with a second-level
+//! cache of 2 MiB. A change of `xception-plans.txt` is a change of speed: measure it.
 
 #[path = "../examples/common/xception.rs"]
 mod xception;

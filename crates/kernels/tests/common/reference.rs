@@ -232,8 +232,8 @@ pub fn compare_values(what: &str, output: &[f32], expected: &[f64]) {
     }
 }
 
-/// A random picture whose first layer is a 1 x 1 convolution with the identity, so that what follows reads a feature map;
-/// the pictures, and the maps that they become.
+/// A random picture whose first layer is a 1 x 1 convolution with the identity, so that what follows reads a feature
+/// map; the pictures, and the maps that they become.
 pub fn start(random: &mut Random, isa: Isa, channels: usize) -> (Network, Value, Vec<Map>, Vec<Map>) {
     let (height, width) = (random.size(23), random.size(23));
     let pictures: Vec<Map> = (0..random.size(3))

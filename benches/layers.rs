@@ -5,9 +5,9 @@
 //! RAYON_NUM_THREADS=1 cargo bench --manifest-path benches/Cargo.toml -- 19x19
 //! ```
 //!
-//! Criterion's `elem/s` are floating-point operations a second, a multiply-add being two. The table at the end says which part
-//! that is of what the processor reaches when it multiplies and adds in registers and does nothing else, measured first. A
-//! layer runs on a feature map that another layer has just written, as in the network.
+//! Criterion's `elem/s` are floating-point operations a second, a multiply-add being two. The table at the end says
+//! which part that is of what the processor reaches when it multiplies and adds in registers and does nothing else,
+//! measured first. A layer runs on a feature map that another layer has just written, as in the network.
 
 mod plain;
 
@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use kernels::{
-    Activation, Convolution, Dense, Isa, MaxPool, Network, Padding, Projection, Separable as SeparableLayer, Value, peak,
+    Activation, Convolution, Dense, Isa, MaxPool, Network, Padding, Projection, Separable as SeparableLayer, Value,
+    peak,
 };
 
 use plain::Plain;
@@ -33,7 +34,8 @@ struct Separable {
     residual: bool,
 }
 
-/// arXiv 1610.02357, figure 5. Block 13's first layer is one of the middle's, and the middle's first two lack the residual.
+/// arXiv 1610.02357, figure 5. Block 13's first layer is one of the middle's, and the middle's first two lack the
+/// residual.
 const SEPARABLE: [Separable; 10] = [
     separable("block2_sepconv1", 147, [64, 128], false, true),
     separable("block2_sepconv2", 147, [128, 128], false, false),
@@ -50,7 +52,8 @@ const SEPARABLE: [Separable; 10] = [
     separable("block14_sepconv2", 10, [1536, 2048], false, true),
 ];
 
-/// Blocks that end with a pooling, whose shortcut is convolved: size and channels of the input, channels of what is pooled.
+/// Blocks that end with a pooling, whose shortcut is convolved: size and channels of the input, channels of what is
+/// pooled.
 const POOLS: [(&str, usize, [usize; 2]); 4] = [
     ("block2_pool", 147, [64, 128]),
     ("block3_pool", 74, [128, 256]),

@@ -104,8 +104,8 @@ fn open_any(path: &Path) -> converter::Source {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Reads every fixture, writes each network in every format that can hold it, reads it back and compares every bit. Then
-/// the README's table must be what ran.
+/// Reads every fixture, writes each network in every format that can hold it, reads it back and compares every bit.
+/// Then the README's table must be what ran.
 #[test]
 fn every_format_is_read_and_written_bit_for_bit() {
     let bench = Bench::new();

@@ -1,5 +1,5 @@
-//! The fuzz targets' bodies (`fuzz/entries.rs`) on their seeds, on what fuzzing has found, and on the same mutations of both
-//! every time: a bounded replay for CI.
+//! The fuzz targets' bodies (`fuzz/entries.rs`) on their seeds, on what fuzzing has found, and on the same mutations of
+//! both every time: a bounded replay for CI.
 
 #[path = "../../../fuzz/entries.rs"]
 mod entries;

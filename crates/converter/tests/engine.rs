@@ -1,5 +1,5 @@
-//! The parity report: what `verify --with-keras` says of an engine's answers. The engine is a script that gives prepared ones;
-//! the real engines run in `scripts/peers/keras_real_size.py`.
+//! The parity report: what `verify --with-keras` says of an engine's answers. The engine is a script that gives
+//! prepared ones; the real engines run in `scripts/peers/keras_real_size.py`.
 #![cfg(unix)]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Broken and hostile files: each is a sentence that names the file, exit code 1, within 256 MB and 5 seconds, and leaves
-//! nothing behind. What concerns HDF5 alone is in keras-store's own `tests/hostile.rs`.
+//! Broken and hostile files: each is a sentence that names the file, exit code 1, within 256 MB and 5 seconds, and
+//! leaves nothing behind. What concerns HDF5 alone is in keras-store's own `tests/hostile.rs`.
 
 mod common;
 

@@ -1,5 +1,6 @@
-//! Whole Keras models whose weights are Xception's and whose graph is not, and others that compute the same by other layers.
-//! Each is `toy.keras` with its `config.json` edited; what Keras itself wrote is in `xception-model`'s `tests/keras.rs`.
+//! Whole Keras models whose weights are Xception's and whose graph is not, and others that compute the same by other
+//! layers. Each is `toy.keras` with its `config.json` edited; what Keras itself wrote is in `xception-model`'s
+//! `tests/keras.rs`.
 
 mod common;
 
@@ -133,8 +134,8 @@ fn everywhere(from: &'static str, to: &'static str) -> impl FnOnce(&mut Value) {
 
 type Edit = Box<dyn FnOnce(&mut Value)>;
 
-/// The sentence's part that names the layer and what is wrong with it, and the edit that is refused with it; or what the edit makes
-/// of the model.
+/// The sentence's part that names the layer and what is wrong with it, and the edit that is refused with it; or what
+/// the edit makes of the model.
 type Case = (&'static str, Edit);
 
 /// A network of its own.

@@ -1,5 +1,5 @@
-//! ONNX: exports of PyTorch, tf2onnx and Keras against ONNX Runtime's logits (`scripts/fixtures/onnx_fixtures.py`), our own exports
-//! read back, and graphs that are broken or another network's.
+//! ONNX: exports of PyTorch, tf2onnx and Keras against ONNX Runtime's logits (`scripts/fixtures/onnx_fixtures.py`), our
+//! own exports read back, and graphs that are broken or another network's.
 
 mod common;
 
@@ -69,8 +69,8 @@ fn a_fixed_size_is_read_and_an_open_one_asked_for() {
     assert!(error.to_string().contains("--size 299x299"), "{error}");
 }
 
-/// A folded norm is made anew for the variant that the caller names, where neither the graph nor its exporter tells it: at 71 x 71
-/// both pad pools alike.
+/// A folded norm is made anew for the variant that the caller names, where neither the graph nor its exporter tells it:
+/// at 71 x 71 both pad pools alike.
 #[test]
 fn a_variant_that_only_the_caller_knows_computes_right() {
     use onnx_ir::Message;
@@ -373,8 +373,8 @@ fn keras_to_onnx_and_back_computes_the_same() {
     assert!(relative(&back, &logits(open(&keras("toy.keras"), &Known::default()).unwrap())) <= 1e-6);
 }
 
-/// Each computes something that no Xception does, with every tensor of one in its place: what cannot be computed is refused by its
-/// node, and the rest computes something else.
+/// Each computes something that no Xception does, with every tensor of one in its place: what cannot be computed is
+/// refused by its node, and the rest computes something else.
 #[test]
 #[allow(clippy::too_many_lines, reason = "a list of cases")]
 fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_node() {
@@ -431,7 +431,8 @@ fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_no
         (
             "whole numbers in between",
             |model| behind(model, "Relu", "Cast", "to", 6, &[]),
-            "Cast `/act4/Relu_output_0`: an operation that is not known here; --no-top reads the network up to `act4/Relu`",
+            "Cast `/act4/Relu_output_0`: an operation that is not known here; --no-top reads the network up to \
+             `act4/Relu`",
         ),
         (
             "pixels in another order",

@@ -1,4 +1,5 @@
-//! Checkpoints of timm's and Cadene's Xception, against PyTorch's own logits (`scripts/fixtures/torch_toy_xception.py`).
+//! Checkpoints of timm's and Cadene's Xception, against PyTorch's own logits
+//! (`scripts/fixtures/torch_toy_xception.py`).
 
 mod common;
 

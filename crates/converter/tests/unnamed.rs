@@ -1,5 +1,5 @@
-//! Networks that no table here knows (`scripts/fixtures/keras_unnamed_model.py`), as Keras and tf2onnx write them: each converts, and gives
-//! the numbers of Keras or of ONNX Runtime.
+//! Networks that no table here knows (`scripts/fixtures/keras_unnamed_model.py`), as Keras and tf2onnx write them: each
+//! converts, and gives the numbers of Keras or of ONNX Runtime.
 
 mod common;
 #[path = "../../xception-model/tests/common/mod.rs"]

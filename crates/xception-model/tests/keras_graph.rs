@@ -232,8 +232,8 @@ fn tagged(op: serde_json::Map<String, Value>) -> Value {
 
 fn conv(changes: &Value) -> Value {
     let mut conv = json!({
-        "op": "conv", "channels": [4, 6], "kernel": [3, 3], "stride": [1, 1], "dilation": [1, 1], "groups": 1, "bias": true,
-        "padding": "valid",
+        "op": "conv", "channels": [4, 6], "kernel": [3, 3], "stride": [1, 1], "dilation": [1, 1], "groups": 1,
+        "bias": true, "padding": "valid",
     });
     conv.as_object_mut()
         .unwrap()
@@ -252,8 +252,8 @@ fn convolutions() {
         (
             "Conv2D",
             json!({
-                "filters": 6, "kernel_size": [3, 2], "strides": [2, 1], "padding": "same", "groups": 2, "use_bias": false,
-                "data_format": "channels_last",
+                "filters": 6, "kernel_size": [3, 2], "strides": [2, 1], "padding": "same", "groups": 2,
+                "use_bias": false, "data_format": "channels_last",
             }),
             json!([conv(
                 &json!({"kernel": [3, 2], "stride": [2, 1], "padding": "same", "groups": 2, "bias": false})
@@ -367,7 +367,9 @@ fn activations() {
         ),
         (
             "Activation",
-            json!({"activation": {"module": "keras.layers", "class_name": "LeakyReLU", "config": {"negative_slope": 0.1}}}),
+            json!({
+                "activation": {"module": "keras.layers", "class_name": "LeakyReLU", "config": {"negative_slope": 0.1}},
+            }),
             Activation::LeakyRelu { slope: 0.1 },
         ),
     ] {
@@ -438,7 +440,10 @@ fn everything_else_that_classifiers_do() {
         ),
         (
             "Rescaling",
-            json!({"scale": [1, 2, 3, 4], "offset": {"class_name": "__numpy__", "config": {"value": [1.0, 2.0, 3.0, 4.0]}}}),
+            json!({
+                "scale": [1, 2, 3, 4],
+                "offset": {"class_name": "__numpy__", "config": {"value": [1.0, 2.0, 3.0, 4.0]}},
+            }),
             scale(json!([1.0, 2.0, 3.0, 4.0]), json!([1.0, 2.0, 3.0, 4.0])),
         ),
         (
@@ -607,8 +612,8 @@ fn what_cannot_be_computed_is_named() {
         ),
         (
             vec![one.clone(), ("Permute", json!({"dims": [1]}))],
-            "layer layer1 (Permute): there is no operation for its class; with `--no-top` the network up to the layer layer0 can \
-             be used",
+            "layer layer1 (Permute): there is no operation for its class; with `--no-top` the network up to the layer \
+             layer0 can be used",
         ),
         (
             vec![
@@ -617,8 +622,8 @@ fn what_cannot_be_computed_is_named() {
                 ("PReLU", json!({})),
                 ("Dense", json!({"units": 2})),
             ],
-            "layer layer2 (PReLU): there is no operation for its class; with `--no-top` the network up to the layer layer1 can \
-             be used",
+            "layer layer2 (PReLU): there is no operation for its class; with `--no-top` the network up to the layer \
+             layer1 can be used",
         ),
         (
             vec![(
@@ -1019,8 +1024,8 @@ fn padding_that_keras_does_not_have_is_a_layer() {
     let error = written(&graph, End::Linear).unwrap_err();
     assert_eq!(
         error,
-        "layer pool: its pooling pads [1, 1, 1, 1] pixels (top, left, bottom, right), and Keras's pads as its own `same` does; \
-         save the network as .bpk, .safetensors or .onnx"
+        "layer pool: its pooling pads [1, 1, 1, 1] pixels (top, left, bottom, right), and Keras's pads as its own \
+         `same` does; save the network as .bpk, .safetensors or .onnx"
     );
     // Zeros that count are zeros of the map.
     let average = |padding, count_padding| {
@@ -1085,7 +1090,8 @@ fn separable_convolutions_are_one_layer_where_keras_has_it() {
                 "DepthwiseConv2D",
                 "sep_depthwise",
                 json!({
-                    "depth_multiplier": 2, "kernel_size": [3, 3], "strides": [1, 1], "padding": "same", "use_bias": false,
+                    "depth_multiplier": 2, "kernel_size": [3, 3], "strides": [1, 1], "padding": "same",
+                    "use_bias": false,
                 })
             ),
             ("Activation", "sep_activation", json!({"activation": "relu"})),

@@ -824,8 +824,8 @@ fn without_a_url_the_card_says_how() {
     assert_eq!(
         desk.fetch_badly(),
         format!(
-            "cannot get {FILE} of toy: no URL serves it; ask your neighbour, then save the file as {}, or name one with \
-             --weights FILE",
+            "cannot get {FILE} of toy: no URL serves it; ask your neighbour, then save the file as {}, \
+             or name one with --weights FILE",
             desk.path().display()
         )
     );
@@ -1436,7 +1436,8 @@ fn wrong_cards_are_refused_with_place_expected_and_found() {
     let twice = refusal(
         first,
         &format!(
-            "[[weights]]\nkind = \"full\"\nfile = \"b\"\nformat = \"keras\"\nparameters = 1\nmd5 = \"{}\"\nobtain = \"ask\"\n{first}",
+            "[[weights]]\nkind = \"full\"\nfile = \"b\"\nformat = \"keras\"\nparameters = 1\nmd5 = \"{}\"\n\
+             obtain = \"ask\"\n{first}",
             "0".repeat(32)
         ),
     );

@@ -159,8 +159,8 @@ impl Bench {
         Run::of(output)
     }
 
-    /// Runs the program with no more than 256 MB for its heap and stacks, and 5 seconds of the processor; the system ends it
-    /// otherwise. By the clock it may take longer where others compute meanwhile, but not wait for something.
+    /// Runs the program with no more than 256 MB for its heap and stacks, and 5 seconds of the processor; the system
+    /// ends it otherwise. By the clock it may take longer where others compute meanwhile, but not wait for something.
     #[cfg(unix)]
     pub fn bounded(&self, arguments: &[&str]) -> Run {
         self.limited("ulimit -d 262144 && ulimit -t 5", arguments)

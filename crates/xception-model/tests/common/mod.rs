@@ -23,7 +23,8 @@ pub fn kitchenware() -> Option<PathBuf> {
     if folder.is_none() {
         assert!(
             std::env::var_os("XCEPTION_REQUIRE_KITCHENWARE").is_none(),
-            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what scripts/kitchenware.sh prints"
+            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what \
+             scripts/kitchenware.sh prints"
         );
         eprintln!("skipped: XCEPTION_KITCHENWARE is not set; scripts/kitchenware.sh prints its value");
     }

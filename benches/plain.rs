@@ -3,7 +3,7 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-/// What it needs: channels last, no padding between pixels.
+/// The weights and buffers: channels last, no padding between pixels.
 pub struct Plain {
     pub height: usize,
     pub width: usize,

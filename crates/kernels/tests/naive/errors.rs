@@ -5,7 +5,7 @@ use kernels::Isa;
 use crate::common::{Build, MaxPool, SeparableRelu, new_network, single_separable};
 use crate::common::reference::*;
 
-/// What doesn't fit together is refused before any memory is touched.
+/// Sizes that do not fit are refused before any memory is touched.
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
     let refused = |what: &str, build: &(dyn Fn() + std::panic::RefUnwindSafe)| {
@@ -53,7 +53,7 @@ fn sizes_that_do_not_fit_are_refused() {
     });
 }
 
-/// Sizes whose product wraps around to the length of the memory that was given.
+/// Sizes whose product wraps around to the length of the given memory.
 #[test]
 fn sizes_that_no_memory_holds_are_refused() {
     const HALF: usize = 1 << (usize::BITS / 2);

@@ -19,7 +19,7 @@ fn convolutions() {
         let bias = random.yes().then(|| random.values(outputs));
         let after = random.yes();
 
-        // Straight from the picture, and from a feature map, whose pixels are padded.
+        // Reads the picture itself, and a feature map, whose pixels are padded.
         for from_map in [false, true] {
             let mut network = new_network(channels, isa);
             let input = if from_map {
@@ -37,8 +37,8 @@ fn convolutions() {
     });
 }
 
-/// A 3 x 3 convolution of many channels adds and subtracts inputs before it multiplies them. Infinity less infinity is
-/// no number, but what looks at one infinity is infinite.
+/// A 3 x 3 convolution with many channels adds and subtracts inputs before it multiplies them. Infinity minus infinity
+/// is NaN, but an output that depends on one infinity must be infinite.
 #[test]
 fn a_sum_that_is_infinite_stays_so() {
     each_set(|isa, random| {
@@ -63,8 +63,8 @@ fn a_sum_that_is_infinite_stays_so() {
     });
 }
 
-/// What fills a pixel up to a whole cache line is zero and stays zero, whatever the picture holds: a convolution reads
-/// it along with the channels, and 0 times infinity would be NaN.
+/// The padding of a pixel up to a whole cache line is zero and stays zero, whatever the picture contains: a convolution
+/// reads it with the channels, and 0 times infinity would be NaN.
 #[test]
 fn padding_is_no_channel() {
     each_set(|isa, random| {
@@ -164,7 +164,7 @@ fn separable_convolutions() {
     });
 }
 
-/// So many channels and pixels that products are saved, where the machine's caches allow it.
+/// Enough channels and pixels for seven products, if the machine's caches allow it.
 #[test]
 #[cfg_attr(miri, ignore = "takes hours; unit tests have small ones")]
 fn wide_separable_convolutions() {
@@ -200,7 +200,7 @@ fn wide_separable_convolutions() {
     }
 }
 
-/// One on its own, between pictures whose channels lie one after the other.
+/// A single layer, between pictures with channels first.
 #[test]
 fn single_separable_convolutions() {
     each_set(|isa, random| {
@@ -341,7 +341,7 @@ fn global_pools_and_fully_connected_layers() {
     });
 }
 
-/// However far apart the taps are: those past the picture are padding.
+/// However far apart the taps are, those outside of the picture are padding.
 #[test]
 fn a_dilation_past_the_picture_is_like_any_larger() {
     let (channels, outputs) = (5, 7);

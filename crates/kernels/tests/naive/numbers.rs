@@ -5,7 +5,7 @@ use kernels::{GlobalPoolKind as GlobalPool, Isa};
 use crate::common::{Build, MaxPool, SeparableRelu, new_network};
 use crate::common::reference::*;
 
-/// What is not a number stays what it is, exactly where the definition has it, and pads are never touched by it.
+/// NaN and infinity appear exactly where the definition has them, and never come from padding.
 #[test]
 fn nan_infinity_and_denormals_pass_as_they_should() {
     for isa in Isa::available() {
@@ -15,7 +15,7 @@ fn nan_infinity_and_denormals_pass_as_they_should() {
                 (3, 2, 4) => f64::from(odd),
                 _ => (channel + y + x) as f64 / 64.0,
             });
-            // One input channel an output, so that 0 x infinity makes no NaN of its own.
+            // One input channel for each output, so that 0 x infinity makes no NaN of its own.
             let mut network = new_network(1, isa);
             let single = Map::filled(1, 7, 6, |_, y, x| picture.at(3, y, x));
             let input = network.conv(network.input(), &[1.0], None, 1, 1, 1, false);
@@ -58,7 +58,7 @@ fn nan_infinity_and_denormals_pass_as_they_should() {
     }
 }
 
-/// Where everything is denormal, nothing is taken for zero.
+/// If all values are denormal, none is flushed to zero.
 #[test]
 fn denormals_are_numbers() {
     let least = f64::from(f32::from_bits(1));

@@ -5,7 +5,7 @@ use kernels::{GlobalPoolKind as GlobalPool, Isa, Network, Value};
 use crate::common::{Build, MaxPool, SeparableRelu, new_network};
 use crate::common::reference::*;
 
-/// The variable is read by a process of its own, which runs this test as well and only prints.
+/// The variable is read in a second process, which runs this test as well and only prints.
 #[test]
 fn a_variable_chooses_the_instructions() {
     const VARIABLE: &str = "KERNELS_ISA";
@@ -29,7 +29,7 @@ fn a_variable_chooses_the_instructions() {
     }
 }
 
-/// The picture is a value as any other.
+/// The picture is a value like any other.
 #[test]
 fn a_network_hands_out_what_it_was_given() {
     for channels in [1, 3, 16, 17, 40] {
@@ -49,8 +49,7 @@ fn a_network_hands_out_what_it_was_given() {
     }
 }
 
-/// The outputs of one run in several threads are those of one thread to the last bit: how a layer is cut changes no
-/// sum.
+/// Outputs of several threads equal those of one thread, bit for bit: how a layer is cut changes no sum.
 #[test]
 fn threads_change_nothing() {
     let random = &mut Random::new(7);
@@ -80,7 +79,7 @@ fn threads_change_nothing() {
     }
 }
 
-/// Layers of one size begin where the one before is done, in whatever order the threads get there.
+/// Layers of one size start after the layer before is done, in whatever order the threads arrive.
 #[test]
 fn chains_give_the_same_whoever_is_first() {
     for round in 0..=(ROUNDS / 4) {
@@ -126,7 +125,7 @@ fn chains_give_the_same_whoever_is_first() {
     }
 }
 
-/// Layers that are worked through together, row by row, give what they give one after the other.
+/// Layers that are computed together, row by row, give the same as one after the other.
 #[test]
 fn rows_in_turn_are_layers_one_after_the_other() {
     let mut together = 0;
@@ -173,14 +172,14 @@ fn rows_in_turn_are_layers_one_after_the_other() {
             vec![f32::NAN; batch * network.channels(value).unwrap() * height * width]
         };
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-        // Whoever asks for what lies between gets it, and then there is nothing to be worked through together.
+        // If a caller asks for a value in between, the layers are not computed together.
         let (mut expected, mut between) = (memory(pooled), memory(last));
         network.go(&picture, shape, &mut [(pooled, &mut expected), (last, &mut between)]);
         for threads in [1, 2, 3, 5] {
             let mut output = memory(pooled);
             let workers = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let times = workers.install(|| network.times(&picture, shape, &mut [(pooled, &mut output)]));
-            // All of their time is at the last one.
+            // All of their time is counted at the last one.
             together += usize::from(times[times.len() - 2].is_zero());
             let what = format!(
                 "{widths:?}, {height} x {width}, {pool:?}, {threads} threads, {}",
@@ -192,8 +191,8 @@ fn rows_in_turn_are_layers_one_after_the_other() {
     assert!(together > 0, "none was worked through together");
 }
 
-/// A machine without vector instructions gets the same answers: every kind of layer in one network, portable against
-/// the best that this machine has.
+/// A machine without vector instructions gives the same answers: every kind of layer in one network, portable against
+/// the best instruction set of this machine.
 #[test]
 fn the_portable_path_gives_the_same_answers() {
     let build = |isa| {
@@ -287,7 +286,7 @@ fn several_values_of_one_run_and_runs_at_the_same_time() {
     });
 }
 
-/// The layer that gives a value is the last of a network that ends with it.
+/// The index of the layer of a value: the last layer of a network that ends with it.
 fn unused_layer(network: &Network, _: Value) -> usize {
     network.counts([15, 15]).len() - 1
 }

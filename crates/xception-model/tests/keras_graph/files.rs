@@ -26,7 +26,7 @@ pub fn unpacked(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// A fixture's store; one that is only there gzipped is unpacked into a folder that must live as long.
+/// A fixture's store. A gzipped fixture is unpacked into the returned folder, which must live as long as the store.
 pub fn store(name: &str) -> (KerasStore, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut path = fixture(name);

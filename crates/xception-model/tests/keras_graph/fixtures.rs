@@ -38,7 +38,7 @@ fn every_fixture_is_read() {
         assert_eq!(found, (title, nodes, layers, params), "{name}");
         assert_eq!(graph.shapes(size).unwrap()[last.0].to_vec(), output, "{name}");
 
-        // Every tensor of the file is a parameter of the graph, of the same shape, and the other way round.
+        // Every tensor of the file is a parameter of the graph with the same shape, and vice versa.
         let constants = keras::constants(store.layers().unwrap());
         let names = keras::names(&network.unwrap());
         let mut store = store.with_names(names).without_layers(constants);

@@ -6,7 +6,7 @@ use xception_model::keras::{self, End};
 
 use crate::files::Model;
 
-/// Layers on a picture of 8 x 8 x 4, one behind the other.
+/// A sequence of layers on a picture of 8 x 8 x 4.
 pub fn sequential(layers: &[(&str, Value)]) -> Value {
     let mut list = vec![json!({
         "class_name": "InputLayer", "config": {"name": "picture", "batch_shape": [null, 8, 8, 4]},
@@ -27,7 +27,7 @@ pub fn config(model: &Value, keras: Option<u32>) -> Result<Graph, String> {
     }
 }
 
-/// The operations behind the input, as they are stored.
+/// The operations after the input, in their stored form.
 pub fn ops(model: &Value, keras: Option<u32>) -> Result<Value, String> {
     let graph = config(model, keras)?;
     Ok(graph.nodes[1..]
@@ -39,7 +39,7 @@ pub fn ops(model: &Value, keras: Option<u32>) -> Result<Value, String> {
         .collect())
 }
 
-/// `{"conv": {..}}` as `{"op": "conv", ..}`, which takes changes.
+/// Turns `{"conv": {..}}` into `{"op": "conv", ..}`, to which changes can be applied.
 pub fn tagged(op: serde_json::Map<String, Value>) -> Value {
     let (name, settings) = op.into_iter().next().unwrap();
     let Value::Object(mut settings) = settings else {
@@ -60,7 +60,7 @@ pub fn conv(changes: &Value) -> Value {
     conv
 }
 
-/// A layer or operation with what it is called with.
+/// A layer or operation with the arguments of its call.
 pub fn called(module: &str, class: &str, config: Value, arguments: Value) -> Value {
     let mut config = config;
     config["name"] = "called".into();
@@ -88,7 +88,7 @@ pub fn called(module: &str, class: &str, config: Value, arguments: Value) -> Val
     })
 }
 
-/// Keras 2's functional model of convolutions in a row.
+/// Keras 2's functional model of a chain of convolutions.
 pub fn conv_chain(count: usize) -> Value {
     let mut layers = vec![json!({
         "class_name": "InputLayer", "name": "picture", "inbound_nodes": [],
@@ -116,7 +116,7 @@ pub fn listed(model: &Value) -> Vec<String> {
         .collect()
 }
 
-/// A graph of one layer, behind what stands before it.
+/// A graph of one layer, after the layers that it needs.
 pub fn built(build: impl FnOnce(&mut Builder, NodeId) -> NodeId) -> Graph {
     let (mut net, picture) = Builder::new("Test Network", 4);
     let output = build(&mut net, picture);
@@ -129,7 +129,7 @@ pub fn built(build: impl FnOnce(&mut Builder, NodeId) -> NodeId) -> Graph {
     graph
 }
 
-/// Class, name and settings of every layer behind the input.
+/// Class, name and settings of every layer after the input.
 pub fn written(graph: &Graph, end: End) -> Result<Vec<(String, String, Value)>, String> {
     let model = keras::keras_model(graph, [8, 8], end).map_err(|error| error.to_string())?;
     assert_eq!(model.config["config"]["name"], "test_network");

@@ -109,7 +109,7 @@ fn what_cannot_be_computed_is_named() {
         let error = config(&sequential(&layers), Some(3)).unwrap_err();
         assert!(error.contains(part), "{error}\nexpected {part}");
     }
-    // A class of the user's own may be called as Keras's are.
+    // A user's class may have the name of one of Keras's.
     let own = called("my.layers", "Dropout", json!({}), json!(["PICTURE"]));
     let error = config(&own, Some(3)).unwrap_err();
     assert!(
@@ -118,7 +118,7 @@ fn what_cannot_be_computed_is_named() {
     );
 }
 
-/// The part before an unknown layer, where all of the output goes through.
+/// The part before an unknown layer, if the whole output depends on it.
 #[test]
 fn a_backbone_ends_on_every_way_to_the_output() {
     let mut model = conv_chain(3);
@@ -221,7 +221,7 @@ fn large_and_deep_models_take_a_moment() {
     let graph = config(&serde_json::from_str(&model).unwrap(), None).unwrap();
     assert!(graph.layers[0].name.starts_with("m28/m27/"), "{}", graph.layers[0].name);
 
-    // Names that become one path, and every layer in the sum of all before.
+    // Names that become one path, and layers that each read the sum of all layers before.
     let mut model = conv_chain(3000);
     for (place, layer) in model["config"]["layers"]
         .as_array_mut()

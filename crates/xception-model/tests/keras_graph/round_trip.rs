@@ -8,7 +8,7 @@ use xception_model::keras::{self, End};
 use crate::files::{MODELS, fixture, named, read, unpacked};
 use crate::models::{config, listed, written};
 
-/// What a graph is written as is the same graph.
+/// A graph that is written and read again is the same graph.
 #[test]
 fn what_is_written_is_read_again() {
     for (name, ..) in MODELS {
@@ -19,7 +19,7 @@ fn what_is_written_is_read_again() {
         let order: Vec<String> = named(&graph, &graph.keras_order()).into_iter().map(plain).collect();
         assert_eq!(listed(&model.config), order, "{name}");
         if name.starts_with("unnamed") {
-            // Only the weights say how wide a flattened map is.
+            // Only the weights show the width of a flattened map.
             continue;
         }
         let again = keras::read_config(&model.config, Some(3)).unwrap().unwrap();
@@ -55,14 +55,14 @@ fn every_layer_of_keras_there_and_back() {
     graph
         .correspondence(output, &again.graph, again.output, tolerance)
         .unwrap();
-    // A layer with an activation that Keras has no name for is two, of which the first has the weights.
+    // A layer with an activation for which Keras has no name becomes two layers; the first has the weights.
     let written = listed(&model.config);
     for name in ["conv2d_1", "conv2d_1_activation", "dense_3", "dense_3_activation"] {
         assert!(written.iter().any(|written| written == name), "{name}");
     }
 }
 
-/// Xception is written as it always was.
+/// Xception is written in the same way as in earlier versions.
 #[test]
 fn the_model_of_xception_has_not_changed() {
     let expected: Value = serde_json::from_slice(&unpacked(&fixture("written.json.gz"))).unwrap();

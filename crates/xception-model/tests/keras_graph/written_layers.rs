@@ -21,12 +21,12 @@ fn padding_that_keras_does_not_have_is_a_layer() {
             ("Activation", "probabilities", json!({"activation": "softmax"})),
         ])
     );
-    // With a stride of 1 it is Keras's own.
+    // With a stride of 1 the padding is Keras's own `same`.
     let padded = Conv::new([4, 4], [3, 3], Padding::symmetric(1));
     let graph = built(|net, picture| net.layer(NewLayer::new("conv").at("conv"), Op::Conv(padded), &[picture]));
     assert_eq!(written(&graph, End::Linear).unwrap()[0].2["padding"], "same");
 
-    // Nothing behind a ReLU is below zero.
+    // After a ReLU no value is below zero.
     let max = Op::Pool(Pool::max(3, 2, Padding::symmetric(1)));
     let graph = built(|net, picture| {
         let relu = net.layer(NewLayer::new("relu"), Op::Activation(Activation::Relu), &[picture]);
@@ -48,7 +48,7 @@ fn padding_that_keras_does_not_have_is_a_layer() {
         "layer pool: its pooling pads [1, 1, 1, 1] pixels (top, left, bottom, right), and Keras's pads as its own \
          `same` does; save the network as .bpk, .safetensors or .onnx"
     );
-    // Zeros that count are zeros of the map.
+    // Padded zeros that count in the mean are zeros of the map.
     let average = |padding, count_padding| {
         let pool = Pool {
             count_padding,

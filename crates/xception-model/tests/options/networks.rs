@@ -16,7 +16,7 @@ pub fn images(batch: usize, height: usize, width: usize) -> Tensor<4> {
     common::input([batch, height, width, 3], &device())
 }
 
-/// Networks that differ in everything that adds or takes away a layer.
+/// Networks that differ in all options that add or remove a layer.
 pub fn assorted() -> Vec<XceptionConfig> {
     vec![
         toy(),
@@ -60,7 +60,7 @@ pub fn loss(model: &Xception, channels: usize, device: &Device) -> Tensor<1> {
     CrossEntropyLossConfig::new().init(device).forward(logits, labels)
 }
 
-/// Paths of the parameters that a training pass gives a gradient, running statistics left out.
+/// Paths of the parameters that get a gradient in a training pass, without running statistics.
 pub fn trained_paths(model: &Xception, channels: usize) -> BTreeSet<String> {
     let device = device().autodiff();
     let before: HashMap<_, _> = parameters(model)

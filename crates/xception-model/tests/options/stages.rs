@@ -54,7 +54,7 @@ fn any_picture_from_71_on_has_the_shapes_of_the_summary() {
 fn a_stage_is_found_by_its_keras_name() {
     let model = network(&toy(), &device());
     let stage = |name: &str| values(&model.stage(images(2, 71, 71), name).expect("a stage"));
-    // The block's output is its pool plus its shortcut, and what the next block's activation sees.
+    // The block's output is the pool plus the shortcut, before the next block's activation.
     let sum: Vec<f32> = stage("block4_pool")
         .iter()
         .zip(stage("block4_residual_bn"))
@@ -146,11 +146,11 @@ fn the_pyramid_has_the_last_block_of_each_resolution() {
 }
 
 /// Trained weights see the same neighbourhoods: every 2nd or 4th value of the dilated network's map is the ordinary
-/// network's.
+/// network's value.
 ///
-/// That needs pools whose windows stand around every second pixel from the first: `same` does so on maps of odd side,
-/// one pixel on each side all around on any. 331 x 200 reaches the pools of blocks 4 and 13 as 41 x 25 and 21 x 13, 224
-/// x 224 as 28 and 14.
+/// This requires pools whose windows are centred on every second pixel from the first: `same` does so on maps of odd
+/// side, one pixel of padding on every side does so on any map. 331 x 200 reaches the pools of blocks 4 and 13 as 41 x
+/// 25 and 21 x 13, 224 x 224 as 28 and 14.
 #[test]
 fn a_dilated_network_computes_the_ordinary_networks_features_and_those_in_between() {
     for (variant, height, width) in [(Variant::Keras, 331, 200), (Variant::Torch, 224, 224)] {

@@ -46,7 +46,7 @@ fn dropout_has_its_probability_and_stands_before_the_last_layer_alone() {
             assert_eq!(rates, expected);
         }
 
-        // Every stage of two training passes over the same pictures: what is before the dropout is the same in both.
+        // Every stage of two training passes over the same pictures: stages before the dropout are equal in both.
         let training = device().autodiff();
         training.seed(7);
         let model = network(&toy().with_dropout(0.5).with_hidden_layers(hidden.clone()), &device()).train();
@@ -64,7 +64,7 @@ fn dropout_has_its_probability_and_stands_before_the_last_layer_alone() {
         let (_, others) = second.pop().expect("the last stage");
         assert_eq!(name, "predictions");
         assert_ne!(logits, others, "{hidden:?}");
-        // What is dropped is zero, and every logit has its bias.
+        // A dropped feature is zero, but every logit has its bias.
         assert!(logits.iter().all(|&logit| logit != 0.0), "{hidden:?}");
         assert_eq!(first, second, "{hidden:?}");
     }
@@ -109,7 +109,7 @@ fn a_new_network_starts_as_in_keras() {
             let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
             let square = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / count;
             let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-            // The limit is rounded to f32, and six standard deviations are never seen.
+            // The limit is rounded to f32; values beyond six standard deviations do not occur.
             assert!(
                 f64::from(largest) <= limit * (1.0 + 1e-6),
                 "{path}: {largest} > {limit}"
@@ -133,7 +133,7 @@ fn a_new_network_starts_as_in_keras() {
     }
 }
 
-/// Each variant's momentum, told from how far one batch moves the first batch norm's statistics.
+/// Each variant's momentum, measured by how far one batch moves the first batch norm's statistics.
 #[test]
 fn running_statistics_move_by_the_variants_momentum() {
     let path = "block1.conv1.bn.running_mean";
@@ -155,7 +155,7 @@ fn running_statistics_move_by_the_variants_momentum() {
     let torch: Vec<f32> = moved(Variant::Torch).iter().map(|step| step / 0.1).collect();
     let error = relative_error(&keras, &torch);
     assert!(error <= 1e-4, "off by {error:.1e}");
-    // The batch's own mean, of the convolution's output.
+    // The batch's own mean of the convolution's output.
     let plain = network(&toy(), &device());
     let output = plain
         .stage(common::input([2, 71, 71, 3], &device()), "block1_conv1")

@@ -88,7 +88,7 @@ fn refusal(from: &str, to: &str) -> String {
         .to_owned()
 }
 
-/// The toy card's passage, what it is replaced with, and what the message must contain.
+/// A passage of the toy card, its replacement, and a part of the expected message.
 const WRONG_CARDS: &[(&str, &str, &str)] = &[
     (
         "licence =",

@@ -14,10 +14,10 @@ pub const FILE: &str = "toy_weights.h5";
 
 pub const SIZE: usize = 300_000;
 
-/// No test waits for this to pass; it only keeps a broken build from hanging.
+/// No test waits this long; it only keeps a broken build from hanging.
 pub const FOREVER: Duration = Duration::from_mins(1);
 
-/// Bytes without a pattern that a mixed-up offset could hide in.
+/// Bytes without a pattern, so that a wrong offset is noticed.
 pub fn content() -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     (0..SIZE)
@@ -37,7 +37,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A folder with a card, a folder for the cache, and what the reporter was told.
+/// A folder with a card, a folder for the cache, and the reporter's messages.
 pub struct Desk {
     pub home: TempDir,
     pub card: Card,
@@ -60,7 +60,7 @@ pub fn card_text(weights: &str) -> String {
 }
 
 impl Desk {
-    /// A card with these URLs, the file's SHA-256, and whatever else.
+    /// A card with these URLs, the file's SHA-256, and additional lines.
     pub fn new(urls: &[String], more: &str) -> Self {
         let sha256 = hex(&Sha256::digest(content()));
         Self::with(&format!("sha256 = \"{sha256}\"\nurls = {urls:?}\n{more}"))
@@ -97,7 +97,7 @@ impl Desk {
         self.cache.dir().join("toy").join(FILE)
     }
 
-    /// Fetches and checks that it worked: the right bytes under the right name, nothing unfinished beside them.
+    /// Fetches and checks success: the right bytes under the right name, and no unfinished file beside them.
     pub fn fetch_well(&self) {
         let path = self.fetch().unwrap();
         assert_eq!(path, self.path());
@@ -108,7 +108,7 @@ impl Desk {
         );
     }
 
-    /// Fetches and checks that it failed without anything visible under the file's name; gives the message.
+    /// Fetches and checks failure: no file under the file's name. Returns the message.
     pub fn fetch_badly(&self) -> String {
         let error = self.fetch().unwrap_err();
         assert!(!self.path().exists());

@@ -29,7 +29,7 @@ fn threads_fetch_once() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// Not a test: what [`spawn_child`] runs in a process of its own.
+/// Not a test: run by [`spawn_child`] in a second process.
 #[test]
 #[ignore = "run by the tests that need a second process"]
 fn child() {
@@ -88,7 +88,7 @@ fn two_processes_fetch_once() {
 #[test]
 fn proxies_come_from_the_environment() {
     let proxy = Server::start(|_, request, mut answer| {
-        // For plain http a proxy is asked either directly or through a tunnel.
+        // For plain http a proxy is used either directly or through a tunnel.
         if request.line.starts_with("CONNECT") {
             let _ = answer.stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
             let inner = read_request(&answer.stream).unwrap();

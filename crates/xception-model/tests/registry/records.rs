@@ -58,7 +58,7 @@ fn a_record_is_made_once() {
         ]
     );
 
-    // The record alone is enough from here on.
+    // From here on, the record alone is enough.
     fs::remove_file(desk.path()).unwrap();
     let offline = desk.options().offline(true);
     assert_eq!(record(&desk.card, &offline).unwrap(), path);
@@ -67,7 +67,7 @@ fn a_record_is_made_once() {
     assert_eq!(status.path, desk.path());
     assert_eq!((&status.record, status.record_bytes), (&path, Some(SIZE as u64)));
 
-    // Another network makes another record of the same file.
+    // Another network gives another record of the same file.
     let folder = desk.home.path().join("card");
     let text = fs::read_to_string(folder.join("card.toml")).unwrap();
     let text = text.replace(NETWORK, &format!("{NETWORK}dropout = 0.5\n"));
@@ -111,7 +111,7 @@ fn a_failed_conversion_leaves_nothing() {
         "{left:?}"
     );
 
-    // What a killed process left is swept away, and the next conversion works.
+    // Files left by a killed process are removed, and the next conversion works.
     let record = desk.cache.status(&desk.card)[0].record.clone();
     let scratch = record.with_added_extension("tmp");
     fs::create_dir(&scratch).unwrap();
@@ -122,7 +122,7 @@ fn a_failed_conversion_leaves_nothing() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// A fixture of `tests/keras.rs`, which Keras wrote.
+/// A fixture of `tests/keras.rs`.
 fn fixture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/keras")
@@ -174,7 +174,7 @@ fn a_card_gives_the_network_of_its_file_and_the_second_time_without_a_server() {
     let device = common::device();
     let images = common::input([2, 90, 80, 3], &device);
 
-    // The same files as the library loads them where they lie.
+    // The same files, loaded in place by the library.
     let direct = |index: usize| {
         let path = home.path().join("direct.h5");
         fs::write(&path, &files[index].1).unwrap();
@@ -205,7 +205,7 @@ fn a_card_gives_the_network_of_its_file_and_the_second_time_without_a_server() {
         let headless = Classifier::from_card(&card, Kind::NoTop, &cache, &options, &device).unwrap();
         assert!(headless.spec.labels.is_empty(), "classes of no classifier");
 
-        // The second time nobody serves the files, and they are gone from the cache.
+        // The second time there is no server, and the files are gone from the cache.
         gone.store(true, Ordering::SeqCst);
         for (name, _) in &files {
             let _ = fs::remove_file(cache.dir().join("toy").join(name));

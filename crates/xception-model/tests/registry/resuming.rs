@@ -22,7 +22,8 @@ fn a_server_without_ranges_starts_over() {
 fn a_changed_file_starts_over() {
     let server = Server::start(|number, request, answer| match number {
         0 => answer.broken("\"old\"", &vec![7; SIZE], 200_000),
-        // Like a server that ignores If-Range: the new file's rest for the old file's beginning.
+        // Acts like a server that ignores If-Range: it sends the rest of the new file after the beginning of the old
+        // one.
         1 => {
             let headers = [("Content-Range", "bytes 200000-299999/300000"), ("ETag", "\"new\"")];
             answer.whole("206 Partial Content", &headers, &content()[200_000..]);
@@ -37,7 +38,7 @@ fn a_changed_file_starts_over() {
 
 #[test]
 fn two_halves_of_different_files_are_not_kept() {
-    // No tag to tell them apart: only the checksum can.
+    // Without a tag, only the checksum shows that the halves belong to different files.
     let server = Server::start(|number, request, mut answer| match number {
         0 => {
             answer.head("200 OK", &[("Content-Length", "300000")]);

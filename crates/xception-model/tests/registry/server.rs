@@ -28,7 +28,7 @@ impl Request {
     }
 }
 
-/// A server whose every answer is one closure call; one request a connection.
+/// A server whose every answer is one closure call, with one request per connection.
 pub struct Server {
     pub address: String,
     pub requests: Arc<Mutex<Vec<Request>>>,
@@ -111,7 +111,7 @@ impl Answer {
         let _ = write!(self.stream, "{head}\r\n");
     }
 
-    /// A part of the body; false when the client has gone.
+    /// Sends a part of the body; false if the client has disconnected.
     pub fn body(&mut self, bytes: &[u8]) -> bool {
         let sent = self.stream.write_all(bytes).is_ok();
         if sent {
@@ -128,7 +128,7 @@ impl Answer {
         self.body(body);
     }
 
-    /// The file as a well-behaved server sends it, with ranges.
+    /// Sends the file as a well-behaved server does, with ranges.
     pub fn file(self, request: &Request, etag: &str, file: &[u8]) {
         let current = request.header("if-range").is_none_or(|tag| tag == etag);
         match request.range().filter(|_| current) {
@@ -144,7 +144,7 @@ impl Answer {
         }
     }
 
-    /// Announces the whole file and breaks off after `sent` bytes of it.
+    /// Announces the whole file and closes the connection after `sent` bytes.
     pub fn broken(mut self, etag: &str, file: &[u8], sent: usize) {
         let length = file.len().to_string();
         let headers = [("Content-Length", length.as_str()), ("ETag", etag)];

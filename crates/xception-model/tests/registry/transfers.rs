@@ -86,7 +86,7 @@ fn a_bad_line_that_makes_progress_is_not_given_up() {
     let sha256 = hex(&Sha256::digest(&file));
     let sent = file.clone();
     let server = Server::start(move |_, request, mut answer| {
-        // 1.2 MB each time, then the line breaks.
+        // 1.2 MB each time, then the connection breaks.
         let start = request.range().unwrap_or(0);
         let range = format!("bytes {start}-{}/{}", sent.len() - 1, sent.len());
         let length = (sent.len() - start).to_string();
@@ -203,7 +203,7 @@ fn a_server_that_drips_its_headers_is_left() {
             return answer.file(request, "\"1\"", &content());
         }
         let _ = answer.stream.write_all(b"HTTP/1.1 200 OK\r\nX: ");
-        // Each drop comes well within the time-out of one read.
+        // Each byte comes well within the time-out of one read.
         while answer.stream.write_all(b"a").is_ok() {
             thread::sleep(Duration::from_millis(20));
         }

@@ -259,7 +259,7 @@ fn ask(
             .lines()
             .rev()
             .find(|line| !line.trim().is_empty())
-            .unwrap_or("no word");
+            .unwrap_or("no message");
         return Err(failed(format!(
             "{} ended with {}: {last}",
             engine.name(),

@@ -72,7 +72,7 @@ fn tensors(path: &Path) -> Result<(Vec<PackTensor>, HashMap<String, String>), Co
     let end = start.saturating_add(ends.max().unwrap_or(0));
     if end < size {
         return Err(damaged(format!(
-            "it has {size} bytes, and its tensors end at byte {end}: something was written behind them"
+            "it has {size} bytes, and its tensors end at byte {end}: there is data after them"
         )));
     }
     let file = Arc::new(Mutex::new(file));

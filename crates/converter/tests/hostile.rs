@@ -594,13 +594,13 @@ fn what_is_far_longer_than_its_content_is_refused_quickly() {
             "long.bpk",
             convert("a.bpk"),
             4 << 30,
-            "something was written behind them",
+            "there is data after them",
         ),
         (
             "long.safetensors",
             convert("a.safetensors"),
             4 << 30,
-            "something was written behind them",
+            "there is data after them",
         ),
     ] {
         sparse(name, &start, length);

@@ -299,7 +299,7 @@ fn other_wires() -> Vec<Case> {
             }),
         ),
         (
-            "its layers are connected in a circle, in which inserted stands",
+            "its layers form a cycle through inserted",
             Box::new(|model| {
                 insert("block5_sepconv1_bn", "Dropout", json!({"rate": 0.1}))(model);
                 *source(model, "inserted") = "inserted".into();

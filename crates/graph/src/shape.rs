@@ -210,7 +210,7 @@ fn concatenation(inputs: &[Shape]) -> Result<Shape, String> {
         );
         if !alike || first.size() != input.size() {
             return Err(format!(
-                "it puts together {first} and {input}; their sizes must be alike"
+                "it concatenates {first} and {input}; their sizes must be equal"
             ));
         }
         channels = channels.saturating_add(input.channels());

@@ -376,7 +376,7 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
     let length = fs::metadata(path).map_err(cannot_read)?.len();
     if length > end {
         return Err(damaged(format!(
-            "it has {length} bytes, and its tensors end before byte {end}: something was written behind them"
+            "it has {length} bytes, and its tensors end before byte {end}: there is data after them"
         )));
     }
     let text = text.ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;

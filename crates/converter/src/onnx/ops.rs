@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         let Ok(Value::Constant(constant)) = self.value(node, at) else {
             return Err(format!("its input `{}` is no constant of the file", shown(name)));
         };
-        let stored = tensor::proto(self.model, constant.place).ok_or("a constant is gone")?;
+        let stored = tensor::proto(self.model, constant.place).ok_or("a constant is missing")?;
         tensor::dims(stored, self.path).map_err(|problem| format!("constant {} {problem}", shown(&constant.name)))?;
         Ok(constant)
     }
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
     fn dense(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         let kernel = self.constant(node, 1)?;
         if int(node, "transA", 0) != 0 {
-            return Err("it turns its input around".into());
+            return Err("it transposes its first input (transA)".into());
         }
         let is_turned = int(node, "transB", 0) != 0;
         let kernel = if is_turned {
@@ -378,7 +378,7 @@ impl<'a> Reader<'a> {
             "TopK" if self.sizes(node, 1) == Some(vec![Size::Known(1)]) && int(node, "largest", 1) != 0 => {
                 Some(vec![int(node, "axis", -1)])
             }
-            "TopK" => return Err("it is no maximum".into()),
+            "TopK" => return Err("it is not a maximum".into()),
             op if op.starts_with("Global") => Some((2..rank as i64).collect()),
             _ => self.integers(node, "axes", 1),
         };
@@ -470,7 +470,7 @@ impl<'a> Reader<'a> {
         let axis = place(int(node, "axis", 1), first.axes.len()).map(|at| first.axes[at]);
         if axis != Some(Axis::Channels) || parts.iter().any(|part| part.axes != first.axes) {
             return Err(format!(
-                "it puts values together along the axis {axis:?}, not along the channels"
+                "it concatenates along the axis {axis:?}, not along the channels"
             ));
         }
         if parts.len() == 1 {
@@ -708,7 +708,7 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, String
         },
         b"VALID" => Padding::Valid,
         b"SAME_LOWER" if is_even(0) || is_even(1) => {
-            return Err("the odd pixel stands first (auto_pad SAME_LOWER)".into());
+            return Err("it pads the odd pixel first (auto_pad SAME_LOWER)".into());
         }
         b"SAME_UPPER" | b"SAME_LOWER" => Padding::Same,
         other => return Err(format!("its auto_pad is {}", shown(&String::from_utf8_lossy(other)))),

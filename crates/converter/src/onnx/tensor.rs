@@ -169,7 +169,7 @@ pub(super) fn integers(tensor: &TensorProto) -> Vec<i64> {
 
 /// The numbers of a constant of floats, or of one integer.
 pub(super) fn numbers(model: &Arc<ModelProto>, path: &Path, constant: &Constant) -> Result<Vec<f64>, String> {
-    let stored = proto(model, constant.place).ok_or("a constant is gone")?;
+    let stored = proto(model, constant.place).ok_or("a constant is missing")?;
     if dtype(stored.data_type).is_none() {
         return Ok(integers(stored)
             .into_iter()
@@ -268,14 +268,14 @@ pub(super) fn tensor(
     name: String,
     shape: Vec<usize>,
 ) -> Result<PackTensor, String> {
-    let stored = proto(model, constant.place).ok_or_else(|| format!("constant {} is gone", constant.name))?;
+    let stored = proto(model, constant.place).ok_or_else(|| format!("constant {} is missing", constant.name))?;
     let dtype = dtype(stored.data_type).ok_or_else(|| format!("constant {} is no float", constant.name))?;
     let (model, constant, path) = (Arc::clone(model), constant.clone(), path.to_owned());
     let shape = Shape::from(shape);
     let declared = shape.clone();
     Ok(bridge::deferred(name, dtype, shape, None, move || {
         let fail = |problem: String| PackError::IoError(format!("{}: {problem}", constant.name));
-        let stored = proto(&model, constant.place).ok_or_else(|| fail("it is gone".to_owned()))?;
+        let stored = proto(&model, constant.place).ok_or_else(|| fail("it is missing".to_owned()))?;
         let bytes = match external(stored, &path).map_err(&fail)? {
             None => stored_values(stored),
             Some(external) => {

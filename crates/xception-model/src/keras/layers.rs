@@ -53,7 +53,7 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Dropout" | "SpatialDropout2D" => dropout(at),
         "Cast" => cast(at, at.settings.text(&["dtype"])),
         class if is_harmless(class) => at.only_input(),
-        "RandomCrop" => Err("it crops pictures, at rest too in most versions of Keras".into()),
+        "RandomCrop" => Err("it crops pictures, also in inference in most versions of Keras".into()),
         _ => Err("there is no operation for its class".into()),
     }
 }

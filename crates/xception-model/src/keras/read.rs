@@ -244,7 +244,7 @@ fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
     }
     match (0..count).find(|index| needed[*index] && left[*index] > 0) {
         Some(index) => Err(format!(
-            "its layers are connected in a circle, in which {} stands",
+            "its layers form a cycle through {}",
             wiring.layers[index].path
         )),
         None => Ok(order),
@@ -391,7 +391,7 @@ impl<'a> Reader<'a> {
             ));
         }
         if layer.training {
-            return Err("it is called with training=True, and would never be at rest".into());
+            return Err("it is called with training=True, so it would act as in training".into());
         }
         // The picture's size, if only a model within the model states it.
         if layer.class == "InputLayer" && self.size.is_none() && operands == [Operand::Tensor(self.picture)] {

@@ -148,7 +148,7 @@ type Edit = fn(&mut Value);
 #[test]
 fn models_that_make_no_sense_are_refused_at_once() {
     let edits: [(&str, Edit); 9] = [
-        ("connected in a circle, in which conv0 stands", |model| {
+        ("its layers form a cycle through conv0", |model| {
             model["config"]["layers"][1]["inbound_nodes"] = json!([[["conv1", 0, 0, {}]]]);
             model["config"]["layers"][2]["inbound_nodes"] = json!([[["conv0", 0, 0, {}], ["picture", 0, 0, {}]]]);
         }),

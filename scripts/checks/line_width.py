@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints FILE:LINE of every line of Rust, shell or Python that is wider than rustfmt.toml's max_width; fails if there is one.
+"""Prints every line of Rust, shell or Python that is wider than rustfmt.toml's max_width, and fails if there is one.
 
 Exempt are tables in doc comments, and lines without a space to break at.
 """

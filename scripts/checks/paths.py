@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks that every path that docs/architecture.md names in backquotes exists.
 
-A word in backquotes is a path if it holds a slash or ends like a file; `<name>` in it stands for any name. A path that does not
-start at the repository's root is looked for in the folder of a crate that the same line names before it.
+A word in backquotes is a path if it holds a slash or ends like a file; `<name>` in it stands for any name. A path is
+looked for at the repository's root, then in the folder that the same line names before it, and in its `src`.
 """
 
 import pathlib
@@ -21,14 +21,14 @@ def is_path(word: str) -> bool:
 
 missing = 0
 for number, line in enumerate(PAGE.read_text().splitlines(), 1):
-    folder = REPOSITORY
+    folders = [REPOSITORY]
     for word in filter(is_path, re.findall(r"`([^`]+)`", line)):
         pattern = re.sub("<[^>]*>", "*", word).rstrip("/")
-        if any(REPOSITORY.glob(pattern)):
-            if word.startswith("crates/"):
-                folder = REPOSITORY / "/".join(word.split("/")[:2]) / "src"
-        elif folder == REPOSITORY or not any(folder.glob(pattern)):
+        found = [path for folder in folders for path in folder.glob(pattern)]
+        if not found:
             print(f"docs/architecture.md:{number}: there is no {word}")
             missing += 1
+        elif found[0].is_dir() and folders == [REPOSITORY]:
+            folders += [found[0], found[0] / "src"]
 if missing:
     sys.exit(f"error: {missing} paths of docs/architecture.md do not exist")

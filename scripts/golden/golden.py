@@ -451,7 +451,7 @@ def set_weights(named: dict[str, layers.Layer]) -> None:
 
 
 def keras_xception(height: int, width: int) -> keras.Model:
-    """Keras's own Xception with our names for what it leaves unnamed, and the block outputs of `full`."""
+    """Keras's own Xception with our names for its unnamed layers, and the block outputs of `full`."""
     model = keras.applications.Xception(
         weights=None, classes=FULL.classes, classifier_activation=None, input_shape=(height, width, FULL.in_channels)
     )
@@ -556,7 +556,7 @@ def difference(old: dict, new: dict) -> str:
 
 
 class Goldens:
-    """The folder of goldens: writes what is new, reports what differs, overwrites it only when told to."""
+    """The folder of goldens: writes new files, reports those that differ, overwrites them only with `--accept`."""
 
     def __init__(self, folder: Path, accept: bool) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Makes the golden files of crates/xception-model/tests/golden/picture, which tests/picture.rs holds our code against.
+"""Makes the golden files of crates/xception-model/tests/golden/picture, with which tests/picture.rs compares our code.
 
     python scripts/golden/golden_pictures.py
 

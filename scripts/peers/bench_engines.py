@@ -129,7 +129,7 @@ def folded(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def xception(ops, x):
-    """The folded network, in the operations of whoever builds or runs it."""
+    """The folded network, in the operations of `ops`: a builder of a file, or an engine."""
     x = ops.relu(ops.conv(x, "block1.conv1.conv", stride=2))
     x = ops.relu(ops.conv(x, "block1.conv2.conv"))
     for number, flow, widths in BLOCKS:
@@ -442,7 +442,7 @@ class Torch(Engine):
         torch.save(tensors, folder / "xception.pt")
 
     def __init__(self, folder, threads, batch):
-        # Beside the weights, so that it is warm from one contest to the next, and goes when they do.
+        # Beside the weights: warm from one comparison to the next, and deleted with them.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "compiled")
         import torch
         import torch._inductor.config
@@ -514,7 +514,7 @@ ENGINES: dict[str, type[Engine]] = {
 
 
 def peak_memory() -> int | None:
-    """Bytes this process has had in memory at most, where the system says."""
+    """The peak memory of this process in bytes, if the system reports it."""
     try:
         status = pathlib.Path("/proc/self/status").read_text()
     except OSError:
@@ -578,7 +578,7 @@ def main() -> None:
             command.add_argument("--runs", type=int, default=10)
     args = parser.parse_args()
     args.task(args)
-    # What engines do at the end of a process is no part of a prediction, and one of them sometimes fails at it.
+    # The end of the process is no part of a prediction, and one engine sometimes fails there.
     sys.stdout.flush()
     os._exit(0)
 

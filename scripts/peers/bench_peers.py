@@ -2,8 +2,8 @@
 """Times this project's Xception against other engines. `bench_peers.sh` builds what it needs and starts it.
 
 Every engine runs in a process of its own, on the same processors and as many threads, in turn: round after round, each
-round in another order. What disturbs one disturbs all, so on a busy machine the ratios still say something, and nothing
-else does. An engine's times count only if its outputs are ours to within 1e-5 (the norm of the difference by the norm).
+round in another order. Disturbances affect all engines alike, so that on a busy machine only the ratios mean anything.
+An engine's times count only if its outputs equal ours to within 1e-5 (the norm of the difference by the norm).
 
 Three things are measured:
 
@@ -39,7 +39,7 @@ import sys
 import tempfile
 import time
 
-# Without NumPy there are still --help and --list-engines.
+# --help and --list-engines work without NumPy.
 with contextlib.suppress(ImportError):
     import numpy as np
 
@@ -51,7 +51,7 @@ TOLERANCE = 1e-5
 PATIENCE = 15 * 60  # Seconds that a process may take: none takes minutes, so it hangs.
 SCRIPT = pathlib.Path(__file__).with_name("bench_engines.py")
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-# What a safetensors file of ours may say itself, and this one doesn't.
+# Facts that this safetensors file leaves open.
 CONVERT_OPTIONS = ["--variant", "keras", "--pooling", "average", "--size", "299x299"]
 
 
@@ -175,7 +175,7 @@ class Contest:
         self.say(f"warning: {engine} is out: {problem}")
         self.failures[engine] = str(problem)
         self.engines.remove(engine)
-        # What was measured goes with it, so that all files of the results have the same engines.
+        # Its measurements are removed too, so that all files of the results have the same engines.
         del self.first[engine]
         self.differences.pop(engine, None)
         self.rounds = {key: rounds for key, rounds in self.rounds.items() if key[0] != engine}
@@ -685,7 +685,7 @@ def arguments() -> argparse.Namespace:
 
 
 def stop(number: int, _) -> None:
-    """Ends this process as a shell says it, but through every `finally`."""
+    """Ends this process with a shell's exit status for the signal, but through every `finally`."""
     sys.exit(128 + number)
 
 

@@ -153,7 +153,7 @@ def environment(folder, name):
 def check(converter, python, path, kind):
     """Converts and verifies a file. The row, and whether all is well."""
     record, report = path.with_suffix(".bpk"), path.with_suffix(".json")
-    # A file with weights alone says nothing of its pictures, and how it pools by its classifier's name at most.
+    # A file with weights alone records nothing about its pictures; at most its classifier's name shows the pooling.
     known = []
     if kind in ("weights", "notop", "numbered", "named_weights"):
         known = ["--size", "299x299", "--pooling", "none" if kind == "notop" else "average"]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows that Keras computes with a file of ours what it computes with the original, to the last bit.
+"""Shows that Keras gives the same outputs for our file as for the original, bit for bit.
 
     pip install -r scripts/golden/requirements.txt
     converter model.keras again.keras

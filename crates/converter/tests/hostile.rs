@@ -590,12 +590,7 @@ fn what_is_far_longer_than_its_content_is_refused_quickly() {
         ),
         ("numbers.onnx", model(9, 1_900 << 20), 1_900 << 20, "it has 0 inputs"),
         ("integers.onnx", model(5, 200 << 20), 200 << 20, "its graph alone takes"),
-        (
-            "long.bpk",
-            convert("a.bpk"),
-            4 << 30,
-            "there is data after them",
-        ),
+        ("long.bpk", convert("a.bpk"), 4 << 30, "there is data after them"),
         (
             "long.safetensors",
             convert("a.safetensors"),

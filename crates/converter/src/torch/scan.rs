@@ -47,9 +47,11 @@ pub(super) fn scan(path: &Path) -> Result<(), String> {
         return scan_archive(&file);
     }
     if start.get(257..262) == Some(b"ustar") {
-        return Err("a PyTorch file from before 0.1.10 (a tar archive) is not read: load it in PyTorch, \
+        return Err(
+            "a PyTorch file from before 0.1.10 (a tar archive) is not read: load it in PyTorch, \
                     and save its state_dict again"
-            .to_owned());
+                .to_owned(),
+        );
     }
     let head = start.get(..64).unwrap_or(&start);
     let holds = |magic: &[u8]| head.windows(magic.len()).any(|bytes| bytes == magic);

@@ -2,8 +2,8 @@
 
 use kernels::Isa;
 
-use crate::common::{Build, MaxPool, SeparableRelu, new_network, single_separable};
 use crate::common::reference::*;
+use crate::common::{Build, MaxPool, SeparableRelu, new_network, single_separable};
 
 /// Sizes that do not fit are refused before any memory is touched.
 #[test]

@@ -2,8 +2,8 @@
 
 use kernels::{GlobalPoolKind as GlobalPool, Isa};
 
-use crate::common::{Build, MaxPool, SeparableRelu, new_network, single_separable};
 use crate::common::reference::*;
+use crate::common::{Build, MaxPool, SeparableRelu, new_network, single_separable};
 
 #[test]
 fn convolutions() {

@@ -2,8 +2,8 @@
 
 use kernels::{GlobalPoolKind as GlobalPool, Isa};
 
-use crate::common::{Build, MaxPool, SeparableRelu, new_network};
 use crate::common::reference::*;
+use crate::common::{Build, MaxPool, SeparableRelu, new_network};
 
 /// NaN and infinity appear exactly where the definition has them, and never come from padding.
 #[test]

@@ -2,8 +2,8 @@
 
 use kernels::{GlobalPoolKind as GlobalPool, Isa, Network, Value};
 
-use crate::common::{Build, MaxPool, SeparableRelu, new_network};
 use crate::common::reference::*;
+use crate::common::{Build, MaxPool, SeparableRelu, new_network};
 
 /// The variable is read in a second process, which runs this test as well and only prints.
 #[test]

@@ -243,10 +243,7 @@ fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
         }
     }
     match (0..count).find(|index| needed[*index] && left[*index] > 0) {
-        Some(index) => Err(format!(
-            "its layers form a cycle through {}",
-            wiring.layers[index].path
-        )),
+        Some(index) => Err(format!("its layers form a cycle through {}", wiring.layers[index].path)),
         None => Ok(order),
     }
 }

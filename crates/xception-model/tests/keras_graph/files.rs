@@ -3,13 +3,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use burn::store::ModuleStore;
 use flate2::read::GzDecoder;
 use graph::Graph;
 use keras_store::KerasStore;
 use xception_model::{FileGraph, keras};
-
-use crate::models::sequential;
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

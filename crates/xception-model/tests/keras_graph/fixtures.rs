@@ -1,13 +1,13 @@
 //! Files of Keras, read as graphs: their counts, and the order and names of their layers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::store::ModuleStore;
 use serde::Deserialize;
 use xception_model::{FileGraph, keras};
 
-use crate::files::{MODELS, named, read, store, unpacked};
-use crate::models::{config, listed};
+use crate::files::{MODELS, named, store, unpacked};
 
 #[test]
 fn every_fixture_is_read() {

@@ -1,8 +1,7 @@
 //! Each Keras layer as operations, under the settings of every version.
 
-use graph::{Activation, Dense, Op};
+use graph::{Activation, Op};
 use serde_json::{Value, json};
-use xception_model::keras;
 
 use crate::models::{called, config, conv, ops, sequential};
 

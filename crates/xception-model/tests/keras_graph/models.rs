@@ -4,8 +4,6 @@ use graph::{Builder, Graph, NodeId, Taps};
 use serde_json::{Value, json};
 use xception_model::keras::{self, End};
 
-use crate::files::Model;
-
 /// A sequence of layers on a picture of 8 x 8 x 4.
 pub fn sequential(layers: &[(&str, Value)]) -> Value {
     let mut list = vec![json!({

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use graph::{Dense, NodeId};
+use graph::NodeId;
 use serde_json::{Value, json};
 use xception_model::keras::{self, ReadError};
 
 use crate::files::named;
-use crate::models::{called, config, conv, conv_chain, sequential};
+use crate::models::{called, config, conv_chain, sequential};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]

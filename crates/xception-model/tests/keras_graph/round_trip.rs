@@ -6,7 +6,7 @@ use xception_model::FileGraph;
 use xception_model::keras::{self, End};
 
 use crate::files::{MODELS, fixture, named, read, unpacked};
-use crate::models::{config, listed, written};
+use crate::models::listed;
 
 /// A graph that is written and read again is the same graph.
 #[test]

@@ -4,7 +4,7 @@ use graph::{Activation, Conv, Dense, NewLayer, Op, Padding, Pool, PoolKind};
 use serde_json::json;
 use xception_model::keras::{self, End};
 
-use crate::models::{built, config, conv, owned, written};
+use crate::models::{built, owned, written};
 
 #[test]
 fn padding_that_keras_does_not_have_is_a_layer() {

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use burn::module::{Module, ParamGroup};
 use xception_model::{ConfigError, Xception};
 
-use crate::common::{device, network, parameters, relative_error, toy, values};
-use crate::networks::{adapt_input_conv, classes, images, trained_paths};
 use crate::common;
+use crate::common::{device, network, parameters, relative_error, toy, values};
+use crate::networks::{adapt_input_conv, images, trained_paths};
 
 #[test]
 fn another_number_of_classes_leaves_all_but_the_last_layer() {

@@ -1,7 +1,7 @@
 //! Inputs, questions and options that are refused.
 
 use burn::tensor::Tensor;
-use xception_model::{ConfigError, InputError, Pooling, Widths, Xception, XceptionConfig};
+use xception_model::{ConfigError, InputError, Pooling, Widths, XceptionConfig};
 
 use crate::common::{device, network, toy};
 use crate::networks::images;

@@ -2,9 +2,9 @@
 //!
 //! `golden.rs` and `training.rs` compare what the options compute with Keras.
 
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
-mod changes;
 mod errors;
 mod networks;
 mod records;

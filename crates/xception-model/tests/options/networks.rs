@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Int, Tensor};
-use xception_model::{IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Xception, XceptionConfig};
 use xception_model::graph::LayerId;
+use xception_model::{
+    IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Xception, XceptionConfig,
+};
 
-use crate::common::{device, network, parameters, toy, values};
 use crate::common;
+use crate::common::{device, parameters, toy};
 
 pub fn images(batch: usize, height: usize, width: usize) -> Tensor<4> {
     common::input([batch, height, width, 3], &device())

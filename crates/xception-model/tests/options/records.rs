@@ -6,9 +6,9 @@ use burn::config::Config;
 use burn::module::Module;
 use xception_model::{Architecture, IntermediateActivation, Pooling, XceptionConfig};
 
+use crate::common;
 use crate::common::{device, network, parameters, toy};
 use crate::networks::{assorted, classes, layers};
-use crate::common;
 
 #[test]
 fn a_configuration_survives_json_and_toml() {

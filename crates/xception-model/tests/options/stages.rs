@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use burn::tensor::activation::softmax;
 use xception_model::{InputError, OutputStride, Variant};
 
+use crate::common;
 use crate::common::{device, network, relative_error, toy, values};
 use crate::networks::{assorted, images};
-use crate::common;
 
 #[test]
 fn stage_names_are_what_each_stage_shows() {

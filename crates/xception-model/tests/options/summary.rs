@@ -1,9 +1,9 @@
 //! The summary of a network.
 
 use burn::module::Module;
-use xception_model::{Xception, XceptionConfig};
+use xception_model::XceptionConfig;
 
-use crate::common::{device, network, parameters, values};
+use crate::common::{device, parameters};
 use crate::networks::assorted;
 
 #[test]

@@ -1,12 +1,12 @@
 //! Options that act in training: dropout, initial weights, momentum.
 
 use burn::module::Module;
-use xception_model::{SeparableOrder, Variant, Widths, Xception};
 use xception_model::graph::Op;
+use xception_model::{SeparableOrder, Variant, Widths, Xception};
 
+use crate::common;
 use crate::common::{device, network, parameters, relative_error, toy, values};
 use crate::networks::{classes, images, layers};
-use crate::common;
 
 #[test]
 fn dropout_acts_while_training_and_only_then() {

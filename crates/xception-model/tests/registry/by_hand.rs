@@ -1,7 +1,6 @@
 //! Offline use, and files that a person put into their place.
 
 use std::fs;
-use std::io::Write;
 
 use sha2::{Digest, Sha256};
 use xception_model::registry::{Cache, Kind, RegistryError};

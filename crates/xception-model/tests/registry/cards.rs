@@ -1,7 +1,6 @@
 //! The built-in cards, and what is refused in a user's card.
 
 use std::fs;
-use std::io::Read;
 
 use md5::Md5;
 use sha2::Digest;

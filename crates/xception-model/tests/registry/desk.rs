@@ -1,7 +1,7 @@
 //! A toy weight file, its card, a cache folder, and the messages of the reporter.
 
-use std::fs;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

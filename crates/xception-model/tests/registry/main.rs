@@ -1,10 +1,10 @@
 //! The registry of trained weights, against a server on this machine that misbehaves in every way a server can.
 #![cfg(feature = "pretrained")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod by_hand;
 mod cards;
+#[path = "../common/mod.rs"]
+mod common;
 mod desk;
 mod processes;
 mod records;

@@ -1,12 +1,12 @@
 //! Several threads and processes at once.
 
-use std::{fs, thread};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use xception_model::registry::{Cache, Card, FetchOptions, Kind};
 

@@ -1,22 +1,22 @@
 //! Records made from a verified file, and the networks that they hold.
 
-use std::{fs, thread};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{fs, thread};
 
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use xception_model::{Classifier, Known, Pooling, Xception, load_with};
 use xception_model::picture::Preset;
 use xception_model::registry::{Cache, Card, FetchOptions, Kind, Reporter};
+use xception_model::{Classifier, Known, Pooling, Xception, load_with};
 
+use crate::common;
 use crate::desk::{Desk, FILE, NETWORK, SIZE, content, files, has, hex};
 use crate::server::Server;
-use crate::common;
 
 #[test]
 fn a_record_is_made_once() {

@@ -1,14 +1,14 @@
 //! A server on this machine whose every answer is one closure call.
 
-use std::thread;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
-use crate::desk::{FILE, has};
+use crate::desk::FILE;
 
 #[derive(Debug, Clone)]
 pub struct Request {

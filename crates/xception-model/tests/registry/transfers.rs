@@ -1,8 +1,8 @@
 //! Downloads that succeed, and transfers that break, stall or drip.
 
-use std::{fs, thread};
 use std::io::Write;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use md5::Md5;
 use sha2::{Digest, Sha256};

@@ -4,7 +4,7 @@
 //! 1. [`Graph::folded`] removes batch norms, dropouts and paddings.
 //! 2. [`fusions`] finds the operations that one kernel computes together.
 //! 3. The graph is divided at its cuts. A section in which every operation has a kernel is packed ([`pack`]); the
-//! others run on Burn.
+//!    others run on Burn.
 
 mod fusions;
 mod pack;

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::preset::Preset;
 
-/// The longest side that can be requested. A network's input has a few hundred pixels; the bound keeps `height * width
-/// * 3` within every platform's `usize`.
+/// The longest side that can be requested. A network's input has a few hundred pixels; the bound keeps the number of
+/// values, `height * width * 3`, within every platform's `usize`.
 pub(super) const MAX_SIDE: usize = 16_384;
 
 /// timm's crop for Xception: the picture is scaled so that the crop is this part of its shorter side

@@ -1,12 +1,12 @@
 //! Recognises the graph of a file as an architecture of the zoo.
 //!
 //! 1. The scaling of the picture and the activation after the classifier are taken out of the graph. The first belongs
-//! to the preprocessing, the second to the meaning of the outputs.
+//!    to the preprocessing, the second to the meaning of the outputs.
 //! 2. The nodes that lie on every path are cuts. The feature map and the embedding are cuts.
 //! 3. Each architecture of the zoo proposes the configurations that may have made the graph; their graphs are compared
-//! with it.
+//!    with it.
 //! 4. If one of them equals the graph up to the last feature map, the network gets that architecture's names and paths.
-//! The head stays as it is.
+//!    The head stays unchanged.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -430,7 +430,7 @@ impl Shapes {
     }
 }
 
-/// The place of the ReLUs of a block's separable convolutions.
+/// The place of the `ReLU`s of a block's separable convolutions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ReluAt {
     /// Before each convolution except the first (block 2).

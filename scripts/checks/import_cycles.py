@@ -1,13 +1,13 @@
 """Lists the import cycles among the files of each crate; exit status 1 if there is one.
 
-    python3 scripts/import_cycles.py             # every crate
-    python3 scripts/import_cycles.py cli trainer # these
-    python3 scripts/import_cycles.py --edges cli # and every import, to look one up
+    python3 scripts/checks/import_cycles.py             # every crate
+    python3 scripts/checks/import_cycles.py cli trainer # these
+    python3 scripts/checks/import_cycles.py --edges cli # and every import, to look one up
 
 A file imports another when its code names an item that the other file defines: through `use`, or through a path such as
-`crate::a::f()`. Paths are followed through re-exports to the file with the definition. No import is a parent's `mod child;`, a
-re-export (`pub use`) that the parent's own code does not use, or anything under `#[cfg(test)]`. A method call names no file, and
-neither does an item that a macro writes.
+`crate::a::f()`. Paths are followed through re-exports to the file with the definition. No import is a parent's `mod
+child;`, a re-export (`pub use`) that the parent's own code does not use, or anything under `#[cfg(test)]`. A method
+call names no file, and neither does an item that a macro writes.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 TOKEN = re.compile(
     r"""

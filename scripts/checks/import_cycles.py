@@ -186,8 +186,8 @@ def read_module(module, tokens, at, end):
             override = None
         else:
             if depth == 0 and token in DEFINES and following and is_name(following):
-                name = tokens[at + 2] if following in ("fn", "mut", "unsafe", "async") and is_name(tokens[at + 2]) else following
-                module.defined.add(name)
+                is_keyword = following in ("fn", "mut", "unsafe", "async")
+                module.defined.add(tokens[at + 2] if is_keyword and is_name(tokens[at + 2]) else following)
             elif depth == 0 and token == "macro_rules":
                 module.defined.add(tokens[at + 2])
             if is_name(token) and (at == 0 or tokens[at - 1] not in ("::", ".")):
@@ -251,7 +251,7 @@ def every(module):
 
 
 def resolve(module, path, seen=frozenset()):
-    """The module that defines what a path names, and whether the path names that module itself; None for other crates."""
+    """The module that defines a path's item, and whether the path names that module itself; None for other crates."""
     if (id(module), path) in seen:
         return None
     seen = seen | {(id(module), path)}
@@ -317,13 +317,17 @@ def edges_of(root):
             if leaf.alias == "*":
                 target = resolve(module, leaf.path)
                 is_child = target is not None and module in ancestors(target[0])
-                if target is not None and target[1] and target[0].file != module.file and not (leaf.is_public and is_child):
-                    edges.setdefault(module.file, {}).setdefault(target[0].file, set()).add("::".join(leaf.path) + "::*")
+                is_other = target is not None and target[1] and target[0].file != module.file
+                if is_other and not (leaf.is_public and is_child):
+                    names = edges.setdefault(module.file, {}).setdefault(target[0].file, set())
+                    names.add("::".join(leaf.path) + "::*")
                 continue
             if leaf.is_public:
                 target = resolve(module, leaf.path)
                 is_child = target is not None and module in ancestors(target[0])
-                is_used = any(leaf.alias in part.names or (leaf.alias in {path[0] for path in part.paths}) for part in own)
+                is_used = any(
+                    leaf.alias in part.names or leaf.alias in {path[0] for path in part.paths} for part in own
+                )
                 if is_child and not is_used:
                     continue
             add(module, leaf.path)

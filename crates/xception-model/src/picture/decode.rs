@@ -1,4 +1,4 @@
-//! Bytes to an upright RGB picture.
+//! Decodes a file's bytes to an upright RGB picture.
 
 use std::{
     fs::File,
@@ -24,20 +24,20 @@ use super::{
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
 ///
-/// The numbers are Pillow's `convert("RGB")`, of damaged files too, with three deliberate exceptions, each of which has
-/// a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`); transparency is laid on
-/// white, where `convert` shows whatever colour is stored under it; and 16-bit grey keeps its upper byte, where
+/// The numbers are those of Pillow's `convert("RGB")`, for damaged files too, with three deliberate exceptions. Each has
+/// a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`); transparency is
+/// laid on white, where `convert` shows the colour stored under it; and 16-bit grey keeps its upper byte, where
 /// `convert` turns all but the darkest levels white.
 ///
-/// Of an animation the first frame is taken, of a TIFF the first page. Colour profiles are ignored, as Keras ignores
-/// them.
+/// An animation gives its first frame, a TIFF its first page. Colour profiles are ignored, as in Keras.
 ///
-/// `options` are [`DecodeOptions`], or [`DecodeLimits`](super::DecodeLimits) or a [`Reading`](super::Reading) alone. What is odd about the file is passed over in silence here;
-/// [`decode_with_warnings`] returns it.
+/// `options` are [`DecodeOptions`], or [`DecodeLimits`](super::DecodeLimits) or a [`Reading`](super::Reading) alone.
+/// Warnings are dropped; [`decode_with_warnings`] returns them.
 ///
 /// # Errors
 ///
-/// One sentence for what is no picture, of another format, damaged, of a kind not read, or beyond the limits.
+/// One sentence for content that is no picture, has another format, is damaged, is of a kind that is not read, or
+/// exceeds the limits.
 pub fn decode(bytes: &[u8], options: impl Into<DecodeOptions>) -> Result<RgbImage, PictureError> {
     decode_with(bytes, &options.into(), Idct::Accurate).map(|decoded| decoded.picture)
 }
@@ -126,7 +126,8 @@ pub(super) fn decode_with(bytes: &[u8], options: &DecodeOptions, idct: Idct) -> 
         FileKind::Other(format) => return Err(PictureError::OtherFormat(format)),
         FileKind::Unknown => return Err(PictureError::NotAPicture),
     };
-    // A decoder that panics on a broken file must not take the other pictures with it. Nothing of it is used afterwards.
+    // If the decoder panics on a broken file, the other pictures must survive. Nothing of the decoder is used after a
+    // panic.
     let read = || {
         let mut warnings = Vec::new();
         decode_format(bytes, format, options, idct, &mut warnings).map(|read| (read, warnings))
@@ -192,7 +193,7 @@ fn decode_format(
     }
 }
 
-/// Everything but JPEG, by the `image` crate.
+/// Decodes every format except JPEG, with the `image` crate.
 fn decode_other(
     bytes: &[u8],
     format: ImageFormat,
@@ -216,7 +217,7 @@ fn decode_other(
     check_size(width, height, decoder.color_type().bytes_per_pixel(), limits)?;
     guard.reserve(decoder.total_bytes()).map_err(problem)?;
     decoder.set_limits(guard).map_err(problem)?;
-    // A damaged orientation is no reason to refuse an intact picture.
+    // A damaged orientation tag is no reason to refuse an intact picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder).map_err(problem)?;
     let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
@@ -230,7 +231,7 @@ fn floating_point() -> PictureError {
     }
 }
 
-/// A WebP file cut behind its pixels still decodes, but without the orientation, which comes last.
+/// A WebP file that is cut after its pixels still decodes, but without the orientation, which comes last.
 fn check_riff_length(bytes: &[u8]) -> Result<(), PictureError> {
     let announced = bytes
         .get(4..8)
@@ -245,7 +246,7 @@ fn check_riff_length(bytes: &[u8]) -> Result<(), PictureError> {
     }
 }
 
-/// Holds a header's size against the limits: the decoded picture, `bytes_per_pixel` each, and one RGB copy of it.
+/// Checks a header's size against the limits: the decoded picture at `bytes_per_pixel`, and one RGB copy.
 pub(super) fn check_size(
     width: u32,
     height: u32,

@@ -1,4 +1,4 @@
-//! Grey, transparent and 16-bit pictures to 8-bit RGB.
+//! Converts grey, transparent and 16-bit pictures to 8-bit RGB.
 
 use image::{DynamicImage, RgbImage};
 
@@ -7,10 +7,10 @@ use super::{AlphaMode, PictureWarning, Reading, SixteenBitMode};
 /// Samples at or above this use the upper two bits of 16.
 const LIGHT: u16 = 1 << 14;
 
-/// A picture of any integer kind as RGB; `None` for floating-point samples, whose range nothing tells.
+/// Converts a picture of any integer kind to RGB; `None` for floating-point samples, whose range is unknown.
 ///
-/// Pillow's numbers throughout: 16 bits lose their lower byte (`Unpack.c`), grey is repeated, and transparency is
-/// blended as `PIL.Image.alpha_composite` does.
+/// With Pillow's numbers throughout: 16 bits lose their lower byte (`Unpack.c`), grey is repeated, and transparency is
+/// blended as in `PIL.Image.alpha_composite`.
 pub(super) fn flatten(picture: DynamicImage, reading: Reading, warnings: &mut Vec<PictureWarning>) -> Option<RgbImage> {
     let (width, height) = (picture.width(), picture.height());
     let alpha = reading.alpha;

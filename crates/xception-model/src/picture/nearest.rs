@@ -21,10 +21,10 @@ pub(super) fn resize_nearest(picture: &RgbImage, part: Part, height: usize, widt
     resized
 }
 
-/// Which of `from` samples each of the `to` takes that `part` becomes.
+/// For each of the `to` new samples that `part` becomes, the index of the old sample that it takes.
 ///
-/// Pillow adds the step up instead of multiplying it out (`Geometry.c`, `ImagingScaleAffine`), so rounding errors
-/// pile up, and now and then they decide which sample is nearest.
+/// Pillow adds up the step instead of multiplying it (`Geometry.c`, `ImagingScaleAffine`), so rounding errors
+/// accumulate and sometimes decide which sample is nearest.
 fn positions(from: usize, part: Range<usize>, to: usize) -> Vec<usize> {
     let step = part.len() as f64 / to as f64;
     let mut position = part.start as f64 + step * 0.5;

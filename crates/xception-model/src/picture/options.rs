@@ -2,7 +2,7 @@
 
 use crate::reading::Reading;
 
-/// What a file may cost before it is refused, checked against its header before memory is taken.
+/// The limits on a file, checked against its header before memory is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Most pixels, width times height. By default 178,956,970, where Pillow raises `DecompressionBombError`

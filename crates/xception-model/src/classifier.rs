@@ -236,11 +236,20 @@ impl Classifier {
     ///
     /// [`ClassifyError::Input`] for an empty batch, or pictures of different sizes.
     pub fn classify(&self, pictures: &[Pixels], top_k: usize) -> Result<Vec<Vec<Prediction>>, ClassifyError> {
+        let rows = self.predict(pictures)?;
+        Ok(rows.iter().map(|row| self.spec.likeliest(row, top_k)).collect())
+    }
+
+    /// The probabilities of every class for each picture of a batch, in the order of the classes.
+    ///
+    /// # Errors
+    ///
+    /// As [`classify`](Self::classify).
+    pub fn predict(&self, pictures: &[Pixels]) -> Result<Vec<Vec<f32>>, ClassifyError> {
         let probabilities = self.probabilities(self.logits(self.batch(pictures)?)?);
         let [_, classes] = probabilities.dims();
         let values: Vec<f32> = probabilities.into_data().iter::<f32>().collect();
-        let rows = values.chunks_exact(classes);
-        Ok(rows.map(|row| self.spec.likeliest(row, top_k)).collect())
+        Ok(values.chunks_exact(classes).map(<[f32]>::to_vec).collect())
     }
 
     /// The probabilities of logits, as the network's outputs are ([`Outputs`](crate::Outputs)).

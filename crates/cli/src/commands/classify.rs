@@ -6,6 +6,7 @@ use crate::exit::ExitStatus;
 use crate::io::output::Output;
 use crate::io::predictions::PredictionWriter;
 use crate::pictures::batches::Pictures;
+use crate::pictures::source::Source;
 use crate::weights::classifier;
 
 pub fn classify(args: &ClassifyArgs) -> anyhow::Result<ExitStatus> {
@@ -16,9 +17,9 @@ pub fn classify(args: &ClassifyArgs) -> anyhow::Result<ExitStatus> {
 
     let mut writer = PredictionWriter::new(args.format, output, classifier.spec.outputs);
     let status = pictures.each_batch(
-        &classifier,
-        |batch| Ok(classifier.classify(batch, args.top_k)?),
-        |names, predictions| Ok(writer.write(names, &predictions)?),
+        |source| source.prepare(&classifier),
+        |_, batch| Ok(classifier.classify(&batch, args.top_k)?),
+        |sources, predictions| Ok(writer.write(&Source::names(sources), &predictions)?),
     )?;
     writer.finish()?;
     Ok(status)

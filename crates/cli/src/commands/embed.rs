@@ -12,6 +12,7 @@ use crate::compute::threads;
 use crate::exit::ExitStatus;
 use crate::io::embeddings::EmbeddingWriter;
 use crate::pictures::batches::Pictures;
+use crate::pictures::source::Source;
 use crate::weights::classifier;
 
 pub fn embed(args: &EmbedArgs) -> anyhow::Result<ExitStatus> {
@@ -22,9 +23,9 @@ pub fn embed(args: &EmbedArgs) -> anyhow::Result<ExitStatus> {
     let classifier = classifier::load_embedder(&args.weights, args.level.as_deref(), args.pictures.max_pixels)?;
 
     let status = pictures.each_batch(
-        &classifier,
-        |batch| features(&classifier, batch, args.level.as_deref()),
-        |names, (shape, values)| writer.write(names, &shape, &values),
+        |source| source.prepare(&classifier),
+        |_, batch| features(&classifier, &batch, args.level.as_deref()),
+        |sources, (shape, values)| writer.write(&Source::names(sources), &shape, &values),
     )?;
     writer.finish()?;
     Ok(status)

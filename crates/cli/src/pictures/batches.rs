@@ -1,11 +1,8 @@
-//! Pictures through a network: decoded by several threads ahead of it, in order, a batch at a time.
+//! The pictures of one command, in batches through a network.
 
 use std::time::Instant;
 
-use anyhow::anyhow;
-use trainer::ahead;
-use xception_model::Classifier;
-use xception_model::picture::Pixels;
+use trainer::pipeline::{PictureStream, Streamed};
 
 use crate::args::PictureArgs;
 use crate::exit::ExitStatus;
@@ -14,74 +11,81 @@ use crate::io::progress::Progress;
 use crate::pictures::find::find;
 use crate::pictures::source::Source;
 
-/// The pictures of one command.
-pub struct Pictures {
-    sources: Vec<Source>,
+/// The pictures of one command; `P` is a picture's source, alone or with more.
+pub struct Pictures<P = Source> {
+    items: Vec<P>,
     /// Arguments and folders without pictures, already reported.
     failed_paths: usize,
-    batch_size: usize,
-    threads: usize,
+    stream: PictureStream,
 }
 
 impl Pictures {
-    /// Finds the pictures and reports the arguments that name none.
+    /// Finds the pictures, and reports arguments and folders without pictures.
     pub fn find(args: &PictureArgs, threads: usize) -> anyhow::Result<Self> {
-        let (sources, failed_paths) = find(&args.paths)?;
-        let (pictures, batch_size) = (sources.len(), args.batch_size);
-        tracing::info!(pictures, batch_size, decoding_threads = threads, "pictures found");
-        Ok(Self {
-            sources,
-            failed_paths,
+        let (items, failed_paths) = find(&args.paths)?;
+        let batch_size = args.batch_size;
+        tracing::info!(
+            pictures = items.len(),
             batch_size,
-            threads,
+            decoding_threads = threads,
+            "pictures found"
+        );
+        Ok(Self {
+            items,
+            failed_paths,
+            stream: PictureStream { batch_size, threads },
         })
     }
 
-    /// Gives every batch's pixels to `compute`, and its names and what came of them to `write`, in the order of the
-    /// pictures.
+    pub fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Adds to each source what the command needs, and puts the pictures through the network one by one.
+    pub fn one_by_one<P>(self, with: impl FnMut(Source) -> anyhow::Result<P>) -> anyhow::Result<Pictures<P>> {
+        Ok(Pictures {
+            items: self.items.into_iter().map(with).collect::<Result<_, _>>()?,
+            failed_paths: self.failed_paths,
+            stream: PictureStream {
+                batch_size: 1,
+                ..self.stream
+            },
+        })
+    }
+}
+
+impl<P: AsRef<Source> + Sync> Pictures<P> {
+    /// Decodes the pictures, gives each batch to `compute`, and gives the result to `write`, in the order of the pictures.
     ///
-    /// A picture that can't be read is reported and left out. Memory is bounded whatever the number of pictures: as
-    /// many wait decoded as make up a batch.
-    pub fn each_batch<T>(
+    /// A picture that cannot be decoded is reported and left out. An error of `compute` or `write` ends the command.
+    pub fn each_batch<D: Send, T>(
         self,
-        classifier: &Classifier,
-        mut compute: impl FnMut(&[Pixels]) -> anyhow::Result<T>,
-        mut write: impl FnMut(&[String], T) -> anyhow::Result<()>,
+        decode: impl Fn(&Source) -> anyhow::Result<D> + Sync,
+        mut compute: impl FnMut(&[&P], Vec<D>) -> anyhow::Result<T>,
+        mut write: impl FnMut(&[&P], T) -> anyhow::Result<()>,
     ) -> anyhow::Result<ExitStatus> {
-        let total = self.sources.len();
-        let batch_size = self.batch_size;
+        let total = self.items.len();
         let progress = Progress::new(total);
         let mut failed = 0;
-        let decode = |source: &Source| source.prepare(classifier);
-        ahead::in_order(&self.sources, self.threads, batch_size, decode, |decoded| {
-            let mut names = Vec::with_capacity(batch_size);
-            let mut batch = Vec::with_capacity(batch_size);
-            let mut decoded = decoded.peekable();
-            while let Some((source, pixels)) = decoded.next() {
-                // One file that a decoder was not made for must not end the other thousand.
-                let gave_up = || Err(anyhow!("{}: the decoder gave up on this picture", source.name()));
-                match pixels.unwrap_or_else(gave_up) {
-                    Ok(pixels) => {
-                        names.push(source.name());
-                        batch.push(pixels);
+        let decode = |picture: &P| decode(picture.as_ref());
+        self.stream.run(&self.items, decode, |steps| {
+            for step in steps {
+                match step {
+                    Streamed::Batch { pictures, decoded } => {
+                        let start = Instant::now();
+                        let result = compute(&pictures, decoded)?;
+                        let elapsed = start.elapsed();
+                        progress.aside(|| {
+                            tracing::info!(pictures = pictures.len(), ?elapsed, "batch computed");
+                            write(&pictures, result)
+                        })?;
+                        progress.advance(pictures.len());
                     }
-                    Err(error) => {
+                    Streamed::Unreadable { picture, problem } => {
                         failed += 1;
-                        progress.message("error", &message::sentence(&error));
+                        progress.message("error", &sentence(picture.as_ref(), problem));
                         progress.advance(1);
                     }
-                }
-                if batch.len() == batch_size || (decoded.peek().is_none() && !batch.is_empty()) {
-                    let start = Instant::now();
-                    let result = compute(&batch)?;
-                    let elapsed = start.elapsed();
-                    progress.aside(|| {
-                        tracing::info!(pictures = batch.len(), ?elapsed, "batch computed");
-                        write(&names, result)
-                    })?;
-                    progress.advance(batch.len());
-                    names.clear();
-                    batch.clear();
                 }
             }
             anyhow::Ok(())
@@ -91,5 +95,13 @@ impl Pictures {
             message::print("error", &format!("{failed} of {total} pictures could not be read"));
         }
         Ok(ExitStatus::after(failed + self.failed_paths))
+    }
+}
+
+/// Why a picture is left out; without an error, its decoder panicked.
+fn sentence(source: &Source, problem: Option<anyhow::Error>) -> String {
+    match problem {
+        Some(error) => message::sentence(&error),
+        None => format!("{}: the decoder gave up on this picture", source.name()),
     }
 }

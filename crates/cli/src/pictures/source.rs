@@ -24,6 +24,11 @@ impl Source {
         }
     }
 
+    /// The names of several pictures.
+    pub fn names(sources: &[&Self]) -> Vec<String> {
+        sources.iter().map(|source| source.name()).collect()
+    }
+
     /// The picture's name without its folders.
     pub fn file_name(&self) -> String {
         match self {
@@ -50,6 +55,12 @@ impl Source {
                 .and_then(|bytes| Ok(preset.decode(&bytes, &classifier.limits)?))
                 .context("standard input"),
         }
+    }
+}
+
+impl AsRef<Self> for Source {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

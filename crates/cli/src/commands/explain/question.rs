@@ -1,18 +1,15 @@
 //! The question asked of every picture.
 
-use std::io::Write;
-
-use anyhow::{Context, anyhow, bail};
-use image::RgbImage;
-use trainer::explain::{Explainer, Method, overlay, view};
+use anyhow::{Context, bail};
+use trainer::explain::{Explainer, Method, overlay};
 use trainer::plots;
-use xception_model::picture::{Pixels, Preset};
-use xception_model::{Classifier, ClassifyError, Outputs, Prediction};
+use xception_model::picture::Pixels;
+use xception_model::{Classifier, Outputs, Prediction};
 
 use crate::args::ExplainArgs;
 use crate::commands::explain::class;
+use crate::commands::explain::view::View;
 use crate::io::message;
-use crate::io::target::Target;
 use crate::pictures::source::Source;
 use crate::weights::check;
 
@@ -24,13 +21,6 @@ pub struct Question<'a> {
     class: Option<usize>,
     layer: Option<&'a str>,
     method: Method,
-    preset: Preset,
-}
-
-/// Whether other pictures would fail in the same way.
-pub enum Failure {
-    Picture(anyhow::Error),
-    Question(anyhow::Error),
 }
 
 impl<'a> Question<'a> {
@@ -51,22 +41,7 @@ impl<'a> Question<'a> {
             class: class.map(|class| class::find(class, classifier)).transpose()?,
             layer: args.stage.as_deref(),
             method: args.method,
-            preset: classifier.spec.input.preset.ok_or(ClassifyError::NoPreset)?,
         })
-    }
-
-    /// Writes the explanation of one picture, and returns the prediction that it explains.
-    pub fn explain(&self, source: &Source, target: &Target) -> Result<Prediction, Failure> {
-        let picture = source.open(self.classifier, self.preset).map_err(Failure::Picture)?;
-        let size = self.classifier.spec.input;
-        let pixels = self.preset.apply(&picture, size.height, size.width);
-        let pixels = pixels.map_err(|error| Failure::Picture(anyhow!(error).context(source.name())))?;
-        let seen = view(&picture, &pixels, self.preset);
-        drop(picture);
-        let (prediction, png) = self.draw(source, pixels, &seen).map_err(Failure::Question)?;
-        let written = target.publish(|file| file.write_all(&png));
-        written.map_err(Failure::Question)?;
-        Ok(prediction)
     }
 
     /// For people: the probability and the class, or the number.
@@ -77,9 +52,9 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// The prediction, and a PNG of the picture as the network sees it beside its heat map.
-    fn draw(&self, source: &Source, pixels: Pixels, seen: &RgbImage) -> anyhow::Result<(Prediction, Vec<u8>)> {
-        let pictures = [pixels];
+    /// The prediction that is explained, and a PNG of the picture beside its heat map.
+    pub fn draw(&self, source: &Source, view: View) -> anyhow::Result<(Prediction, Vec<u8>)> {
+        let pictures = [view.pixels];
         let prediction = self.predict(&pictures)?;
         let layer = self.layer.unwrap_or(self.explainer.last_stage());
         let images = self.classifier.batch(&pictures)?;
@@ -101,7 +76,11 @@ impl<'a> Question<'a> {
             self.caption(&prediction),
             format!("{} of {layer}: {}", self.method, source.file_name()),
         ];
-        let sheet = plots::explanation(seen, &overlay(seen, map), [&captions[0], &captions[1]])?;
+        let sheet = plots::explanation(
+            &view.picture,
+            &overlay(&view.picture, map),
+            [&captions[0], &captions[1]],
+        )?;
         Ok((prediction, plots::png(&sheet)?))
     }
 

@@ -18,6 +18,7 @@ mod labels;
 mod models;
 mod output;
 mod pictures;
+mod reading;
 mod run;
 #[cfg(feature = "remote")]
 mod serve;

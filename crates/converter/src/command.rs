@@ -94,7 +94,7 @@ pub struct KnownArgs {
     /// deviation), caffe (BGR minus means) or none (0..255)
     #[arg(long, value_name = "SCALING")]
     pub scaling: Option<Scaling>,
-    /// The preset by which pictures are resized: keras-nearest, keras-bilinear, pil-bilinear or timm-bicubic
+    /// The preset by which pictures are resized, such as keras-nearest or pil-bicubic
     #[arg(long)]
     pub preset: Option<Preset>,
     /// Class names, one per line, in the order of the outputs

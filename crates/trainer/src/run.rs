@@ -1122,6 +1122,7 @@ fn network(
             width: size,
             preset: Some(augmentation.eval.preset),
             scaling: augmentation.scaling,
+            ..InputSpec::default()
         },
         labels: dataset.classes.iter().map(Label::new).collect(),
         network: architecture,

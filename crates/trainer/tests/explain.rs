@@ -252,6 +252,7 @@ fn bench() -> (Classifier, Vec<Labelled>, tempfile::TempDir) {
             width: 71,
             preset: Some(Preset::KerasNearest),
             scaling: Scaling::Tf,
+            ..InputSpec::default()
         },
         labels: (0..network.num_classes)
             .map(|class| Label::new(class.to_string()))

@@ -10,7 +10,7 @@ use crate::error::InputError;
 use crate::inference::InferenceNetwork;
 use crate::labels::Label;
 use crate::network::Network;
-use crate::picture::{DecodeLimits, PictureError, Pixels, Preset};
+use crate::picture::{DecodeLimits, DecodeOptions, PictureError, PictureWarning, Pixels, Preset};
 use crate::record::{self, WeightsError};
 use crate::spec::ModelSpec;
 
@@ -87,7 +87,8 @@ pub enum ClassifyError {
     /// The weights do not record how pictures were resized.
     #[error(
         "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
-         ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bilinear or timm-bicubic"
+         ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bicubic (Pillow's resize), or another of {}",
+        Preset::ALL.map(Preset::name).join(", ")
     )]
     NoPreset,
 }
@@ -194,9 +195,20 @@ impl Classifier {
     ///
     /// [`ClassifyError::Picture`], which names the file, or [`ClassifyError::NoPreset`].
     pub fn prepare_file(&self, path: impl AsRef<Path>) -> Result<Pixels, ClassifyError> {
-        let preset = self.preset()?;
-        let picture = preset.open(path, &self.limits)?;
-        Ok(preset.apply(&picture, self.spec.input.height, self.spec.input.width)?)
+        Ok(self.prepare_file_with_warnings(path)?.0)
+    }
+
+    /// [`prepare_file`](Self::prepare_file) with the warnings about the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_file`](Self::prepare_file).
+    pub fn prepare_file_with_warnings(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<(Pixels, Vec<PictureWarning>), ClassifyError> {
+        let decoded = self.preset()?.open_with_warnings(path, self.decode_options())?;
+        Ok((self.prepare_image(&decoded.picture)?, decoded.warnings))
     }
 
     /// Decodes and resizes a picture in memory as the network's training did.
@@ -205,9 +217,25 @@ impl Classifier {
     ///
     /// As [`prepare_file`](Self::prepare_file).
     pub fn prepare(&self, bytes: &[u8]) -> Result<Pixels, ClassifyError> {
-        let preset = self.preset()?;
-        let picture = preset.decode(bytes, &self.limits)?;
-        Ok(preset.apply(&picture, self.spec.input.height, self.spec.input.width)?)
+        Ok(self.prepare_with_warnings(bytes)?.0)
+    }
+
+    /// [`prepare`](Self::prepare) with the warnings about the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_file`](Self::prepare_file).
+    pub fn prepare_with_warnings(&self, bytes: &[u8]) -> Result<(Pixels, Vec<PictureWarning>), ClassifyError> {
+        let decoded = self.preset()?.decode_with_warnings(bytes, self.decode_options())?;
+        Ok((self.prepare_image(&decoded.picture)?, decoded.warnings))
+    }
+
+    /// The limits, and how the network's pictures are read.
+    pub fn decode_options(&self) -> DecodeOptions {
+        DecodeOptions {
+            limits: self.limits,
+            reading: self.spec.input.reading,
+        }
     }
 
     /// Resizes a decoded picture as the network's training did.

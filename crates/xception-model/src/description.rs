@@ -210,6 +210,7 @@ impl Description {
                 width,
                 preset: known.preset.or(self.preset),
                 scaling,
+                ..InputSpec::default()
             },
             labels: if known.labels.is_empty() {
                 self.labels

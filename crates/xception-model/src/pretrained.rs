@@ -119,6 +119,7 @@ fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Devic
             width: card.input.width,
             preset: Some(card.input.preset),
             scaling: card.input.scaling,
+            ..InputSpec::default()
         },
         labels: match kind {
             Kind::Full => card.labels().to_vec(),

@@ -4,6 +4,7 @@ use crate::input::Scaling;
 use crate::labels::Label;
 use crate::outputs::Outputs;
 use crate::preset::Preset;
+use crate::reading::Reading;
 use crate::zoo::Architecture;
 
 /// All there is to a trained network but its weights: what it is, what it is fed, what its outputs mean.
@@ -76,6 +77,9 @@ pub struct InputSpec {
     /// How channel values are scaled; -1..1 in records that do not say.
     #[serde(default)]
     pub scaling: Scaling,
+    /// What is made of orientation, transparency and 16-bit samples; records leave the defaults out.
+    #[serde(default, skip_serializing_if = "Reading::is_default")]
+    pub reading: Reading,
 }
 
 impl Default for InputSpec {
@@ -86,6 +90,7 @@ impl Default for InputSpec {
             width: 299,
             preset: None,
             scaling: Scaling::Tf,
+            reading: Reading::default(),
         }
     }
 }

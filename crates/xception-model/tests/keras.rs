@@ -139,6 +139,7 @@ fn stated() -> InputSpec {
         width: 200,
         preset: None,
         scaling: Scaling::Tf,
+        ..InputSpec::default()
     }
 }
 

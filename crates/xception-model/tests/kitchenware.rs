@@ -85,6 +85,7 @@ fn the_file_says_what_the_network_is() {
             width: 150,
             preset: None,
             scaling: Scaling::Tf,
+            ..InputSpec::default()
         }
     );
     assert_eq!(spec.source, MODEL);

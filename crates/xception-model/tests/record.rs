@@ -30,6 +30,7 @@ fn spec(config: &XceptionConfig) -> ModelSpec {
             width: 200,
             preset: Some(Preset::TimmBicubic),
             scaling: Scaling::Torch,
+            ..InputSpec::default()
         },
         labels: (0..network.outputs().unwrap_or(0))
             .map(|class| Label {

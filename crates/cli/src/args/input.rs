@@ -3,6 +3,7 @@
 use clap::Args;
 use xception_model::picture::Preset;
 
+use crate::args::reading::ReadingArgs;
 use crate::args::size::Size;
 use crate::args::values::preset;
 
@@ -15,4 +16,6 @@ pub struct InputArgs {
     /// Height and width pictures are resized to [default: the weights' own]
     #[arg(long, value_name = "HxW")]
     pub size: Option<Size>,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
 }

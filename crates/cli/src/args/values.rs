@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use trainer::data::Split;
-use xception_model::picture::Preset;
+use xception_model::picture::{AlphaMode, OrientationMode, Preset, SixteenBitMode, TruncatedMode};
 
 /// A whole number from 1 on.
 pub fn count(text: &str) -> Result<usize, String> {
@@ -39,6 +39,29 @@ pub fn split(name: &str) -> Result<Split, String> {
 /// A preset by its name.
 pub fn preset() -> impl TypedValueParser<Value = Preset> {
     PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>())
+}
+
+/// A way to read the EXIF orientation.
+pub fn orientation() -> impl TypedValueParser<Value = OrientationMode> {
+    PossibleValuesParser::new(OrientationMode::ALL.iter().map(|mode| mode.name()))
+        .try_map(|name| name.parse::<OrientationMode>())
+}
+
+/// A way to read transparency.
+pub fn alpha() -> impl TypedValueParser<Value = AlphaMode> {
+    PossibleValuesParser::new(AlphaMode::ALL.iter().map(|mode| mode.name())).try_map(|name| name.parse::<AlphaMode>())
+}
+
+/// A way to read 16-bit samples.
+pub fn sixteen_bit() -> impl TypedValueParser<Value = SixteenBitMode> {
+    PossibleValuesParser::new(SixteenBitMode::ALL.iter().map(|mode| mode.name()))
+        .try_map(|name| name.parse::<SixteenBitMode>())
+}
+
+/// A way to read files that end early.
+pub fn truncated() -> impl TypedValueParser<Value = TruncatedMode> {
+    PossibleValuesParser::new(TruncatedMode::ALL.iter().map(|mode| mode.name()))
+        .try_map(|name| name.parse::<TruncatedMode>())
 }
 
 /// A type that parses each of these names.

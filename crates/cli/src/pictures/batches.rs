@@ -9,7 +9,7 @@ use crate::exit::ExitStatus;
 use crate::io::message;
 use crate::io::progress::Progress;
 use crate::pictures::find::find;
-use crate::pictures::source::Source;
+use crate::pictures::source::{Read, Source};
 
 /// The pictures of one command; `P` is a picture's source, alone or with more.
 pub struct Pictures<P = Source> {
@@ -57,23 +57,32 @@ impl Pictures {
 impl<P: AsRef<Source> + Sync> Pictures<P> {
     /// Decodes the pictures, gives each batch to `compute`, and gives the result to `write`, in the order of the pictures.
     ///
-    /// A picture that cannot be decoded is reported and left out. An error of `compute` or `write` ends the command.
+    /// A picture that cannot be decoded is reported and left out, a doubtful one reported. An error of `compute` or `write`
+    /// ends the command.
     pub fn each_batch<D: Send, T>(
         self,
-        decode: impl Fn(&Source) -> anyhow::Result<D> + Sync,
+        decode: impl Fn(&Source) -> anyhow::Result<Read<D>> + Sync,
         mut compute: impl FnMut(&[&P], Vec<D>) -> anyhow::Result<T>,
         mut write: impl FnMut(&[&P], T) -> anyhow::Result<()>,
     ) -> anyhow::Result<ExitStatus> {
         let total = self.items.len();
         let progress = Progress::new(total);
-        let mut failed = 0;
+        let (mut failed, mut doubtful) = (0, 0);
         let decode = |picture: &P| decode(picture.as_ref());
         self.stream.run(&self.items, decode, |steps| {
             for step in steps {
                 match step {
                     Streamed::Batch { pictures, decoded } => {
+                        let mut values = Vec::with_capacity(decoded.len());
+                        for (picture, Read { value, warnings }) in pictures.iter().zip(decoded) {
+                            doubtful += usize::from(!warnings.is_empty());
+                            for warning in warnings {
+                                progress.message("warning", &format!("{}: {warning}", (**picture).as_ref().name()));
+                            }
+                            values.push(value);
+                        }
                         let start = Instant::now();
-                        let result = compute(&pictures, decoded)?;
+                        let result = compute(&pictures, values)?;
                         let elapsed = start.elapsed();
                         progress.aside(|| {
                             tracing::info!(pictures = pictures.len(), ?elapsed, "batch computed");
@@ -91,6 +100,9 @@ impl<P: AsRef<Source> + Sync> Pictures<P> {
             anyhow::Ok(())
         })?;
         drop(progress);
+        if doubtful > 1 {
+            message::print("warning", &format!("{doubtful} of {total} pictures are doubtful"));
+        }
         if failed > 0 && total > 1 {
             message::print("error", &format!("{failed} of {total} pictures could not be read"));
         }

@@ -1,10 +1,12 @@
 //! From paths and patterns to pictures.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::bail;
 use walkdir::{DirEntry, WalkDir};
+use xception_model::picture::SkippedFiles;
 
 use crate::args;
 use crate::io::message;
@@ -18,7 +20,14 @@ const ENDINGS: [&str; 11] = [
 
 /// The pictures in order, and the number of problems: arguments and folders without pictures, already reported.
 pub fn find(paths: &[OsString]) -> anyhow::Result<(Vec<Source>, usize)> {
-    let Found { sources, mut problems } = Found::expand(paths);
+    let Found {
+        sources,
+        mut problems,
+        skipped,
+    } = Found::expand(paths);
+    for (folder, skipped) in skipped {
+        message::print("warning", &format!("{}: {skipped}", folder.display()));
+    }
     let failed = problems.len();
     // Without any picture, the last problem is the error that ends the program.
     let last = sources.is_empty().then(|| problems.pop());
@@ -38,6 +47,8 @@ struct Found {
     sources: Vec<Source>,
     /// A sentence for each argument and folder without pictures.
     problems: Vec<String>,
+    /// The folders in which files are skipped.
+    skipped: Vec<(PathBuf, SkippedFiles)>,
 }
 
 impl Found {
@@ -80,6 +91,7 @@ impl Found {
 
     fn add_folder(&mut self, folder: &Path) {
         let before = [self.sources.len(), self.problems.len()];
+        let mut skipped = SkippedFiles::default();
         let walk = WalkDir::new(folder)
             .follow_links(true)
             .sort_by(|a, b| alphanumeric_sort::compare_os_str(a.file_name(), b.file_name()))
@@ -90,9 +102,13 @@ impl Found {
                 Ok(entry) if entry.file_type().is_file() && has_ending(entry.path()) => {
                     self.sources.push(Source::File(entry.into_path()));
                 }
+                Ok(entry) if entry.file_type().is_file() => skipped.add(entry.path()),
                 Ok(_) => {}
                 Err(error) => self.problems.push(walk_problem(&error)),
             }
+        }
+        if !skipped.is_empty() {
+            self.skipped.push((folder.to_owned(), skipped));
         }
         if before == [self.sources.len(), self.problems.len()] {
             self.problems.push(format!(
@@ -123,22 +139,61 @@ fn is_pattern(path: &Path) -> bool {
         .is_some_and(|text| text.contains(['*', '?', '[']) && glob::Pattern::new(text).is_ok())
 }
 
+/// The files that match a pattern, in natural order. Names need not be text.
 fn matches(path: &Path) -> Result<Vec<PathBuf>, String> {
-    let pattern = path.to_string_lossy();
     let options = glob::MatchOptions {
         require_literal_leading_dot: true,
         require_literal_separator: true,
         ..glob::MatchOptions::new()
     };
-    let found = glob::glob_with(&pattern, options).map_err(|error| format!("`{pattern}`: {error}"))?;
-    let mut paths = found
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("cannot read {}: {}", error.path().display(), error.error()))?;
+    // The folders before the first wildcard are walked from, the rest is matched.
+    let is_plain = |part: &Component<'_>| {
+        !part
+            .as_os_str()
+            .as_encoded_bytes()
+            .iter()
+            .any(|byte| b"*?[".contains(byte))
+    };
+    let parts: Vec<Component<'_>> = path.components().collect();
+    let plain = parts.iter().take_while(|part| is_plain(part)).count();
+    let (start, rest): (PathBuf, PathBuf) = (parts[..plain].iter().collect(), parts[plain..].iter().collect());
+    let text = slashed(&rest);
+    let pattern = glob::Pattern::new(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
+    let depth = if text.contains("**") {
+        usize::MAX
+    } else {
+        parts.len() - plain
+    };
+    let from = if plain == 0 { Path::new(".") } else { &start };
+    let mut paths = Vec::new();
+    for entry in WalkDir::new(from).follow_links(true).min_depth(1).max_depth(depth) {
+        match entry {
+            Ok(entry) => {
+                let below = entry.path().strip_prefix(from).unwrap_or(entry.path());
+                if pattern.matches_with(&slashed(below), options) {
+                    paths.push(start.join(below));
+                }
+            }
+            // A folder that links to one it is in, and a link to nothing, hold no file.
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error)
+                if error
+                    .io_error()
+                    .is_some_and(|error| error.kind() == ErrorKind::NotFound) => {}
+            Err(error) => return Err(walk_problem(&error)),
+        }
+    }
     if paths.is_empty() {
-        return Err(format!("no file matches `{pattern}`"));
+        return Err(format!("no file matches `{}`", path.display()));
     }
     alphanumeric_sort::sort_path_slice(&mut paths);
     Ok(paths)
+}
+
+/// A path as text with `/` between its parts, as patterns have it.
+fn slashed(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
 }
 
 /// Hidden files include those that macOS writes beside every picture on foreign disks (`._photo.jpg`).
@@ -170,7 +225,7 @@ mod tests {
 
     /// Expands `argument` in `folder`. Names are relative to the folder.
     fn names(folder: &Path, argument: &str) -> (Vec<String>, Vec<String>) {
-        let Found { sources, problems } = Found::expand(&[folder.join(argument).into_os_string()]);
+        let Found { sources, problems, .. } = Found::expand(&[folder.join(argument).into_os_string()]);
         let prefix = format!("{}/", folder.display());
         let names = sources.iter().map(|source| source.name().replace(&prefix, ""));
         (names.collect(), problems)
@@ -228,11 +283,55 @@ mod tests {
             found.is_empty() && problems[0].contains("lost.jpg: cannot be read: "),
             "{problems:?}"
         );
-        let Found { sources, problems } = Found::expand(&["https://example.org/cat.jpg".into()]);
+        let Found { sources, problems, .. } = Found::expand(&["https://example.org/cat.jpg".into()]);
         assert!(
             sources.is_empty() && problems[0].starts_with("https://example.org/cat.jpg: URLs are not read"),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn skipped_files_are_counted_by_format() {
+        let folder = folder(&["1.jpg", "notes.txt", "a/2.txt"]);
+        let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+        for name in ["1.heic", "2.HEIC", "a/3"] {
+            fs::write(folder.path().join(name), heic).unwrap();
+        }
+        fs::write(folder.path().join("photo.dat"), b"\xff\xd8\xff\xe0").unwrap();
+        let found = Found::expand(&[folder.path().as_os_str().to_owned()]);
+        assert_eq!(found.sources.len(), 1);
+        let [(place, skipped)] = &found.skipped[..] else {
+            panic!("{} folders", found.skipped.len());
+        };
+        assert_eq!(place, folder.path());
+        let sentence = skipped.to_string();
+        assert!(
+            sentence.starts_with("skipped 3 HEIC, 1 JPEG without a usual ending, 2 other files; for HEIC: python -c "),
+            "{sentence}"
+        );
+    }
+
+    /// The glob crate panics at the first of these names.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_are_no_text_are_matched_too() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let folder = folder(&["1.png", "b/c/2.png", "b/.3.png"]);
+        let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
+        fs::write(folder.path().join(odd), "").unwrap();
+        fs::create_dir(folder.path().join(std::ffi::OsStr::from_bytes(b"\xff"))).unwrap();
+        let found = Found::expand(&[folder.path().join("*.png").into_os_string()]);
+        assert_eq!(
+            found.sources,
+            [
+                Source::File(folder.path().join("1.png")),
+                Source::File(folder.path().join(odd))
+            ]
+        );
+        assert_eq!(names(folder.path(), "**/*.png").0.len(), 3);
+        assert_eq!(names(folder.path(), "b/*/*.png").0, ["b/c/2.png"]);
+        assert_eq!(names(folder.path(), "b/.*").0, ["b/.3.png"]);
     }
 
     #[cfg(unix)]

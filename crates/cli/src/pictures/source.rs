@@ -1,12 +1,12 @@
 //! Where a picture is read from.
 
-use std::io::Read;
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use image::RgbImage;
 use xception_model::Classifier;
-use xception_model::picture::{PictureError, Pixels, Preset};
+use xception_model::picture::{PictureError, PictureWarning, Pixels, Preset};
 
 /// A picture's file, or standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,24 +38,35 @@ impl Source {
     }
 
     /// Reads the picture and resizes it for the network.
-    pub fn prepare(&self, classifier: &Classifier) -> anyhow::Result<Pixels> {
-        match self {
-            Self::File(path) => Ok(classifier.prepare_file(path)?),
+    pub fn prepare(&self, classifier: &Classifier) -> anyhow::Result<Read<Pixels>> {
+        let (value, warnings) = match self {
+            Self::File(path) => classifier.prepare_file_with_warnings(path)?,
             Self::Stdin => read_stdin(classifier.limits.max_file_bytes)
-                .and_then(|bytes| Ok(classifier.prepare(&bytes)?))
-                .context("standard input"),
-        }
+                .and_then(|bytes| Ok(classifier.prepare_with_warnings(&bytes)?))
+                .context("standard input")?,
+        };
+        Ok(Read { value, warnings })
     }
 
     /// Reads the picture in its own size.
-    pub fn open(&self, classifier: &Classifier, preset: Preset) -> anyhow::Result<RgbImage> {
-        match self {
-            Self::File(path) => Ok(preset.open(path, &classifier.limits)?),
+    pub fn open(&self, classifier: &Classifier, preset: Preset) -> anyhow::Result<Read<RgbImage>> {
+        let decoded = match self {
+            Self::File(path) => preset.open_with_warnings(path, classifier.decode_options())?,
             Self::Stdin => read_stdin(classifier.limits.max_file_bytes)
-                .and_then(|bytes| Ok(preset.decode(&bytes, &classifier.limits)?))
-                .context("standard input"),
-        }
+                .and_then(|bytes| Ok(preset.decode_with_warnings(&bytes, classifier.decode_options())?))
+                .context("standard input")?,
+        };
+        Ok(Read {
+            value: decoded.picture,
+            warnings: decoded.warnings,
+        })
     }
+}
+
+/// What was made of a picture, and what makes it doubtful.
+pub struct Read<T> {
+    pub value: T,
+    pub warnings: Vec<PictureWarning>,
 }
 
 impl AsRef<Self> for Source {

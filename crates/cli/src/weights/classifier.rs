@@ -78,6 +78,7 @@ fn rename(classifier: &mut Classifier, args: &WeightsArgs, path: &Path, names: V
 fn prepare(mut classifier: Classifier, args: &WeightsArgs, max_pixels: Option<u64>) -> anyhow::Result<Classifier> {
     let input = &mut classifier.spec.input;
     input.preset = args.input.preset.or(input.preset);
+    input.reading = args.input.reading.over(input.reading);
     if let Some(size) = args.input.size {
         (input.height, input.width) = (size.height, size.width);
     }

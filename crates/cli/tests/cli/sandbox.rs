@@ -109,6 +109,7 @@ impl Sandbox {
                 width: 64,
                 preset: Some(Preset::KerasNearest),
                 scaling: Scaling::Caffe,
+                ..InputSpec::default()
             },
             labels: LABELS.map(Label::new).to_vec(),
             network: network.into(),
@@ -140,6 +141,7 @@ impl Sandbox {
                 width: 71,
                 preset,
                 scaling: Scaling::Tf,
+                ..InputSpec::default()
             },
             labels,
             network,

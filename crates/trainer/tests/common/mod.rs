@@ -45,6 +45,7 @@ pub fn start(device: &Device) -> (Xception, ModelSpec) {
             width: SIZE,
             preset: Some(Preset::PilBilinear),
             scaling: Scaling::Tf,
+            ..InputSpec::default()
         },
         labels: Vec::new(),
         network: network.clone().into(),

@@ -30,6 +30,7 @@ mod pixels;
 mod png;
 mod preset;
 mod resample;
+mod skipped;
 mod tiff;
 mod warning;
 
@@ -40,4 +41,5 @@ pub use error::PictureError;
 pub use formats::{FileKind, HEAD_BYTES, OtherFormat, PictureFormat};
 pub use options::{DecodeLimits, DecodeOptions};
 pub use pixels::Pixels;
+pub use skipped::SkippedFiles;
 pub use warning::PictureWarning;

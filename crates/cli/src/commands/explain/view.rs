@@ -6,7 +6,7 @@ use trainer::explain::view;
 use xception_model::picture::Pixels;
 use xception_model::{Classifier, ClassifyError};
 
-use crate::pictures::source::Source;
+use crate::pictures::source::{Read, Source};
 
 /// A picture's pixels for the network, and the same part of the picture for people.
 pub struct View {
@@ -15,15 +15,19 @@ pub struct View {
 }
 
 impl View {
-    pub fn read(source: &Source, classifier: &Classifier) -> anyhow::Result<Self> {
+    pub fn read(source: &Source, classifier: &Classifier) -> anyhow::Result<Read<Self>> {
         let input = classifier.spec.input;
         let preset = input.preset.ok_or(ClassifyError::NoPreset)?;
-        let picture = source.open(classifier, preset)?;
+        let Read {
+            value: picture,
+            warnings,
+        } = source.open(classifier, preset)?;
         let pixels = preset.apply(&picture, input.height, input.width);
         let pixels = pixels.map_err(|error| anyhow!(error)).with_context(|| source.name())?;
-        Ok(Self {
+        let value = Self {
             picture: view(&picture, &pixels, preset),
             pixels,
-        })
+        };
+        Ok(Read { value, warnings })
     }
 }

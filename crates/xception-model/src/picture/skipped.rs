@@ -1,0 +1,74 @@
+//! The files of a folder that are left out, counted.
+
+use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path};
+
+use super::{FileKind, HEAD_BYTES, OtherFormat};
+
+/// Files that a search for pictures leaves out, because their names do not end as pictures' do, by what they hold.
+///
+/// Displayed, it is a sentence for people, with the lines that convert the largest group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SkippedFiles {
+    /// Pictures in formats that are not read.
+    unread: BTreeMap<&'static str, (usize, Option<OtherFormat>)>,
+    /// Pictures in formats that are read.
+    unnamed: BTreeMap<&'static str, usize>,
+    others: usize,
+}
+
+impl SkippedFiles {
+    /// Looks at the first bytes of a file. One that cannot be read counts among the others.
+    pub fn add(&mut self, path: &Path) {
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        let read = File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+        match FileKind::of(if read.is_ok() { &head } else { &[] }) {
+            FileKind::Picture(format) => *self.unnamed.entry(format.name()).or_default() += 1,
+            FileKind::Other(format) if format.is_picture => {
+                let (count, kept) = self.unread.entry(format.name).or_default();
+                *count += 1;
+                *kept = Some(format);
+            }
+            FileKind::Other(_) | FileKind::Unknown => self.others += 1,
+        }
+    }
+
+    /// Whether no file is skipped.
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// How many files are skipped.
+    pub fn count(&self) -> usize {
+        let unread: usize = self.unread.values().map(|(count, _)| count).sum();
+        unread + self.pictures_without_ending() + self.others
+    }
+
+    /// How many of them are pictures, whatever their format.
+    pub fn pictures(&self) -> usize {
+        self.count() - self.others
+    }
+
+    fn pictures_without_ending(&self) -> usize {
+        self.unnamed.values().sum()
+    }
+}
+
+impl fmt::Display for SkippedFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unread = self.unread.iter().map(|(name, (count, _))| format!("{count} {name}"));
+        let unnamed = self.unnamed.iter();
+        let unnamed = unnamed.map(|(name, count)| format!("{count} {name} without a usual ending"));
+        let others = match self.others {
+            0 => None,
+            1 => Some("1 other file".to_owned()),
+            count => Some(format!("{count} other files")),
+        };
+        let parts: Vec<String> = unread.chain(unnamed).chain(others).collect();
+        write!(f, "skipped {}", parts.join(", "))?;
+        let largest = self.unread.values().max_by_key(|(count, _)| count);
+        if let Some(OtherFormat { name, advice, .. }) = largest.and_then(|(_, format)| *format) {
+            write!(f, "; for {name}: {advice}")?;
+        }
+        Ok(())
+    }
+}

@@ -27,8 +27,9 @@ done
 mkdir -p corpus/label_file; cp ../models/xception-kitchenware/labels.txt corpus/label_file/kitchenware
 printf 'n01440764\ttench\nn01443537\tgoldfish\n' > corpus/label_file/imagenet
 mkdir -p corpus/picture
-for file in "$fixtures"/xception-model/tests/golden/picture/*; do
+for file in "$fixtures"/xception-model/tests/golden/picture/* "$fixtures"/xception-model/tests/golden/picture/damaged/*; do
     case "$file" in *.json | *.ppm) continue ;; esac
+    [ -f "$file" ] || continue
     if [ "$(stat -c %s "$file")" -lt 6000 ]; then
         { printf '\0\24'; cat "$file"; } > "corpus/picture/$(basename "$file" | tr '.' '_')"
     fi

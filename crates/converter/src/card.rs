@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
+use files::sha256;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use xception_model::registry::sha256;
 use xception_model::{Architecture, InputSpec};
 
 use crate::convert::Report;
@@ -52,9 +52,9 @@ struct OutputFile {
 impl SourceFile {
     /// Reads the whole file for its hash.
     pub(crate) fn new(path: &Path, format: &Format) -> Result<Self, ConvertError> {
-        let (bytes, sha256) = sha256(path).map_err(|source| ConvertError::Read {
+        let (bytes, sha256) = sha256(path).map_err(|error| ConvertError::Read {
             path: path.to_owned(),
-            source,
+            source: error.into_io(),
         })?;
         Ok(Self {
             file: name(path),

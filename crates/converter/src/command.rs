@@ -297,13 +297,8 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
             "tensors": verification,
             "engine": parity,
         });
-        if !args.force && path.symlink_metadata().is_ok() {
-            return Err(ConvertError::Exists { path: path.clone() }.into());
-        }
-        crate::publish(path, args.force, |scratch| {
-            std::fs::write(scratch, format!("{report:#}\n"))
-        })
-        .map_err(|error| ConvertError::write(path, error))?;
+        files::write(path, args.force, format!("{report:#}\n").as_bytes())
+            .map_err(|error| ConvertError::not_written(path, error))?;
     }
     Ok(equal)
 }

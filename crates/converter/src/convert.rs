@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use burn::tensor::Device;
 use burn_store::ModuleSnapshot;
@@ -12,7 +11,6 @@ use crate::card::{Card, SourceFile};
 use crate::dtype::{Precision, all_finite, cast};
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
-use crate::publish::publish;
 use crate::source::{Source, SourceTensor};
 use crate::{onnx, safetensors};
 
@@ -92,9 +90,7 @@ impl Source {
         let format = OutputFormat::of(output)?;
         let card_path = Card::path(output);
         for path in [output, &card_path] {
-            if !options.overwrite && path.symlink_metadata().is_ok() {
-                return Err(ConvertError::Exists { path: path.to_owned() });
-            }
+            files::check_target(path, options.overwrite).map_err(|error| ConvertError::not_written(path, error))?;
         }
         if options.precision != Precision::F32 && !matches!(format, OutputFormat::Record | OutputFormat::Safetensors) {
             return Err(ConvertError::Unsupported {
@@ -116,10 +112,10 @@ impl Source {
 
         match format {
             OutputFormat::Record => xception_model::save_tensors(tensors, &spec, output, options.overwrite)?,
-            OutputFormat::Safetensors => publish(output, options.overwrite, |scratch| {
+            OutputFormat::Safetensors => files::write_at(output, options.overwrite, |scratch| {
                 safetensors::write(scratch, &tensors, &spec)
             })
-            .map_err(|error| ConvertError::write(output, error))?,
+            .map_err(|error| ConvertError::not_written(output, error))?,
             OutputFormat::Keras(file) => {
                 let model = assemble(&source, tensors, &spec)?;
                 keras::save(&model, &spec, output, file, options.overwrite)?;
@@ -137,10 +133,11 @@ impl Source {
             card: card_path,
         };
         let card = Card::new(from, output, options.precision, &report);
-        card.and_then(|card| card.to_toml())
-            .map_err(io::Error::other)
-            .and_then(|text| publish(&report.card, options.overwrite, |scratch| fs::write(scratch, text)))
-            .map_err(|error| ConvertError::write(&report.card, error))?;
+        let text = card
+            .and_then(|card| card.to_toml())
+            .map_err(|problem| ConvertError::write(&report.card, problem))?;
+        files::write(&report.card, options.overwrite, text.as_bytes())
+            .map_err(|error| ConvertError::not_written(&report.card, error))?;
         Ok(report)
     }
 

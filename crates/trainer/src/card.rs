@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use burn::module::Module;
+use files::sha256;
 use serde::Serialize;
-use xception_model::registry::sha256;
 use xception_model::{Architecture, InputSpec, Network};
 
 use crate::data::Split;
 use crate::error::TrainError;
-use crate::files;
 use crate::metrics::{Evaluation, Task};
 use crate::run::{MODEL, RunFile};
 
@@ -74,7 +73,7 @@ pub(crate) fn write(
     date: String,
 ) -> Result<(), TrainError> {
     let weights = folder.join(MODEL);
-    let (bytes, sha256) = sha256(&weights).map_err(TrainError::file(&weights))?;
+    let (bytes, sha256) = sha256(&weights)?;
     let spec = &file.model;
     let card = Card {
         licence: "not stated; the pictures and the weights that the run started from have theirs",
@@ -113,5 +112,5 @@ pub(crate) fn write(
         network: &spec.network,
     };
     let text = toml::to_string(&card).map_err(|error| TrainError::run(folder, error.to_string()))?;
-    files::write(&folder.join(CARD), text.as_bytes())
+    Ok(files::write(&folder.join(CARD), true, text.as_bytes())?)
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "picture")]
-use crate::record::{WeightsError, open_ordinary};
+use crate::record::WeightsError;
 
 /// One class.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,7 +77,8 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     const MAX_BYTES: u64 = 4 << 20;
 
     let mut text = String::new();
-    open_ordinary(path)
+    files::open(path)
+        .map_err(files::FileError::into_io)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         .and_then(|_| {
             if text.len() as u64 > MAX_BYTES {

@@ -14,6 +14,7 @@ use burn::store::burn_pack::{
 };
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device, Tensor};
+use files::FileError;
 
 use crate::description::{Description, Known, Unknown};
 use crate::error::ConfigError;
@@ -256,7 +257,8 @@ pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<(Network, ModelSp
 pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
     let path = path.as_ref();
     let mut start = Vec::with_capacity(512);
-    open_ordinary(path)
+    files::open(path)
+        .map_err(FileError::into_io)
         .and_then(|file| file.take(512).read_to_end(&mut start))
         .map_err(|source| WeightsError::Read {
             path: path.to_owned(),
@@ -319,22 +321,13 @@ pub fn load_reader(
     Ok((network.map(&mut Held), spec))
 }
 
-/// Opens a file that has an end. To open a pipe may take for ever, and so may reading it or a device.
-pub(crate) fn open_ordinary(path: &Path) -> io::Result<File> {
-    let metadata = fs::metadata(path)?;
-    if metadata.is_dir() {
-        Err(io::ErrorKind::IsADirectory.into())
-    } else if metadata.is_file() {
-        File::open(path)
-    } else {
-        Err(io::Error::other("it is a pipe or a device, and no ordinary file"))
-    }
-}
-
 /// Where the tensors of a record begin, by its header alone.
 fn data_start(path: &Path) -> io::Result<Result<u64, String>> {
     let mut header = Vec::with_capacity(HEADER_SIZE);
-    open_ordinary(path)?.take(HEADER_SIZE as u64).read_to_end(&mut header)?;
+    files::open(path)
+        .map_err(FileError::into_io)?
+        .take(HEADER_SIZE as u64)
+        .read_to_end(&mut header)?;
     let header = match Header::from_bytes(&header) {
         Ok(header) => header,
         Err(error) => return Ok(Err(error.to_string())),

@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use files::Kind;
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, error::UnsupportedErrorKind,
     metadata::Orientation,
@@ -79,8 +80,7 @@ pub(super) fn open_with(path: &Path, limits: &DecodeLimits, idct: Idct) -> Resul
 /// The file's bytes. Bounded while reading too: a pipe or a device does not tell its length beforehand.
 fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
     // To open a pipe that nobody writes to takes for ever.
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(path).map_err(PictureError::Read)?.file_type()) {
+    if Kind::of(path).map_err(PictureError::Read)? == Kind::Pipe {
         return Err(PictureError::Read(std::io::Error::other(
             "it is a pipe: give it on standard input, as the picture -",
         )));

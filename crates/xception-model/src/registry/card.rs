@@ -5,13 +5,13 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use files::FileError;
 use serde::Deserialize;
 
 use super::error::RegistryError;
 use crate::input::Scaling;
 use crate::labels::{self, Label, printable};
 use crate::preset::Preset;
-use crate::record::open_ordinary;
 use crate::zoo::Architecture;
 
 /// Far above any card (2 kB) or label file (20 kB): a wrong path fails quickly instead of filling the memory.
@@ -410,7 +410,7 @@ fn read_text(path: &Path) -> Result<String, RegistryError> {
         source,
     };
     let mut text = String::new();
-    let file = open_ordinary(path).map_err(error)?;
+    let file = files::open(path).map_err(FileError::into_io).map_err(error)?;
     file.take(MAX_TEXT_BYTES + 1).read_to_string(&mut text).map_err(error)?;
     if text.len() as u64 > MAX_TEXT_BYTES {
         return Err(RegistryError::Card {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use files::FileError;
+
 use super::card::Kind;
 
 /// Everything the registry can refuse or fail at; each message says what to do next.
@@ -86,6 +88,22 @@ pub enum RegistryError {
         /// The converter's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl RegistryError {
+    /// A file or folder of the cache that could not be written.
+    pub(super) fn not_written(error: FileError) -> Self {
+        let path = error.path().to_owned();
+        let action = match &error {
+            FileError::System { action, .. } => action,
+            _ => "create",
+        };
+        Self::Write {
+            action,
+            path,
+            source: error.into_io(),
+        }
+    }
 }
 
 fn way_out(source: &io::Error) -> String {

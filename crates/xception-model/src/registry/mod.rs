@@ -17,7 +17,6 @@ mod card;
 mod checksum;
 mod error;
 mod fetch;
-mod lock;
 mod options;
 mod partial;
 mod reporter;
@@ -27,8 +26,8 @@ use std::sync::LazyLock;
 
 pub use cache::{CACHE_VARIABLE, Cache, Cached, RECORD_VERSION};
 pub use card::{Card, Format, Input, Kind, Labels, Metrics, Weights};
-pub use checksum::sha256;
 pub use error::{RegistryError, Unavailable};
+pub use files::sha256;
 pub use options::FetchOptions;
 pub use reporter::Reporter;
 

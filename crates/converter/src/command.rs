@@ -13,7 +13,8 @@ use xception_model::{Known, Outputs, Pooling, Preset, Scaling, Unknown, Variant,
 use crate::convert::Options;
 use crate::dtype::Precision;
 use crate::engine::{self, Engine};
-use crate::source::{Source, open, open_backbone};
+use crate::open::{open, open_backbone};
+use crate::source::Source;
 use crate::{ConvertError, OutputFormat};
 
 /// Turn any weight file of a trained network into a Burn record, and back, with proof

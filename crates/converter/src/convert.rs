@@ -5,9 +5,10 @@ use burn::tensor::Device;
 use burn_store::ModuleSnapshot;
 use burn_store::burn_pack::Tensor as PackTensor;
 use xception_model::keras::{self, KerasFileKind};
+use xception_model::registry::Card;
 use xception_model::{ModelSpec, Network, Outputs};
 
-use crate::card::{Card, SourceFile};
+use crate::card;
 use crate::dtype::{Precision, all_finite, cast};
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
@@ -88,7 +89,7 @@ impl Source {
     /// When tensors do not fit, the output cannot hold the network, exists, or cannot be written.
     pub fn convert(self, output: &Path, options: &Options) -> Result<Report, ConvertError> {
         let format = OutputFormat::of(output)?;
-        let card_path = Card::path(output);
+        let card_path = Card::beside(output);
         for path in [output, &card_path] {
             files::check_target(path, options.overwrite).map_err(|error| ConvertError::not_written(path, error))?;
         }
@@ -101,7 +102,7 @@ impl Source {
                 ),
             });
         }
-        let from = SourceFile::new(&self.path, &self.format)?;
+        let mut conversion = card::conversion(&self.path, &self.format)?;
         let source = self.path.clone();
         let Checked {
             spec,
@@ -132,9 +133,11 @@ impl Source {
             left_out,
             card: card_path,
         };
-        let card = Card::new(from, output, options.precision, &report);
-        let text = card
-            .and_then(|card| card.to_toml())
+        conversion.dtype = options.precision.to_string();
+        conversion.left_out.clone_from(&report.left_out);
+        conversion.initial.clone_from(&report.initial);
+        let text = card::card(conversion, output, &report.spec)?
+            .to_toml()
             .map_err(|problem| ConvertError::write(&report.card, problem))?;
         files::write(&report.card, options.overwrite, text.as_bytes())
             .map_err(|error| ConvertError::not_written(&report.card, error))?;

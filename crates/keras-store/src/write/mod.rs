@@ -7,6 +7,7 @@ mod keras3;
 mod legacy;
 mod model;
 mod variables;
+mod version;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -25,9 +26,6 @@ use crate::layout::{Arrangement, NOT_FINITE, all_finite, burn_variable};
 use crate::naming::Naming;
 use crate::write::hdf5::{NewDataset, NewGroup, NotWritten, Plan};
 use crate::write::model::{Model, Unusable, Variable};
-
-/// The version of Keras whose layouts are written. Readers ask only whether it is 1, 2 or 3.
-const KERAS_VERSION: &str = "3.15.1";
 
 /// What the caller asked for.
 pub(crate) struct Request<'a> {

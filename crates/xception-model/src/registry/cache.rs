@@ -13,15 +13,13 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use files::{ContentHash, Lock};
 
-use super::card::{Card, Kind, Weights};
+use super::card::Card;
 use super::checksum::verify;
 use super::error::{RegistryError, Unavailable};
 use super::fetch::{Failure, fetch};
-use super::options::FetchOptions;
+use super::options::{CACHE_VARIABLE, FetchOptions};
 use super::partial::{partial_path, with_ending, write_error};
-
-/// The environment variable that names the cache folder.
-pub const CACHE_VARIABLE: &str = "XCEPTION_CACHE";
+use super::weights::{Kind, Weights};
 
 /// Part of every record's name: raised when the conversion or Burn's record format changes, so that records are made anew.
 pub const RECORD_VERSION: u32 = 1;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use files::{Md5, Sha256, each_piece};
 
-use super::card::Weights;
+use super::weights::Weights;
 
 /// Compares a file with its card: size first, then every checksum the card gives. `Err` inside names the difference.
 ///

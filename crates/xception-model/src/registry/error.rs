@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use files::FileError;
 
-use super::card::Kind;
+use super::options::CACHE_VARIABLE;
+use super::weights::Kind;
 
 /// Everything the registry can refuse or fail at; each message says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,7 @@ pub enum RegistryError {
     },
 
     /// There is no home folder to put a cache in.
-    #[error("this user has no home folder to keep weights in: set {variable} to a folder", variable = super::CACHE_VARIABLE)]
+    #[error("this user has no home folder to keep weights in: set {variable} to a folder", variable = CACHE_VARIABLE)]
     NoCacheFolder,
 
     /// A file or folder could not be read.
@@ -107,7 +108,7 @@ impl RegistryError {
 }
 
 fn way_out(source: &io::Error) -> String {
-    let variable = super::CACHE_VARIABLE;
+    let variable = CACHE_VARIABLE;
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!("free some space or set {variable} to a folder on a larger disk")

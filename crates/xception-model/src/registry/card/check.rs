@@ -101,18 +101,16 @@ impl Card {
         // A graph shows how many outputs it has, and one output may tell two classes apart.
         let is_graph = self.network.get("architecture").and_then(toml::Value::as_str) == Some("graph");
         if is_graph || matches!(self.outputs, Some(Outputs::Binary)) {
-            let outputs = self.architecture().ok().and_then(|network| network.outputs());
-            let classes = outputs.map(|outputs| self.outputs.unwrap_or_default().classes(outputs));
-            return match classes {
-                Some(classes) if classes == labels => Ok(()),
-                _ => {
-                    let classes = classes.unwrap_or(0);
-                    Err((
-                        "labels",
-                        format!("expected {classes}, as the network has classes, found {labels}"),
-                    ))
-                }
-            };
+            let network = self.architecture().map_err(|problem| ("network", problem))?;
+            let outputs = self.outputs.unwrap_or_default();
+            let classes = network.outputs().map_or(0, |count| outputs.classes(count));
+            if classes != labels {
+                return Err((
+                    "labels",
+                    format!("expected {classes}, as the network has classes, found {labels}"),
+                ));
+            }
+            return Ok(());
         }
         let classes = self.network.get("num_classes");
         if classes.and_then(toml::Value::as_integer) != i64::try_from(labels).ok() {

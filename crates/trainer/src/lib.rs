@@ -12,7 +12,6 @@ mod ema;
 mod engine;
 mod error;
 mod feed;
-mod files;
 mod finder;
 mod layers;
 mod learner;

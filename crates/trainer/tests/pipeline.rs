@@ -407,7 +407,7 @@ fn a_panic_becomes_an_error() {
     let pipeline = Pipeline::new(Arc::new(broken), Split::Train, options(Level::Light)).unwrap();
     let mut batches = pipeline.epoch(0, 0);
     let error = batches.next().unwrap().unwrap_err().to_string();
-    assert!(error.contains("could not start, or broke down"), "{error}");
+    assert!(error.contains("could not start, or panicked"), "{error}");
     assert!(batches.next().is_none());
 }
 

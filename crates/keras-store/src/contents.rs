@@ -227,7 +227,7 @@ fn open_ordinary(path: &Path) -> Result<(File, u64), KerasStoreError> {
     };
     let file = files::open(path).map_err(|error| match error {
         FileError::System { source, .. } => io_error(source),
-        _ => not_keras(path, "something that is no ordinary file"),
+        _ => not_keras(path, "a pipe or a device, which is no ordinary file"),
     })?;
     let length = file.metadata().map_err(io_error)?.len();
     Ok((file, length))

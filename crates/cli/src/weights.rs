@@ -1,6 +1,8 @@
 //! From the value of `--weights` to a network that is ready.
 
+mod card;
 pub mod check;
 pub mod classifier;
 pub mod file;
+mod location;
 pub mod network;

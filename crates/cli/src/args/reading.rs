@@ -7,7 +7,6 @@ use crate::args::values::{alpha, orientation, sixteen_bit, truncated};
 
 /// Replaces how the weights' pictures are read, where libraries disagree.
 #[derive(Debug, Args)]
-#[group(id = "ReadingArgs")]
 pub struct ReadingArgs {
     /// Turn pictures upright by their EXIF orientation, or leave them as stored, as Pillow and Keras do [default: the
     /// weights' own, else exif]

@@ -18,6 +18,7 @@ pub use self::resources::{PictureCache, ResourceArgs};
 use crate::args::cache::CacheArgs;
 use crate::args::compute::ComputeArgs;
 use crate::args::known::KnownArgs;
+use crate::args::reading::ReadingArgs;
 use crate::compute::device::DeviceName;
 
 /// Train a classifier on your own pictures
@@ -45,7 +46,7 @@ pub struct TrainArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["NewRunArgs", "RecipeArgs", "DataArgs", "InsteadArgs", "KnownArgs", "CacheArgs"],
+        conflicts_with_all = ["NewRunArgs", "RecipeArgs", "DataArgs", "ReadingArgs", "InsteadArgs", "KnownArgs", "CacheArgs"],
         value_hint = ValueHint::DirPath
     )]
     pub resume: Option<PathBuf>,
@@ -53,6 +54,8 @@ pub struct TrainArgs {
     pub recipe: RecipeArgs,
     #[command(flatten)]
     pub data: DataArgs,
+    #[command(flatten, next_help_heading = "More options")]
+    pub reading: ReadingArgs,
     #[command(flatten)]
     pub resources: ResourceArgs,
     /// Only check the data: print its counts and problems, and end

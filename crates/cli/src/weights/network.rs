@@ -7,7 +7,8 @@ use burn::tensor::Device;
 use xception_model::{Known, ModelSpec, Network};
 
 use crate::args::{CacheArgs, ComputeArgs, SourceArgs};
-use crate::weights::file;
+use crate::weights::card;
+use crate::weights::location::Location;
 
 /// The network of `--weights` on `--device`.
 pub fn open(source: &SourceArgs, known: &Known, compute: &ComputeArgs) -> anyhow::Result<(Network, ModelSpec)> {
@@ -22,7 +23,10 @@ pub fn load(
     device: &Device,
 ) -> anyhow::Result<(Network, ModelSpec)> {
     let start = Instant::now();
-    let (network, spec) = xception_model::load_with(file::find(weights, cache, device)?, known, device)?;
+    let (network, spec) = match Location::of(weights)? {
+        Location::File(path) => xception_model::load_with(path, known, device)?,
+        Location::Card(card) => card::load(&card, known, cache, device)?,
+    };
     tracing::info!(source = spec.source, elapsed = ?start.elapsed(), "weights loaded");
     Ok((network, spec))
 }

@@ -54,17 +54,13 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
     ] {
         assert!(sandbox.path("run").join(file).is_file(), "{file}");
     }
-    let answer = sandbox
-        .run(&[
-            "classify",
-            "data/a/1.png",
-            "--weights",
-            "run/model.bpk",
-            "--format",
-            "csv",
-        ])
-        .ok();
+    let classify = |weights: &str| {
+        let arguments = ["classify", "data/a/1.png", "--weights", weights, "--format", "csv"];
+        sandbox.run(&arguments).ok()
+    };
+    let answer = classify("run/model.bpk");
     assert_eq!(answer.lines().count(), 3, "{answer}");
+    assert_eq!(classify("run/model.bpk.card.toml"), answer);
 
     // The run's own table can be used as data, with the same split.
     let checked = sandbox.run(&["train", "run/data.csv", "--check"]).ok();

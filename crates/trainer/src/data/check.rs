@@ -1,6 +1,6 @@
-//! Every picture opened once: whether it decodes, how large it is, and what its content's hash is.
+//! Opens every picture once, to learn whether it can be decoded, its size and the hash of its content.
 //!
-//! One that is known from an earlier check is not opened again.
+//! A picture that an earlier check knows, unchanged since, is not opened.
 
 use std::{
     fs,
@@ -9,35 +9,37 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use files::ContentHash;
 use rayon::{
     ThreadPoolBuilder,
     iter::{IntoParallelRefIterator, ParallelIterator},
 };
-use xception_model::picture;
+use xception_model::picture::{self, PictureWarning};
 
 use super::{
-    ContentHash, DataError, DataOptions, Known, Sample, Unreadable, decoder_failure,
-    error::LISTED,
-    known::{Entry, Stamp},
+    dataset::Sample,
+    error::DataError,
+    known::{Entry, Known, Size, Stamp},
     listing::Item,
-    read_file,
+    options::DataOptions,
+    read::{decoder_failure, read_file},
+    report::Unreadable,
+    text::LISTED,
 };
 
-/// Width and height of an upright picture.
-pub(super) type Size = (u32, u32);
-
-/// For each item what was found, or why it cannot be decoded.
+/// The result for each item: the picture, or why it cannot be decoded.
 pub(super) struct Checked(Vec<Result<Found, String>>);
 
-/// A picture that decodes.
-#[derive(Clone, Copy)]
+/// A picture that can be decoded.
+#[derive(Clone)]
 struct Found {
     content: ContentHash,
     size: Size,
     stamp: Option<Stamp>,
+    warnings: Vec<PictureWarning>,
 }
 
-/// Opens all pictures that are not known, `options.threads` at a time, each decoded and dropped again.
+/// Decodes all pictures that are not known, `options.threads` at a time, and keeps none of them in memory.
 pub(super) fn check(
     items: &[Item],
     options: &DataOptions,
@@ -62,47 +64,67 @@ pub(super) fn check(
 }
 
 fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<Found, String> {
-    // Before it is read: a change meanwhile makes it unknown.
+    // Before the file is read, so that a change in between counts as a change.
     let stamp = fs::metadata(&item.path).ok().as_ref().and_then(Stamp::of);
     if let Some(&Entry { content, size, .. }) = known.get(&item.name).filter(|entry| Some(entry.stamp) == stamp) {
-        return Ok(Found { content, size, stamp });
+        return Ok(Found {
+            content,
+            size,
+            stamp,
+            warnings: Vec::new(),
+        });
     }
     let checked = read_file(&item.path, &options.limits).and_then(|bytes| {
-        let picture = picture::decode(&bytes, &options.limits)?;
+        let decoded = picture::decode_with_warnings(&bytes, options.decode_options())?;
         Ok(Found {
             content: ContentHash::of(&bytes),
-            size: picture.dimensions(),
+            size: decoded.picture.dimensions(),
             stamp,
+            warnings: decoded.warnings,
         })
     });
     checked.map_err(|problem| problem.to_string())
 }
 
-/// The pictures and the rest.
+/// Pictures that can be decoded, and files that cannot.
 pub(super) struct Sorted {
     pub samples: Vec<Sample>,
-    /// Of the samples, in their order.
+    /// The sizes of the samples, in their order.
     pub sizes: Vec<Size>,
     pub unreadable: Vec<Unreadable>,
+    /// Of the samples, those with warnings.
+    pub doubtful: Vec<Unreadable>,
 }
 
 impl Checked {
-    /// For the next check.
+    /// The results for the next check.
     pub(super) fn known(&self, items: &[Item]) -> Known {
         let entries = items.iter().zip(&self.0).filter_map(|(item, found)| {
-            let Found { content, size, stamp } = found.clone().ok()?;
+            let &Found {
+                content, size, stamp, ..
+            } = found.as_ref().ok()?;
             let stamp = stamp?;
             Some((item.name.clone(), Entry { stamp, content, size }))
         });
         Known::collect(entries)
     }
 
-    /// The samples and the unreadable files apart, and the samples' sizes.
+    /// Separates the samples from the files that cannot be decoded.
     pub(super) fn sort(self, path: &Path, items: &[Item], strict: bool) -> Result<Sorted, DataError> {
         let (mut samples, mut unreadable, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut doubtful = Vec::new();
         for (item, outcome) in items.iter().zip(self.0) {
             match outcome {
-                Ok(Found { content, size, .. }) => {
+                Ok(Found {
+                    content,
+                    size,
+                    warnings,
+                    ..
+                }) => {
+                    doubtful.extend(warnings.iter().map(|warning| Unreadable {
+                        name: item.name.clone(),
+                        reason: warning.to_string(),
+                    }));
                     samples.push(Sample {
                         path: item.path.clone(),
                         name: item.name.clone(),
@@ -137,6 +159,7 @@ impl Checked {
             samples,
             sizes,
             unreadable,
+            doubtful,
         })
     }
 }

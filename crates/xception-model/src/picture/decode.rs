@@ -7,17 +7,18 @@ use std::{
     path::Path,
 };
 
+use files::Kind;
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, error::UnsupportedErrorKind,
     metadata::Orientation,
 };
 
 use super::{
-    DecodeLimits, DecodeOptions, FileKind, HEAD_BYTES, OrientationMode, PictureError, PictureFormat, PictureWarning,
-    TruncatedMode,
+    DecodeOptions, FileKind, HEAD_BYTES, OrientationMode, PictureError, PictureFormat, PictureWarning, TruncatedMode,
     flatten::flatten,
     gif::decode_gif,
     jpeg::{Idct, decode_jpeg},
+    limits::{DecodeLimits, check_size},
     png::decode_damaged,
     tiff::decode_special,
 };
@@ -90,8 +91,7 @@ pub(super) fn open_with(path: &Path, options: &DecodeOptions, idct: Idct) -> Res
 /// The file's bytes. Bounded while reading too: a pipe or a device does not tell its length beforehand.
 fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
     // To open a pipe that nobody writes to takes for ever.
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(path).map_err(PictureError::Read)?.file_type()) {
+    if Kind::of(path).map_err(PictureError::Read)? == Kind::Pipe {
         return Err(PictureError::Read(std::io::Error::other(
             "it is a pipe: give it on standard input, as the picture -",
         )));
@@ -244,30 +244,6 @@ fn check_riff_length(bytes: &[u8]) -> Result<(), PictureError> {
             reason: "the data end early".to_owned(),
         }),
     }
-}
-
-/// Checks a header's size against the limits: the decoded picture at `bytes_per_pixel`, and one RGB copy.
-pub(super) fn check_size(
-    width: u32,
-    height: u32,
-    bytes_per_pixel: u8,
-    limits: &DecodeLimits,
-) -> Result<(), PictureError> {
-    let (width, height) = (u64::from(width), u64::from(height));
-    let pixels = width.saturating_mul(height);
-    if pixels > limits.max_pixels {
-        return Err(PictureError::TooManyPixels {
-            width,
-            height,
-            limit: limits.max_pixels,
-        });
-    }
-    if pixels.saturating_mul(u64::from(bytes_per_pixel) + 3) > limits.max_bytes {
-        return Err(PictureError::TooMuchMemory {
-            limit: limits.max_bytes,
-        });
-    }
-    Ok(())
 }
 
 fn problem(error: ImageError, format: &'static str, limits: &DecodeLimits) -> PictureError {

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use image::{DynamicImage, RgbImage, RgbaImage};
 
-use super::{DecodeLimits, PictureError, decode::check_size};
+use super::{DecodeLimits, PictureError, limits::check_size};
 
 const FORMAT: &str = "GIF";
 

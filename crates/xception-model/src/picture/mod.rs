@@ -24,6 +24,7 @@ mod flatten;
 mod formats;
 mod gif;
 mod jpeg;
+mod limits;
 mod nearest;
 mod options;
 mod pixels;
@@ -39,7 +40,8 @@ pub use crate::reading::{AlphaMode, OrientationMode, Reading, SixteenBitMode, Tr
 pub use decode::{Decoded, decode, decode_with_warnings, open, open_with_warnings};
 pub use error::PictureError;
 pub use formats::{FileKind, HEAD_BYTES, OtherFormat, PictureFormat};
-pub use options::{DecodeLimits, DecodeOptions};
+pub use limits::DecodeLimits;
+pub use options::DecodeOptions;
 pub use pixels::Pixels;
 pub use skipped::SkippedFiles;
 pub use warning::PictureWarning;

@@ -11,8 +11,8 @@ use tiff::{
 
 use super::{
     DecodeLimits, PictureError, PictureWarning,
-    decode::check_size,
     jpeg::{Idct, Inner, decode_inner, inks_to_rgb},
+    limits::check_size,
 };
 
 const FORMAT: &str = "TIFF";

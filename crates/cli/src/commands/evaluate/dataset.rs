@@ -22,9 +22,13 @@ pub fn open(
     let mut options = split_options(args, weights)?;
     options.threads = threads;
     options.limits = classifier.limits;
+    options.reading = classifier.spec.input.reading;
     let progress = Progress::checking();
     let (dataset, report) = Dataset::open_watched(&args.data, &options, &|done, total| progress.set(done, total))?;
     drop(progress);
+    for file in &report.doubtful {
+        message::print("warning", &format!("{}: {}", file.name, file.reason));
+    }
     for file in &report.unreadable {
         message::print("error", &format!("{}: {}", file.name, file.reason));
     }

@@ -56,7 +56,7 @@ impl<'a> Question<'a> {
     pub fn draw(&self, source: &Source, view: View) -> anyhow::Result<(Prediction, Vec<u8>)> {
         let pictures = [view.pixels];
         let prediction = self.predict(&pictures)?;
-        let layer = self.layer.unwrap_or(self.explainer.last_stage());
+        let layer = self.layer.unwrap_or(self.explainer.last_layer());
         let images = self.classifier.batch(&pictures)?;
         let maps = self
             .explainer

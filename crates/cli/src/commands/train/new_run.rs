@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use trainer::data::{DataOptions, DataReport, Dataset};
 use trainer::{Recipe, Run, RunOptions};
-use xception_model::{ModelSpec, Network};
+use xception_model::{ModelSpec, Network, Reading};
 
 use crate::args::{Size, TrainArgs};
 use crate::commands::train::augmentation::Named;
@@ -40,6 +40,7 @@ impl<'a> NewRun<'a> {
                 test_fraction: args.data.test_fraction,
                 seed: args.recipe.seed,
                 strict: args.data.strict,
+                reading: args.reading.over(Reading::default()),
                 threads,
                 ..DataOptions::default()
             },

@@ -27,7 +27,7 @@ use self::{
     segments::{Coding, Colours, Next, Segments},
     stream::Warnings,
 };
-use super::{DecodeLimits, PictureError, decode::check_size};
+use super::{DecodeLimits, PictureError, limits::check_size};
 
 /// The inverse cosine transform, which the JPEG standard leaves to the decoder within a tolerance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -339,7 +339,7 @@ fn nothing_to_judge_is_an_error() {
 }
 
 #[test]
-fn examples_are_the_surest_of_each_kind() {
+fn examples_are_the_most_confident_of_each_kind() {
     let (classifier, mut pictures, _folder) = bench();
     pictures.retain(|picture| image::open(&picture.path).is_ok());
     // The network predicts half of the pictures correctly.

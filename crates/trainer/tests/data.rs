@@ -284,7 +284,8 @@ fn a_table_gives_labels_and_uses() {
 #[test]
 fn a_table_may_give_several_labels() {
     let (_root, path) = table(
-        "path,labels\npictures/000.png,sea;sun\npictures/001.png,sun\npictures/002.png,\npictures/003.png,sea|rock;sun\n\
+        "path,labels\npictures/000.png,sea;sun\npictures/001.png,sun\npictures/002.png,\n\
+         pictures/003.png,sea|rock;sun\n\
          pictures/004.png,rock\npictures/005.png,sun\n",
     );
     let (dataset, report) = open(&path);
@@ -335,7 +336,8 @@ fn mistakes_in_a_table_are_sentences() {
         ),
         (
             "path,size\nx,z\n",
-            "there is no column \"label\" or \"labels\" in its first line (path, size); the columns are path, label (or labels)",
+            "there is no column \"label\" or \"labels\" in its first line (path, size); the columns are path, label \
+             (or labels)",
         ),
         (
             "path;label\nx;y\n",

@@ -1,6 +1,7 @@
 //! Class activation maps against TensorFlow's `GradientTape`.
 //!
-//! `golden/explain.py` writes the goldens, of the toy network of `scripts/golden/golden.py`, whose weights follow a formula.
+//! `golden/explain.py` writes the goldens, for the toy network of `scripts/golden/golden.py`, whose weights follow a
+//! formula.
 
 #[path = "../../xception-model/tests/common/mod.rs"]
 mod common;
@@ -339,7 +340,7 @@ fn nothing_to_judge_is_an_error() {
 }
 
 #[test]
-fn examples_are_the_surest_of_each_kind() {
+fn examples_are_the_most_confident_of_each_kind() {
     let (classifier, mut pictures, _folder) = bench();
     pictures.retain(|picture| image::open(&picture.path).is_ok());
     // The network predicts half of the pictures correctly.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::FileError;
 
-/// The folder that a file lies in.
+/// The folder of a file.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -12,8 +12,8 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes a rename in a folder last through a power cut. Does nothing on systems other than Unix, which cannot open a folder, and
-/// on file systems that cannot sync one.
+/// Makes a rename in a folder durable. Does nothing on systems other than Unix, which cannot open a folder, and on file
+/// systems that cannot sync one.
 ///
 /// # Errors
 ///
@@ -23,7 +23,8 @@ pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
         return Ok(());
     }
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // fsync(2): EINVAL of "a special file which does not support synchronization", as folders are on some network disks.
+        // fsync(2): EINVAL for "a special file which does not support synchronization", such as folders on some network
+        // disks.
         Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
             Err(FileError::system("sync", folder)(error))
         }
@@ -31,7 +32,7 @@ pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Whether files can be made in a folder. Nothing is left behind.
+/// Checks that files can be created in a folder. Leaves no file behind.
 ///
 /// # Errors
 ///
@@ -41,7 +42,7 @@ pub fn check_folder(folder: &Path) -> Result<(), FileError> {
     spool(folder).map(drop)
 }
 
-/// A file without a name, for what is not complete yet. It is gone with this process, however that ends.
+/// A file without a name, for incomplete content. The file vanishes with this process, however the process ends.
 ///
 /// # Errors
 ///
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(error.to_string(), format!("{} is no folder", file.display()));
     }
 
-    /// `/proc` takes no files of anyone, not even of root.
+    /// Nobody, not even root, can create files in `/proc`.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_folder_that_takes_no_files_is_named() {

@@ -51,8 +51,8 @@ pub enum TrainError {
     /// The loss is not a finite number.
     #[error(
         "the loss became {loss} in step {step} (phase `{phase}`, epoch {epoch}) at learning rate {rate:e}: the run \
-         stops, and its last checkpoint is from an earlier step; try a lower rate (--learning-rate {}), or clip_norm in the \
-         recipe",
+         stops, and its last checkpoint is from an earlier step; try a lower rate (--learning-rate {}), or clip_norm \
+         in the recipe",
         rate / 10.0
     )]
     NotFinite {

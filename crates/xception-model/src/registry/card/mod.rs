@@ -1,6 +1,7 @@
-//! A weight set's card: everything about a set of trained weights, in one TOML file.
+//! Cards: everything about a set of trained weights, in one TOML file.
 //!
-//! People write `card.toml`; `convert` and `train` write `model.bpk.card.toml` beside `model.bpk`. All are read by [`Card::load`].
+//! People write `card.toml`; `convert` and `train` write `model.bpk.card.toml` beside `model.bpk`. [`Card::load`] reads
+//! both.
 
 mod check;
 mod contents;

@@ -11,7 +11,7 @@ use xception_model::registry::{Card, Conversion, Format, Kind, Weights};
 use crate::error::ConvertError;
 use crate::source;
 
-/// A file that is to be converted. Reads the whole file for its hash.
+/// Describes a file that is to be converted. Reads the whole file for its hash.
 pub(crate) fn conversion(path: &Path, format: &source::Format) -> Result<Conversion, ConvertError> {
     let (bytes, sha256) = sha256(path).map_err(|error| ConvertError::Read {
         path: path.to_owned(),
@@ -27,12 +27,12 @@ pub(crate) fn conversion(path: &Path, format: &source::Format) -> Result<Convers
     })
 }
 
-/// The name of a file without its folder, which means nothing elsewhere.
+/// The name of a file without its folder, which has no meaning on other machines.
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The card of the file that was written to `output`, now. Reads the whole file for its hash.
+/// The card of the file that was written to `output`. Reads the whole file for its hash.
 pub(crate) fn card(mut conversion: Conversion, output: &Path, spec: &ModelSpec) -> Result<Card, ConvertError> {
     let failed = |problem: String| ConvertError::write(&Card::beside(output), problem);
     let date = OffsetDateTime::now_utc().format(&Rfc3339);
@@ -50,7 +50,7 @@ pub(crate) fn card(mut conversion: Conversion, output: &Path, spec: &ModelSpec) 
         } else {
             Kind::NoTop
         },
-        // Its ending chose the format.
+        // The file's ending chose the format.
         format: Format::of_name(&file).unwrap_or(Format::Burnpack),
         file,
         bytes: Some(bytes),
@@ -67,7 +67,7 @@ pub(crate) fn card(mut conversion: Conversion, output: &Path, spec: &ModelSpec) 
     Ok(card)
 }
 
-/// Names of files can hold anything, and what a card says is printed.
+/// File names can contain anything, and cards are printed.
 fn printable(name: &str) -> String {
     name.replace(char::is_control, " ")
 }

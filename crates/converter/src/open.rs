@@ -1,4 +1,4 @@
-//! Which reader takes a file apart.
+//! Opens a weight file with the reader of its format.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,11 +1,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What went wrong with which file.
+/// An error with the file that it concerns.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// There is a file of this name, and it must not be replaced.
+    /// A file of this name exists and must not be replaced.
     #[error("{} exists already", path.display())]
     Exists {
         /// The file.
@@ -40,23 +40,23 @@ pub enum FileError {
     ClosedFolder {
         /// The folder.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
-    /// The system refused: full disk, missing permission, no such file.
+    /// The system refused the action: full disk, missing permission, no such file.
     #[error("cannot {action} {}: {source}", path.display())]
     System {
-        /// What was tried: "read", "create", "write", "sync", "remove", "lock".
+        /// The action: "read", "create", "write", "sync", "remove", "lock".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl FileError {
-    /// The system's refusal of an action on a file.
+    /// Makes an error of a system call, for an action on a file.
     pub fn system(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::System { action, path, source }
@@ -75,7 +75,7 @@ impl FileError {
         }
     }
 
-    /// The problem without the file's name, for an error that names the file itself.
+    /// The error without the file's name, for an error type that names the file itself.
     pub fn into_io(self) -> io::Error {
         match self {
             Self::Exists { .. } => io::Error::new(io::ErrorKind::AlreadyExists, "it exists already"),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::FileError;
 
-/// The folder that a file lies in.
+/// The folder of a file.
 pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -32,7 +32,7 @@ pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Whether files can be made in a folder. Nothing is left behind.
+/// Checks that files can be created in a folder. Leaves no file behind.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub fn check_folder(folder: &Path) -> Result<(), FileError> {
     spool(folder).map(drop)
 }
 
-/// A file without a name, for what is not complete yet. It is gone with this process, however that ends.
+/// A file without a name, for incomplete content. The file vanishes with this process, however the process ends.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(error.to_string(), format!("{} is no folder", file.display()));
     }
 
-    /// `/proc` takes no files of anyone, not even of root.
+    /// Nobody, not even root, can create files in `/proc`.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_folder_that_takes_no_files_is_named() {

@@ -7,7 +7,7 @@ use sha2::Digest as _;
 
 use crate::error::FileError;
 
-/// SHA-256 of some content. Displayed, and parsed, as 64 hexadecimal digits.
+/// The SHA-256 of some content. Displayed and parsed as 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentHash(pub [u8; 32]);
 
@@ -17,7 +17,7 @@ impl ContentHash {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
-    /// Reads a hash as it is displayed; `None` where the text is none.
+    /// Reads a displayed hash; `None` if the text is not a hash.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: Vec<u8> = text
             .chars()
@@ -37,12 +37,12 @@ impl fmt::Display for ContentHash {
     }
 }
 
-/// SHA-256 of content that comes in pieces.
+/// Computes the SHA-256 of content that comes in pieces.
 #[derive(Debug, Clone, Default)]
 pub struct Sha256(sha2::Sha256);
 
 impl Sha256 {
-    /// Of nothing yet.
+    /// Starts with empty content.
     pub fn new() -> Self {
         Self::default()
     }
@@ -58,12 +58,12 @@ impl Sha256 {
     }
 }
 
-/// MD5 of content that comes in pieces, for files whose publisher gives nothing better.
+/// Computes the MD5 of content that comes in pieces, for files whose publisher states nothing better.
 #[derive(Debug, Clone, Default)]
 pub struct Md5(md5::Md5);
 
 impl Md5 {
-    /// Of nothing yet.
+    /// Starts with empty content.
     pub fn new() -> Self {
         Self::default()
     }
@@ -96,11 +96,11 @@ pub fn sha256(path: &Path) -> Result<(u64, String), FileError> {
     Ok((length, hash.finish().to_string()))
 }
 
-/// Gives all of a reader to `take`, a piece at a time, and returns its length.
+/// Calls `take` with all content of a reader, a piece at a time, and returns the length.
 ///
 /// # Errors
 ///
-/// The reader's.
+/// Those of the reader.
 pub fn each_piece(mut reader: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut buffer = vec![0; 1 << 16];
     let mut length = 0;

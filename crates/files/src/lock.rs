@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::FileError;
 
-/// One process (or thread) at a time, from here until this is dropped, also by the end of the process.
+/// A lock for one process (or thread) at a time. It is released when this value is dropped, and when the process ends.
 ///
 /// The lock file stays: removing it would let a third process lock a new file while the second holds the old one.
 #[derive(Debug)]
@@ -13,11 +13,11 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The lock, or `None` where another holds it.
+    /// Takes the lock; `None` if another process holds it.
     ///
     /// # Errors
     ///
-    /// [`FileError::System`], also where the file system has no locks.
+    /// [`FileError::System`], also if the file system has no locks.
     pub fn try_take(path: &Path) -> Result<Option<Self>, FileError> {
         let file = lock_file(path)?;
         match file.try_lock() {
@@ -27,7 +27,7 @@ impl Lock {
         }
     }
 
-    /// The lock, as soon as no other holds it. `on_wait` is called once where another does.
+    /// Waits for the lock. Calls `on_wait` once if another process holds it.
     ///
     /// # Errors
     ///

@@ -8,9 +8,9 @@ use crate::error::FileError;
 use crate::folder::{folder_of, is_folder, sync_folder};
 use crate::ordinary::Kind;
 
-/// A file that is not complete yet. It lies beside its target under another name, and is removed when this is dropped.
+/// A file under construction. It lies beside its target under another name, and is removed when this value is dropped.
 ///
-/// The target is a file, a link (the link itself is replaced), or nothing.
+/// The target is a file, a link (the link itself is replaced), or does not exist.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
@@ -20,7 +20,7 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Begins a file that is to become `target`.
+    /// Creates a file that will become `target`.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl NewFile {
         let (file, scratch) = tempfile::Builder::new()
             .prefix(".")
             .suffix(".part")
-            // Not tempfile's own file, which its owner alone may read: the user's mask decides, as for any file.
+            // Permissions follow the user's mask, as for any file. tempfile's own file could be read by its owner only.
             .make_in(folder, |path| {
                 OpenOptions::new().read(true).write(true).create_new(true).open(path)
             })
@@ -46,12 +46,12 @@ impl NewFile {
         })
     }
 
-    /// To write to.
+    /// The file to write to.
     pub fn file(&mut self) -> &mut File {
         &mut self.file
     }
 
-    /// Makes the content durable, then gives the file its name, then makes the name durable.
+    /// Syncs the content, renames the file to its target, and syncs the folder.
     ///
     /// # Errors
     ///
@@ -64,7 +64,8 @@ impl NewFile {
         sync_folder(&folder)
     }
 
-    /// As [`publish`](Self::publish), but a power cut may leave a damaged file: for what is verified when it is read.
+    /// As [`publish`](Self::publish), but a power cut may leave a damaged file: for files that are verified when they
+    /// are read.
     ///
     /// # Errors
     ///
@@ -81,7 +82,7 @@ impl NewFile {
     }
 }
 
-/// Gives a complete file its name.
+/// Renames a complete file to its target.
 fn take_name(scratch: TempPath, target: &Path, overwrite: bool) -> Result<(), FileError> {
     let write_error = |source| FileError::system("write", target)(source);
     if overwrite {
@@ -101,7 +102,7 @@ fn take_name(scratch: TempPath, target: &Path, overwrite: bool) -> Result<(), Fi
     }
 }
 
-/// A file that only its owner may read stays so when it is replaced.
+/// The new file gets the permissions of the one it replaces, so that a private file stays private.
 fn inherit_permissions(scratch: &Path, target: &Path) -> io::Result<()> {
     match fs::symlink_metadata(target) {
         Ok(metadata) if cfg!(unix) && metadata.is_file() => fs::set_permissions(scratch, metadata.permissions()),
@@ -129,7 +130,7 @@ pub fn check_target(path: &Path, overwrite: bool) -> Result<(), FileError> {
     }
 }
 
-/// Writes these bytes as a file, durably and entirely or not at all.
+/// Writes these bytes as a file, durably, and entirely or not at all.
 ///
 /// # Errors
 ///
@@ -138,11 +139,11 @@ pub fn write(path: &Path, overwrite: bool, bytes: &[u8]) -> Result<(), FileError
     write_with(path, overwrite, |file| file.write_all(bytes))
 }
 
-/// As [`write`](fn@write), what `fill` writes.
+/// As [`write`](fn@write), with the content that `fill` writes.
 ///
 /// # Errors
 ///
-/// As [`write`](fn@write); an error of `fill` comes back as [`FileError::System`].
+/// As [`write`](fn@write); an error of `fill` is returned as [`FileError::System`].
 pub fn write_with(
     path: &Path,
     overwrite: bool,
@@ -153,7 +154,7 @@ pub fn write_with(
     new.publish()
 }
 
-/// As [`write_with`], for a `fill` that opens the file itself, or puts another in its place.
+/// As [`write_with`], for a `fill` that opens the path itself, or replaces the file there.
 ///
 /// # Errors
 ///
@@ -193,7 +194,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
     sync_folder(folder_of(to))
 }
 
-/// Takes a file away, if there is one.
+/// Removes a file, if it exists.
 ///
 /// # Errors
 ///
@@ -205,7 +206,7 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Windows syncs only through a handle that may write.
+/// Windows syncs only through a handle with write permission.
 fn sync_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.sync_all()
 }
@@ -283,7 +284,7 @@ mod tests {
                     full()
                 }),
             ];
-            // Not published, as by an error of the caller.
+            // Dropped without publishing, as after an error of the caller.
             drop(NewFile::create(&path, true).unwrap());
             for result in results {
                 let error = result.unwrap_err().to_string();
@@ -301,7 +302,7 @@ mod tests {
         }
     }
 
-    /// A file that may not grow stands in for a full disk: the system refuses the same write.
+    /// A limit on the file size stands in for a full disk: the system refuses the same write.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_leaves_nothing() {

@@ -4,25 +4,25 @@ use std::path::Path;
 
 use crate::error::FileError;
 
-/// What a path leads to, behind all links.
+/// What a path leads to, after following all links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A file that has an end.
     File,
     /// A folder.
     Folder,
-    /// A named pipe. To open one that nobody writes to takes for ever.
+    /// A named pipe. Opening one without a writer would block.
     Pipe,
     /// A device or a socket.
     Device,
 }
 
 impl Kind {
-    /// Looks without opening.
+    /// Looks at a path without opening it.
     ///
     /// # Errors
     ///
-    /// The system's, where the path leads nowhere or must not be looked at.
+    /// The system's error if the path does not exist or must not be looked at.
     pub fn of(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|metadata| Self::from(&metadata))
     }
@@ -109,7 +109,7 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         if made.is_ok_and(|status| status.success()) {
             assert_eq!(Kind::of(&pipe).unwrap(), Kind::Pipe);
-            // Returns: it was not opened.
+            // Returns, because the pipe was not opened.
             assert!(matches!(open(&pipe), Err(FileError::NotOrdinary { .. })));
         }
     }

@@ -1,4 +1,4 @@
-//! From a configuration to a network with random weights.
+//! Makes a network with random weights from a configuration.
 
 use burn::tensor::Device;
 

@@ -22,7 +22,7 @@ impl Label {
         }
     }
 
-    /// Of a label file's line: `name` or `id<TAB>name`.
+    /// Reads a line of a label file: `name` or `id<TAB>name`.
     pub(crate) fn of_line(line: &str) -> Self {
         match line.split_once('\t') {
             Some((id, name)) => Self {
@@ -33,7 +33,7 @@ impl Label {
         }
     }
 
-    /// As [`of_line`](Self::of_line) reads it.
+    /// The line that [`of_line`](Self::of_line) reads.
     #[cfg(feature = "pretrained")]
     pub(crate) fn to_line(&self) -> String {
         match &self.id {

@@ -1,4 +1,4 @@
-//! Loading and saving trained weights: the record format.
+//! Loads and saves trained weights in the record format.
 //!
 //! A record is a burnpack file (`.bpk`) that Burn's own stores read, with the [`ModelSpec`] in its metadata.
 
@@ -22,12 +22,12 @@ use crate::spec::ModelSpec;
 use crate::weights_error::{TensorMismatch, WeightsError};
 use crate::zoo::Architecture;
 
-/// That of the full network has 20 kB.
+/// The metadata of the full network has 20 kB.
 const MAX_METADATA: u32 = 4 << 20;
-/// A record may lack tensors, which are then listed; one that lacks more than this part of its network is damaged.
+/// A record may lack tensors, which are then listed. A record that lacks more than a quarter of its network is damaged.
 const MOST_MISSING: usize = 4;
 
-/// Saves a network and all that is needed to use it as one record.
+/// Saves a network and everything needed to use it as one record.
 ///
 /// The file appears complete or not at all.
 ///
@@ -38,7 +38,7 @@ pub fn save(model: &Network, spec: &ModelSpec, path: &Path, overwrite: bool) -> 
     save_tensors(model.collect(None, None, false), spec, path, overwrite)
 }
 
-/// As [`save`], from tensors that no network holds: one is read at a time.
+/// As [`save`], from tensors of a file instead of a network: one is in memory at a time.
 ///
 /// # Errors
 ///
@@ -63,19 +63,20 @@ pub fn save_tensors(
         .map_err(|error| write(error.to_string()))
 }
 
-/// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
+/// Loads a network from a Burn record or, with the feature `keras`, a Keras file; the format is detected from the
+/// content.
 ///
 /// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half
 /// or double precision become `f32`.
 ///
 /// # Errors
 ///
-/// A [`WeightsError`] names the file and what is wrong with it.
+/// A [`WeightsError`] that names the file and the problem.
 pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
     load_with(path, &Known::default(), device)
 }
 
-/// As [`load`]; `known` is what the file may not say.
+/// As [`load`]; `known` fills in what the file leaves open.
 ///
 /// # Errors
 ///
@@ -92,7 +93,7 @@ pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Resu
         })?;
     if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
         let (network, spec) = load_record(path, device)?;
-        // A record says everything; what is known besides must agree.
+        // A record leaves nothing open, so `known` must agree with it.
         let spec = Description::of_spec(spec).complete(path, known)?;
         return Ok((network, spec));
     }
@@ -112,10 +113,10 @@ pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Resu
     })
 }
 
-/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer
-/// of a server.
+/// As [`load_with`], for weights from memory or a stream: an embedded file, an entry of an archive, an answer of a
+/// server.
 ///
-/// They go through a temporary file, and are all in memory afterwards.
+/// The weights go through a temporary file, and are all in memory afterwards.
 ///
 /// # Errors
 ///
@@ -125,7 +126,7 @@ pub fn load_reader(
     known: &Known,
     device: &Device,
 ) -> Result<(Network, ModelSpec), WeightsError> {
-    /// Reads parameters that are still in the file.
+    /// Reads the parameters that Burn has left in the file.
     struct Held;
     impl ModuleMapper for Held {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -148,7 +149,7 @@ pub fn load_reader(
     Ok((network.map(&mut Held), spec))
 }
 
-/// Where the tensors of a record begin, by its header alone.
+/// The offset of the first tensor of a record, as its header states.
 fn data_start(path: &Path) -> io::Result<Result<u64, String>> {
     let mut header = Vec::with_capacity(HEADER_SIZE);
     files::open(path)
@@ -168,11 +169,11 @@ fn data_start(path: &Path) -> io::Result<Result<u64, String>> {
     Ok(Ok(aligned_data_section_start(header.metadata_size as usize) as u64))
 }
 
-/// A record's description and its tensors, which are read when they are asked for.
+/// A record's description and its tensors, which are read when they are requested.
 ///
 /// # Errors
 ///
-/// When the file is no record, is damaged, or its tensors are not those of the network it describes.
+/// If the file is no record, is damaged, or its tensors do not belong to the network that it describes.
 pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsError> {
     let damaged = |problem: String| WeightsError::Record {
         path: path.to_owned(),
@@ -186,7 +187,7 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
     let reader = Reader::from_file_exact(path).map_err(|error| damaged(error.to_string()))?;
     let text = reader.metadata().get(ModelSpec::KEY).cloned();
     let found = reader.into_tensors().map_err(|error| damaged(error.to_string()))?;
-    // Tensors follow each other, each at a multiple of the alignment.
+    // The tensors are consecutive, each at a multiple of the alignment.
     let end = found.iter().fold(start, |end, tensor| {
         let length = tensor.byte_len() as u64;
         end.saturating_add(length.div_ceil(TENSOR_ALIGNMENT) * TENSOR_ALIGNMENT)
@@ -205,7 +206,7 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
         path: path.to_owned(),
         source,
     })?;
-    // What a description says is allocated before a tensor is read: it must be in proportion to the file.
+    // The described network is allocated before a tensor is read, so its size must be in proportion to the file's.
     let held: usize = found.iter().map(|tensor| tensor.shape.num_elements()).sum();
     let described = spec.network.num_params();
     if described / MOST_MISSING > held {
@@ -231,7 +232,8 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
 fn load_record(path: &Path, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
     let (spec, found) = read_record(path)?;
     let model = Network::new(spec.network.clone(), device);
-    // Asking a module for its type draws its random weights, so only half and double precision pay for the cast.
+    // Asking a module for its type draws its random weights, so the cast is made only if a tensor has half or double
+    // precision.
     let single = found.iter().all(|tensor| tensor.dtype == DType::F32);
     let model = ModuleRecord::load(path)
         .map(|record| if single { record } else { record.cast_to_module_dtype() })
@@ -262,7 +264,7 @@ fn compare<'a>(network: &Architecture, found: impl Iterator<Item = (&'a str, &'a
     mismatch
 }
 
-/// Checks that a network with labels has one for each class.
+/// Checks that there is one label for each class, if there are labels.
 pub(crate) fn check_labels(spec: &ModelSpec, path: &Path) -> Result<(), WeightsError> {
     if spec.labels.is_empty() {
         return Ok(());

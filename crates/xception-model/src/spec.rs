@@ -7,32 +7,32 @@ use crate::preset::Preset;
 use crate::reading::Reading;
 use crate::zoo::Architecture;
 
-/// All there is to a trained network but its weights: what it is, what it is fed, what its outputs mean.
+/// Everything about a trained network except its weights: the network, its input, and the meaning of its outputs.
 ///
-/// A record carries it as TOML, so that one file is enough to classify.
+/// A record contains it as TOML, so that one file is enough to classify.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct ModelSpec {
-    /// Where the weights came from, for people.
+    /// The origin of the weights, as a text for people.
     pub source: String,
-    /// What the outputs are.
+    /// The meaning of the outputs.
     #[serde(skip_serializing_if = "is_softmax")]
     pub outputs: Outputs,
-    /// What the network is fed.
+    /// The network's input.
     pub input: InputSpec,
-    /// The names of its classes in order; empty when they are unknown.
+    /// The class names in order; empty if they are unknown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
     /// The network.
     pub network: Architecture,
 }
 
-/// A description as records hold it.
+/// A specification as stored in records.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
     source: String,
-    /// Of records before 0.1: outputs of several labels for one picture.
+    /// Only in records before 0.1: several labels for one picture.
     #[serde(default)]
     multi_label: bool,
     outputs: Option<Outputs>,
@@ -64,17 +64,17 @@ fn is_softmax(outputs: &Outputs) -> bool {
     *outputs == Outputs::Softmax
 }
 
-/// What a network is fed: a picture resized by a preset, then scaled.
+/// A network's input: a picture, resized by a preset, then scaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
-    /// Rows in pixels.
+    /// Rows, in pixels.
     pub height: usize,
-    /// Columns in pixels.
+    /// Columns, in pixels.
     pub width: usize,
-    /// How pictures are brought to that size; `None` when the weights came without saying.
+    /// The preset by which pictures are resized; `None` if it is unknown.
     pub preset: Option<Preset>,
-    /// How channel values are scaled; -1..1 in records that do not say.
+    /// The scaling of channel values; -1..1 in records that do not state one.
     #[serde(default)]
     pub scaling: Scaling,
     /// What is made of orientation, transparency and 16-bit samples; records leave the defaults out.
@@ -96,19 +96,19 @@ impl Default for InputSpec {
 }
 
 impl ModelSpec {
-    /// The key under which the metadata of a weight file (Burn record, safetensors, ONNX) holds the description.
+    /// The key of the specification in the metadata of a weight file (Burn record, safetensors, ONNX).
     pub const KEY: &str = "xception";
 
-    /// Reads a description as [`to_toml`](Self::to_toml) writes it.
+    /// Reads a specification written by [`to_toml`](Self::to_toml).
     ///
     /// # Errors
     ///
-    /// What is wrong with it, for people.
+    /// The problem with the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| error.message().to_owned())
     }
 
-    /// The description as TOML.
+    /// The specification as TOML.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl ModelSpec {
         toml::to_string(self).map_err(|error| error.to_string())
     }
 
-    /// The class's label, or its number where it has none.
+    /// The class's label, or its number if it has none.
     pub fn label(&self, class: usize) -> Label {
         self.labels
             .get(class)
@@ -125,7 +125,7 @@ impl ModelSpec {
             .unwrap_or_else(|| Label::new(format!("class {class}")))
     }
 
-    /// How many classes it tells apart; `None` without a classifier, and for a number that is no probability.
+    /// Number of classes; `None` without a classifier, and for an output that is no probability.
     pub fn classes(&self) -> Option<usize> {
         match self.outputs {
             Outputs::Value => None,

@@ -1,4 +1,4 @@
-//! What can go wrong with weight files.
+//! The errors of weight files.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 use crate::label::LabelError;
 use crate::unknown::{self, Unknown};
 
-/// A weight file that makes no network, or a record that could not be written.
+/// A weight file that does not give a network, or a record that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
@@ -16,10 +16,10 @@ pub enum WeightsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file is none of the formats that are read.
+    /// The file has none of the formats that are read.
     #[error(
         "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors \
          and ONNX files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
@@ -28,7 +28,7 @@ pub enum WeightsError {
     UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What its first bytes look like.
+        /// What the first bytes look like.
         found: &'static str,
     },
     /// A burnpack file is damaged.
@@ -39,7 +39,7 @@ pub enum WeightsError {
         /// What was expected and what was found.
         problem: String,
     },
-    /// A burnpack file holds no description of the network.
+    /// A burnpack file has no description of the network.
     #[error(
         "{} is a Burn record without a description of its network: save it with `xception_model::save`, \
          or load it into a network of your own with Burn's `load_file`",
@@ -49,7 +49,7 @@ pub enum WeightsError {
         /// The record.
         path: PathBuf,
     },
-    /// A file's tensors are not the network's.
+    /// A file's tensors do not match the network's.
     #[error("{}: {mismatch}", path.display())]
     Mismatch {
         /// The file.
@@ -62,25 +62,25 @@ pub enum WeightsError {
     Config {
         /// The file.
         path: PathBuf,
-        /// The option that makes no network.
+        /// The option that makes the network impossible.
         source: ConfigError,
     },
-    /// The file's labels name no classes.
+    /// The file's labels are invalid.
     #[error("{}: {source}", path.display())]
     Labels {
         /// The file.
         path: PathBuf,
-        /// The first label that fails.
+        /// The first invalid label.
         source: LabelError,
     },
-    /// The labels are not as many as the classes.
+    /// The numbers of labels and classes differ.
     #[error("{}: {labels} labels for {classes} classes; there must be one for each", path.display())]
     LabelCount {
         /// The file.
         path: PathBuf,
-        /// How many labels there are.
+        /// Number of labels.
         labels: usize,
-        /// How many classes the network has.
+        /// Number of classes of the network.
         classes: usize,
     },
     /// The record could not be written.
@@ -88,14 +88,14 @@ pub enum WeightsError {
     Write {
         /// The record.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         problem: String,
     },
     /// A Keras file could not be read or does not fit.
     #[cfg(feature = "keras")]
     #[error(transparent)]
     Keras(#[from] keras_store::KerasStoreError),
-    /// A file holds a network with a layer that cannot be computed here, or weights alone of one that is not known.
+    /// A file holds a network with a layer that cannot be computed here, or only the weights of an unknown network.
     #[error("{}: {problem}", path.display())]
     NoNetwork {
         /// The file.
@@ -116,32 +116,32 @@ pub enum WeightsError {
         /// What the file leaves open.
         unknown: Vec<Unknown>,
     },
-    /// What the caller knows is not what the file says.
+    /// The caller contradicts the file.
     #[error("{}: {flag} {said} was given, and the file says {found}", path.display())]
     Contradiction {
         /// The file.
         path: PathBuf,
-        /// The option.
+        /// The caller's option.
         flag: &'static str,
-        /// What was given.
+        /// The option's value.
         said: String,
-        /// What the file says.
+        /// The file's value.
         found: String,
     },
-    /// Trained weights could not be fetched.
+    /// Trained weights are not available.
     #[cfg(feature = "pretrained")]
     #[error(transparent)]
     Registry(#[from] crate::registry::RegistryError),
 }
 
-/// The tensors of a record that are not those of its network.
+/// The tensors of a record that do not match its network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TensorMismatch {
-    /// Names the network has and the file has not.
+    /// Names that the network has and the file lacks.
     pub missing: Vec<String>,
-    /// Names the file has and the network has not.
+    /// Names that the file has and the network lacks.
     pub unused: Vec<String>,
-    /// Name, shape expected, shape found.
+    /// Name, expected shape, found shape.
     pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
     /// Names of tensors that hold no floating-point numbers.
     pub dtypes: Vec<String>,
@@ -155,7 +155,7 @@ impl TensorMismatch {
 
 impl std::fmt::Display for TensorMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        /// Longer lists say no more to people.
+        /// A longer list does not help a reader.
         const SHOWN: usize = 10;
         let mut text = String::from("its tensors are not those of the network it describes");
         let mut list = |title: &str, names: Vec<String>| {

@@ -1,10 +1,9 @@
-//! The folder that keeps weights between runs.
+//! The folder in which weights are kept between runs.
 //!
-//! [`Cache::weights`] reads and hashes the whole file each time it is called: its callers are about to convert the
-//! file, which takes far longer (0.15 s for the SHA-256 of 86 MB against seconds), and a remembered verdict would not
-//! notice a file that changed since. The fast path is [`Cache::record`]: a record's name carries the hash of the source
-//! it was made from, it appears under that name only after a verified source was converted, and it is found by one look
-//! into the folder.
+//! [`Cache::weights`] reads and hashes the whole file in each call: its callers are about to convert the file, which
+//! takes far longer (0.15 s for the SHA-256 of 86 MB against seconds), and a remembered result would not notice a file
+//! that changed since. The fast path is [`Cache::record`]: a record's name contains the hash of its source, the record
+//! gets this name only after a verified source was converted, and one look into the folder finds it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -22,42 +21,42 @@ use super::options::{CACHE_VARIABLE, FetchOptions};
 use super::partial::{partial_path, with_ending, write_error};
 use super::weights::{Kind, Weights};
 
-/// Part of every record's name: raised when the conversion or Burn's record format changes, so that records are made
-/// anew.
+/// Part of every record's name. Raised when the conversion or Burn's record format changes, so that records are made
+/// again.
 pub const RECORD_VERSION: u32 = 1;
 
-/// The folder that keeps weights between runs: `<cache>/<card>/<file>`, and beside each file its native record.
+/// The folder in which weights are kept between runs: `<cache>/<card>/<file>`, and beside each file its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     dir: PathBuf,
 }
 
-/// What the cache holds of one weight file.
+/// The cached files of one weight file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cached {
     /// With or without the classifier.
     pub kind: Kind,
-    /// Where the original file is or would be; it may be put there by hand.
+    /// The path of the original file, which may be put there by hand.
     pub path: PathBuf,
-    /// Its size, when it is there. Verified when it is used, not here.
+    /// The original file's size, if it exists. The file is verified when it is used, not here.
     pub bytes: Option<u64>,
-    /// Size of an unfinished download, when there is one.
+    /// Size of an unfinished download, if there is one.
     pub partial_bytes: Option<u64>,
-    /// Where the native record is or would be.
+    /// The path of the record.
     pub record: PathBuf,
-    /// Its size, when it is there.
+    /// The record's size, if it exists.
     pub record_bytes: Option<u64>,
 }
 
 impl Cache {
-    /// The cache in `explicit`, else in the folder that `XCEPTION_CACHE` names, else in `xception` under the user's
-    /// cache folder (`~/.cache` or `XDG_CACHE_HOME`; on Windows the local application data). Nothing is created yet.
+    /// The cache in `explicit`, or in the folder that `XCEPTION_CACHE` names, or in `xception` under the user's cache
+    /// folder (`~/.cache` or `XDG_CACHE_HOME`; on Windows the local application data). Nothing is created yet.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::NoCacheFolder`] when none of them is known, [`RegistryError::Read`] when a relative path is
-    /// given and the working folder is gone.
+    /// [`RegistryError::NoCacheFolder`] if none of these folders is known, [`RegistryError::Read`] if a relative path
+    /// is given and the working folder is gone.
     pub fn new(explicit: Option<PathBuf>) -> Result<Self, RegistryError> {
         Self::choose(explicit, std::env::var_os(CACHE_VARIABLE), || {
             etcetera::choose_base_strategy()
@@ -76,7 +75,7 @@ impl Cache {
             .or_else(|| variable.map(PathBuf::from))
             .or_else(|| Some(platform()?.join("xception")))
             .ok_or(RegistryError::NoCacheFolder)?;
-        // Messages name paths, which must still be right in another terminal.
+        // Messages contain paths, which must also be right in another terminal.
         match std::path::absolute(&dir) {
             Ok(dir) => Ok(Self { dir }),
             Err(source) => Err(RegistryError::Read { path: dir, source }),
@@ -88,10 +87,10 @@ impl Cache {
         &self.dir
     }
 
-    /// The verified original file: beside the user's own card, else from the cache, else fetched.
+    /// The verified original file: beside the user's own card, or from the cache, or downloaded.
     ///
-    /// A file in the cache that isn't what the card describes, put there by hand or damaged, is reported and fetched
-    /// anew; it is replaced only when that succeeds.
+    /// A file in the cache that is not what the card describes, put there by hand or damaged, is reported and
+    /// downloaded again; it is replaced only if the download succeeds.
     ///
     /// # Errors
     ///
@@ -128,7 +127,7 @@ impl Cache {
             Look::Absent => {}
         }
         if options.offline {
-            return Err(unavailable(format!("{remark}the network is off limits")));
+            return Err(unavailable(format!("{remark}this run is offline")));
         }
         if weights.urls.is_empty() {
             return Err(unavailable(format!("{remark}no URL serves it")));
@@ -150,7 +149,7 @@ impl Cache {
         }
     }
 
-    /// The native record, made once from the verified original by `convert` and kept.
+    /// The record, made once from the verified original by `convert`, and kept.
     ///
     /// `convert` gets the verified source and the path of a file to write, which does not exist yet. Its result appears
     /// in the cache only when it returned `Ok`. The record's name depends on the source's hash, the card's network
@@ -180,7 +179,7 @@ impl Cache {
             return Ok(record);
         }
 
-        // Under the lock nobody else uses this name, so what is there was left by a process that was killed.
+        // Only the holder of the lock uses this name, so an existing file was left by a killed process.
         let scratch = with_ending(&record, "tmp");
         match fs::remove_dir_all(&scratch) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -207,7 +206,7 @@ impl Cache {
         Ok(record)
     }
 
-    /// What the cache holds of this card's files, in the card's order. Nothing is read or hashed.
+    /// The state of this card's files in the cache, in the card's order. No file is read or hashed.
     pub fn status(&self, card: &Card) -> Vec<Cached> {
         card.weights
             .iter()
@@ -246,7 +245,7 @@ impl Cache {
         self.folder(card).join(format!("{}-{key}.bpk", weights.kind))
     }
 
-    /// Locks what is about to appear at `path`.
+    /// Locks the file that is about to appear at `path`.
     fn lock(&self, path: &Path, options: &FetchOptions) -> Result<Lock, RegistryError> {
         let folder = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(folder).map_err(write_error("create", folder))?;
@@ -267,7 +266,7 @@ enum Look {
     Wrong(String),
 }
 
-/// Is the right file at `path`?
+/// Whether the right file is at `path`.
 fn look(path: &Path, weights: &Weights) -> Result<Look, RegistryError> {
     match verify(path, weights) {
         Ok(Ok(())) => Ok(Look::Right),
@@ -282,7 +281,7 @@ fn look(path: &Path, weights: &Weights) -> Result<Look, RegistryError> {
     }
 }
 
-/// The size of a file that is there.
+/// The size of an existing file.
 fn size(path: &Path) -> Option<u64> {
     fs::metadata(path)
         .ok()

@@ -1,4 +1,4 @@
-//! Is this the file that the card describes?
+//! Compares a weight file with its card.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use files::{Md5, Sha256, each_piece};
 
 use super::weights::Weights;
 
-/// Compares a file with its card: size first, then every checksum the card gives. `Err` inside names the difference.
+/// Compares a file's size, then every checksum in the card. The inner `Err` describes the difference.
 ///
 /// One pass over the file.
 pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), String>> {
@@ -51,7 +51,7 @@ pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), St
     Ok(Ok(()))
 }
 
-/// Does it begin like HTML, as a login page, an error page or a page saved by hand does?
+/// Whether a file begins like HTML: a login page, an error page, or a page saved by hand.
 fn is_web_page(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head).to_lowercase();
     let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);

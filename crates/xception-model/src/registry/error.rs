@@ -1,4 +1,4 @@
-//! What can go wrong between a name and a verified file.
+//! The errors between a weight set's name and a verified file.
 
 use std::fmt;
 use std::io;
@@ -9,20 +9,20 @@ use files::FileError;
 use super::options::CACHE_VARIABLE;
 use super::weights::Kind;
 
-/// Everything the registry can refuse or fail at; each message says what to do next.
+/// An error of the registry; each message says what to do next.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
     /// No built-in card has this name.
     #[error("no weight set is called `{name}`; known are {}", known.join(", "))]
     UnknownCard {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names there are, the most similar first.
+        /// The existing names, the most similar first.
         known: Vec<String>,
     },
 
-    /// A card, or the label file it names, says something that can't be used.
+    /// The content of a card, or of its label file, cannot be used.
     #[error("{}, {place}: {problem}", file.display())]
     Card {
         /// The card or label file.
@@ -41,9 +41,9 @@ pub enum RegistryError {
     NoWeights {
         /// The card's name.
         card: String,
-        /// The kind asked for.
+        /// The requested kind.
         kind: Kind,
-        /// The kinds the card lists.
+        /// The kinds that the card lists.
         known: Vec<Kind>,
     },
 
@@ -51,7 +51,7 @@ pub enum RegistryError {
     #[error(transparent)]
     Unavailable(Box<Unavailable>),
 
-    /// The file beside the user's own card is not the one that the card describes.
+    /// The file beside the user's own card differs from the card's description.
     #[error("{} is not the file that its card describes: {problem}", path.display())]
     WrongFile {
         /// The file beside the card.
@@ -60,7 +60,7 @@ pub enum RegistryError {
         problem: String,
     },
 
-    /// There is no home folder to put a cache in.
+    /// There is no home folder for the cache.
     #[error("this user has no home folder to keep weights in: set {variable} to a folder", variable = CACHE_VARIABLE)]
     NoCacheFolder,
 
@@ -69,15 +69,14 @@ pub enum RegistryError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
 
-    /// A file or folder of the cache could not be written: full disk, missing permission, a lock the file system can't
-    /// give.
+    /// A file or folder of the cache could not be written: full disk, missing permission, a file system without locks.
     #[error("cannot {action} {}: {source}; {}", path.display(), way_out(source))]
     Write {
-        /// What was tried: "create", "write", "lock", ...
+        /// The action: "create", "write", "lock", ...
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -85,7 +84,7 @@ pub enum RegistryError {
         source: io::Error,
     },
 
-    /// The conversion of a verified file into a native record failed; nothing of it was kept.
+    /// The conversion of a verified file into a record failed; no part of it was kept.
     #[error("cannot convert {} into a record: {source}", path.display())]
     Convert {
         /// The verified source file.
@@ -124,20 +123,20 @@ fn way_out(source: &io::Error) -> String {
     }
 }
 
-/// Why a file is not to be had, and how to bring it by hand: one sentence.
+/// Why a file is not available, and how to provide it by hand, in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable {
     /// The card's name.
     pub card: String,
     /// The file's name.
     pub file: String,
-    /// Why not: offline, no URL, or what each URL answered.
+    /// The reason: offline, no URL, or the answer of each URL.
     pub reason: String,
-    /// Where the file can be fetched from by other means; empty when the card gives no URL.
+    /// URLs from which a person can download the file; empty if the card has no URL.
     pub urls: Vec<String>,
-    /// The card's own advice where there is no URL.
+    /// The card's advice if there is no URL.
     pub obtain: Option<String>,
-    /// Where the file may be put by hand; it is verified there like a fetched one.
+    /// Where a person may put the file; it is verified there like a downloaded one.
     pub path: PathBuf,
 }
 
@@ -160,3 +159,9 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
+
+/// The kinds in backquotes.
+fn listed(kinds: &[Kind]) -> String {
+    let quoted: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
+    quoted.join(", ")
+}

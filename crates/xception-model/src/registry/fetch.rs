@@ -1,8 +1,8 @@
-//! From a URL to a verified file.
+//! Downloads a file from URLs and verifies it.
 //!
-//! TLS is `rustls` with the machine's own certificate store (on Linux also `SSL_CERT_FILE` and `SSL_CERT_DIR`):
-//! companies whose proxies sign for the outside world put their certificate there and nowhere else. The price is that a
-//! bare container needs its distribution's `ca-certificates`.
+//! TLS is `rustls` with the machine's own certificate store (on Linux also `SSL_CERT_FILE` and `SSL_CERT_DIR`), because
+//! companies with TLS proxies install their certificate there and nowhere else. A bare container therefore needs its
+//! distribution's `ca-certificates`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -21,24 +21,24 @@ use super::options::FetchOptions;
 use super::partial::{Origin, Partial, write_error};
 use super::weights::Weights;
 
-/// As browsers and curl: enough for every real chain, few enough to end a loop quickly. GitHub's downloads need one.
+/// As in browsers and curl: enough for every real chain, few enough to end a loop quickly. GitHub's downloads need one.
 const MAX_REDIRECTS: u32 = 10;
 
-/// Less than this within the stall time-out is a stall; 1 kB/s would take a day for Xception's 92 MB.
+/// Less progress within the stall time-out is a stall; 1 kB/s would take a day for Xception's 92 MB.
 const MIN_PROGRESS: u64 = 64 << 10;
 
-/// A round that brings the file so much further is not held against the source: bad lines break often.
+/// A round with at least this much progress does not count against the retries: bad connections break often.
 const REAL_PROGRESS: u64 = 1 << 20;
 
 /// The longest pause between two rounds.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// Why a fetch ended without a file.
+/// Why a download ended without a file.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// No URL gave the file; what each of them answered.
+    /// No URL gave the file; the answer of each URL.
     Sources(String),
-    /// This machine could not keep it.
+    /// This machine could not keep the file.
     Local(RegistryError),
 }
 
@@ -46,9 +46,9 @@ pub(super) enum Failure {
 enum Trouble {
     /// Trying again may help.
     Transient(String),
-    /// This URL will say the same again.
+    /// The same URL would give the same answer again.
     Permanent(String),
-    /// This machine can't keep the file; no URL will help.
+    /// This machine cannot keep the file, whatever the URL.
     Local(RegistryError),
 }
 
@@ -58,8 +58,8 @@ impl From<RegistryError> for Trouble {
     }
 }
 
-/// Fetches a file: all URLs in turn, in rounds, until one gives the file that the card describes. It appears as
-/// `target` only when it is complete and verified.
+/// Downloads a file: tries all URLs in turn, in rounds, until one gives the file that the card describes. The file
+/// appears as `target` only when it is complete and verified.
 pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) -> Result<(), Failure> {
     let fetcher = Fetcher {
         weights,
@@ -116,7 +116,7 @@ pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) ->
     }
 }
 
-/// `first`, doubled with each round after the first, cut by up to half at random.
+/// `first`, doubled with each round after the first, and shortened by up to half at random.
 fn pause(first: Duration, round: u32) -> Duration {
     let doubled = 2_u32.saturating_pow(round.saturating_sub(1));
     let full = first.saturating_mul(doubled).min(MAX_PAUSE);
@@ -153,10 +153,10 @@ struct Fetcher<'a> {
 }
 
 impl Fetcher<'_> {
-    /// One attempt at one URL, from where `partial` stands; `Ok` when `partial` is complete and verified.
+    /// One attempt at one URL, continuing from `partial`; `Ok` if `partial` is complete and verified.
     fn attempt(&self, url: &str, partial: &mut Partial) -> Result<(), Trouble> {
         let expected = self.weights.bytes.or(partial.origin().total);
-        // Complete when an earlier process was stopped between the last byte and the verification.
+        // Already complete if an earlier process was stopped between the last byte and the verification.
         let mut resumed = partial.length() > 0;
         if !(resumed && expected == Some(partial.length())) {
             resumed = self.receive(url, partial)?;
@@ -173,7 +173,7 @@ impl Fetcher<'_> {
         };
         partial.clear()?;
         let answer = format!("sent something else: {problem}");
-        // Two halves of different files, or an end that was only a broken connection, can come right the next time.
+        // Two halves of different files, or the end of a broken connection, may be right in the next attempt.
         Err(if resumed || !declared {
             Trouble::Transient(answer)
         } else {
@@ -181,7 +181,7 @@ impl Fetcher<'_> {
         })
     }
 
-    /// Requests and stores the rest of the file; true when some of it was there before.
+    /// Requests and stores the rest of the file; true if a part of it was there before.
     fn receive(&self, url: &str, partial: &mut Partial) -> Result<bool, Trouble> {
         let mut response = self.request(url, partial)?;
         if partial.length() > 0
@@ -215,13 +215,13 @@ impl Fetcher<'_> {
         Ok(resumed)
     }
 
-    /// Sends one request, following redirects; the answer is 200, or 206 or 416 when there was something to resume.
+    /// Sends one request and follows redirects. The answer is 200, or 206 or 416 if there was a part to resume.
     fn request(&self, url: &str, partial: &Partial) -> Result<Response<Body>, Trouble> {
         let mut request = self.agent.get(url);
         let length = partial.length();
         if length > 0 {
             request = request.header(header::RANGE, format!("bytes={length}-"));
-            // Only a strong tag may stand in If-Range (RFC 9110, 13.1.5), and it means nothing to another server.
+            // Only a strong tag is allowed in If-Range (RFC 9110, 13.1.5), and it has no meaning for another server.
             let origin = partial.origin();
             if let Some(etag) = &origin.etag
                 && origin.url == url
@@ -230,7 +230,7 @@ impl Fetcher<'_> {
                 request = request.header(header::IF_RANGE, etag);
             }
         }
-        // A secure address must not be led to an insecure one.
+        // A secure address must not redirect to an insecure one.
         let secure = url.starts_with("https:");
         let response = request
             .config()
@@ -254,7 +254,7 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Refuses what the headers already give away.
+    /// Refuses an answer whose headers show that it is wrong.
     fn check_answer(&self, response: &Response<Body>, origin: &Origin) -> Result<(), Trouble> {
         let media = text(response.headers(), &header::CONTENT_TYPE).unwrap_or_default();
         if media.trim_start().to_lowercase().starts_with("text/html") {
@@ -282,7 +282,7 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Appends the body to `partial`, up to its end or the first thing that is wrong with it.
+    /// Appends the body to `partial`, up to its end or its first error.
     fn store(&self, response: Response<Body>, origin: Origin, partial: &mut Partial) -> Result<(), Trouble> {
         let total = origin.total.or(self.weights.bytes);
         let limit = total.unwrap_or(self.options.max_bytes);
@@ -331,7 +331,7 @@ impl Fetcher<'_> {
         Ok(())
     }
 
-    /// A body that did not come to its end.
+    /// Describes a body that ended early.
     fn broken(&self, error: &io::Error, partial: &Partial, total: Option<u64>) -> String {
         let reason = match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(ureq::Error::Timeout(_)) => {
@@ -344,7 +344,7 @@ impl Fetcher<'_> {
         format!("{reason} after {}{total} bytes", partial.length())
     }
 
-    /// A request that got no answer.
+    /// Describes a request that got no answer.
     fn trouble(&self, error: &ureq::Error) -> Trouble {
         use ureq::Error;
         match error {
@@ -355,7 +355,7 @@ impl Fetcher<'_> {
             Error::HostNotFound => Trouble::Transient("names a host that can't be found from here".to_owned()),
             Error::TooManyRedirects => Trouble::Permanent(format!("redirected more than {MAX_REDIRECTS} times")),
             Error::RequireHttpsOnly(_) => Trouble::Permanent("redirected to an address without https".to_owned()),
-            // rustls's refusals, of a certificate above all, come as the first or as the second.
+            // A refusal by rustls, mostly of a certificate, comes as one or the other.
             Error::Rustls(_) | Error::Tls(_) => Trouble::Permanent(insecure(error)),
             Error::Io(inner) if inner.kind() == io::ErrorKind::InvalidData => Trouble::Permanent(insecure(error)),
             Error::Io(_) | Error::ConnectionFailed | Error::Protocol(_) => {
@@ -370,7 +370,7 @@ fn insecure(error: &ureq::Error) -> String {
     format!("could not be asked securely ({error}; this machine's own certificate store decides whom to trust)")
 }
 
-/// Does this answer continue what has come so far? `Err` says why not.
+/// Whether this answer continues the part that exists. `Err` is the reason why not.
 fn continues(response: &Response<Body>, url: &str, partial: &Partial) -> Result<(), &'static str> {
     if response.status() == StatusCode::OK {
         return Err("sends the file from its beginning");

@@ -1,9 +1,9 @@
-//! Trained weights by name: cards that say everything about a weight set, and a cache that fetches, verifies and
-//! converts once.
+//! Trained weights by name: cards that describe sets of weights, and a cache that downloads, verifies and converts
+//! once.
 //!
-//! A [`Card`] is a TOML file beside its labels. Some are built in (`models/` in the repository), and a user's own is
-//! read with [`Card::load`]. A [`Cache`] turns a card into files on this machine: [`Cache::weights`] gives the verified
-//! original, [`Cache::record`] the native record made from it. Code never guesses what the card says.
+//! A [`Card`] is a TOML file with a file of labels beside it. Some cards are built in (`models/` in the repository); a
+//! user's own is read with [`Card::load`]. A [`Cache`] gives the card's files on this machine: [`Cache::weights`] the
+//! verified original, [`Cache::record`] the record made from it. Code never guesses what a card says.
 //!
 //! ```no_run
 //! use xception_model::registry::{self, Cache, FetchOptions, Kind};
@@ -33,7 +33,8 @@ pub use options::{CACHE_VARIABLE, FetchOptions};
 pub use reporter::Reporter;
 pub use weights::{Format, Kind, Weights};
 
-/// Card and label file of each built-in weight set: the name of its folder under `models/`, and the two texts.
+/// The card and the label file of each built-in set of weights: the name of its folder under `models/`, and the two
+/// texts.
 const BUILT_IN: [(&str, &str, &str); 3] = [
     (
         "xception-imagenet",
@@ -56,8 +57,7 @@ const BUILT_IN: [(&str, &str, &str); 3] = [
 ///
 /// # Panics
 ///
-/// Never in a build that passed its tests: the cards are part of the binary, and `built_in_cards_are_valid` reads them
-/// all.
+/// Never, once the tests pass: the cards are part of the binary, and `built_in_cards_are_valid` reads them all.
 pub fn cards() -> &'static [Card] {
     static CARDS: LazyLock<Vec<Card>> = LazyLock::new(|| {
         BUILT_IN

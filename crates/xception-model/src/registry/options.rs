@@ -1,4 +1,4 @@
-//! How to fetch: time-outs, retries, limits, and who is told.
+//! The options of a download: time-outs, retries, limits, and the receiver of messages.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::reporter::Reporter;
 /// The environment variable that names the cache folder.
 pub const CACHE_VARIABLE: &str = "XCEPTION_CACHE";
 
-/// How to fetch: time-outs, retries, limits, and who is told. Proxies come from the usual environment variables
-/// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+/// The options of a download: time-outs, retries, limits, and the receiver of messages. Proxies come from the usual
+/// environment variables (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,8 +33,8 @@ pub struct FetchOptions {
 }
 
 impl Default for FetchOptions {
-    /// On line; 10 s to connect, 30 s for each read, 60 s of next to nothing; 3 further rounds over all URLs, the first
-    /// after about half a second; files up to 1 GiB; a bar on a terminal.
+    /// Online; 10 s to connect, 30 s for each read, 60 s with hardly any progress; 3 further rounds over all URLs, the
+    /// first after about half a second; files up to 1 GiB; a progress bar on a terminal.
     fn default() -> Self {
         Self {
             offline: false,
@@ -50,57 +50,57 @@ impl Default for FetchOptions {
 }
 
 impl FetchOptions {
-    /// Don't touch the network: what is not on this machine is an error at once.
+    /// Whether to stay offline: a file that is not on this machine is then an error at once.
     #[must_use]
     pub fn offline(mut self, offline: bool) -> Self {
         self.offline = offline;
         self
     }
 
-    /// How long resolving a name and, again, connecting (with TLS) may take.
+    /// The time-out for resolving a name and, separately, for connecting (with TLS).
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long the server may take to answer, and how long it may be silent within the body.
+    /// The time-out for the server's answer, and for a pause within the body.
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;
         self
     }
 
-    /// How long the server may drip: less than 64 KiB within this time is a stall, however regular the drops.
+    /// The time-out for progress: less than 64 KiB within this time is a stall, even if bytes keep coming.
     #[must_use]
     pub fn stall_timeout(mut self, timeout: Duration) -> Self {
         self.stall_timeout = timeout;
         self
     }
 
-    /// How many more rounds over all URLs after the first one. A round that brings a file 1 MiB further doesn't count.
+    /// Number of further rounds over all URLs. A round that makes 1 MiB of progress does not count.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// The pause before the first further round; it doubles with each, up to 30 s, and is cut by up to half at random
-    /// so that many machines don't come back at the same moment.
+    /// The pause before the first further round. It doubles with each round, up to 30 s, and is shortened by up to half
+    /// at random so that many machines do not come back at the same moment.
     #[must_use]
     pub fn backoff(mut self, pause: Duration) -> Self {
         self.backoff = pause;
         self
     }
 
-    /// The most bytes to take for a file whose card doesn't give its size.
+    /// The size limit for a file whose card does not state its size.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Who is told about progress, waiting and retries.
+    /// Receives progress, waiting and retries.
     #[must_use]
     pub fn reporter(mut self, reporter: Reporter) -> Self {
         self.reporter = reporter;

@@ -1,4 +1,4 @@
-//! The part of a file that has come so far, and where it came from.
+//! An unfinished download: the bytes so far, and their origin.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
 
-/// `<file>.part` holds the bytes that have come so far, `<file>.part.from` where they came from. Both outlive the
-/// process, so that the next one resumes.
+/// `<file>.part` holds the bytes so far, `<file>.part.from` their origin. Both outlive the process, so that the next
+/// one resumes.
 #[derive(Debug)]
 pub(super) struct Partial {
     path: PathBuf,
@@ -18,19 +18,19 @@ pub(super) struct Partial {
     length: u64,
 }
 
-/// The answer that the bytes belong to.
+/// The answer to which the bytes belong.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
-    /// The URL asked.
+    /// The requested URL.
     pub url: String,
-    /// The server's `ETag`, where it gave one.
+    /// The server's `ETag`, if any.
     pub etag: Option<String>,
-    /// The size of the whole file, where the server gave one.
+    /// The size of the whole file, if the server stated it.
     pub total: Option<u64>,
 }
 
 impl Partial {
-    /// What an earlier attempt left for this file. Bytes without a readable note of their origin are dropped.
+    /// The part that an earlier attempt left for this file. Bytes without a readable origin are dropped.
     pub(super) fn open(target: &Path) -> Result<Self, RegistryError> {
         let path = with_ending(target, "part");
         let note = with_ending(&path, "from");
@@ -59,12 +59,12 @@ impl Partial {
         &self.origin
     }
 
-    /// Bytes that have come so far.
+    /// Number of bytes so far.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// Forgets everything that has come.
+    /// Deletes all bytes so far.
     pub(super) fn clear(&mut self) -> Result<(), RegistryError> {
         for path in [&self.path, &self.note] {
             files::remove(path).map_err(RegistryError::not_written)?;
@@ -74,7 +74,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Notes whose bytes are about to come, and opens the file behind those that are there.
+    /// Records the origin of the next bytes, and opens the file for appending.
     pub(super) fn append(&mut self, origin: Origin) -> Result<File, RegistryError> {
         let text = toml::to_string(&origin)
             .map_err(io::Error::other)
@@ -88,19 +88,19 @@ impl Partial {
             .map_err(write_error("create", &self.path))
     }
 
-    /// Counts bytes that were written.
+    /// Counts written bytes.
     pub(super) fn grow(&mut self, bytes: u64) {
         self.length += bytes;
     }
 
-    /// Makes the complete and verified file visible under its own name; it is on the disk before that.
+    /// Gives the complete and verified file its own name, after it is durable.
     pub(super) fn publish(mut self, target: &Path) -> Result<(), RegistryError> {
         files::publish(&self.path, target).map_err(RegistryError::not_written)?;
         self.clear()
     }
 }
 
-/// Where an unfinished download of `target` is kept.
+/// The path of an unfinished download of `target`.
 pub(super) fn partial_path(target: &Path) -> PathBuf {
     with_ending(target, "part")
 }
@@ -113,7 +113,7 @@ pub(super) fn write_error<'a>(action: &'static str, path: &'a Path) -> impl Fn(i
     }
 }
 
-/// `path` with one more ending: `with_extension` would replace the last one.
+/// `path` with an additional ending: `with_extension` would replace the last one.
 pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");

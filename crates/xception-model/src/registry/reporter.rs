@@ -1,4 +1,4 @@
-//! Who is told what happens during a fetch.
+//! Receivers of a download's messages.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
-/// Who is told what happens during a fetch: waiting for another process, retries, a file fetched anew, and the bytes as
-/// they come.
+/// Receives the messages of a download (waiting for another process, retries, a file that is downloaded again) and the
+/// progress in bytes.
 #[derive(Clone)]
 pub struct Reporter(Target);
 
@@ -19,31 +19,31 @@ enum Target {
 }
 
 impl Reporter {
-    /// Sentences to standard error; there also a bar with bytes, speed and remaining time, when it is a terminal.
+    /// Messages go to standard error; if it is a terminal, also a bar with bytes, speed and remaining time.
     pub fn terminal() -> Self {
         Self(Target::Terminal)
     }
 
-    /// Nobody.
+    /// No messages.
     pub fn silent() -> Self {
         Self(Target::Silent)
     }
 
-    /// Sentences to a function, for programs with a log or a window of their own.
+    /// Messages go to a function, for programs with their own log or window.
     pub fn to(function: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Target::Function(Arc::new(function)))
     }
 
     pub(super) fn say(&self, sentence: &str) {
         match &self.0 {
-            // A closed standard error is no reason to lose the download.
+            // A closed standard error must not stop the download.
             Target::Terminal => drop(writeln!(io::stderr(), "{sentence}")),
             Target::Silent => {}
             Target::Function(function) => function(sentence),
         }
     }
 
-    /// A bar for one answer. `indicatif` draws nothing when standard error is not a terminal.
+    /// A bar for one answer. `indicatif` draws nothing if standard error is not a terminal.
     pub(super) fn bar(&self, file: &str, start: u64, total: Option<u64>) -> ProgressBar {
         let target = match self.0 {
             Target::Terminal => ProgressDrawTarget::stderr(),
@@ -59,7 +59,7 @@ impl Reporter {
             .with_finish(ProgressFinish::AndClear);
         bar.set_message(file.to_owned());
         bar.set_position(start);
-        // The bytes of an earlier attempt must not count as this one's speed.
+        // The bytes of an earlier attempt must not count for this one's speed.
         bar.reset_eta();
         bar
     }

@@ -1,4 +1,4 @@
-//! The files of a weight set.
+//! The files of a set of weights.
 
 use std::fmt;
 
@@ -12,26 +12,26 @@ pub struct Weights {
     pub kind: Kind,
     /// The file's name, in the cache and beside a user's own card.
     pub file: String,
-    /// How the file is to be read.
+    /// The file's format.
     pub format: Format,
-    /// Size in bytes, where it is known.
+    /// Size in bytes, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// SHA-256 in hex; this or `md5` must be there.
+    /// SHA-256 in hex; this or `md5` is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// MD5 in hex, for files whose publisher gives nothing better.
+    /// MD5 in hex, for files whose publisher states nothing better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub md5: Option<String>,
     /// Number of parameters.
     pub parameters: u64,
-    /// Those of them that training can change: all but the moving means and variances.
+    /// Number of trainable parameters: all but the moving means and variances.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trainable_parameters: Option<u64>,
-    /// Where the file is served: the primary source first, then mirrors with the same bytes.
+    /// Addresses of the file: the primary source first, then mirrors with the same bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
-    /// How a person gets the file where no URL serves it, as a half-sentence in the imperative.
+    /// How a person gets the file if there is no URL, as a half-sentence in the imperative.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub obtain: Option<String>,
 }
@@ -55,12 +55,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// File formats a card can name.
+/// File formats that a card can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Format {
-    /// HDF5 as any Keras writes it: legacy weights, whole model, or `.weights.h5`.
+    /// HDF5 as written by any Keras: legacy weights, whole model, or `.weights.h5`.
     KerasH5,
     /// Keras 3's `.keras` zip.
     Keras,
@@ -75,7 +75,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's name promises.
+    /// The format that a file's name suggests.
     pub fn of_name(file: &str) -> Option<Self> {
         let ending = file.rsplit('.').next()?.to_lowercase();
         Some(match ending.as_str() {

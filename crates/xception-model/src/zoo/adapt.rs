@@ -1,4 +1,4 @@
-//! The same architecture for other classes, another head, other channels.
+//! The same architecture with other classes, another head or other channels.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -17,7 +17,7 @@ fn offline_says_what_to_do() {
     assert_eq!(
         weights().unwrap_err().to_string(),
         format!(
-            "cannot get {FILE} of toy: the network is off limits; fetch {} or https://mirror.test/b.h5 by other means, \
+            "cannot get {FILE} of toy: this run is offline; fetch {} or https://mirror.test/b.h5 by other means, \
              then save the file as {}, or name one with --weights FILE",
             server.url(),
             desk.path().display()
@@ -32,7 +32,7 @@ fn offline_says_what_to_do() {
         &message,
         &[
             &format!("{} is wrong (its SHA-256 is", desk.path().display()),
-            "off limits",
+            "this run is offline",
         ],
     );
     assert!(desk.path().exists(), "the user's file is not ours to remove");

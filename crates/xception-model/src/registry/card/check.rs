@@ -1,4 +1,4 @@
-//! What the types of a card do not say.
+//! Checks of a card that its types do not express.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use crate::outputs::Outputs;
 use crate::preset::Preset;
 use crate::registry::weights::Weights;
 
-/// Our own endings in the cache folder, which a weight file's name must not have.
+/// Endings that the cache uses itself; a weight file's name must not have one of them.
 const RESERVED_ENDINGS: [&str; 3] = [".part", ".from", ".lock"];
 
 impl Card {
-    /// What the types alone don't say. The error is the key and the problem.
+    /// Checks what the types do not express. The error is the key and the problem.
     pub(super) fn check(&self) -> Result<(), (String, String)> {
         let at = |place: &str, problem: String| Err((place.to_owned(), problem));
         if !is_card_name(&self.name) {
@@ -46,7 +46,7 @@ impl Card {
                 return at(key, format!("expected {least} to 4096 pixels, found {pixels}"));
             }
         }
-        // A converted file may not have said how its pictures are resized, or what its classes are called.
+        // A converted file may leave open the preset and the class names.
         if self.input.preset.is_none() && self.conversion.is_none() {
             let names = Preset::ALL.map(Preset::name).join(", ");
             return at("input.preset", format!("expected one of {names}, found nothing"));
@@ -88,7 +88,7 @@ impl Card {
 }
 
 impl Card {
-    /// The labels that were read are those of the network's classes.
+    /// Checks that the number of labels is that of the network's classes.
     pub(super) fn check_label_count(&self) -> Result<(), (&'static str, String)> {
         let labels = self.labels.len();
         if self.classes.is_some_and(|classes| classes != labels) {
@@ -98,7 +98,7 @@ impl Card {
             );
             return Err(("classes", problem));
         }
-        // A graph shows how many outputs it has, and one output may tell two classes apart.
+        // A graph shows its number of outputs, and one output may distinguish two classes.
         let is_graph = self.network.get("architecture").and_then(toml::Value::as_str) == Some("graph");
         if is_graph || matches!(self.outputs, Some(Outputs::Binary)) {
             let network = self.architecture().map_err(|problem| ("network", problem))?;
@@ -191,7 +191,7 @@ fn is_card_name(name: &str) -> bool {
     is_file_name(name) && name.len() <= 100 && !name.bytes().any(|b| b.is_ascii_uppercase() || b == b'+')
 }
 
-/// A name that is one file in its folder on every system, as that of a converted file can be: "my flowers.bpk".
+/// Whether a name is one file in its folder on every system, for example that of a converted file: "my flowers.bpk".
 fn is_plain_name(name: &str) -> bool {
     (1..=200).contains(&name.len())
         && !name.contains(|char: char| char.is_control() || "/\\:*?\"<>|".contains(char))

@@ -1,4 +1,4 @@
-//! What a card says.
+//! The content of a card.
 
 use std::path::{Path, PathBuf};
 
@@ -12,32 +12,32 @@ use crate::registry::weights::{Kind, Weights};
 use crate::spec::{InputSpec, ModelSpec};
 use crate::zoo::Architecture;
 
-/// A weight set: where its files come from, what they must hash to, how the network is fed, and what its outputs mean.
+/// A set of weights: the sources of its files, their hashes, the network's input, and the meaning of its outputs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Card {
-    /// What users call it, and its folder in the cache: lower-case letters, digits, `-`, `_`, `.`.
+    /// The set's name, also of its folder in the cache: lower-case letters, digits, `-`, `_`, `.`.
     pub name: String,
-    /// One sentence for people.
+    /// One sentence about the set.
     pub description: String,
     /// The paper's URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<String>,
     /// An SPDX expression, or "not stated".
     pub licence: String,
-    /// Where the licence is stated; required when it is "not stated".
+    /// Where the licence is stated; required if `licence` is "not stated".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence_note: Option<String>,
-    /// What the outputs are; where the card is silent, what the file says.
+    /// The meaning of the outputs; if the card does not say, the file says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
-    /// Number of classes; where the card is silent, that of the network.
+    /// Number of classes; if the card does not say, that of the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// The architecture and those of its options that differ from the defaults; `num_classes` is always there.
+    /// The architecture, and its options that differ from the defaults; `num_classes` is always there.
     pub network: toml::Table,
-    /// What the network is fed.
+    /// The network's input.
     pub input: InputSpec,
     /// Where the label names come from; [`Card::labels`] has them read. Only the card of a converted file may lack
     /// them.
@@ -49,7 +49,7 @@ pub struct Card {
     /// The file that the weights were converted from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversion: Option<Conversion>,
-    /// The run that the weights were trained in.
+    /// The run in which the weights were trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
     /// The files, at most one of each kind.
@@ -60,12 +60,12 @@ pub struct Card {
     pub(super) folder: Option<PathBuf>,
 }
 
-/// Where the label names come from: exactly one of the two.
+/// The source of the label names: exactly one of the two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Labels {
-    /// A file beside the card: one class a line, in class order, `name` or `id<TAB>name`.
+    /// A file beside the card: one class per line, in class order, `name` or `id<TAB>name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The lines themselves, in class order.
@@ -83,9 +83,9 @@ pub struct Metrics {
     /// Share of pictures whose best five guesses contain the right one, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top5: Option<f64>,
-    /// What it was measured on.
+    /// The data on which it was measured.
     pub dataset: String,
-    /// Who says so.
+    /// The source of the figures.
     pub source: String,
     /// Number of pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,32 +105,32 @@ pub struct Metrics {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conversion {
-    /// Its name, without its folder.
+    /// The file's name, without its folder.
     pub file: String,
-    /// Its format.
+    /// The file's format.
     pub format: String,
-    /// The program that wrote it, where the file says so.
+    /// The program that wrote the file, if the file says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writer: Option<String>,
-    /// Its size.
+    /// The file's size.
     pub bytes: u64,
-    /// Its SHA-256 in hex.
+    /// The file's SHA-256 in hex.
     pub sha256: String,
-    /// Tensors of it that were not taken over.
+    /// Tensors of the file that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
-    /// Tensors that it lacks, which have their initial values.
+    /// Tensors that the file lacks; they have their initial values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub initial: Vec<String>,
-    /// The type of the numbers that were written.
+    /// The type of the written numbers.
     pub dtype: String,
-    /// When, RFC 3339.
+    /// Time of the conversion, RFC 3339.
     pub date: String,
     /// The version of the converter.
     pub converter: String,
 }
 
-/// A run that weights were trained in.
+/// A run in which weights were trained.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
@@ -140,9 +140,9 @@ pub struct Training {
     pub seed: u64,
     /// SHA-256 of the pictures and their split.
     pub fingerprint: String,
-    /// SHA-256 of the weights at the start.
+    /// SHA-256 of the starting weights.
     pub weights_sha256: String,
-    /// When it ended, RFC 3339.
+    /// End of the run, RFC 3339.
     pub date: String,
     /// The version of the trainer.
     pub trainer: String,
@@ -156,7 +156,7 @@ impl Card {
         &self.labels
     }
 
-    /// The folder of a card that came from a file; weight files beside it are used before the cache.
+    /// The folder of a card that was read from a file; weight files in it are used before the cache.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
@@ -165,7 +165,7 @@ impl Card {
     ///
     /// # Errors
     ///
-    /// [`RegistryError::NoWeights`], which lists the kinds there are.
+    /// [`RegistryError::NoWeights`], which lists the existing kinds.
     pub fn weights(&self, kind: Kind) -> Result<&Weights, RegistryError> {
         self.weights
             .iter()
@@ -177,7 +177,7 @@ impl Card {
             })
     }
 
-    /// The kind that a user means who names the card alone: with the classifier where there is one.
+    /// The kind for a user who names only the card: with the classifier if there is one.
     pub fn main_kind(&self) -> Kind {
         if self.weights.iter().any(|weights| weights.kind == Kind::Full) {
             Kind::Full
@@ -190,7 +190,7 @@ impl Card {
     ///
     /// # Errors
     ///
-    /// A key that is no option, or a value that is none, for people.
+    /// Describes the unknown key or the wrong value.
     pub fn architecture(&self) -> Result<Architecture, String> {
         let table = serde_json::to_value(&self.network).map_err(|error| error.to_string())?;
         let network = Architecture::from_options(table.as_object().cloned().unwrap_or_default())?;
@@ -276,7 +276,7 @@ impl Card {
         weights.with_file_name(name)
     }
 
-    /// The card as TOML, as [`load`](Self::load) reads it.
+    /// The card as TOML, which [`load`](Self::load) reads.
     ///
     /// # Errors
     ///
@@ -286,7 +286,7 @@ impl Card {
     }
 }
 
-/// A card's name, of a weight file's.
+/// A card's name, derived from a weight file's.
 pub(super) fn name_of(file: &str) -> String {
     let stem = file.split('.').next().unwrap_or_default();
     let name: String = stem
@@ -300,7 +300,7 @@ pub(super) fn name_of(file: &str) -> String {
     if name.is_empty() { "model".to_owned() } else { name }
 }
 
-/// A text that may come from anywhere, as one printable line.
+/// Any text as one printable line.
 pub(super) fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }

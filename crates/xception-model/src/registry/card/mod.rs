@@ -1,4 +1,4 @@
-//! A weight set's card: everything about a set of trained weights, in one TOML file.
+//! Cards: everything about a set of trained weights, in one TOML file.
 //!
 //! People write `card.toml`; `convert` and `train` write `model.bpk.card.toml` beside `model.bpk`. All are read by
 //! [`Card::load`].

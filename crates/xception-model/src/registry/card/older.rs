@@ -1,4 +1,4 @@
-//! The cards of converted and of trained weights as they were before there was one format.
+//! Reads the two earlier formats of cards: those of converted files and those of trained weights.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ struct Output {
     sha256: Option<String>,
     parameters: u64,
     classes: Option<usize>,
-    /// The run's card says it, the converter's does not.
+    /// In the cards of runs; the converter's cards lack it.
     multi_label: Option<bool>,
     #[serde(default)]
     dtype: String,
@@ -75,7 +75,7 @@ struct OlderMetrics {
     calibration_error: f64,
 }
 
-/// Whether a card is one of these: no other has a table `output`.
+/// Whether a card has an earlier format: only these have a table `output`.
 pub(super) fn is_older(card: &Table) -> bool {
     card.contains_key("output")
 }
@@ -88,7 +88,7 @@ fn outputs(multi_label: bool) -> Outputs {
     }
 }
 
-/// Reads one. `path` is that of the card.
+/// Reads a card of an earlier format. `path` is the card's.
 pub(super) fn read(text: &str, path: &Path) -> Result<Card, toml::de::Error> {
     let Older {
         licence,

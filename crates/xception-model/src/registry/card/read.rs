@@ -1,4 +1,4 @@
-//! From a card's file to a card.
+//! Reads a card from a file.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::older;
 use crate::labels::{self, Label};
 use crate::registry::error::RegistryError;
 
-/// Far above any card (2 kB) or label file (20 kB): a wrong path fails quickly instead of filling the memory.
+/// Far above any card (2 kB) or label file (20 kB), so that a wrong path fails quickly and does not fill the memory.
 const MAX_TEXT_BYTES: u64 = 4 << 20;
 
 impl Card {
@@ -18,7 +18,7 @@ impl Card {
     ///
     /// # Errors
     ///
-    /// [`RegistryError::Read`] when a file can't be read, [`RegistryError::Card`] when what it says can't be used.
+    /// [`RegistryError::Read`] if a file cannot be read, [`RegistryError::Card`] if its content cannot be used.
     pub fn load(path: &Path) -> Result<Self, RegistryError> {
         let path = if path.is_dir() {
             path.join("card.toml")
@@ -32,7 +32,7 @@ impl Card {
         Ok(card)
     }
 
-    /// Parses and checks a card's text. `origin` is only for messages; `read_labels` gets the label file's name.
+    /// Parses and checks a card's text. `origin` is used for messages; `read_labels` gets the label file's name.
     pub(in crate::registry) fn from_texts(
         text: &str,
         origin: &Path,
@@ -52,7 +52,7 @@ impl Card {
             older::read(text, origin).map_err(unreadable)?
         } else {
             let card: Self = toml::from_str(text).map_err(unreadable)?;
-            // A record that is silent is of the time when there was one scaling. A card must not be.
+            // A record without a scaling comes from a version with only one scaling. A card must name its scaling.
             if table["input"].get("scaling").is_none() {
                 return Err(wrong("input", "missing field `scaling`".to_owned()));
             }
@@ -106,7 +106,7 @@ fn read_text(path: &Path) -> Result<String, RegistryError> {
     Ok(text)
 }
 
-/// Where a span of a TOML text is, as people count: line, column and the line itself.
+/// The place of a span in a TOML text: line, column and the line itself.
 fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
     let start = span.map_or(0, |span| span.start);
     let before = text.get(..start).unwrap_or(text);

@@ -56,6 +56,7 @@ mod run;
 mod simd;
 mod single;
 mod team;
+pub mod train;
 
 pub use activation::Activation;
 pub use error::Error;

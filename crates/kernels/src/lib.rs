@@ -44,6 +44,8 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod activation;
+#[cfg(feature = "burn")]
+mod autodiff;
 mod error;
 #[cfg(feature = "burn")]
 mod extension;
@@ -59,11 +61,18 @@ mod team;
 pub mod train;
 
 pub use activation::Activation;
+#[cfg(feature = "burn")]
+pub use autodiff::{
+    Norm, NormStatistics, SharedGradient, Source, TrainingBackend, TrainingOperands, TrainingOutput, Unit, UnitConvolution,
+    UnitOutput, UnitPool, Window, adamw_update, averaged, has_training_kernels, scaled, sgd_update, squared_norm, unit, with_burn_operations,
+};
 pub use error::Error;
 #[cfg(feature = "burn")]
 pub use extension::{
     Operand, Operands, SeparableConvBackend, SeparableError, SeparableOptions, SeparableRelu, separable_conv2d,
 };
+#[cfg(feature = "burn")]
+pub use memory::heap::release_training_memory;
 pub use network::{Network, Value};
 pub use ops::activate::Activate;
 pub use ops::add::Add;
@@ -78,6 +87,8 @@ pub use ops::multiply::Multiply;
 pub use ops::separable::Separable;
 pub use ops::window::Padding;
 pub use plan::{Description, Memory, PlannedStepDescription};
+#[cfg(feature = "burn")]
+pub use train::optimizer::{AdamWUpdate, SgdUpdate};
 pub use simd::isa::Isa;
 pub use simd::peak::peak;
 pub use single::{SeparableConv, SeparableWeights};

@@ -8,6 +8,19 @@ mod convolution;
 mod depthwise;
 mod geometry;
 
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod elementwise;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod global_average;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod layout;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod max_pool;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod norm;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod optimizer;
+
 pub use convolution::Convolution;
 pub use depthwise::Depthwise;
 pub use geometry::Geometry;

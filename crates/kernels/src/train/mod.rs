@@ -7,6 +7,10 @@
 mod convolution;
 mod depthwise;
 mod geometry;
+mod pixel_product;
+mod scratch;
+mod tile;
+mod weight_product;
 
 pub use convolution::Convolution;
 pub use depthwise::Depthwise;

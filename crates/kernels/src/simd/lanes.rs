@@ -207,3 +207,15 @@ pub(crate) fn prefetch(place: *const f32) {
     }
     let _ = place;
 }
+
+/// Prefetches the cache line at `place` into the second-level cache.
+#[inline(always)]
+pub(crate) fn prefetch_far(place: *const f32) {
+    // SAFETY: a prefetch reads nothing; any address will do.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(place.cast());
+    }
+    let _ = place;
+}

@@ -1,6 +1,7 @@
 //! Dense convolutions (one group) with any kernel, stride, dilation and padding, forward and backward.
 
 use super::geometry::{Checked, Geometry};
+use super::{pixel_product, weight_product};
 use crate::error::Error;
 use crate::memory::buffer::volume;
 use crate::simd::isa::Isa;
@@ -8,7 +9,6 @@ use crate::simd::isa::Isa;
 /// A dense convolution: every output channel is a sum over all input channels.
 pub struct Convolution {
     checked: Checked,
-    #[expect(dead_code, reason = "the plain loops need no instruction set")]
     isa: Isa,
 }
 
@@ -37,16 +37,7 @@ impl Convolution {
     /// [`Error::Length`] when the length of a slice is not that of its shape.
     pub fn forward(&self, input: &[f32], weights: &[f32], output: &mut [f32]) -> Result<(), Error> {
         self.check(input.len(), weights.len(), output.len())?;
-        let (inputs, outputs, taps) = self.sizes();
-        output.fill(0.0);
-        self.checked.each(|to, tap, from| {
-            let from = &input[from * inputs..][..inputs];
-            for (channel, sum) in output[to * outputs..][..outputs].iter_mut().enumerate() {
-                for (value, weights) in from.iter().zip(weights[channel * inputs * taps..].chunks_exact(taps)) {
-                    *sum += value * weights[tap];
-                }
-            }
-        });
+        pixel_product::forward(&self.checked, self.isa, [input, weights], output);
         Ok(())
     }
 
@@ -62,16 +53,7 @@ impl Convolution {
         input_gradient: &mut [f32],
     ) -> Result<(), Error> {
         self.check(input_gradient.len(), weights.len(), output_gradient.len())?;
-        let (inputs, outputs, taps) = self.sizes();
-        input_gradient.fill(0.0);
-        self.checked.each(|from, tap, to| {
-            let to = &mut input_gradient[to * inputs..][..inputs];
-            for (channel, &gradient) in output_gradient[from * outputs..][..outputs].iter().enumerate() {
-                for (sum, weights) in to.iter_mut().zip(weights[channel * inputs * taps..].chunks_exact(taps)) {
-                    *sum += gradient * weights[tap];
-                }
-            }
-        });
+        pixel_product::input_gradient(&self.checked, self.isa, [weights, output_gradient], input_gradient);
         Ok(())
     }
 
@@ -87,17 +69,7 @@ impl Convolution {
         weight_gradient: &mut [f32],
     ) -> Result<(), Error> {
         self.check(input.len(), weight_gradient.len(), output_gradient.len())?;
-        let (inputs, outputs, taps) = self.sizes();
-        weight_gradient.fill(0.0);
-        self.checked.each(|output, tap, from| {
-            let from = &input[from * inputs..][..inputs];
-            for (channel, &gradient) in output_gradient[output * outputs..][..outputs].iter().enumerate() {
-                let sums = weight_gradient[channel * inputs * taps..].chunks_exact_mut(taps);
-                for (value, sums) in from.iter().zip(sums) {
-                    sums[tap] += gradient * value;
-                }
-            }
-        });
+        weight_product::weight_gradient(&self.checked, self.isa, [input, output_gradient], weight_gradient);
         Ok(())
     }
 

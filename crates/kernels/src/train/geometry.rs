@@ -1,5 +1,7 @@
 //! The sizes of a convolution.
 
+use core::ops::Range;
+
 use crate::error::Error;
 use crate::memory::buffer::volume;
 use crate::memory::map::Map;
@@ -43,6 +45,71 @@ impl Geometry {
             dilation: self.dilation,
             padding: self.padding,
         }
+    }
+}
+
+/// Neighbouring output pixels of a row, and the input pixels that one tap looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PixelRun {
+    /// The first output pixel.
+    pub output: usize,
+    /// Pixels.
+    pub count: usize,
+    /// The first input pixel; none where the tap looks at padding.
+    pub input: Option<usize>,
+    /// From an input pixel to the next.
+    pub step: usize,
+}
+
+/// See [`Checked::runs`].
+pub(super) struct Runs<'a> {
+    checked: &'a Checked,
+    pointwise: bool,
+    /// Row and column of the tap.
+    tap: [usize; 2],
+    /// Windows of a row whose tap lies on the map.
+    seen: Range<usize>,
+    /// Pixels to come.
+    pixels: Range<usize>,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = PixelRun;
+
+    #[inline]
+    fn next(&mut self) -> Option<PixelRun> {
+        if self.pixels.is_empty() {
+            return None;
+        }
+        let Checked {
+            input, output, sides, ..
+        } = self.checked;
+        let first = self.pixels.start;
+        if self.pointwise {
+            self.pixels.start = self.pixels.end;
+            return Some(PixelRun {
+                output: first,
+                count: self.pixels.end - first,
+                input: Some(first),
+                step: 1,
+            });
+        }
+        let (line, x) = (first / output.width, first % output.width);
+        let (picture, y) = (line / output.height, line % output.height);
+        let places = sides[0].place(y, self.tap[0]).zip(sides[1].place(x, self.tap[1]));
+        let end = match places {
+            Some(_) => self.seen.end,
+            None if x < self.seen.start && sides[0].place(y, self.tap[0]).is_some() => self.seen.start,
+            None => output.width,
+        };
+        let count = (end - x).min(self.pixels.len());
+        self.pixels.start += count;
+        Some(PixelRun {
+            output: first,
+            count,
+            input: places.map(|(y, x)| (picture * input.height + y) * input.width + x),
+            step: sides[1].stride,
+        })
     }
 }
 
@@ -95,6 +162,27 @@ impl Checked {
         let batch = self.geometry.batch;
         Error::unless_length(self.op, "the input map", &[batch, self.input.len()], input)?;
         Error::unless_length(self.op, "the output map", &[batch, self.output.len()], output)
+    }
+
+    /// Whether every output pixel looks at the input pixel of the same number.
+    pub(super) fn is_pointwise(&self) -> bool {
+        self.taps() == 1 && self.geometry.stride == [1; 2] && self.input.size() == self.output.size() && {
+            let [down, right] = &self.sides;
+            (down.before, right.before) == (0, 0)
+        }
+    }
+
+    /// Runs of the output pixels `pixels`, numbered through the batch, and the input pixels at which their tap `tap` looks.
+    pub(super) fn runs(&self, pixels: Range<usize>, tap: usize) -> Runs<'_> {
+        let kernel_width = self.geometry.kernel[1];
+        let tap = [tap / kernel_width, tap % kernel_width];
+        Runs {
+            checked: self,
+            pointwise: self.is_pointwise(),
+            seen: self.sides[1].windows_of_tap(tap[1]),
+            tap,
+            pixels,
+        }
     }
 
     /// Calls `visit` with the output pixel, the tap and the input pixel of every product, windows one after the other.

@@ -7,6 +7,10 @@
 mod convolution;
 mod depthwise;
 mod geometry;
+mod pixel_product;
+mod scratch;
+mod tile;
+mod weight_product;
 
 #[cfg(any(test, feature = "burn"))]
 pub(crate) mod elementwise;

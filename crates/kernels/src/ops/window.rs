@@ -204,6 +204,14 @@ impl Side {
         (place < self.size).then_some(place)
     }
 
+    /// The window whose tap `tap` looks at pixel `place`, if there is one.
+    pub(crate) fn window_at(&self, place: usize, tap: usize) -> Option<usize> {
+        // Offsets are at most `FAR`: nothing overflows.
+        let distance = usize::try_from(place.cast_signed() - self.offsets[tap]).ok()?;
+        let window = distance / self.stride;
+        (distance.is_multiple_of(self.stride) && window < self.outputs).then_some(window)
+    }
+
     /// The windows whose tap `tap` lies on the map.
     pub(crate) fn windows_of_tap(&self, tap: usize) -> core::ops::Range<usize> {
         // Offsets are at most `FAR`: nothing overflows.

@@ -54,6 +54,9 @@ pub(crate) trait Lanes: Copy {
 
     /// The larger value; NaN wins and stays, as in Burn's max pooling.
     fn largest(self, other: Self) -> Self;
+
+    /// The value where `by` is positive or NaN, 0 elsewhere: the gradient of `ReLU`, as in Burn.
+    fn where_positive(self, by: Self) -> Self;
 }
 
 impl<S: Simd> Lanes for Vector<S, f32> {
@@ -120,6 +123,12 @@ impl<S: Simd> Lanes for Vector<S, f32> {
     fn largest(self, other: Self) -> Self {
         // As in `at_least`, a NaN in `other` is taken; one in `self` has to be kept.
         self.ne(self).select(self, self.max(other))
+    }
+
+    #[inline(always)]
+    fn where_positive(self, by: Self) -> Self {
+        let zero = Self::splat(0.0);
+        by.le(zero).select(zero, self)
     }
 }
 
@@ -193,6 +202,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn largest(self, other: Self) -> Self {
         self.map(other, |x, y| if y > x || y.is_nan() { y } else { x })
+    }
+
+    #[inline(always)]
+    fn where_positive(self, by: Self) -> Self {
+        self.map(by, |x, by| if by <= 0.0 { 0.0 } else { x })
     }
 }
 

@@ -184,22 +184,4 @@ impl Checked {
             pixels,
         }
     }
-
-    /// Calls `visit` with the output pixel, the tap and the input pixel of every product, windows one after the other.
-    pub(super) fn each(&self, mut visit: impl FnMut(usize, usize, usize)) {
-        let (Map { height, width, .. }, kernel) = (self.output, self.geometry.kernel);
-        for picture in 0..self.geometry.batch {
-            for y in 0..height {
-                for x in 0..width {
-                    for (row, from_y) in self.sides[0].taps(y) {
-                        for (column, from_x) in self.sides[1].taps(x) {
-                            let output = (picture * height + y) * width + x;
-                            let input = (picture * self.input.height + from_y) * self.input.width + from_x;
-                            visit(output, row * kernel[1] + column, input);
-                        }
-                    }
-                }
-            }
-        }
-    }
 }

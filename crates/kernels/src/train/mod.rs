@@ -5,7 +5,10 @@
 //! use all threads of the current [rayon] pool. Results have the same bits for any number of threads.
 
 mod convolution;
+mod correlation;
 mod depthwise;
+mod depthwise_rows;
+mod depthwise_sums;
 mod geometry;
 mod pixel_product;
 mod scratch;
@@ -26,5 +29,5 @@ pub(crate) mod norm;
 pub(crate) mod optimizer;
 
 pub use convolution::Convolution;
-pub use depthwise::Depthwise;
+pub use depthwise::{Depthwise, DepthwiseGradients, Transform};
 pub use geometry::Geometry;

@@ -5,11 +5,11 @@
 
 use core::ops::Range;
 
+use super::correlation::{Correlation, Tap};
 use super::geometry::Checked;
 use super::scratch::Scratch;
 use super::tile::{Ahead, GatheredTile, Listed, MOST_COLUMNS, Target, Tiles, by_rows, panel};
 use crate::memory::buffer::{LINE, Shared};
-use crate::memory::map::Map;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 use crate::team::{Stage, work_through};
@@ -23,33 +23,6 @@ const PIXELS: usize = 192;
 /// Jobs for each thread, where cutting outputs into groups can give as many.
 const JOBS: usize = 2;
 
-/// Pixels of one map as sums over another map.
-struct Correlation {
-    batch: usize,
-    /// One picture of the map that is read.
-    source: Map,
-    /// One picture of the map that is written.
-    target: Map,
-    /// Rows and columns of the pixels that are written, in each picture.
-    size: [usize; 2],
-    /// The first of them, and the distance to the next.
-    first: [usize; 2],
-    apart: [usize; 2],
-    /// From a pixel to the next, the taps move this far.
-    step: [usize; 2],
-    taps: Vec<Tap>,
-    /// Neighbouring taps that are read as one, because they look at neighbouring pixels, none of them padding.
-    merged: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Tap {
-    /// Its number in the weights.
-    number: usize,
-    /// The pixel at which it looks from the first pixel that is written.
-    offset: [isize; 2],
-}
-
 /// Weights in Burn's order, `[outputs, inputs, taps]`, as a matrix for each tap.
 #[derive(Clone, Copy)]
 struct Weights<'a> {
@@ -61,72 +34,22 @@ struct Weights<'a> {
 /// Writes the output. The caller has checked the lengths.
 pub(super) fn forward(checked: &Checked, isa: Isa, [input, weights]: [&[f32]; 2], output: &mut [f32]) {
     let taps = checked.taps();
-    let [down, right] = &checked.sides;
-    let list = (0..taps).map(|number| {
-        let kernel_width = checked.geometry.kernel[1];
-        Tap {
-            number,
-            offset: [down.offset(number / kernel_width), right.offset(number % kernel_width)],
-        }
-    });
-    let side_by_side = checked.geometry.dilation[1] == 1 && right.inner() == (0..right.outputs);
-    let correlation = Correlation {
-        batch: checked.geometry.batch,
-        source: checked.input,
-        target: checked.output,
-        size: checked.output.size(),
-        first: [0; 2],
-        apart: [1; 2],
-        step: checked.geometry.stride,
-        taps: list.collect(),
-        merged: if side_by_side { checked.geometry.kernel[1] } else { 1 },
-    };
     let weights = Weights {
         values: weights,
         steps: [taps, checked.input.channels * taps],
     };
-    correlation.run(isa, input, weights, output);
+    Correlation::forward(checked).run(isa, input, weights, output);
 }
 
 /// Writes the gradient of the input. The caller has checked the lengths.
-///
-/// Pixels of the same remainder by the stride are looked at by the same taps, and make up a correlation of their own.
 pub(super) fn input_gradient(checked: &Checked, isa: Isa, [weights, gradient]: [&[f32]; 2], target: &mut [f32]) {
-    let (taps, stride) = (checked.taps(), checked.geometry.stride);
+    let taps = checked.taps();
     let weights = Weights {
         values: weights,
         steps: [checked.input.channels * taps, taps],
     };
-    let kernel_width = checked.geometry.kernel[1];
-    for down in 0..stride[0].min(checked.input.height) {
-        for right in 0..stride[1].min(checked.input.width) {
-            let first = [down, right];
-            // The window at whose tap the first pixel lies; none where it lies between two.
-            let offset = |axis: usize, tap: usize| {
-                let place = first[axis].cast_signed() - checked.sides[axis].offset(tap);
-                let stride = stride[axis].cast_signed();
-                (place % stride == 0).then_some(place / stride)
-            };
-            let list = (0..taps).filter_map(|number| {
-                let (down, right) = (offset(0, number / kernel_width), offset(1, number % kernel_width));
-                Some(Tap {
-                    number,
-                    offset: [down?, right?],
-                })
-            });
-            let correlation = Correlation {
-                batch: checked.geometry.batch,
-                source: checked.output,
-                target: checked.input,
-                size: [0, 1].map(|axis| (checked.input.size()[axis] - first[axis]).div_ceil(stride[axis])),
-                first,
-                apart: stride,
-                step: [1; 2],
-                taps: list.collect(),
-                merged: 1,
-            };
-            correlation.run(isa, gradient, weights, target);
-        }
+    for correlation in Correlation::input_gradient(checked) {
+        correlation.run(isa, gradient, weights, target);
     }
 }
 
@@ -177,42 +100,6 @@ impl Correlation {
             }
         };
         work_through(threads, &stages, &work, &|_| ());
-    }
-
-    /// The places of pixels `pixels` in the target, in values, and of what each segment reads for them, `[segment][pixel]`.
-    fn places(&self, pixels: &Range<usize>, source: *const f32, zeros: *const f32) -> (Vec<usize>, Vec<*const f32>) {
-        let [rows, columns] = self.size;
-        let count = pixels.len();
-        let segments = self.taps.len() / self.merged;
-        let mut targets = Vec::with_capacity(count);
-        let mut sources = vec![zeros; segments * count];
-        let mut done = 0;
-        while done < count {
-            let pixel = pixels.start + done;
-            let (line, x) = (pixel / columns, pixel % columns);
-            let (picture, y) = (line / rows, line % rows);
-            let len = (columns - x).min(count - done);
-            let to = picture * self.target.len() + (self.first[0] + y * self.apart[0]) * self.target.row();
-            let [first, step] = [self.first[1], self.apart[1]].map(|columns| columns * self.target.step);
-            targets.extend((x..x + len).map(|x| to + first + x * step));
-            for (segment, tap) in self.taps.iter().step_by(self.merged).enumerate() {
-                let from_y = (y * self.step[0]).cast_signed() + tap.offset[0];
-                if !(0..self.source.height.cast_signed()).contains(&from_y) {
-                    continue;
-                }
-                let row = picture * self.source.len() + from_y.cast_unsigned() * self.source.row();
-                let places = &mut sources[segment * count + done..][..len];
-                for (x, place) in (x..).zip(places) {
-                    let from_x = ((x * self.step[1]).cast_signed() + tap.offset[1]).cast_unsigned();
-                    // Negative columns are larger than any width.
-                    if from_x < self.source.width {
-                        *place = source.wrapping_add(row + from_x * self.source.step);
-                    }
-                }
-            }
-            done += len;
-        }
-        (targets, sources)
     }
 }
 

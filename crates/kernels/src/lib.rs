@@ -63,8 +63,9 @@ pub mod train;
 pub use activation::Activation;
 #[cfg(feature = "burn")]
 pub use autodiff::{
-    Norm, NormStatistics, SharedGradient, Source, TrainingBackend, TrainingOperands, TrainingOutput, Unit, UnitConvolution,
-    UnitOutput, UnitPool, Window, adamw_update, averaged, has_training_kernels, scaled, sgd_update, squared_norm, unit, with_burn_operations,
+    Norm, NormStatistics, SharedGradient, Source, TrainingBackend, TrainingOperands, TrainingOutput, Unit,
+    UnitConvolution, UnitOutput, UnitPool, Window, adamw_update, averaged, has_training_kernels, scaled, sgd_update,
+    squared_norm, unit, with_burn_operations,
 };
 pub use error::Error;
 #[cfg(feature = "burn")]
@@ -87,8 +88,8 @@ pub use ops::multiply::Multiply;
 pub use ops::separable::Separable;
 pub use ops::window::Padding;
 pub use plan::{Description, Memory, PlannedStepDescription};
-#[cfg(feature = "burn")]
-pub use train::optimizer::{AdamWUpdate, SgdUpdate};
 pub use simd::isa::Isa;
 pub use simd::peak::peak;
 pub use single::{SeparableConv, SeparableWeights};
+#[cfg(feature = "burn")]
+pub use train::optimizer::{AdamWUpdate, SgdUpdate};

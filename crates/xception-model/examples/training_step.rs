@@ -16,13 +16,21 @@ use xception_model::XceptionConfig;
 fn status(key: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0) / 1024
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+        / 1024
 }
 
 fn minor_faults() -> u64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = text.rsplit(')').next().unwrap_or_default();
-    fields.split_whitespace().nth(7).and_then(|number| number.parse().ok()).unwrap_or(0)
+    fields
+        .split_whitespace()
+        .nth(7)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
 }
 
 struct StopNorms;
@@ -39,7 +47,9 @@ fn main() {
     if burn {
         words.remove(0);
     }
-    let mode = words.pop_if(|word| word.parse::<usize>().is_err()).unwrap_or("full".into());
+    let mode = words
+        .pop_if(|word| word.parse::<usize>().is_err())
+        .unwrap_or("full".into());
     let number = |index: usize, default| words.get(index).and_then(|word| word.parse().ok()).unwrap_or(default);
     let (size, batch, steps) = (number(0, 299), number(1, 8), number(2, 4));
 
@@ -67,7 +77,11 @@ fn main() {
     for step in 0..steps {
         let (start, faults) = (Instant::now(), minor_faults());
         let forward = || model.forward(images.clone()).expect("a valid input");
-        let logits = if burn { xception_model::with_burn_operations(forward) } else { forward() };
+        let logits = if burn {
+            xception_model::with_burn_operations(forward)
+        } else {
+            forward()
+        };
         let labels = Tensor::<1, Int>::from_ints(labels.as_slice(), &device);
         let value = loss.forward(logits, labels);
         let shown: f32 = value.clone().into_scalar();

@@ -30,13 +30,20 @@ impl Map {
         let strides = tensor.layout().strides().iter().zip(tensor.layout().shape().iter());
         let expected = layout(shape);
         // The stride along an axis of one place is never used.
-        let alike = strides.zip(expected.strides()).all(|((own, size), expected)| *size == 1 || own == expected);
+        let alike = strides
+            .zip(expected.strides())
+            .all(|((own, size), expected)| *size == 1 || own == expected);
         if whole && alike {
             return Self(tensor);
         }
         let tensor = tensor.to_contiguous();
         let mut block = Block::values(values);
-        to_channels_last(&tensor.storage::<f32>()[..values], channels, height * width, block.as_mut_slice());
+        to_channels_last(
+            &tensor.storage::<f32>()[..values],
+            channels,
+            height * width,
+            block.as_mut_slice(),
+        );
         Self::new(block, shape)
     }
 

@@ -171,13 +171,20 @@ pub fn unit(x: Source, unit: Unit) -> Option<UnitOutput> {
         return None;
     }
     let plan = Plan::new(x.tensor.dims(), &unit, Isa::detect())?;
-    let shared = [x.shared, unit.residual.as_ref().and_then(|residual| residual.shared.clone())];
+    let shared = [
+        x.shared,
+        unit.residual.as_ref().and_then(|residual| residual.shared.clone()),
+    ];
     let operand = |tensor: Option<Tensor<4>>| tensor.map_or(Operand::Absent, |own| Operand::Given(own.into_dispatch()));
     let vector = |tensor: Option<Tensor<1>>| tensor.map_or(Operand::Absent, |own| Operand::Given(own.into_dispatch()));
     let (mut gamma, mut beta, mut mean, mut variance) = (None, None, None, None);
     if let Some(norm) = unit.norm {
         (gamma, beta) = (Some(norm.gamma), Some(norm.beta));
-        if let NormStatistics::Given { mean: given, variance: with } = norm.statistics {
+        if let NormStatistics::Given {
+            mean: given,
+            variance: with,
+        } = norm.statistics
+        {
             (mean, variance) = (Some(given), Some(with));
         }
     }
@@ -196,7 +203,13 @@ pub fn unit(x: Source, unit: Unit) -> Option<UnitOutput> {
         mean: vector(mean),
         variance: vector(variance),
     };
-    let found = <Dispatch as TrainingBackend>::training_unit(operands, TrainingUnit { plan: Arc::new(plan), shared });
+    let found = <Dispatch as TrainingBackend>::training_unit(
+        operands,
+        TrainingUnit {
+            plan: Arc::new(plan),
+            shared,
+        },
+    );
     let statistics = found.mean.into_option().zip(found.variance.into_option());
     Some(UnitOutput {
         output: Tensor::from_dispatch(found.y),

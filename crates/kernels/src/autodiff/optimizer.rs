@@ -50,7 +50,12 @@ pub fn sgd_update<const D: usize>(
     update: &SgdUpdate,
 ) -> Result<[Tensor<D>; 2], [Tensor<D>; 3]> {
     let [mut weights, gradient, mut velocity] = take(tensors)?;
-    update.apply(Isa::detect(), weights.storage_mut(), gradient.storage(), velocity.storage_mut());
+    update.apply(
+        Isa::detect(),
+        weights.storage_mut(),
+        gradient.storage(),
+        velocity.storage_mut(),
+    );
     Ok([weights, velocity].map(give))
 }
 
@@ -74,7 +79,13 @@ pub fn adamw_update<const D: usize>(
 pub fn averaged<const D: usize>(old: Tensor<D>, new: Tensor<D>, decay: f64) -> Tensor<D> {
     match take([old, new]) {
         Ok([mut old, new]) => {
-            mix(Isa::detect(), old.storage_mut(), decay as f32, new.storage(), (1.0 - decay) as f32);
+            mix(
+                Isa::detect(),
+                old.storage_mut(),
+                decay as f32,
+                new.storage(),
+                (1.0 - decay) as f32,
+            );
             give(old)
         }
         Err([old, new]) => old * decay + new * (1.0 - decay),

@@ -6,12 +6,15 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::map::{Map, contiguous, vector};
-use super::plan::{Plan, Pool, volume};
+use super::plan::{Plan, Pool, Stage, volume};
 use crate::error::Error;
 use crate::memory::heap::Block;
 use crate::train::elementwise::{add, add_bias, rectify, rectify_gradient};
 use crate::train::global_average::{global_average, global_average_gradient};
-use crate::train::norm::{Affine, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise};
+use crate::train::norm::{
+    Affine, GradientSums, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise,
+};
+use crate::train::{Depthwise, DepthwiseGradients, Transform};
 
 /// Operands that may have gradients, in this order.
 pub(super) const PARENTS: usize = 8;
@@ -94,24 +97,22 @@ pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS
     // The residual is added by the last stage that can.
     let mut residual = inputs.residual.as_ref().map(Map::values);
     let mut current: Option<Block> = None;
-    if plan.is_normed() {
-        let sum = if plan.has_stages() { None } else { residual.take() };
-        let affine = norm.as_ref().map(|(affine, _)| affine);
-        current = Some(normed(plan, x.values(), affine, sum));
-    }
+    let affine = norm.as_ref().map(|(affine, _)| affine);
     if let Some(stage) = &plan.depthwise {
-        let mut output = Block::values(volume(stage.output));
-        let from = current.as_ref().map_or(x.values(), Block::as_slice);
-        done(stage.op.forward(from, some(inputs.depthwise.as_ref()), output.as_mut_slice()));
-        if let Some(bias) = &inputs.depthwise_bias {
-            add_bias(isa, values(bias), output.as_mut_slice());
-        }
-        current = Some(output);
+        let [weights, bias] = [&inputs.depthwise, &inputs.depthwise_bias].map(Option::as_ref);
+        current = Some(depthwise(plan, stage, affine, x.values(), weights, bias));
+    } else if plan.is_normed() {
+        let sum = if plan.has_stages() { None } else { residual.take() };
+        current = Some(normed(plan, x.values(), affine, sum));
     }
     if let Some(stage) = &plan.convolution {
         let mut output = Block::values(volume(stage.output));
         let from = current.as_ref().map_or(x.values(), Block::as_slice);
-        done(stage.op.forward(from, some(inputs.weights.as_ref()), output.as_mut_slice()));
+        done(
+            stage
+                .op
+                .forward(from, some(inputs.weights.as_ref()), output.as_mut_slice()),
+        );
         if let Some(bias) = &inputs.bias {
             add_bias(isa, values(bias), output.as_mut_slice());
         }
@@ -167,6 +168,32 @@ fn normed(plan: &Plan, x: &[f32], affine: Option<&Affine>, sum: Option<&[f32]>) 
         None => rectify(plan.isa, x, sum, output.as_mut_slice()),
     }
     output
+}
+
+/// The depthwise convolution of the input behind norm and `ReLU`.
+fn depthwise(
+    plan: &Plan,
+    stage: &Stage<Depthwise>,
+    affine: Option<&Affine>,
+    x: &[f32],
+    weights: Option<&FlexTensor>,
+    bias: Option<&FlexTensor>,
+) -> Block {
+    let mut output = Block::values(volume(stage.output));
+    let transform = transform(plan, affine);
+    done(stage.op.forward_of(&transform, x, some(weights), output.as_mut_slice()));
+    if let Some(bias) = bias {
+        add_bias(plan.isa, values(bias), output.as_mut_slice());
+    }
+    output
+}
+
+/// Norm and `ReLU` as what a depthwise convolution does to its input.
+fn transform<'a>(plan: &Plan, affine: Option<&'a Affine>) -> Transform<'a> {
+    Transform {
+        norm: affine.map(|affine| [&*affine.centre, &*affine.scale, &*affine.shift]),
+        relu: plan.relu,
+    }
 }
 
 /// A gradient on its way up.
@@ -248,22 +275,15 @@ pub(super) fn backward(
     // What the forward pass had between its stages.
     let x = kept.x.as_ref();
     let norm = kept.norm.as_ref();
-    let needed = (plan.depthwise.is_some() && (wanted[DEPTHWISE] || wanted[WEIGHTS]))
-        || (plan.convolution.is_some() && wanted[WEIGHTS]);
-    let z = match x {
-        Some(x) if needed && plan.is_normed() => Some(normed(plan, x.values(), norm.map(|(affine, _)| affine), None)),
-        _ => None,
-    };
-    let z_values = || z.as_ref().map(Block::as_slice).or_else(|| x.map(Map::values)).unwrap_or(&[]);
-    let d = match &plan.depthwise {
-        Some(stage) if plan.convolution.is_some() && wanted[WEIGHTS] => {
-            let mut output = Block::values(volume(stage.output));
-            done(stage.op.forward(z_values(), some(kept.depthwise.as_ref()), output.as_mut_slice()));
-            if let Some(bias) = &kept.depthwise_bias {
-                add_bias(isa, values(bias), output.as_mut_slice());
+    let affine = norm.map(|(affine, _)| affine);
+    let between = match x {
+        Some(x) if plan.convolution.is_some() && wanted[WEIGHTS] => match &plan.depthwise {
+            Some(stage) => {
+                let [weights, bias] = [&kept.depthwise, &kept.depthwise_bias].map(Option::as_ref);
+                Some(depthwise(plan, stage, affine, x.values(), weights, bias))
             }
-            Some(output)
-        }
+            None => plan.is_normed().then(|| normed(plan, x.values(), affine, None)),
+        },
         _ => None,
     };
 
@@ -271,11 +291,18 @@ pub(super) fn backward(
         let weights = some(kept.weights.as_ref());
         if wanted[WEIGHTS] {
             let mut block = Block::values(weights.len());
-            let from = d.as_ref().map_or_else(z_values, Block::as_slice);
-            done(stage.op.weight_gradient(from, gradient.values(), block.as_mut_slice()));
-            found[WEIGHTS] = kept.weights.as_ref().map(|weights| contiguous(block, weights.shape().dims::<4>()));
+            let from = between.as_ref().map(Block::as_slice).or_else(|| x.map(Map::values));
+            done(
+                stage
+                    .op
+                    .weight_gradient(from.unwrap_or(&[]), gradient.values(), block.as_mut_slice()),
+            );
+            found[WEIGHTS] = kept
+                .weights
+                .as_ref()
+                .map(|weights| contiguous(block, weights.shape().dims::<4>()));
         }
-        drop(d);
+        drop(between);
         if wanted[BIAS] {
             found[BIAS] = Some(vector(channel_sums(isa, gradient.values(), stage.output[3])));
         }
@@ -284,38 +311,78 @@ pub(super) fn backward(
         }
         let before = plan.depthwise.as_ref().map_or(plan.input, |stage| stage.output);
         let mut input = Block::values(volume(before));
-        done(stage.op.input_gradient(weights, gradient.values(), input.as_mut_slice()));
+        done(
+            stage
+                .op
+                .input_gradient(weights, gradient.values(), input.as_mut_slice()),
+        );
         gradient = Gradient::Own(input);
     }
+    let mut earlier = earlier_x.map(Map::from_tensor);
+    let mut sums = None;
+    let mut is_rectified = false;
     if let Some(stage) = &plan.depthwise {
         let weights = some(kept.depthwise.as_ref());
-        if wanted[DEPTHWISE] {
-            let mut block = Block::values(weights.len());
-            done(stage.op.weight_gradient(z_values(), gradient.values(), block.as_mut_slice()));
-            found[DEPTHWISE] = kept.depthwise.as_ref().map(|weights| contiguous(block, weights.shape().dims::<4>()));
-        }
         if wanted[DEPTHWISE_BIAS] {
             found[DEPTHWISE_BIAS] = Some(vector(channel_sums(isa, gradient.values(), stage.output[3])));
         }
-        if !wanted[..DEPTHWISE].contains(&true) {
-            return found;
+        let above = wanted[..DEPTHWISE].contains(&true);
+        let mut input = above.then(|| Block::values(volume(plan.input)));
+        let mut own = wanted[DEPTHWISE].then(|| Block::values(weights.len()));
+        match x {
+            Some(x) if above || wanted[DEPTHWISE] => {
+                let channels = plan.channels();
+                let mut both = norm
+                    .filter(|_| above)
+                    .map(|_| [vec![0.0; channels], vec![0.0; channels]]);
+                // The other reader's gradient is one of the values before the norm.
+                let added = if norm.is_none() && above { earlier.take() } else { None };
+                let gradients = DepthwiseGradients {
+                    input: input.as_mut().map(Block::as_mut_slice),
+                    added: added.as_ref().map(Map::values),
+                    sums: both.as_mut().map(|sums| sums.each_mut().map(Vec::as_mut_slice)),
+                    weights: own.as_mut().map(Block::as_mut_slice),
+                };
+                let maps = [x.values(), weights, gradient.values()];
+                done(stage.op.backward(&transform(plan, affine), maps, gradients));
+                let wide = |sums: Vec<f32>| sums.into_iter().map(f64::from).collect();
+                sums = both.map(|[plain, centred]| GradientSums {
+                    plain: wide(plain),
+                    centred: wide(centred),
+                });
+                is_rectified = true;
+            }
+            _ => {
+                if let Some(input) = &mut input {
+                    done(
+                        stage
+                            .op
+                            .input_gradient(weights, gradient.values(), input.as_mut_slice()),
+                    );
+                }
+            }
         }
-        let mut input = Block::values(volume(plan.input));
-        done(stage.op.input_gradient(weights, gradient.values(), input.as_mut_slice()));
-        gradient = Gradient::Own(input);
+        found[DEPTHWISE] = own
+            .zip(kept.depthwise.as_ref())
+            .map(|(own, weights)| contiguous(own, weights.shape().dims::<4>()));
+        match input {
+            Some(input) => gradient = Gradient::Own(input),
+            None => return found,
+        }
     }
-    drop(z);
 
-    let earlier = earlier_x.map(Map::from_tensor);
+    let rectified = plan.relu && !is_rectified;
     let sum = earlier.as_ref().map(Map::values);
     let x_gradient = match (norm, plan.norm, x) {
         (Some((affine, inverse)), Some(norm), Some(x)) => {
             let batch = norm.batch && wanted[X];
-            let sums = (wanted[GAMMA] || wanted[BETA] || batch)
-                .then(|| gradient_sums(isa, x.values(), affine, plan.relu, gradient.values()));
+            if sums.is_none() && (wanted[GAMMA] || wanted[BETA] || batch) {
+                sums = Some(gradient_sums(isa, x.values(), affine, rectified, gradient.values()));
+            }
             if let Some(sums) = &sums {
                 let factors = sums.centred.iter().zip(inverse);
-                found[GAMMA] = wanted[GAMMA].then(|| vector(factors.map(|(sum, inverse)| (sum * inverse) as f32).collect()));
+                found[GAMMA] =
+                    wanted[GAMMA].then(|| vector(factors.map(|(sum, inverse)| (sum * inverse) as f32).collect()));
                 found[BETA] = wanted[BETA].then(|| vector(sums.plain.iter().map(|sum| *sum as f32).collect()));
             }
             if !wanted[X] {
@@ -328,10 +395,10 @@ pub(super) fn backward(
                 _ => InputGradient::with_given(affine),
             };
             let mut map = gradient.into_mut(plan.input);
-            coefficients.apply(isa, x.values(), affine, plan.relu, sum, map.values_mut());
+            coefficients.apply(isa, x.values(), affine, rectified, sum, map.values_mut());
             map
         }
-        (_, _, Some(x)) if plan.relu => {
+        (_, _, Some(x)) if rectified => {
             let mut map = gradient.into_mut(plan.input);
             rectify_gradient(isa, x.values(), sum, map.values_mut());
             map

@@ -214,7 +214,9 @@ mod tests {
         let mut held: Vec<(Block, u8)> = Vec::new();
         let mut number = 1_u64;
         for round in 0..400_u32 {
-            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let draw = (number >> 33) as usize;
             if draw.is_multiple_of(3) && !held.is_empty() {
                 let (block, mark) = held.swap_remove(draw % held.len());

@@ -27,6 +27,7 @@ pub(crate) fn global_average_gradient(gradient: &[f32], channels: usize, map_gra
     pictures.zip(gradient.par_chunks(channels)).for_each(|(map, gradient)| {
         let pixels = (map.len() / channels) as f32;
         let gradient: Vec<f32> = gradient.iter().map(|gradient| gradient / pixels).collect();
-        map.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(&gradient));
+        map.chunks_exact_mut(channels)
+            .for_each(|pixel| pixel.copy_from_slice(&gradient));
     });
 }

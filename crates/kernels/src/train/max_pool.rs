@@ -76,20 +76,23 @@ impl MaxPool {
         self.checked.check_maps(input_gradient.len(), output_gradient.len())?;
         let readers = [0, 1].map(|axis| readers(&self.checked, axis));
         let (row, height) = (self.checked.input.row(), self.checked.input.height);
-        input_gradient.par_chunks_mut(row).enumerate().for_each(|(index, gradient)| {
-            let (picture, y) = (index / height, index % height);
-            let len = self.checked.output.len();
-            let kernel = GradientRow {
-                checked: &self.checked,
-                rows: &readers[0][y],
-                columns: &readers[1],
-                taps: &taps[picture * len..][..len],
-                output_gradient: &output_gradient[picture * len..][..len],
-                gradient,
-            };
-            // SAFETY: the kernel has no pointers.
-            unsafe { self.isa.run(kernel) }
-        });
+        input_gradient
+            .par_chunks_mut(row)
+            .enumerate()
+            .for_each(|(index, gradient)| {
+                let (picture, y) = (index / height, index % height);
+                let len = self.checked.output.len();
+                let kernel = GradientRow {
+                    checked: &self.checked,
+                    rows: &readers[0][y],
+                    columns: &readers[1],
+                    taps: &taps[picture * len..][..len],
+                    output_gradient: &output_gradient[picture * len..][..len],
+                    gradient,
+                };
+                // SAFETY: the kernel has no pointers.
+                unsafe { self.isa.run(kernel) }
+            });
         Ok(())
     }
 }
@@ -124,7 +127,10 @@ impl Kernel for PoolRow<'_> {
         let [down, right] = &self.checked.sides;
         let width = self.checked.geometry.kernel[1];
         let mut numbers = vec![0_u32; channels];
-        let pixels = self.output.chunks_exact_mut(channels).zip(self.taps.chunks_exact_mut(channels));
+        let pixels = self
+            .output
+            .chunks_exact_mut(channels)
+            .zip(self.taps.chunks_exact_mut(channels));
         for (x, (output, taps)) in pixels.enumerate() {
             let mut first = true;
             for (row, from_y) in down.taps(self.y) {
@@ -146,7 +152,9 @@ impl Kernel for PoolRow<'_> {
                     }
                 }
             }
-            taps.iter_mut().zip(&numbers).for_each(|(tap, number)| *tap = *number as u8);
+            taps.iter_mut()
+                .zip(&numbers)
+                .for_each(|(tap, number)| *tap = *number as u8);
         }
     }
 }

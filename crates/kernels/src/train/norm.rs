@@ -37,7 +37,9 @@ impl Affine {
         let scale = gamma.iter().zip(&inverse);
         let affine = Self {
             centre: moments.mean.clone(),
-            scale: scale.map(|(gamma, inverse)| (f64::from(*gamma) * inverse) as f32).collect(),
+            scale: scale
+                .map(|(gamma, inverse)| (f64::from(*gamma) * inverse) as f32)
+                .collect(),
             shift: beta.to_vec(),
         };
         (affine, inverse)
@@ -122,12 +124,16 @@ impl Kernel for PartMoments<'_> {
         let (mut mean, mut squares) = (vec![0.0_f32; channels], vec![0.0_f32; channels]);
         for run in self.map.chunks(run_len(channels)) {
             let count = (run.len() / channels) as f32;
+            // Distances to the first pixel: sums of values far from zero would lose digits.
+            let first = &run[..channels];
             mean.fill(0.0);
             squares.fill(0.0);
             for pixel in run.chunks_exact(channels) {
-                mean.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
+                let values = mean.iter_mut().zip(pixel).zip(first);
+                values.for_each(|((sum, x), first)| *sum += x - first);
             }
-            mean.iter_mut().for_each(|sum| *sum /= count);
+            let sums = mean.iter_mut().zip(first);
+            sums.for_each(|(sum, first)| *sum = first + *sum / count);
             for pixel in run.chunks_exact(channels) {
                 let values = squares.iter_mut().zip(&mean).zip(pixel);
                 values.for_each(|((sum, mean), x)| *sum += (x - mean) * (x - mean));
@@ -178,7 +184,10 @@ impl Kernel for Normalise<'_> {
         let channels = self.affine.channels();
         let Affine { centre, scale, shift } = self.affine;
         let (centre, scale, shift) = (&centre[..channels], &scale[..channels], &shift[..channels]);
-        let pixels = self.output.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels));
+        let pixels = self
+            .output
+            .chunks_exact_mut(channels)
+            .zip(self.x.chunks_exact(channels));
         let value = |x: &[f32], index: usize| (x[index] - centre[index]) * scale[index] + shift[index];
         match (self.add, self.rectified) {
             (None, false) => {
@@ -242,7 +251,11 @@ pub(crate) fn gradient_sums(isa: Isa, x: &[f32], affine: &Affine, rectified: boo
         centred: vec![0.0; channels],
     };
     for part in &parts {
-        total.plain.iter_mut().zip(&part.plain).for_each(|(sum, part)| *sum += part);
+        total
+            .plain
+            .iter_mut()
+            .zip(&part.plain)
+            .for_each(|(sum, part)| *sum += part);
         let centred = total.centred.iter_mut().zip(&part.centred);
         centred.for_each(|(sum, part)| *sum += part);
     }
@@ -347,19 +360,22 @@ impl InputGradient {
         gradient: &mut [f32],
     ) {
         let block = pixels(affine.channels()) * affine.channels();
-        gradient.par_chunks_mut(block).enumerate().for_each(|(index, gradient)| {
-            let (start, len) = (index * block, gradient.len());
-            let kernel = ApplyInputGradient {
-                x: &x[start..start + len],
-                affine,
-                rectified,
-                coefficients: self,
-                add: part(add, start, len),
-                gradient,
-            };
-            // SAFETY: the kernel has no pointers.
-            unsafe { isa.run(kernel) }
-        });
+        gradient
+            .par_chunks_mut(block)
+            .enumerate()
+            .for_each(|(index, gradient)| {
+                let (start, len) = (index * block, gradient.len());
+                let kernel = ApplyInputGradient {
+                    x: &x[start..start + len],
+                    affine,
+                    rectified,
+                    coefficients: self,
+                    add: part(add, start, len),
+                    gradient,
+                };
+                // SAFETY: the kernel has no pointers.
+                unsafe { isa.run(kernel) }
+            });
     }
 }
 
@@ -382,7 +398,11 @@ impl Kernel for ApplyInputGradient<'_> {
         let (centre, scale, shift) = (&centre[..channels], &scale[..channels], &shift[..channels]);
         let InputGradient { factor, slope, term } = self.coefficients;
         let (factor, slope, term) = (&factor[..channels], &slope[..channels], &term[..channels]);
-        for (d, x) in self.gradient.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
+        for (d, x) in self
+            .gradient
+            .chunks_exact_mut(channels)
+            .zip(self.x.chunks_exact(channels))
+        {
             if self.rectified {
                 for index in 0..channels {
                     let distance = x[index] - centre[index];
@@ -435,7 +455,10 @@ impl Kernel for ChannelSums<'_> {
             for pixel in run.chunks_exact(self.channels) {
                 sums.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
             }
-            total.iter_mut().zip(&sums).for_each(|(total, sum)| *total += f64::from(*sum));
+            total
+                .iter_mut()
+                .zip(&sums)
+                .for_each(|(total, sum)| *total += f64::from(*sum));
         }
         total
     }

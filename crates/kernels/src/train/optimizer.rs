@@ -27,17 +27,19 @@ impl SgdUpdate {
     /// Updates weights, and the velocity of earlier updates.
     pub(crate) fn apply(&self, isa: Isa, weights: &mut [f32], gradient: &[f32], velocity: &mut [f32]) {
         let blocks = weights.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK));
-        blocks.zip(velocity.par_chunks_mut(BLOCK)).for_each(|((weights, gradient), velocity)| {
-            let update = *self;
-            let kernel = SgdBlock {
-                update,
-                weights,
-                gradient,
-                velocity,
-            };
-            // SAFETY: the kernel has no pointers.
-            unsafe { isa.run(kernel) }
-        });
+        blocks
+            .zip(velocity.par_chunks_mut(BLOCK))
+            .for_each(|((weights, gradient), velocity)| {
+                let update = *self;
+                let kernel = SgdBlock {
+                    update,
+                    weights,
+                    gradient,
+                    velocity,
+                };
+                // SAFETY: the kernel has no pointers.
+                unsafe { isa.run(kernel) }
+            });
     }
 }
 
@@ -63,9 +65,17 @@ impl Kernel for SgdBlock<'_> {
         let kept = 1.0 - dampening;
         let values = self.weights.iter_mut().zip(self.gradient).zip(self.velocity);
         values.for_each(|((weight, gradient), velocity)| {
-            let gradient = if penalty == 0.0 { *gradient } else { *weight * penalty + gradient };
+            let gradient = if penalty == 0.0 {
+                *gradient
+            } else {
+                *weight * penalty + gradient
+            };
             *velocity = gradient * kept + *velocity * momentum;
-            let step = if nesterov { *velocity * momentum + gradient } else { *velocity };
+            let step = if nesterov {
+                *velocity * momentum + gradient
+            } else {
+                *velocity
+            };
             *weight -= step * rate;
         });
     }

@@ -7,7 +7,7 @@ use zip::ZipArchive;
 
 use crate::error::ConvertError;
 
-/// Which reader a file is for.
+/// The reader for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Keras,
@@ -19,7 +19,7 @@ pub(crate) enum Kind {
 
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 
-/// Finds a file's format from its content.
+/// Detects a file's format from its content.
 pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
     let cannot_read = |source| ConvertError::Read {
         path: path.to_owned(),
@@ -29,7 +29,7 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
     if metadata.is_dir() {
         return Err(cannot_read(std::io::ErrorKind::IsADirectory.into()));
     }
-    // To open a pipe may take for ever, a device may never end, and every reader needs to seek.
+    // Opening a pipe may block, a device may never end, and every reader needs to seek.
     if !metadata.is_file() {
         return Err(ConvertError::UnknownFormat {
             path: path.to_owned(),
@@ -51,7 +51,7 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
         start if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) => Ok(Kind::Record),
         start if start.starts_with(b"PK") => Ok(zip_kind(file)),
         start if start.starts_with(HDF5) || has_user_block(&mut file) => Ok(Kind::Keras),
-        // The index of a Keras file in shards.
+        // The index of a sharded Keras file.
         start if start.trim_ascii_start().starts_with(b"{") => Ok(Kind::Keras),
         start if is_safetensors(start) => Ok(Kind::Safetensors),
         start if is_pickle(start) => Ok(Kind::Torch),
@@ -71,8 +71,8 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
     }
 }
 
-/// `.keras` and PyTorch's archives are both zip; only PyTorch's holds a pickle. A damaged archive goes to the Keras reader,
-/// which says what is wrong with it.
+/// `.keras` files and PyTorch's archives are both zip; only PyTorch's holds a pickle. A damaged archive goes to the
+/// Keras reader, which reports the damage.
 fn zip_kind(file: File) -> Kind {
     let pickled = ZipArchive::new(file).is_ok_and(|archive| {
         archive
@@ -82,7 +82,7 @@ fn zip_kind(file: File) -> Kind {
     if pickled { Kind::Torch } else { Kind::Keras }
 }
 
-/// HDF5 may begin at 512, 1024, 2048, ..; h5py's own user blocks go to 64 kB.
+/// HDF5 may begin at 512, 1024, 2048, ..; h5py's own user blocks go up to 64 kB.
 fn has_user_block(file: &mut File) -> bool {
     (9..=16).any(|power| {
         let mut magic = [0; 8];
@@ -90,18 +90,18 @@ fn has_user_block(file: &mut File) -> bool {
     })
 }
 
-/// The length of a JSON header, then the header.
+/// A length, then a JSON header of that length.
 fn is_safetensors(start: &[u8]) -> bool {
     let length = start.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     length.is_some_and(|length| length < 1 << 32) && start.get(8) == Some(&b'{')
 }
 
-/// A pickle of protocol 2 to 5, or PyTorch's first format, a tape archive.
+/// A pickle of protocol 2 to 5, or PyTorch's first format, a tar archive.
 fn is_pickle(start: &[u8]) -> bool {
     matches!(start, [0x80, 2..=5, ..]) || start.get(257..262) == Some(b"ustar")
 }
 
-/// A protocol buffer that begins with `ir_version`, as every exporter writes it.
+/// A protocol buffer that begins with `ir_version`, which every exporter writes first.
 fn is_onnx(start: &[u8]) -> bool {
     matches!(
         start,

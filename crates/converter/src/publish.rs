@@ -2,12 +2,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Lets a file appear complete or not at all: `fill` writes it under another name, it is made durable, then it gets its own.
+/// Lets a file appear complete or not at all: `fill` writes it under another name, it is made durable, then it gets its
+/// own.
 ///
 /// # Errors
 ///
-/// When the file exists and `overwrite` is false, or cannot be written; nothing is left of it then, and a file that was there
-/// is as it was.
+/// When the file exists and `overwrite` is false, or cannot be written; nothing is left of it then, and a file that was
+/// there is as it was.
 pub fn publish(path: &Path, overwrite: bool, fill: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,

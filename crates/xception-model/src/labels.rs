@@ -1,4 +1,4 @@
-//! Names of classes: one a line in a text file, in the order of the network's outputs.
+//! Class names: a text file with one class per line, in the order of the network's outputs.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::record::{WeightsError, open_ordinary};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
-    /// The identifier where there is one: `ImageNet`'s classes have `WordNet` ids such as `n01440764`.
+    /// The identifier, if there is one: `ImageNet`'s classes have `WordNet` ids such as `n01440764`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The name; two classes can share one (`ImageNet` has two `crane` and two `maillot`).
@@ -24,7 +24,7 @@ pub struct Label {
 }
 
 impl Label {
-    /// A class with a name alone.
+    /// A class with a name and no identifier.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             id: None,
@@ -39,7 +39,7 @@ impl fmt::Display for Label {
     }
 }
 
-/// A list of labels that names no classes.
+/// An invalid list of labels.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("label {number}: {problem}")]
 pub struct LabelError {
@@ -54,7 +54,7 @@ pub fn imagenet() -> Vec<Label> {
     split(include_str!("../../../models/xception-imagenet/labels.txt"))
 }
 
-/// Reads a label file's text: one class a line, `name` or `id<TAB>name`.
+/// Reads a label file's text: one class per line, `name` or `id<TAB>name`.
 ///
 /// # Errors
 ///
@@ -69,8 +69,8 @@ pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
 ///
 /// # Errors
 ///
-/// [`WeightsError::Read`] for a file that cannot be read or is far too large, [`WeightsError::Labels`] for a line that names
-/// no class.
+/// [`WeightsError::Read`] for a file that cannot be read or is far too large, [`WeightsError::Labels`] for a line that
+/// is not a class.
 #[cfg(feature = "picture")]
 pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     /// Far above any label file (`ImageNet`'s has 20 kB).
@@ -110,11 +110,11 @@ fn split(text: &str) -> Vec<Label> {
         .collect()
 }
 
-/// Checks that there are labels, that each can be printed, and that no two are the same.
+/// Checks that there are labels, that each can be printed, and that no two are equal.
 ///
 /// # Errors
 ///
-/// The first label that fails.
+/// Names the first invalid label.
 pub fn check(labels: &[Label]) -> Result<(), LabelError> {
     let wrong = |number, problem: String| Err(LabelError { number, problem });
     if labels.is_empty() {
@@ -134,7 +134,7 @@ pub fn check(labels: &[Label]) -> Result<(), LabelError> {
     Ok(())
 }
 
-/// What is printed on terminals holds no control characters, so no escape sequences.
+/// Refuses control characters, and with them the escape sequences of terminals.
 pub(crate) fn printable(text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("expected a text, found nothing".to_owned());

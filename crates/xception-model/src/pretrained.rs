@@ -14,18 +14,18 @@ use crate::zoo::Architecture;
 impl Network {
     /// A trained network by name: `xception-imagenet`, `resnet50-imagenet` or `xception-kitchenware`.
     ///
-    /// The weights are fetched once into the platform's cache folder (or `XCEPTION_CACHE`), verified, converted to a Burn
-    /// record and loaded from there afterwards. [`from_card`](Self::from_card) takes another folder, and
-    /// [`registry`](crate::registry) has the steps.
+    /// The weights are downloaded once into the platform's cache folder (or `XCEPTION_CACHE`), verified, and converted
+    /// to a Burn record, from which later calls load. [`from_card`](Self::from_card) uses another folder;
+    /// [`registry`](crate::registry) has the single steps.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Registry`] says why the weights are not to be had, and where to put them by hand.
+    /// [`WeightsError::Registry`] says why the weights are not available, and where to put the file by hand.
     pub fn pretrained(name: &str, device: &Device) -> Result<Self, WeightsError> {
         Classifier::pretrained(name, device).map(Classifier::into_network)
     }
 
-    /// The weights a card describes, with or without the classifier, from a cache of one's own choice.
+    /// The weights that a card describes, with or without the classifier, from a given cache.
     ///
     /// ```no_run
     /// use burn::tensor::Device;
@@ -65,7 +65,7 @@ impl Classifier {
         Self::from_card(card, Kind::Full, &Cache::new(None)?, &FetchOptions::default(), device)
     }
 
-    /// The weights a card describes, from a cache of one's own choice.
+    /// The weights that a card describes, from a given cache.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Classifier {
     }
 }
 
-/// The path of the record of a card's weights, which are fetched and converted first if they are not there.
+/// The path of the record of a card's weights. Missing weights are downloaded and converted first.
 ///
 /// # Errors
 ///
@@ -129,7 +129,7 @@ fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Devic
     record::save(&model, &spec, target, true)
 }
 
-/// What the card says of a file that may not say it itself.
+/// What the card says and the file may leave open.
 fn known(card: &Card, network: &Architecture) -> Known {
     Known {
         size: Some([card.input.height, card.input.width]),
@@ -139,7 +139,7 @@ fn known(card: &Card, network: &Architecture) -> Known {
     }
 }
 
-/// The card's network: its keys over the defaults.
+/// The network of a card: the card's keys over the defaults.
 fn network(card: &Card, kind: Kind) -> Result<Architecture, RegistryError> {
     let wrong = |problem: String| RegistryError::Card {
         file: Path::new(&card.name).join("card.toml"),
@@ -149,7 +149,7 @@ fn network(card: &Card, kind: Kind) -> Result<Architecture, RegistryError> {
     let network = card.architecture().map_err(wrong)?;
     Ok(match kind {
         Kind::Full => network,
-        // A file without a classifier says nothing of the card's.
+        // A file without a classifier has none of the card's head options.
         Kind::NoTop => network.without_top(),
     })
 }

@@ -41,8 +41,8 @@ pub enum WeightsError {
     },
     /// The file is none of the formats that are read.
     #[error(
-        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors and ONNX \
-         files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
+        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors \
+         and ONNX files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
         path.display()
     )]
     UnknownFormat {
@@ -61,8 +61,8 @@ pub enum WeightsError {
     },
     /// A burnpack file holds no description of the network.
     #[error(
-        "{} is a Burn record without a description of its network: save it with `xception_model::save`, or load it into a \
-         network of your own with Burn's `load_file`",
+        "{} is a Burn record without a description of its network: save it with `xception_model::save`, \
+         or load it into a network of your own with Burn's `load_file`",
         path.display()
     )]
     NoSpec {
@@ -123,16 +123,17 @@ pub enum WeightsError {
         /// What was expected and what was found.
         problem: String,
     },
-    /// The file does not say something that must be known.
+    /// The file leaves open something that must be known.
     #[error(
-        "{path} does not say {}; say it once: `xception convert {path} OUTPUT.bpk` with the option, and load the output",
+        "{path} does not say {}; convert the file once with that option (`xception convert {path} OUTPUT.bpk`), and \
+         load the output",
         crate::description::list(unknown),
         path = path.display()
     )]
     Unknown {
         /// The file.
         path: PathBuf,
-        /// What it does not say.
+        /// What the file leaves open.
         unknown: Vec<Unknown>,
     },
     /// What the caller knows is not what the file says.
@@ -238,8 +239,8 @@ pub fn save_tensors(
 
 /// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
 ///
-/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half or
-/// double precision become `f32`.
+/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half
+/// or double precision become `f32`.
 ///
 /// # Errors
 ///
@@ -284,7 +285,8 @@ pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Resu
     })
 }
 
-/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer of a server.
+/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer
+/// of a server.
 ///
 /// They go through a temporary file, and are all in memory afterwards.
 ///
@@ -374,7 +376,7 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
     let length = fs::metadata(path).map_err(cannot_read)?.len();
     if length > end {
         return Err(damaged(format!(
-            "it has {length} bytes, and its tensors end before byte {end}: something was written behind them"
+            "it has {length} bytes, and its tensors end before byte {end}: there is data after them"
         )));
     }
     let text = text.ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;

@@ -1,5 +1,5 @@
-//! From a module to a file: match its tensors to the variables the Keras model needs, lay the file
-//! out, write it beside its place, and put it there.
+//! Writes a module as a Keras file: matches its tensors to the variables of the Keras model, lays out the file, writes
+//! it beside its final place, and renames it.
 
 mod archive;
 mod hdf5;
@@ -28,7 +28,7 @@ use crate::write::model::{Model, Unusable, Variable};
 /// The version of Keras whose layouts are written. Readers ask only whether it is 1, 2 or 3.
 const KERAS_VERSION: &str = "3.15.1";
 
-/// What the caller asked for.
+/// What the caller wants to write.
 pub(crate) struct Request<'a> {
     pub(crate) path: &'a Path,
     pub(crate) kind: KerasFileKind,
@@ -39,7 +39,7 @@ pub(crate) struct Request<'a> {
     pub(crate) allow_non_finite: bool,
 }
 
-/// Refuse early what the final rename would refuse late.
+/// Refuses early what the final rename would refuse late.
 pub(crate) fn check_free(path: &Path, overwrite: bool) -> Result<(), KerasStoreError> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => Err(not_written(path, "it is a directory")),
@@ -48,7 +48,7 @@ pub(crate) fn check_free(path: &Path, overwrite: bool) -> Result<(), KerasStoreE
     }
 }
 
-/// Write the file, entirely or not at all.
+/// Writes the file, entirely or not at all.
 pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(), KerasStoreError> {
     let path = request.path;
     let unusable = |reason: String| KerasStoreError::Config {
@@ -110,7 +110,7 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
             KerasStoreError::Mismatch(Box::new(found))
         }
     })?;
-    // The system reports a late failure to this handle, and to no other.
+    // The system reports a late write error on this handle only.
     file.sync_all().map_err(|error| not_written(path, &error.to_string()))?;
     drop(file);
     let commit = if request.overwrite {
@@ -121,7 +121,7 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
     commit.map_err(|e| pack_error(path, &e))
 }
 
-/// An HDF5 file by itself.
+/// Writes an HDF5 file that is not in an archive.
 fn bare<E>(
     file: File,
     plan: &Plan,
@@ -132,11 +132,11 @@ fn bare<E>(
     out.into_inner().map_err(|error| NotWritten::Io(error.into_error()))
 }
 
-/// A tensor of the module, and the variable it becomes.
+/// A tensor of the module and the variable that it becomes.
 struct Match {
     tensor: PackTensor,
     arrangement: Arrangement,
-    /// In Keras.
+    /// The shape in Keras.
     shape: Vec<usize>,
 }
 
@@ -159,8 +159,8 @@ impl Match {
     }
 }
 
-/// Finds the module's tensor for each variable of the model, in the model's order. Every difference is listed before a byte
-/// is written.
+/// Finds the module's tensor for each variable of the model, in the model's order. Every difference is listed before
+/// the first byte is written.
 fn match_up(request: &Request<'_>, model: &Model, tensors: Vec<PackTensor>) -> Result<Vec<Match>, KerasStoreError> {
     let separable: HashSet<&str> = model
         .variables

@@ -1,4 +1,4 @@
-//! A Keras file's model config as a graph.
+//! Reads the model config of a Keras file as a graph.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -14,30 +14,30 @@ use super::settings::{Settings, count, shown};
 use super::wiring::{self, Wiring};
 use crate::zoo::FileGraph;
 
-/// Numbers of all `Normalization` layers together: one picture of 1024 x 1024 pixels.
+/// Limit on the numbers of all `Normalization` layers together: one picture of 1024 x 1024 pixels.
 const MAX_STATISTICS: usize = 1 << 20;
 
-/// Why a Keras file is no network here.
+/// Why a Keras file does not give a network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     Store(#[from] KerasStoreError),
-    /// The config of its model makes no sense.
+    /// The model's config is malformed.
     #[error("the model's config: {0}")]
     Model(String),
-    /// A layer that cannot be computed.
+    /// A layer that cannot be computed here.
     #[error("layer {layer} ({class}): {problem}; {}", way_out(backbone.as_deref()))]
     Unknown {
-        /// Its path in the file.
+        /// The layer's path in the file.
         layer: String,
-        /// Its Keras class.
+        /// The layer's Keras class.
         class: String,
         /// What was expected and what was found.
         problem: String,
-        /// The network up to the last global pooling before the layer, or the last feature map, through which all of the
-        /// output goes: what `--no-top` would use.
+        /// The network up to the last global pooling before the layer, or up to the last feature map, if the whole
+        /// output depends on it. `--no-top` would use this part.
         backbone: Option<Box<FileGraph>>,
     },
 }
@@ -52,9 +52,9 @@ fn way_out(backbone: Option<&FileGraph>) -> String {
     }
 }
 
-/// Reads the network of a file: `None` for one without a model's config, or with that of a subclassed model.
+/// Reads the network of a file: `None` for a file without a config, or with the config of a subclassed model.
 ///
-/// Layers are named by their paths in the file ([`KerasLayer::path`]).
+/// Layers are named by their path in the file ([`KerasLayer::path`]).
 ///
 /// # Errors
 ///
@@ -81,11 +81,12 @@ pub fn read(store: &mut KerasStore) -> Result<Option<FileGraph>, ReadError> {
     })
 }
 
-/// Reads the network of a model's config alone, as [`read`] does. `keras` is the major version of Keras that wrote it.
+/// Reads the network from a model's config alone, as [`read`] does. `keras` is the major version of Keras that wrote
+/// the config.
 ///
 /// # Errors
 ///
-/// As [`read`]; also a dense layer behind a flattened map, whose width only the weights say.
+/// Those of [`read`]; also a dense layer after a flattened map, whose width only the weights show.
 pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGraph>, ReadError> {
     graph(&Weights {
         config,
@@ -95,13 +96,13 @@ pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGrap
     })
 }
 
-/// The paths in a file of a network's layers and of their modules in a record, for [`KerasStore::with_names`].
+/// For each layer of a network, its path in the file and its module's path in a record, for [`KerasStore::with_names`].
 pub fn names(network: &FileGraph) -> Vec<(String, String)> {
     let layers = network.graph.layers.iter().filter(|layer| !layer.path.is_empty());
     layers.map(|layer| (layer.name.clone(), layer.path.clone())).collect()
 }
 
-/// The layers whose variables are constants of the network [`read`] gives, for [`KerasStore::without_layers`].
+/// The layers whose variables became constants in the network of [`read`], for [`KerasStore::without_layers`].
 pub fn constants(layers: &[KerasLayer]) -> Vec<String> {
     let is_constant =
         |layer: &&KerasLayer| layer.class.as_deref() == Some("Normalization") && !layer.variables.is_empty();
@@ -123,7 +124,7 @@ fn shapes(layer: &KerasLayer) -> (String, HashMap<String, Vec<usize>>) {
     (layer.path.clone(), shapes.collect())
 }
 
-/// A variable of few numbers; `None` where the file has none.
+/// A variable with few values; `None` if the file does not have it.
 fn values(
     store: &mut KerasStore,
     layer: &str,
@@ -139,22 +140,22 @@ fn values(
         return Ok(None);
     };
     *left = rest;
-    // A value that cannot be read is one that is not there: the layer is refused by name.
+    // A value that cannot be read counts as missing: the layer is then refused by name.
     let data = bridge::to_data(tensor).ok();
     Ok(data.map(|data| data.iter::<f64>().collect()))
 }
 
-/// Mean and variance, of all channels or of each.
+/// Mean and variance, one for all channels or one for each.
 type Statistics = (Vec<f64>, Vec<f64>);
 
-/// What a file says of its network.
+/// What a file says about its network, besides the config.
 struct Weights<'a> {
     config: &'a Value,
-    /// The major version of Keras that wrote it.
+    /// The major version of Keras that wrote the file.
     keras: Option<u32>,
-    /// The shapes of its variables, by layer and name.
+    /// The shapes of the variables, by layer and name.
     shapes: HashMap<String, HashMap<String, Vec<usize>>>,
-    /// Mean and variance of its `Normalization` layers.
+    /// Mean and variance of the `Normalization` layers.
     statistics: HashMap<String, Option<Statistics>>,
 }
 
@@ -169,7 +170,7 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
     let mut refused = None;
     for &index in &order {
         let layer = &wiring.layers[index];
-        // What reads the output of a layer that is refused is not looked at.
+        // Layers that read the output of a refused layer are skipped.
         let Some(operands) = operands(layer, &outputs) else {
             continue;
         };
@@ -208,7 +209,7 @@ fn operands(layer: &wiring::Layer<'_>, outputs: &[Option<Tensor>]) -> Option<Vec
     operands.collect()
 }
 
-/// The layers that the output needs, each behind those it reads, and otherwise as the file lists them.
+/// The layers that the output needs: each after the layers it reads, otherwise in the order of the file.
 fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
     let count = wiring.layers.len();
     let mut needed = vec![false; count];
@@ -242,21 +243,19 @@ fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
         }
     }
     match (0..count).find(|index| needed[*index] && left[*index] > 0) {
-        Some(index) => Err(format!(
-            "its layers are connected in a circle, in which {} stands",
-            wiring.layers[index].path
-        )),
+        Some(index) => Err(format!("its layers form a cycle through {}", wiring.layers[index].path)),
         None => Ok(order),
     }
 }
 
-/// The last global pooling, or else the last feature map, on every way from the picture to the output.
+/// The last global pooling, or else the last feature map, that lies on every path from the picture to the output.
 fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], graph: &Graph) -> Option<Tensor> {
     let mut places = vec![0; wiring.layers.len()];
     for (place, index) in order.iter().enumerate() {
         places[*index] = place;
     }
-    // How far the connections of the layers so far reach: a layer that none of them passes over is on every way.
+    // `reach` is the furthest layer connected to any layer so far. A layer at which nothing reaches further lies on
+    // every path.
     let mut reach = vec![0; order.len()];
     for (place, &index) in order.iter().enumerate().filter(|(_, index)| **index != wiring.entry) {
         for input in wiring.layers[index].inputs() {
@@ -282,15 +281,15 @@ fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], gr
     has_weights.then_some(*end)
 }
 
-/// A node's output, as far as a config says what it is.
+/// What the config says about a node's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tensor {
     pub(super) node: NodeId,
-    /// A feature map, and no vector.
+    /// Whether the output is a feature map and not a vector.
     pub(super) is_map: bool,
-    /// `None` where the size of the picture decides.
+    /// `None` if the number depends on the picture's size.
     pub(super) channels: Option<usize>,
-    /// Whether it is a map of 1 x 1, whatever the picture.
+    /// Whether the output is a map of 1 x 1 for every picture.
     pub(super) is_pixel: bool,
 }
 
@@ -322,11 +321,11 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A graph of its input alone.
+    /// A graph that has nothing but its input.
     fn new(file: &'a Weights<'a>, wiring: &Wiring<'_>) -> Result<Self, String> {
         let entry = &wiring.layers[wiring.entry];
         let config = file.config.get("config").unwrap_or(&Value::Null);
-        // A `Sequential` of Keras 2 may have no input of its own.
+        // A `Sequential` of Keras 2 may lack an input layer.
         let build = file.config.get("build_config").unwrap_or(&Value::Null);
         let shape = input_shape(entry.config)
             .or_else(|| array(config, "build_input_shape"))
@@ -389,9 +388,9 @@ impl<'a> Reader<'a> {
             ));
         }
         if layer.training {
-            return Err("it is called with training=True, and would never be at rest".into());
+            return Err("it is called with training=True, so it would act as in training".into());
         }
-        // The picture's size, where only a model within the model states it.
+        // The picture's size, if only a model within the model states it.
         if layer.class == "InputLayer" && self.size.is_none() && operands == [Operand::Tensor(self.picture)] {
             self.size = input_shape(layer.config).and_then(size);
         }
@@ -414,7 +413,7 @@ impl<'a> Reader<'a> {
         output
     }
 
-    /// The network that ends in this output.
+    /// Finishes the network that ends in this output.
     fn finish(self, output: Option<Tensor>) -> Result<FileGraph, ReadError> {
         let output = output.ok_or_else(|| ReadError::Model("its output is computed by no layer".into()))?;
         let graph = self.graph.up_to(output.node);
@@ -431,7 +430,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The shape that an input layer, or the first layer of a `Sequential`, states.
+/// The shape stated by an input layer, or by the first layer of a `Sequential`.
 fn input_shape(config: &Value) -> Option<&[Value]> {
     array(config, "batch_shape").or_else(|| array(config, "batch_input_shape"))
 }
@@ -440,7 +439,7 @@ fn array<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
     value.get(key)?.as_array().map(Vec::as_slice)
 }
 
-/// Height and width of a shape that states both.
+/// Height and width of a shape, if both are stated.
 fn size(shape: &[Value]) -> Option<[usize; 2]> {
     match shape {
         [_, height, width, _] => Some([count(height)?, count(width)?]),
@@ -448,12 +447,12 @@ fn size(shape: &[Value]) -> Option<[usize; 2]> {
     }
 }
 
-/// A layer of the config on its way into the graph.
+/// A layer of the config that is being added to the graph.
 pub(super) struct Place<'r, 'a> {
     pub(super) layer: &'r wiring::Layer<'r>,
     pub(super) settings: Settings<'r>,
     pub(super) operands: Vec<Operand<Tensor>>,
-    /// Its place in the graph, once it has a node.
+    /// The layer's id in the graph, once it has a node.
     id: Option<LayerId>,
     reader: &'r mut Reader<'a>,
 }
@@ -479,7 +478,7 @@ impl<'r> Place<'r, '_> {
         }
     }
 
-    /// One or more tensors.
+    /// The tensors of a layer that takes one or more.
     pub(super) fn several_inputs(&self) -> Result<Vec<Tensor>, String> {
         let inputs: Vec<Tensor> = self
             .operands
@@ -495,13 +494,13 @@ impl<'r> Place<'r, '_> {
         Ok(inputs)
     }
 
-    /// Whether the file has a variable of the layer.
+    /// Whether the file has this variable of the layer.
     pub(super) fn holds(&self, variable: &str) -> bool {
         let shapes = self.reader.file.shapes.get(&self.layer.path);
         shapes.is_some_and(|shapes| shapes.contains_key(variable))
     }
 
-    /// Channels of an input, by the shape of a variable where the config does not say.
+    /// Channels of an input. If the config does not say, the shape of a variable does.
     pub(super) fn channels(
         &self,
         input: Tensor,
@@ -514,28 +513,29 @@ impl<'r> Place<'r, '_> {
         })
     }
 
-    /// Mean and variance that it was adapted to.
+    /// The mean and variance that the layer was adapted to.
     pub(super) fn statistics(&self) -> Option<Statistics> {
         self.reader.file.statistics.get(&self.layer.path)?.clone()
     }
 
-    /// A node on the layer's only tensor.
+    /// Adds a node that reads the layer's only tensor.
     pub(super) fn push(&mut self, op: Op, output: Tensor) -> Tensor {
         self.push_on(op, output, output)
     }
 
-    /// A node that reads `input`, with an output like `output`.
+    /// Adds a node that reads `input`; its output is described by `output`.
     pub(super) fn push_on(&mut self, op: Op, input: Tensor, output: Tensor) -> Tensor {
         self.join(op, &[input], output)
     }
 
-    /// A node that reads `inputs`, with an output like `output`.
+    /// Adds a node that reads `inputs`; its output is described by `output`.
     pub(super) fn join(&mut self, op: Op, inputs: &[Tensor], output: Tensor) -> Tensor {
         let inputs = inputs.iter().map(|input| input.node).collect();
         self.node(op, inputs, String::new(), output)
     }
 
-    /// A node with parameters on `input`, with `channels`. `part` is its module within the layer's, if it has one.
+    /// Adds a node with parameters that reads `input` and outputs `channels`. `part` is its module within the layer's
+    /// module, if it has one.
     pub(super) fn parameters(&mut self, op: Op, input: Tensor, channels: usize, part: &str) -> Tensor {
         let layer = self.layer();
         if self.reader.graph.layers[layer.0].path.is_empty() {
@@ -589,23 +589,23 @@ impl<'r> Place<'r, '_> {
     }
 }
 
-/// Paths of modules: unique, and none within another.
+/// Module paths: unique, and no path within another.
 #[derive(Default)]
 struct Paths {
     used: HashSet<String>,
-    /// Everything before a dot of those.
+    /// Every prefix of a path before a dot.
     around: HashSet<String>,
-    /// How often a number was needed.
+    /// For each name, how many numbers were used.
     numbers: HashMap<String, usize>,
 }
 
 impl Paths {
-    /// A path like a layer's.
+    /// A new path that resembles the layer's.
     fn unique(&mut self, layer: &str) -> String {
         let parts: Vec<String> = layer.split('/').map(part).collect();
         let mut path = parts.join(".");
         if self.clashes(&path) {
-            // No other module is around a path of one part.
+            // A path of one part cannot lie within another module.
             let stem = parts.join("_");
             path.clone_from(&stem);
             while self.clashes(&path) {

@@ -396,7 +396,8 @@ fn is_card_name(name: &str) -> bool {
     is_file_name(name) && name.len() <= 100 && !name.bytes().any(|b| b.is_ascii_uppercase() || b == b'+')
 }
 
-/// A name that is one plain file in its folder on every system: no separators, no drive, no hidden file, no trailing dot.
+/// A name that is one plain file in its folder on every system: no separators, no drive, no hidden file, no trailing
+/// dot.
 fn is_file_name(name: &str) -> bool {
     (1..=200).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))

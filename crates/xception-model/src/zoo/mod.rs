@@ -1,6 +1,6 @@
-//! The architectures: one file for each, which makes a [`Graph`] of a configuration.
+//! The architectures. Each has one file, with a function from its options to a [`Graph`].
 //!
-//! A network that is none of them is a graph alone, [`Architecture::Graph`], and is used like the others.
+//! A network that is none of them is stored as its graph, [`Architecture::Graph`], and is used like the others.
 
 mod file_graph;
 mod head;
@@ -36,10 +36,10 @@ pub use xception::{IntermediateActivation, MIN_INPUT, OutputStride, SeparableOrd
 use crate::error::ConfigError;
 use crate::network::Network;
 
-/// Which network it is: an architecture of the zoo with its options, or a graph of its own.
+/// A network's architecture: one of the zoo with its options, or a graph of its own.
 ///
-/// As TOML or JSON it is a table: the key `architecture` (`xception` where there is none), and the options that differ from
-/// their defaults, or the graph.
+/// In TOML or JSON it is a table with the key `architecture` (default `xception`), and with the options that differ
+/// from their defaults, or with the graph.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Architecture {
@@ -47,7 +47,7 @@ pub enum Architecture {
     Xception(XceptionConfig),
     /// ResNet, first version.
     ResNet(ResNetConfig),
-    /// A network without a configuration here.
+    /// A network that has no configuration in the zoo.
     Graph(Arc<Graph>),
 }
 
@@ -55,7 +55,7 @@ impl Architecture {
     /// The key that names the architecture.
     const KEY: &str = "architecture";
 
-    /// Its name in descriptions and cards.
+    /// The architecture's name in descriptions and cards.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Xception(_) => "xception",
@@ -68,7 +68,7 @@ impl Architecture {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] names the option that makes no network.
+    /// A [`ConfigError`] that names the bad option.
     pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
         self.validate()?;
         Ok(Network::new(self.clone(), device))
@@ -78,7 +78,7 @@ impl Architecture {
     ///
     /// # Errors
     ///
-    /// The first option, or the first layer, that does not.
+    /// Names the first option or layer that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
         match self {
             Self::Xception(config) => config.validate(),
@@ -96,7 +96,7 @@ impl Architecture {
         }
     }
 
-    /// The options of an Xception.
+    /// The options of an Xception; `None` for other architectures.
     pub const fn xception(&self) -> Option<&XceptionConfig> {
         match self {
             Self::Xception(config) => Some(config),
@@ -104,7 +104,7 @@ impl Architecture {
         }
     }
 
-    /// How it pools, where that is an option.
+    /// The pooling, if it is an option of the architecture.
     pub const fn pooling(&self) -> Option<Pooling> {
         match self {
             Self::Xception(config) => Some(config.pooling),
@@ -113,7 +113,7 @@ impl Architecture {
         }
     }
 
-    /// Whose batch-norm epsilon and pool padding it has, where that is an option.
+    /// The variant (batch-norm epsilon and pool padding), if it is an option of the architecture.
     pub const fn variant(&self) -> Option<Variant> {
         match self {
             Self::Xception(config) => Some(config.variant),
@@ -130,7 +130,7 @@ impl Architecture {
         }
     }
 
-    /// Whether it has a classifier.
+    /// Whether the network has a classifier.
     pub fn include_top(&self) -> bool {
         match self {
             Self::Xception(config) => config.include_top,
@@ -139,7 +139,7 @@ impl Architecture {
         }
     }
 
-    /// How many numbers the classifier gives; `None` without a classifier.
+    /// Number of the classifier's outputs; `None` without a classifier.
     pub fn outputs(&self) -> Option<usize> {
         match self {
             Self::Xception(config) => config.include_top.then_some(config.num_classes),
@@ -148,7 +148,7 @@ impl Architecture {
         }
     }
 
-    /// Whether it gives one vector for each picture.
+    /// Whether the network gives one vector for each picture.
     pub fn is_pooled(&self) -> bool {
         match self {
             Self::Xception(config) => config.pooling != Pooling::None,
@@ -157,7 +157,7 @@ impl Architecture {
         }
     }
 
-    /// The same with another number of outputs of the last layer.
+    /// The same architecture with another number of outputs of the last layer.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl Architecture {
         Ok(self)
     }
 
-    /// The same with a dropout of this rate before the last layer, or none.
+    /// The same architecture with this rate of dropout before the last layer; 0 removes the dropout.
     ///
     /// # Errors
     ///
@@ -192,14 +192,14 @@ impl Architecture {
         match &mut self {
             Self::Xception(config) => config.dropout = rate,
             Self::ResNet(config) => config.dropout = rate,
-            // Its dropouts stay where they are.
+            // A graph keeps the dropouts that it has.
             Self::Graph(_) => {}
         }
         self.validate()?;
         Ok(self)
     }
 
-    /// The same without what stands behind the embedding, or the last feature map.
+    /// The same architecture without the layers after the embedding, or after the last feature map.
     #[must_use]
     pub fn without_top(mut self) -> Self {
         match &mut self {
@@ -226,7 +226,8 @@ impl Architecture {
         self
     }
 
-    /// The same with another classifier behind the embedding; a network that does not pool gets a mean over its last feature map.
+    /// The same architecture with another classifier after the embedding. A network without pooling gets a mean over
+    /// its last feature map.
     ///
     /// # Errors
     ///
@@ -259,11 +260,11 @@ impl Architecture {
         Ok(next)
     }
 
-    /// The same for pictures of other channels.
+    /// The same architecture for pictures with another number of channels.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for no channels, or a network whose first operation has one constant for each.
+    /// [`ConfigError`] for no channels, or a network whose first operation has a constant for each channel.
     pub fn with_in_channels(mut self, in_channels: usize) -> Result<Self, ConfigError> {
         match &mut self {
             Self::Xception(config) => config.in_channels = in_channels,
@@ -294,27 +295,27 @@ impl Architecture {
     /// Every tensor of the network by its path in the module tree, with its shape in Burn's layout: kernels
     /// `[out, in, height, width]`, depthwise ones `[channels, 1, height, width]`, dense ones `[in, out]`.
     ///
-    /// Counts alone: nothing is allocated for the tensors.
+    /// Only shapes are listed: no tensor is allocated.
     pub fn tensor_shapes(&self) -> BTreeMap<String, Vec<usize>> {
         let parameters = self.graph().parameters().into_iter();
         parameters.map(|parameter| (parameter.name, parameter.shape)).collect()
     }
 
-    /// Parameters of the network, running statistics among them.
+    /// Number of parameters, running statistics included.
     pub fn num_params(&self) -> usize {
         self.graph().num_params()
     }
 
-    /// Reads a table of options, as in a card: what it leaves out has the architecture's default.
+    /// Reads a table of options, as in a card. Missing options get the architecture's defaults.
     ///
     /// # Errors
     ///
-    /// A key that is no option, or a value that is none, for people.
+    /// Describes the unknown key or the wrong value.
     pub fn from_options(table: Map<String, Value>) -> Result<Self, String> {
         Self::from_table(table, false)
     }
 
-    /// Reads a table of options, of which none may be missing if it is `complete`.
+    /// Reads a table of options; if `complete`, no option may be missing.
     fn from_table(mut table: Map<String, Value>, complete: bool) -> Result<Self, String> {
         let name = match table.remove(Self::KEY) {
             None => "xception".to_string(),
@@ -353,14 +354,14 @@ impl Architecture {
     }
 }
 
-/// A classifier to be put behind a network's embedding.
+/// A new classifier for a network's embedding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewHead {
-    /// Its outputs.
+    /// Number of outputs.
     pub num_classes: usize,
     /// Widths of fully-connected ReLU layers before the last.
     pub hidden_layers: Vec<usize>,
-    /// Probability of dropping a feature before the last layer while training.
+    /// Probability of dropping a feature before the last layer in training.
     pub dropout: f64,
 }
 
@@ -400,8 +401,8 @@ impl NewHead {
     }
 }
 
-/// The options of a table over the defaults. Burn's `Config` skips options it doesn't know, and one that is skipped is another
-/// network.
+/// The options of a table over the defaults. Burn's `Config` ignores unknown options; here they are an error, because a
+/// misspelt option would silently give another network.
 fn options<T: Serialize + for<'de> Deserialize<'de>>(
     defaults: &T,
     table: Map<String, Value>,
@@ -409,10 +410,10 @@ fn options<T: Serialize + for<'de> Deserialize<'de>>(
 ) -> Result<T, String> {
     let defaults = serde_json::to_value(defaults).map_err(|error| error.to_string())?;
     let Value::Object(mut options) = defaults else {
-        return Err("its options are no table".into());
+        return Err("its options are not a table".into());
     };
     if let Some(unknown) = table.keys().find(|key| !options.contains_key(*key)) {
-        return Err(format!("`{unknown}` is no option of the network"));
+        return Err(format!("`{unknown}` is not an option of the network"));
     }
     if complete && let Some(missing) = options.keys().find(|key| !table.contains_key(*key)) {
         return Err(format!("it does not say `{missing}` of the network"));
@@ -463,8 +464,8 @@ impl From<GraphError> for ConfigError {
     }
 }
 
-/// Bounds on what a file can ask for, far above any network anyone trains: they keep every product of two widths, and every
-/// sum over the layers, within 64 bits.
+/// Limits for values from files, far above any real network. They keep every product of two widths, and every sum over
+/// the layers, within 64 bits.
 struct Limits;
 
 impl Limits {

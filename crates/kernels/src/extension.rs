@@ -157,7 +157,7 @@ pub enum Operand<B: Backend> {
 }
 
 impl<B: Backend> Operand<B> {
-    fn into_option(self) -> Option<FloatTensor<B>> {
+    pub(crate) fn into_option(self) -> Option<FloatTensor<B>> {
         match self {
             Self::Given(tensor) => Some(tensor),
             Self::Absent => None,

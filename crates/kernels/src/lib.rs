@@ -45,6 +45,8 @@
 #![warn(clippy::undocumented_unsafe_blocks)]
 
 mod activation;
+#[cfg(feature = "burn")]
+mod autodiff;
 mod error;
 #[cfg(feature = "burn")]
 mod extension;
@@ -57,13 +59,22 @@ mod run;
 mod simd;
 mod single;
 mod team;
+pub mod train;
 
 pub use activation::Activation;
+#[cfg(feature = "burn")]
+pub use autodiff::{
+    Norm, NormStatistics, SharedGradient, Source, TrainingBackend, TrainingOperands, TrainingOutput, Unit,
+    UnitConvolution, UnitOutput, UnitPool, Window, adamw_update, averaged, has_training_kernels, scaled, sgd_update,
+    squared_norm, unit, with_burn_operations,
+};
 pub use error::Error;
 #[cfg(feature = "burn")]
 pub use extension::{
     Operand, Operands, SeparableConvBackend, SeparableError, SeparableOptions, SeparableRelu, separable_conv2d,
 };
+#[cfg(feature = "burn")]
+pub use memory::heap::release_training_memory;
 pub use network::{Network, Value};
 pub use ops::activate::Activate;
 pub use ops::add::Add;
@@ -81,3 +92,5 @@ pub use plan::{Description, Memory, PlannedStepDescription};
 pub use simd::isa::Isa;
 pub use simd::peak::peak;
 pub use single::{SeparableConv, SeparableWeights};
+#[cfg(feature = "burn")]
+pub use train::optimizer::{AdamWUpdate, SgdUpdate};

@@ -13,6 +13,8 @@ use burn::tensor::{Tensor, TensorData};
 use graph::{Activation, ChannelOrder, Conv, GlobalPool, Graph, NodeId, Op, Padding, Pool, PoolKind, ScaleShift};
 
 use crate::parameters::Parameters;
+#[cfg(feature = "flex")]
+use crate::units::{self, Held};
 
 /// A node's output.
 #[derive(Clone, Debug)]
@@ -82,6 +84,34 @@ impl<'a> Run<'a> {
     ///
     /// If `output` needs a node before `start` in another way. The taps of this crate's graphs never do.
     pub fn from(&self, start: NodeId, value: Feature, output: NodeId, watch: &mut Watch<'_>) -> Feature {
+        #[cfg(feature = "flex")]
+        if units::are_for(&value) {
+            return self.walk(
+                start,
+                value,
+                output,
+                watch,
+                |value, is_shared| Held::new(value, is_shared),
+                Held::apply,
+                Held::into_feature,
+            );
+        }
+        self.walk(start, value, output, watch, |value, _| value, apply, |feature| feature)
+    }
+
+    /// The walk of [`from`](Self::from). `H` is a feature, or what makes it: `hold` puts a feature there, `apply` computes an
+    /// operation, and `feature` gives what the caller sees, and what several operations read.
+    #[allow(clippy::too_many_arguments, reason = "three functions between two types")]
+    fn walk<H: Clone>(
+        &self,
+        start: NodeId,
+        value: Feature,
+        output: NodeId,
+        watch: &mut Watch<'_>,
+        hold: impl Fn(Feature, bool) -> H,
+        apply: impl Fn(&'a Op, &'a Parameters, Vec<H>) -> H,
+        feature: impl Fn(H) -> Feature,
+    ) -> Feature {
         let graph = self.graph;
         let mut uses = vec![0_usize; graph.nodes.len()];
         uses[output.0] = 1;
@@ -92,26 +122,31 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let mut features: Vec<Option<Feature>> = vec![None; output.0 + 1];
-        features[start.0] = Some(value);
+        let mut held: Vec<Option<H>> = vec![None; output.0 + 1];
+        held[start.0] = Some(hold(value, uses[start.0] > 1));
         for index in start.0 + 1..=output.0 {
             if uses[index] == 0 {
                 continue;
             }
             let node = &graph.nodes[index];
+            let is_shared = uses[index] > 1;
             let inputs = node.inputs.iter().map(|input| {
                 uses[input.0] -= 1;
-                let slot = &mut features[input.0];
-                let feature = if uses[input.0] == 0 { slot.take() } else { slot.clone() };
-                feature.expect("nodes stand behind what they read, and outputs are kept until their last use")
+                let slot = &mut held[input.0];
+                let input = if uses[input.0] == 0 { slot.take() } else { slot.clone() };
+                input.expect("nodes stand behind what they read, and outputs are kept until their last use")
             });
-            let mut feature = apply(&node.op, &self.parameters[index], inputs.collect());
+            let mut own = apply(&node.op, &self.parameters[index], inputs.collect());
             if let Watch::Node(see) = watch {
-                see(NodeId(index), &mut feature);
+                let mut shown = feature(own);
+                see(NodeId(index), &mut shown);
+                own = hold(shown, is_shared);
+            } else if is_shared {
+                own = hold(feature(own), true);
             }
-            features[index] = Some(feature);
+            held[index] = Some(own);
         }
-        features[output.0].take().expect("the last node was computed")
+        feature(held[output.0].take().expect("the last node was computed"))
     }
 }
 
@@ -120,7 +155,7 @@ impl<'a> Run<'a> {
 /// # Panics
 ///
 /// For inputs that do not fit the operation; the graph's shapes were checked before.
-fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> Feature {
+pub(crate) fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> Feature {
     let mut inputs = inputs.into_iter();
     let mut next = || inputs.next().expect("a validated graph has all inputs");
     match (op, parameters) {

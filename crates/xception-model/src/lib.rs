@@ -75,6 +75,8 @@ mod input;
 mod network;
 mod outputs;
 mod parameters;
+#[cfg(feature = "flex")]
+mod units;
 pub mod zoo;
 
 #[cfg(feature = "picture")]
@@ -111,6 +113,8 @@ pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
 #[cfg(feature = "std")]
 pub use inference::InferenceNetwork;
 pub use input::{Scaling, UnknownScaling};
+#[cfg(feature = "flex")]
+pub use kernels::{release_training_memory, with_burn_operations};
 pub use network::{Network, Pyramid, PyramidLevel, Xception};
 pub use outputs::{Outputs, UnknownOutputs};
 pub use zoo::{

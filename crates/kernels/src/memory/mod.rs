@@ -2,4 +2,6 @@
 
 pub(crate) mod buffer;
 pub(crate) mod cache;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod heap;
 pub(crate) mod map;

@@ -191,6 +191,39 @@ impl Side {
         })
     }
 
+    /// The place of tap `tap` in the first window, relative to the first pixel of the map.
+    pub(crate) fn offset(&self, tap: usize) -> isize {
+        self.offsets[tap]
+    }
+
+    /// The pixel at which tap `tap` of window `index` looks, if it lies on the map.
+    #[inline]
+    pub(crate) fn place(&self, index: usize, tap: usize) -> Option<usize> {
+        // `new` has checked that the sum does not overflow.
+        let place = ((index * self.stride).cast_signed() + self.offsets[tap]).cast_unsigned();
+        (place < self.size).then_some(place)
+    }
+
+    /// The window whose tap `tap` looks at pixel `place`, if there is one.
+    pub(crate) fn window_at(&self, place: usize, tap: usize) -> Option<usize> {
+        // Offsets are at most `FAR`: nothing overflows.
+        let distance = usize::try_from(place.cast_signed() - self.offsets[tap]).ok()?;
+        let window = distance / self.stride;
+        (distance.is_multiple_of(self.stride) && window < self.outputs).then_some(window)
+    }
+
+    /// The windows whose tap `tap` lies on the map.
+    pub(crate) fn windows_of_tap(&self, tap: usize) -> core::ops::Range<usize> {
+        // Offsets are at most `FAR`: nothing overflows.
+        let offset = self.offsets[tap];
+        let start = offset.min(0).unsigned_abs().div_ceil(self.stride).min(self.outputs);
+        let end = match self.size.checked_add_signed(-offset) {
+            Some(places) => places.div_ceil(self.stride).min(self.outputs),
+            None => 0,
+        };
+        start..end.max(start)
+    }
+
     /// The pixels of window `index` from the first to the last.
     pub(crate) fn span(&self, index: usize) -> core::ops::Range<usize> {
         let mut taps = self.taps(index).map(|(_, place)| place);

@@ -54,6 +54,9 @@ pub(crate) trait Lanes: Copy {
 
     /// The larger value; NaN wins and stays, as in Burn's max pooling.
     fn largest(self, other: Self) -> Self;
+
+    /// The value where `by` is positive or NaN, 0 elsewhere: the gradient of `ReLU`, as in Burn.
+    fn where_positive(self, by: Self) -> Self;
 }
 
 impl<S: Simd> Lanes for Vector<S, f32> {
@@ -120,6 +123,12 @@ impl<S: Simd> Lanes for Vector<S, f32> {
     fn largest(self, other: Self) -> Self {
         // As in `at_least`, a NaN in `other` is taken; one in `self` has to be kept.
         self.ne(self).select(self, self.max(other))
+    }
+
+    #[inline(always)]
+    fn where_positive(self, by: Self) -> Self {
+        let zero = Self::splat(0.0);
+        by.le(zero).select(zero, self)
     }
 }
 
@@ -194,6 +203,11 @@ impl Lanes for Portable {
     fn largest(self, other: Self) -> Self {
         self.map(other, |x, y| if y > x || y.is_nan() { y } else { x })
     }
+
+    #[inline(always)]
+    fn where_positive(self, by: Self) -> Self {
+        self.map(by, |x, by| if by <= 0.0 { 0.0 } else { x })
+    }
 }
 
 /// Prefetches the cache line at `place` into the first-level cache.
@@ -204,6 +218,18 @@ pub(crate) fn prefetch(place: *const f32) {
     unsafe {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(place.cast());
+    }
+    let _ = place;
+}
+
+/// Prefetches the cache line at `place` into the second-level cache.
+#[inline(always)]
+pub(crate) fn prefetch_far(place: *const f32) {
+    // SAFETY: a prefetch reads nothing; any address will do.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(place.cast());
     }
     let _ = place;
 }

@@ -1,0 +1,417 @@
+//! A unit forward and backward.
+
+use std::sync::Arc;
+
+use burn::backend::TensorMetadata;
+use burn::backend::flex::FlexTensor;
+
+use super::map::{Map, contiguous, vector};
+use super::plan::{Plan, Pool, Stage, volume};
+use crate::error::Error;
+use crate::memory::heap::Block;
+use crate::train::elementwise::{add, add_bias, rectify, rectify_gradient};
+use crate::train::global_average::{global_average, global_average_gradient};
+use crate::train::norm::{
+    Affine, GradientSums, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise,
+};
+use crate::train::{Depthwise, DepthwiseGradients, Transform};
+
+/// Operands that may have gradients, in this order.
+pub(super) const PARENTS: usize = 8;
+pub(super) const X: usize = 0;
+pub(super) const GAMMA: usize = 1;
+pub(super) const BETA: usize = 2;
+pub(super) const DEPTHWISE: usize = 3;
+pub(super) const DEPTHWISE_BIAS: usize = 4;
+pub(super) const WEIGHTS: usize = 5;
+pub(super) const BIAS: usize = 6;
+pub(super) const RESIDUAL: usize = 7;
+
+/// The operands; all but the maps in Burn's order.
+pub(super) struct Inputs {
+    pub x: Map,
+    pub gamma: Option<FlexTensor>,
+    pub beta: Option<FlexTensor>,
+    pub depthwise: Option<FlexTensor>,
+    pub depthwise_bias: Option<FlexTensor>,
+    pub weights: Option<FlexTensor>,
+    pub bias: Option<FlexTensor>,
+    pub residual: Option<Map>,
+    pub mean: Option<FlexTensor>,
+    pub variance: Option<FlexTensor>,
+}
+
+/// What a unit gives.
+pub(super) struct Forward {
+    pub output: Map,
+    /// The statistics of the batch, if the norm took them.
+    pub moments: Option<Moments>,
+    /// What the backward pass needs, if any.
+    pub kept: Option<Kept>,
+}
+
+/// What the backward pass needs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    x: Option<Map>,
+    norm: Option<(Affine, Vec<f64>)>,
+    depthwise: Option<FlexTensor>,
+    /// For its values and its bias.
+    depthwise_bias: Option<FlexTensor>,
+    weights: Option<FlexTensor>,
+    taps: Option<Arc<Block>>,
+}
+
+/// Values of an operand. [`Inputs`] holds them in Burn's order.
+fn values(tensor: &FlexTensor) -> &[f32] {
+    let count = tensor.shape().num_elements();
+    &tensor.storage::<f32>()[..count]
+}
+
+fn some(tensor: Option<&FlexTensor>) -> &[f32] {
+    tensor.map_or(&[], values)
+}
+
+/// Kernels that were given maps of the plan.
+fn done(result: Result<(), Error>) {
+    result.unwrap_or_else(|error| unreachable!("sizes that the plan has checked: {error}"));
+}
+
+/// Computes a unit. `wanted` says which operands have gradients, if any has.
+pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS]>) -> Forward {
+    let isa = plan.isa;
+    let x = &inputs.x;
+    let own_moments = plan
+        .norm
+        .filter(|norm| norm.batch)
+        .map(|_| moments(isa, x.values(), plan.channels()));
+    let norm = plan.norm.map(|norm| {
+        let given = own_moments.clone().unwrap_or_else(|| Moments {
+            mean: some(inputs.mean.as_ref()).to_vec(),
+            variance: some(inputs.variance.as_ref()).to_vec(),
+        });
+        let (gamma, beta) = (some(inputs.gamma.as_ref()), some(inputs.beta.as_ref()));
+        Affine::new(&given, gamma, beta, norm.epsilon)
+    });
+
+    // The residual is added by the last stage that can.
+    let mut residual = inputs.residual.as_ref().map(Map::values);
+    let mut current: Option<Block> = None;
+    let affine = norm.as_ref().map(|(affine, _)| affine);
+    if let Some(stage) = &plan.depthwise {
+        let [weights, bias] = [&inputs.depthwise, &inputs.depthwise_bias].map(Option::as_ref);
+        current = Some(depthwise(plan, stage, affine, x.values(), weights, bias));
+    } else if plan.is_normed() {
+        let sum = if plan.has_stages() { None } else { residual.take() };
+        current = Some(normed(plan, x.values(), affine, sum));
+    }
+    if let Some(stage) = &plan.convolution {
+        let mut output = Block::values(volume(stage.output));
+        let from = current.as_ref().map_or(x.values(), Block::as_slice);
+        done(
+            stage
+                .op
+                .forward(from, some(inputs.weights.as_ref()), output.as_mut_slice()),
+        );
+        if let Some(bias) = &inputs.bias {
+            add_bias(isa, values(bias), output.as_mut_slice());
+        }
+        current = Some(output);
+    }
+    let mut taps = None;
+    if let Some(stage) = &plan.pool {
+        let mut output = Block::values(volume(stage.output));
+        let from = current.as_ref().map_or(x.values(), Block::as_slice);
+        match &stage.op {
+            Pool::GlobalAverage => global_average(isa, from, stage.output[3], output.as_mut_slice()),
+            Pool::Max(op) => {
+                let mut numbers = Block::new(volume(stage.output));
+                done(op.forward(from, output.as_mut_slice(), numbers.bytes_mut()));
+                taps = Some(Arc::new(numbers));
+            }
+        }
+        current = Some(output);
+    }
+    let mut output = current.unwrap_or_else(|| {
+        let mut copy = Block::values(x.values().len());
+        copy.as_mut_slice().copy_from_slice(x.values());
+        copy
+    });
+    if let Some(residual) = residual {
+        add(isa, residual, output.as_mut_slice());
+    }
+
+    let kept = wanted.map(|wanted| {
+        let weights = wanted[DEPTHWISE] || wanted[WEIGHTS];
+        let before_residual = wanted[..RESIDUAL].contains(&true);
+        Kept {
+            x: (before_residual && (plan.is_normed() || weights)).then(|| inputs.x.clone()),
+            norm,
+            depthwise: inputs.depthwise.clone(),
+            depthwise_bias: inputs.depthwise_bias.clone(),
+            weights: inputs.weights.clone(),
+            taps,
+        }
+    });
+    Forward {
+        output: Map::new(output, plan.output),
+        moments: own_moments,
+        kept,
+    }
+}
+
+/// The input behind norm and `ReLU`, plus `sum` where it is given.
+fn normed(plan: &Plan, x: &[f32], affine: Option<&Affine>, sum: Option<&[f32]>) -> Block {
+    let mut output = Block::values(x.len());
+    match affine {
+        Some(affine) => normalise(plan.isa, x, affine, plan.relu, sum, output.as_mut_slice()),
+        None => rectify(plan.isa, x, sum, output.as_mut_slice()),
+    }
+    output
+}
+
+/// The depthwise convolution of the input behind norm and `ReLU`.
+fn depthwise(
+    plan: &Plan,
+    stage: &Stage<Depthwise>,
+    affine: Option<&Affine>,
+    x: &[f32],
+    weights: Option<&FlexTensor>,
+    bias: Option<&FlexTensor>,
+) -> Block {
+    let mut output = Block::values(volume(stage.output));
+    let transform = transform(plan, affine);
+    done(stage.op.forward_of(&transform, x, some(weights), output.as_mut_slice()));
+    if let Some(bias) = bias {
+        add_bias(plan.isa, values(bias), output.as_mut_slice());
+    }
+    output
+}
+
+/// Norm and `ReLU` as what a depthwise convolution does to its input.
+fn transform<'a>(plan: &Plan, affine: Option<&'a Affine>) -> Transform<'a> {
+    Transform {
+        norm: affine.map(|affine| [&*affine.centre, &*affine.scale, &*affine.shift]),
+        relu: plan.relu,
+    }
+}
+
+/// A gradient on its way up.
+enum Gradient {
+    /// Burn's, which others may hold.
+    Given(Map),
+    Own(Block),
+}
+
+impl Gradient {
+    fn values(&self) -> &[f32] {
+        match self {
+            Self::Given(map) => map.values(),
+            Self::Own(block) => block.as_slice(),
+        }
+    }
+
+    /// As a map that may be changed in place.
+    fn into_mut(self, shape: [usize; 4]) -> Map {
+        match self {
+            Self::Given(map) => map.into_mut(),
+            Self::Own(block) => Map::new(block, shape),
+        }
+    }
+
+    fn into_map(self, shape: [usize; 4]) -> Map {
+        match self {
+            Self::Given(map) => map,
+            Self::Own(block) => Map::new(block, shape),
+        }
+    }
+}
+
+/// The gradients of the operands that `wanted` asks for. `earlier` are gradients of the input and of the residual that other
+/// operations have computed before: the new ones are added to them.
+pub(super) fn backward(
+    plan: &Plan,
+    kept: Kept,
+    output_gradient: FlexTensor,
+    wanted: [bool; PARENTS],
+    earlier: [Option<FlexTensor>; 2],
+) -> [Option<FlexTensor>; PARENTS] {
+    let isa = plan.isa;
+    let mut found = [const { None }; PARENTS];
+    let [earlier_x, earlier_residual] = earlier;
+    let output_gradient = Map::from_tensor(output_gradient);
+    if wanted[RESIDUAL] {
+        let gradient = match earlier_residual {
+            None => output_gradient.clone(),
+            Some(earlier) => {
+                let mut sum = Map::from_tensor(earlier).into_mut();
+                add(isa, output_gradient.values(), sum.values_mut());
+                sum
+            }
+        };
+        found[RESIDUAL] = Some(gradient.into_tensor());
+    }
+    if !wanted[..RESIDUAL].contains(&true) {
+        return found;
+    }
+
+    let mut gradient = Gradient::Given(output_gradient);
+    if let Some(stage) = &plan.pool {
+        let before = plan
+            .convolution
+            .as_ref()
+            .map(|stage| stage.output)
+            .or_else(|| plan.depthwise.as_ref().map(|stage| stage.output));
+        let mut input = Block::values(volume(before.unwrap_or(plan.input)));
+        match (&stage.op, &kept.taps) {
+            (Pool::Max(op), Some(taps)) => {
+                done(op.input_gradient(taps.bytes(), gradient.values(), input.as_mut_slice()));
+            }
+            _ => global_average_gradient(gradient.values(), stage.output[3], input.as_mut_slice()),
+        }
+        gradient = Gradient::Own(input);
+    }
+
+    // What the forward pass had between its stages.
+    let x = kept.x.as_ref();
+    let norm = kept.norm.as_ref();
+    let affine = norm.map(|(affine, _)| affine);
+    let between = match x {
+        Some(x) if plan.convolution.is_some() && wanted[WEIGHTS] => match &plan.depthwise {
+            Some(stage) => {
+                let [weights, bias] = [&kept.depthwise, &kept.depthwise_bias].map(Option::as_ref);
+                Some(depthwise(plan, stage, affine, x.values(), weights, bias))
+            }
+            None => plan.is_normed().then(|| normed(plan, x.values(), affine, None)),
+        },
+        _ => None,
+    };
+
+    if let Some(stage) = &plan.convolution {
+        let weights = some(kept.weights.as_ref());
+        if wanted[WEIGHTS] {
+            let mut block = Block::values(weights.len());
+            let from = between.as_ref().map(Block::as_slice).or_else(|| x.map(Map::values));
+            done(
+                stage
+                    .op
+                    .weight_gradient(from.unwrap_or(&[]), gradient.values(), block.as_mut_slice()),
+            );
+            found[WEIGHTS] = kept
+                .weights
+                .as_ref()
+                .map(|weights| contiguous(block, weights.shape().dims::<4>()));
+        }
+        drop(between);
+        if wanted[BIAS] {
+            found[BIAS] = Some(vector(channel_sums(isa, gradient.values(), stage.output[3])));
+        }
+        if !wanted[..WEIGHTS].contains(&true) {
+            return found;
+        }
+        let before = plan.depthwise.as_ref().map_or(plan.input, |stage| stage.output);
+        let mut input = Block::values(volume(before));
+        done(
+            stage
+                .op
+                .input_gradient(weights, gradient.values(), input.as_mut_slice()),
+        );
+        gradient = Gradient::Own(input);
+    }
+    let mut earlier = earlier_x.map(Map::from_tensor);
+    let mut sums = None;
+    let mut is_rectified = false;
+    if let Some(stage) = &plan.depthwise {
+        let weights = some(kept.depthwise.as_ref());
+        if wanted[DEPTHWISE_BIAS] {
+            found[DEPTHWISE_BIAS] = Some(vector(channel_sums(isa, gradient.values(), stage.output[3])));
+        }
+        let above = wanted[..DEPTHWISE].contains(&true);
+        let mut input = above.then(|| Block::values(volume(plan.input)));
+        let mut own = wanted[DEPTHWISE].then(|| Block::values(weights.len()));
+        match x {
+            Some(x) if above || wanted[DEPTHWISE] => {
+                let channels = plan.channels();
+                let mut both = norm
+                    .filter(|_| above)
+                    .map(|_| [vec![0.0; channels], vec![0.0; channels]]);
+                // The other reader's gradient is one of the values before the norm.
+                let added = if norm.is_none() && above { earlier.take() } else { None };
+                let gradients = DepthwiseGradients {
+                    input: input.as_mut().map(Block::as_mut_slice),
+                    added: added.as_ref().map(Map::values),
+                    sums: both.as_mut().map(|sums| sums.each_mut().map(Vec::as_mut_slice)),
+                    weights: own.as_mut().map(Block::as_mut_slice),
+                };
+                let maps = [x.values(), weights, gradient.values()];
+                done(stage.op.backward(&transform(plan, affine), maps, gradients));
+                let wide = |sums: Vec<f32>| sums.into_iter().map(f64::from).collect();
+                sums = both.map(|[plain, centred]| GradientSums {
+                    plain: wide(plain),
+                    centred: wide(centred),
+                });
+                is_rectified = true;
+            }
+            _ => {
+                if let Some(input) = &mut input {
+                    done(
+                        stage
+                            .op
+                            .input_gradient(weights, gradient.values(), input.as_mut_slice()),
+                    );
+                }
+            }
+        }
+        found[DEPTHWISE] = own
+            .zip(kept.depthwise.as_ref())
+            .map(|(own, weights)| contiguous(own, weights.shape().dims::<4>()));
+        match input {
+            Some(input) => gradient = Gradient::Own(input),
+            None => return found,
+        }
+    }
+
+    let rectified = plan.relu && !is_rectified;
+    let sum = earlier.as_ref().map(Map::values);
+    let x_gradient = match (norm, plan.norm, x) {
+        (Some((affine, inverse)), Some(norm), Some(x)) => {
+            let batch = norm.batch && wanted[X];
+            if sums.is_none() && (wanted[GAMMA] || wanted[BETA] || batch) {
+                sums = Some(gradient_sums(isa, x.values(), affine, rectified, gradient.values()));
+            }
+            if let Some(sums) = &sums {
+                let factors = sums.centred.iter().zip(inverse);
+                found[GAMMA] =
+                    wanted[GAMMA].then(|| vector(factors.map(|(sum, inverse)| (sum * inverse) as f32).collect()));
+                found[BETA] = wanted[BETA].then(|| vector(sums.plain.iter().map(|sum| *sum as f32).collect()));
+            }
+            if !wanted[X] {
+                return found;
+            }
+            let coefficients = match &sums {
+                Some(sums) if batch => {
+                    InputGradient::with_batch(affine, inverse, sums, volume(plan.input) / plan.channels())
+                }
+                _ => InputGradient::with_given(affine),
+            };
+            let mut map = gradient.into_mut(plan.input);
+            coefficients.apply(isa, x.values(), affine, rectified, sum, map.values_mut());
+            map
+        }
+        (_, _, Some(x)) if rectified => {
+            let mut map = gradient.into_mut(plan.input);
+            rectify_gradient(isa, x.values(), sum, map.values_mut());
+            map
+        }
+        _ => match sum {
+            None => gradient.into_map(plan.input),
+            Some(sum) => {
+                let mut map = gradient.into_mut(plan.input);
+                add(isa, sum, map.values_mut());
+                map
+            }
+        },
+    };
+    found[X] = wanted[X].then(|| x_gradient.into_tensor());
+    found
+}

@@ -1,0 +1,301 @@
+//! Depthwise convolutions, forward and backward: every channel on its own, with any kernel, stride, dilation and padding.
+
+use super::correlation::Correlation;
+use super::depthwise_rows::forward_rows;
+use super::depthwise_sums::{Gate, GradientRows, Gradients};
+use super::geometry::{Checked, Geometry};
+use super::scratch::Scratch;
+use crate::error::Error;
+use crate::memory::buffer::{LINE, Shared, padded, volume};
+use crate::simd::isa::Isa;
+use crate::team::{Stage, work_through};
+
+const OP: &str = "depthwise convolution";
+
+/// Parts of the rows with sums of their own. They depend on the sizes alone.
+const PARTS: usize = 32;
+
+/// A depthwise convolution: one kernel for each channel.
+pub struct Depthwise {
+    checked: Checked,
+    isa: Isa,
+    forward: Correlation,
+    backward: Vec<Correlation>,
+}
+
+/// A function of each value that a depthwise convolution applies to its input as it reads it:
+/// `(value - centre) * scale + shift`, one of each for every channel, then `ReLU`. Padding is zero after the function.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Transform<'a> {
+    /// Centre, scale and shift: a batch norm.
+    pub norm: Option<[&'a [f32]; 3]>,
+    /// Whether negative values become 0.
+    pub relu: bool,
+}
+
+impl Transform<'_> {
+    /// Whether it changes nothing.
+    pub(super) fn is_identity(&self) -> bool {
+        self.norm.is_none() && !self.relu
+    }
+
+    fn check(&self, channels: usize) -> Result<(), Error> {
+        for vector in self.norm.iter().flatten() {
+            Error::unless_length(OP, "the norm of the input", &[channels], vector.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// The gradients that [`Depthwise::backward`] computes in one pass, and what it adds to them.
+#[derive(Debug, Default)]
+pub struct DepthwiseGradients<'a> {
+    /// The gradient of the input before `ReLU` and after the norm of the [`Transform`]; shaped as the input.
+    pub input: Option<&'a mut [f32]>,
+    /// Added to that gradient, the gradient of another reader of the same values; shaped as the input.
+    pub added: Option<&'a [f32]>,
+    /// For each channel, the sum of the input's gradient, and of its products with `value - centre`, without the norm `value`: what
+    /// the norm's own gradients are made of.
+    pub sums: Option<[&'a mut [f32]; 2]>,
+    /// The gradient of the weights; shaped as the weights.
+    pub weights: Option<&'a mut [f32]>,
+}
+
+impl Depthwise {
+    /// Checks the sizes.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] when a size is 0 or too large, inputs and outputs differ, or the window does not fit into the padded map.
+    pub fn new(geometry: &Geometry, isa: Isa) -> Result<Self, Error> {
+        let checked = Checked::new(OP, geometry)?;
+        if geometry.inputs != geometry.outputs {
+            return Err(Error::Channels {
+                op: OP,
+                what: "the output map",
+                expected: geometry.inputs,
+                found: geometry.outputs,
+            });
+        }
+        volume(&[geometry.inputs + LINE, checked.taps() + 2, PARTS])?;
+        Ok(Self {
+            isa,
+            forward: Correlation::forward(&checked),
+            backward: Correlation::input_gradient(&checked),
+            checked,
+        })
+    }
+
+    /// Height and width of the output map.
+    pub fn output_size(&self) -> [usize; 2] {
+        self.checked.output.size()
+    }
+
+    /// Convolves `input`, `[batch, height, width, channels]`, with `weights`, `[channels, 1, kernel height, kernel width]`, into
+    /// `output`, `[batch, output height, output width, channels]`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn forward(&self, input: &[f32], weights: &[f32], output: &mut [f32]) -> Result<(), Error> {
+        self.forward_of(&Transform::default(), input, weights, output)
+    }
+
+    /// As [`forward`](Self::forward), of the transformed input.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn forward_of(
+        &self,
+        transform: &Transform<'_>,
+        input: &[f32],
+        weights: &[f32],
+        output: &mut [f32],
+    ) -> Result<(), Error> {
+        self.check(input.len(), weights.len(), output.len())?;
+        transform.check(self.checked.input.channels)?;
+        let weights = self.pack(weights);
+        forward_rows(&self.forward, self.isa, transform, [input, &weights], output);
+        Ok(())
+    }
+
+    /// Writes the gradient of the input, shaped as the input. `output_gradient` is shaped as the output.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn input_gradient(
+        &self,
+        weights: &[f32],
+        output_gradient: &[f32],
+        input_gradient: &mut [f32],
+    ) -> Result<(), Error> {
+        self.check(input_gradient.len(), weights.len(), output_gradient.len())?;
+        let weights = self.pack(weights);
+        self.plain_input_gradient(&weights, output_gradient, input_gradient);
+        Ok(())
+    }
+
+    /// Writes the gradient of the weights, shaped as the weights.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn weight_gradient(
+        &self,
+        input: &[f32],
+        output_gradient: &[f32],
+        weight_gradient: &mut [f32],
+    ) -> Result<(), Error> {
+        self.check(input.len(), weight_gradient.len(), output_gradient.len())?;
+        let gradients = DepthwiseGradients {
+            weights: Some(weight_gradient),
+            ..DepthwiseGradients::default()
+        };
+        self.gradients(&Transform::default(), [input, &[], output_gradient], gradients);
+        Ok(())
+    }
+
+    /// Writes the wanted gradients of [`forward_of`](Self::forward_of) in one pass over the maps, where the kernel is 3 x 3 without
+    /// stride and dilation, and else in a pass for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn backward(
+        &self,
+        transform: &Transform<'_>,
+        [input, weights, output_gradient]: [&[f32]; 3],
+        gradients: DepthwiseGradients<'_>,
+    ) -> Result<(), Error> {
+        let channels = self.checked.input.channels;
+        self.check(input.len(), weights.len(), output_gradient.len())?;
+        transform.check(channels)?;
+        if let Some(weights) = &gradients.weights {
+            self.check(input.len(), weights.len(), output_gradient.len())?;
+        }
+        for map in gradients.input.as_deref().into_iter().chain(gradients.added) {
+            self.check(map.len(), weights.len(), output_gradient.len())?;
+        }
+        for sums in gradients.sums.iter().flatten() {
+            Error::unless_length(OP, "the sums", &[channels], sums.len())?;
+        }
+        let weights = self.pack(weights);
+        self.gradients(transform, [input, &weights, output_gradient], gradients);
+        Ok(())
+    }
+
+    /// The gradients, the lengths checked, the weights packed.
+    fn gradients(
+        &self,
+        transform: &Transform<'_>,
+        [input, weights, output_gradient]: [&[f32]; 3],
+        gradients: DepthwiseGradients<'_>,
+    ) {
+        let (channels, taps) = (self.checked.input.channels, self.checked.taps());
+        let mut memory = None;
+        let mut gradients = gradients;
+        if gradients.input.is_none() && gradients.sums.is_some() {
+            memory = Some(Scratch::take(input.len()));
+        }
+        if let Some(memory) = &mut memory {
+            gradients.input = Some(memory.as_mut_slice());
+        }
+        let square = match self.backward.as_slice() {
+            [only] if channels >= LINE => only.square(),
+            _ => None,
+        };
+        let together = square.is_some();
+        if let Some(input_gradient) = gradients.input.as_deref_mut().filter(|_| !together) {
+            self.plain_input_gradient(weights, output_gradient, input_gradient);
+        }
+
+        // The sums of a part: taps, then the two sums of the input's gradient.
+        let step = padded(channels);
+        let width = (taps + 2) * step;
+        let lines = self.checked.geometry.batch * self.checked.input.height;
+        let parts = lines.div_ceil(4).min(PARTS);
+        let mut sums = Scratch::take(parts * width);
+        let sums = sums.as_mut_slice();
+        sums.fill(0.0);
+        let memory = Shared::new(sums);
+        let wants = Gradients {
+            input: gradients.input.is_some(),
+            weights: gradients.weights.is_some(),
+        };
+        let target = Shared::new(gradients.input.unwrap_or_default());
+        let threads = rayon::current_num_threads();
+        let lines_of = |part: usize| lines * part / parts..lines * (part + 1) / parts;
+        let work = |_, _, part: usize| {
+            let rows = GradientRows {
+                checked: &self.checked,
+                square,
+                wants,
+                transform,
+                input: input.as_ptr(),
+                weights,
+                output_gradient: output_gradient.as_ptr(),
+                added: gradients.added.map(<[f32]>::as_ptr),
+                lines: lines_of(part),
+                target: target.address(),
+                sums: memory.address().wrapping_add(part * width),
+            };
+            // SAFETY: the lengths are checked; the rows of a part and its sums belong to one job.
+            unsafe {
+                self.isa.run(rows);
+                if wants.input && !together {
+                    self.isa.run(Gate {
+                        map: &self.checked.input,
+                        transform,
+                        input: input.as_ptr(),
+                        added: gradients.added.map(<[f32]>::as_ptr),
+                        lines: lines_of(part),
+                        target: target.address(),
+                        sums: memory.address().wrapping_add(part * width + taps * step),
+                    });
+                }
+            }
+        };
+        work_through(threads, &[Stage::new(parts)], &work, &|_| ());
+
+        let total = |index: usize| sums[index..].iter().step_by(width).sum::<f32>();
+        if let Some(weights) = gradients.weights {
+            for (channel, weights) in weights.chunks_exact_mut(taps).enumerate() {
+                for (tap, weight) in weights.iter_mut().enumerate() {
+                    *weight = total(tap * step + channel);
+                }
+            }
+        }
+        for (number, to) in gradients.sums.into_iter().flatten().enumerate() {
+            for (channel, to) in to.iter_mut().enumerate() {
+                *to = total((taps + number) * step + channel);
+            }
+        }
+    }
+
+    fn plain_input_gradient(&self, weights: &[f32], output_gradient: &[f32], input_gradient: &mut [f32]) {
+        for correlation in &self.backward {
+            let operands = [output_gradient, weights];
+            forward_rows(correlation, self.isa, &Transform::default(), operands, input_gradient);
+        }
+    }
+
+    /// Weights as `[tap][channel]`.
+    fn pack(&self, weights: &[f32]) -> Vec<f32> {
+        let (channels, taps) = (self.checked.input.channels, self.checked.taps());
+        let mut packed = vec![0.0; weights.len()];
+        for (channel, weights) in weights.chunks_exact(taps).enumerate() {
+            for (to, weight) in packed[channel..].iter_mut().step_by(channels).zip(weights) {
+                *to = *weight;
+            }
+        }
+        packed
+    }
+
+    fn check(&self, input: usize, weights: usize, output: usize) -> Result<(), Error> {
+        let (channels, taps) = (self.checked.geometry.inputs, self.checked.taps());
+        Error::unless_length(OP, "the weights", &[channels, taps], weights)?;
+        self.checked.check_maps(input, output)
+    }
+}

@@ -1,0 +1,407 @@
+//! Rows of a depthwise convolution, or of the gradient of its input.
+
+use core::ops::Range;
+
+use super::correlation::{Correlation, Square};
+use super::depthwise::Transform;
+use crate::memory::buffer::{LINE, Shared};
+use crate::simd::isa::{Isa, Kernel};
+use crate::simd::lanes::{Lanes, prefetch};
+use crate::team::{Stage, work_through};
+
+/// Rows of a job: neighbouring rows share two of three rows that they read.
+const ROWS: usize = 8;
+
+/// Outputs that share the weights in registers.
+const TOGETHER: usize = 4;
+
+/// Writes all pixels of a correlation. The caller has checked the lengths; `weights` are `[tap][channel]`.
+pub(super) fn forward_rows(
+    correlation: &Correlation,
+    isa: Isa,
+    transform: &Transform<'_>,
+    [source, weights]: [&[f32]; 2],
+    target: &mut [f32],
+) {
+    let lines = correlation.batch * correlation.size[0];
+    let square = correlation.square();
+    let target = Shared::new(target);
+    let work = |_, _, job: usize| {
+        // SAFETY: the caller has checked the lengths; a job's rows belong to no other job.
+        unsafe {
+            isa.run(Rows {
+                correlation,
+                square,
+                transform,
+                source: source.as_ptr(),
+                weights,
+                lines: job * ROWS..lines.min((job + 1) * ROWS),
+                target: target.address(),
+            });
+        }
+    };
+    let jobs = [Stage::new(lines.div_ceil(ROWS))];
+    work_through(rayon::current_num_threads(), &jobs, &work, &|_| ());
+}
+
+/// The vectors of a pixel's channels: the last one ends with the last channel, and may overlap the one before. Pixels of fewer
+/// channels than a vector are read and written value by value.
+pub(super) fn vectors(channels: usize, width: usize) -> impl Iterator<Item = usize> {
+    let last = channels.saturating_sub(width);
+    (0..channels.div_ceil(width)).map(move |vector| (vector * width).min(last))
+}
+
+/// Reads a vector, of which `count` values exist.
+///
+/// # Safety
+///
+/// They must be readable.
+#[inline(always)]
+pub(super) unsafe fn load<V: Lanes>(from: *const f32, count: usize) -> V {
+    // SAFETY: the caller's promise is the same.
+    unsafe {
+        if count >= V::WIDTH {
+            return V::load(from);
+        }
+        let mut values = [0.0; LINE];
+        for (lane, value) in values.iter_mut().enumerate().take(count) {
+            *value = *from.add(lane);
+        }
+        V::load(values.as_ptr())
+    }
+}
+
+/// Writes a vector, of which `count` values exist.
+///
+/// # Safety
+///
+/// They must be writable by this thread alone.
+#[inline(always)]
+pub(super) unsafe fn store<V: Lanes>(vector: V, to: *mut f32, count: usize) {
+    // SAFETY: the caller's promise is the same.
+    unsafe {
+        if count >= V::WIDTH {
+            return vector.store(to);
+        }
+        let mut values = [0.0; LINE];
+        vector.store(values.as_mut_ptr());
+        for (lane, value) in values.iter().enumerate().take(count) {
+            *to.add(lane) = *value;
+        }
+    }
+}
+
+/// A [`Transform`] of a vector of channels.
+#[derive(Clone, Copy)]
+pub(super) struct Changed<V> {
+    pub centre: V,
+    scale: V,
+    shift: V,
+    least: V,
+}
+
+impl<V: Lanes> Changed<V> {
+    /// The transform of channels from `lane` on, of which `count` exist.
+    #[inline(always)]
+    pub(super) fn new(transform: &Transform<'_>, lane: usize, count: usize) -> Self {
+        let [centre, scale, shift] = match transform.norm {
+            // SAFETY: the caller has checked that there are as many values as channels.
+            Some(norm) => norm.map(|values| unsafe { load(values[lane..].as_ptr(), count) }),
+            None => [V::splat(0.0), V::splat(1.0), V::splat(0.0)],
+        };
+        let least = if transform.relu { 0.0 } else { f32::NEG_INFINITY };
+        Self {
+            centre,
+            scale,
+            shift,
+            least: V::splat(least),
+        }
+    }
+
+    /// The transformed values.
+    #[inline(always)]
+    pub(super) fn of(&self, values: V) -> V {
+        values
+            .minus(self.centre)
+            .mul_add(self.scale, self.shift)
+            .at_least(self.least)
+    }
+}
+
+/// Some rows of all pictures, numbered through the batch.
+///
+/// The caller of `run` guarantees that the maps have the sizes of the correlation, that there are as many weights as taps and as
+/// many values of the transform as channels, and that no other thread writes to these rows.
+struct Rows<'a> {
+    correlation: &'a Correlation,
+    square: Option<Square>,
+    transform: &'a Transform<'a>,
+    source: *const f32,
+    weights: &'a [f32],
+    lines: Range<usize>,
+    target: *mut f32,
+}
+
+impl Kernel for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let Correlation {
+            source,
+            target,
+            size,
+            first,
+            apart,
+            ..
+        } = self.correlation;
+        let plain = self.transform.is_identity();
+        for line in self.lines.clone() {
+            let (picture, y) = (line / size[0], line % size[0]);
+            let from = self.source.wrapping_add(picture * source.len());
+            let place = picture * target.len() + (first[0] + y * apart[0]) * target.row() + first[1] * target.step;
+            let to = self.target.wrapping_add(place);
+            // SAFETY: the row lies within the target; the caller guarantees the rest.
+            unsafe {
+                match self.square.filter(|_| target.channels >= V::WIDTH) {
+                    Some(square) if plain => self.square_row::<V, false>(&square, from, y, to),
+                    Some(square) => self.square_row::<V, true>(&square, from, y, to),
+                    None => self.any_row::<V>(from, y, to),
+                }
+            }
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// A row of any correlation.
+    ///
+    /// # Safety
+    ///
+    /// See [`Rows`].
+    #[inline(always)]
+    unsafe fn any_row<V: Lanes>(&self, source: *const f32, y: usize, to: *mut f32) {
+        let correlation = self.correlation;
+        let (map, channels) = (&correlation.source, correlation.target.channels);
+        let rows: Vec<(usize, isize, *const f32)> = correlation
+            .taps
+            .iter()
+            .filter_map(|tap| {
+                let row = ((y * correlation.step[0]).cast_signed() + tap.offset[0]).cast_unsigned();
+                // Negative rows are larger than any height.
+                (row < map.height).then(|| {
+                    (
+                        tap.number * channels,
+                        tap.offset[1],
+                        source.wrapping_add(row * map.row()),
+                    )
+                })
+            })
+            .collect();
+        let columns = correlation.size[1];
+        let [step, apart] = [correlation.step[1], correlation.apart[1] * correlation.target.step];
+        let inside = |x: usize| {
+            let place = (x * step).cast_signed();
+            rows.iter()
+                .all(|(_, offset, _)| ((place + offset).cast_unsigned()) < map.width)
+        };
+        for lane in vectors(channels, V::WIDTH) {
+            let count = channels - lane;
+            let change = Changed::<V>::new(self.transform, lane, count);
+            let mut x = 0;
+            while x < columns {
+                let last = x + TOGETHER - 1;
+                // SAFETY: taps are read where they lie on the map; outputs are those of the row.
+                unsafe {
+                    if last < columns && inside(x) && inside(last) {
+                        let mut sums = [V::splat(0.0); TOGETHER];
+                        for (weights, offset, row) in &rows {
+                            let weight: V = load(self.weights[weights + lane..].as_ptr(), count);
+                            let place = ((x * step).cast_signed() + offset).cast_unsigned() * map.step + lane;
+                            for (index, sum) in sums.iter_mut().enumerate() {
+                                let value: V = load(row.add(place + index * step * map.step), count);
+                                *sum = change.of(value).mul_add(weight, *sum);
+                            }
+                        }
+                        for (index, sum) in sums.into_iter().enumerate() {
+                            store(sum, to.add((x + index) * apart + lane), count);
+                        }
+                        x += TOGETHER;
+                        continue;
+                    }
+                    let mut sum = V::splat(0.0);
+                    for (weights, offset, row) in &rows {
+                        let place = ((x * step).cast_signed() + offset).cast_unsigned();
+                        if place < map.width {
+                            let weight: V = load(self.weights[weights + lane..].as_ptr(), count);
+                            let value: V = load(row.add(place * map.step + lane), count);
+                            sum = change.of(value).mul_add(weight, sum);
+                        }
+                    }
+                    store(sum, to.add(x * apart + lane), count);
+                    x += 1;
+                }
+            }
+        }
+    }
+
+    /// A row of three by three neighbouring taps.
+    ///
+    /// # Safety
+    ///
+    /// See [`Rows`]; there must be as many channels as lanes.
+    #[inline(always)]
+    unsafe fn square_row<V: Lanes, const CHANGE: bool>(
+        &self,
+        square: &Square,
+        source: *const f32,
+        y: usize,
+        to: *mut f32,
+    ) {
+        let Correlation {
+            source: map, target, ..
+        } = self.correlation;
+        let top = y.cast_signed() + square.first[0];
+        let rows = rows_inside(top, map.height);
+        let first = source.wrapping_offset((top + rows.start.cast_signed()) * map.row().cast_signed());
+        for lane in vectors(target.channels, V::WIDTH) {
+            let mut weights = [[V::splat(0.0); 3]; 3];
+            for (numbers, weights) in square.numbers[rows.clone()].iter().zip(&mut weights) {
+                for (number, weight) in numbers.iter().zip(weights) {
+                    // SAFETY: there are as many weights for each tap as channels.
+                    *weight = unsafe { V::load(self.weights[number * target.channels + lane..].as_ptr()) };
+                }
+            }
+            let line = SquareLine {
+                first: first.wrapping_add(lane),
+                row: map.row(),
+                step: map.step,
+                width: map.width,
+                left: square.first[1],
+                columns: self.correlation.size[1],
+                weights: &weights,
+                change: Changed::new(self.transform, lane, V::WIDTH),
+                to: to.wrapping_add(lane),
+                to_step: target.step,
+            };
+            // SAFETY: the rows lie on the map; outputs are those of the row.
+            unsafe {
+                match rows.len() {
+                    3 => line.run::<3, CHANGE>(),
+                    2 => line.run::<2, CHANGE>(),
+                    1 => line.run::<1, CHANGE>(),
+                    _ => line.run::<0, CHANGE>(),
+                }
+            }
+        }
+    }
+}
+
+/// Those of three rows from `top` on that lie within a map.
+pub(super) fn rows_inside(top: isize, height: usize) -> Range<usize> {
+    let start = top.min(0).unsigned_abs().min(3);
+    let end = height.checked_add_signed(-top).unwrap_or(0).min(3);
+    start..end.max(start)
+}
+
+/// One vector of channels of a row: every column of the source is read once, and belongs to three outputs.
+struct SquareLine<'a, V> {
+    /// The first column of the first row that is read.
+    first: *const f32,
+    /// From a row to the next, and from a column to the next.
+    row: usize,
+    step: usize,
+    /// Columns of the source.
+    width: usize,
+    /// Where the first tap looks from the first output.
+    left: isize,
+    /// Outputs.
+    columns: usize,
+    /// Of the rows that are read.
+    weights: &'a [[V; 3]; 3],
+    change: Changed<V>,
+    to: *mut f32,
+    to_step: usize,
+}
+
+impl<V: Lanes> SquareLine<'_, V> {
+    /// # Safety
+    ///
+    /// `ROWS` rows must be readable and all outputs writable by this thread alone.
+    #[inline(always)]
+    unsafe fn run<const ROWS: usize, const CHANGE: bool>(&self) {
+        let mut sums = [V::splat(0.0); 2];
+        // Of column `left + index` of the source, output `index` is the third that it belongs to.
+        let all = self.columns + 2;
+        let [start, end] = self.middle().map(|place| place.min(all));
+        let mut index = 0;
+        while index < all {
+            if index == start && start < end {
+                let mut place = self
+                    .first
+                    .wrapping_offset((self.left + start.cast_signed()) * self.step.cast_signed());
+                let mut to = self.to.wrapping_add((start - 2) * self.to_step);
+                for _ in start..end {
+                    // SAFETY: the column lies on the map, and so does the third output.
+                    unsafe {
+                        let (sum, next) = self.column::<ROWS, CHANGE>(place, sums);
+                        sum.store(to);
+                        sums = next;
+                    }
+                    place = place.wrapping_add(self.step);
+                    to = to.wrapping_add(self.to_step);
+                }
+                index = end;
+                continue;
+            }
+            let column = (self.left + index.cast_signed()).cast_unsigned();
+            let mut sum = sums[0];
+            // Negative columns are larger than any width.
+            if column < self.width {
+                // SAFETY: the column lies on the map.
+                (sum, sums) = unsafe { self.column::<ROWS, CHANGE>(self.first.wrapping_add(column * self.step), sums) };
+            } else {
+                sums = [sums[1], V::splat(0.0)];
+            }
+            if index >= 2 {
+                // SAFETY: there are `columns` outputs.
+                unsafe { sum.store(self.to.wrapping_add((index - 2) * self.to_step)) };
+            }
+            index += 1;
+        }
+    }
+
+    /// The indices whose columns lie on the map and whose third output exists.
+    #[inline(always)]
+    fn middle(&self) -> [usize; 2] {
+        let start = self.left.min(0).unsigned_abs().max(2);
+        let end = self.width.checked_add_signed(-self.left).unwrap_or(0);
+        [start, end.max(start)]
+    }
+
+    /// Adds a column to the sums of three outputs; returns the sum of the first, and those of the others.
+    ///
+    /// # Safety
+    ///
+    /// `ROWS` rows must be readable at `place`.
+    #[inline(always)]
+    unsafe fn column<const ROWS: usize, const CHANGE: bool>(&self, place: *const f32, sums: [V; 2]) -> (V, [V; 2]) {
+        let [mut first, mut second] = sums;
+        let mut third = V::splat(0.0);
+        for row in 0..ROWS {
+            let place = place.wrapping_add(row * self.row);
+            // The next cache line of channels: pixels are too far apart for the hardware's prefetcher.
+            prefetch(place.wrapping_add(LINE));
+            // SAFETY: the caller's promise is the same.
+            let mut value = unsafe { V::load(place) };
+            if CHANGE {
+                value = self.change.of(value);
+            }
+            let [left, middle, right] = self.weights[row];
+            first = value.mul_add(right, first);
+            second = value.mul_add(middle, second);
+            third = value.mul_add(left, third);
+        }
+        (first, [second, third])
+    }
+}

@@ -1,0 +1,33 @@
+//! Kernels of a training step: each operation forward and backward, on channels-last maps of plain `f32` slices.
+//!
+//! Maps are `[batch, height, width, channels]`, densely packed. Weights and their gradients are in Burn's order, `[outputs, inputs,
+//! kernel height, kernel width]`. An operation checks its sizes once, in `new`; its functions check the lengths of their slices and
+//! use all threads of the current [rayon] pool. Results have the same bits for any number of threads.
+
+mod convolution;
+mod correlation;
+mod depthwise;
+mod depthwise_rows;
+mod depthwise_sums;
+mod geometry;
+mod pixel_product;
+mod scratch;
+mod tile;
+mod weight_product;
+
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod elementwise;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod global_average;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod layout;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod max_pool;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod norm;
+#[cfg(any(test, feature = "burn"))]
+pub(crate) mod optimizer;
+
+pub use convolution::Convolution;
+pub use depthwise::{Depthwise, DepthwiseGradients, Transform};
+pub use geometry::Geometry;

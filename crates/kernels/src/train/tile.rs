@@ -1,0 +1,396 @@
+//! The register tile of all products: a few rows of the left matrix times a panel of the right one.
+//!
+//! A step of the inner product takes one vector load for each vector of the panel, one broadcast for each row, and a fused
+//! multiply-add for each pair: 2, 6 and 12 with AVX2. The multiply-adds are the bottleneck.
+
+use crate::memory::buffer::LINE;
+use crate::simd::lanes::{Lanes, prefetch, prefetch_far};
+
+/// Columns of a panel with the widest vectors.
+pub(super) const MOST_COLUMNS: usize = 32;
+
+/// Columns of a panel of the right matrix.
+pub(super) const fn panel<V: Lanes>() -> usize {
+    V::TILE[1] * V::WIDTH
+}
+
+/// The rows of the left matrix in tiles of nearly equal size.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    pub count: usize,
+    size: usize,
+    larger: usize,
+}
+
+impl Tiles {
+    /// Tiles of at most `most` rows.
+    pub(super) fn new(rows: usize, most: usize) -> Self {
+        let count = rows.div_ceil(most).max(1);
+        Self {
+            count,
+            size: rows / count,
+            larger: rows % count,
+        }
+    }
+
+    /// The first row and the number of rows of a tile.
+    pub(super) fn at(self, tile: usize) -> (usize, usize) {
+        (
+            tile * self.size + tile.min(self.larger),
+            self.size + usize::from(tile < self.larger),
+        )
+    }
+}
+
+/// Calls `$run` with the number of rows as a constant.
+macro_rules! by_rows {
+    ($rows:expr, $most:expr, $run:ident, $($argument:expr),*) => {
+        by_rows!(@ $rows, $most, $run, ($($argument),*), 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    };
+    (@ $rows:expr, $most:expr, $run:ident, $arguments:tt, $($count:literal)*) => {
+        match $rows {
+            $($count if $count <= $most => by_rows!(! $run, $count, $arguments),)*
+            _ => unreachable!("no tile has more rows than the registers hold"),
+        }
+    };
+    (! $run:ident, $count:literal, ($($argument:expr),*)) => {
+        $run::<V, $count>($($argument),*)
+    };
+}
+pub(super) use by_rows;
+
+/// Where the rows of a tile's sums begin.
+pub(super) trait Places: Copy {
+    /// The first value of a row.
+    fn at(self, row: usize) -> *mut f32;
+}
+
+/// Rows that are `step` values apart.
+#[derive(Clone, Copy)]
+pub(super) struct Even {
+    pub first: *mut f32,
+    pub step: usize,
+}
+
+impl Places for Even {
+    #[inline(always)]
+    fn at(self, row: usize) -> *mut f32 {
+        self.first.wrapping_add(row * self.step)
+    }
+}
+
+/// Rows at any places, relative to `first`.
+#[derive(Clone, Copy)]
+pub(super) struct Listed<'a> {
+    pub first: *mut f32,
+    pub offsets: &'a [usize],
+}
+
+impl Places for Listed<'_> {
+    #[inline(always)]
+    fn at(self, row: usize) -> *mut f32 {
+        self.first.wrapping_add(self.offsets[row])
+    }
+}
+
+/// The place of a tile's sums.
+#[derive(Clone, Copy)]
+pub(super) struct Target<P> {
+    pub places: P,
+    /// Columns that are not padding.
+    pub columns: usize,
+    /// Whether the sums are added to the values there.
+    pub add: bool,
+}
+
+/// Steps between two prefetches of memory that later tiles read.
+const CHUNK: usize = 64;
+
+/// Memory that later tiles read: `rows` rows of `lines` cache lines, prefetched into the second-level cache in equal shares.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    next: *const f32,
+    /// Values from the end of a row's lines to the next row.
+    jump: usize,
+    lines: usize,
+    /// Lines of this row that are left.
+    left: usize,
+    /// Lines of all rows that are left.
+    total: usize,
+    /// Lines of a share.
+    share: usize,
+}
+
+impl Ahead {
+    /// Nothing.
+    pub(super) const NONE: Self = Self {
+        next: core::ptr::null(),
+        jump: 0,
+        lines: 0,
+        left: 0,
+        total: 0,
+        share: 0,
+    };
+
+    /// `rows` rows of `lines` cache lines, `step` values apart, shared between tiles of `steps` steps.
+    pub(super) fn new(from: *const f32, [rows, lines, step]: [usize; 3], tiles: usize, steps: usize) -> Self {
+        let shares = tiles * steps.div_ceil(CHUNK);
+        Self {
+            next: from,
+            jump: step.wrapping_sub(lines * LINE),
+            lines,
+            left: lines,
+            total: rows * lines,
+            share: (rows * lines).div_ceil(shares.max(1)),
+        }
+    }
+
+    /// Prefetches a share.
+    #[inline(always)]
+    fn prefetch(&mut self) {
+        let count = self.share.min(self.total);
+        self.total -= count;
+        for _ in 0..count {
+            prefetch_far(self.next);
+            self.next = self.next.wrapping_add(LINE);
+            self.left -= 1;
+            if self.left == 0 {
+                self.left = self.lines;
+                self.next = self.next.wrapping_add(self.jump);
+            }
+        }
+    }
+}
+
+/// Rows of the left matrix packed as `[step][rows]`, the panel as `[step][columns]`.
+#[derive(Clone, Copy)]
+pub(super) struct PackedTile<P> {
+    pub left: *const f32,
+    pub right: *const f32,
+    pub steps: usize,
+    pub target: Target<P>,
+}
+
+impl<P: Places> PackedTile<P> {
+    /// # Safety
+    ///
+    /// Both sides must be readable for all steps, and `ROWS` rows of the target writable by this thread alone.
+    #[inline(always)]
+    pub(super) unsafe fn run<V: Lanes, const ROWS: usize>(&self, ahead: &mut [Ahead; 2]) {
+        // SAFETY: the caller's promise is the same.
+        unsafe {
+            match (V::TILE[1], self.target.columns * 2 <= panel::<V>()) {
+                (2, true) => self.sums::<V, ROWS, 1>(ahead),
+                (2, false) | (_, true) => self.sums::<V, ROWS, 2>(ahead),
+                _ => self.sums::<V, ROWS, 4>(ahead),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// See [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, ahead: &mut [Ahead; 2]) {
+        self.target.prefetch::<V, ROWS, VECTORS>();
+        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        let (mut left, mut right) = (self.left, self.right);
+        let mut steps = self.steps;
+        while steps > 0 {
+            let chunk = steps.min(CHUNK);
+            steps -= chunk;
+            // SAFETY: the caller guarantees as many steps.
+            unsafe {
+                sums = packed_steps(sums, left, right, chunk);
+                left = left.add(chunk * ROWS);
+                right = right.add(chunk * panel::<V>());
+            }
+            for ahead in &mut *ahead {
+                ahead.prefetch();
+            }
+        }
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.target.write(&sums) };
+    }
+}
+
+/// Rows of the left matrix read in place: in every segment of the inner product, each row has a place of its own.
+#[derive(Clone, Copy)]
+pub(super) struct GatheredTile<P> {
+    /// The places of the tile's rows in the first segment.
+    pub left: *const *const f32,
+    /// From a row's place to its place in the next segment.
+    pub next: usize,
+    pub segments: usize,
+    /// Values before the first of a segment that count.
+    pub skip: usize,
+    /// Steps of a segment.
+    pub steps: usize,
+    /// The panel, `[segment][step][columns]`.
+    pub right: *const f32,
+    pub target: Target<P>,
+}
+
+impl<P: Places> GatheredTile<P> {
+    /// # Safety
+    ///
+    /// There must be a readable place for each of `ROWS` rows in every segment, the panel must be readable, and `ROWS` rows of the
+    /// target writable by this thread alone.
+    #[inline(always)]
+    pub(super) unsafe fn run<V: Lanes, const ROWS: usize>(&self, ahead: &mut Ahead) {
+        // SAFETY: the caller's promise is the same.
+        unsafe {
+            match (V::TILE[1], self.target.columns * 2 <= panel::<V>()) {
+                (2, true) => self.sums::<V, ROWS, 1>(ahead),
+                (2, false) | (_, true) => self.sums::<V, ROWS, 2>(ahead),
+                _ => self.sums::<V, ROWS, 4>(ahead),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// See [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, ahead: &mut Ahead) {
+        self.target.prefetch::<V, ROWS, VECTORS>();
+        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        let mut right = self.right;
+        for segment in 0..self.segments {
+            let mut places = [core::ptr::null(); ROWS];
+            for (row, place) in places.iter_mut().enumerate() {
+                // SAFETY: the caller guarantees a place for each row.
+                *place = unsafe { (*self.left.add(segment * self.next + row)).add(self.skip) };
+            }
+            let mut done = 0;
+            while done < self.steps {
+                let chunk = (self.steps - done).min(CHUNK);
+                // SAFETY: the caller guarantees as many steps.
+                unsafe {
+                    sums = gathered_steps(sums, places, right, done..done + chunk);
+                    right = right.add(chunk * panel::<V>());
+                }
+                done += chunk;
+                ahead.prefetch();
+            }
+        }
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.target.write(&sums) };
+    }
+}
+
+/// Steps `steps` of a segment. Sums are handed over by value: as a reference they would go through memory.
+///
+/// # Safety
+///
+/// `places` and the panel must be readable for all steps.
+#[inline(always)]
+unsafe fn gathered_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+    mut sums: [[V; VECTORS]; ROWS],
+    places: [*const f32; ROWS],
+    mut right: *const f32,
+    steps: core::ops::Range<usize>,
+) -> [[V; VECTORS]; ROWS] {
+    for index in steps {
+        // SAFETY: the caller guarantees as many steps.
+        unsafe {
+            step(&mut sums, right, |row| *places[row].add(index));
+            right = right.add(panel::<V>());
+        }
+    }
+    sums
+}
+
+/// Some steps of the inner product. Sums are handed over by value: as a reference they would go through memory.
+///
+/// # Safety
+///
+/// Both sides must be readable for all steps.
+#[inline(always)]
+unsafe fn packed_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+    mut sums: [[V; VECTORS]; ROWS],
+    mut left: *const f32,
+    mut right: *const f32,
+    steps: usize,
+) -> [[V; VECTORS]; ROWS] {
+    for _ in 0..steps {
+        // SAFETY: the caller guarantees as many steps.
+        unsafe {
+            step(&mut sums, right, |row| *left.add(row));
+            left = left.add(ROWS);
+            right = right.add(panel::<V>());
+        }
+    }
+    sums
+}
+
+/// One step of the inner product.
+///
+/// # Safety
+///
+/// As many vectors must be readable at `right`.
+#[inline(always)]
+unsafe fn step<V: Lanes, const ROWS: usize, const VECTORS: usize>(
+    sums: &mut [[V; VECTORS]; ROWS],
+    right: *const f32,
+    value: impl Fn(usize) -> f32,
+) {
+    let mut factors = [V::splat(0.0); VECTORS];
+    for (vector, factor) in factors.iter_mut().enumerate() {
+        // SAFETY: the caller's promise is the same.
+        *factor = unsafe { V::load(right.add(vector * V::WIDTH)) };
+    }
+    for (row, sums) in sums.iter_mut().enumerate() {
+        let value = V::splat(value(row));
+        for (sum, factor) in sums.iter_mut().zip(factors) {
+            *sum = value.mul_add(factor, *sum);
+        }
+    }
+}
+
+impl<P: Places> Target<P> {
+    /// Prefetches the lines that [`write`](Self::write) reads and writes.
+    #[inline(always)]
+    fn prefetch<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self) {
+        for row in 0..ROWS {
+            let first = self.places.at(row).cast_const();
+            for column in (0..VECTORS * V::WIDTH).step_by(LINE) {
+                prefetch(first.wrapping_add(column));
+            }
+            prefetch(first.wrapping_add(VECTORS * V::WIDTH - 1));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `ROWS` rows must be writable by this thread alone.
+    #[inline(always)]
+    unsafe fn write<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, sums: &[[V; VECTORS]; ROWS]) {
+        let whole = self.columns >= VECTORS * V::WIDTH;
+        for (row, sums) in sums.iter().enumerate() {
+            // SAFETY: the caller guarantees `columns` values of each row.
+            unsafe {
+                let to = self.places.at(row);
+                if whole {
+                    for (vector, &sum) in sums.iter().enumerate() {
+                        let to = to.add(vector * V::WIDTH);
+                        if self.add {
+                            sum.plus(V::load(to)).store(to);
+                        } else {
+                            sum.store(to);
+                        }
+                    }
+                } else {
+                    let mut values = [0.0; MOST_COLUMNS];
+                    for (vector, sum) in sums.iter().enumerate() {
+                        sum.store(values[vector * V::WIDTH..][..V::WIDTH].as_mut_ptr());
+                    }
+                    for (column, value) in values.iter().enumerate().take(self.columns) {
+                        let to = to.add(column);
+                        *to = if self.add { value + *to } else { *value };
+                    }
+                }
+            }
+        }
+    }
+}

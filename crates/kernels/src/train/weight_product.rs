@@ -1,0 +1,340 @@
+//! Weight gradients: a sum over output pixels of products of an output gradient and the inputs of its window.
+//!
+//! As matrices: `[outputs, pixels] x [pixels, taps x inputs]`. Pixels are the inner dimension, so both operands are read in the
+//! order in which they lie in memory, a block of pixels at a time. Within a block, the output gradients of a job are packed into
+//! the second-level cache, and a panel of inputs into the first-level cache.
+
+use core::ops::Range;
+
+use rayon::prelude::*;
+
+use super::geometry::Checked;
+use super::scratch::Scratch;
+use super::tile::{Ahead, Even, MOST_COLUMNS, PackedTile, Target, Tiles, by_rows, panel};
+use crate::memory::buffer::{LINE, Shared};
+use crate::simd::isa::{Isa, Kernel};
+use crate::simd::lanes::Lanes;
+use crate::team::{Stage, work_through};
+
+/// Pixels of a block: a panel of inputs is 16 KiB.
+pub(super) const BLOCK: usize = 256;
+
+/// Rows of output gradients that are packed at a time: 200 KiB.
+pub(super) const ROWS: usize = 192;
+
+/// Values of a gradient up to which pixels are shared out between jobs, each with sums of its own.
+const SMALL: usize = 128 * 1024;
+
+/// Parts of the pixels with sums of their own, at most.
+const PARTS: usize = 16;
+
+/// Jobs for each thread, so that no thread waits long for the last.
+const JOBS: usize = 3;
+
+/// Writes the gradient of the weights. The caller has checked the lengths.
+///
+/// How pixels are cut into parts depends on the sizes alone, and parts are added in order: results have the same bits for any number
+/// of threads.
+pub(super) fn weight_gradient(checked: &Checked, isa: Isa, [input, output_gradient]: [&[f32]; 2], target: &mut [f32]) {
+    let (rows, width) = (checked.output.channels, checked.taps() * checked.input.channels);
+    let pixels = checked.geometry.batch * checked.output.pixels();
+    let parts = if rows * width <= SMALL {
+        pixels.div_ceil(4 * BLOCK).clamp(1, PARTS)
+    } else {
+        1
+    };
+    let threads = rayon::current_num_threads();
+    let row_blocks = rows.div_ceil(ROWS);
+    // Columns are cut only where that gives every thread something to do: rows are then packed more than once.
+    let panels = width.div_ceil(MOST_COLUMNS);
+    let column_blocks = (threads * JOBS).div_ceil(parts * row_blocks).min(panels).max(1);
+    let columns_of = |block: usize| {
+        let cut = |block: usize| (panels * block / column_blocks * MOST_COLUMNS).min(width);
+        cut(block)..cut(block + 1)
+    };
+    let rows_of = |block: usize| rows * block / row_blocks..rows * (block + 1) / row_blocks;
+    let direct = parts == 1 && checked.taps() == 1;
+    let mut sums = Scratch::take(if direct { 0 } else { parts * rows * width });
+    let sums = if direct {
+        Shared::new(target)
+    } else {
+        Shared::new(sums.as_mut_slice())
+    };
+    let mut memory = Scratch::take(threads * scratch());
+    let memory = Shared::new(memory.as_mut_slice());
+    let jobs = Stage::new(parts * row_blocks * column_blocks);
+    let multiply = |worker: usize, _, job: usize| {
+        let (block, part) = (job % (row_blocks * column_blocks), job / (row_blocks * column_blocks));
+        // SAFETY: the caller has checked the lengths; workers have different numbers, below `threads`, and so different scratch
+        // memory; the rows and columns of a block in the sums of a part belong to one job.
+        unsafe {
+            isa.run(WeightProduct {
+                checked,
+                input: input.as_ptr(),
+                output_gradient: output_gradient.as_ptr(),
+                pixels: pixels * part / parts..pixels * (part + 1) / parts,
+                rows: rows_of(block % row_blocks),
+                columns: columns_of(block / row_blocks),
+                target: sums.address().add(part * rows * width),
+                scratch: core::slice::from_raw_parts_mut(memory.address().add(worker * scratch()), scratch()),
+            });
+        }
+    };
+    work_through(threads, &[jobs], &multiply, &|_| ());
+    if !direct {
+        // SAFETY: the jobs are done, and have written all sums of all parts.
+        let sums = unsafe { core::slice::from_raw_parts(sums.address(), parts * rows * width) };
+        add_parts(checked, sums, target);
+    }
+}
+
+/// Adds the parts `[part, output, tap, input]` in order, into `[output, input, tap]`.
+fn add_parts(checked: &Checked, sums: &[f32], target: &mut [f32]) {
+    let (taps, inputs) = (checked.taps(), checked.input.channels);
+    let part = target.len();
+    target
+        .par_chunks_mut(taps * inputs)
+        .enumerate()
+        .for_each(|(row, target)| {
+            for tap in 0..taps {
+                let at = (row * taps + tap) * inputs;
+                for (input, value) in target.iter_mut().skip(tap).step_by(taps).enumerate() {
+                    *value = sums[at + input..].iter().step_by(part).sum();
+                }
+            }
+        });
+}
+
+/// Values of scratch memory that a job needs.
+pub(super) fn scratch() -> usize {
+    // A panel; tiles of two to fourteen rows, each padded by at most two lines.
+    BLOCK * (MOST_COLUMNS + ROWS + 14) + (ROWS / 2 + 1) * 2 * LINE
+}
+
+/// Some rows (outputs) and some columns (taps x inputs) of the gradient, summed over some pixels.
+///
+/// The caller of `run` guarantees that the maps have the lengths of `checked`, that `scratch` holds [`scratch`] values, and that no
+/// other thread writes to these rows and columns of `target`, which is `[outputs, taps, inputs]`.
+pub(super) struct WeightProduct<'a> {
+    pub checked: &'a Checked,
+    pub input: *const f32,
+    pub output_gradient: *const f32,
+    pub pixels: Range<usize>,
+    /// At most [`ROWS`].
+    pub rows: Range<usize>,
+    /// Begins at a multiple of [`MOST_COLUMNS`].
+    pub columns: Range<usize>,
+    pub target: *mut f32,
+    pub scratch: &'a mut [f32],
+}
+
+impl Kernel for WeightProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let width = self.checked.taps() * self.checked.input.channels;
+        let tiles = Tiles::new(self.rows.len(), V::TILE[0]);
+        let (right, left) = self.scratch.split_at_mut(BLOCK * panel::<V>());
+        let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
+        // Blocks of equal size: a short one has as many sums to read and write as a long one.
+        let blocks = self.pixels.len().div_ceil(BLOCK).max(1);
+        let size = self.pixels.len().div_ceil(blocks).max(1);
+        for start in self.pixels.clone().step_by(size) {
+            let block = start..self.pixels.end.min(start + size);
+            let steps = block.len();
+            // SAFETY: the scratch memory holds a panel and all tiles of a block.
+            unsafe { self.pack_rows::<V>(&block, tiles, left) };
+            let panels = self.columns.len().div_ceil(panel::<V>());
+            let next_block = block.end..self.pixels.end.min(block.end + size);
+            let mut ahead = [Ahead::NONE, self.rows_ahead(&next_block, panels * tiles.count, steps)];
+            for first in self.columns.clone().step_by(panel::<V>()) {
+                let columns = first..self.columns.end.min(first + panel::<V>());
+                ahead[0] = if columns.end < self.columns.end {
+                    self.columns_ahead::<V>(&block, columns.end, tiles.count, steps)
+                } else {
+                    self.columns_ahead::<V>(&next_block, self.columns.start, tiles.count, steps)
+                };
+                // SAFETY: the same; the target is the caller's.
+                unsafe {
+                    self.pack_columns::<V>(&block, &columns, right);
+                    for tile in 0..tiles.count {
+                        let (row, rows) = tiles.at(tile);
+                        let tile = PackedTile {
+                            left: left.add(tile * tile_step(V::TILE[0], steps)),
+                            right,
+                            steps,
+                            target: Target {
+                                places: Even {
+                                    first: self.target.add((self.rows.start + row) * width + columns.start),
+                                    step: width,
+                                },
+                                columns: columns.len(),
+                                add: start > self.pixels.start,
+                            },
+                        };
+                        by_rows!(rows, V::TILE[0], run, &tile, &mut ahead);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Values from a packed tile to the next: an odd number of cache lines, so that tiles do not share sets of the cache.
+const fn tile_step(rows: usize, steps: usize) -> usize {
+    ((rows * steps).div_ceil(LINE) | 1) * LINE
+}
+
+/// # Safety
+///
+/// See [`PackedTile::run`].
+#[inline(always)]
+unsafe fn run<V: Lanes, const ROWS: usize>(tile: &PackedTile<Even>, ahead: &mut [Ahead; 2]) {
+    // SAFETY: the caller's promise is the same.
+    unsafe { tile.run::<V, ROWS>(ahead) }
+}
+
+/// Pixels that are packed into a tile before the next tile.
+const TOGETHER: usize = 8;
+
+impl WeightProduct<'_> {
+    /// The output gradients of a block.
+    fn rows_ahead(&self, block: &Range<usize>, tiles: usize, steps: usize) -> Ahead {
+        let step = self.checked.output.channels;
+        let from = self.output_gradient.wrapping_add(block.start * step + self.rows.start);
+        let lines = self.rows.len().div_ceil(LINE);
+        Ahead::new(from, [block.len(), lines, step], tiles, steps)
+    }
+
+    /// The inputs of a panel. Other kernels than 1 x 1 read most inputs several times, and find them in the caches.
+    fn columns_ahead<V: Lanes>(&self, block: &Range<usize>, column: usize, tiles: usize, steps: usize) -> Ahead {
+        if !self.checked.is_pointwise() {
+            return Ahead::NONE;
+        }
+        let step = self.checked.input.channels;
+        // The last value of a line: where pixels do not start on a cache line, the panel before has read the first.
+        let from = self.input.wrapping_add(block.start * step + column + LINE - 1);
+        Ahead::new(from, [block.len(), panel::<V>() / LINE, step], tiles, steps)
+    }
+
+    /// Packs output gradients as `[tile][pixel][row]`.
+    ///
+    /// # Safety
+    ///
+    /// See [`WeightProduct`]; `to` must be writable for all tiles.
+    #[inline(always)]
+    unsafe fn pack_rows<V: Lanes>(&self, block: &Range<usize>, tiles: Tiles, to: *mut f32) {
+        let step = self.checked.output.channels;
+        for start in block.clone().step_by(TOGETHER) {
+            let count = (block.end - start).min(TOGETHER);
+            for tile in 0..tiles.count {
+                let (row, rows) = tiles.at(tile);
+                // SAFETY: these rows are output channels of pixels of the map.
+                unsafe {
+                    let from = self.output_gradient.add(start * step + self.rows.start + row);
+                    let to = to.add(tile * tile_step(V::TILE[0], block.len()) + (start - block.start) * rows);
+                    by_rows!(rows, V::TILE[0], copy_rows, from, step, to, count);
+                }
+            }
+        }
+    }
+
+    /// Packs the inputs of a panel as `[pixel][column]`.
+    ///
+    /// # Safety
+    ///
+    /// See [`WeightProduct`]; `to` must be writable for all pixels of the block.
+    #[inline(always)]
+    unsafe fn pack_columns<V: Lanes>(&self, block: &Range<usize>, columns: &Range<usize>, to: *mut f32) {
+        let channels = self.checked.input.channels;
+        // SAFETY: a panel for each pixel of the block is writable.
+        unsafe {
+            if columns.len() < panel::<V>() {
+                core::slice::from_raw_parts_mut(to, block.len() * panel::<V>()).fill(0.0);
+            }
+            let mut column = columns.start;
+            while column < columns.end {
+                let (tap, channel) = (column / channels, column % channels);
+                let len = (channels - channel).min(columns.end - column);
+                let to = to.add(column - columns.start);
+                for run in self.checked.runs(block.clone(), tap) {
+                    // Runs are of pixels of the block and of the map.
+                    let to = to.add((run.output - block.start) * panel::<V>());
+                    match run.input {
+                        None => fill::<V>(to, run.count, len),
+                        Some(pixel) => {
+                            let from = self.input.add(pixel * channels + channel);
+                            copy_columns::<V>(from, run.step * channels, to, run.count, len);
+                        }
+                    }
+                }
+                column += len;
+            }
+        }
+    }
+}
+
+/// Copies `ROWS` neighbouring values of `count` pixels.
+///
+/// # Safety
+///
+/// They must be readable and writable.
+#[inline(always)]
+unsafe fn copy_rows<V: Lanes, const ROWS: usize>(from: *const f32, step: usize, to: *mut f32, count: usize) {
+    for pixel in 0..count {
+        // SAFETY: the caller's promise is the same.
+        unsafe {
+            let values = from.add(pixel * step).cast::<[f32; ROWS]>().read_unaligned();
+            to.add(pixel * ROWS).cast::<[f32; ROWS]>().write_unaligned(values);
+        }
+    }
+}
+
+/// Copies `len` values of `count` pixels into a panel.
+///
+/// # Safety
+///
+/// They must be readable and writable.
+#[inline(always)]
+unsafe fn copy_columns<V: Lanes>(from: *const f32, step: usize, to: *mut f32, count: usize, len: usize) {
+    // SAFETY: the caller's promise is the same.
+    unsafe {
+        if len == panel::<V>() {
+            for pixel in 0..count {
+                for vector in 0..V::TILE[1] {
+                    let lane = vector * V::WIDTH;
+                    V::load(from.add(pixel * step + lane)).store(to.add(pixel * panel::<V>() + lane));
+                }
+            }
+            return;
+        }
+        for pixel in 0..count {
+            let (from, to) = (from.add(pixel * step), to.add(pixel * panel::<V>()));
+            let mut lane = 0;
+            while lane + V::WIDTH <= len {
+                V::load(from.add(lane)).store(to.add(lane));
+                lane += V::WIDTH;
+            }
+            while lane < len {
+                *to.add(lane) = *from.add(lane);
+                lane += 1;
+            }
+        }
+    }
+}
+
+/// Writes zeros for `len` values of `count` pixels of a panel.
+///
+/// # Safety
+///
+/// They must be writable.
+#[inline(always)]
+unsafe fn fill<V: Lanes>(to: *mut f32, count: usize, len: usize) {
+    for pixel in 0..count {
+        for lane in 0..len {
+            // SAFETY: the caller's promise is the same.
+            unsafe { *to.add(pixel * panel::<V>() + lane) = 0.0 };
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Networks trained by kernels against the same networks trained by Burn's operations: logits, gradients, running statistics, and
+//! ten updates.
+#![cfg(feature = "flex")]
+
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Device, Distribution, GradientCheckpointingStrategy, Int, Tensor};
+use xception_model::{
+    IntermediateActivation, Network, OutputStride, ResNetConfig, SeparableOrder, Variant, Widths, XceptionConfig,
+    with_burn_operations,
+};
+
+/// The most that two ways of computing are apart, relative to the norm.
+const BOUND: f64 = 1e-5;
+
+const CLASSES: usize = 5;
+
+fn xception() -> XceptionConfig {
+    XceptionConfig::new()
+        .with_num_classes(CLASSES)
+        .with_middle_blocks(2)
+        .with_widths(Widths {
+            stem: [4, 6],
+            entry: [8, 12, 20],
+            exit: [20, 24, 28],
+        })
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// Values by path.
+struct Collector<'a> {
+    gradients: Option<&'a GradientsParams>,
+    path: Vec<String>,
+    found: Vec<(String, Option<Vec<f32>>)>,
+}
+
+impl ModuleVisitor for Collector<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let values = match self.gradients {
+            None => Some(numbers(param.val())),
+            Some(gradients) => gradients.get::<D>(param.id).map(numbers),
+        };
+        self.found.push((self.path.join("."), values));
+    }
+}
+
+fn collect(network: &Network, gradients: Option<&GradientsParams>) -> Vec<(String, Option<Vec<f32>>)> {
+    let mut collector = Collector {
+        gradients,
+        path: Vec::new(),
+        found: Vec::new(),
+    };
+    network.visit(&mut collector);
+    collector.found
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
+}
+
+/// The norm of the difference, relative to that of what is expected, or to `least`.
+fn distance(found: &[f32], expected: &[f32], least: f64) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let pairs = found.iter().zip(expected);
+    let apart = norm(pairs.map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    apart / norm(expected.iter().map(|value| f64::from(*value))).max(least)
+}
+
+fn compare(what: &str, found: &[(String, Option<Vec<f32>>)], expected: &[(String, Option<Vec<f32>>)], bound: f64) {
+    assert_eq!(found.len(), expected.len());
+    let values = expected.iter().flat_map(|(_, values)| values);
+    // The bias of a convolution before a norm has no gradient but rounding errors.
+    let least = 1e-3
+        * values
+            .map(|values| norm(values.iter().map(|value| f64::from(*value))))
+            .fold(0.0, f64::max);
+    let mut worst = 0.0_f64;
+    for ((path, found), (_, expected)) in found.iter().zip(expected) {
+        assert_eq!(found.is_some(), expected.is_some(), "{what} of {path}");
+        if let (Some(found), Some(expected)) = (found, expected) {
+            // Such a bias sums up gradients that cancel.
+            let least = if path.ends_with("conv.bias") { 10.0 * least } else { least };
+            let apart = distance(found, expected, least);
+            assert!(apart <= bound, "{what} of {path}: {apart:.1e}");
+            worst = worst.max(apart);
+        }
+    }
+    println!("{what}: {worst:.1e}");
+}
+
+/// A step's loss and gradients, those of the pictures among them.
+fn step(network: &Network, images: &Tensor<4>) -> (Vec<f32>, GradientsParams, Vec<f32>) {
+    let device = images.device();
+    let [batch, ..] = images.dims();
+    let labels: Vec<i64> = (0..batch as i64).map(|label| label % CLASSES as i64).collect();
+    let images = images.clone().require_grad();
+    let logits = network.forward(images.clone()).expect("a valid input");
+    let labels = Tensor::<1, Int>::from_ints(labels.as_slice(), &device);
+    let loss = CrossEntropyLossConfig::new()
+        .init(&device)
+        .forward(logits.clone(), labels);
+    let gradients = loss.backward();
+    let of_images = images.grad(&gradients).map(numbers).unwrap_or_default();
+    (
+        numbers(logits),
+        GradientsParams::from_grads(gradients, network),
+        of_images,
+    )
+}
+
+/// Burn's copies of a network share its running statistics: one more of each.
+fn copy(network: &Network) -> Network {
+    network.valid().train()
+}
+
+/// One step both ways.
+fn check(what: &str, network: &Network, shape: [usize; 4]) {
+    println!("{what}");
+    let device = Device::flex().autodiff();
+    let images = Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
+    let (own, plain) = (copy(network), copy(network));
+    let found = step(&own, &images);
+    let expected = with_burn_operations(|| step(&plain, &images));
+    let apart = distance(&found.0, &expected.0, 0.0);
+    assert!(apart <= BOUND, "{what}: logits are {apart:.1e} apart");
+    compare(
+        "gradients",
+        &collect(&own, Some(&found.1)),
+        &collect(&plain, Some(&expected.1)),
+        3.0 * BOUND,
+    );
+    let apart = distance(&found.2, &expected.2, 0.0);
+    assert!(
+        apart <= 3.0 * BOUND,
+        "{what}: gradients of the pictures are {apart:.1e} apart"
+    );
+    compare(
+        "values after a step",
+        &collect(&own.valid(), None),
+        &collect(&plain.valid(), None),
+        BOUND,
+    );
+}
+
+/// Norms that keep their statistics.
+struct StopNorms;
+
+impl ModuleMapper for StopNorms {
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        flag.with_value(false)
+    }
+}
+
+#[test]
+fn a_step_of_every_kind_of_xception_is_burn_s() {
+    let device = Device::flex();
+    device.seed(11);
+    for (what, config, shape) in [
+        ("plain", xception(), [2, 3, 71, 75]),
+        ("batch 1", xception(), [1, 3, 107, 96]),
+        ("no residuals", xception().with_residual(false), [2, 3, 71, 71]),
+        (
+            "pointwise first",
+            xception().with_order(SeparableOrder::PointwiseFirst),
+            [2, 3, 71, 71],
+        ),
+        (
+            "ELU between",
+            xception().with_intermediate_activation(IntermediateActivation::Elu),
+            [2, 3, 71, 71],
+        ),
+        (
+            "ReLU between",
+            xception().with_intermediate_activation(IntermediateActivation::Relu),
+            [2, 3, 71, 71],
+        ),
+        (
+            "output stride 8",
+            xception().with_output_stride(OutputStride::S8),
+            [2, 3, 71, 71],
+        ),
+        (
+            "output stride 16, paddings of PyTorch",
+            xception()
+                .with_variant(Variant::Torch)
+                .with_output_stride(OutputStride::S16),
+            [2, 3, 74, 71],
+        ),
+        (
+            "one channel, a hidden layer",
+            xception().with_in_channels(1).with_hidden_layers(vec![7]),
+            [3, 1, 71, 71],
+        ),
+    ] {
+        let channels = shape[1];
+        assert_eq!(config.in_channels, channels);
+        let network = config.init(&device).expect(what).train();
+        check(what, &network, shape);
+        check(
+            &format!("{what}, norms of inference"),
+            &network.map(&mut StopNorms),
+            shape,
+        );
+    }
+}
+
+#[test]
+fn a_step_of_resnet_is_burn_s() {
+    let device = Device::flex();
+    device.seed(12);
+    let config = ResNetConfig::new()
+        .with_num_classes(CLASSES)
+        .with_blocks([2, 1, 1, 2])
+        .with_stem(6)
+        .with_widths([4, 5, 6, 7]);
+    let network = config.init(&device).unwrap().train();
+    check("ResNet", &network, [2, 3, 49, 64]);
+    check(
+        "ResNet, norms of inference",
+        &network.map(&mut StopNorms),
+        [2, 3, 49, 64],
+    );
+}
+
+#[test]
+fn frozen_blocks_get_no_gradient_either_way() {
+    let device = Device::flex();
+    device.seed(13);
+    for frozen in [1, 3, 6] {
+        let mut network = xception().init(&device).unwrap().train().map(&mut StopNorms);
+        for (_, group) in network.blocks().into_iter().take(frozen) {
+            network = network.freeze_group(group);
+        }
+        check(&format!("{frozen} blocks frozen"), &network, [2, 3, 71, 71]);
+    }
+    // Single layers in the middle.
+    let mut network = xception().init(&device).unwrap().train();
+    for (_, group) in network.blocks().into_iter().skip(2).step_by(2) {
+        network = network.freeze_group(group);
+    }
+    check("every other block frozen", &network, [2, 3, 71, 71]);
+}
+
+#[test]
+fn ten_updates_are_burn_s() {
+    let plain = Device::flex();
+    plain.seed(14);
+    let device = plain.clone().autodiff();
+    let start = xception().init(&plain).unwrap().train();
+    let images: Vec<Tensor<4>> = (0..10)
+        .map(|_| Tensor::random([4, 3, 71, 71], Distribution::Uniform(-1.0, 1.0), &device))
+        .collect();
+    let train = || {
+        let mut network = copy(&start);
+        let momentum = MomentumConfig::new().with_dampening(0.0);
+        let mut optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
+        for images in &images {
+            let (_, gradients, _) = step(&network, images);
+            network = optimizer.step(1e-3, network, gradients);
+        }
+        network.valid()
+    };
+    let (found, expected) = (train(), with_burn_operations(train));
+    compare(
+        "weights after ten updates",
+        &collect(&found, None),
+        &collect(&expected, None),
+        BOUND,
+    );
+}
+
+/// Changed stages are leaves: Grad-CAM and its kin.
+#[test]
+fn gradients_with_respect_to_a_stage_are_burn_s() {
+    let device = Device::flex();
+    device.seed(15);
+    let network = xception().init(&device).unwrap().train().map(&mut StopNorms);
+    let images = Tensor::<4>::random(
+        [2, 3, 71, 71],
+        Distribution::Uniform(-1.0, 1.0),
+        &device.clone().autodiff(),
+    );
+    let names = network.stage_names();
+    for stage in ["block4", "block2_sepconv1", "block8_sepconv2_act"] {
+        assert!(names.iter().any(|name| name == stage), "{stage} of {names:?}");
+        let gradient = || {
+            let mut leaf = None;
+            let logits = network.forward_changed(images.clone(), &mut |name, map| {
+                if name == stage {
+                    let own = map.clone().detach().require_grad();
+                    *map = own.clone();
+                    leaf = Some(own);
+                }
+            });
+            let gradients = logits.unwrap().sum().backward();
+            numbers(leaf.unwrap().grad(&gradients).unwrap())
+        };
+        let (found, expected) = (gradient(), with_burn_operations(gradient));
+        let apart = distance(&found, &expected, 0.0);
+        assert!(apart <= BOUND, "{stage}: {apart:.1e}");
+    }
+}
+
+/// Gives parameters a strategy of gradient checkpointing, as the trainer does.
+struct Checkpointing(GradientCheckpointingStrategy);
+
+impl ModuleMapper for Checkpointing {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| tensor.with_gradient_checkpointing_strategy(self.0))
+    }
+}
+
+#[test]
+fn gradient_checkpointing_changes_nothing() {
+    let plain = Device::flex();
+    plain.seed(16);
+    let network = xception()
+        .with_intermediate_activation(IntermediateActivation::Elu)
+        .init(&plain)
+        .unwrap();
+    let device = plain.clone().autodiff();
+    let images = Tensor::<4>::random([2, 3, 71, 71], Distribution::Uniform(-1.0, 1.0), &plain);
+    let run = |device: &Device| {
+        let mut network = network.clone().train().fork(device);
+        if let Some(strategy) = device.gradient_checkpointing_strategy() {
+            network = network.map(&mut Checkpointing(strategy));
+        }
+        let images = Tensor::from_data(images.to_data(), device);
+        let found = step(&network, &images);
+        collect(&network, Some(&found.1))
+    };
+    let (found, expected) = (run(&device.clone().gradient_checkpointing()), run(&device));
+    compare("gradients", &found, &expected, 1e-7);
+}

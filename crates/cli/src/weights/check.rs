@@ -9,8 +9,8 @@ use xception_model::{InputError, ModelSpec, Network, Outputs};
 pub fn has_classes(weights: &OsStr, spec: &ModelSpec) -> anyhow::Result<()> {
     if spec.outputs == Outputs::Value {
         bail!(
-            "{}: its output is a number and tells no classes apart, so no answer is right or wrong: `xception classify` \
-             prints the number of each picture",
+            "{}: its output is a number and tells no classes apart, so no answer is right or wrong: \
+             `xception classify` prints the number of each picture",
             weights.display()
         );
     }

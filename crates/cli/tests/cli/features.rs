@@ -1,5 +1,5 @@
-//! The backends' features, checked in the manifests, because a build has only some of them: each crate's feature enables
-//! the next crate's, down to Burn's.
+//! The backends' features, checked in the manifests, because a build has only some of them: each crate's feature
+//! enables the next crate's, down to Burn's.
 
 use std::path::Path;
 

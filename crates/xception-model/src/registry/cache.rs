@@ -151,10 +151,10 @@ impl Cache {
 
     /// The record, made once from the verified original by `convert`, and kept.
     ///
-    /// `convert` gets the verified source and the path of a file to write, which does not exist yet. Its result appears
-    /// in the cache only when it returned `Ok`. The record's name depends on the source's hash, the card's network
-    /// table and [`RECORD_VERSION`]: when one of them changes, the record is made anew. The original is kept: another
-    /// version needs it again, and so does whoever converts it to other formats.
+    /// `convert` gets the verified source and the path of a file to write, which does not exist yet. The result appears
+    /// in the cache only if `convert` returns `Ok`. The record's name depends on the source's hash, the card's network
+    /// table and [`RECORD_VERSION`]: when one of them changes, the record is made again. The original is kept for other
+    /// versions, and for conversions to other formats.
     ///
     /// # Errors
     ///

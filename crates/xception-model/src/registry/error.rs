@@ -34,10 +34,7 @@ pub enum RegistryError {
     },
 
     /// The card has no weights of this kind.
-    #[error(
-        "{card} has no `{kind}` weights, only {}",
-        known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
-    )]
+    #[error("{card} has no `{kind}` weights, only {}", listed(known))]
     NoWeights {
         /// The card's name.
         card: String,

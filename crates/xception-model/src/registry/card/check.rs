@@ -199,7 +199,7 @@ fn is_plain_name(name: &str) -> bool {
         && !name.ends_with(['.', ' '])
 }
 
-/// A name that is one plain file in its folder on every system: no separators, no drive, no hidden file, no trailing
+/// Whether a name is one plain file in its folder on every system: no separators, no drive, no hidden file, no trailing
 /// dot.
 fn is_file_name(name: &str) -> bool {
     (1..=200).contains(&name.len())

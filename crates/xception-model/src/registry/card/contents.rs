@@ -39,8 +39,7 @@ pub struct Card {
     pub network: toml::Table,
     /// The network's input.
     pub input: InputSpec,
-    /// Where the label names come from; [`Card::labels`] has them read. Only the card of a converted file may lack
-    /// them.
+    /// The source of the label names; [`Card::labels`] has the names. Only the card of a converted file may lack it.
     #[serde(rename = "labels", skip_serializing_if = "Option::is_none")]
     pub label_source: Option<Labels>,
     /// Published or measured accuracy.
@@ -77,8 +76,8 @@ pub struct Labels {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Share of pictures whose best guess is right, 0 to 1; of pictures with several labels, share with exactly the
-    /// right ones.
+    /// Share of pictures whose best guess is right, 0 to 1. For pictures with several labels, the share with exactly
+    /// the right ones.
     pub top1: f64,
     /// Share of pictures whose best five guesses contain the right one, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,8 +237,7 @@ impl Card {
         })
     }
 
-    /// The card of one file with a network of this description. Its source, licence and accuracy are the caller's to
-    /// add.
+    /// The card of one file with a network of this description. The caller adds source, licence and accuracy.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Cards: everything about a set of trained weights, in one TOML file.
 //!
-//! People write `card.toml`; `convert` and `train` write `model.bpk.card.toml` beside `model.bpk`. All are read by
-//! [`Card::load`].
+//! People write `card.toml`; `convert` and `train` write `model.bpk.card.toml` beside `model.bpk`. [`Card::load`] reads
+//! both.
 
 mod check;
 mod contents;

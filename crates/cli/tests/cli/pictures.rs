@@ -58,7 +58,10 @@ fn every_exception_has_a_switch() {
     assert!(error.contains("the data end early"), "{error}");
     let run = classify(&sandbox, &["cut.jpg", "--truncated", "fill"]);
     assert_eq!(run.status, Some(0), "{}", run.stderr);
-    assert!(run.stderr.starts_with("warning: cut.jpg: the JPEG file is damaged (the data end early"));
+    assert!(
+        run.stderr
+            .starts_with("warning: cut.jpg: the JPEG file is damaged (the data end early")
+    );
 }
 
 #[test]
@@ -72,7 +75,8 @@ fn skipped_pictures_are_counted() {
     let run = classify(&sandbox, &["pictures"]);
     assert_eq!(run.status, Some(0), "{}", run.stderr);
     assert!(
-        run.stderr.starts_with("warning: pictures: skipped 2 HEIC; for HEIC: python -c "),
+        run.stderr
+            .starts_with("warning: pictures: skipped 2 HEIC; for HEIC: python -c "),
         "{}",
         run.stderr
     );

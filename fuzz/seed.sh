@@ -27,7 +27,8 @@ done
 mkdir -p corpus/label_file; cp ../models/xception-kitchenware/labels.txt corpus/label_file/kitchenware
 printf 'n01440764\ttench\nn01443537\tgoldfish\n' > corpus/label_file/imagenet
 mkdir -p corpus/picture
-for file in "$fixtures"/xception-model/tests/golden/picture/* "$fixtures"/xception-model/tests/golden/picture/damaged/*; do
+golden="$fixtures"/xception-model/tests/golden/picture
+for file in "$golden"/* "$golden"/damaged/*; do
     case "$file" in *.json | *.ppm) continue ;; esac
     [ -f "$file" ] || continue
     if [ "$(stat -c %s "$file")" -lt 6000 ]; then

@@ -239,7 +239,8 @@ def png_interlaced(array):
     """An interlaced RGB PNG, which Pillow reads but does not write."""
     height, width, _ = array.shape
     rows = b""
-    for column, row, across, down in [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]:
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    for column, row, across, down in passes:
         part = array[row::down, column::across]
         if part.size:
             rows += b"".join(b"\0" + line.tobytes() for line in part)

@@ -88,7 +88,8 @@ pub enum ClassifyError {
     /// The weights do not record how pictures were resized.
     #[error(
         "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
-         ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bicubic (Pillow's resize), or another of {}",
+         ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bicubic (Pillow's resize), or another \
+         of {}",
         Preset::ALL.map(Preset::name).join(", ")
     )]
     NoPreset,

@@ -25,11 +25,12 @@ pub enum Preset {
     PilBox,
     /// `PIL.Image.resize(HAMMING)`, which antialiases, stretched to the size.
     PilHamming,
-    /// `keras.utils.load_img(target_size=..., keep_aspect_ratio=True)`: the largest centred part with the proportions of
-    /// the size, by `PIL.Image.resize(NEAREST, box=...)`. The borders of the picture are lost, as by all `-crop` presets.
+    /// `keras.utils.load_img(target_size=..., keep_aspect_ratio=True)`: the largest centred part with the proportions
+    /// of the size, by `PIL.Image.resize(NEAREST, box=...)`. The borders of the picture are lost, as by all `-crop`
+    /// presets.
     KerasNearestCrop,
-    /// `keras.utils.image_dataset_from_directory(crop_to_aspect_ratio=True)`: the largest centred part with the proportions of
-    /// the size (`smart_resize`), then as [`KerasBilinear`](Self::KerasBilinear).
+    /// `keras.utils.image_dataset_from_directory(crop_to_aspect_ratio=True)`: the largest centred part with the
+    /// proportions of the size (`smart_resize`), then as [`KerasBilinear`](Self::KerasBilinear).
     KerasBilinearCrop,
     /// `keras.utils.load_img(target_size=..., keep_aspect_ratio=True, interpolation="bilinear")`
     PilBilinearCrop,
@@ -84,8 +85,8 @@ impl Preset {
         self.whole() != self
     }
 
-    /// The preset that stretches the whole picture as this one stretches a part of it. For timm's, whose part depends on
-    /// the picture's size, that is `pil-bilinear`.
+    /// The preset that stretches the whole picture as this one stretches a part of it. For timm's, whose part depends
+    /// on the picture's size, that is `pil-bilinear`.
     #[must_use]
     pub fn whole(self) -> Self {
         match self {

@@ -46,7 +46,9 @@ pub struct TrainArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["NewRunArgs", "RecipeArgs", "DataArgs", "ReadingArgs", "InsteadArgs", "KnownArgs", "CacheArgs"],
+        conflicts_with_all = [
+            "NewRunArgs", "RecipeArgs", "DataArgs", "ReadingArgs", "InsteadArgs", "KnownArgs", "CacheArgs"
+        ],
         value_hint = ValueHint::DirPath
     )]
     pub resume: Option<PathBuf>,

@@ -58,8 +58,8 @@ impl<P: AsRef<Source> + Sync> Pictures<P> {
     /// Decodes the pictures, gives each batch to `compute`, and gives the result to `write`, in the order of the
     /// pictures.
     ///
-    /// A picture that cannot be decoded is reported and left out, a doubtful one reported. An error of `compute` or `write`
-    /// ends the command.
+    /// A picture that cannot be decoded is reported and left out, a doubtful one reported. An error of `compute` or
+    /// `write` ends the command.
     pub fn each_batch<D: Send, T>(
         self,
         decode: impl Fn(&Source) -> anyhow::Result<Read<D>> + Sync,

@@ -13,6 +13,7 @@ mod features;
 mod lists;
 mod networks;
 mod outputs;
+mod pictures;
 mod sandbox;
 mod tensors;
 mod train;

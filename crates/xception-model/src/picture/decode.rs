@@ -14,20 +14,25 @@ use image::{
 };
 
 use super::{
-    DecodeOptions, FileKind, HEAD_BYTES, OrientationMode, PictureError, PictureFormat, PictureWarning, TruncatedMode,
+    error::PictureError,
     flatten::flatten,
+    formats::{FileKind, HEAD_BYTES, PictureFormat},
     gif::decode_gif,
     jpeg::{Idct, decode_jpeg},
     limits::{DecodeLimits, check_size},
+    options::DecodeOptions,
     png::decode_damaged,
     tiff::decode_special,
+    warning::PictureWarning,
 };
+use crate::reading::{OrientationMode, TruncatedMode};
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
 ///
-/// The numbers are those of Pillow's `convert("RGB")`, for damaged files too, with three deliberate exceptions. Each has
-/// a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`); transparency is
-/// laid on white, where `convert` shows the colour stored under it; and 16-bit grey keeps its upper byte, where
+/// The numbers are those of Pillow's `convert("RGB")`, for damaged files too, with three deliberate exceptions. Each
+/// has a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`);
+/// transparency is laid on white, where `convert` shows the colour stored under it; and 16-bit grey keeps its upper
+/// byte, where
 /// `convert` turns all but the darkest levels white.
 ///
 /// An animation gives its first frame, a TIFF its first page. Colour profiles are ignored, as in Keras.

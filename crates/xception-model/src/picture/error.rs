@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::OtherFormat;
+use super::formats::OtherFormat;
 
 /// Why a picture could not be read or resized.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,8 @@
 
 use image::{DynamicImage, RgbImage};
 
-use super::{AlphaMode, PictureWarning, Reading, SixteenBitMode};
+use super::warning::PictureWarning;
+use crate::reading::{AlphaMode, Reading, SixteenBitMode};
 
 /// Samples at or above this use the upper two bits of 16.
 const LIGHT: u16 = 1 << 14;

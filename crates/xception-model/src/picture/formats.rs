@@ -61,27 +61,50 @@ pub struct OtherFormat {
 }
 
 /// Pillow reads it by itself.
-const PILLOW: &str = r#"python -c "from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow"#;
+const PILLOW: &str = "python -c \"from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')\", after \
+                      pip install pillow";
 
 /// `rawpy`, which wraps `LibRaw`.
-const RAW: &str = r#"python -c "import rawpy; from PIL import Image; Image.fromarray(rawpy.imread('FILE').postprocess()).save('FILE.png')", after pip install rawpy pillow"#;
+const RAW: &str = "python -c \"import rawpy; from PIL import Image; \
+                   Image.fromarray(rawpy.imread('FILE').postprocess()).save('FILE.png')\", after \
+                   pip install rawpy pillow";
 
-const HEIF: &str = r#"python -c "import pillow_heif; from PIL import Image; pillow_heif.register_heif_opener(); Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow-heif"#;
+const HEIF: &str = "python -c \"import pillow_heif; from PIL import Image; pillow_heif.register_heif_opener(); \
+                    Image.open('FILE').convert('RGB').save('FILE.png')\", after pip install pillow-heif";
 
-const JXL: &str = r#"python -c "import pillow_jxl; from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow-jxl-plugin"#;
+const JXL: &str = "python -c \"import pillow_jxl; from PIL import Image; \
+                   Image.open('FILE').convert('RGB').save('FILE.png')\", after pip install pillow-jxl-plugin";
+
+const JPEG_LS: &str = "python -c \"import pillow_jpls; from PIL import Image; \
+                       Image.open('FILE').convert('RGB').save('FILE.png')\", after pip install pillow-jpls";
+
+const JPEG_XR: &str = "python -c \"import imagecodecs; from PIL import Image; \
+                       Image.fromarray(imagecodecs.imread('FILE')).save('FILE.png')\", after \
+                       pip install imagecodecs pillow";
 
 const VIDEO: &str = "ffmpeg -i FILE frame-%04d.png takes its pictures out";
 
-const HDR: &str = r#"python -c "import cv2; x = cv2.imread('FILE', -1); cv2.imwrite('FILE.png', (x / x.max() * 255).astype('uint8'))", after pip install opencv-python (OpenEXR also needs OPENCV_IO_ENABLE_OPENEXR=1)"#;
+const HDR: &str = "python -c \"import cv2; x = cv2.imread('FILE', -1); \
+                   cv2.imwrite('FILE.png', (x / x.max() * 255).astype('uint8'))\", after \
+                   pip install opencv-python (OpenEXR also needs OPENCV_IO_ENABLE_OPENEXR=1)";
 
-const DICOM: &str = r#"python -c "import pydicom; from PIL import Image; x = pydicom.dcmread('FILE').pixel_array.astype(float); Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')", after pip install pydicom pillow"#;
+const DICOM: &str = "python -c \"import pydicom; from PIL import Image; \
+                     x = pydicom.dcmread('FILE').pixel_array.astype(float); \
+                     Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')\", \
+                     after pip install pydicom pillow";
 
-const FITS: &str = r#"python -c "from astropy.io import fits; from PIL import Image; x = fits.getdata('FILE').astype(float); Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')", after pip install astropy pillow"#;
+const FITS: &str = "python -c \"from astropy.io import fits; from PIL import Image; \
+                    x = fits.getdata('FILE').astype(float); \
+                    Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')\", \
+                    after pip install astropy pillow";
 
-const NUMPY: &str = r#"python -c "import numpy; from PIL import Image; Image.fromarray(numpy.load('FILE')).save('FILE.png')" writes it if it holds 8-bit pixels"#;
+const NUMPY: &str = "python -c \"import numpy; from PIL import Image; \
+                     Image.fromarray(numpy.load('FILE')).save('FILE.png')\" writes it if it holds 8-bit pixels";
 
-const SVG: &str =
-    r#"python -c "import cairosvg; cairosvg.svg2png(url='FILE', write_to='FILE.png')", after pip install cairosvg"#;
+const SVG: &str = "python -c \"import cairosvg; cairosvg.svg2png(url='FILE', write_to='FILE.png')\", after \
+                   pip install cairosvg";
+
+const POSTSCRIPT: &str = "gs -sDEVICE=png16m -r150 -o FILE.png FILE writes its pages";
 
 const PDF: &str = "pdftoppm -png FILE page writes its pages";
 
@@ -118,22 +141,8 @@ const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
     (b"\xff\x4f\xff\x51", other!("JPEG 2000", "a", PILLOW)),
     (b"\xff\x0a", other!("JPEG XL", "a", JXL)),
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", other!("JPEG XL", "a", JXL)),
-    (
-        b"\xff\xd8\xff\xf7",
-        other!(
-            "JPEG-LS",
-            "a",
-            r#"python -c "import pillow_jpls; from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')", after pip install pillow-jpls"#
-        ),
-    ),
-    (
-        b"II\xbc",
-        other!(
-            "JPEG XR",
-            "a",
-            r#"python -c "import imagecodecs; from PIL import Image; Image.fromarray(imagecodecs.imread('FILE')).save('FILE.png')", after pip install imagecodecs pillow"#
-        ),
-    ),
+    (b"\xff\xd8\xff\xf7", other!("JPEG-LS", "a", JPEG_LS)),
+    (b"II\xbc", other!("JPEG XR", "a", JPEG_XR)),
     (b"8BPS", other!("Photoshop (PSD)", "a", PILLOW)),
     (b"gimp xcf", other!("GIMP (XCF)", "a", EXPORT)),
     (b"\x00\x00\x01\x00", other!("Windows icon (ICO)", "a", PILLOW)),

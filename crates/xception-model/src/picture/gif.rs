@@ -5,7 +5,10 @@ use std::io::Cursor;
 use gif::{ColorOutput, DecodeOptions, MemoryLimit};
 use image::{DynamicImage, RgbImage, RgbaImage};
 
-use super::{DecodeLimits, PictureError, limits::check_size};
+use super::{
+    error::PictureError,
+    limits::{DecodeLimits, check_size},
+};
 
 const FORMAT: &str = "GIF";
 

@@ -5,8 +5,8 @@ use crate::reading::Reading;
 
 /// The limits of a file, and what is made of it where libraries disagree.
 ///
-/// Wherever a function takes these options, a [`DecodeLimits`] or a [`Reading`] stands for them with everything else at its
-/// default.
+/// Wherever a function takes these options, a [`DecodeLimits`] or a [`Reading`] stands for them with everything else at
+/// its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DecodeOptions {
     /// What a file may cost.

@@ -18,7 +18,8 @@ pub(super) struct Damaged {
     pub reason: &'static str,
 }
 
-/// Reads a file whose pixels are all there but which the strict decoder has refused; `None` where Pillow refuses it too.
+/// Reads a file whose pixels are all there but which the strict decoder has refused; `None` where Pillow refuses it
+/// too.
 ///
 /// Pillow does not check the checksums of the pixels' chunks (`PngImagePlugin.py`, `load_read`), only that of the
 /// compressed data in them, and does not miss the end chunk (`load_end`). Damage before the pixels it refuses.

@@ -1,4 +1,4 @@
-//! The four presets of trained Xceptions: decoding and resizing to a network's input size.
+//! The presets at work: decoding and resizing to a network's input size.
 
 use std::path::Path;
 
@@ -128,8 +128,8 @@ impl Preset {
     }
 }
 
-/// The part that `load_img(keep_aspect_ratio=True)` keeps, in whole numbers (`image_utils.py`). Of a picture thinner than a
-/// pixel of the size it has no width, and Pillow stretches the sample there.
+/// The part that `load_img(keep_aspect_ratio=True)` keeps, in whole numbers (`image_utils.py`). Of a picture thinner
+/// than a pixel of the size it has no width, and Pillow stretches the sample there.
 fn load_img_part(picture: &RgbImage, height: usize, width: usize) -> Part {
     let (from_height, from_width) = (picture.height() as usize, picture.width() as usize);
     Part::centred(

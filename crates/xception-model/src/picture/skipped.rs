@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path};
 
-use super::{FileKind, HEAD_BYTES, OtherFormat};
+use super::formats::{FileKind, HEAD_BYTES, OtherFormat};
 
 /// Files that a search for pictures leaves out, because their names do not end as pictures' do, by what they hold.
 ///

@@ -10,9 +10,10 @@ use tiff::{
 };
 
 use super::{
-    DecodeLimits, PictureError, PictureWarning,
+    error::PictureError,
     jpeg::{Idct, Inner, decode_inner, inks_to_rgb},
-    limits::check_size,
+    limits::{DecodeLimits, check_size},
+    warning::PictureWarning,
 };
 
 const FORMAT: &str = "TIFF";

@@ -17,8 +17,8 @@ pub enum PictureWarning {
 
     /// 16-bit samples that use only a few of their bits, as 10-, 12- and 14-bit cameras and scanners write.
     #[error(
-        "the largest of its 16-bit samples is {largest}, as if they held {bits}-bit data, so the picture is nearly black; \
-         SixteenBitMode::Stretch (--sixteen-bit stretch) makes it light"
+        "the largest of its 16-bit samples is {largest}, as if they held {bits}-bit data, so the picture is nearly \
+         black; SixteenBitMode::Stretch (--sixteen-bit stretch) makes it light"
     )]
     Dark {
         /// The largest sample.

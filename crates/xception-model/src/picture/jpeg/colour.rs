@@ -1,8 +1,8 @@
 //! Planes of samples to rows of colours (`jdsample.c`, `jdcolor.c`).
 
 use super::{
-    Fault,
-    scan::Plane,
+    fault::Fault,
+    plane::Plane,
     segments::{Colours, Component, Frame},
 };
 

@@ -3,7 +3,7 @@
 //! libjpeg reads an impossible code as the symbol 0, and zero bits where a marker ends the data too early. Both only
 //! bring a warning, so a damaged file becomes the same picture everywhere.
 
-use super::{Fault, stream::Stream};
+use super::{fault::Fault, stream::Stream};
 
 /// Codes up to this length are found by one look into a table.
 const LOOK_BITS: u32 = 10;

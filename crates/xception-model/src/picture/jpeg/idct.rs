@@ -1,10 +1,17 @@
 //! The inverse cosine transform of one block, with the roundings and the overflows of libjpeg-turbo's vector code.
 //!
 //! On every machine with SSE2, Pillow and TensorFlow transform with 16-bit lanes (`jidctint-avx2.asm`,
-//! `jidctfst-sse2.asm`), which wrap and saturate where the plain C code has room. Whole files never come so far, damaged
-//! ones do.
+//! `jidctfst-sse2.asm`), which wrap and saturate where the plain C code has room. Undamaged files never come so far,
+//! damaged ones do.
 
-use super::Idct;
+/// The inverse cosine transform, which the JPEG standard leaves to the decoder within a tolerance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::picture) enum Idct {
+    /// `JDCT_ISLOW`: Pillow's, and libjpeg's default.
+    Accurate,
+    /// `JDCT_IFAST`: TensorFlow's (`decode_image_op.cc`).
+    Fast,
+}
 
 /// A row of the block, a lane for each column.
 type Lanes = [i16; 8];
@@ -62,8 +69,8 @@ impl Multipliers {
         self.transform_lanes(block, plane, stride);
     }
 
-    /// The first pass in 32 bits, which gives the same where nothing overflows (`jidctint.c`, `_jpeg_idct_islow`); `None`
-    /// where something might.
+    /// The first pass in 32 bits, which gives the same where nothing overflows (`jidctint.c`, `_jpeg_idct_islow`);
+    /// `None` where something might.
     fn columns_within_range(&self, block: &[i16; 64]) -> Option<[i32; 64]> {
         let mut columns = [0; 64];
         let mut total = 0;

@@ -4,7 +4,10 @@
 
 use libjpeg_turbo_rs::{DctMethod, Decoder, JpegError, PixelFormat};
 
-use super::{DecodeLimits, FORMAT, Idct, MAX_SCANS, PictureError, colour::inks_to_rgb};
+use super::{colour::inks_to_rgb, idct::Idct, segments::MAX_SCANS};
+use crate::picture::{error::PictureError, limits::DecodeLimits};
+
+const FORMAT: &str = "JPEG";
 
 /// RGB, without orientation.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Result<Vec<u8>, PictureError> {
@@ -42,8 +45,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Result<
     })
 }
 
-/// Whether cyan (or luminance) and black are of full resolution, and the two between alike and a whole part of it. The decoder
-/// takes that for granted, and reads beyond a plane, or the wrong pixel of it, where it is not so.
+/// Whether cyan (or luminance) and black are of full resolution, and the two between alike and a whole part of it. The
+/// decoder takes that for granted, and reads beyond a plane, or the wrong pixel of it, where it is not so.
 fn are_inks_aligned(sampling: &[[u8; 2]]) -> bool {
     let [full, part, third, black] = sampling else {
         return false;

@@ -1,19 +1,22 @@
 //! JPEG, with libjpeg-turbo's numbers, of damaged files too.
 //!
-//! Pillow and TensorFlow both decode by libjpeg-turbo, so weights were trained on its roundings, and data sets hold
-//! damaged files that it reads with a warning. The decoders that `image` and the older `jpeg-decoder` bring differ from it: on
-//! eighteen photographs of 750 x 1000 pixels, in 1 to 26 % (by up to 5 levels) and 4 to 12 % (by up to 3) of the
-//! pixels. `libjpeg-turbo-rs` differs in none of these, but refuses some damaged files and reads others differently. So
-//! Huffman-coded files, which is to say all that people have, are decoded here, step by step as libjpeg-turbo does; the
-//! rare arithmetic-coded and lossless ones are left to that crate, undamaged ones only.
+//! Pillow and TensorFlow both decode with libjpeg-turbo, so weights were trained on its roundings, and data sets hold
+//! damaged files that it reads with a warning. The decoders of `image` and of the older `jpeg-decoder` differ: on
+//! eighteen photographs of 750 x 1000 pixels, in 1 to 26 % (by up to 5 levels) and in 4 to 12 % (by up to 3) of the
+//! pixels. `libjpeg-turbo-rs` differs in none of these, but refuses some damaged files and reads others differently.
+//! Huffman-coded files, nearly all there are, are therefore decoded here, step by step as in libjpeg-turbo. That crate
+//! decodes the rare arithmetic-coded and lossless files, if they are undamaged.
 //!
-//! The way through a file: [`segments`] and the [`scan`]s between them, whose [`huffman`] codes give coefficients; [`idct`]
-//! makes samples of these, and [`colour`] pixels.
+//! The way through a file: [`segments`] and the [`scan`]s between them, whose [`huffman`] codes give [`coefficients`];
+//! [`idct`] makes [`plane`]s of samples of these, and [`colour`] pixels.
 
+mod coefficients;
 mod colour;
+mod fault;
 mod huffman;
 mod idct;
 mod library;
+mod plane;
 mod scan;
 mod segments;
 mod smooth;
@@ -21,42 +24,21 @@ mod stream;
 
 use image::{RgbImage, metadata::Orientation};
 
-pub(super) use self::colour::inks_to_rgb;
 use self::{
-    scan::{Coefficients, check_memory, decode_one_of_many, decode_single, transform},
-    segments::{Coding, Colours, Next, Segments},
+    coefficients::Coefficients,
+    fault::Fault,
+    plane::{fits, transform},
+    scan::{decode_one_of_many, decode_single},
+    segments::{Coding, Colours, MAX_SCANS, Next, Segments},
     stream::Warnings,
 };
-use super::{DecodeLimits, PictureError, limits::check_size};
-
-/// The inverse cosine transform, which the JPEG standard leaves to the decoder within a tolerance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Idct {
-    /// `JDCT_ISLOW`: Pillow's, and libjpeg's default.
-    Accurate,
-    /// `JDCT_IFAST`: TensorFlow's (`decode_image_op.cc`).
-    Fast,
-}
-
-/// More scans than any encoder writes (ten or so are usual); a file of thousands of nearly empty ones keeps a decoder
-/// busy for minutes.
-const MAX_SCANS: usize = 100;
+pub(super) use self::{colour::inks_to_rgb, idct::Idct};
+use super::{
+    error::PictureError,
+    limits::{DecodeLimits, check_size},
+};
 
 const FORMAT: &str = "JPEG";
-
-/// Why a file is not read.
-#[derive(Debug)]
-enum Fault {
-    /// The data end, where libjpeg would wait for more.
-    End,
-    /// libjpeg's errors.
-    Broken(&'static str),
-    Unsupported(String),
-    Refused(PictureError),
-}
-
-/// More memory than the limit allows.
-struct TooLarge;
 
 /// A decoded file.
 pub(super) struct Decoded {
@@ -171,11 +153,11 @@ fn read(bytes: &[u8], limits: &DecodeLimits, idct: Idct, colours: Option<Colours
 fn decode(segments: &mut Segments<'_>, limits: &DecodeLimits, idct: Idct, colours: Colours) -> Result<Vec<u8>, Fault> {
     let frame = segments.frame()?;
     let several_scans = frame.coding == Coding::Progressive || segments.scan.components.len() < frame.components.len();
-    check_memory(frame, several_scans, limits.max_bytes).map_err(|TooLarge| {
-        Fault::Refused(PictureError::TooMuchMemory {
+    if !fits(frame, several_scans, limits.max_bytes) {
+        return Err(Fault::Refused(PictureError::TooMuchMemory {
             limit: limits.max_bytes,
-        })
-    })?;
+        }));
+    }
     let planes = if several_scans {
         let coefficients = decode_scans(segments)?;
         transform(segments.frame()?, &coefficients, idct)

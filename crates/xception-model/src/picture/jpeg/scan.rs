@@ -1,77 +1,13 @@
-//! The coefficients of one scan (`jdhuff.c`, `jdphuff.c`, `jdcoefct.c`).
+//! One scan's codes (`jdhuff.c`, `jdphuff.c`, `jdcoefct.c`).
 
 use super::{
-    Fault, TooLarge,
-    huffman::{Bits, Table},
-    idct::Multipliers,
+    coefficients::{Block, Coefficients},
+    fault::Fault,
+    huffman::{Bits, Codes, Table},
+    idct::{Idct, Multipliers},
+    plane::Plane,
     segments::{Coding, Frame, NATURAL_ORDER, Scan, Segments},
 };
-
-/// The coefficients of a block in natural order.
-pub(super) type Block = [i16; 64];
-
-/// One component's samples, whole blocks.
-pub(super) struct Plane {
-    pub samples: Vec<u8>,
-    /// Samples in a row.
-    pub stride: usize,
-}
-
-impl Plane {
-    /// Middle grey where nothing is written.
-    fn new(blocks_across: usize, blocks_down: usize) -> Self {
-        let stride = blocks_across * 8;
-        Self {
-            samples: vec![128; stride * blocks_down * 8],
-            stride,
-        }
-    }
-
-    fn block(&mut self, column: usize, row: usize) -> &mut [u8] {
-        &mut self.samples[row * 8 * self.stride + column * 8..]
-    }
-}
-
-/// All coefficients of a picture of several scans.
-pub(super) struct Coefficients {
-    /// For each component the blocks row by row, whole interleaved units.
-    pub blocks: Vec<Vec<Block>>,
-    /// For each component how many blocks a row has.
-    pub strides: Vec<usize>,
-    /// For each component and coefficient, how many of its lowest bits are still unknown; -1 where all are (`coef_bits`).
-    pub unknown_bits: Vec<[i32; 64]>,
-    /// The same before the last scan, for the first ten coefficients in the order of the file.
-    pub unknown_before: Vec<[i32; 64]>,
-    /// How many scans there have been.
-    pub scans: usize,
-    /// The last row of interleaved units that the last scan has reached undamaged.
-    pub last_good_row: usize,
-}
-
-impl Coefficients {
-    pub(super) fn new(frame: &Frame) -> Self {
-        let strides: Vec<usize> = frame
-            .components
-            .iter()
-            .map(|component| frame.units_across * component.across)
-            .collect();
-        let blocks = strides.iter().zip(&frame.components);
-        let blocks = blocks.map(|(&stride, component)| vec![[0; 64]; stride * frame.units_down * component.down]);
-        Self {
-            blocks: blocks.collect(),
-            strides,
-            unknown_bits: vec![[-1; 64]; frame.components.len()],
-            unknown_before: vec![[0; 64]; frame.components.len()],
-            scans: 0,
-            last_good_row: 0,
-        }
-    }
-
-    /// Whether all scans of the picture have been read.
-    pub(super) fn are_complete(&self) -> bool {
-        self.unknown_bits.iter().flatten().all(|&bits| bits == 0)
-    }
-}
 
 /// The tables of a sequential scan: for each of its components DC and AC.
 fn sequential_tables(segments: &mut Segments<'_>) -> Result<Vec<[Table; 2]>, Fault> {
@@ -81,7 +17,7 @@ fn sequential_tables(segments: &mut Segments<'_>) -> Result<Vec<[Table; 2]>, Fau
     }
     // Once, before the first scan: later ones must bring their own.
     if segments.scans == 1 {
-        for (place, [dc, ac]) in super::huffman::Codes::standard().into_iter().enumerate() {
+        for (place, [dc, ac]) in Codes::standard().into_iter().enumerate() {
             segments.dc_codes[place].get_or_insert(dc);
             segments.ac_codes[place].get_or_insert(ac);
         }
@@ -97,7 +33,7 @@ fn sequential_tables(segments: &mut Segments<'_>) -> Result<Vec<[Table; 2]>, Fau
         .collect()
 }
 
-fn table(codes: &[Option<super::huffman::Codes>; 4], place: usize, of_dc: bool) -> Result<Table, Fault> {
+fn table(codes: &[Option<Codes>; 4], place: usize, of_dc: bool) -> Result<Table, Fault> {
     let codes = codes.get(place).and_then(Option::as_ref);
     Table::new(codes.ok_or(Fault::Broken("a Huffman table is missing"))?, of_dc)
 }
@@ -165,7 +101,7 @@ impl Restarts {
 }
 
 /// Decodes and transforms the only scan of a picture, which holds all components.
-pub(super) fn decode_single(segments: &mut Segments<'_>, idct: super::Idct) -> Result<Vec<Plane>, Fault> {
+pub(super) fn decode_single(segments: &mut Segments<'_>, idct: Idct) -> Result<Vec<Plane>, Fault> {
     segments.start_scan()?;
     let tables = sequential_tables(segments)?;
     let Segments {
@@ -500,48 +436,4 @@ fn refine_band(
         *blocks_to_skip -= 1;
     }
     Ok(())
-}
-
-/// Turns all coefficients into samples.
-pub(super) fn transform(frame: &Frame, coefficients: &Coefficients, idct: super::Idct) -> Vec<Plane> {
-    let smoothing = super::smooth::Smoothing::of(frame, coefficients);
-    let mut planes = Vec::with_capacity(frame.components.len());
-    for (index, component) in frame.components.iter().enumerate() {
-        let multipliers = Multipliers::new(component.quant.as_ref(), idct);
-        let mut plane = Plane::new(component.blocks_across, component.blocks_down);
-        let stride = plane.stride;
-        for row in 0..component.blocks_down {
-            let first = row * coefficients.strides[index];
-            let blocks = &coefficients.blocks[index][first..first + component.blocks_across];
-            if let Some(smoothing) = &smoothing {
-                smoothing.each_block(index, row, |column, block| {
-                    multipliers.transform(block, plane.block(column, row), stride);
-                });
-                continue;
-            }
-            for (column, block) in blocks.iter().enumerate() {
-                multipliers.transform(block, plane.block(column, row), stride);
-            }
-        }
-        planes.push(plane);
-    }
-    planes
-}
-
-/// Holds the memory of decoding against a limit: samples, coefficients where there are several scans, and the colours.
-pub(super) fn check_memory(frame: &Frame, several_scans: bool, limit: u64) -> Result<(), TooLarge> {
-    let blocks: usize = frame
-        .components
-        .iter()
-        .map(|component| {
-            let samples = component.blocks_across * component.blocks_down * 64;
-            let units = frame.units_across * component.across * frame.units_down * component.down;
-            samples + if several_scans { units * size_of::<Block>() } else { 0 }
-        })
-        .sum();
-    if (blocks + frame.width * frame.height * 3) as u64 > limit {
-        Err(TooLarge)
-    } else {
-        Ok(())
-    }
 }

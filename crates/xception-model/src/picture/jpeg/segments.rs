@@ -1,10 +1,14 @@
 //! What the segments between the scans say (`jdmarker.c`, `jdinput.c`).
 
 use super::{
-    Fault,
+    fault::Fault,
     huffman::Codes,
     stream::{RESTART, Stream},
 };
+
+/// More scans than any encoder writes (about ten are usual); a file of thousands of nearly empty scans keeps a decoder
+/// busy for minutes.
+pub(super) const MAX_SCANS: usize = 100;
 
 /// More components than this are no picture of ours: grey, three colours or four inks.
 const MAX_COMPONENTS: usize = 4;
@@ -14,8 +18,8 @@ const MAX_BLOCKS_IN_MCU: usize = 10;
 
 const WRONG_LENGTH: Fault = Fault::Broken("a segment has the wrong length");
 
-/// The place in a block of each coefficient in the order of the file (JPEG standard, figure A.6). Sixteen more, since a damaged
-/// run may lead beyond the end.
+/// The place in a block of each coefficient in the order of the file (JPEG standard, figure A.6). Sixteen more, since a
+/// damaged run may lead beyond the end.
 #[rustfmt::skip]
 pub(super) const NATURAL_ORDER: [u8; 80] = [
      0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,

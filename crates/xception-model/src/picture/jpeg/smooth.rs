@@ -1,7 +1,7 @@
 //! Guesses at the coefficients that a progressive file without its last scans leaves open (`decompress_smooth_data`).
 
 use super::{
-    scan::{Block, Coefficients},
+    coefficients::{Block, Coefficients},
     segments::{Coding, Frame},
 };
 

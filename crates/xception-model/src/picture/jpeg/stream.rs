@@ -1,6 +1,6 @@
 //! The bytes of a JPEG file and the search for its markers (`jdmarker.c`).
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Where the reading of a file is, in libjpeg's words (`jpeg_decompress_struct`, `jpeg_marker_reader`).
 pub(super) struct Stream<'a> {
@@ -130,7 +130,8 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// `jpeg_resync_to_restart`: whether the marker found is passed over, taken for the one expected, or left for later.
+    /// `jpeg_resync_to_restart`: whether the marker found is passed over, taken for the one expected, or left for
+    /// later.
     fn resync(&mut self) -> Result<(), Fault> {
         self.warnings.resyncs += 1;
         loop {

@@ -232,7 +232,7 @@ fn mistakes_are_one_sentence() {
     assert!(toy(&["--time-budget", "-1"], 1).contains("-1 minutes are no time"));
     let error = sandbox.run(&["train", "--resume", "toy.bpk"]).failed(1);
     assert!(
-        error.contains("toy.bpk: this is a file, and no run's folder"),
+        error.contains("toy.bpk: this is a file, not the folder of a run"),
         "{error}"
     );
     assert!(toy(&["-o", "data"], 1).contains("lies in the data"));

@@ -107,7 +107,8 @@ impl Found {
                 Err(error) => self.problems.push(walk_problem(&error)),
             }
         }
-        if !skipped.is_empty() {
+        // Notes and tables beside the pictures are nobody's loss.
+        if skipped.pictures() > 0 {
             self.skipped.push((folder.to_owned(), skipped));
         }
         if before == [self.sources.len(), self.problems.len()] {
@@ -155,7 +156,7 @@ fn matches(path: &Path) -> Result<Vec<PathBuf>, String> {
             .any(|byte| b"*?[".contains(byte))
     };
     let parts: Vec<Component<'_>> = path.components().collect();
-    let plain = parts.iter().take_while(|part| is_plain(part)).count();
+    let plain = parts.iter().take_while(|&part| is_plain(part)).count();
     let (start, rest): (PathBuf, PathBuf) = (parts[..plain].iter().collect(), parts[plain..].iter().collect());
     let text = slashed(&rest);
     let pattern = glob::Pattern::new(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
@@ -164,7 +165,7 @@ fn matches(path: &Path) -> Result<Vec<PathBuf>, String> {
     } else {
         parts.len() - plain
     };
-    let from = if plain == 0 { Path::new(".") } else { &start };
+    let from: &Path = if plain == 0 { Path::new(".") } else { &start };
     let mut paths = Vec::new();
     for entry in WalkDir::new(from).follow_links(true).min_depth(1).max_depth(depth) {
         match entry {

@@ -175,7 +175,7 @@ fn decode_format(
             let PictureError::Damaged { .. } = error else {
                 return Err(error);
             };
-            let damaged = decode_damaged(bytes, options.limits.max_bytes).ok_or(error)?;
+            let damaged = decode_damaged(bytes, &options.limits).ok_or(error)?;
             warnings.push(PictureWarning::Damaged {
                 format: format.name(),
                 reason: damaged.reason.to_owned(),

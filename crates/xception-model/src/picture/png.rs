@@ -5,6 +5,8 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageBuffer, metadata::Orientation};
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Transformations};
 
+use super::limits::{DecodeLimits, check_size};
+
 /// The bytes that begin a file.
 const SIGNATURE: usize = 8;
 
@@ -23,19 +25,21 @@ pub(super) struct Damaged {
 ///
 /// Pillow does not check the checksums of the pixels' chunks (`PngImagePlugin.py`, `load_read`), only that of the
 /// compressed data in them, and does not miss the end chunk (`load_end`). Damage before the pixels it refuses.
-pub(super) fn decode_damaged(bytes: &[u8], max_bytes: u64) -> Option<Damaged> {
+pub(super) fn decode_damaged(bytes: &[u8], limits: &DecodeLimits) -> Option<Damaged> {
     let reason = damage(bytes)?;
     let mut options = DecodeOptions::default();
     options.set_ignore_crc(true);
     options.set_ignore_adler32(false);
     let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
     decoder.set_limits(Limits {
-        bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
+        bytes: usize::try_from(limits.max_bytes).unwrap_or(usize::MAX),
     });
     decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().ok()?;
     let (width, height, interlaced) = (reader.info().width, reader.info().height, reader.info().interlaced);
     let (colours, depth) = reader.output_color_type();
+    let bytes_per_pixel = colours.samples() as u8 * (depth as u8).div_ceil(8);
+    check_size(width, height, bytes_per_pixel, limits).ok()?;
     let row_len = reader.output_line_size(width)?;
     let mut pixels = vec![0; reader.output_buffer_size()?];
     if interlaced {

@@ -295,7 +295,8 @@ fn what_is_no_picture_is_named() {
     assert_eq!(
         refusal(b"\n<!DOCTYPE html><html><title>404 Not Found</title></html>"),
         format!(
-            "this is not a picture but an HTML page, perhaps a server's error message; {READS}; download the picture itself"
+            "this is not a picture but an HTML page, perhaps a server's error message; {READS}; download the picture \
+             itself"
         )
     );
     assert_refusal(b"<svg/>", "this is not a picture but an SVG drawing; ", "cairosvg");

@@ -204,7 +204,9 @@ const WRONG_CARDS: &[(&str, &str, &str)] = &[
     (
         "preset = \"keras-nearest\"\n",
         "",
-        "input.preset: expected one of keras-nearest, keras-bilinear, pil-bilinear, timm-bicubic, found nothing",
+        "input.preset: expected one of keras-nearest, keras-bilinear, pil-bilinear, pil-bicubic, pil-lanczos, pil-box, \
+         pil-hamming, keras-nearest-crop, keras-bilinear-crop, pil-bilinear-crop, pil-bicubic-crop, pil-lanczos-crop, \
+         timm-bicubic, found nothing",
     ),
     (
         "[labels]\nnames = [\"cat\", \"dog\"]\n",

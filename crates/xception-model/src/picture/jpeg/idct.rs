@@ -99,9 +99,8 @@ impl Multipliers {
                     return None;
                 }
                 total += sum as u32;
-                let output = accurate_once::<11>(input);
-                for row in 0..8 {
-                    columns[row * 8 + column] = output[row];
+                for (row, value) in accurate_once::<11>(input).into_iter().enumerate() {
+                    columns[row * 8 + column] = value;
                 }
             }
             if total > MAX_TOTAL {

@@ -335,8 +335,8 @@ fn mistakes_in_a_table_are_sentences() {
         ),
         (
             "path,size\nx,z\n",
-            "there is no column \"label\" or \"labels\" in its first line (path, size); the columns are path, \
-             label (or labels)",
+            "there is no column \"label\" or \"labels\" in its first line (path, size); the columns are path, label \
+             (or labels)",
         ),
         (
             "path;label\nx;y\n",

@@ -1,6 +1,6 @@
 //! Class activation maps against TensorFlow's `GradientTape`.
 //!
-//! `golden/explain.py` writes the goldens, of the toy network of `scripts/golden/golden.py`, whose weights follow a
+//! `golden/explain.py` writes the goldens, for the toy network of `scripts/golden/golden.py`, whose weights follow a
 //! formula.
 
 #[path = "../../xception-model/tests/common/mod.rs"]

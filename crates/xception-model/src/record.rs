@@ -93,7 +93,7 @@ pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Resu
         })?;
     if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
         let (network, spec) = load_record(path, device)?;
-        // A record leaves nothing open, so `known` must agree with it.
+        // A record says everything; what is known besides must agree.
         let spec = Description::of_spec(spec).complete(path, known)?;
         return Ok((network, spec));
     }

@@ -28,7 +28,7 @@ pub enum WeightsError {
     UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What the first bytes look like.
+        /// What its first bytes look like.
         found: &'static str,
     },
     /// A burnpack file is damaged.
@@ -128,13 +128,13 @@ pub enum WeightsError {
         /// The file's value.
         found: String,
     },
-    /// Trained weights are not available.
+    /// Trained weights could not be fetched.
     #[cfg(feature = "pretrained")]
     #[error(transparent)]
     Registry(#[from] crate::registry::RegistryError),
 }
 
-/// The tensors of a record that do not match its network.
+/// The tensors of a record that are not those of its network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TensorMismatch {
     /// Names that the network has and the file lacks.

@@ -315,8 +315,8 @@ fn any_number_of_threads_gives_the_same_bits() {
     }
 }
 
-/// NaN and infinities go where the definition takes them, and nowhere else. Padding is not looked at: a tap beyond the edge takes
-/// nothing from an infinite gradient.
+/// NaN and infinities go where the definition takes them, and nowhere else. Padding is not looked at: a tap beyond the
+/// edge takes nothing from an infinite gradient.
 #[test]
 fn values_that_are_not_finite_go_where_they_belong() {
     let plain = Geometry {

@@ -1,7 +1,8 @@
-//! Times training steps of Xception on this machine's processor: `training_step [burn] [SIZE] [BATCH] [STEPS] [full|frozen|head]`.
+//! Times training steps of Xception on this machine's processor: `training_step [burn] [SIZE] [BATCH] [STEPS]
+//! [full|frozen|head]`.
 //!
-//! `burn` runs on Burn's operations instead of the training kernels; `frozen` trains all weights with the norms' running statistics,
-//! and `head` the classifier alone. `RAYON_NUM_THREADS` says how many threads compute.
+//! `burn` runs on Burn's operations instead of the training kernels; `frozen` trains all weights with the norms'
+//! running statistics, and `head` the classifier alone. `RAYON_NUM_THREADS` says how many threads compute.
 
 use std::time::Instant;
 
@@ -91,7 +92,8 @@ fn main() {
         model = optimizer.step(1e-3, model, gradients);
         let all = start.elapsed().as_secs_f64();
         println!(
-            "step {step}: loss {shown:.6}, {:.3} pictures/s; forward {forward:.3} s, backward {backward:.3} s, update {:.3} s; \
+            "step {step}: loss {shown:.6}, {:.3} pictures/s; forward {forward:.3} s, backward {backward:.3} s, \
+             update {:.3} s; \
              {} faults, peak {} MB, now {} MB",
             batch as f64 / all,
             all - forward - backward,

@@ -40,7 +40,8 @@ fn give<const D: usize>(tensor: FlexTensor) -> Tensor<D> {
     })
 }
 
-/// Updates weights by their gradient and velocity: both anew, or the three tensors back where there is no kernel for them.
+/// Updates weights by their gradient and velocity: both anew, or the three tensors back where there is no kernel for
+/// them.
 ///
 /// # Errors
 ///
@@ -59,8 +60,8 @@ pub fn sgd_update<const D: usize>(
     Ok([weights, velocity].map(give))
 }
 
-/// Updates weights by their gradient and both moments: weights and moments anew, or the four tensors back where there is no kernel
-/// for them.
+/// Updates weights by their gradient and both moments: weights and moments anew, or the four tensors back where there
+/// is no kernel for them.
 ///
 /// # Errors
 ///

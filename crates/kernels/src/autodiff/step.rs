@@ -227,8 +227,8 @@ impl Gradient {
     }
 }
 
-/// The gradients of the operands that `wanted` asks for. `earlier` are gradients of the input and of the residual that other
-/// operations have computed before: the new ones are added to them.
+/// The gradients of the operands that `wanted` asks for. `earlier` are gradients of the input and of the residual that
+/// other operations have computed before: the new ones are added to them.
 pub(super) fn backward(
     plan: &Plan,
     kept: Kept,

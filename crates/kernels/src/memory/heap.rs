@@ -1,4 +1,5 @@
-//! Memory for the maps of training, used again by later steps: a step that repeats the sizes of the last one touches no new page.
+//! Memory for the maps of training, used again by later steps: a step that repeats the sizes of the last one touches no
+//! new page.
 
 use core::ptr::NonNull;
 use core::slice;
@@ -24,8 +25,8 @@ static HEAP: Mutex<Heap> = Mutex::new(Heap { regions: Vec::new() });
 
 /// Bytes of the heap, exclusive to their holder; zeros or what an earlier holder wrote.
 pub(crate) struct Block {
-    /// The first byte. All bytes lie in a region that lives as long as it has blocks, or in the block's own vector. Both were
-    /// zeroed when they were made, and no two blocks overlap.
+    /// The first byte. All bytes lie in a region that lives as long as it has blocks, or in the block's own vector.
+    /// Both were zeroed when they were made, and no two blocks overlap.
     address: NonNull<u8>,
     bytes: usize,
     memory: Memory,

@@ -29,8 +29,8 @@ impl Convolution {
         self.checked.output.size()
     }
 
-    /// Convolves `input`, `[batch, height, width, inputs]`, with `weights`, `[outputs, inputs, kernel height, kernel width]`, into
-    /// `output`, `[batch, output height, output width, outputs]`.
+    /// Convolves `input`, `[batch, height, width, inputs]`, with `weights`, `[outputs, inputs, kernel height, kernel
+    /// width]`, into `output`, `[batch, output height, output width, outputs]`.
     ///
     /// # Errors
     ///

@@ -55,8 +55,8 @@ impl Correlation {
         }
     }
 
-    /// The gradient of the input: a correlation for each remainder of rows and columns by the stride, because pixels of the same
-    /// remainders are looked at by the same taps.
+    /// The gradient of the input: a correlation for each remainder of rows and columns by the stride, because pixels of
+    /// the same remainders are looked at by the same taps.
     pub(super) fn input_gradient(checked: &Checked) -> Vec<Self> {
         let stride = checked.geometry.stride;
         let rows = 0..stride[0].min(checked.input.height);
@@ -94,7 +94,8 @@ impl Correlation {
         }
     }
 
-    /// The places of pixels `pixels` in the target, in values, and of what each segment reads for them, `[segment][pixel]`.
+    /// The places of pixels `pixels` in the target, in values, and of what each segment reads for them,
+    /// `[segment][pixel]`.
     pub(super) fn places(
         &self,
         pixels: &Range<usize>,
@@ -135,7 +136,8 @@ impl Correlation {
         (targets, sources)
     }
 
-    /// The offset of the first of three by three neighbouring taps, and their numbers, where pixels and taps are side by side.
+    /// The offset of the first of three by three neighbouring taps, and their numbers, where pixels and taps are side
+    /// by side.
     pub(super) fn square(&self) -> Option<Square> {
         if self.taps.len() != 9 || self.apart != [1; 2] || self.step != [1; 2] {
             return None;

@@ -1,4 +1,5 @@
-//! Depthwise convolutions, forward and backward: every channel on its own, with any kernel, stride, dilation and padding.
+//! Depthwise convolutions, forward and backward: every channel on its own, with any kernel, stride, dilation and
+//! padding.
 
 use super::correlation::Correlation;
 use super::depthwise_rows::forward_rows;
@@ -54,8 +55,8 @@ pub struct DepthwiseGradients<'a> {
     pub input: Option<&'a mut [f32]>,
     /// Added to that gradient, the gradient of another reader of the same values; shaped as the input.
     pub added: Option<&'a [f32]>,
-    /// For each channel, the sum of the input's gradient, and of its products with `value - centre`, without the norm `value`: what
-    /// the norm's own gradients are made of.
+    /// For each channel, the sum of the input's gradient, and of its products with `value - centre`, without the norm
+    /// `value`: what the norm's own gradients are made of.
     pub sums: Option<[&'a mut [f32]; 2]>,
     /// The gradient of the weights; shaped as the weights.
     pub weights: Option<&'a mut [f32]>,
@@ -66,7 +67,8 @@ impl Depthwise {
     ///
     /// # Errors
     ///
-    /// An [`Error`] when a size is 0 or too large, inputs and outputs differ, or the window does not fit into the padded map.
+    /// An [`Error`] when a size is 0 or too large, inputs and outputs differ, or the window does not fit into the
+    /// padded map.
     pub fn new(geometry: &Geometry, isa: Isa) -> Result<Self, Error> {
         let checked = Checked::new(OP, geometry)?;
         if geometry.inputs != geometry.outputs {
@@ -91,8 +93,8 @@ impl Depthwise {
         self.checked.output.size()
     }
 
-    /// Convolves `input`, `[batch, height, width, channels]`, with `weights`, `[channels, 1, kernel height, kernel width]`, into
-    /// `output`, `[batch, output height, output width, channels]`.
+    /// Convolves `input`, `[batch, height, width, channels]`, with `weights`, `[channels, 1, kernel height, kernel
+    /// width]`, into `output`, `[batch, output height, output width, channels]`.
     ///
     /// # Errors
     ///
@@ -157,8 +159,8 @@ impl Depthwise {
         Ok(())
     }
 
-    /// Writes the wanted gradients of [`forward_of`](Self::forward_of) in one pass over the maps, where the kernel is 3 x 3 without
-    /// stride and dilation, and else in a pass for each.
+    /// Writes the wanted gradients of [`forward_of`](Self::forward_of) in one pass over the maps, where the kernel is 3
+    /// x 3 without stride and dilation, and else in a pass for each.
     ///
     /// # Errors
     ///

@@ -44,8 +44,8 @@ pub(super) fn forward_rows(
     work_through(rayon::current_num_threads(), &jobs, &work, &|_| ());
 }
 
-/// The vectors of a pixel's channels: the last one ends with the last channel, and may overlap the one before. Pixels of fewer
-/// channels than a vector are read and written value by value.
+/// The vectors of a pixel's channels: the last one ends with the last channel, and may overlap the one before. Pixels
+/// of fewer channels than a vector are read and written value by value.
 pub(super) fn vectors(channels: usize, width: usize) -> impl Iterator<Item = usize> {
     let last = channels.saturating_sub(width);
     (0..channels.div_ceil(width)).map(move |vector| (vector * width).min(last))
@@ -130,8 +130,8 @@ impl<V: Lanes> Changed<V> {
 
 /// Some rows of all pictures, numbered through the batch.
 ///
-/// The caller of `run` guarantees that the maps have the sizes of the correlation, that there are as many weights as taps and as
-/// many values of the transform as channels, and that no other thread writes to these rows.
+/// The caller of `run` guarantees that the maps have the sizes of the correlation, that there are as many weights as
+/// taps and as many values of the transform as channels, and that no other thread writes to these rows.
 struct Rows<'a> {
     correlation: &'a Correlation,
     square: Option<Square>,

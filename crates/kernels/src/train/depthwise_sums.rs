@@ -1,4 +1,5 @@
-//! Rows of a depthwise convolution's backward pass: the gradient of the input, and sums for the gradients of weights and norm.
+//! Rows of a depthwise convolution's backward pass: the gradient of the input, and sums for the gradients of weights
+//! and norm.
 
 use core::ops::Range;
 
@@ -20,14 +21,14 @@ pub(super) struct Gradients {
 
 /// Some rows of the input, numbered through the batch.
 ///
-/// The caller of `run` guarantees that the maps have the sizes of `checked`, that there are as many weights as taps and as many
-/// values of the transform as channels, that `sums` holds a vector of padded channels for each tap and two
+/// The caller of `run` guarantees that the maps have the sizes of `checked`, that there are as many weights as taps and
+/// as many values of the transform as channels, that `sums` holds a vector of padded channels for each tap and two
 /// more, and that no other thread
 /// writes to these rows of `target` or to `sums`.
 pub(super) struct GradientRows<'a> {
     pub checked: &'a Checked,
-    /// Where the kernel is 3 x 3 without stride and dilation, and there are as many channels as the widest vector has lanes: both
-    /// gradients in one pass.
+    /// Where the kernel is 3 x 3 without stride and dilation, and there are as many channels as the widest vector has
+    /// lanes: both gradients in one pass.
     pub square: Option<Square>,
     pub wants: Gradients,
     pub transform: &'a Transform<'a>,
@@ -195,8 +196,8 @@ impl GradientRows<'_> {
 
 /// One vector of channels of a row of the input.
 ///
-/// Every column of the output gradient is read once. It belongs to three inputs: their gradients are sums in registers, and their
-/// values are multiplied with it for the gradient of the weights.
+/// Every column of the output gradient is read once. It belongs to three inputs: their gradients are sums in registers,
+/// and their values are multiplied with it for the gradient of the weights.
 struct Line<'a, V> {
     /// Column 0 of the first row of output gradients that is read.
     gradient: *const f32,
@@ -234,8 +235,8 @@ struct State<V, const ROWS: usize> {
 impl<V: Lanes> Line<'_, V> {
     /// # Safety
     ///
-    /// `ROWS` rows of output gradients and all inputs must be readable; the inputs' gradients, if `INPUT`, and the sums writable by
-    /// this thread alone.
+    /// `ROWS` rows of output gradients and all inputs must be readable; the inputs' gradients, if `INPUT`, and the sums
+    /// writable by this thread alone.
     #[inline(always)]
     unsafe fn run<const ROWS: usize, const CHANGE: bool, const INPUT: bool, const WEIGHTS: bool>(&self) {
         let zero = V::splat(0.0);
@@ -442,8 +443,8 @@ unsafe fn settle<V: Lanes>(sums: *mut f32, count: usize, channels: usize) {
 
 /// Lets the gradient of some rows of the input pass where the transformed input is positive, and adds it to sums.
 ///
-/// The caller of `run` guarantees that the maps are of `map`, that `sums` holds two vectors of channels, and that no other thread
-/// writes to these rows of `target` or to `sums`.
+/// The caller of `run` guarantees that the maps are of `map`, that `sums` holds two vectors of channels, and that no
+/// other thread writes to these rows of `target` or to `sums`.
 pub(super) struct Gate<'a> {
     pub map: &'a Map,
     pub transform: &'a Transform<'a>,

@@ -172,7 +172,8 @@ impl Checked {
         }
     }
 
-    /// Runs of the output pixels `pixels`, numbered through the batch, and the input pixels at which their tap `tap` looks.
+    /// Runs of the output pixels `pixels`, numbered through the batch, and the input pixels at which their tap `tap`
+    /// looks.
     pub(super) fn runs(&self, pixels: Range<usize>, tap: usize) -> Runs<'_> {
         let kernel_width = self.geometry.kernel[1];
         let tap = [tap / kernel_width, tap % kernel_width];

@@ -1,7 +1,9 @@
-//! Outputs and input gradients: every pixel of a map as a sum of products of another map's pixels with matrices, one for each tap.
+//! Outputs and input gradients: every pixel of a map as a sum of products of another map's pixels with matrices, one
+//! for each tap.
 //!
-//! As matrices: `[pixels, taps x channels] x [taps x channels, outputs]`. The weights are packed into panels once for each call.
-//! Pixels are read in place, through a table of the places at which the taps look; taps that look at padding read zeros.
+//! As matrices: `[pixels, taps x channels] x [taps x channels, outputs]`. The weights are packed into panels once for
+//! each call. Pixels are read in place, through a table of the places at which the taps look; taps that look at padding
+//! read zeros.
 
 use core::ops::Range;
 
@@ -85,8 +87,8 @@ impl Correlation {
                 return;
             }
             let (part, group) = (job / panel_jobs, job % panel_jobs);
-            // SAFETY: the panels are packed; the caller of `forward` and `input_gradient` has checked the lengths; a job writes to
-            // panels of pixels that belong to no other job.
+            // SAFETY: the panels are packed; the caller of `forward` and `input_gradient` has checked the lengths; a
+            // job writes to panels of pixels that belong to no other job.
             unsafe {
                 isa.run(PixelProduct {
                     correlation: self,
@@ -118,7 +120,8 @@ impl Weights<'_> {
                 }
                 continue;
             }
-            // A block of inputs of all outputs at a time: lines that are written sixteen times stay in the first-level cache.
+            // A block of inputs of all outputs at a time: lines that are written sixteen times stay in the first-level
+            // cache.
             for (block, to) in to.chunks_mut(TOGETHER * columns).enumerate() {
                 for (lane, output) in outputs.clone().enumerate() {
                     let from = values[output * column + block * TOGETHER * row..].iter().step_by(row);
@@ -149,8 +152,8 @@ impl Kernel for Columns {
 
 /// Some pixels of a correlation, and the outputs of some panels.
 ///
-/// The caller of `run` guarantees that the maps have the sizes of the correlation, that `zeros` are as many as a segment reads,
-/// and that no other thread writes to these outputs of these pixels.
+/// The caller of `run` guarantees that the maps have the sizes of the correlation, that `zeros` are as many as a
+/// segment reads, and that no other thread writes to these outputs of these pixels.
 struct PixelProduct<'a> {
     correlation: &'a Correlation,
     source: *const f32,

@@ -17,7 +17,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// `len` values of any content: the smallest kept buffer that holds them and is not four times too large, or a new one.
+    /// `len` values of any content: the smallest kept buffer that holds them and is not four times too large, or a new
+    /// one.
     pub(super) fn take(len: usize) -> Self {
         let mut buffers = BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
         let best = buffers

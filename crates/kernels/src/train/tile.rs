@@ -1,7 +1,7 @@
 //! The register tile of all products: a few rows of the left matrix times a panel of the right one.
 //!
-//! A step of the inner product takes one vector load for each vector of the panel, one broadcast for each row, and a fused
-//! multiply-add for each pair: 2, 6 and 12 with AVX2. The multiply-adds are the bottleneck.
+//! A step of the inner product takes one vector load for each vector of the panel, one broadcast for each row, and a
+//! fused multiply-add for each pair: 2, 6 and 12 with AVX2. The multiply-adds are the bottleneck.
 
 use crate::memory::buffer::LINE;
 use crate::simd::lanes::{Lanes, prefetch, prefetch_far};
@@ -106,7 +106,8 @@ pub(super) struct Target<P> {
 /// Steps between two prefetches of memory that later tiles read.
 const CHUNK: usize = 64;
 
-/// Memory that later tiles read: `rows` rows of `lines` cache lines, prefetched into the second-level cache in equal shares.
+/// Memory that later tiles read: `rows` rows of `lines` cache lines, prefetched into the second-level cache in equal
+/// shares.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
     next: *const f32,
@@ -234,8 +235,8 @@ pub(super) struct GatheredTile<P> {
 impl<P: Places> GatheredTile<P> {
     /// # Safety
     ///
-    /// There must be a readable place for each of `ROWS` rows in every segment, the panel must be readable, and `ROWS` rows of the
-    /// target writable by this thread alone.
+    /// There must be a readable place for each of `ROWS` rows in every segment, the panel must be readable, and `ROWS`
+    /// rows of the target writable by this thread alone.
     #[inline(always)]
     pub(super) unsafe fn run<V: Lanes, const ROWS: usize>(&self, ahead: &mut Ahead) {
         // SAFETY: the caller's promise is the same.

@@ -1,8 +1,8 @@
 //! Weight gradients: a sum over output pixels of products of an output gradient and the inputs of its window.
 //!
-//! As matrices: `[outputs, pixels] x [pixels, taps x inputs]`. Pixels are the inner dimension, so both operands are read in the
-//! order in which they lie in memory, a block of pixels at a time. Within a block, the output gradients of a job are packed into
-//! the second-level cache, and a panel of inputs into the first-level cache.
+//! As matrices: `[outputs, pixels] x [pixels, taps x inputs]`. Pixels are the inner dimension, so both operands are
+//! read in the order in which they lie in memory, a block of pixels at a time. Within a block, the output gradients of
+//! a job are packed into the second-level cache, and a panel of inputs into the first-level cache.
 
 use core::ops::Range;
 
@@ -33,8 +33,8 @@ const JOBS: usize = 3;
 
 /// Writes the gradient of the weights. The caller has checked the lengths.
 ///
-/// How pixels are cut into parts depends on the sizes alone, and parts are added in order: results have the same bits for any number
-/// of threads.
+/// How pixels are cut into parts depends on the sizes alone, and parts are added in order: results have the same bits
+/// for any number of threads.
 pub(super) fn weight_gradient(checked: &Checked, isa: Isa, [input, output_gradient]: [&[f32]; 2], target: &mut [f32]) {
     let (rows, width) = (checked.output.channels, checked.taps() * checked.input.channels);
     let pixels = checked.geometry.batch * checked.output.pixels();
@@ -65,8 +65,8 @@ pub(super) fn weight_gradient(checked: &Checked, isa: Isa, [input, output_gradie
     let jobs = Stage::new(parts * row_blocks * column_blocks);
     let multiply = |worker: usize, _, job: usize| {
         let (block, part) = (job % (row_blocks * column_blocks), job / (row_blocks * column_blocks));
-        // SAFETY: the caller has checked the lengths; workers have different numbers, below `threads`, and so different scratch
-        // memory; the rows and columns of a block in the sums of a part belong to one job.
+        // SAFETY: the caller has checked the lengths; workers have different numbers, below `threads`, and so different
+        // scratch memory; the rows and columns of a block in the sums of a part belong to one job.
         unsafe {
             isa.run(WeightProduct {
                 checked,
@@ -113,8 +113,8 @@ pub(super) fn scratch() -> usize {
 
 /// Some rows (outputs) and some columns (taps x inputs) of the gradient, summed over some pixels.
 ///
-/// The caller of `run` guarantees that the maps have the lengths of `checked`, that `scratch` holds [`scratch`] values, and that no
-/// other thread writes to these rows and columns of `target`, which is `[outputs, taps, inputs]`.
+/// The caller of `run` guarantees that the maps have the lengths of `checked`, that `scratch` holds [`scratch`] values,
+/// and that no other thread writes to these rows and columns of `target`, which is `[outputs, taps, inputs]`.
 pub(super) struct WeightProduct<'a> {
     pub checked: &'a Checked,
     pub input: *const f32,

@@ -127,7 +127,7 @@ pub fn picture(bytes: &[u8]) {
         max_file_bytes: 1 << 20,
     };
     let preset = Preset::ALL[usize::from(*choice) % Preset::ALL.len()];
-    if let Ok(picture) = picture::decode(bytes, &limits) {
+    if let Ok(picture) = picture::decode(bytes, limits) {
         let _ = preset.apply(&picture, 71, 73);
     }
 }

@@ -280,7 +280,7 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
                         .input
                         .preset
                         .context("the record doesn't say how pictures are resized: --preset")?;
-                    let picture = preset.open(path, &DecodeLimits::default())?;
+                    let picture = preset.open(path, DecodeLimits::default())?;
                     let pixels = preset.apply(&picture, spec.input.height, spec.input.width)?;
                     pixels.data().to_vec()
                 }

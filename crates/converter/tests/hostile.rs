@@ -642,7 +642,7 @@ fn a_pipe_is_no_file() {
         ("picture", {
             let file = pipe.clone();
             let limits = xception_model::picture::DecodeLimits::default();
-            Box::new(move || xception_model::picture::open(&file, &limits).unwrap_err().to_string())
+            Box::new(move || xception_model::picture::open(&file, limits).unwrap_err().to_string())
         }),
     ];
     for (name, read) in readers {

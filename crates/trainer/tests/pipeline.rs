@@ -139,7 +139,7 @@ fn evaluation_is_exact_and_in_order() {
                     for (planes, &index) in batch.pixels.chunks(3 * SIZE * SIZE).zip(&batch.indices) {
                         assert_eq!(index, place);
                         let picture = preset
-                            .open(&dataset.samples[index].path, &DecodeLimits::default())
+                            .open(&dataset.samples[index].path, DecodeLimits::default())
                             .unwrap();
                         let expected = preset.apply(&picture, SIZE, SIZE).unwrap().to_nchw(Scaling::Tf);
                         assert_eq!(planes, expected, "{preset}, {}", dataset.samples[index].name);

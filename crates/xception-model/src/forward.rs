@@ -39,20 +39,12 @@ impl<'a> Run<'a> {
     pub fn from(&self, start: NodeId, value: Feature, output: NodeId, watch: &mut Watch<'_>) -> Feature {
         #[cfg(feature = "flex")]
         if units::are_for(&value) {
-            return self.walk(
-                start,
-                value,
-                output,
-                watch,
-                |value, is_shared| Held::new(value, is_shared),
-                Held::apply,
-                Held::into_feature,
-            );
+            return self.walk(start, value, output, watch, Held::new, Held::apply, Held::into_feature);
         }
         self.walk(start, value, output, watch, |value, _| value, apply, |feature| feature)
     }
 
-    /// The walk of [`from`](Self::from). `H` is a feature, or operations that will compute it: `hold` makes an `H` of a
+    /// The walk of [`from`](Self::from). `H` is a feature, or operations that will compute it: `wrap` makes an `H` of a
     /// feature, `apply` computes an operation, and `feature` computes the feature for `watch` and for several readers.
     #[allow(clippy::too_many_arguments, reason = "three functions between two types")]
     fn walk<H: Clone>(
@@ -61,7 +53,7 @@ impl<'a> Run<'a> {
         value: Feature,
         output: NodeId,
         watch: &mut Watch<'_>,
-        hold: impl Fn(Feature, bool) -> H,
+        wrap: impl Fn(Feature, bool) -> H,
         apply: impl Fn(&'a Op, &'a Parameters, Vec<H>) -> H,
         feature: impl Fn(H) -> Feature,
     ) -> Feature {
@@ -76,7 +68,7 @@ impl<'a> Run<'a> {
             }
         }
         let mut held: Vec<Option<H>> = vec![None; output.0 + 1];
-        held[start.0] = Some(hold(value, uses[start.0] > 1));
+        held[start.0] = Some(wrap(value, uses[start.0] > 1));
         for index in start.0 + 1..=output.0 {
             if uses[index] == 0 {
                 continue;
@@ -93,9 +85,9 @@ impl<'a> Run<'a> {
             if let Watch::Node(see) = watch {
                 let mut shown = feature(own);
                 see(NodeId(index), &mut shown);
-                own = hold(shown, is_shared);
+                own = wrap(shown, is_shared);
             } else if is_shared {
-                own = hold(feature(own), true);
+                own = wrap(feature(own), true);
             }
             held[index] = Some(own);
         }

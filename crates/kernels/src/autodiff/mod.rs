@@ -108,6 +108,7 @@ pub struct Norm {
 
 /// The statistics of a norm.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one for each norm of a step")]
 pub enum NormStatistics {
     /// Those of the batch, which [`UnitOutput::statistics`] gives.
     Batch,

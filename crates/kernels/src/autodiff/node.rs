@@ -146,12 +146,11 @@ impl Taken {
 
     /// An operand that is absent has a place without gradient.
     fn operand(&mut self, tensor: Option<Tracked>) -> Operand<Flex> {
-        match tensor {
-            Some(tensor) => Operand::Given(self.take(tensor)),
-            None => {
-                self.take(Tracked::new(vector(Vec::new())));
-                Operand::Absent
-            }
+        if let Some(tensor) = tensor {
+            Operand::Given(self.take(tensor))
+        } else {
+            self.take(Tracked::new(vector(Vec::new())));
+            Operand::Absent
         }
     }
 }

@@ -46,6 +46,10 @@ fn give<const D: usize>(tensor: FlexTensor) -> Tensor<D> {
 /// # Errors
 ///
 /// The tensors, if they do not lie on `Flex` in `f32` without autodiff, or differ in shape.
+#[allow(
+    clippy::result_large_err,
+    reason = "the caller goes on with the tensors that it gave"
+)]
 pub fn sgd_update<const D: usize>(
     tensors: [Tensor<D>; 3],
     update: &SgdUpdate,
@@ -66,6 +70,10 @@ pub fn sgd_update<const D: usize>(
 /// # Errors
 ///
 /// The tensors, if they do not lie on `Flex` in `f32` without autodiff, or differ in shape.
+#[allow(
+    clippy::result_large_err,
+    reason = "the caller goes on with the tensors that it gave"
+)]
 pub fn adamw_update<const D: usize>(
     tensors: [Tensor<D>; 4],
     update: &AdamWUpdate,

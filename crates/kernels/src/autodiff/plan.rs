@@ -35,6 +35,7 @@ pub(super) struct Stage<T> {
     pub output: [usize; 4],
 }
 
+#[allow(clippy::large_enum_variant, reason = "one for each unit")]
 pub(super) enum Pool {
     Max(MaxPool),
     GlobalAverage,

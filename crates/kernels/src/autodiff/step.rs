@@ -78,6 +78,7 @@ fn done(result: Result<(), Error>) {
 }
 
 /// Computes a unit. `wanted` says which operands have gradients, if any has.
+#[allow(clippy::needless_pass_by_value, reason = "the maps are freed at the end")]
 pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS]>) -> Forward {
     let isa = plan.isa;
     let x = &inputs.x;
@@ -229,6 +230,11 @@ impl Gradient {
 
 /// The gradients of the operands that `wanted` asks for. `earlier` are gradients of the input and of the residual that
 /// other operations have computed before: the new ones are added to them.
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "the maps are freed at the end; one paragraph for each stage, last to first"
+)]
 pub(super) fn backward(
     plan: &Plan,
     kept: Kept,

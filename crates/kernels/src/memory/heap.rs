@@ -48,13 +48,12 @@ impl Block {
     /// Room for `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         let part = heap().take(bytes);
-        let (address, memory) = match part {
-            Some((region, address)) => (address, Memory::Part(region)),
-            None => {
-                let mut values = vec![0_u128; bytes.div_ceil(size_of::<u128>())];
-                let address = NonNull::new(values.as_mut_ptr()).unwrap_or(NonNull::dangling());
-                (address.cast(), Memory::Own { _values: values })
-            }
+        let (address, memory) = if let Some((region, address)) = part {
+            (address, Memory::Part(region))
+        } else {
+            let mut values = vec![0_u128; bytes.div_ceil(size_of::<u128>())];
+            let address = NonNull::new(values.as_mut_ptr()).unwrap_or(NonNull::dangling());
+            (address.cast(), Memory::Own { _values: values })
         };
         Self { address, bytes, memory }
     }
@@ -175,12 +174,11 @@ impl Heap {
     fn add_region(&mut self, len: usize) -> Option<(usize, usize, usize)> {
         let region = Region::new(len.max(REGION).next_multiple_of(LARGE_PAGE))?;
         let (&start, &free) = region.free.first_key_value()?;
-        let index = match self.regions.iter().position(Option::is_none) {
-            Some(index) => index,
-            None => {
-                self.regions.push(None);
-                self.regions.len() - 1
-            }
+        let index = if let Some(index) = self.regions.iter().position(Option::is_none) {
+            index
+        } else {
+            self.regions.push(None);
+            self.regions.len() - 1
         };
         self.regions[index] = Some(region);
         Some((free, index, start))

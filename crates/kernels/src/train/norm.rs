@@ -95,7 +95,7 @@ impl Sums {
         }
     }
 
-    /// Takes more values in (Chan, Golub and LeVeque 1979).
+    /// Takes more values in (Chan, Golub and `LeVeque` 1979).
     #[inline(always)]
     fn merge<T: Copy + Into<f64>>(&mut self, count: f64, mean: &[T], squares: &[T]) {
         let total = self.count + count;
@@ -190,6 +190,7 @@ impl Kernel for Normalise<'_> {
             .chunks_exact_mut(channels)
             .zip(self.x.chunks_exact(channels));
         let value = |x: &[f32], index: usize| (x[index] - centre[index]) * scale[index] + shift[index];
+        #[allow(clippy::needless_range_loop, reason = "one index for five slices")]
         match (self.add, self.rectified) {
             (None, false) => {
                 for (y, x) in pixels {

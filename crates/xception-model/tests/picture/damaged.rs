@@ -1,5 +1,6 @@
 //! Damaged JPEG files against Pillow. The files come from `scripts/fixtures/damaged_pictures.py`.
 
+use std::fmt::Write as _;
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -40,7 +41,10 @@ fn read(bytes: &[u8], truncated: TruncatedMode) -> Result<(Pixels, bool), Pictur
     let hash = Sha256::digest(decoded.picture.as_raw());
     let pixels = Pixels {
         size: decoded.picture.dimensions(),
-        sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hash.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        }),
     };
     Ok((pixels, !decoded.warnings.is_empty()))
 }

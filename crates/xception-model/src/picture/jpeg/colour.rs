@@ -27,7 +27,7 @@ impl Upsampling {
     /// `jinit_upsampler`
     fn of(component: &Component, frame: &Frame) -> Result<Self, Fault> {
         let (across, down) = (component.across, component.down);
-        if frame.max_across % across != 0 || frame.max_down % down != 0 {
+        if !frame.max_across.is_multiple_of(across) || !frame.max_down.is_multiple_of(down) {
             return Err(Fault::Unsupported(
                 "the resolution of a colour is no whole part of another's".to_owned(),
             ));

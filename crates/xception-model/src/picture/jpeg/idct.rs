@@ -3,6 +3,11 @@
 //! On every machine with SSE2, Pillow and TensorFlow transform with 16-bit lanes (`jidctint-avx2.asm`,
 //! `jidctfst-sse2.asm`), which wrap and saturate where the plain C code has room. Undamaged files never come so far,
 //! damaged ones do.
+#![allow(
+    clippy::similar_names,
+    clippy::needless_range_loop,
+    reason = "the names and loops of libjpeg-turbo's jidctint.c"
+)]
 
 /// The inverse cosine transform, which the JPEG standard leaves to the decoder within a tolerance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -179,14 +179,13 @@ fn units(frame: &Frame, scan: &Scan) -> (usize, usize) {
 pub(super) fn decode_one_of_many(segments: &mut Segments<'_>, coefficients: &mut Coefficients) -> Result<(), Fault> {
     segments.start_scan()?;
     coefficients.scans = segments.scans;
-    let decoder = match segments.frame.as_ref().map(|frame| frame.coding) {
-        Some(Coding::Progressive) => Decoder::progressive(segments, coefficients)?,
-        _ => {
-            for &(index, ..) in &segments.scan.components {
-                coefficients.unknown_bits[index] = [0; 64];
-            }
-            Decoder::Sequential(sequential_tables(segments)?)
+    let decoder = if let Some(Coding::Progressive) = segments.frame.as_ref().map(|frame| frame.coding) {
+        Decoder::progressive(segments, coefficients)?
+    } else {
+        for &(index, ..) in &segments.scan.components {
+            coefficients.unknown_bits[index] = [0; 64];
         }
+        Decoder::Sequential(sequential_tables(segments)?)
     };
     let Segments {
         stream,

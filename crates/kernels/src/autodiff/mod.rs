@@ -51,7 +51,8 @@ fn burn_operations_are_asked_for() -> bool {
     BURN_OPERATIONS.get() || *ASKED.get_or_init(asked)
 }
 
-/// Whether [`unit()`] has kernels for this tensor: `f32` on `Flex` with autodiff, unless Burn's operations are asked for.
+/// Whether [`unit()`] has kernels for this tensor: `f32` on `Flex` with autodiff, unless Burn's operations are asked
+/// for.
 pub fn has_training_kernels(x: &Tensor<4>) -> bool {
     let device = x.device();
     device.is_autodiff() && device == Device::flex() && x.dtype() == DType::F32 && !burn_operations_are_asked_for()

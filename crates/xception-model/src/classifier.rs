@@ -84,6 +84,12 @@ pub enum ClassifyError {
         /// Height and width of the first picture.
         first: [usize; 2],
     },
+    /// The network takes pictures of another number of channels than can be made of a picture file.
+    #[error(
+        "the network takes pictures of {0} channels, and of a picture file 3 (colours) or 1 (grey) are made: give it tensors of \
+         your own, `xception run`"
+    )]
+    Channels(usize),
     /// The weights came without a word on how pictures were resized.
     #[error(
         "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
@@ -194,9 +200,8 @@ impl Classifier {
     ///
     /// [`ClassifyError::Picture`], which names the file, or [`ClassifyError::NoPreset`].
     pub fn prepare_file(&self, path: impl AsRef<Path>) -> Result<Pixels, ClassifyError> {
-        let preset = self.preset()?;
-        let picture = preset.open(path, &self.limits)?;
-        Ok(preset.apply(&picture, self.spec.input.height, self.spec.input.width)?)
+        let picture = self.preset()?.open(path, &self.limits)?;
+        self.prepare_image(&picture)
     }
 
     /// Decodes and resizes a picture in memory as the network's training did.
@@ -205,19 +210,35 @@ impl Classifier {
     ///
     /// As [`prepare_file`](Self::prepare_file).
     pub fn prepare(&self, bytes: &[u8]) -> Result<Pixels, ClassifyError> {
-        let preset = self.preset()?;
-        let picture = preset.decode(bytes, &self.limits)?;
-        Ok(preset.apply(&picture, self.spec.input.height, self.spec.input.width)?)
+        let picture = self.preset()?.decode(bytes, &self.limits)?;
+        self.prepare_image(&picture)
     }
 
-    /// Resizes a decoded picture as the network's training did.
+    /// Resizes a decoded picture as the network's training did. For a network of one channel it is made grey first, as Keras's
+    /// `load_img(color_mode="grayscale")` does.
     ///
     /// # Errors
     ///
     /// As [`prepare_file`](Self::prepare_file).
     pub fn prepare_image(&self, picture: &RgbImage) -> Result<Pixels, ClassifyError> {
         let preset = self.preset()?;
-        Ok(preset.apply(picture, self.spec.input.height, self.spec.input.width)?)
+        let (height, width) = (self.spec.input.height, self.spec.input.width);
+        if self.channels()? == 1 {
+            return Ok(preset.apply(&grey(picture), height, width)?);
+        }
+        Ok(preset.apply(picture, height, width)?)
+    }
+
+    /// Channels of the network's pictures: 3, or 1 for grey.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifyError::Channels`] for any other number.
+    pub fn channels(&self) -> Result<usize, ClassifyError> {
+        match self.network().graph().in_channels() {
+            channels @ (1 | 3) => Ok(channels),
+            channels => Err(ClassifyError::Channels(channels)),
+        }
     }
 
     /// The `top_k` likeliest classes of one picture file, the likeliest first.
@@ -253,18 +274,22 @@ impl Classifier {
         self.spec.outputs.probabilities(logits)
     }
 
-    /// Pictures as the network's input, `[batch, 3, height, width]`, scaled as its specification says.
+    /// Pictures as the network's input, `[batch, channels, height, width]`, scaled as its specification says. The one channel of a
+    /// grey picture is scaled as red is.
     ///
     /// # Errors
     ///
-    /// [`ClassifyError::Input`] for an empty batch, [`ClassifyError::Sizes`] for pictures of different sizes.
+    /// [`ClassifyError::Input`] for an empty batch, [`ClassifyError::Sizes`] for pictures of different sizes,
+    /// [`ClassifyError::Channels`] for a network that takes neither 3 channels nor 1.
     pub fn batch(&self, pictures: &[Pixels]) -> Result<Tensor<4>, ClassifyError> {
+        let channels = self.channels()?;
         let Some(first) = pictures.first() else {
-            return Err(InputError::EmptyBatch([0, 3, self.spec.input.height, self.spec.input.width]).into());
+            return Err(InputError::EmptyBatch([0, channels, self.spec.input.height, self.spec.input.width]).into());
         };
         let (height, width) = (first.height(), first.width());
-        let mut values = vec![0.0; pictures.len() * 3 * height * width];
-        let planes = values.chunks_exact_mut(3 * height * width);
+        let area = height * width;
+        let mut values = vec![0.0; pictures.len() * channels * area];
+        let planes = values.chunks_exact_mut(channels * area);
         for ((number, pixels), planes) in (1..).zip(pictures).zip(planes) {
             // 100 x 200 fills the planes of 200 x 100.
             if (pixels.height(), pixels.width()) != (height, width) {
@@ -274,15 +299,30 @@ impl Classifier {
                     first: [height, width],
                 });
             }
-            pixels.write_nchw(self.spec.input.scaling, planes)?;
+            if channels == 3 {
+                pixels.write_nchw(self.spec.input.scaling, planes)?;
+            } else {
+                planes.copy_from_slice(&pixels.to_nchw(self.spec.input.scaling)[..area]);
+            }
         }
-        let data = TensorData::new(values, [pictures.len(), 3, height, width]);
+        let data = TensorData::new(values, [pictures.len(), channels, height, width]);
         Ok(Tensor::from_data(data, &self.device))
     }
 
     fn preset(&self) -> Result<Preset, ClassifyError> {
         self.spec.input.preset.ok_or(ClassifyError::NoPreset)
     }
+}
+
+/// A picture in three equal channels of grey, in Pillow's weights (`L24` of `src/libImaging/Convert.c`).
+fn grey(picture: &RgbImage) -> RgbImage {
+    let mut grey = picture.clone();
+    for pixel in grey.pixels_mut() {
+        let [red, green, blue] = pixel.0.map(u32::from);
+        let sum = red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000;
+        pixel.0 = [(sum >> 16) as u8; 3];
+    }
+    grey
 }
 
 impl ModelSpec {

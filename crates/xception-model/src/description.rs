@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::hidden::HiddenActivation;
 use crate::input::Scaling;
 use crate::labels::Label;
 use crate::outputs::Outputs;
@@ -23,6 +24,8 @@ pub struct Known {
     pub variant: Option<Variant>,
     /// What the outputs are.
     pub outputs: Option<Outputs>,
+    /// What stands behind each hidden layer of the head.
+    pub hidden_activation: Option<HiddenActivation>,
     /// How channel values are scaled.
     pub scaling: Option<Scaling>,
     /// How its pictures are resized.
@@ -31,6 +34,8 @@ pub struct Known {
     pub labels: Vec<Label>,
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`.
     pub key: Option<String>,
+    /// What stands before the names of the network's tensors in a PyTorch checkpoint, such as `ema_model.`.
+    pub prefix: Option<String>,
 }
 
 /// What a file says of its network. What it leaves open is `None`.
@@ -48,7 +53,14 @@ pub struct Description {
     pub variant: Option<Variant>,
     /// What the outputs are.
     pub outputs: Option<Outputs>,
-    /// How channel values are scaled before the network.
+    /// What they are taken for where nobody says it: several numbers that a graph shows without an activation are logits, as a
+    /// rule of one class of several.
+    pub usual_outputs: Option<Outputs>,
+    /// What stands behind each hidden layer of the head of an architecture of the zoo.
+    pub hidden_activation: Option<HiddenActivation>,
+    /// Which fully-connected layers of that head have a bias: the hidden ones in order and the classifier. Empty where all have.
+    pub head_biases: Vec<bool>,
+    /// How channel values are scaled before the network, or by the file itself.
     pub scaling: Option<Scaling>,
     /// How its pictures are resized.
     pub preset: Option<Preset>,
@@ -66,8 +78,10 @@ pub enum Unknown {
     Pooling,
     /// Whose batch-norm epsilon and pool padding it was trained with.
     Variant,
-    /// What its one output is.
+    /// What its outputs are.
     Outputs,
+    /// What stands behind each hidden layer of its head.
+    HiddenActivation,
     /// How its pictures are scaled.
     Scaling,
 }
@@ -81,12 +95,15 @@ impl fmt::Display for Unknown {
                 "whose batch-norm epsilon and pool padding it has (say it: --variant keras, or torch for timm's)"
             }
             Self::Outputs => {
-                "what its one output is (say it: --head binary for the logit of the second of two classes, or --head value for a \
-                 number)"
+                "what its outputs are (say it: --head softmax for one class of several, sigmoid for several labels, binary for one \
+                 logit, that of the second of two classes, or value for one number that is no probability)"
+            }
+            Self::HiddenActivation => {
+                "what stands behind the hidden layers of its head (say it: --hidden-activation relu, tanh, swish, linear, ...)"
             }
             Self::Scaling => {
-                "how its pictures are scaled (say it: --scaling tf for -1..1, unit for 0..1, torch for ImageNet's mean and \
-                 deviation, caffe for BGR minus means, or none for 0..255)"
+                "how its pictures are scaled (say it: --scaling tf for -1..1, as Keras's Xception is fed; unit for 0..1; torch for \
+                 ImageNet's mean and deviation; caffe for BGR minus means, as Keras's ResNet is fed; none for 0..255)"
             }
         })
     }
@@ -99,16 +116,18 @@ pub(crate) fn list(unknown: &[Unknown]) -> String {
 }
 
 impl Description {
-    /// A file that says no more than its tensors do. A network without a classifier, or with several outputs, has the usual
-    /// meaning of outputs; one number has none.
+    /// A file that says no more than its tensors do. What the outputs of a network without a classifier are is no question.
     pub fn new(network: Architecture) -> Self {
         Self {
             source: None,
             size: None,
             pooling: None,
             variant: None,
-            outputs: (network.outputs() != Some(1)).then_some(Outputs::Softmax),
-            scaling: default_scaling(&network),
+            outputs: (!network.include_top()).then_some(Outputs::Softmax),
+            usual_outputs: None,
+            hidden_activation: None,
+            head_biases: Vec::new(),
+            scaling: None,
             preset: None,
             labels: Vec::new(),
             network,
@@ -122,13 +141,10 @@ impl Description {
             size,
             pooling: plain.network.pooling(),
             variant: plain.network.variant(),
-            outputs: found
-                .outputs
-                .or(plain.outputs.filter(|_| plain.network.outputs().is_none())),
-            scaling: match (found.scaling, found.scales_inside) {
-                (None, false) => plain.scaling,
-                (scaling, _) => scaling,
-            },
+            outputs: found.outputs.or(plain.outputs),
+            usual_outputs: (plain.network.outputs() != Some(1)).then_some(Outputs::Softmax),
+            hidden_activation: plain.network.hidden_activation(),
+            scaling: found.scaling,
             ..plain
         }
     }
@@ -141,11 +157,38 @@ impl Description {
             pooling: spec.network.pooling(),
             variant: spec.network.variant(),
             outputs: Some(spec.outputs),
+            usual_outputs: None,
+            hidden_activation: spec.network.hidden_activation(),
+            head_biases: Vec::new(),
             scaling: Some(spec.input.scaling),
             preset: spec.input.preset,
             labels: spec.labels,
             network: spec.network,
         }
+    }
+
+    /// What the caller says of the outputs. A sigmoid over one number tells two classes apart.
+    fn said_outputs(&self, known: &Known) -> Option<Outputs> {
+        match known.outputs {
+            Some(Outputs::Sigmoid) if self.network.outputs() == Some(1) && self.outputs != Some(Outputs::Sigmoid) => {
+                Some(Outputs::Binary)
+            }
+            said => said,
+        }
+    }
+
+    /// The same where only the backbone is used: what the head's outputs and hidden layers are is no question.
+    #[must_use]
+    pub fn of_backbone(mut self, known: &Known) -> Self {
+        let any = if self.network.outputs() == Some(1) {
+            Outputs::Value
+        } else {
+            Outputs::Softmax
+        };
+        self.outputs = self.outputs.or(self.said_outputs(known)).or(Some(any));
+        let hidden = self.hidden_activation.or(known.hidden_activation);
+        self.hidden_activation = hidden.or(Some(HiddenActivation::RELU));
+        self
     }
 
     /// Fills what the file leaves open.
@@ -161,6 +204,7 @@ impl Description {
                 unknown.push(what);
             }
         };
+        let said_outputs = self.said_outputs(known);
         let size = known.size.or(self.size);
         need(Unknown::Size, size.is_some());
         let mut network = self.network;
@@ -181,13 +225,23 @@ impl Description {
                 Architecture::Graph(_) => {}
             }
         }
-        let outputs = agree(path, "--head", known.outputs, self.outputs)?;
+        let outputs = agree(path, "--head", said_outputs, self.outputs)?.or(self.usual_outputs);
         need(Unknown::Outputs, outputs.is_some());
-        let scaling = match self.scaling {
-            // What an architecture is usually fed is a guess that a user's word overrides.
-            Some(usual) if Some(usual) == default_scaling(&network) => known.scaling.or(self.scaling),
-            _ => agree(path, "--scaling", known.scaling, self.scaling)?,
-        };
+        let hidden = agree(
+            path,
+            "--hidden-activation",
+            known.hidden_activation,
+            self.hidden_activation,
+        )?;
+        need(
+            Unknown::HiddenActivation,
+            hidden.is_some() || network.hidden_layers() == 0,
+        );
+        if let Some(hidden) = hidden {
+            network = network.with_hidden_activation(hidden);
+        }
+        network = network.with_head_biases(&self.head_biases);
+        let scaling = agree(path, "--scaling", known.scaling, self.scaling)?;
         need(Unknown::Scaling, scaling.is_some());
         let (Some([height, width]), Some(outputs), Some(scaling), []) = (size, outputs, scaling, unknown.as_slice())
         else {
@@ -196,6 +250,20 @@ impl Description {
                 unknown,
             });
         };
+        // One number is no softmax, and several are no one logit.
+        let count = network.outputs();
+        let fits = |count: usize| match outputs {
+            Outputs::Softmax => count > 1,
+            Outputs::Sigmoid => true,
+            Outputs::Binary | Outputs::Value => count == 1,
+        };
+        if !count.is_none_or(fits) {
+            return Err(WeightsError::Outputs {
+                path: path.to_owned(),
+                outputs,
+                count: count.unwrap_or_default(),
+            });
+        }
         network.validate().map_err(|source| WeightsError::Config {
             path: path.to_owned(),
             source,
@@ -221,28 +289,13 @@ impl Description {
     }
 }
 
-/// How the pictures of an architecture's published weights are scaled, if it is one of the zoo: `preprocess_input` of its module
-/// in `keras.applications`.
-pub fn default_scaling(network: &Architecture) -> Option<Scaling> {
-    match network {
-        Architecture::Xception(_) => Some(Scaling::Tf),
-        Architecture::ResNet(_) => Some(Scaling::Caffe),
-        // A head of its own behind a known backbone, whose title the graph has.
-        Architecture::Graph(graph) => match graph.title.as_str() {
-            "Xception" => Some(Scaling::Tf),
-            title if title.starts_with("ResNet") => Some(Scaling::Caffe),
-            _ => None,
-        },
-    }
-}
-
 /// Whether a network's pooling is an option; a graph shows it.
 fn has_options(network: &Architecture) -> bool {
     !matches!(network, Architecture::Graph(_))
 }
 
 /// What is known of both sides must agree: a flag never turns a network into another.
-fn agree<T: Copy + PartialEq + fmt::Debug>(
+fn agree<T: Copy + PartialEq + fmt::Display>(
     path: &Path,
     flag: &'static str,
     known: Option<T>,
@@ -252,8 +305,8 @@ fn agree<T: Copy + PartialEq + fmt::Debug>(
         (Some(said), Some(found)) if said != found => Err(WeightsError::Contradiction {
             path: path.to_owned(),
             flag,
-            said: format!("{said:?}").to_lowercase(),
-            found: format!("{found:?}").to_lowercase(),
+            said: said.to_string(),
+            found: found.to_string(),
         }),
         _ => Ok(known.or(found)),
     }

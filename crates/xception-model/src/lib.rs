@@ -33,7 +33,10 @@ mod engine;
 mod error;
 #[cfg(feature = "std")]
 mod fold;
+#[cfg(feature = "std")]
+mod format;
 mod forward;
+mod hidden;
 #[cfg(feature = "std")]
 mod inference;
 mod input;
@@ -65,6 +68,7 @@ mod spec;
 pub use description::{Description, Known, Unknown};
 pub use error::{ConfigError, InputError};
 pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
+pub use hidden::{HiddenActivation, UnknownActivation};
 #[cfg(feature = "std")]
 pub use inference::InferenceNetwork;
 pub use input::{Scaling, UnknownScaling};
@@ -78,11 +82,15 @@ pub use zoo::{
 #[cfg(feature = "picture")]
 pub use classifier::{Classifier, ClassifyError, Prediction};
 #[cfg(feature = "std")]
+pub use format::{Foreign, WeightFormat};
+#[cfg(feature = "std")]
 pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "pretrained")]
 pub use pretrained::record;
 #[cfg(feature = "std")]
-pub use record::{TensorMismatch, WeightsError, load, load_reader, load_with, read_record, save, save_tensors};
+pub use record::{
+    TensorMismatch, WeightsError, load, load_backbone, load_reader, load_with, read_record, save, save_tensors,
+};
 #[cfg(feature = "std")]
 pub use spec::{InputSpec, ModelSpec};
 

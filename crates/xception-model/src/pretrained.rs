@@ -134,6 +134,8 @@ fn known(card: &Card, network: &Architecture) -> Known {
     Known {
         size: Some([card.input.height, card.input.width]),
         pooling: network.pooling(),
+        outputs: Some(Outputs::Softmax),
+        hidden_activation: network.hidden_activation(),
         scaling: Some(card.input.scaling),
         ..Known::default()
     }

@@ -28,7 +28,8 @@ use crate::outputs::Outputs;
 pub struct Recognised {
     /// The network. More than one where the file leaves open which: they differ in constants that folded norms no longer show.
     pub candidates: Vec<Candidate>,
-    /// What the outputs are; `None` for one number, which may be a logit or a value.
+    /// What the outputs are; `None` for numbers without an activation: one may be a logit or a value, several are most often the
+    /// logits of a softmax.
     pub outputs: Option<Outputs>,
     /// How the file scales its pictures itself; `None` where it does not, or where its constants do not tell which numbers they
     /// expect.
@@ -210,9 +211,7 @@ impl Plain {
                     problem: "it is a softmax over one number, which is 1 for every picture".into(),
                 });
             }
-            (Some(outputs), _) => Some(outputs),
-            (None, true) => None,
-            (None, false) => Some(Outputs::Softmax),
+            (outputs, _) => outputs,
         };
         Ok(Self {
             graph: plain,
@@ -494,7 +493,9 @@ fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
         match &node.op {
             Op::Dense(_) | Op::Flatten { .. } => return true,
             Op::GlobalPool(pool) => return !pool.keep_dims,
-            Op::Input { .. } | Op::Conv(_) | Op::Pool(_) | Op::Pad { .. } | Op::ToMap => return false,
+            Op::Input { .. } | Op::Conv(_) | Op::Pool(_) | Op::Pad { .. } | Op::Crop { .. } | Op::ToMap => {
+                return false;
+            }
             _ => match node.inputs.first() {
                 Some(input) => id = *input,
                 None => return false,

@@ -584,7 +584,7 @@ fn tflite() -> Foreign {
         python(
             "Save the Keras model that it was made of, in Python:",
             &["model.save(\"model.keras\")"],
-        ) + "\nWithout that model, make an ONNX file: pip install tf2onnx; python -m tf2onnx.convert --tflite model.tflite --output \
+        ) + "\n  Without that model, make an ONNX file: pip install tf2onnx; python -m tf2onnx.convert --tflite model.tflite --output \
            model.onnx",
     )
 }

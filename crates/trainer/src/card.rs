@@ -3,67 +3,17 @@
 use std::path::Path;
 
 use burn::module::Module;
-use serde::Serialize;
-use xception_model::registry::sha256;
-use xception_model::{Architecture, InputSpec, Network};
+use files::sha256;
+use xception_model::Network;
+use xception_model::registry::{Card, Format, Kind, Metrics, Training, Weights};
 
 use crate::data::Split;
 use crate::error::TrainError;
-use crate::files;
 use crate::metrics::{Evaluation, Task};
 use crate::run::{MODEL, RunFile};
 
 /// The card's name: that of the weights, as the converter has it.
 pub const CARD: &str = "model.bpk.card.toml";
-
-#[derive(Serialize)]
-struct Card<'a> {
-    licence: &'static str,
-    labels: Vec<&'a str>,
-    source: Source<'a>,
-    output: Output,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metrics: Option<Metrics>,
-    input: InputSpec,
-    network: &'a Architecture,
-}
-
-#[derive(Serialize)]
-struct Source<'a> {
-    about: &'a str,
-    recipe: &'a str,
-    seed: u64,
-    /// Of the pictures and their split.
-    fingerprint: &'a str,
-    /// Of the weights at the start.
-    weights_sha256: &'a str,
-    trainer: &'a str,
-    burn: &'a str,
-}
-
-#[derive(Serialize)]
-struct Output {
-    file: &'static str,
-    bytes: u64,
-    sha256: String,
-    parameters: usize,
-    classes: usize,
-    multi_label: bool,
-    date: String,
-}
-
-#[derive(Serialize)]
-struct Metrics {
-    split: &'static str,
-    pictures: usize,
-    /// With several labels a picture: pictures with exactly the right ones.
-    accuracy: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_5: Option<f64>,
-    macro_f1: f64,
-    loss: f64,
-    calibration_error: f64,
-}
 
 /// Writes the card of the weights that lie in the run's `folder`.
 pub(crate) fn write(
@@ -74,44 +24,45 @@ pub(crate) fn write(
     date: String,
 ) -> Result<(), TrainError> {
     let weights = folder.join(MODEL);
-    let (bytes, sha256) = sha256(&weights).map_err(TrainError::file(&weights))?;
+    let (bytes, sha256) = sha256(&weights)?;
     let spec = &file.model;
-    let card = Card {
-        licence: "not stated; the pictures and the weights that the run started from have theirs",
-        labels: spec.labels.iter().map(|label| label.name.as_str()).collect(),
-        source: Source {
-            about: &spec.source,
-            recipe: &file.recipe.name,
-            seed: file.seed,
-            fingerprint: &file.fingerprint,
-            weights_sha256: &file.weights_sha256,
-            trainer: &file.version,
-            burn: &file.environment.burn,
-        },
-        output: Output {
-            file: MODEL,
-            bytes,
-            sha256,
-            parameters: network.num_params(),
-            classes: spec.classes().unwrap_or(0),
-            multi_label: spec.is_multi_label(),
-            date,
-        },
-        metrics: judged.map(|(split, evaluation)| Metrics {
-            split: split.name(),
-            pictures: evaluation.pictures,
-            accuracy: evaluation.accuracy(),
-            top_5: match evaluation.task {
-                Task::Single { top_5, .. } => top_5,
-                Task::Multi { .. } => None,
-            },
-            macro_f1: evaluation.macro_average.f1,
-            loss: evaluation.loss,
-            calibration_error: evaluation.calibration.ece,
-        }),
-        input: spec.input,
-        network: &spec.network,
+    let failed = |problem: String| TrainError::run(folder, problem);
+    let weights = Weights {
+        kind: Kind::Full,
+        file: MODEL.to_owned(),
+        format: Format::Burnpack,
+        bytes: Some(bytes),
+        sha256: Some(sha256),
+        md5: None,
+        parameters: network.num_params() as u64,
+        trainable_parameters: None,
+        urls: Vec::new(),
+        obtain: Some("copy it from the run's folder".to_owned()),
     };
-    let text = toml::to_string(&card).map_err(|error| TrainError::run(folder, error.to_string()))?;
-    files::write(&folder.join(CARD), text.as_bytes())
+    let mut card = Card::of_file(spec, weights).map_err(failed)?;
+    card.licence_note = Some("the pictures and the weights that the run started from have theirs".to_owned());
+    card.metrics = judged.map(|(split, evaluation)| Metrics {
+        top1: evaluation.accuracy(),
+        top5: match evaluation.task {
+            Task::Single { top_5, .. } => top_5,
+            Task::Multi { .. } => None,
+        },
+        dataset: format!("{} split of the training data", split.name()),
+        source: format!("the run itself, trainer {}", file.version),
+        pictures: Some(evaluation.pictures),
+        macro_f1: Some(evaluation.macro_average.f1),
+        loss: Some(evaluation.loss),
+        calibration_error: Some(evaluation.calibration.ece),
+    });
+    card.training = Some(Training {
+        recipe: file.recipe.name.clone(),
+        seed: file.seed,
+        fingerprint: file.fingerprint.clone(),
+        weights_sha256: file.weights_sha256.clone(),
+        date,
+        trainer: file.version.clone(),
+        burn: file.environment.burn.clone(),
+    });
+    let text = card.to_toml().map_err(failed)?;
+    Ok(files::write(&folder.join(CARD), true, text.as_bytes())?)
 }

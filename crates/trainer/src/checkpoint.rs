@@ -6,15 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
+use files::{FileError, Sha256};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::data::ContentHash;
 use crate::error::TrainError;
 use crate::metrics::EpochRow;
 
@@ -159,7 +158,7 @@ impl Checkpoints {
             let text = toml::to_string(&checksums).map_err(io::Error::other)?;
             fs::write(partial.join(MANIFEST), text)?;
             File::open(partial.join(MANIFEST))?.sync_all()?;
-            sync_folder(&partial)?;
+            files::sync_folder(&partial).map_err(FileError::into_io)?;
             self.publish(&partial, &place.name())
         })();
         if let Err(source) = written {
@@ -233,8 +232,7 @@ impl Checkpoints {
         if replaces {
             fs::rename(&path, &aside)?;
         }
-        fs::rename(partial, &path)?;
-        sync_folder(&self.folder)?;
+        files::rename(partial, &path).map_err(FileError::into_io)?;
         if replaces {
             fs::remove_dir_all(&aside)?;
         }
@@ -251,8 +249,7 @@ impl Checkpoints {
             if path.exists() {
                 fs::remove_dir_all(&aside)?;
             } else {
-                fs::rename(&aside, &path)?;
-                sync_folder(&self.folder)?;
+                files::rename(&aside, &path).map_err(FileError::into_io)?;
             }
         }
         Ok(())
@@ -344,25 +341,10 @@ fn load(path: &Path) -> Result<Loaded, String> {
     })
 }
 
-fn checksum(mut file: File) -> io::Result<String> {
+fn checksum(file: File) -> io::Result<String> {
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(ContentHash(hash.finalize().into()).to_string());
-        }
-        hash.update(&buffer[..read]);
-    }
-}
-
-/// Makes a rename in a folder last through a power cut. Only Unix has folders that can be synced.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
-    }
+    files::each_piece(file, |piece| hash.update(piece))?;
+    Ok(hash.finish().to_string())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use files::FileError;
 use xception_model::{ConfigError, InputError, WeightsError};
 
 use crate::data::DataError;
@@ -77,6 +78,15 @@ pub enum TrainError {
     /// Burn's training machinery failed.
     #[error("training stopped: {0}")]
     Engine(String),
+}
+
+impl From<FileError> for TrainError {
+    fn from(error: FileError) -> Self {
+        Self::File {
+            path: error.path().to_owned(),
+            source: error.into_io(),
+        }
+    }
 }
 
 impl TrainError {

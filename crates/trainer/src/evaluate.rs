@@ -1,16 +1,15 @@
 //! A trained network on pictures whose classes are known.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use xception_model::labels::Label;
-use xception_model::picture::{Pixels, Preset};
+use xception_model::picture::Preset;
 use xception_model::{Classifier, ClassifyError};
 
-use crate::ahead;
-use crate::feed::numbers;
 use crate::metrics::{Evaluation, MetricsError, Predictions};
+use crate::pipeline::{PictureStream, Streamed};
 
 /// A picture and what it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +142,6 @@ pub fn evaluate(
     mut progress: impl FnMut(usize),
 ) -> Result<Evaluated, EvaluateError> {
     let preset = classifier.spec.input.preset.ok_or(ClassifyError::NoPreset)?;
-    let batch_size = options.batch_size.max(1);
     let count = classifier.spec.classes().ok_or(EvaluateError::NoClasses)?;
     let mut predictions = Predictions {
         classes: (0..count).map(|class| classifier.spec.label(class).name).collect(),
@@ -153,45 +151,38 @@ pub fn evaluate(
         probabilities: Vec::with_capacity(pictures.len().saturating_mul(count).min(1 << 28)),
     };
     let mut unreadable = Vec::new();
-    let mut waited = Duration::ZERO;
+    let stream = PictureStream {
+        batch_size: options.batch_size,
+        threads: options.threads,
+    };
     let start = Instant::now();
     let decode = |picture: &Labelled| classifier.prepare_file(&picture.path);
-    ahead::in_order(pictures, options.threads, batch_size, decode, |decoded| {
-        let mut batch: Vec<Pixels> = Vec::with_capacity(batch_size);
-        loop {
-            let begin = Instant::now();
-            let next = decoded.next();
-            waited += begin.elapsed();
-            let ended = next.is_none();
-            match next {
-                Some((picture, Some(Ok(pixels)))) => {
-                    batch.push(pixels);
-                    predictions.paths.push(picture.path.clone());
-                    predictions.truths.push(picture.classes.clone());
+    let waited = stream.run(pictures, decode, |steps| {
+        for step in steps.by_ref() {
+            match step {
+                Streamed::Batch { pictures, decoded } => {
+                    predictions
+                        .probabilities
+                        .extend(classifier.predict(&decoded)?.into_iter().flatten());
+                    predictions
+                        .paths
+                        .extend(pictures.iter().map(|picture| picture.path.clone()));
+                    predictions
+                        .truths
+                        .extend(pictures.iter().map(|picture| picture.classes.clone()));
+                    progress(pictures.len());
                 }
-                Some((picture, failed)) => {
-                    let problem = failed.and_then(Result::err);
+                Streamed::Unreadable { picture, problem } => {
                     let sentence = problem.map_or_else(
-                        || format!("{}: the decoder gave up on this picture", picture.path.display()),
+                        || format!("{}: the decoder failed on this picture", picture.path.display()),
                         |problem| problem.to_string(),
                     );
                     unreadable.push((picture.path.clone(), sentence));
                     progress(1);
                 }
-                None => {}
-            }
-            if batch.len() == batch_size || (ended && !batch.is_empty()) {
-                let logits = classifier.logits(classifier.batch(&batch)?)?;
-                predictions
-                    .probabilities
-                    .extend(numbers(classifier.probabilities(logits)));
-                progress(batch.len());
-                batch.clear();
-            }
-            if ended {
-                return Ok::<_, ClassifyError>(());
             }
         }
+        Ok::<_, ClassifyError>(steps.waited())
     })?;
     let seconds = start.elapsed().as_secs_f64();
     if let (true, Some((_, first))) = (predictions.is_empty(), unreadable.first()) {

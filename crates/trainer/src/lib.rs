@@ -12,7 +12,6 @@ mod ema;
 mod engine;
 mod error;
 mod feed;
-mod files;
 mod finder;
 mod layers;
 mod learner;
@@ -24,7 +23,6 @@ mod schedule;
 mod steps;
 mod workers;
 
-pub mod ahead;
 pub mod augment;
 pub mod data;
 pub mod evaluate;
@@ -41,6 +39,7 @@ pub use engine::{Event, Observer};
 pub use error::TrainError;
 pub use finder::{FinderOptions, Found};
 pub use learner::{NetworkInput, Objective, StepInput, StepOutput, Trainee};
+pub use pipeline::ahead;
 pub use recipe::{Inputs, Norms, Optimizer, Phase, Recipe, Start, Trains};
 pub use run::{
     BURN, EMA_MODEL, Environment, LAST_MODEL, MODEL, Outcome, RUN_FILE, Run, RunFile, RunOptions, RunSettings,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
+use files::FileError;
 use image::{
     ImageError, ImageFormat, Rgb, RgbImage,
     imageops::{self, FilterType},
@@ -16,7 +17,7 @@ use xception_model::Scaling;
 use crate::{
     augment::{Augmentation, Draw, Mixable},
     data::{DataError, Dataset, Sample, Split},
-    files, plots,
+    plots,
     random::{Purpose, Random},
 };
 
@@ -50,6 +51,19 @@ pub enum PreviewError {
         /// The system's words.
         problem: io::Error,
     },
+}
+
+impl From<FileError> for PreviewError {
+    fn from(error: FileError) -> Self {
+        let path = error.path().to_owned();
+        match error {
+            FileError::Exists { .. } => Self::Exists { path },
+            error => Self::Write {
+                path,
+                problem: error.into_io(),
+            },
+        }
+    }
 }
 
 /// Pictures shown, a row each.
@@ -91,16 +105,8 @@ pub fn contact_sheet(
     if !plots::is_png(path) {
         return Err(PreviewError::Ending { path: path.to_owned() });
     }
-    let folder = files::folder_of(path);
-    if !folder.is_dir() {
-        return Err(PreviewError::Write {
-            path: folder.to_owned(),
-            problem: files::no_folder(),
-        });
-    }
-    if !overwrite && path.exists() {
-        return Err(PreviewError::Exists { path: path.to_owned() });
-    }
+    files::check_folder(files::folder_of(path))?;
+    files::check_target(path, overwrite)?;
     let samples = chosen(dataset, seed);
     let mut canvas = Canvas::new(samples.len());
     for column in 0..2 + VERSIONS {
@@ -284,11 +290,6 @@ impl Canvas {
                 ImageError::IoError(error) => failed(error),
                 other => failed(io::Error::other(other)),
             })?;
-        match files::publish(path, encoded.get_ref(), overwrite) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(PreviewError::Exists { path: path.to_owned() })
-            }
-            published => published.map_err(failed),
-        }
+        Ok(files::write(path, overwrite, encoded.get_ref())?)
     }
 }

@@ -1,6 +1,6 @@
 //! A run: its folder, its start, and how it goes on after a stop.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use burn::store::ModuleSnapshot;
 use burn::tensor::{Device, Tensor};
 use burn::train::Interrupter;
 use burn::train::renderer::MetricsRenderer;
+use files::{Lock, Sha256};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
 use xception_model::{Classifier, InferenceNetwork, InputSpec, ModelSpec, Network, NewHead, Outputs};
@@ -20,13 +20,12 @@ use xception_model::{Classifier, InferenceNetwork, InputSpec, ModelSpec, Network
 use crate::augment::Augmentation;
 use crate::card::{self, CARD};
 use crate::checkpoint::{Checkpoints, Progress};
-use crate::data::{ContentHash, DataOptions, DataReport, Dataset, Known, Split, class_weights};
+use crate::data::{DataOptions, DataReport, Dataset, Known, Split, class_weights};
 use crate::ema::Ema;
 use crate::engine::{self, End, Event, Observer, Shared, Weights, Work};
 use crate::error::{TrainError, toml_problem};
 use crate::explain;
 use crate::feed::{Features, Feed, Order, Source, numbers};
-use crate::files;
 use crate::finder::{self, FinderOptions, Found};
 use crate::layers;
 use crate::learner::{NetworkInput, Objective, Trainee};
@@ -262,7 +261,7 @@ pub struct Run {
     weights: Weights,
     progress: Progress,
     /// Keeps a second process out for as long as the run is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// What a run came to.
@@ -387,11 +386,12 @@ impl Run {
         )?;
         files::write(
             &folder.join(DATA),
+            true,
             &table(&run.dataset).map_err(TrainError::file(&folder.join(DATA)))?,
         )?;
         known.write(&folder.join(CHECKED))?;
         let text = toml::to_string(&run.file).map_err(|error| TrainError::run(folder, error.to_string()))?;
-        files::write(&folder.join(RUN_FILE), text.as_bytes())?;
+        files::write(&folder.join(RUN_FILE), true, text.as_bytes())?;
         Ok(run)
     }
 
@@ -1141,7 +1141,7 @@ fn weights_hash(network: &Network) -> Result<String, TrainError> {
         hash.update(format!("{name} {:?}\n", shape.as_slice()));
         hash.update(&bytes[..]);
     }
-    Ok(ContentHash(hash.finalize().into()).to_string())
+    Ok(hash.finish().to_string())
 }
 
 /// Where a path leads, as far as it exists.
@@ -1155,14 +1155,9 @@ fn resolved(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.clone())
 }
 
-fn lock(folder: &Path) -> Result<File, TrainError> {
-    let path = folder.join(LOCK);
-    let file = File::create(&path).map_err(TrainError::file(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(TrainError::run(folder, "another process is training in this folder")),
-        Err(TryLockError::Error(error)) => Err(TrainError::file(&path)(error)),
-    }
+fn lock(folder: &Path) -> Result<Lock, TrainError> {
+    Lock::try_take(&folder.join(LOCK))?
+        .ok_or_else(|| TrainError::run(folder, "another process is training in this folder"))
 }
 
 fn table(dataset: &Dataset) -> std::io::Result<Vec<u8>> {
@@ -1184,7 +1179,7 @@ fn table(dataset: &Dataset) -> std::io::Result<Vec<u8>> {
 fn write_metrics(path: &Path, rows: &[EpochRow]) -> Result<(), TrainError> {
     let mut text = Vec::new();
     write_epochs(&mut text, rows).map_err(TrainError::file(path))?;
-    files::write(path, &text)
+    Ok(files::write(path, true, &text)?)
 }
 
 fn now() -> String {

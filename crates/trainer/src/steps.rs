@@ -36,7 +36,7 @@ impl StepLog {
             text.push_str(line);
         }
         text.push('\n');
-        crate::files::write(path, text.as_bytes())?;
+        files::write(path, true, text.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
             .open(path)

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use common::{options, settings, settings_told, start, write_pictures};
 use trainer::{Event, Recipe, Run, RunSettings, TrainError};
 use xception_model::Variant;
+use xception_model::registry::{Card, Kind};
 
 /// Burn's random numbers are the process's: trainings at the same time would draw each other's.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -106,19 +107,16 @@ fn assert_same(run: &Path, reference: &Path) {
 
 /// The card is of the weights that lie beside it, and of how they were judged.
 fn assert_card(folder: &Path, outcome: &trainer::Outcome) {
-    let card: toml::Table = read(folder, trainer::CARD).parse().unwrap();
-    let (bytes, sha256) = xception_model::registry::sha256(&folder.join("model.bpk")).unwrap();
-    assert_eq!(card["output"]["sha256"].as_str(), Some(sha256.as_str()));
-    assert_eq!(
-        card["output"]["bytes"].as_integer(),
-        Some(i64::try_from(bytes).unwrap())
-    );
+    let card = Card::load(&folder.join(trainer::CARD)).unwrap();
+    let (bytes, sha256) = files::sha256(&folder.join("model.bpk")).unwrap();
+    let weights = card.weights(Kind::Full).unwrap();
+    assert_eq!(weights.sha256.as_ref(), Some(&sha256));
+    assert_eq!(weights.bytes, Some(bytes));
     let (split, evaluation) = outcome.evaluation.as_ref().unwrap();
-    let metrics = &card["metrics"];
-    assert_eq!(metrics["split"].as_str(), Some(split.name()));
-    assert_eq!(metrics["accuracy"].as_float(), Some(evaluation.accuracy()));
-    let labels = card["labels"].as_array().unwrap();
-    assert_eq!(labels.len(), evaluation.classes.len());
+    let metrics = card.metrics.as_ref().unwrap();
+    assert_eq!(metrics.dataset, format!("{} split of the training data", split.name()));
+    assert_eq!(metrics.top1.to_bits(), evaluation.accuracy().to_bits());
+    assert_eq!(card.labels().len(), evaluation.classes.len());
 }
 
 /// Settings of a run that is told to stop after so many steps.

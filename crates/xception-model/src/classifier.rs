@@ -8,11 +8,12 @@ use serde::Serialize;
 use crate::description::Known;
 use crate::error::InputError;
 use crate::inference::InferenceNetwork;
-use crate::labels::Label;
+use crate::label::Label;
 use crate::network::Network;
 use crate::picture::{DecodeLimits, PictureError, Pixels, Preset};
-use crate::record::{self, WeightsError};
+use crate::record;
 use crate::spec::ModelSpec;
+use crate::weights_error::WeightsError;
 
 /// A trained network with its preprocessing and labels: from a picture's path to the names of its classes.
 ///
@@ -257,11 +258,20 @@ impl Classifier {
     ///
     /// [`ClassifyError::Input`] for an empty batch, or pictures of different sizes.
     pub fn classify(&self, pictures: &[Pixels], top_k: usize) -> Result<Vec<Vec<Prediction>>, ClassifyError> {
+        let rows = self.predict(pictures)?;
+        Ok(rows.iter().map(|row| self.spec.likeliest(row, top_k)).collect())
+    }
+
+    /// The probabilities of every class for each picture of a batch, in the order of the classes.
+    ///
+    /// # Errors
+    ///
+    /// As [`classify`](Self::classify).
+    pub fn predict(&self, pictures: &[Pixels]) -> Result<Vec<Vec<f32>>, ClassifyError> {
         let probabilities = self.probabilities(self.logits(self.batch(pictures)?)?);
         let [_, classes] = probabilities.dims();
         let values: Vec<f32> = probabilities.into_data().iter::<f32>().collect();
-        let rows = values.chunks_exact(classes);
-        Ok(rows.map(|row| self.spec.likeliest(row, top_k)).collect())
+        Ok(values.chunks_exact(classes).map(<[f32]>::to_vec).collect())
     }
 
     /// The probabilities of logits, as the network's outputs are ([`Outputs`](crate::Outputs)).

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use crate::hidden::HiddenActivation;
 use crate::input::Scaling;
-use crate::labels::Label;
+use crate::label::Label;
 use crate::outputs::Outputs;
 use crate::preset::Preset;
-use crate::record::WeightsError;
 use crate::spec::{InputSpec, ModelSpec};
+use crate::unknown::Unknown;
+use crate::weights_error::WeightsError;
 use crate::zoo::{Architecture, Pooling, Recognised, Variant};
 
 /// What the caller knows about a file. It fills what the file does not say; where the file says something else about the network,
@@ -66,53 +67,6 @@ pub struct Description {
     pub preset: Option<Preset>,
     /// The names of its classes.
     pub labels: Vec<Label>,
-}
-
-/// Something a weight file may leave open, and that changes what the network computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unknown {
-    /// The size of its pictures.
-    Size,
-    /// How the last feature map is pooled.
-    Pooling,
-    /// Whose batch-norm epsilon and pool padding it was trained with.
-    Variant,
-    /// What its outputs are.
-    Outputs,
-    /// What stands behind each hidden layer of its head.
-    HiddenActivation,
-    /// How its pictures are scaled.
-    Scaling,
-}
-
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Size => "the size of its pictures (say it: --size 299x299)",
-            Self::Pooling => "how it pools (say it: --pooling average, max or none)",
-            Self::Variant => {
-                "whose batch-norm epsilon and pool padding it has (say it: --variant keras, or torch for timm's)"
-            }
-            Self::Outputs => {
-                "what its outputs are (say it: --head softmax for one class of several, sigmoid for several labels, binary for one \
-                 logit, that of the second of two classes, or value for one number that is no probability)"
-            }
-            Self::HiddenActivation => {
-                "what stands behind the hidden layers of its head (say it: --hidden-activation relu, tanh, swish, linear, ...)"
-            }
-            Self::Scaling => {
-                "how its pictures are scaled (say it: --scaling tf for -1..1, as Keras's Xception is fed; unit for 0..1; torch for \
-                 ImageNet's mean and deviation; caffe for BGR minus means, as Keras's ResNet is fed; none for 0..255)"
-            }
-        })
-    }
-}
-
-/// Several unknowns in one sentence.
-pub(crate) fn list(unknown: &[Unknown]) -> String {
-    let parts: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    parts.join(", nor ")
 }
 
 impl Description {

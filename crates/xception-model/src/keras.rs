@@ -2,6 +2,8 @@
 
 mod call;
 mod layers;
+mod paths;
+mod place;
 mod read;
 mod settings;
 mod weights;
@@ -21,8 +23,8 @@ pub use write::{End, Inexpressible, KerasModel, keras_model};
 use crate::description::{Description, Known};
 use crate::network::Network;
 use crate::outputs::Outputs;
-use crate::record::WeightsError;
 use crate::spec::ModelSpec;
+use crate::weights_error::WeightsError;
 use crate::zoo::{Candidate, FileGraph, Pooling, Variant, recognise};
 
 /// A network that Keras saved, described but not loaded.
@@ -112,14 +114,14 @@ fn stages(candidate: &Candidate, file: &FileGraph) -> Vec<(String, String)> {
     let is_end = |node: &graph::NodeId| ends[file.graph.node(*node).layer.0] == Some(*node);
     let calls = file.graph.layers.iter().map(|layer| layer.name.as_str());
     let shared: BTreeSet<&str> = calls
-        .filter(|name| read::stored(name) != *name)
-        .map(read::stored)
+        .filter(|name| place::stored(name) != *name)
+        .map(place::stored)
         .collect();
     let stages = candidate.stages().into_iter().filter(|(_, node)| is_end(node));
     stages
         .map(|(stage, node)| (stage, &file.graph.layer_of(node).name))
         // Of a layer that is called several times its output says nothing of the call.
-        .filter(|(_, name)| !shared.contains(&read::stored(name)))
+        .filter(|(_, name)| !shared.contains(&place::stored(name)))
         .map(|(stage, name)| (stage, name.clone()))
         .collect()
 }
@@ -146,7 +148,7 @@ fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)
                 layer.name, node.path
             ));
         };
-        let pair = (read::stored(&layer.name).to_owned(), home.to_owned());
+        let pair = (place::stored(&layer.name).to_owned(), home.to_owned());
         if names.last() != Some(&pair) {
             names.push(pair);
         }

@@ -7,8 +7,8 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::json;
-use crate::write::KERAS_VERSION;
 use crate::write::hdf5::{NotWritten, Plan};
+use crate::write::version::KERAS_VERSION;
 
 /// A config that would not be read back is not written.
 pub(crate) fn check_config(config: &str) -> Result<(), String> {

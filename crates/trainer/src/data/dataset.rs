@@ -1,12 +1,12 @@
 //! The pictures of a data set and what each is.
 
 use std::{
-    fmt::{self, Write},
+    fmt,
     path::{Path, PathBuf},
 };
 
+use files::{ContentHash, Sha256};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use xception_model::picture::DecodeLimits;
 
 use super::{
@@ -85,36 +85,6 @@ impl Split {
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
-    }
-}
-
-/// SHA-256 of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContentHash(pub [u8; 32]);
-
-impl ContentHash {
-    /// The hash of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// Of a hash as it is displayed.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits: Vec<u8> = text
-            .chars()
-            .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
-            .collect::<Option<_>>()?;
-        let bytes: Vec<u8> = digits
-            .chunks(2)
-            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
-            .collect();
-        bytes.try_into().ok().filter(|_| digits.len() == 64).map(Self)
-    }
-}
-
-impl fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -219,11 +189,7 @@ impl Dataset {
             field(&labels);
             field(sample.split.name().as_bytes());
         }
-        hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hash.finish().to_string()
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{ContentHash, check::Size};
-use crate::{error::TrainError, files};
+use crate::error::TrainError;
 
 /// The decodable pictures of a data set when it was last checked, by their names.
 ///
@@ -111,6 +111,6 @@ impl Known {
                 .map_err(|error| TrainError::file(path)(io::Error::other(error)))?;
         }
         let text = rows.into_inner().map_err(csv::IntoInnerError::into_error);
-        files::write(path, &text.map_err(TrainError::file(path))?)
+        Ok(files::write(path, true, &text.map_err(TrainError::file(path))?)?)
     }
 }

@@ -38,8 +38,9 @@ mod table;
 
 pub(crate) use balance::balanced_order;
 pub use balance::class_weights;
-pub use dataset::{ContentHash, Dataset, Sample, Split};
+pub use dataset::{Dataset, Sample, Split};
 pub use error::DataError;
+pub use files::ContentHash;
 pub(crate) use known::Known;
 pub use options::DataOptions;
 pub(crate) use read::{decoder_failure, read_file};

@@ -6,10 +6,14 @@ use xception_model::{Classifier, ClassifyError};
 
 use super::{ExplainError, Explainer, Method, overlay, view};
 use crate::metrics::{Evaluation, Predictions};
+use crate::pipeline::{PictureStream, Streamed};
 use crate::report::Shown;
 
-/// Maps that are computed at once.
-const BATCH: usize = 4;
+/// Gradients take much memory: four maps are computed at once, while one thread decodes the next pictures.
+const STREAM: PictureStream = PictureStream {
+    batch_size: 4,
+    threads: 1,
+};
 
 /// Pictures of a report: what was taken for something else, and what was not.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +72,7 @@ fn surest(predictions: &Predictions, count: usize) -> Vec<usize> {
     in_turn.take(count).map(|(_, picture)| *picture).collect()
 }
 
+/// The pictures of a report with their heat maps, in the order of `pictures`.
 fn show(
     explainer: &Explainer,
     classifier: &Classifier,
@@ -75,41 +80,42 @@ fn show(
     pictures: &[usize],
 ) -> Result<Vec<Shown>, ExplainError> {
     let rows: Vec<_> = predictions.rows().collect();
-    let mut shown = Vec::with_capacity(pictures.len());
-    for pictures in pictures.chunks(BATCH) {
-        let (mut batch, mut classes, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for &picture in pictures {
-            let (truth, probabilities) = rows[picture];
-            let said = predictions.decide(probabilities);
-            // Where nothing was said, the map shows what speaks for what is there.
-            let class = said.iter().chain(truth).copied().next().unwrap_or(0);
-            let path = &predictions.paths[picture];
-            let mut entry = Shown {
-                path: path.clone(),
-                truth: names(predictions, truth),
-                predicted: names(predictions, &said),
-                confidence: probabilities[class],
-                picture: None,
-                heat: None,
+    let decided = |picture: usize| predictions.decide(rows[picture].1);
+    // The map shows what speaks for the answer; without an answer, what speaks for the truth.
+    let class = |picture: usize| {
+        let (said, truth) = (decided(picture), rows[picture].0);
+        said.iter().chain(truth).copied().next().unwrap_or(0)
+    };
+    let mut shown: Vec<Shown> = pictures
+        .iter()
+        .map(|&picture| Shown {
+            path: predictions.paths[picture].clone(),
+            truth: names(predictions, rows[picture].0),
+            predicted: names(predictions, &decided(picture)),
+            confidence: rows[picture].1[class(picture)],
+            picture: None,
+            heat: None,
+        })
+        .collect();
+    let entries: Vec<(usize, usize)> = pictures.iter().copied().enumerate().collect();
+    let decode = |&(_, picture): &(usize, usize)| open(classifier, &predictions.paths[picture]);
+    STREAM.run(&entries, decode, |steps| {
+        for step in steps {
+            let Streamed::Batch { pictures, decoded } = step else {
+                continue;
             };
-            if let Ok((seen, pixels)) = open(classifier, path) {
-                entry.picture = Some(seen);
-                batch.push(pixels);
-                classes.push(class);
-                places.push(shown.len());
+            let (seen, pixels): (Vec<_>, Vec<_>) = decoded.into_iter().unzip();
+            let classes: Vec<usize> = pictures.iter().map(|entry| class(entry.1)).collect();
+            let images = classifier.batch(&pixels)?;
+            let maps = explainer.heatmaps(images, &classes, explainer.last_stage(), Method::GradCam)?;
+            for ((entry, seen), map) in pictures.iter().zip(seen).zip(maps) {
+                let shown = &mut shown[entry.0];
+                shown.heat = Some(overlay(&seen, &map));
+                shown.picture = Some(seen);
             }
-            shown.push(entry);
         }
-        if batch.is_empty() {
-            continue;
-        }
-        let images = classifier.batch(&batch)?;
-        let maps = explainer.heatmaps(images, &classes, explainer.last_stage(), Method::GradCam)?;
-        for (place, map) in places.into_iter().zip(maps) {
-            let entry = &mut shown[place];
-            entry.heat = entry.picture.as_ref().map(|picture| overlay(picture, &map));
-        }
-    }
+        Ok::<_, ExplainError>(())
+    })?;
     Ok(shown)
 }
 

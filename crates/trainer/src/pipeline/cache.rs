@@ -11,10 +11,9 @@ use std::{
     },
 };
 
+use files::{FileError, NewFile, Sha256};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
 use super::load::Loaded;
 use crate::data::{ContentHash, DataError};
@@ -147,7 +146,7 @@ impl Store {
                 if self.failure().is_some() {
                     return;
                 }
-                if let Err(error) = write(&entry(folder, content, key), folder, loaded) {
+                if let Err(error) = write(&entry(folder, content, key), loaded) {
                     self.failure().get_or_insert(format!("{}: {error}", folder.display()));
                 }
             }
@@ -162,13 +161,15 @@ const MAGIC: [u8; 8] = *b"xcpixel1";
 const HEADER_LEN: usize = 8 + 1 + 4 + 4 + 4;
 
 fn entry(folder: &Path, content: ContentHash, key: &str) -> PathBuf {
-    let name = Sha256::new().chain_update(content.0).chain_update(key).finalize();
-    folder.join(format!("{}.pixels", ContentHash(name.into())))
+    let mut name = Sha256::new();
+    name.update(content.0);
+    name.update(key);
+    folder.join(format!("{}.pixels", name.finish()))
 }
 
 /// To a temporary file that is renamed, so that no reader meets half an entry. It is not forced to the disk: what a
 /// crash leaves fails the checksum and is made anew.
-fn write(path: &Path, folder: &Path, loaded: &Loaded) -> io::Result<()> {
+fn write(path: &Path, loaded: &Loaded) -> io::Result<()> {
     let (kind, width, height, values) = match loaded {
         Loaded::Levels(picture) => (0, picture.width(), picture.height(), picture.as_raw().clone()),
         Loaded::Fractions { height, width, values } => {
@@ -176,7 +177,8 @@ fn write(path: &Path, folder: &Path, loaded: &Loaded) -> io::Result<()> {
             (1, *width, *height, values.collect())
         }
     };
-    let mut file = NamedTempFile::new_in(folder)?;
+    let mut new = NewFile::create(path, true).map_err(FileError::into_io)?;
+    let file = new.file();
     let mut header = Vec::with_capacity(HEADER_LEN);
     header.extend(MAGIC);
     header.push(kind);
@@ -185,8 +187,7 @@ fn write(path: &Path, folder: &Path, loaded: &Loaded) -> io::Result<()> {
     header.extend(checksum(&header, &values).to_le_bytes());
     file.write_all(&header)?;
     file.write_all(&values)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    new.publish_unsynced().map_err(FileError::into_io)
 }
 
 /// `NotFound` if there is no entry, another error if it is damaged.
@@ -258,7 +259,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for loaded in entries() {
             let path = folder.path().join("entry");
-            write(&path, folder.path(), &loaded).unwrap();
+            write(&path, &loaded).unwrap();
             assert_eq!(read(&path).unwrap(), loaded);
         }
     }
@@ -268,7 +269,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("entry");
         for loaded in entries() {
-            write(&path, folder.path(), &loaded).unwrap();
+            write(&path, &loaded).unwrap();
             let whole = fs::read(&path).unwrap();
             for at in 0..whole.len() {
                 let mut changed = whole.clone();

@@ -32,11 +32,13 @@
 //! # Ok::<(), trainer::data::DataError>(())
 //! ```
 
+pub mod ahead;
 mod cache;
 mod epoch;
 mod load;
 mod options;
 mod shrink;
+mod stream;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -55,6 +57,7 @@ use rayon::{
     iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator},
     slice::ParallelSliceMut,
 };
+pub use stream::{PictureStream, Steps, Streamed};
 
 use crate::{
     augment::{Draw, Mixable},

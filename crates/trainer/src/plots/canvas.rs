@@ -15,7 +15,6 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 
 use super::PlotError;
-use crate::files;
 
 /// The name that the compiled-in font is registered by: another than those of the program we are part of.
 const FONT: &str = "xception-trainer";
@@ -231,7 +230,10 @@ pub(super) fn refused(problem: impl Display) -> PlotError {
 }
 
 pub(super) fn save(image: &RgbImage, path: &Path) -> Result<(), PlotError> {
-    Ok(files::write(path, &png(image)?).map_err(Box::new)?)
+    files::write(path, true, &png(image)?).map_err(|error| PlotError::Write {
+        path: error.path().to_owned(),
+        source: error.into_io(),
+    })
 }
 
 /// A PNG file's bytes.

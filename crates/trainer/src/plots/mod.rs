@@ -10,11 +10,11 @@ mod curves;
 mod explanation;
 mod lr_finder;
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::error::TrainError;
 use crate::metrics::{EpochRow, Evaluation};
 
 /// A plot that cannot be made or written.
@@ -33,8 +33,13 @@ pub enum PlotError {
     #[error("cannot draw: {0}")]
     Draw(String),
     /// The file cannot be written.
-    #[error(transparent)]
-    Write(#[from] Box<TrainError>),
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file, or the folder that is missing.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
 }
 
 /// Whether a file's name says that it is a PNG file.

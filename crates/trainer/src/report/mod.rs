@@ -3,13 +3,12 @@
 mod data_uri;
 mod page;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-use crate::error::TrainError;
 use crate::explain::Examples;
-use crate::files;
 use crate::metrics::{EpochRow, Evaluation};
 use crate::plots::PlotError;
 
@@ -65,8 +64,13 @@ pub enum ReportError {
     #[error("cannot make the report: {0}")]
     Page(#[from] minijinja::Error),
     /// The file cannot be written.
-    #[error(transparent)]
-    Write(#[from] Box<TrainError>),
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file, or the folder that is missing.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
 }
 
 /// Writes the report; a file that exists is replaced.
@@ -75,7 +79,10 @@ pub enum ReportError {
 ///
 /// A [`ReportError`].
 pub fn write(path: &Path, data: &ReportData) -> Result<(), ReportError> {
-    Ok(files::write(path, html(data)?.as_bytes()).map_err(Box::new)?)
+    files::write(path, true, html(data)?.as_bytes()).map_err(|error| ReportError::Write {
+        path: error.path().to_owned(),
+        source: error.into_io(),
+    })
 }
 
 /// The report as a page.

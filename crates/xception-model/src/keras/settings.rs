@@ -213,6 +213,15 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// The shape that an input layer, or the first layer of a `Sequential`, states.
+pub(super) fn input_shape(config: &Value) -> Option<&[Value]> {
+    array(config, "batch_shape").or_else(|| array(config, "batch_input_shape"))
+}
+
+pub(super) fn array<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
+    value.get(key)?.as_array().map(Vec::as_slice)
+}
+
 /// A count in the range of every side and width.
 pub(super) fn count(value: &Value) -> Option<usize> {
     let count = usize::try_from(value.as_u64()?).ok()?;

@@ -6,6 +6,7 @@ use graph::MAX_NODES;
 use serde_json::Value;
 
 use super::call::{Call, Operand};
+use super::settings::input_shape;
 
 /// Longest name of a layer.
 const MAX_NAME: usize = 300;
@@ -183,7 +184,7 @@ impl<'a> Wiring<'a> {
         // Of several inputs the pictures are the one with four axes.
         let is_input = |entry: &usize| self.layers[*entry].class == "InputLayer";
         let is_picture = |entry: &usize| {
-            let shape = super::read::input_shape(self.layers[*entry].config);
+            let shape = input_shape(self.layers[*entry].config);
             shape.is_some_and(|shape| shape.len() == 4)
         };
         let pictures: Vec<usize> = inputs.iter().copied().filter(is_picture).collect();

@@ -7,7 +7,7 @@ use core::fmt;
 use graph::{Activation, Block, Builder, Dense, GlobalPool, Graph, NewLayer, NodeId, Op, PoolKind};
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
+use super::limits::Limits;
 use crate::error::ConfigError;
 use crate::hidden::HiddenActivation;
 

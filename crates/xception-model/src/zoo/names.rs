@@ -5,8 +5,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::xception::Shapes;
-use super::{Architecture, ResNetConfig, XceptionConfig};
+use super::architecture::Architecture;
+use super::resnet::ResNetConfig;
+use super::xception::{Shapes, XceptionConfig};
 
 /// The architecture whose record has tensors of these names and shapes. Pooling and variant are defaults: no shape tells them.
 ///

@@ -5,33 +5,33 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// An item on its way to whoever waits for its result.
-type Parcel<'a, T, R> = (&'a T, Receiver<Option<R>>);
-/// An item on its way to a worker.
-type Order<'a, T, R> = (&'a T, Sender<Option<R>>);
+/// An item, and where its result will arrive.
+type Pending<'a, T, R> = (&'a T, Receiver<Option<R>>);
+/// An item for a worker, and where to send its result.
+type Job<'a, T, R> = (&'a T, Sender<Option<R>>);
 
-/// Runs `work` on all items, by `threads` threads, beside `consume`, which gets the results in the order of the items; `None`
-/// where `work` panicked.
+/// Runs `work` on all items with `threads` threads, and `consume` at the same time on this one. `consume` receives the results
+/// in the order of the items; a result is `None` where `work` panicked.
 ///
-/// Memory is bounded whatever the number of items: at most `ahead` results wait. When `consume` returns early, what is left
-/// is not begun.
-pub fn in_order<T: Sync, R: Send, O>(
-    items: &[T],
+/// Memory is bounded whatever the number of items: at most `ahead` results wait. When `consume` returns early, the items that
+/// are left are not started.
+pub fn in_order<'a, T: Sync, R: Send, O>(
+    items: &'a [T],
     threads: usize,
     ahead: usize,
     work: impl Fn(&T) -> R + Sync,
-    consume: impl FnOnce(&mut dyn Iterator<Item = (&T, Option<R>)>) -> O,
+    consume: impl FnOnce(&mut dyn Iterator<Item = (&'a T, Option<R>)>) -> O,
 ) -> O {
     let work = &work;
     thread::scope(|scope| {
-        // What is in `parcels` has been handed to a worker, so its bound bounds the results that wait.
-        let (parcels, arriving) = bounded::<Parcel<'_, T, R>>(ahead);
-        let (orders, to_do) = bounded::<Order<'_, T, R>>(0);
+        // Every entry of `pending` has been given to a worker, so its capacity limits the results that wait.
+        let (pending, arriving) = bounded::<Pending<'_, T, R>>(ahead);
+        let (jobs, to_do) = bounded::<Job<'_, T, R>>(0);
         scope.spawn(move || {
             for item in items {
                 let (result, arrives) = bounded(1);
-                // `consume` stops early when nobody wants its results any more.
-                if parcels.send((item, arrives)).is_err() || orders.send((item, result)).is_err() {
+                // Sending fails once `consume` has returned.
+                if pending.send((item, arrives)).is_err() || jobs.send((item, result)).is_err() {
                     return;
                 }
             }
@@ -40,7 +40,7 @@ pub fn in_order<T: Sync, R: Send, O>(
             let to_do = to_do.clone();
             scope.spawn(move || {
                 for (item, result) in to_do {
-                    // An error: the result's receiver left with `consume`.
+                    // Sending fails once `consume` has returned and dropped the receiver.
                     let _ = result.send(panic::catch_unwind(AssertUnwindSafe(|| work(item))).ok());
                 }
             });
@@ -65,7 +65,7 @@ mod tests {
     fn results_keep_the_order_and_a_panic_costs_one() {
         let items: Vec<u64> = (0..40).collect();
         let work = |item: &u64| {
-            // Later items are done sooner.
+            // Later items finish sooner.
             thread::sleep(Duration::from_millis((40 - item) / 8));
             assert_ne!(*item, 7, "this panic is part of the test");
             item * 10
@@ -82,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn the_next_is_begun_while_a_result_is_looked_at() {
+    fn the_next_item_starts_while_a_result_is_consumed() {
         let items: Vec<u64> = (0..6).collect();
         let (tell, begun) = bounded(items.len());
         let work = |item: &u64| tell.send(*item).unwrap();
         in_order(&items, 1, 1, work, |results| {
             let mut next = 0;
             for (item, _) in results {
-                // Who begins an item only when its result is asked for waits for us here, and we for them.
+                // A worker that starts an item only when its result is requested would deadlock here.
                 while next <= (*item + 1).min(5) {
                     assert_eq!(begun.recv_timeout(Duration::from_secs(30)), Ok(next));
                     next += 1;
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stops_early_is_not_waited_for_and_little_is_done_ahead() {
+    fn stopping_early_starts_few_further_items() {
         let items: Vec<u64> = (0..1000).collect();
         let begun = AtomicUsize::new(0);
         let work = |item: &u64| {

@@ -388,6 +388,40 @@ mod tests {
         );
     }
 
+    /// Pillow's `convert("L")` of (10, 128, 250) is 107: (10 * 19595 + 128 * 38470 + 250 * 7471 + 32768) >> 16.
+    #[test]
+    fn pictures_of_a_network_of_one_channel_are_grey() {
+        let network = |channels| {
+            let config = XceptionConfig::new().with_num_classes(2).with_middle_blocks(0);
+            let config = config.with_in_channels(channels);
+            let model = config.init(&Device::flex()).unwrap();
+            let spec = ModelSpec {
+                source: String::new(),
+                outputs: Outputs::Softmax,
+                input: InputSpec {
+                    height: 71,
+                    width: 72,
+                    preset: Some(Preset::KerasNearest),
+                    ..InputSpec::default()
+                },
+                labels: Vec::new(),
+                network: config.into(),
+            };
+            Classifier::new(&model, spec)
+        };
+        let picture = RgbImage::from_pixel(80, 90, image::Rgb([10, 128, 250]));
+        let grey = network(1);
+        let pixels = grey.prepare_image(&picture).unwrap();
+        let batch = grey.batch(&[pixels]).unwrap();
+        assert_eq!(batch.dims(), [1, 1, 71, 72]);
+        let values: Vec<f32> = batch.into_data().iter::<f32>().collect();
+        assert!(values.iter().all(|value| *value == 107.0 / 127.5 - 1.0), "{}", values[0]);
+        assert_eq!(grey.classify(&[grey.prepare_image(&picture).unwrap()], 2).unwrap()[0].len(), 2);
+
+        let error = network(4).prepare_image(&picture).unwrap_err();
+        assert!(error.to_string().contains("takes pictures of 4 channels"), "{error}");
+    }
+
     #[test]
     fn an_empty_batch_and_a_missing_preset_are_errors() {
         let classifier = classifier();

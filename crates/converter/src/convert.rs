@@ -15,7 +15,7 @@ use crate::mismatch::Mismatch;
 use crate::source::{Source, SourceTensor};
 use crate::{onnx, safetensors};
 
-/// A format that is written.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
     /// `.bpk`, a Burn record.
@@ -29,7 +29,7 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// The format a file's name asks for.
+    /// The format that a file's name asks for.
     ///
     /// # Errors
     ///
@@ -51,27 +51,27 @@ impl OutputFormat {
     }
 }
 
-/// How a file is written.
+/// The options of a conversion.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The type of the numbers.
+    /// The type of the written numbers.
     pub precision: Precision,
     /// Leave out the classifier.
     pub no_top: bool,
-    /// Let tensors that are missing keep their initial values, and leave out those that have no place.
+    /// Keep the initial values of missing tensors, and leave out tensors that the network does not have.
     pub partial: bool,
-    /// Replace the output, and its card, if they exist.
+    /// Replace an existing output and its card.
     pub overwrite: bool,
 }
 
-/// What a conversion did.
+/// The result of a conversion.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The network that was written.
     pub spec: ModelSpec,
-    /// Its parameters.
+    /// Number of parameters of the network.
     pub parameters: usize,
-    /// Tensors that were missing and were drawn at random, or set as a new layer's are.
+    /// Missing tensors that got the initial values of a new layer.
     pub initial: Vec<String>,
     /// Tensors of the file that were left out.
     pub left_out: Vec<String>,
@@ -82,11 +82,12 @@ pub struct Report {
 impl Source {
     /// Writes the network in the format that `output`'s ending asks for, and a card beside it.
     ///
-    /// Every tensor is compared with the network and read before anything is written. Files appear complete or not at all.
+    /// Every tensor is read and compared with the network before anything is written. Files appear complete or not at
+    /// all.
     ///
     /// # Errors
     ///
-    /// When tensors do not fit, the output cannot hold the network, exists, or cannot be written.
+    /// If tensors do not fit, or the output cannot hold the network, exists, or cannot be written.
     pub fn convert(self, output: &Path, options: &Options) -> Result<Report, ConvertError> {
         let format = OutputFormat::of(output)?;
         let card_path = Card::beside(output);
@@ -144,11 +145,11 @@ impl Source {
         Ok(report)
     }
 
-    /// The network itself, on the device, after the same checks.
+    /// Loads the network on the device, after the same checks.
     ///
     /// # Errors
     ///
-    /// When tensors do not fit.
+    /// If tensors do not fit.
     pub fn load(self, device: &Device) -> Result<(Network, ModelSpec), ConvertError> {
         let path = self.path.clone();
         let checked = self.check(&Options::default())?;
@@ -190,7 +191,7 @@ impl Source {
         for entry in &mut tensors {
             entry.tensor = cast(entry.tensor.clone(), dtype);
         }
-        // Names and shapes fit: only now is it worth reading, and it is safe to.
+        // Values are read only if names and shapes fit: otherwise reading is useless, and may not be safe.
         if mismatch.is_empty() {
             for entry in &tensors {
                 if !all_finite(&entry.read(&path)?) {
@@ -222,7 +223,7 @@ impl Source {
     }
 }
 
-/// A network of the description, on the processor.
+/// A new network of the description, on the CPU.
 fn init(path: &Path, spec: &ModelSpec) -> Result<Network, ConvertError> {
     spec.network
         .init(&Device::flex())
@@ -232,7 +233,7 @@ fn init(path: &Path, spec: &ModelSpec) -> Result<Network, ConvertError> {
         })
 }
 
-/// A network of the tensors, which are known to fit.
+/// A network made of the tensors, which are known to fit.
 fn assemble(path: &Path, tensors: Vec<PackTensor>, spec: &ModelSpec) -> Result<Network, ConvertError> {
     let mut model = init(path, spec)?;
     let result = model.apply(tensors, None, None, false);
@@ -242,7 +243,7 @@ fn assemble(path: &Path, tensors: Vec<PackTensor>, spec: &ModelSpec) -> Result<N
     }
 }
 
-/// Tensors that are the network's, and finite.
+/// Tensors that match the network's and are finite.
 struct Checked {
     spec: ModelSpec,
     tensors: Vec<PackTensor>,

@@ -1,8 +1,8 @@
-//! Any weight file of a trained network to a Burn record and back, with proof.
+//! Converts any weight file of a trained network to a Burn record and back, with proof.
 //!
-//! [`open`] takes a file apart, whatever wrote it: Keras 1 to 3, PyTorch, safetensors, ONNX, Burn. [`Source::convert`] writes
-//! it as any of them, after checking that every tensor of the network is there, fits and is finite. [`verify`](verify())
-//! compares two files tensor by tensor, bit for bit.
+//! [`open`] reads a file of Keras 1 to 3, PyTorch, safetensors, ONNX or Burn. [`Source::convert`] writes it as any of
+//! these (except PyTorch), after checking that every tensor of the network exists, has the right shape and is finite.
+//! [`verify`](verify()) compares two files tensor by tensor, bit for bit.
 //!
 //! ```no_run
 //! use converter::{Known, Options, open};

@@ -3,24 +3,24 @@ use std::fmt;
 /// Every difference between a file's tensors and the network's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Tensors the network has and the file has not.
+    /// Tensors that the network has and the file lacks.
     pub missing: Vec<NameMismatch>,
-    /// Tensors the file has and the network has not.
+    /// Tensors that the file has and the network lacks.
     pub unused: Vec<NameMismatch>,
-    /// Name of the network, name in the file, shape expected, shape found.
+    /// The network's name, the file's name, the expected shape, the found shape.
     pub shapes: Vec<(String, String, Vec<usize>, Vec<usize>)>,
-    /// Name in the file, type found, of tensors that hold no floating-point numbers.
+    /// The file's name and type of tensors that hold no floating-point numbers.
     pub dtypes: Vec<(String, String)>,
-    /// Names in the file of tensors that hold a NaN or an infinity.
+    /// The file's names of tensors that hold NaN or an infinity.
     pub non_finite: Vec<String>,
 }
 
 /// A tensor that one side lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameMismatch {
-    /// Its name: the network's for what is missing, the file's for what is unused.
+    /// The tensor's name: the network's if it is missing, the file's if it is unused.
     pub name: String,
-    /// Its shape in Burn's layout.
+    /// The shape in Burn's layout.
     pub shape: Vec<usize>,
     /// The most similar name on the other side, if one is similar.
     pub nearest: Option<String>,
@@ -36,7 +36,7 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("its tensors are not those of the network it holds")?;
         let mut list = |title: &str, lines: Vec<String>| -> fmt::Result {
-            /// Longer lists say no more to people; [`Mismatch`] has them all.
+            /// A longer list does not help a reader; [`Mismatch`] has all differences.
             const SHOWN: usize = 20;
             if lines.is_empty() {
                 return Ok(());

@@ -10,12 +10,12 @@ use xception_model::{Description, ModelSpec};
 
 use crate::error::ConvertError;
 
-/// The format of a file that was read.
+/// The format of an input file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// Such as `Keras .keras archive` or `PyTorch checkpoint`.
+    /// Name such as `Keras .keras archive` or `PyTorch checkpoint`.
     pub name: String,
-    /// What wrote it, with its version, where the file says.
+    /// The program that wrote the file, with its version, if the file says.
     pub writer: Option<String>,
 }
 
@@ -31,14 +31,14 @@ impl fmt::Display for Format {
 /// A tensor of a file, under the name of the network.
 #[derive(Clone)]
 pub struct SourceTensor {
-    /// Its name in the file.
+    /// The tensor's name in the file.
     pub origin: String,
-    /// Its values in Burn's layout, read when they are asked for. Its name is that of the network.
+    /// The values in Burn's layout, read when they are requested, under the network's name.
     pub tensor: PackTensor,
 }
 
 impl SourceTensor {
-    /// A tensor that has the network's own name in the file.
+    /// A tensor whose name in the file is the network's name.
     pub(crate) fn own(tensor: PackTensor) -> Self {
         Self {
             origin: tensor.name.clone(),
@@ -46,7 +46,7 @@ impl SourceTensor {
         }
     }
 
-    /// Its values.
+    /// Reads the values.
     pub(crate) fn read(&self, path: &Path) -> Result<TensorData, ConvertError> {
         bridge::to_data(&self.tensor)
             .map_err(|error| ConvertError::damaged(path, format_args!("{}: {error}", self.origin)))
@@ -60,38 +60,38 @@ impl fmt::Debug for SourceTensor {
     }
 }
 
-/// A weight file taken apart. No tensor is read before it is asked for.
+/// An opened weight file. The values of tensors are read when they are requested.
 #[derive(Debug)]
 pub struct Source {
     /// The file.
     pub path: PathBuf,
     /// Its format.
     pub format: Format,
-    /// The network it holds, what it is fed, and its labels.
+    /// The network, its input, and its labels.
     pub spec: ModelSpec,
-    /// Its tensors. Their names need not be the network's: [`convert`](Self::convert) compares.
+    /// The tensors. Their names may differ from the network's: [`convert`](Self::convert) compares them.
     pub tensors: Vec<SourceTensor>,
-    /// Tensors that are no part of a network, such as counters of training steps.
+    /// Tensors that are not part of a network, such as counters of training steps.
     pub ignored: Vec<String>,
-    /// Where the engine that the file was made for computes the network's stages.
+    /// The stages that the file's own engine can output, too.
     pub stages: Vec<Stage>,
-    /// Whether the file scales its pictures itself: it takes 0..255, and the network what
-    /// [`InputSpec::scaling`](xception_model::InputSpec::scaling) makes of that.
+    /// Whether the file scales pictures itself. Then the file takes 0..255, and the network takes pictures scaled by
+    /// [`InputSpec::scaling`](xception_model::InputSpec::scaling).
     pub scales_pictures: bool,
 }
 
-/// A stage of the network that the file computes too.
+/// A named output of the network that the file computes too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// Its name in the network.
+    /// The stage's name in the network.
     pub name: String,
     /// The path of a Keras layer, or the name of an ONNX tensor.
     pub place: String,
-    /// Whether an ONNX tensor of four dimensions has its channels last.
+    /// Whether a four-dimensional ONNX tensor has its channels last.
     pub channels_last: bool,
 }
 
-/// What a reader finds in a file.
+/// The result of reading a file.
 pub(crate) struct Found {
     pub format: Format,
     pub description: Description,
@@ -113,7 +113,7 @@ impl Found {
         }
     }
 
-    /// A file whose tensors have the network's names, and that says no more.
+    /// A file whose tensors have the network's names and which says nothing more about the network.
     pub fn bare(path: &Path, format: Format, tensors: Vec<SourceTensor>) -> Result<Self, ConvertError> {
         let shapes: BTreeMap<String, Vec<usize>> = tensors
             .iter()
@@ -131,7 +131,7 @@ impl Found {
 pub(crate) struct Raw {
     pub format: Format,
     pub tensors: Vec<SourceTensor>,
-    /// Entries that are no tensors of numbers.
+    /// Entries that are not tensors of numbers.
     pub ignored: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! From every format to every format, and what is said on the way.
+//! Every format to every format, and the messages on the way.
 
 mod common;
 
@@ -12,7 +12,7 @@ use xception_model::picture::Preset;
 use xception_model::registry::{Card, Kind};
 use xception_model::{Architecture, Outputs, Pooling, Variant};
 
-/// The formats of the README's table: what each is called, the files that are read here, the endings that are written.
+/// The formats of the README's table: name, fixtures that are read here, endings that are written.
 const FORMATS: [(&str, &[&str], &[&str]); 7] = [
     (
         "Keras 3 `.keras` (also of TensorFlow 2.11 on)",
@@ -91,7 +91,7 @@ fn fixture(bench: &Bench, name: &str) -> PathBuf {
 }
 
 fn open_any(path: &Path) -> converter::Source {
-    // A file that says how it pools is not contradicted.
+    // A file that records its pooling is not contradicted.
     open(path, &all_known())
         .or_else(|_| {
             open(
@@ -105,8 +105,8 @@ fn open_any(path: &Path) -> converter::Source {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Reads every fixture, writes each network in every format that can hold it, reads it back and compares every bit. Then
-/// the README's table must be what ran.
+/// Reads every fixture, writes each network in every format that can hold it, reads it back and compares every bit. The
+/// README's table must equal the list of what was tested.
 #[test]
 fn every_format_is_read_and_written_bit_for_bit() {
     let bench = Bench::new();
@@ -277,7 +277,7 @@ fn the_card_tells_where_the_file_came_from() {
     assert_eq!(source.spec.label(3).name, "knife");
     assert_eq!(source.spec.input.preset, Some(Preset::KerasNearest));
 
-    // The output, then its card, are kept.
+    // An existing output and its card are kept.
     assert!(
         bench
             .run(&arguments)
@@ -362,7 +362,7 @@ fn ending_in(bench: &Bench, activation: &str) -> PathBuf {
     path
 }
 
-/// A sigmoid says that a picture may show several classes; every format that describes its network keeps that.
+/// A sigmoid means that a picture may show several classes; every format that describes its network keeps this.
 #[test]
 fn what_a_classifier_ends_in_is_read_and_kept() {
     let bench = Bench::new();
@@ -381,7 +381,7 @@ fn what_a_classifier_ends_in_is_read_and_kept() {
             assert_eq!(back.spec.outputs, outputs, "{activation} as {ending}");
         }
     }
-    // Another activation stays part of the network, which is one of its own then: Xception with a head.
+    // Another activation stays part of the network, which is then Xception with a custom head.
     let source = open(&ending_in(&bench, "tanh"), &Known::default()).unwrap();
     let Architecture::Graph(graph) = &source.spec.network else {
         panic!("{}", source.spec.network);
@@ -408,7 +408,7 @@ fn without_its_classifier() {
         .unwrap();
     assert_eq!(report.left_out.len(), 6);
     let source = open(&out, &Known::default()).unwrap();
-    // Options of a classifier that is gone have their defaults.
+    // Without a classifier, its options have their defaults.
     let backbone = tiny().with_include_top(false).with_num_classes(1000);
     assert_eq!(source.spec.network, backbone.into());
 }
@@ -416,7 +416,7 @@ fn without_its_classifier() {
 #[test]
 fn missing_and_unused_tensors_are_listed_with_their_nearest_and_only_partial_lets_them_pass() {
     let bench = Bench::new();
-    // A network whose file lacks one tensor and has another under a wrong name.
+    // A network whose file lacks one tensor and has one with a wrong name.
     let source = open(&torch("toy.safetensors"), &torch_known()).unwrap();
     source
         .convert(&bench.path("whole.safetensors"), &Options::default())
@@ -472,7 +472,7 @@ fn inspect_shows_tensors_and_network() {
     assert_eq!(json["ignored"].as_array().map(Vec::len), Some(19));
 }
 
-/// What the file leaves open is not made up.
+/// Facts that the file leaves open are not invented.
 #[test]
 fn inspect_says_what_the_file_does_not() {
     let bench = Bench::new();
@@ -503,7 +503,7 @@ fn inspect_says_what_the_file_does_not() {
     }
 }
 
-/// Any network whose layers are known is one, and a file that holds none is listed too, in every format.
+/// A network of known layers is recognised; other files are listed, too; in every format.
 #[test]
 fn inspect_lists_the_tensors_of_any_network() {
     let bench = Bench::new();
@@ -570,7 +570,7 @@ fn inspect_lists_the_tensors_of_any_network() {
             "{json}"
         );
     }
-    // Of a graph with another operation the constants are listed.
+    // A graph with an unknown operation: its constants are listed.
     let bytes = std::fs::read(common::onnx("torch_folded.onnx")).unwrap();
     // The node's type, and not its name.
     let place = bytes.windows(6).position(|window| window == b"\x22\x04Relu").unwrap();
@@ -586,14 +586,14 @@ fn inspect_lists_the_tensors_of_any_network() {
     );
 }
 
-/// Who reads may stop when they have seen enough.
+/// A reader may close the pipe early.
 #[cfg(unix)]
 #[test]
 fn a_reader_that_stops_is_no_error() {
     let bench = Bench::new();
     let path = keras("toy.keras");
     for line in ["inspect \"$1\"", "inspect \"$1\" --json", "\"$1\" out.bpk"] {
-        // The reader is gone before anything is written.
+        // The reader has closed the pipe before anything is written.
         let line = format!("{{ sleep 0.2; \"$0\" {line}; echo $? >code; }} | true; cat code");
         let output = std::process::Command::new("bash")
             .current_dir(bench.folder.path())

@@ -1,4 +1,4 @@
-//! From what a file says, and what its user knows, to a specification.
+//! Combines what a file says with what its user knows into a complete specification.
 
 use std::fmt;
 use std::path::Path;
@@ -13,25 +13,25 @@ use crate::unknown::Unknown;
 use crate::weights_error::WeightsError;
 use crate::zoo::{Architecture, Pooling, Recognised, Variant};
 
-/// What the caller knows about a file. It fills what the file does not say; where the file says something else about the network,
-/// that is an error.
+/// What the caller knows about a file. It fills in what the file leaves open; a contradiction about the network is an
+/// error.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Height and width of its pictures, in pixels.
+    /// Height and width of the pictures, in pixels.
     pub size: Option<[usize; 2]>,
-    /// How the last feature map is pooled.
+    /// The pooling of the last feature map.
     pub pooling: Option<Pooling>,
-    /// Whose batch-norm epsilon and pool padding it has.
+    /// The library whose batch-norm epsilon and pool padding apply.
     pub variant: Option<Variant>,
-    /// What the outputs are.
+    /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
     /// What stands behind each hidden layer of the head.
     pub hidden_activation: Option<HiddenActivation>,
     /// How channel values are scaled.
     pub scaling: Option<Scaling>,
-    /// How its pictures are resized.
+    /// The preset by which pictures are resized.
     pub preset: Option<Preset>,
-    /// The names of its classes, in order.
+    /// The names of the classes, in order.
     pub labels: Vec<Label>,
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`.
     pub key: Option<String>,
@@ -39,20 +39,20 @@ pub struct Known {
     pub prefix: Option<String>,
 }
 
-/// What a file says of its network. What it leaves open is `None`.
+/// What a file says about its network. Everything it leaves open is `None`.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// Where the weights came from.
+    /// The origin of the weights.
     pub source: Option<String>,
-    /// The network. Where `pooling` and `variant` are `None` below, its own are placeholders.
+    /// The network. If `pooling` or `variant` below is `None`, the network's own value is a placeholder.
     pub network: Architecture,
-    /// Height and width of its pictures, in pixels.
+    /// Height and width of the pictures, in pixels.
     pub size: Option<[usize; 2]>,
-    /// How the last feature map is pooled.
+    /// The pooling of the last feature map.
     pub pooling: Option<Pooling>,
-    /// Whose batch-norm epsilon and pool padding it has.
+    /// The library whose batch-norm epsilon and pool padding apply.
     pub variant: Option<Variant>,
-    /// What the outputs are.
+    /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
     /// What they are taken for where nobody says it: several numbers that a graph shows without an activation are logits, as a
     /// rule of one class of several.
@@ -63,9 +63,9 @@ pub struct Description {
     pub head_biases: Vec<bool>,
     /// How channel values are scaled before the network, or by the file itself.
     pub scaling: Option<Scaling>,
-    /// How its pictures are resized.
+    /// The preset by which pictures are resized.
     pub preset: Option<Preset>,
-    /// The names of its classes.
+    /// The names of the classes.
     pub labels: Vec<Label>,
 }
 
@@ -88,7 +88,7 @@ impl Description {
         }
     }
 
-    /// A file that shows its operations. `network` is one of those that were recognised.
+    /// The description of a file that shows its operations. `network` is one of the recognised networks.
     pub fn of_operations(found: &Recognised, network: Architecture, size: Option<[usize; 2]>) -> Self {
         let plain = Self::new(network);
         Self {
@@ -103,7 +103,7 @@ impl Description {
         }
     }
 
-    /// A file that holds its own specification.
+    /// The description of a file that holds its own specification.
     pub fn of_spec(spec: ModelSpec) -> Self {
         Self {
             source: Some(spec.source),
@@ -149,8 +149,8 @@ impl Description {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Unknown`] lists what neither says; [`WeightsError::Contradiction`] where the two differ;
-    /// [`WeightsError::Config`] for an impossible network.
+    /// [`WeightsError::Unknown`] lists what neither the file nor the caller says; [`WeightsError::Contradiction`] if
+    /// the two differ; [`WeightsError::Config`] for an impossible network.
     pub fn complete(self, path: &Path, known: &Known) -> Result<ModelSpec, WeightsError> {
         let mut unknown = Vec::new();
         let mut need = |what: Unknown, is_known: bool| {

@@ -1,4 +1,4 @@
-//! Names of classes: one a line in a text file, in the order of the network's outputs.
+//! Class names: a text file with one class per line, in the order of the network's outputs.
 
 use std::collections::HashSet;
 #[cfg(feature = "picture")]
@@ -15,7 +15,7 @@ pub fn imagenet() -> Vec<Label> {
     split(include_str!("../../../models/xception-imagenet/labels.txt"))
 }
 
-/// Reads a label file's text: one class a line, `name` or `id<TAB>name`.
+/// Reads a label file's text: one class per line, `name` or `id<TAB>name`.
 ///
 /// # Errors
 ///
@@ -30,8 +30,8 @@ pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
 ///
 /// # Errors
 ///
-/// [`WeightsError::Read`] for a file that cannot be read or is far too large, [`WeightsError::Labels`] for a line that names
-/// no class.
+/// [`WeightsError::Read`] for a file that cannot be read or is far too large, [`WeightsError::Labels`] for a line that
+/// is not a class.
 #[cfg(feature = "picture")]
 pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     /// Far above any label file (`ImageNet`'s has 20 kB).
@@ -64,11 +64,11 @@ fn split(text: &str) -> Vec<Label> {
     text.lines().map(Label::of_line).collect()
 }
 
-/// Checks that there are labels, that each can be printed, and that no two are the same.
+/// Checks that there are labels, that each can be printed, and that no two are equal.
 ///
 /// # Errors
 ///
-/// The first label that fails.
+/// Names the first invalid label.
 pub fn check(labels: &[Label]) -> Result<(), LabelError> {
     let wrong = |number, problem: String| Err(LabelError { number, problem });
     if labels.is_empty() {
@@ -88,7 +88,7 @@ pub fn check(labels: &[Label]) -> Result<(), LabelError> {
     Ok(())
 }
 
-/// What is printed on terminals holds no control characters, so no escape sequences.
+/// Refuses control characters, and with them the escape sequences of terminals.
 pub(crate) fn printable(text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("expected a text, found nothing".to_owned());

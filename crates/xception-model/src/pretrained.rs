@@ -15,18 +15,18 @@ use crate::weights_error::WeightsError;
 impl Network {
     /// A trained network by name: `xception-imagenet`, `resnet50-imagenet` or `xception-kitchenware`.
     ///
-    /// The weights are fetched once into the platform's cache folder (or `XCEPTION_CACHE`), verified, converted to a Burn
-    /// record and loaded from there afterwards. [`from_card`](Self::from_card) takes another folder, and
-    /// [`registry`](crate::registry) has the steps.
+    /// The weights are downloaded once into the platform's cache folder (or `XCEPTION_CACHE`), verified, and converted
+    /// to a Burn record, from which later calls load. [`from_card`](Self::from_card) uses another folder;
+    /// [`registry`](crate::registry) has the single steps.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Registry`] says why the weights are not to be had, and where to put them by hand.
+    /// [`WeightsError::Registry`] says why the weights are not available, and where to put the file by hand.
     pub fn pretrained(name: &str, device: &Device) -> Result<Self, WeightsError> {
         Classifier::pretrained(name, device).map(Classifier::into_network)
     }
 
-    /// The weights a card describes, with or without the classifier, from a cache of one's own choice.
+    /// The weights that a card describes, with or without the classifier, from a given cache.
     ///
     /// ```no_run
     /// use burn::tensor::Device;
@@ -66,7 +66,7 @@ impl Classifier {
         Self::from_card(card, Kind::Full, &Cache::new(None)?, &FetchOptions::default(), device)
     }
 
-    /// The weights a card describes, from a cache of one's own choice.
+    /// The weights that a card describes, from a given cache.
     ///
     /// # Errors
     ///

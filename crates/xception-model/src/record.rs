@@ -65,8 +65,8 @@ pub fn save_tensors(
 
 /// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
 ///
-/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half or
-/// double precision become `f32`.
+/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half
+/// or double precision become `f32`.
 ///
 /// # Errors
 ///
@@ -124,7 +124,8 @@ fn load_part(
     }
 }
 
-/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer of a server.
+/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer
+/// of a server.
 ///
 /// They go through a temporary file, and are all in memory afterwards.
 ///
@@ -205,7 +206,7 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
     let length = fs::metadata(path).map_err(cannot_read)?.len();
     if length > end {
         return Err(damaged(format!(
-            "it has {length} bytes, and its tensors end before byte {end}: something was written behind them"
+            "it has {length} bytes, and its tensors end before byte {end}: there is data after them"
         )));
     }
     let text = text.ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;

@@ -1,4 +1,4 @@
-//! Where the tensors of a PyTorch checkpoint live in a network.
+//! Finds the network's tensor for each tensor of a PyTorch checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub(super) const CLASSIFIERS: [&str; 7] = [
     "classifier.1",
 ];
 
-/// Parts of a name that wrapping modules may put before it.
+/// Most name parts that wrapping modules may put before a name.
 const MAX_WRAPPERS: usize = 16;
 
 /// What stands before the names of the network's tensors.
@@ -103,7 +103,7 @@ fn known(graph: &Graph) -> BTreeMap<String, String> {
     known
 }
 
-/// The layer that the logits come out of.
+/// The layer that outputs the logits.
 fn classifier(graph: &Graph) -> Option<NodeId> {
     let mut id = graph.taps.logits?;
     while !matches!(graph.node(id).op, Op::Dense(_) | Op::Conv(_)) {
@@ -132,7 +132,7 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
         .iter()
         .max_by_key(|(prefix, names)| (names.len(), std::cmp::Reverse(prefix.len())));
     let (&one, own) = most.ok_or("none of its names is one of the network's")?;
-    // `block1.conv1` of the network is no `conv1` of a second one, and a lone `fc` somewhere else is no network.
+    // `block1.conv1` of the network is not the `conv1` of a second network, and a single `fc` elsewhere is no network.
     let own: BTreeSet<&str> = own.iter().copied().collect();
     let others = |names: &Vec<&str>| names.iter().filter(|name| !own.contains(*name)).count();
     match found.iter().find(|(_, names)| others(names) * 2 > own.len()) {

@@ -1,5 +1,5 @@
-//! From a module to a file: match its tensors to the variables the Keras model needs, lay the file
-//! out, write it beside its place, and put it there.
+//! Writes a module as a Keras file: matches its tensors to the variables of the Keras model, lays out the file, writes
+//! it beside its final place, and renames it.
 
 mod archive;
 mod hdf5;
@@ -38,12 +38,12 @@ pub(crate) struct Request<'a> {
     pub(crate) allow_non_finite: bool,
 }
 
-/// Refuse early what the final rename would refuse late.
+/// Refuses early what the final rename would refuse late.
 pub(crate) fn check_free(path: &Path, overwrite: bool) -> Result<(), KerasStoreError> {
     files::check_target(path, overwrite).map_err(|error| file_error(path, error))
 }
 
-/// Write the file, entirely or not at all.
+/// Writes the file, entirely or not at all.
 pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(), KerasStoreError> {
     let path = request.path;
     let unusable = |reason: String| KerasStoreError::Config {
@@ -112,7 +112,7 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
     new.publish().map_err(|error| file_error(path, error))
 }
 
-/// An HDF5 file by itself.
+/// Writes an HDF5 file that is not in an archive.
 fn bare<E>(
     file: File,
     plan: &Plan,
@@ -123,11 +123,11 @@ fn bare<E>(
     out.into_inner().map_err(|error| NotWritten::Io(error.into_error()))
 }
 
-/// A tensor of the module, and the variable it becomes.
+/// A tensor of the module and the variable that it becomes.
 struct Match {
     tensor: PackTensor,
     arrangement: Arrangement,
-    /// In Keras.
+    /// The shape in Keras.
     shape: Vec<usize>,
 }
 
@@ -150,8 +150,8 @@ impl Match {
     }
 }
 
-/// Finds the module's tensor for each variable of the model, in the model's order. Every difference is listed before a byte
-/// is written.
+/// Finds the module's tensor for each variable of the model, in the model's order. Every difference is listed before
+/// the first byte is written.
 fn match_up(request: &Request<'_>, model: &Model, tensors: Vec<PackTensor>) -> Result<Vec<Match>, KerasStoreError> {
     let separable: HashSet<&str> = model
         .variables

@@ -1,4 +1,4 @@
-//! A Keras file's model config as a graph.
+//! Reads the model config of a Keras file as a graph.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -18,27 +18,27 @@ use crate::zoo::FileGraph;
 /// Numbers of all layers together that become constants: one picture of 1024 x 1024 pixels.
 const MAX_STATISTICS: usize = 1 << 20;
 
-/// Why a Keras file is no network here.
+/// Why a Keras file does not give a network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     Store(#[from] KerasStoreError),
-    /// The config of its model makes no sense.
+    /// The model's config is malformed.
     #[error("the model's config: {0}")]
     Model(String),
-    /// A layer that cannot be computed.
+    /// A layer that cannot be computed here.
     #[error("layer {layer} ({class}): {problem}; {}", way_out(backbone.as_deref()))]
     Unknown {
-        /// Its path in the file.
+        /// The layer's path in the file.
         layer: String,
-        /// Its Keras class.
+        /// The layer's Keras class.
         class: String,
         /// What was expected and what was found.
         problem: String,
-        /// The network up to the last global pooling before the layer, or the last feature map, through which all of the
-        /// output goes: what `--no-top` would use.
+        /// The network up to the last global pooling before the layer, or up to the last feature map, if the whole
+        /// output depends on it. `--no-top` would use this part.
         backbone: Option<Box<FileGraph>>,
     },
 }
@@ -53,9 +53,9 @@ fn way_out(backbone: Option<&FileGraph>) -> String {
     }
 }
 
-/// Reads the network of a file: `None` for one without a model's config, or with that of a subclassed model.
+/// Reads the network of a file: `None` for a file without a config, or with the config of a subclassed model.
 ///
-/// Layers are named by their paths in the file ([`KerasLayer::path`]).
+/// Layers are named by their path in the file ([`KerasLayer::path`]).
 ///
 /// # Errors
 ///
@@ -95,11 +95,12 @@ pub fn read(store: &mut KerasStore) -> Result<Option<FileGraph>, ReadError> {
     })
 }
 
-/// Reads the network of a model's config alone, as [`read`] does. `keras` is the major version of Keras that wrote it.
+/// Reads the network from a model's config alone, as [`read`] does. `keras` is the major version of Keras that wrote
+/// the config.
 ///
 /// # Errors
 ///
-/// As [`read`]; also a dense layer behind a flattened map, whose width only the weights say.
+/// Those of [`read`]; also a dense layer after a flattened map, whose width only the weights show.
 pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGraph>, ReadError> {
     graph(&Weights {
         config,
@@ -110,7 +111,7 @@ pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGrap
     })
 }
 
-/// The paths in a file of a network's layers and of their modules in a record, for [`KerasStore::with_names`].
+/// For each layer of a network, its path in the file and its module's path in a record, for [`KerasStore::with_names`].
 pub fn names(network: &FileGraph) -> Vec<(String, String)> {
     let layers = network.graph.layers.iter().filter(|layer| !layer.path.is_empty());
     layers
@@ -118,7 +119,7 @@ pub fn names(network: &FileGraph) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The layers whose variables are constants of the network [`read`] gives, for [`KerasStore::without_layers`].
+/// The layers whose variables became constants in the network of [`read`], for [`KerasStore::without_layers`].
 pub fn constants(layers: &[KerasLayer]) -> Vec<String> {
     let classes = CONSTANTS.iter().map(|(class, _)| *class).chain(["Normalization"]);
     classes.flat_map(|class| of_class(layers, class)).collect()
@@ -144,7 +145,7 @@ fn shapes(layer: &KerasLayer) -> (String, HashMap<String, Vec<usize>>) {
     (layer.path.clone(), shapes.collect())
 }
 
-/// A variable of few numbers; `None` where the file has none.
+/// A variable with few values; `None` if the file does not have it.
 fn values(
     store: &mut KerasStore,
     layer: &str,
@@ -160,7 +161,7 @@ fn values(
         return Ok(None);
     };
     *left = rest;
-    // A value that cannot be read is one that is not there: the layer is refused by name.
+    // A value that cannot be read counts as missing: the layer is then refused by name.
     let data = bridge::to_data(tensor).ok();
     Ok(data.map(|data| data.iter::<f64>().collect()))
 }
@@ -176,7 +177,7 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
     let mut refused = None;
     for &index in &order {
         let layer = &wiring.layers[index];
-        // What reads the output of a layer that is refused is not looked at.
+        // Layers that read the output of a refused layer are skipped.
         let Some(operands) = operands(layer, &outputs) else {
             continue;
         };
@@ -227,7 +228,7 @@ fn operands(layer: &wiring::Layer<'_>, outputs: &[Option<Tensor>]) -> Option<Vec
     operands.collect()
 }
 
-/// The layers that the output needs, each behind those it reads, and otherwise as the file lists them.
+/// The layers that the output needs: each after the layers it reads, otherwise in the order of the file.
 fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
     let count = wiring.layers.len();
     let mut needed = vec![false; count];
@@ -261,10 +262,7 @@ fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
         }
     }
     match (0..count).find(|index| needed[*index] && left[*index] > 0) {
-        Some(index) => Err(format!(
-            "its layers are connected in a circle, in which {} stands",
-            wiring.layers[index].path
-        )),
+        Some(index) => Err(format!("its layers form a cycle through {}", wiring.layers[index].path)),
         None => Ok(order),
     }
 }
@@ -322,7 +320,7 @@ impl Reader<'_> {
             return Err(problem.clone());
         }
         if layer.training {
-            return Err("it is called with training=True, and would never be at rest".into());
+            return Err("it is called with training=True, so it would act as in training".into());
         }
         // Another input than the pictures.
         if layer.class == "InputLayer" && operands.is_empty() {
@@ -351,7 +349,7 @@ impl Reader<'_> {
         output
     }
 
-    /// The network that ends in this output.
+    /// Finishes the network that ends in this output.
     fn finish(self, output: Option<Tensor>) -> Result<FileGraph, ReadError> {
         let output = output.ok_or_else(|| ReadError::Model("its output is computed by no layer".into()))?;
         let graph = self.graph.up_to(output.node);

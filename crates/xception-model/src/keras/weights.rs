@@ -1,4 +1,4 @@
-//! Weights alone: which network they are of, by their layers' names, classes and shapes.
+//! Recognises the network of weights without a config, by the names, classes and shapes of their layers.
 
 use std::collections::BTreeMap;
 
@@ -38,8 +38,9 @@ pub(super) fn recognise(layers: &[KerasLayer], top: bool) -> Result<Known, Strin
     })
 }
 
-/// The stages of a network of `keras.applications`, and their layers there: by name, or by class and number of those before it.
-/// The logits are left out: old versions of Keras make probabilities of them in the same layer.
+/// The named outputs of a network of `keras.applications`, with their layers there: by name, or by class and number of
+/// earlier layers of the class. The logits are left out, because old versions of Keras apply the softmax in the same
+/// layer.
 pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut places = vec![String::new(); graph.layers.len()];
@@ -65,7 +66,7 @@ pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The layers that have weights, by class and in order.
+/// The layers with weights, by class and in order.
 #[derive(Default)]
 struct Weighted<'a> {
     /// Layers that no network known by its weights alone has.
@@ -133,8 +134,8 @@ impl<'a> Weighted<'a> {
     fn xception(&self) -> Result<XceptionConfig, String> {
         let (Some(conv1), Some(conv2)) = (self.convs.first(), self.convs.get(1)) else {
             return Err(format!(
-                "expected the 2 convolutions of Xception's block 1, found {}; weights alone are known of Xception and ResNet, and \
-                 of other networks the whole model (model.save) is read",
+                "expected the 2 convolutions of Xception's block 1, found {}; weights alone are known of Xception and \
+                 ResNet, and of other networks the whole model (model.save) is read",
                 self.convs.len()
             ));
         };
@@ -246,7 +247,7 @@ fn inputs(layer: &KerasLayer) -> usize {
         .unwrap_or(0)
 }
 
-/// Output channels: the last side of every Keras kernel.
+/// Output channels, which are the last side of every Keras kernel.
 fn last_side(layer: &KerasLayer, variable: &str) -> usize {
     shape(layer, variable).and_then(<[usize]>::last).copied().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Bytes to an upright RGB picture.
+//! Decodes a file's bytes to an upright RGB picture.
 
 use std::{
     fs::File,
@@ -22,17 +22,17 @@ use super::{
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
 ///
-/// The numbers are Pillow's `convert("RGB")`, with three deliberate exceptions: pictures are turned upright
-/// (`PIL.ImageOps.exif_transpose`); transparency is laid on white, where `convert` shows whatever colour is stored
-/// under it; and 16-bit grey keeps its upper byte, where `convert` turns all but the darkest levels white. One more is
-/// none of ours: a CMYK TIFF comes out up to one level darker, since `image` cuts where Pillow rounds.
+/// The numbers are those of Pillow's `convert("RGB")`, with three deliberate exceptions: pictures are turned upright
+/// (`PIL.ImageOps.exif_transpose`); transparency is laid on white, where `convert` shows the colour stored under it;
+/// and 16-bit grey keeps its upper byte, where `convert` turns all but the darkest levels white. One difference comes
+/// from `image`: a CMYK TIFF is up to one level darker, because `image` truncates where Pillow rounds.
 ///
-/// Of an animation the first frame is taken, of a TIFF the first page. Colour profiles are ignored, as Keras ignores
-/// them.
+/// An animation gives its first frame, a TIFF its first page. Colour profiles are ignored, as in Keras.
 ///
 /// # Errors
 ///
-/// One sentence for what is no picture, of another format, damaged, of a kind not read, or beyond `limits`.
+/// One sentence for content that is no picture, has another format, is damaged, is of a kind that is not read, or
+/// exceeds `limits`.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
     decode_with(bytes, limits, Idct::Accurate)
 }
@@ -109,7 +109,8 @@ pub(super) fn decode_with(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Re
             _ => decode_other(bytes, format, name, limits),
         }
     };
-    // A decoder that panics on a broken file must not take the other pictures with it. Nothing of it is used afterwards.
+    // If the decoder panics on a broken file, the other pictures must survive. Nothing of the decoder is used after a
+    // panic.
     let (picture, orientation) = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(PictureError::Damaged {
             format: name,
@@ -124,7 +125,7 @@ pub(super) fn decode_with(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Re
     Ok(picture.into_rgb8())
 }
 
-/// Everything but JPEG, by the `image` crate.
+/// Decodes every format except JPEG, with the `image` crate.
 fn decode_other(
     bytes: &[u8],
     format: ImageFormat,
@@ -141,7 +142,7 @@ fn decode_other(
     check_size(width, height, decoder.color_type().bytes_per_pixel(), limits)?;
     guard.reserve(decoder.total_bytes()).map_err(problem)?;
     decoder.set_limits(guard).map_err(problem)?;
-    // A damaged orientation is no reason to refuse an intact picture.
+    // A damaged orientation tag is no reason to refuse an intact picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder).map_err(problem)?;
     let picture = flatten(picture).ok_or_else(|| PictureError::UnsupportedKind {
@@ -151,7 +152,7 @@ fn decode_other(
     Ok((picture, orientation))
 }
 
-/// A WebP file cut behind its pixels still decodes, but without the orientation, which comes last.
+/// A WebP file that is cut after its pixels still decodes, but without the orientation, which comes last.
 fn check_riff_length(bytes: &[u8]) -> Result<(), PictureError> {
     let announced = bytes
         .get(4..8)
@@ -187,7 +188,7 @@ fn problem(error: ImageError, format: &'static str, limits: &DecodeLimits) -> Pi
     }
 }
 
-/// An insertion for the sentence about what is no picture. Web servers answer a lost picture with a page.
+/// A part of the sentence about content that is no picture. Web servers answer a missing picture with a page.
 fn looks_like(bytes: &[u8]) -> &'static str {
     let start = bytes.trim_ascii_start();
     let begins = |word: &[u8]| {

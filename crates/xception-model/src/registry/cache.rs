@@ -1,9 +1,10 @@
 //! The folder that keeps weights between runs.
 //!
-//! [`Cache::weights`] reads and hashes the whole file each time it is called: its callers are about to convert the file, which
-//! takes far longer (0.15 s for the SHA-256 of 86 MB against seconds), and a remembered verdict would not notice a file that changed since.
-//! The fast path is [`Cache::record`]: a record's name carries the hash of the source it was made from, it appears under that
-//! name only after a verified source was converted, and it is found by one look into the folder.
+//! [`Cache::weights`] reads and hashes the whole file each time it is called: its callers are about to convert the
+//! file, which takes far longer (0.15 s for the SHA-256 of 86 MB against seconds), and a remembered verdict would not
+//! notice a file that changed since. The fast path is [`Cache::record`]: a record's name carries the hash of the source
+//! it was made from, it appears under that name only after a verified source was converted, and it is found by one look
+//! into the folder.
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,7 +22,8 @@ use super::options::{CACHE_VARIABLE, FetchOptions};
 use super::partial::{partial_path, with_ending, write_error};
 use super::weights::{Kind, Weights};
 
-/// Part of every record's name: raised when the conversion or Burn's record format changes, so that records are made anew.
+/// Part of every record's name: raised when the conversion or Burn's record format changes, so that records are made
+/// anew.
 pub const RECORD_VERSION: u32 = 1;
 
 /// The folder that keeps weights between runs: `<cache>/<card>/<file>`, and beside each file its native record.
@@ -49,13 +51,13 @@ pub struct Cached {
 }
 
 impl Cache {
-    /// The cache in `explicit`, else in the folder that `XCEPTION_CACHE` names, else in `xception` under the user's cache
-    /// folder (`~/.cache` or `XDG_CACHE_HOME`; on Windows the local application data). Nothing is created yet.
+    /// The cache in `explicit`, else in the folder that `XCEPTION_CACHE` names, else in `xception` under the user's
+    /// cache folder (`~/.cache` or `XDG_CACHE_HOME`; on Windows the local application data). Nothing is created yet.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::NoCacheFolder`] when none of them is known, [`RegistryError::Read`] when a relative path is given and
-    /// the working folder is gone.
+    /// [`RegistryError::NoCacheFolder`] when none of them is known, [`RegistryError::Read`] when a relative path is
+    /// given and the working folder is gone.
     pub fn new(explicit: Option<PathBuf>) -> Result<Self, RegistryError> {
         Self::choose(explicit, std::env::var_os(CACHE_VARIABLE), || {
             etcetera::choose_base_strategy()
@@ -88,13 +90,13 @@ impl Cache {
 
     /// The verified original file: beside the user's own card, else from the cache, else fetched.
     ///
-    /// A file in the cache that isn't what the card describes, put there by hand or damaged, is reported and fetched anew; it
-    /// is replaced only when that succeeds.
+    /// A file in the cache that isn't what the card describes, put there by hand or damaged, is reported and fetched
+    /// anew; it is replaced only when that succeeds.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::NoWeights`], [`RegistryError::Unavailable`], [`RegistryError::WrongFile`], [`RegistryError::Read`],
-    /// [`RegistryError::Write`].
+    /// [`RegistryError::NoWeights`], [`RegistryError::Unavailable`], [`RegistryError::WrongFile`],
+    /// [`RegistryError::Read`], [`RegistryError::Write`].
     pub fn weights(&self, card: &Card, kind: Kind, options: &FetchOptions) -> Result<PathBuf, RegistryError> {
         let weights = card.weights(kind)?;
         if let Some(folder) = card.folder() {
@@ -150,8 +152,9 @@ impl Cache {
 
     /// The native record, made once from the verified original by `convert` and kept.
     ///
-    /// `convert` gets the verified source and the path of a file to write, which does not exist yet. Its result appears in the
-    /// cache only when it returned `Ok`. The record's name depends on the source's hash, the card's network table and
+    /// `convert` gets the verified source and the path of a file to write, which does not exist yet. Its result appears
+    /// in the cache only when it returned `Ok`. The record's name depends on the source's hash, the card's network
+    /// table and
     /// [`RECORD_VERSION`]: when one of them changes, the record is made anew. The original is kept: another version needs it
     /// again, and so does whoever converts it to other formats.
     ///

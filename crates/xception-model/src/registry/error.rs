@@ -70,7 +70,8 @@ pub enum RegistryError {
         source: io::Error,
     },
 
-    /// A file or folder of the cache could not be written: full disk, missing permission, a lock the file system can't give.
+    /// A file or folder of the cache could not be written: full disk, missing permission, a lock the file system can't
+    /// give.
     #[error("cannot {action} {}: {source}; {}", path.display(), way_out(source))]
     Write {
         /// What was tried: "create", "write", "lock", ...

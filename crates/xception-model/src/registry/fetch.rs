@@ -1,8 +1,8 @@
 //! From a URL to a verified file.
 //!
-//! TLS is `rustls` with the machine's own certificate store (on Linux also `SSL_CERT_FILE` and `SSL_CERT_DIR`): companies whose
-//! proxies sign for the outside world put their certificate there and nowhere else. The price is that a bare container needs
-//! its distribution's `ca-certificates`.
+//! TLS is `rustls` with the machine's own certificate store (on Linux also `SSL_CERT_FILE` and `SSL_CERT_DIR`):
+//! companies whose proxies sign for the outside world put their certificate there and nowhere else. The price is that a
+//! bare container needs its distribution's `ca-certificates`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -58,8 +58,8 @@ impl From<RegistryError> for Trouble {
     }
 }
 
-/// Fetches a file: all URLs in turn, in rounds, until one gives the file that the card describes. It appears as `target` only
-/// when it is complete and verified.
+/// Fetches a file: all URLs in turn, in rounds, until one gives the file that the card describes. It appears as
+/// `target` only when it is complete and verified.
 pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) -> Result<(), Failure> {
     let fetcher = Fetcher {
         weights,

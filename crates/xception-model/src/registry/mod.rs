@@ -1,8 +1,9 @@
-//! Trained weights by name: cards that say everything about a weight set, and a cache that fetches, verifies and converts once.
+//! Trained weights by name: cards that say everything about a weight set, and a cache that fetches, verifies and
+//! converts once.
 //!
-//! A [`Card`] is a TOML file beside its labels. Some are built in (`models/` in the repository), and a user's own is read with
-//! [`Card::load`]. A [`Cache`] turns a card into files on this machine: [`Cache::weights`] gives the verified original,
-//! [`Cache::record`] the native record made from it. Code never guesses what the card says.
+//! A [`Card`] is a TOML file beside its labels. Some are built in (`models/` in the repository), and a user's own is
+//! read with [`Card::load`]. A [`Cache`] turns a card into files on this machine: [`Cache::weights`] gives the verified
+//! original, [`Cache::record`] the native record made from it. Code never guesses what the card says.
 //!
 //! ```no_run
 //! use xception_model::registry::{self, Cache, FetchOptions, Kind};
@@ -55,7 +56,8 @@ const BUILT_IN: [(&str, &str, &str); 3] = [
 ///
 /// # Panics
 ///
-/// Never in a build that passed its tests: the cards are part of the binary, and `built_in_cards_are_valid` reads them all.
+/// Never in a build that passed its tests: the cards are part of the binary, and `built_in_cards_are_valid` reads them
+/// all.
 pub fn cards() -> &'static [Card] {
     static CARDS: LazyLock<Vec<Card>> = LazyLock::new(|| {
         BUILT_IN

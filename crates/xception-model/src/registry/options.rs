@@ -85,8 +85,8 @@ impl FetchOptions {
         self
     }
 
-    /// The pause before the first further round; it doubles with each, up to 30 s, and is cut by up to half at random so that
-    /// many machines don't come back at the same moment.
+    /// The pause before the first further round; it doubles with each, up to 30 s, and is cut by up to half at random
+    /// so that many machines don't come back at the same moment.
     #[must_use]
     pub fn backoff(mut self, pause: Duration) -> Self {
         self.backoff = pause;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
 
-/// `<file>.part` holds the bytes that have come so far, `<file>.part.from` where they came from. Both outlive the process, so
-/// that the next one resumes.
+/// `<file>.part` holds the bytes that have come so far, `<file>.part.from` where they came from. Both outlive the
+/// process, so that the next one resumes.
 #[derive(Debug)]
 pub(super) struct Partial {
     path: PathBuf,

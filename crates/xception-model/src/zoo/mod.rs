@@ -1,6 +1,6 @@
 //! The architectures: one file for each, which makes a [`Graph`](graph::Graph) of a configuration.
 //!
-//! A network that is none of them is a graph alone, [`Architecture::Graph`], and is used like the others.
+//! A network that is none of them is stored as its graph, [`Architecture::Graph`], and is used like the others.
 
 mod adapt;
 mod architecture;

@@ -137,18 +137,9 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
     let others = |names: &Vec<&str>| names.iter().filter(|name| !own.contains(*name)).count();
     match found.iter().find(|(_, names)| others(names) * 2 > own.len()) {
         None => Ok(one),
-        Some((two, _)) => {
-            let (one, two) = if names.iter().position(|name| name.starts_with(one))
-                <= names.iter().position(|name| name.starts_with(two))
-            {
-                (one, *two)
-            } else {
-                (*two, one)
-            };
-            Err(format!(
-                "it holds the network several times, under `{one}` and `{two}`; choose one, such as --prefix {two}"
-            ))
-        }
+        Some((two, _)) => Err(format!(
+            "it holds the network several times, under `{one}` and `{two}`; choose one, such as --prefix {two}"
+        )),
     }
 }
 

@@ -329,15 +329,13 @@ fn name(layer: &Value) -> Option<&str> {
     text(layer, "name").or_else(|| text(layer.get("config")?, "name"))
 }
 
-/// Keras's own classes, and KerasCV's and KerasHub's, have a module of theirs or, in a legacy config, none at all.
+/// Whether the class is the user's own. Keras's own classes have a module of Keras in the config, or, in a legacy config, no
+/// module. `KerasCV`'s augmentation is refused as a user's own: it changes pictures in inference too
+/// (`BaseImageAugmentationLayer.call` knows no `training`).
 fn is_custom(layer: &Value) -> bool {
-    let own = ["keras", "tf_keras", "tensorflow", "keras_cv", "keras_hub"];
-    let is_own = |name: &str| own.contains(&name.split(['.', '>']).next().unwrap_or_default());
-    match (text(layer, "registered_name"), text(layer, "module")) {
-        // Keras writes no module for what is registered by another package.
-        (Some(name), None) => !is_own(name),
-        (_, Some(module)) => !is_own(module),
-        (None, None) => false,
+    match text(layer, "module") {
+        Some(module) => !["keras", "tf_keras", "tensorflow"].contains(&module.split('.').next().unwrap_or_default()),
+        None => text(layer, "registered_name").is_some_and(|name| !name.starts_with("keras>")),
     }
 }
 

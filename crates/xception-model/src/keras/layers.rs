@@ -67,7 +67,7 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
 /// Layers that do nothing to a picture when a network is used. Each was run so, in Keras 3.15.1
 /// (`scripts/fixtures/keras_augmentation.py`), but for those of older versions.
 fn is_harmless(class: &str) -> bool {
-    const HARMLESS: [&str; 36] = [
+    const HARMLESS: [&str; 35] = [
         "ActivityRegularization",
         "AlphaDropout",
         "AugMix",
@@ -78,7 +78,6 @@ fn is_harmless(class: &str) -> bool {
         "GaussianNoise",
         "Identity",
         "InputLayer",
-        "Masking",
         "MaxNumBoundingBoxes",
         "MixUp",
         "RandAugment",

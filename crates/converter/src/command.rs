@@ -25,7 +25,7 @@ use crate::{ConvertError, OutputFormat};
 #[command(after_help = "\
 Examples:
   converter model.keras model.bpk --labels classes.txt --preset keras-nearest
-  converter xception.pth xception.bpk --size 299x299
+  converter xception.pth xception.bpk --size 299x299 --pooling average --head softmax --scaling tf
   converter trained.bpk trained.keras
   converter verify model.keras model.bpk --with-keras venv/bin/python
   converter inspect model.h5

@@ -1,14 +1,14 @@
 use std::fmt;
 
-/// Something a weight file may leave open, and that changes what the network computes.
+/// A property that changes what the network computes and that a weight file may leave open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unknown {
-    /// The size of its pictures.
+    /// The size of the pictures.
     Size,
-    /// How the last feature map is pooled.
+    /// The pooling of the last feature map.
     Pooling,
-    /// Whose batch-norm epsilon and pool padding it was trained with.
+    /// The library whose batch-norm epsilon and pool padding apply.
     Variant,
     /// What its outputs are.
     Outputs,
@@ -21,27 +21,27 @@ pub enum Unknown {
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Size => "the size of its pictures (say it: --size 299x299)",
-            Self::Pooling => "how it pools (say it: --pooling average, max or none)",
+            Self::Size => "the size of its pictures (option: --size 299x299)",
+            Self::Pooling => "how it pools (option: --pooling average, max or none)",
             Self::Variant => {
-                "whose batch-norm epsilon and pool padding it has (say it: --variant keras, or torch for timm's)"
+                "whose batch-norm epsilon and pool padding it has (option: --variant keras, or torch for timm's)"
             }
             Self::Outputs => {
-                "what its outputs are (say it: --head softmax for one class of several, sigmoid for several labels, binary for one \
+                "what its outputs are (option: --head softmax for one class of several, sigmoid for several labels, binary for one \
                  logit, that of the second of two classes, or value for one number that is no probability)"
             }
             Self::HiddenActivation => {
-                "what stands behind the hidden layers of its head (say it: --hidden-activation relu, tanh, swish, linear, ...)"
+                "what stands behind the hidden layers of its head (option: --hidden-activation relu, tanh, swish, linear, ...)"
             }
             Self::Scaling => {
-                "how its pictures are scaled (say it: --scaling tf for -1..1, as Keras's Xception is fed; unit for 0..1; torch for \
+                "how its pictures are scaled (option: --scaling tf for -1..1, as Keras's Xception is fed; unit for 0..1; torch for \
                  ImageNet's mean and deviation; caffe for BGR minus means, as Keras's ResNet is fed; none for 0..255)"
             }
         })
     }
 }
 
-/// Several unknowns in one sentence.
+/// Joins several unknowns in one sentence.
 pub(crate) fn list(unknown: &[Unknown]) -> String {
     let parts: Vec<String> = unknown.iter().map(ToString::to_string).collect();
     parts.join(", nor ")

@@ -94,8 +94,8 @@ pub struct KnownArgs {
     /// What stands behind each hidden layer of its head, where the file doesn't say: relu, tanh, swish, linear, ...
     #[arg(long, value_name = "NAME")]
     pub hidden_activation: Option<HiddenActivation>,
-    /// How its pictures are scaled, where the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation),
-    /// caffe (BGR minus means) or none (0..255)
+    /// How its pictures are scaled, where the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and
+    /// deviation), caffe (BGR minus means) or none (0..255)
     #[arg(long, value_name = "SCALING")]
     pub scaling: Option<Scaling>,
     /// The preset by which pictures are resized: keras-nearest, keras-bilinear, pil-bilinear or timm-bicubic
@@ -107,8 +107,8 @@ pub struct KnownArgs {
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
-    /// What stands before the names of the network's tensors in a PyTorch checkpoint that holds it several times, such as
-    /// `ema_model.`
+    /// What stands before the names of the network's tensors in a PyTorch checkpoint that holds it several times, such
+    /// as `ema_model.`
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<String>,
 }

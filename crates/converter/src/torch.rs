@@ -28,7 +28,8 @@ const WRAPPERS: [&str; 7] = [
     "model_ema",
 ];
 
-/// Reads a checkpoint; with `no_top` its backbone alone. `known` says which entry holds the weights, where there are several.
+/// Reads a checkpoint; with `no_top` its backbone alone. `known` says which entry holds the weights, where there are
+/// several.
 pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, ConvertError> {
     let (container, tensors) = tensors(path, known.key.as_deref())?;
     named(path, tensors, container, known, no_top)
@@ -165,7 +166,8 @@ pub(crate) fn named(
 const BACKBONE: [&str; 3] = ["conv", "bn", "block"];
 
 /// What to do with a checkpoint of another network.
-const ONNX: &str = "weights alone are known of timm's and Cadene's Xception; of another network make an ONNX file, in Python: \
+const ONNX: &str = "weights alone are known of timm's and Cadene's Xception; of another network make an ONNX file, in \
+     Python: \
                     torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\")";
 
 /// Steps that a norm has seen.

@@ -299,8 +299,8 @@ fn what_the_file_leaves_open_is_asked_for_by_name() {
     let bench = Bench::new();
     let path = fixture(&bench, "legacy_weights.h5.gz");
     let error = open(&path, &Known::default()).unwrap_err().to_string();
-    // `predictions` is the name of keras.applications' classifier, and of many others: weights alone do not say what stands before
-    // it.
+    // `predictions` is the name of keras.applications' classifier, and of many others: weights alone do not say what
+    // stands before it.
     for flag in ["--size 299x299", "--pooling average", "--scaling tf", "--head softmax"] {
         assert!(error.contains(flag), "{error}");
     }

@@ -1,5 +1,5 @@
-//! Checkpoints as people bring them: names behind prefixes, copies, foreign tensors, heads of every kind. The numbers are PyTorch's
-//! (`scripts/torch_toy_xception.py`).
+//! Checkpoints as people bring them: names behind prefixes, copies, foreign tensors, heads of every kind. The numbers
+//! are PyTorch's (`scripts/torch_toy_xception.py`).
 
 mod common;
 

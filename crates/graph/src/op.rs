@@ -50,8 +50,8 @@ pub enum Op {
     Concat,
     /// `scale * x + shift` with constants that are not trained.
     ScaleShift(ScaleShift),
-    /// The channels of a vector, or of each pixel of a map, minus their mean and by the root of their variance (Ba 2016). Factor
-    /// and term follow as a [`ScaleShift`].
+    /// The channels of a vector, or of each pixel of a map, minus their mean and by the root of their variance (Ba
+    /// 2016). Factor and term follow as a [`ScaleShift`].
     LayerNorm {
         /// Added to the variance.
         epsilon: f64,

@@ -237,8 +237,8 @@ impl KerasStore {
 
     /// Rename layers exactly: `(layer path, module path)`, such as
     /// `("xception/block1_conv1", "backbone.entry.conv1")`. The path of a nested model renames all
-    /// its layers which have no entry of their own. An entry no layer has is ignored. A layer that stands here several times
-    /// gives its variables to each of its modules: its model calls it several times.
+    /// its layers which have no entry of their own. An entry no layer has is ignored. A layer that stands here several
+    /// times gives its variables to each of its modules: its model calls it several times.
     #[must_use]
     pub fn with_names(mut self, map: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut seen = BTreeSet::new();

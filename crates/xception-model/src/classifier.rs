@@ -87,7 +87,8 @@ pub enum ClassifyError {
     },
     /// The network takes pictures of another number of channels than can be made of a picture file.
     #[error(
-        "the network takes pictures of {0} channels, and of a picture file 3 (colours) or 1 (grey) are made: give it tensors of \
+        "the network takes pictures of {0} channels, and of a picture file 3 (colours) or 1 (grey) are made: give it \
+         tensors of \
          your own, `xception run`"
     )]
     Channels(usize),
@@ -215,8 +216,8 @@ impl Classifier {
         self.prepare_image(&picture)
     }
 
-    /// Resizes a decoded picture as the network's training did. For a network of one channel it is made grey first, as Keras's
-    /// `load_img(color_mode="grayscale")` does.
+    /// Resizes a decoded picture as the network's training did. For a network of one channel it is made grey first, as
+    /// Keras's `load_img(color_mode="grayscale")` does.
     ///
     /// # Errors
     ///
@@ -284,8 +285,8 @@ impl Classifier {
         self.spec.outputs.probabilities(logits)
     }
 
-    /// Pictures as the network's input, `[batch, channels, height, width]`, scaled as its specification says. The one channel of a
-    /// grey picture is scaled as red is.
+    /// Pictures as the network's input, `[batch, channels, height, width]`, scaled as its specification says. The one
+    /// channel of a grey picture is scaled as red is.
     ///
     /// # Errors
     ///

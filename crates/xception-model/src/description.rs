@@ -54,12 +54,13 @@ pub struct Description {
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
-    /// What they are taken for where nobody says it: several numbers that a graph shows without an activation are logits, as a
-    /// rule of one class of several.
+    /// What they are taken for where nobody says it: several numbers that a graph shows without an activation are
+    /// logits, as a rule of one class of several.
     pub usual_outputs: Option<Outputs>,
     /// What stands behind each hidden layer of the head of an architecture of the zoo.
     pub hidden_activation: Option<HiddenActivation>,
-    /// Which fully-connected layers of that head have a bias: the hidden ones in order and the classifier. Empty where all have.
+    /// Which fully-connected layers of that head have a bias: the hidden ones in order and the classifier. Empty where
+    /// all have.
     pub head_biases: Vec<bool>,
     /// How channel values are scaled before the network, or by the file itself.
     pub scaling: Option<Scaling>,
@@ -70,7 +71,8 @@ pub struct Description {
 }
 
 impl Description {
-    /// A file that says no more than its tensors do. What the outputs of a network without a classifier are is no question.
+    /// A file that says no more than its tensors do. What the outputs of a network without a classifier are is no
+    /// question.
     pub fn new(network: Architecture) -> Self {
         Self {
             source: None,

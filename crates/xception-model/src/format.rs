@@ -1,6 +1,7 @@
 //! Which format a file or folder of weights has, by its content.
 //!
-//! What is read has a reader's name. What is not read is named too, with the lines of Python that make a file of it that is.
+//! What is read has a reader's name. What is not read is named too, with the lines of Python that make a file of it
+//! that is.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -264,7 +265,8 @@ fn foreign(start: &[u8], name: &str, file: &mut File, length: u64) -> Option<For
     if is_called(".pdparams") || is_called(".pdmodel") || is_called(".pdiparams") {
         return Some(Foreign::new(
             "a PaddlePaddle model",
-            "Export it to ONNX: paddle2onnx --model_dir FOLDER --model_filename model.pdmodel --params_filename model.pdiparams \
+            "Export it to ONNX: paddle2onnx --model_dir FOLDER --model_filename model.pdmodel --params_filename \
+             model.pdiparams \
              --save_file model.onnx",
         ));
     }
@@ -385,8 +387,8 @@ fn ends(name: &str, ending: &str) -> bool {
         .is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
 
-/// `.keras`, PyTorch's archives, NumPy's and others are zip files. A damaged one goes to the Keras reader, which says what is
-/// wrong with it.
+/// `.keras`, PyTorch's archives, NumPy's and others are zip files. A damaged one goes to the Keras reader, which says
+/// what is wrong with it.
 fn zip(file: &mut File, path: &Path, length: u64) -> WeightFormat {
     let Some(names) = zip_names(file, length) else {
         return WeightFormat::Keras;
@@ -584,7 +586,8 @@ fn tflite() -> Foreign {
         python(
             "Save the Keras model that it was made of, in Python:",
             &["model.save(\"model.keras\")"],
-        ) + "\n  Without that model, make an ONNX file: pip install tf2onnx; python -m tf2onnx.convert --tflite model.tflite --output \
+        ) + "\n  Without that model, make an ONNX file: pip install tf2onnx; python -m tf2onnx.convert --tflite \
+             model.tflite --output \
            model.onnx",
     )
 }
@@ -592,7 +595,8 @@ fn tflite() -> Foreign {
 fn frozen_graph() -> Foreign {
     Foreign::new(
         "a frozen graph of TensorFlow (.pb)",
-        "Make an ONNX file of it: pip install tf2onnx; python -m tf2onnx.convert --graphdef model.pb --inputs INPUT:0 --outputs \
+        "Make an ONNX file of it: pip install tf2onnx; python -m tf2onnx.convert --graphdef model.pb --inputs INPUT:0 \
+         --outputs \
          OUTPUT:0 --output model.onnx",
     )
 }
@@ -634,7 +638,8 @@ fn openvino() -> Foreign {
 fn flax() -> Foreign {
     Foreign::new(
         "a checkpoint of JAX",
-        "It does not say what its layers compute. Save the Keras model with model.save(\"model.keras\"), or export the function \
+        "It does not say what its layers compute. Save the Keras model with model.save(\"model.keras\"), or export \
+         the function \
          to ONNX with jax2onnx.",
     )
 }
@@ -673,7 +678,8 @@ fn zipped_keras() -> Foreign {
             &[
                 "import os, shutil",
                 "shutil.unpack_archive(\"model.zip\", \"unpacked\", \"zip\")",
-                "shutil.make_archive(\"model\", \"zip\", \"unpacked/FOLDER\"); os.rename(\"model.zip\", \"model.keras\")",
+                "shutil.make_archive(\"model\", \"zip\", \"unpacked/FOLDER\"); os.rename(\"model.zip\", \
+                 \"model.keras\")",
             ],
         ),
     )

@@ -159,8 +159,8 @@ fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)
     Ok(names)
 }
 
-/// Loads what [`open`] opens; `known` fills in what the file does not say. Of a `backbone` nothing behind it is asked for, and
-/// nothing behind it need be a layer that can be computed.
+/// Loads what [`open`] opens; `known` fills in what the file does not say. Of a `backbone` nothing behind it is asked
+/// for, and nothing behind it need be a layer that can be computed.
 pub(crate) fn load(
     path: &Path,
     known: &Known,

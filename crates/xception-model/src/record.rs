@@ -84,8 +84,8 @@ pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Resu
     load_part(path.as_ref(), known, false, device)
 }
 
-/// As [`load_with`], for what uses the backbone alone, such as embedding and fine-tuning: nothing is asked about the head, and a
-/// head with a layer that cannot be computed is left out.
+/// As [`load_with`], for what uses the backbone alone, such as embedding and fine-tuning: nothing is asked about the
+/// head, and a head with a layer that cannot be computed is left out.
 ///
 /// # Errors
 ///

@@ -106,7 +106,8 @@ pub enum WeightsError {
     },
     /// The file leaves open something that must be known.
     #[error(
-        "{path} does not say {}; say it here, or once: `xception convert {path} OUTPUT.bpk` with the option, and use the output \
+        "{path} does not say {}; say it here, or once: `xception convert {path} OUTPUT.bpk` with the option, and use \
+         the output \
          (in Rust: `load_with` and the fields of `Known`)",
         unknown::list(unknown),
         path = path.display()

@@ -1,5 +1,5 @@
-//! Random heads behind a toy backbone, as Keras wrote them (`scripts/fixtures/keras_random_heads.py`): each gives Keras's numbers, or
-//! is refused by the name of a layer.
+//! Random heads behind a toy backbone, as Keras wrote them (`scripts/fixtures/keras_random_heads.py`): each gives
+//! Keras's numbers, or is refused by the name of a layer.
 #![cfg(feature = "keras")]
 
 mod common;

@@ -1,5 +1,5 @@
-//! Weights alone of heads that they do not describe (`scripts/fixtures/keras_weights_alone.py`): all that is asked for by flag, and
-//! Keras's numbers with the answers.
+//! Weights alone of heads that they do not describe (`scripts/fixtures/keras_weights_alone.py`): all that is asked for
+//! by flag, and Keras's numbers with the answers.
 #![cfg(feature = "keras")]
 
 mod common;

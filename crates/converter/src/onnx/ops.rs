@@ -832,8 +832,8 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, String
     })
 }
 
-/// The padding with which a size that is rounded down is what `ceil_mode` rounds up: as far as a step reaches, at the end. It never
-/// wins a maximum and is left out of a mean; one that counts its padding would count it.
+/// The padding with which a size that is rounded down is what `ceil_mode` rounds up: as far as a step reaches, at the
+/// end. It never wins a maximum and is left out of a mean; one that counts its padding would count it.
 fn rounded_up(window: &Window, counts: bool) -> Result<Padding, String> {
     let [top, left, bottom, right] = match window.padding {
         Padding::Valid => [0; 4],

@@ -32,8 +32,8 @@ pub(super) struct TorchHead {
 }
 
 impl TorchHead {
-    /// Finds the head among the tensors that are no part of the backbone: `names` and shapes in PyTorch's layout. The first layer
-    /// reads `features`, each next one what the one before gives.
+    /// Finds the head among the tensors that are no part of the backbone: `names` and shapes in PyTorch's layout. The
+    /// first layer reads `features`, each next one what the one before gives.
     ///
     /// # Errors
     ///
@@ -70,7 +70,8 @@ impl TorchHead {
                 _ => format!("a layer with a weight of {shape:?}"),
             };
             return Err(format!(
-                "its head has {path}, {kind}: of weights alone, heads of fully-connected layers are read; --no-top leaves the \
+                "its head has {path}, {kind}: of weights alone, heads of fully-connected layers are read; --no-top \
+                 leaves the \
                  head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it"
             ));
         }
@@ -114,7 +115,8 @@ fn no_chain(named: &[&(&str, Module)], features: usize) -> String {
         .map(|(path, module)| format!("{path} {:?}", module.weight.clone().unwrap_or_default()))
         .collect();
     format!(
-        "the layers of its head do not follow each other, the first one on {features} features: {}; --no-top leaves the head out, \
+        "the layers of its head do not follow each other, the first one on {features} features: {}; --no-top leaves \
+         the head out, \
          and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it",
         shown.join(", ")
     )

@@ -20,12 +20,13 @@ const MAX_WRAPPERS: usize = 16;
 
 /// What stands before the names of the network's tensors.
 ///
-/// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix is the one behind which
-/// most of the network's tensors are, or `chosen` where there are several.
+/// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix is the one behind
+/// which most of the network's tensors are, or `chosen` where there are several.
 ///
 /// # Errors
 ///
-/// When nothing of the network is found, or not behind `chosen`; when several prefixes have the network and none is chosen.
+/// When nothing of the network is found, or not behind `chosen`; when several prefixes have the network and none is
+/// chosen.
 pub(crate) fn torch_prefix<'a>(graph: &Graph, names: &[&'a str], chosen: Option<&str>) -> Result<&'a str, String> {
     let known = known(graph);
     let Some(chosen) = chosen else {

@@ -178,7 +178,8 @@ impl Scan {
             names.push(format!("{} more", self.refused.len() - SHOWN));
         }
         Err(format!(
-            "its pickle names {}, which no file of weights needs; nothing of it was run, and it is refused. If you trust the \
+            "its pickle names {}, which no file of weights needs; nothing of it was run, and it is refused. If you \
+             trust the \
              file, {}",
             names.join(", "),
             self.advice()
@@ -206,7 +207,8 @@ impl Scan {
             return "load it, and save the network in it as its own library does, in Python:
     import joblib
     model = joblib.load(\"model.joblib\")
-    model.save(\"model.keras\")    # of a Keras model; torch.save(model.state_dict(), \"weights.pth\") of a PyTorch one";
+    model.save(\"model.keras\")    # of a Keras model; torch.save(model.state_dict(), \"weights.pth\") of a PyTorch \
+         one";
         }
         // Modules restore their parameters whatever their class is.
         "save the weights alone, in Python; the model's own class is not needed:

@@ -556,7 +556,8 @@ fn resizing(at: &Place<'_, '_>) -> Result<Tensor, String> {
     match at.size() {
         Some(size) if size == target && at.is_picture(input) => Ok(input),
         _ => Err(format!(
-            "it resizes to {} x {}, which no operation here does; resize pictures before the network: build the model on an \
+            "it resizes to {} x {}, which no operation here does; resize pictures before the network: build the model \
+             on an \
              input of that size",
             target[0], target[1]
         )),

@@ -92,7 +92,8 @@ impl<'a> Weighted<'a> {
                 weighted.denses.push(layer);
             } else if top {
                 return Err(format!(
-                    "layer {} ({}) has weights, and no network that is known by its weights alone has such a layer; {WAY_OUT}",
+                    "layer {} ({}) has weights, and no network that is known by its weights alone has such a layer; \
+                     {WAY_OUT}",
                     layer.path,
                     class(layer)
                 ));
@@ -171,8 +172,8 @@ impl<'a> Weighted<'a> {
 
     /// Pairs every layer's path with the path of its module. Without `top`, layers behind the backbone are left out.
     ///
-    /// A layer that has its Keras name goes where the name says. The rest, shortcuts without a stable name and whole files
-    /// with automatic names, go by their order within their class, which is that of `model.layers`.
+    /// A layer that has its Keras name goes where the name says. The rest, shortcuts without a stable name and whole
+    /// files with automatic names, go by their order within their class, which is that of `model.layers`.
     #[allow(clippy::type_complexity, reason = "two lists")]
     fn homes(&self, graph: &Graph, top: bool) -> Result<(Vec<(String, String)>, Vec<String>), String> {
         let mut names = Vec::new();
@@ -209,7 +210,8 @@ impl<'a> Weighted<'a> {
                 let list: Vec<&str> = extra.iter().take(SHOWN).map(|layer| layer.path.as_str()).collect();
                 let more = if extra.len() > SHOWN { ", .." } else { "" };
                 return Err(format!(
-                    "beside the {expected} layers of class {class} that {} has, it has {}{more}, and weights alone do not say \
+                    "beside the {expected} layers of class {class} that {} has, it has {}{more}, and weights alone do \
+                     not say \
                      where they stand; {WAY_OUT}; with `--no-top` the backbone can be used",
                     graph.title,
                     list.join(", ")

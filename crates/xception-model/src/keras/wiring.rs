@@ -329,8 +329,8 @@ fn name(layer: &Value) -> Option<&str> {
     text(layer, "name").or_else(|| text(layer.get("config")?, "name"))
 }
 
-/// Whether the class is the user's own. Keras's own classes have a module of Keras in the config, or, in a legacy config, no
-/// module. `KerasCV`'s augmentation is refused as a user's own: it changes pictures in inference too
+/// Whether the class is the user's own. Keras's own classes have a module of Keras in the config, or, in a legacy
+/// config, no module. `KerasCV`'s augmentation is refused as a user's own: it changes pictures in inference too
 /// (`BaseImageAugmentationLayer.call` knows no `training`).
 fn is_custom(layer: &Value) -> bool {
     match text(layer, "module") {

@@ -145,8 +145,8 @@ impl Architecture {
         }
     }
 
-    /// The same with another activation behind each hidden layer of its head. Other than ReLU it is a graph, whose tensors have
-    /// the same names.
+    /// The same with another activation behind each hidden layer of its head. Other than ReLU it is a graph, whose
+    /// tensors have the same names.
     #[must_use]
     pub fn with_hidden_activation(self, activation: HiddenActivation) -> Self {
         if self.hidden_layers() == 0 || activation == HiddenActivation::RELU {
@@ -158,8 +158,8 @@ impl Architecture {
         )))
     }
 
-    /// The same with biases in the fully-connected layers of its head where `biases` says so: of the hidden layers in order, and
-    /// of the classifier. A network with a layer without one is a graph, whose tensors have the same names.
+    /// The same with biases in the fully-connected layers of its head where `biases` says so: of the hidden layers in
+    /// order, and of the classifier. A network with a layer without one is a graph, whose tensors have the same names.
     #[must_use]
     pub fn with_head_biases(self, biases: &[bool]) -> Self {
         if biases.iter().all(|bias| *bias) {

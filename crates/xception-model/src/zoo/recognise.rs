@@ -34,8 +34,8 @@ pub struct Recognised {
     /// The possible networks. There are several if folded batch norms no longer show the constants in which they
     /// differ.
     pub candidates: Vec<Candidate>,
-    /// What the outputs are; `None` for numbers without an activation: one may be a logit or a value, several are most often the
-    /// logits of a softmax.
+    /// What the outputs are; `None` for numbers without an activation: one may be a logit or a value, several are most
+    /// often the logits of a softmax.
     pub outputs: Option<Outputs>,
     /// The file's own scaling of pictures. `None` if the file does not scale, or if its constants do not show which
     /// values it expects.

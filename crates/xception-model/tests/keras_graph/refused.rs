@@ -32,7 +32,8 @@ fn what_cannot_be_computed_is_named() {
                 ("Attention", json!({})),
                 ("Dense", json!({"units": 2})),
             ],
-            "layer layer2 (Attention): there is no operation for its class; with `--no-top` the network up to the layer \
+            "layer layer2 (Attention): there is no operation for its class; with `--no-top` the network up to the \
+             layer \
              layer1 can be used",
         ),
         (

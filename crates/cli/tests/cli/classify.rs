@@ -4,9 +4,9 @@ use std::process::Stdio;
 
 use burn::tensor::Device;
 use serde_json::Value;
-use xception_model::{Classifier, Known, Scaling};
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
+use xception_model::{Classifier, Known, Scaling};
 
 use crate::sandbox::{LABELS, Run, Sandbox, parse_csv};
 

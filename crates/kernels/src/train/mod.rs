@@ -18,3 +18,4 @@ mod weight_product;
 pub use convolution::Convolution;
 pub use depthwise::{Depthwise, DepthwiseGradients, Transform};
 pub use geometry::Geometry;
+pub use pixel_product::{MapPart, Source, Visit};

@@ -107,15 +107,18 @@ fn time(seconds: f64, work: &mut dyn FnMut() -> Result<(), Error>) -> Result<[f6
     Ok([least, used])
 }
 
-/// Processor time of this process; not a number where the system does not tell.
+/// Processor time of this process's threads; not a number where the system does not tell.
 fn processor_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    // User and system time in hundredths of a second: fields 14 and 15 of proc(5).
-    ticks(11)
-        .zip(ticks(12))
-        .map_or(f64::NAN, |(user, system)| (user + system) / 100.0)
+    // The first number of `schedstat`: nanoseconds on a processor, up to the last tick.
+    let threads = std::fs::read_dir("/proc/self/task").ok();
+    let times = threads.map(|threads| {
+        let files = threads.flatten().map(|thread| thread.path().join("schedstat"));
+        let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
+        texts
+            .filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok())
+            .sum::<f64>()
+    });
+    times.map_or(f64::NAN, |nanoseconds| nanoseconds / 1e9)
 }
 
 /// Small numbers of both signs, the same on every machine.

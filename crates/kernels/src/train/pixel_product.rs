@@ -10,6 +10,7 @@ use super::geometry::Checked;
 use super::scratch::Scratch;
 use super::tile::{Ahead, GatheredTile, Listed, MOST_COLUMNS, Target, Tiles, by_rows, panel};
 use crate::memory::buffer::{LINE, Shared};
+use crate::memory::map::Map;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 use crate::team::{Stage, work_through};
@@ -17,7 +18,7 @@ use crate::team::{Stage, work_through};
 /// Steps of the inner product after which the next panel is multiplied: a panel is 16 KiB.
 const BLOCK: usize = 256;
 
-/// Pixels of a job: with a block of steps, 192 KiB of the source.
+/// Pixels of a part, at most: with a block of steps, 192 KiB of the source.
 const PIXELS: usize = 192;
 
 /// Jobs for each thread, where cutting outputs into groups can give as many.
@@ -31,31 +32,158 @@ struct Weights<'a> {
     steps: [usize; 2],
 }
 
-/// Writes the output. The caller has checked the lengths.
-pub(super) fn forward(checked: &Checked, isa: Isa, [input, weights]: [&[f32]; 2], output: &mut [f32]) {
+/// Some neighbouring pixels of a map, numbered through the batch. How a map is cut into parts depends on its size alone.
+#[derive(Debug)]
+pub struct MapPart<'a> {
+    /// The number of the part.
+    pub index: usize,
+    /// Its pixels.
+    pub pixels: Range<usize>,
+    /// All channels of these pixels.
+    pub values: &'a mut [f32],
+}
+
+/// Receives the parts of a map, each once, on any thread.
+pub type Visit<'a> = &'a (dyn Fn(MapPart<'_>) + Sync);
+
+/// A map that is read.
+pub enum Source<'a> {
+    /// As it is.
+    Ready(&'a [f32]),
+    /// A visitor writes each part before the part is read; for a 1 x 1 convolution without stride, just before, so that the part is
+    /// in the second-level cache.
+    Made(&'a mut [f32], Visit<'a>),
+}
+
+impl Source<'_> {
+    /// Values of the map.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Ready(values) => values.len(),
+            Self::Made(values, _) => values.len(),
+        }
+    }
+}
+
+/// The number of parts of a map: a multiple of four, so that two or four threads have the same number of jobs.
+fn parts_of(pixels: usize) -> usize {
+    pixels.div_ceil(PIXELS).next_multiple_of(4).min(pixels)
+}
+
+/// A map that is visited part by part.
+#[derive(Clone, Copy)]
+struct Visited<'a> {
+    values: Shared,
+    pixels: usize,
+    channels: usize,
+    visit: Option<Visit<'a>>,
+}
+
+impl Visited<'_> {
+    /// Jobs of a stage that visits all parts; none where a product does, or where there is no visitor.
+    fn jobs(&self, visited_by_product: bool) -> usize {
+        match self.visit {
+            Some(_) if !visited_by_product => parts_of(self.pixels),
+            _ => 0,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The map must have as many pixels, and no other thread may use the part.
+    unsafe fn part(&self, index: usize) {
+        let Some(visit) = self.visit else {
+            return;
+        };
+        let parts = parts_of(self.pixels);
+        let pixels = self.pixels * index / parts..self.pixels * (index + 1) / parts;
+        // SAFETY: the caller's promise is the same.
+        let values = unsafe {
+            let first = self.values.address().add(pixels.start * self.channels);
+            core::slice::from_raw_parts_mut(first, pixels.len() * self.channels)
+        };
+        visit(MapPart { index, pixels, values });
+    }
+}
+
+/// Writes the output, then lets `after` visit it. The caller has checked the lengths.
+pub(super) fn forward(
+    checked: &Checked,
+    isa: Isa,
+    input: Source<'_>,
+    weights: &[f32],
+    output: &mut [f32],
+    after: Option<Visit<'_>>,
+) {
     let taps = checked.taps();
     let weights = Weights {
         values: weights,
         steps: [taps, checked.input.channels * taps],
     };
-    Correlation::forward(checked).run(isa, input, weights, output);
+    run(isa, &[Correlation::forward(checked)], input, weights, output, after);
 }
 
-/// Writes the gradient of the input. The caller has checked the lengths.
-pub(super) fn input_gradient(checked: &Checked, isa: Isa, [weights, gradient]: [&[f32]; 2], target: &mut [f32]) {
+/// Writes the gradient of the input, then lets `after` visit it. The caller has checked the lengths.
+pub(super) fn input_gradient(
+    checked: &Checked,
+    isa: Isa,
+    weights: &[f32],
+    gradient: Source<'_>,
+    target: &mut [f32],
+    after: Option<Visit<'_>>,
+) {
     let taps = checked.taps();
     let weights = Weights {
         values: weights,
         steps: [checked.input.channels * taps, taps],
     };
-    for correlation in Correlation::input_gradient(checked) {
-        correlation.run(isa, gradient, weights, target);
+    run(
+        isa,
+        &Correlation::input_gradient(checked),
+        gradient,
+        weights,
+        target,
+        after,
+    );
+}
+
+/// Writes the pixels of all correlations, which are those of one map.
+fn run(
+    isa: Isa,
+    correlations: &[Correlation],
+    source: Source<'_>,
+    weights: Weights<'_>,
+    target: &mut [f32],
+    after: Option<Visit<'_>>,
+) {
+    let (values, before) = match source {
+        Source::Ready(values) => (Shared::reading(values), None),
+        Source::Made(values, visit) => (Shared::new(values), Some(visit)),
+    };
+    let target = Shared::new(target);
+    for (index, correlation) in correlations.iter().enumerate() {
+        let visited = |map: &Map, values: Shared, visit| Visited {
+            values,
+            pixels: correlation.batch * map.pixels(),
+            channels: map.channels,
+            visit,
+        };
+        let maps = [
+            visited(&correlation.source, values, before.filter(|_| index == 0)),
+            visited(
+                &correlation.target,
+                target,
+                after.filter(|_| index + 1 == correlations.len()),
+            ),
+        ];
+        correlation.run(isa, maps, weights);
     }
 }
 
 impl Correlation {
-    fn run(&self, isa: Isa, source: &[f32], weights: Weights<'_>, target: &mut [f32]) {
-        let (inputs, outputs) = (self.source.channels, self.target.channels);
+    /// Writes its pixels. The first map is read, and visited before; the second is written, and visited after.
+    fn run(&self, isa: Isa, [source, target]: [Visited<'_>; 2], weights: Weights<'_>) {
+        let (inputs, outputs) = (source.channels, target.channels);
         let pixels = self.batch * self.size[0] * self.size[1];
         // SAFETY: it only tells the width of vectors.
         let columns = unsafe { isa.run(Columns) };
@@ -66,40 +194,52 @@ impl Correlation {
         let zeros = vec![0.0; inputs * self.merged];
 
         let threads = rayon::current_num_threads();
-        // A multiple of four, so that two or four threads have the same number of jobs.
-        let pixel_jobs = pixels.div_ceil(PIXELS).next_multiple_of(4).min(pixels);
+        let pixel_jobs = parts_of(pixels);
         let panel_jobs = (threads * JOBS).div_ceil(pixel_jobs.max(1)).min(panels);
-        let target = Shared::new(target);
-        let stages = [Stage::new(panels), Stage::new(pixel_jobs * panel_jobs)];
-        let work = |_, stage: usize, job: usize| {
-            if stage == 0 {
+        // A job that writes all channels of a part, and reads the same part, visits both.
+        let whole = panel_jobs == 1 && self.size == self.target.size();
+        let visits = [whole && self.is_pointwise(), whole];
+        let stages = [
+            source.jobs(visits[0]),
+            panels,
+            pixel_jobs * panel_jobs,
+            target.jobs(visits[1]),
+        ];
+        let work = |_, stage: usize, job: usize| match stage {
+            // SAFETY: the caller of `forward` and `input_gradient` has checked the lengths; a part belongs to one job.
+            0 => unsafe { source.part(job) },
+            1 => {
                 // SAFETY: every job writes to a panel of its own.
                 let to = unsafe { core::slice::from_raw_parts_mut(packed.address().add(job * panel), panel) };
-                weights.pack(
-                    &self.taps,
-                    inputs,
-                    job * columns..outputs.min((job + 1) * columns),
-                    columns,
-                    to,
-                );
-                return;
+                let outputs = job * columns..outputs.min((job + 1) * columns);
+                weights.pack(&self.taps, inputs, outputs, columns, to);
             }
-            let (part, group) = (job / panel_jobs, job % panel_jobs);
-            // SAFETY: the panels are packed; the caller of `forward` and `input_gradient` has checked the lengths; a job writes to
-            // panels of pixels that belong to no other job.
-            unsafe {
-                isa.run(PixelProduct {
-                    correlation: self,
-                    source: source.as_ptr(),
-                    zeros: zeros.as_ptr(),
-                    pixels: pixels * part / pixel_jobs..pixels * (part + 1) / pixel_jobs,
-                    packed: packed.address().cast_const(),
-                    panels: panels * group / panel_jobs..panels * (group + 1) / panel_jobs,
-                    target: target.address(),
-                });
+            2 => {
+                let (part, group) = (job / panel_jobs, job % panel_jobs);
+                // SAFETY: the panels are packed; the lengths are checked as above; a job writes to panels of pixels that belong to
+                // no other job, and visits parts of which it alone reads the one and writes the other.
+                unsafe {
+                    if visits[0] {
+                        source.part(part);
+                    }
+                    isa.run(PixelProduct {
+                        correlation: self,
+                        source: source.values.address().cast_const(),
+                        zeros: zeros.as_ptr(),
+                        pixels: pixels * part / pixel_jobs..pixels * (part + 1) / pixel_jobs,
+                        packed: packed.address().cast_const(),
+                        panels: panels * group / panel_jobs..panels * (group + 1) / panel_jobs,
+                        target: target.values.address(),
+                    });
+                    if visits[1] {
+                        target.part(part);
+                    }
+                }
             }
+            // SAFETY: the map is written; a part belongs to one job.
+            _ => unsafe { target.part(job) },
         };
-        work_through(threads, &stages, &work, &|_| ());
+        work_through(threads, &stages.map(Stage::new), &work, &|_| ());
     }
 }
 
@@ -243,7 +383,7 @@ impl Kernel for PixelProduct<'_> {
                         },
                     };
                     // SAFETY: the table has a readable place for each row and segment; the caller guarantees the rest.
-                    unsafe { by_rows!(rows, V::TILE[0], run, &tile, &mut ahead) };
+                    unsafe { by_rows!(rows, V::TILE[0], run_tile, &tile, &mut ahead) };
                 }
             }
         }
@@ -254,7 +394,7 @@ impl Kernel for PixelProduct<'_> {
 ///
 /// See [`GatheredTile::run`].
 #[inline(always)]
-unsafe fn run<V: Lanes, const ROWS: usize>(tile: &GatheredTile<Listed<'_>>, ahead: &mut Ahead) {
+unsafe fn run_tile<V: Lanes, const ROWS: usize>(tile: &GatheredTile<Listed<'_>>, ahead: &mut Ahead) {
     // SAFETY: the caller's promise is the same.
     unsafe { tile.run::<V, ROWS>(ahead) }
 }

@@ -105,7 +105,10 @@ pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
 pub use inference::InferenceNetwork;
 pub use input::{Scaling, UnknownScaling};
 #[cfg(feature = "flex")]
-pub use kernels::{release_training_memory, with_burn_operations};
+pub use kernels::{
+    AdamWUpdate, SgdUpdate, adamw_update, averaged, release_training_memory, scaled, sgd_update, squared_norm,
+    with_burn_operations,
+};
 pub use network::{Network, Pyramid, PyramidLevel, Xception};
 pub use outputs::{Outputs, UnknownOutputs};
 pub use zoo::{

@@ -109,13 +109,13 @@ pub(super) fn training_unit<C: CheckpointStrategy>(
     let inputs = inputs(operands);
     let (y, moments) = match UnitStep.prepare::<C>(guards).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
-            let forward = step::forward(&unit.plan, inputs, Some(wanted));
+            let forward = step::forward(&unit, inputs, Some(wanted));
             let kept = forward.kept.unwrap_or_default();
             let y = prepared.finish(State { unit, kept }, forward.output.into_tensor());
             (y, forward.moments)
         }
         OpsKind::UnTracked(prepared) => {
-            let forward = step::forward(&unit.plan, inputs, None);
+            let forward = step::forward(&unit, inputs, None);
             (prepared.finish(forward.output.into_tensor()), forward.moments)
         }
     };

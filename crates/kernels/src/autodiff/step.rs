@@ -1,20 +1,23 @@
 //! A unit forward and backward.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::map::{Map, contiguous, vector};
 use super::plan::{Plan, Pool, Stage, volume};
+use super::{Measured, TrainingUnit};
 use crate::error::Error;
 use crate::memory::heap::Block;
-use crate::train::elementwise::{add, add_bias, rectify, rectify_gradient};
+use crate::train::elementwise::{add, add_bias, add_bias_part, rectify, rectify_gradient, rectify_part};
 use crate::train::global_average::{global_average, global_average_gradient};
 use crate::train::norm::{
-    Affine, GradientSums, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise,
+    Affine, GradientSums, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise, normalise_part,
+    part_sums,
 };
-use crate::train::{Depthwise, DepthwiseGradients, Transform};
+use crate::train::{Convolution, Depthwise, DepthwiseGradients, MapPart, Source, Transform};
 
 /// Operands that may have gradients, in this order.
 pub(super) const PARENTS: usize = 8;
@@ -78,13 +81,14 @@ fn done(result: Result<(), Error>) {
 }
 
 /// Computes a unit. `wanted` says which operands have gradients, if any has.
-pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS]>) -> Forward {
+pub(super) fn forward(unit: &TrainingUnit, inputs: Inputs, wanted: Option<[bool; PARENTS]>) -> Forward {
+    let plan = &*unit.plan;
     let isa = plan.isa;
     let x = &inputs.x;
-    let own_moments = plan
-        .norm
-        .filter(|norm| norm.batch)
-        .map(|_| moments(isa, x.values(), plan.channels()));
+    let own_moments = plan.norm.filter(|norm| norm.batch).map(|_| match &unit.measured {
+        Some(Measured(moments)) => (**moments).clone(),
+        None => moments(isa, x.values(), plan.channels()),
+    });
     let norm = plan.norm.map(|norm| {
         let given = own_moments.clone().unwrap_or_else(|| Moments {
             mean: some(inputs.mean.as_ref()).to_vec(),
@@ -98,25 +102,14 @@ pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS
     let mut residual = inputs.residual.as_ref().map(Map::values);
     let mut current: Option<Block> = None;
     let affine = norm.as_ref().map(|(affine, _)| affine);
-    if let Some(stage) = &plan.depthwise {
+    if let Some(stage) = &plan.convolution {
+        current = Some(convolved(unit, stage, affine, &inputs));
+    } else if let Some(stage) = &plan.depthwise {
         let [weights, bias] = [&inputs.depthwise, &inputs.depthwise_bias].map(Option::as_ref);
         current = Some(depthwise(plan, stage, affine, x.values(), weights, bias));
     } else if plan.is_normed() {
         let sum = if plan.has_stages() { None } else { residual.take() };
         current = Some(normed(plan, x.values(), affine, sum));
-    }
-    if let Some(stage) = &plan.convolution {
-        let mut output = Block::values(volume(stage.output));
-        let from = current.as_ref().map_or(x.values(), Block::as_slice);
-        done(
-            stage
-                .op
-                .forward(from, some(inputs.weights.as_ref()), output.as_mut_slice()),
-        );
-        if let Some(bias) = &inputs.bias {
-            add_bias(isa, values(bias), output.as_mut_slice());
-        }
-        current = Some(output);
     }
     let mut taps = None;
     if let Some(stage) = &plan.pool {
@@ -158,6 +151,76 @@ pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS
         moments: own_moments,
         kept,
     }
+}
+
+/// The convolution, and all that stands before it. Its input is made part by part, and its output measured while parts of it are in
+/// the caches.
+fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Affine>, inputs: &Inputs) -> Block {
+    let plan = &*unit.plan;
+    let (isa, x) = (plan.isa, inputs.x.values());
+    let transform = transform(plan, affine);
+    let make = |part: MapPart<'_>| {
+        let MapPart { index, pixels, values } = part;
+        match &plan.depthwise {
+            Some(depthwise) => {
+                let whole = MapPart {
+                    index,
+                    pixels,
+                    values: &mut *values,
+                };
+                let weights = some(inputs.depthwise.as_ref());
+                done(depthwise.op.forward_part(&transform, x, weights, whole));
+                if let Some(bias) = &inputs.depthwise_bias {
+                    add_bias_part(isa, self::values(bias), values);
+                }
+            }
+            None => {
+                let start = pixels.start * plan.channels();
+                let x = &x[start..start + values.len()];
+                match affine {
+                    Some(affine) => normalise_part(isa, x, affine, plan.relu, values),
+                    None => rectify_part(isa, x, values),
+                }
+            }
+        }
+    };
+    let sums = Mutex::new(BTreeMap::new());
+    let measure = unit
+        .measure
+        .as_ref()
+        .filter(|_| plan.pool.is_none() && inputs.residual.is_none());
+    let after = |part: MapPart<'_>| {
+        if let Some(bias) = &inputs.bias {
+            add_bias_part(isa, values(bias), part.values);
+        }
+        if measure.is_some() {
+            let own = part_sums(isa, part.values, stage.output[3]);
+            sums.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(part.index, own);
+        }
+    };
+
+    let before = plan.depthwise.as_ref().map_or(plan.input, |stage| stage.output);
+    let mut made = (plan.depthwise.is_some() || plan.is_normed()).then(|| Block::values(volume(before)));
+    let source = match &mut made {
+        Some(block) => Source::Made(block.as_mut_slice(), &make),
+        None => Source::Ready(x),
+    };
+    let mut output = Block::values(volume(stage.output));
+    let is_visited = inputs.bias.is_some() || measure.is_some();
+    let after: Option<&(dyn Fn(MapPart<'_>) + Sync)> = if is_visited { Some(&after) } else { None };
+    done(
+        stage
+            .op
+            .forward_of(source, some(inputs.weights.as_ref()), output.as_mut_slice(), after),
+    );
+    if let Some(slot) = measure {
+        let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // One unit fills it.
+        let _ = slot.set(Arc::new(Moments::of_parts(stage.output[3], sums.values())));
+    }
+    output
 }
 
 /// The input behind norm and `ReLU`, plus `sum` where it is given.

@@ -82,7 +82,7 @@ fn distance(found: &[f32], expected: &[f32], least: f64) -> f64 {
 fn compare(what: &str, found: &[(String, Option<Vec<f32>>)], expected: &[(String, Option<Vec<f32>>)], bound: f64) {
     assert_eq!(found.len(), expected.len());
     let values = expected.iter().flat_map(|(_, values)| values);
-    // A bias before a norm has no gradient but rounding errors.
+    // The bias of a convolution before a norm has no gradient but rounding errors.
     let least = 1e-3
         * values
             .map(|values| norm(values.iter().map(|value| f64::from(*value))))
@@ -91,6 +91,8 @@ fn compare(what: &str, found: &[(String, Option<Vec<f32>>)], expected: &[(String
     for ((path, found), (_, expected)) in found.iter().zip(expected) {
         assert_eq!(found.is_some(), expected.is_some(), "{what} of {path}");
         if let (Some(found), Some(expected)) = (found, expected) {
+            // Such a bias sums up gradients that cancel.
+            let least = if path.ends_with("conv.bias") { 10.0 * least } else { least };
             let apart = distance(found, expected, least);
             assert!(apart <= bound, "{what} of {path}: {apart:.1e}");
             worst = worst.max(apart);

@@ -205,7 +205,7 @@ impl Work<'_> {
             .into_iter()
             .find(|said| self.class.is_none_or(|class| said.class == class));
         let said = said.context("the network has no classes")?;
-        let stage = self.args.stage.as_deref().unwrap_or(self.explainer.last_stage());
+        let stage = self.args.stage.as_deref().unwrap_or(self.explainer.last_layer());
         let images = self.classifier.batch(&pictures)?;
         let maps = self
             .explainer

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use indicatif::DecimalBytes;
 use serde_json::json;
+use xception_model::Preset;
 use xception_model::registry::{self, Cache, Cached, Card};
 
 use crate::args::{ListFormat, ModelsArgs};
@@ -40,7 +41,7 @@ fn write_card(output: &mut Output, card: &Card, files: &[Cached]) -> io::Result<
         "  input     {} x {}, {}; {} classes",
         input.height,
         input.width,
-        input.preset,
+        input.preset.map_or("no preset", Preset::name),
         card.labels().len()
     )?;
     if let Some(metrics) = &card.metrics {
@@ -105,7 +106,7 @@ fn as_json(card: &Card, files: &[Cached]) -> serde_json::Value {
         "licence": card.licence,
         "height": card.input.height,
         "width": card.input.width,
-        "preset": card.input.preset.name(),
+        "preset": card.input.preset.map(Preset::name),
         "classes": card.labels().len(),
         "top1": card.metrics.as_ref().map(|metrics| metrics.top1),
         "files": files,

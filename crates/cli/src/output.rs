@@ -1,10 +1,11 @@
 //! Where results and complaints go.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Seek, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use files::FileError;
 
 /// How far a command came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,43 +87,33 @@ pub struct Target {
 impl Target {
     /// Checks what can be checked before any work is done.
     pub fn new(path: &Path, force: bool) -> anyhow::Result<Self> {
-        match fs::symlink_metadata(path) {
-            Ok(_) if path.is_dir() => bail!("{} is a folder; name a file in it", path.display()),
-            // Renaming a file to `/dev/stdout` would replace the device.
-            Ok(_) if path.exists() && !path.is_file() => {
-                bail!(
-                    "{} is no ordinary file; results go to standard output without --output",
-                    path.display()
-                )
-            }
-            Ok(_) if !force => bail!("{} exists already; --force replaces it", path.display()),
-            _ => {}
+        match files::check_target(path, force) {
+            Err(FileError::NotOrdinary { .. }) => bail!(
+                "{} is no ordinary file; results go to standard output without --output",
+                path.display()
+            ),
+            Err(error @ FileError::Exists { .. }) => bail!("{error}; --force replaces it"),
+            checked => checked?,
         }
         let target = Self {
             path: path.to_owned(),
             force,
         };
-        takes_files(target.folder()).with_context(|| target.cannot_write())?;
+        files::check_folder(files::folder_of(path)).with_context(|| target.cannot_write())?;
         Ok(target)
     }
 
     /// A file without a name on the target's disk, for what is not complete yet. It is gone with this process, however that
     /// ends.
     pub fn spool(&self) -> anyhow::Result<File> {
-        tempfile::tempfile_in(self.folder()).with_context(|| self.cannot_write())
+        files::spool(files::folder_of(&self.path)).with_context(|| self.cannot_write())
     }
 
     /// Writes a file under another name, makes it durable and gives it its own.
     pub fn publish(&self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> anyhow::Result<()> {
-        converter::publish(&self.path, self.force, |scratch| fill(&mut File::create(scratch)?))
+        files::write_with(&self.path, self.force, fill)
+            .map_err(FileError::into_io)
             .with_context(|| self.cannot_write())
-    }
-
-    fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        }
     }
 
     pub fn cannot_write(&self) -> String {
@@ -130,24 +121,10 @@ impl Target {
     }
 }
 
-/// Whether files can be made in a folder, found out by making one without a name.
-fn takes_files(folder: &Path) -> anyhow::Result<()> {
-    match fs::metadata(folder) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => bail!("{} is no folder", folder.display()),
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!("there is no folder {}", folder.display()),
-        Err(error) => bail!("the folder {}: {error}", folder.display()),
-    }
-    match tempfile::tempfile_in(folder) {
-        Ok(_) => Ok(()),
-        Err(error) => bail!("the folder {} takes no files: {}", folder.display(), error.kind()),
-    }
-}
-
 /// Whether a folder is there, or can be made, and takes files. Nothing is left behind.
 pub fn folder_can_be_made(folder: &Path) -> anyhow::Result<()> {
     let there = folder.ancestors().find(|folder| folder.exists());
-    takes_files(there.unwrap_or(Path::new("."))).with_context(|| format!("cannot write {}", folder.display()))
+    files::check_folder(there.unwrap_or(Path::new("."))).with_context(|| format!("cannot write {}", folder.display()))
 }
 
 /// One sentence on standard error. When that is closed too, nobody is left to tell.

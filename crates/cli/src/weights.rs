@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 use burn::tensor::Device;
-use xception_model::registry::{self, Cache, Card, FetchOptions, Kind};
-use xception_model::{Classifier, ClassifyError, InputError, Known, ModelSpec, Network, Outputs, WeightsError, labels};
+use xception_model::registry::{self, Cache, Card, FetchOptions, Format};
+use xception_model::{
+    Classifier, ClassifyError, Description, InputError, Known, ModelSpec, Network, Outputs, WeightsError, labels,
+};
 
 use crate::args::{CacheArgs, ComputeArgs, LabelsArgs, PlainArgs, SourceArgs, WeightsArgs};
 use crate::inputs;
@@ -174,42 +176,86 @@ pub fn find(
     device: &Device,
 ) -> anyhow::Result<(Network, ModelSpec)> {
     let start = Instant::now();
-    let (network, spec) = xception_model::load_with(file(weights, cache, device)?, known, device)?;
+    let (network, spec) = match locate(weights)? {
+        Located::File(path) => xception_model::load_with(path, known, device)?,
+        Located::Card(card) => load_card(&card, known, cache, device)?,
+    };
     tracing::info!(source = spec.source, elapsed = ?start.elapsed(), "weights loaded");
     Ok((network, spec))
 }
 
-/// The weight file that a name, a file, a run's folder or a card stands for. Names win over files; `./name` is always a file.
+/// The weight file that a name, a file, a run's folder or a card stands for.
 pub fn file(weights: &OsStr, cache: &CacheArgs, device: &Device) -> anyhow::Result<PathBuf> {
+    let card = match locate(weights)? {
+        Located::File(path) => return Ok(path),
+        Located::Card(card) => card,
+    };
+    let (kind, options) = (card.main_kind(), FetchOptions::default().offline(cache.offline));
+    let cache = Cache::new(cache.cache.clone())?;
+    Ok(if is_converted_first(&card)? {
+        cache.weights(&card, kind, &options)?
+    } else {
+        xception_model::record(&card, kind, &cache, &options, device)?
+    })
+}
+
+/// What `--weights` names.
+enum Located {
+    File(PathBuf),
+    Card(Box<Card>),
+}
+
+/// Names win over files; `./name` is always a file.
+fn locate(weights: &OsStr) -> anyhow::Result<Located> {
     let path = Path::new(weights);
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-    let from_card = |card: &Card| {
-        let options = FetchOptions::default().offline(cache.offline);
-        anyhow::Ok(xception_model::record(
-            card,
-            Kind::Full,
-            &Cache::new(cache.cache.clone())?,
-            &options,
-            device,
-        )?)
-    };
     if let Some(problem) = inputs::url_problem(path) {
         bail!(problem);
     }
     match registry::card(&weights.to_string_lossy()) {
-        Ok(card) => from_card(card),
-        Err(_) if path.join(trainer::MODEL).is_file() => Ok(path.join(trainer::MODEL)),
+        Ok(card) => Ok(Located::Card(Box::new(card.clone()))),
+        Err(_) if path.join(trainer::MODEL).is_file() => Ok(Located::File(path.join(trainer::MODEL))),
         Err(_) if path.join(trainer::RUN_FILE).is_file() => bail!(
             "{}: this run is not finished: xception train --resume {}",
             path.display(),
             path.display()
         ),
-        Err(_) if path.is_dir() || ending == "toml" => from_card(&Card::load(path)?),
-        Err(_) if path.exists() || path.components().count() > 1 || ENDINGS.contains(&ending) => Ok(path.to_owned()),
+        Err(_) if path.is_dir() || ending == "toml" => Ok(Located::Card(Box::new(Card::load(path)?))),
+        Err(_) if path.exists() || path.components().count() > 1 || ENDINGS.contains(&ending) => {
+            Ok(Located::File(path.to_owned()))
+        }
         Err(unknown) => {
             bail!("{unknown}; or name a weight file (.bpk, .keras, .h5), a training run's folder or a card (card.toml)")
         }
     }
+}
+
+/// Whether a card's file is of a format that only the converter reads.
+fn is_converted_first(card: &Card) -> anyhow::Result<bool> {
+    let format = card.weights(card.main_kind())?.format;
+    Ok(matches!(format, Format::Onnx | Format::Pytorch | Format::Safetensors))
+}
+
+/// The network of a card, with its classifier where it has one.
+fn load_card(card: &Card, known: &Known, cache: &CacheArgs, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
+    let (kind, options) = (card.main_kind(), FetchOptions::default().offline(cache.offline));
+    let cache = Cache::new(cache.cache.clone())?;
+    if !is_converted_first(card)? {
+        return Ok(xception_model::load_card(card, kind, known, &cache, &options, device)?);
+    }
+    let path = cache.weights(card, kind, &options)?;
+    let (network, spec) = converter::open(&path, &card.known(kind)?)?.load(device)?;
+    let described = card.network(kind)?;
+    if spec.network != described {
+        bail!(
+            "{}: the card of {} describes {described}, the file holds {}",
+            path.display(),
+            card.name,
+            spec.network
+        );
+    }
+    let spec = Description::of_spec(spec).complete(&path, known)?;
+    Ok((network, spec))
 }
 
 /// Sizes the pool that the processor backends compute in, and returns the number of threads.

@@ -13,7 +13,8 @@ use xception_model::{Known, Outputs, Pooling, Preset, Scaling, Unknown, Variant,
 use crate::convert::Options;
 use crate::dtype::Precision;
 use crate::engine::{self, Engine};
-use crate::source::{Source, open, open_backbone};
+use crate::open::{open, open_backbone};
+use crate::source::Source;
 use crate::{ConvertError, OutputFormat};
 
 /// Turn any weight file of a trained network into a Burn record, and back, with proof
@@ -299,13 +300,8 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
             "tensors": verification,
             "engine": parity,
         });
-        if !args.force && path.symlink_metadata().is_ok() {
-            return Err(ConvertError::Exists { path: path.clone() }.into());
-        }
-        crate::publish(path, args.force, |scratch| {
-            std::fs::write(scratch, format!("{report:#}\n"))
-        })
-        .map_err(|error| ConvertError::write(path, error))?;
+        files::write(path, args.force, format!("{report:#}\n").as_bytes())
+            .map_err(|error| ConvertError::not_written(path, error))?;
     }
     Ok(equal)
 }

@@ -1,18 +1,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use burn::tensor::Device;
 use burn_store::ModuleSnapshot;
 use burn_store::burn_pack::Tensor as PackTensor;
 use xception_model::keras::{self, KerasFileKind};
+use xception_model::registry::Card;
 use xception_model::{ModelSpec, Network, Outputs};
 
-use crate::card::{Card, SourceFile};
+use crate::card;
 use crate::dtype::{Precision, all_finite, cast};
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
-use crate::publish::publish;
 use crate::source::{Source, SourceTensor};
 use crate::{onnx, safetensors};
 
@@ -91,11 +90,9 @@ impl Source {
     /// If tensors do not fit, or the output cannot hold the network, exists, or cannot be written.
     pub fn convert(self, output: &Path, options: &Options) -> Result<Report, ConvertError> {
         let format = OutputFormat::of(output)?;
-        let card_path = Card::path(output);
+        let card_path = Card::beside(output);
         for path in [output, &card_path] {
-            if !options.overwrite && path.symlink_metadata().is_ok() {
-                return Err(ConvertError::Exists { path: path.to_owned() });
-            }
+            files::check_target(path, options.overwrite).map_err(|error| ConvertError::not_written(path, error))?;
         }
         if options.precision != Precision::F32 && !matches!(format, OutputFormat::Record | OutputFormat::Safetensors) {
             return Err(ConvertError::Unsupported {
@@ -106,7 +103,7 @@ impl Source {
                 ),
             });
         }
-        let from = SourceFile::new(&self.path, &self.format)?;
+        let mut conversion = card::conversion(&self.path, &self.format)?;
         let source = self.path.clone();
         let Checked {
             spec,
@@ -117,10 +114,10 @@ impl Source {
 
         match format {
             OutputFormat::Record => xception_model::save_tensors(tensors, &spec, output, options.overwrite)?,
-            OutputFormat::Safetensors => publish(output, options.overwrite, |scratch| {
+            OutputFormat::Safetensors => files::write_at(output, options.overwrite, |scratch| {
                 safetensors::write(scratch, &tensors, &spec)
             })
-            .map_err(|error| ConvertError::write(output, error))?,
+            .map_err(|error| ConvertError::not_written(output, error))?,
             OutputFormat::Keras(file) => {
                 let model = assemble(&source, tensors, &spec)?;
                 keras::save(&model, &spec, output, file, options.overwrite)?;
@@ -137,11 +134,14 @@ impl Source {
             left_out,
             card: card_path,
         };
-        let card = Card::new(from, output, options.precision, &report);
-        card.and_then(|card| card.to_toml())
-            .map_err(io::Error::other)
-            .and_then(|text| publish(&report.card, options.overwrite, |scratch| fs::write(scratch, text)))
-            .map_err(|error| ConvertError::write(&report.card, error))?;
+        conversion.dtype = options.precision.to_string();
+        conversion.left_out.clone_from(&report.left_out);
+        conversion.initial.clone_from(&report.initial);
+        let text = card::card(conversion, output, &report.spec)?
+            .to_toml()
+            .map_err(|problem| ConvertError::write(&report.card, problem))?;
+        files::write(&report.card, options.overwrite, text.as_bytes())
+            .map_err(|error| ConvertError::not_written(&report.card, error))?;
         Ok(report)
     }
 

@@ -1,8 +1,9 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use burn_store::burn_pack::MAGIC_NUMBER;
+use files::FileError;
 use zip::ZipArchive;
 
 use crate::error::ConvertError;
@@ -25,18 +26,14 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
         path: path.to_owned(),
         source,
     };
-    let metadata = fs::metadata(path).map_err(cannot_read)?;
-    if metadata.is_dir() {
-        return Err(cannot_read(std::io::ErrorKind::IsADirectory.into()));
-    }
-    // Opening a pipe may block, a device may never end, and every reader needs to seek.
-    if !metadata.is_file() {
-        return Err(ConvertError::UnknownFormat {
-            path: path.to_owned(),
+    // Every reader needs to seek.
+    let mut file = files::open(path).map_err(|error| match error {
+        FileError::NotOrdinary { path } => ConvertError::UnknownFormat {
+            path,
             found: "something that is no ordinary file",
-        });
-    }
-    let mut file = File::open(path).map_err(cannot_read)?;
+        },
+        error => cannot_read(error.into_io()),
+    })?;
     let mut start = Vec::with_capacity(512);
     (&mut file).take(512).read_to_end(&mut start).map_err(cannot_read)?;
 

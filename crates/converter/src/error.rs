@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use files::FileError;
 use xception_model::{ConfigError, InputError, Unknown, WeightsError};
 
 use crate::mismatch::Mismatch;
@@ -142,6 +143,13 @@ impl ConvertError {
                     | WeightsError::LabelCount { .. }
             ),
             _ => false,
+        }
+    }
+
+    pub(crate) fn not_written(path: &Path, error: FileError) -> Self {
+        match error {
+            FileError::Exists { path } => Self::Exists { path },
+            other => Self::write(path, other.into_io()),
         }
     }
 

@@ -7,7 +7,8 @@ use xception_model::{Architecture, Known, ModelSpec, Outputs, Pooling, Scaling, 
 
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
-use crate::source::{self, Raw, SourceTensor, open};
+use crate::open::{self, open};
+use crate::source::{Raw, SourceTensor};
 
 /// The content of a weight file.
 #[derive(Clone, Debug, Serialize)]
@@ -93,7 +94,7 @@ pub fn inspect(path: &Path, known: &Known) -> Result<Inspection, ConvertError> {
                 format,
                 tensors,
                 ignored,
-            } = source::raw(path, known.key.as_deref())?;
+            } = open::raw(path, known.key.as_deref())?;
             Ok(Inspection {
                 format: format.to_string(),
                 network: None,

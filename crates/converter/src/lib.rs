@@ -17,6 +17,7 @@
 
 mod card;
 pub mod command;
+mod compare;
 mod convert;
 mod detect;
 mod dtype;
@@ -26,20 +27,19 @@ mod inspect;
 mod keras;
 mod mismatch;
 mod onnx;
-mod publish;
+mod open;
 mod record;
 mod safetensors;
 mod source;
 mod torch;
 mod verify;
 
-pub use card::Card;
 pub use convert::{Options, OutputFormat, Report};
 pub use dtype::Precision;
 pub use error::ConvertError;
 pub use inspect::{Described, Inspection, TensorStatistics, inspect};
 pub use mismatch::{Mismatch, NameMismatch};
-pub use publish::publish;
-pub use source::{Format, Source, SourceTensor, Stage, open, open_backbone};
+pub use open::{open, open_backbone};
+pub use source::{Format, Source, SourceTensor, Stage};
 pub use verify::{Difference, Verification, verify};
 pub use xception_model::{Known, Unknown};

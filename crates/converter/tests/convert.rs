@@ -9,6 +9,7 @@ use burn_store::bridge;
 use common::{Bench, all_known, keras, logits_of, tiny, torch, torch_known};
 use converter::{Known, Options, Precision, open, verify};
 use xception_model::picture::Preset;
+use xception_model::registry::{Card, Kind};
 use xception_model::{Architecture, Outputs, Pooling, Variant};
 
 /// The formats of the README's table: name, fixtures that are read here, endings that are written.
@@ -257,17 +258,19 @@ fn the_card_tells_where_the_file_came_from() {
         said.contains("Keras .keras archive, written by Keras 3.15.1; 1435 parameters as f32"),
         "{said}"
     );
-    let card: toml::Table = std::fs::read_to_string(bench.path("toy.bpk.card.toml"))
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert_eq!(card["source"]["file"].as_str(), Some("toy.keras"));
-    assert_eq!(card["source"]["writer"].as_str(), Some("Keras 3.15.1"));
-    assert_eq!(card["source"]["sha256"].as_str().map(str::len), Some(64));
-    assert_eq!(card["output"]["dtype"].as_str(), Some("f32"));
-    assert_eq!(card["output"]["classes"].as_integer(), Some(5));
-    assert_eq!(card["input"]["height"].as_integer(), Some(331));
-    assert_eq!(card["network"]["middle_blocks"].as_integer(), Some(1));
+    let card = Card::load(&bench.path("toy.bpk.card.toml")).unwrap();
+    let conversion = card.conversion.as_ref().unwrap();
+    assert_eq!(conversion.file, "toy.keras");
+    assert_eq!(conversion.writer.as_deref(), Some("Keras 3.15.1"));
+    assert_eq!(conversion.sha256.len(), 64);
+    assert_eq!(conversion.dtype, "f32");
+    assert_eq!(card.classes, Some(5));
+    assert_eq!(card.input.height, 331);
+    assert_eq!(card.network["middle_blocks"].as_integer(), Some(1));
+    assert_eq!(card.labels()[3].name, "knife");
+    let (bytes, sha256) = files::sha256(&bench.path("toy.bpk")).unwrap();
+    let weights = card.weights(Kind::Full).unwrap();
+    assert_eq!((weights.bytes, weights.sha256.as_ref()), (Some(bytes), Some(&sha256)));
     let source = open(&bench.path("toy.bpk"), &Known::default()).unwrap();
     assert_eq!(source.spec.label(3).name, "knife");
     assert_eq!(source.spec.input.preset, Some(Preset::KerasNearest));

@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use files::FileError;
 use serde_json::Value;
 
 use crate::archive::Archive;
@@ -224,10 +225,10 @@ fn open_ordinary(path: &Path) -> Result<(File, u64), KerasStoreError> {
         path: path.into(),
         source,
     };
-    if !fs::metadata(path).map_err(io_error)?.is_file() {
-        return Err(not_keras(path, "a pipe or a device, which is no ordinary file"));
-    }
-    let file = File::open(path).map_err(io_error)?;
+    let file = files::open(path).map_err(|error| match error {
+        FileError::System { source, .. } => io_error(source),
+        _ => not_keras(path, "a pipe or a device, which is no ordinary file"),
+    })?;
     let length = file.metadata().map_err(io_error)?.len();
     Ok((file, length))
 }

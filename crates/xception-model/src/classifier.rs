@@ -8,11 +8,12 @@ use serde::Serialize;
 use crate::description::Known;
 use crate::error::InputError;
 use crate::inference::InferenceNetwork;
-use crate::labels::Label;
+use crate::label::Label;
 use crate::network::Network;
 use crate::picture::{DecodeLimits, PictureError, Pixels, Preset};
-use crate::record::{self, WeightsError};
+use crate::record;
 use crate::spec::ModelSpec;
+use crate::weights_error::WeightsError;
 
 /// A trained network with its preprocessing and labels: from a picture's path to class names.
 ///

@@ -2,6 +2,8 @@
 
 mod call;
 mod layers;
+mod paths;
+mod place;
 mod read;
 mod settings;
 mod weights;
@@ -21,8 +23,8 @@ pub use write::{End, Inexpressible, KerasModel, keras_model};
 use crate::description::{Description, Known};
 use crate::network::Network;
 use crate::outputs::Outputs;
-use crate::record::WeightsError;
 use crate::spec::ModelSpec;
+use crate::weights_error::WeightsError;
 use crate::zoo::{Candidate, FileGraph, Pooling, Variant, recognise};
 
 /// A network in a Keras file, described but not loaded.

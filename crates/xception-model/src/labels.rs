@@ -1,53 +1,14 @@
 //! Class names: a text file with one class per line, in the order of the network's outputs.
 
 use std::collections::HashSet;
-use std::fmt;
 #[cfg(feature = "picture")]
 use std::io::{self, Read};
 #[cfg(feature = "picture")]
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+pub use crate::label::{Label, LabelError};
 #[cfg(feature = "picture")]
-use crate::record::{WeightsError, open_ordinary};
-
-/// One class.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Label {
-    /// The identifier, if there is one: `ImageNet`'s classes have `WordNet` ids such as `n01440764`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The name; two classes can share one (`ImageNet` has two `crane` and two `maillot`).
-    pub name: String,
-}
-
-impl Label {
-    /// A class with a name and no identifier.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            id: None,
-            name: name.into(),
-        }
-    }
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
-/// An invalid list of labels.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("label {number}: {problem}")]
-pub struct LabelError {
-    /// The label's place in the list, from 1.
-    pub number: usize,
-    /// What was expected and what was found.
-    pub problem: String,
-}
+use crate::weights_error::WeightsError;
 
 /// `ImageNet`'s 1,000 classes in Keras's order: `WordNet` id and name (`imagenet_class_index.json`).
 pub fn imagenet() -> Vec<Label> {
@@ -77,7 +38,8 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     const MAX_BYTES: u64 = 4 << 20;
 
     let mut text = String::new();
-    open_ordinary(path)
+    files::open(path)
+        .map_err(files::FileError::into_io)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         .and_then(|_| {
             if text.len() as u64 > MAX_BYTES {
@@ -99,15 +61,7 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
 }
 
 fn split(text: &str) -> Vec<Label> {
-    text.lines()
-        .map(|line| match line.split_once('\t') {
-            Some((id, name)) => Label {
-                id: Some(id.trim().to_owned()),
-                name: name.trim().to_owned(),
-            },
-            None => Label::new(line.trim()),
-        })
-        .collect()
+    text.lines().map(Label::of_line).collect()
 }
 
 /// Checks that there are labels, that each can be printed, and that no two are equal.

@@ -70,6 +70,7 @@ mod fold;
 mod forward;
 #[cfg(feature = "std")]
 mod inference;
+mod init;
 mod input;
 mod network;
 mod outputs;
@@ -82,6 +83,8 @@ pub mod zoo;
 mod classifier;
 #[cfg(feature = "keras")]
 pub mod keras;
+#[cfg(feature = "std")]
+mod label;
 #[cfg(feature = "std")]
 pub mod labels;
 #[cfg(feature = "picture")]
@@ -96,9 +99,13 @@ mod record;
 pub mod registry;
 #[cfg(feature = "std")]
 mod spec;
+#[cfg(feature = "std")]
+mod unknown;
+#[cfg(feature = "std")]
+mod weights_error;
 
 #[cfg(feature = "std")]
-pub use description::{Description, Known, Unknown};
+pub use description::{Description, Known};
 pub use error::{ConfigError, InputError};
 pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
 #[cfg(feature = "std")]
@@ -121,11 +128,15 @@ pub use classifier::{Classifier, ClassifyError, Prediction};
 #[cfg(feature = "std")]
 pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "pretrained")]
-pub use pretrained::record;
+pub use pretrained::{load_card, record};
 #[cfg(feature = "std")]
-pub use record::{TensorMismatch, WeightsError, load, load_reader, load_with, read_record, save, save_tensors};
+pub use record::{load, load_reader, load_with, read_record, save, save_tensors};
 #[cfg(feature = "std")]
 pub use spec::{InputSpec, ModelSpec};
+#[cfg(feature = "std")]
+pub use unknown::Unknown;
+#[cfg(feature = "std")]
+pub use weights_error::{TensorMismatch, WeightsError};
 
 /// The README's examples are run as doc tests.
 #[cfg(all(doctest, feature = "pretrained"))]

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use toml::{Table, Value};
-use xception_model::{Architecture, InputSpec, Outputs};
+use xception_model::Outputs;
+use xception_model::registry::Card;
 
 use crate::bench::{Bench, parse_csv};
 use crate::tensors::read_npy;
@@ -152,19 +152,52 @@ fn old_files_of_every_format_hold_the_same_network() {
 }
 
 #[test]
+fn old_cards_stand_for_their_files() {
+    let bench = fixtures();
+    for name in ["toy", "toy_f16", "hidden", "max"] {
+        check_classes(&bench, &format!("files/{name}.bpk.card.toml"), name);
+    }
+    // Files that know their classes, and are read by the converter.
+    for ending in ["safetensors", "onnx"] {
+        check_classes(&bench, &format!("files/toy.{ending}.card.toml"), "toy");
+    }
+    check_classes(&bench, "finished/model.bpk.card.toml", "finished");
+    // It was renamed after its card was written.
+    fs::rename(bench.path("files/several_labels.bpk"), bench.path("files/model.bpk")).unwrap();
+    check_classes(&bench, "files/several_labels.bpk.card.toml", "several_labels");
+
+    let card = Card::load(&bench.path("finished/model.bpk.card.toml")).unwrap();
+    let training = card.training.as_ref().unwrap();
+    assert_eq!((training.recipe.as_str(), training.seed), ("small", 42));
+    let metrics = card.metrics.as_ref().unwrap();
+    assert_eq!(
+        (metrics.pictures, metrics.dataset.as_str()),
+        (Some(2), "test split of the training data")
+    );
+    let names: Vec<&str> = card.labels().iter().map(|label| label.name.as_str()).collect();
+    assert_eq!(names, ["across", "down"]);
+    for ending in ["h5", "keras", "weights.h5"] {
+        let card = Card::load(&bench.path(&format!("files/toy.{ending}.card.toml"))).unwrap();
+        let conversion = card.conversion.as_ref().unwrap();
+        assert_eq!(
+            (conversion.file.as_str(), conversion.converter.as_str()),
+            ("toy.bpk", "0.1.0")
+        );
+    }
+}
+
+#[test]
 fn old_cards_have_the_options_of_their_records() {
     let bench = fixtures();
     let device = burn::tensor::Device::flex();
     for name in ["toy", "toy_f16", "several_labels", "hidden", "max", "notop"] {
         let (_, spec) = xception_model::load(bench.path(&format!("files/{name}.bpk")), &device).unwrap();
-        let text = fs::read_to_string(bench.path(&format!("files/{name}.bpk.card.toml"))).unwrap();
-        let card: Table = toml::from_str(&text).unwrap();
-        let network: Architecture = card["network"].clone().try_into().unwrap();
-        let input: InputSpec = card["input"].clone().try_into().unwrap();
-        assert_eq!(network, spec.network, "{name}");
-        assert_eq!(input, spec.input, "{name}");
-        let several = card["output"].get("multi_label").and_then(Value::as_bool);
-        assert_eq!(several.unwrap_or(false), spec.outputs == Outputs::Sigmoid, "{name}");
+        let card = Card::load(&bench.path(&format!("files/{name}.bpk.card.toml"))).unwrap();
+        assert_eq!(card.architecture().unwrap(), spec.network, "{name}");
+        assert_eq!(card.input, spec.input, "{name}");
+        let several = card.outputs == Some(Outputs::Sigmoid);
+        assert_eq!(several, spec.outputs == Outputs::Sigmoid, "{name}");
+        assert_eq!(card.classes, spec.classes(), "{name}");
         assert_eq!(spec.outputs == Outputs::Sigmoid, name == "several_labels");
     }
 }

@@ -203,7 +203,7 @@ fn a_keras_file_and_a_card_are_weights_as_well() {
     check(expected.clone(), &["mine/toy.keras", "--preset", "pil-bilinear"]);
 
     let labels = ["a", "b", "c", "d", "e"];
-    let sha256 = xception_model::registry::sha256(&file).unwrap().1;
+    let sha256 = files::sha256(&file).unwrap().1;
     bench.write(
         "mine/card.toml",
         format!(
@@ -222,6 +222,90 @@ fn a_keras_file_and_a_card_are_weights_as_well() {
     for card in ["mine", "mine/card.toml"] {
         check(expected.clone(), &[card, "--cache", "cache", "--offline"]);
     }
+}
+
+#[test]
+fn the_card_of_a_converted_file_stands_for_it() {
+    let bench = Bench::new();
+    bench.pictures(2);
+    bench.write("names.txt", "n1\tant\nbee\ncat\ndog\neel\n");
+    let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras/toy.keras");
+    let told = ["--labels", "names.txt", "--preset", "pil-bilinear"];
+    bench
+        .run(&[&["convert", keras.to_str().unwrap(), "first.bpk"], &told[..]].concat())
+        .ok();
+    let classify = |weights: &str, more: &[&str]| {
+        let arguments = [
+            "classify",
+            "pictures",
+            "--format",
+            "csv",
+            "--top-k",
+            "5",
+            "--cache",
+            "cache",
+            "--offline",
+            "-w",
+            weights,
+        ];
+        bench.run(&[&arguments[..], more].concat())
+    };
+    let expected = classify("first.bpk", &[]).ok();
+    assert_eq!(classify("first.bpk.card.toml", &[]).ok(), expected);
+    for ending in ["bpk", "keras", "h5", "weights.h5", "safetensors", "onnx"] {
+        let file = format!("my flowers.{ending}");
+        bench.run(&["convert", "first.bpk", &file]).ok();
+        assert_eq!(classify(&format!("{file}.card.toml"), &[]).ok(), expected, "{file}");
+    }
+
+    // What the command line says stands over what the card says.
+    let smaller = classify("first.bpk", &["--size", "75x80"]).ok();
+    assert_ne!(smaller, expected);
+    assert_eq!(classify("first.bpk.card.toml", &["--size", "75x80"]).ok(), smaller);
+
+    // The file's hash is the card's, or it is not loaded.
+    let mut bytes = std::fs::read(bench.path("first.bpk")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    bench.write("first.bpk", bytes);
+    let error = classify("first.bpk.card.toml", &[]).failed(1);
+    assert!(
+        error.contains("first.bpk is not the file that its card describes: its SHA-256 is"),
+        "{error}"
+    );
+    std::fs::remove_file(bench.path("first.bpk")).unwrap();
+    let error = classify("first.bpk.card.toml", &[]).failed(1);
+    assert!(
+        error.contains("cannot get first.bpk of first: ") && error.contains("convert toy.keras again"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_card_of_a_backbone_stands_for_it() {
+    let bench = Bench::new();
+    bench.pictures(2);
+    let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras/toy.keras");
+    bench
+        .run(&[
+            "convert",
+            keras.to_str().unwrap(),
+            "body.bpk",
+            "--no-top",
+            "--preset",
+            "pil-bilinear",
+        ])
+        .ok();
+    for (weights, output) in [("body.bpk", "file.npy"), ("body.bpk.card.toml", "card.npy")] {
+        bench
+            .run(&["embed", "pictures", "-w", weights, "--output", output])
+            .ok();
+    }
+    let read = |name: &str| std::fs::read(bench.path(name)).unwrap();
+    assert_eq!(read("card.npy"), read("file.npy"));
+    let error = bench
+        .run(&["classify", "pictures", "-w", "body.bpk.card.toml"])
+        .failed(1);
+    assert!(error.contains("these weights have no classifier"), "{error}");
 }
 
 #[test]

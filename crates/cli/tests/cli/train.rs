@@ -54,17 +54,13 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
     ] {
         assert!(bench.path("run").join(file).is_file(), "{file}");
     }
-    let answer = bench
-        .run(&[
-            "classify",
-            "data/a/1.png",
-            "--weights",
-            "run/model.bpk",
-            "--format",
-            "csv",
-        ])
-        .ok();
+    let classify = |weights: &str| {
+        let arguments = ["classify", "data/a/1.png", "--weights", weights, "--format", "csv"];
+        bench.run(&arguments).ok()
+    };
+    let answer = classify("run/model.bpk");
     assert_eq!(answer.lines().count(), 3, "{answer}");
+    assert_eq!(classify("run/model.bpk.card.toml"), answer);
 
     // The run's own table is data as well, split as it was.
     let checked = bench.run(&["train", "run/data.csv", "--check"]).ok();

@@ -11,6 +11,7 @@ use xception_model::zoo::FileGraph;
 
 use super::curve::Curve;
 use super::layout::{Axis, CHANNELS_FIRST, CHANNELS_LAST, PIXEL, Size, permuted};
+use super::node::{MAX_NAME, groups, ints, shown, title};
 use super::tensor::{self, Constant, Place};
 use super::weights::{Network, Weights};
 
@@ -267,10 +268,10 @@ impl<'a> Reader<'a> {
                 continue;
             };
             let Some(order) = orders.get(&**input) else { continue };
-            let order = match (&*node.op_type, super::ops::ints(node, "perm")) {
+            let order = match (&*node.op_type, ints(node, "perm")) {
                 ("Conv", _) => {
                     let inner = match node.input.get(1).and_then(|kernel| self.values.get(&**kernel)) {
-                        Some(Value::Constant(kernel)) => kernel.dims.get(1)?.checked_mul(super::ops::groups(node)),
+                        Some(Value::Constant(kernel)) => kernel.dims.get(1)?.checked_mul(groups(node)),
                         _ => None,
                     };
                     return Some((order[1], inner));
@@ -655,26 +656,4 @@ fn is_channels_last(axes: &[Axis]) -> Option<bool> {
         [Axis::Batch, _, _, Axis::Channels] => Some(true),
         _ => None,
     }
-}
-
-/// Longest name of a layer; the path made from it stays within the graph's limit.
-const MAX_NAME: usize = 200;
-
-/// A name in the file, for messages.
-pub(super) fn shown(name: &str) -> String {
-    name.chars()
-        .take(MAX_NAME)
-        .collect::<String>()
-        .escape_debug()
-        .to_string()
-}
-
-/// A node, for messages.
-pub(super) fn title(node: &NodeProto) -> String {
-    let name = if node.name.is_empty() {
-        node.output.first().map_or("?", String::as_str)
-    } else {
-        &node.name
-    };
-    format!("{} `{}`", shown(&node.op_type), shown(name))
 }

@@ -3,6 +3,7 @@
 mod curve;
 mod graph;
 mod layout;
+mod node;
 mod ops;
 mod structure;
 mod tensor;

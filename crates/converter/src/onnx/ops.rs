@@ -1,11 +1,12 @@
 //! Translates each ONNX operation into operations of a network.
 
 use graph::{Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
-use onnx_ir::{AttributeProto, NodeProto};
+use onnx_ir::NodeProto;
 
 use super::curve;
-use super::graph::{Data, Reader, SoftmaxStep, Value, shown};
+use super::graph::{Data, Reader, SoftmaxStep, Value};
 use super::layout::{Axis, Reshaped, Size, VECTOR, broadcast, is_pixel, order, permuted, place, reshape};
+use super::node::{attribute, float, groups, int, ints, shown};
 use super::tensor::{self, Constant, Place};
 use super::weights::{Linear, Weights};
 
@@ -759,24 +760,4 @@ fn part(sizes: &[Size], start: i64, end: i64) -> Vec<Size> {
 fn without(axes: &[Axis], places: &[usize]) -> Vec<Axis> {
     let kept = axes.iter().enumerate().filter(|(at, _)| !places.contains(at));
     kept.map(|(_, axis)| *axis).collect()
-}
-
-fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name == name)
-}
-
-pub(super) fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
-    attribute(node, name).map(|attribute| attribute.ints.as_slice())
-}
-
-fn int(node: &NodeProto, name: &str, default: i64) -> i64 {
-    attribute(node, name).map_or(default, |attribute| attribute.i)
-}
-
-fn float(node: &NodeProto, name: &str, default: f64) -> f64 {
-    attribute(node, name).map_or(default, |attribute| f64::from(attribute.f))
-}
-
-pub(super) fn groups(node: &NodeProto) -> usize {
-    usize::try_from(int(node, "group", 1)).unwrap_or(0)
 }

@@ -10,7 +10,7 @@ use graph::{Correspondence, Graph, NodeId, Op, Parameter, ParameterKind};
 use onnx_ir::ModelProto;
 use xception_model::zoo::FileGraph;
 
-use super::graph::shown;
+use super::node::shown;
 use super::tensor::{self, Constant};
 use crate::dtype::{minus, values};
 use crate::source::SourceTensor;

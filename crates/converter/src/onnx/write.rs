@@ -4,7 +4,6 @@
 //! export is traced; afterwards the ONNX operation replaces the stand-in in the exported model.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +15,6 @@ use onnx_ir::{AttributeProto, GraphProto, Message, ModelProto, NodeProto, Tensor
 use xception_model::{Architecture, ModelSpec, Network};
 
 use crate::error::ConvertError;
-use crate::publish::publish;
 
 /// Number of pictures in the traced batch; the model then takes any number.
 const BATCH: usize = 3;
@@ -59,10 +57,8 @@ pub(crate) fn write(model: &Network, spec: &ModelSpec, path: &Path, overwrite: b
         entry.key.push_str(ModelSpec::KEY);
         entry.value = text;
     }
-    publish(path, overwrite, |scratch| {
-        Ok(proto.write_to_writer(&mut File::create(scratch)?)?)
-    })
-    .map_err(|error| ConvertError::write(path, error))
+    files::write_with(path, overwrite, |file| Ok(proto.write_to_writer(file)?))
+        .map_err(|error| ConvertError::not_written(path, error))
 }
 
 /// An ONNX operation with one input and one output.

@@ -7,8 +7,8 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::json;
-use crate::write::KERAS_VERSION;
 use crate::write::hdf5::{NotWritten, Plan};
+use crate::write::version::KERAS_VERSION;
 
 /// Refuses a config that this crate could not read back.
 pub(crate) fn check_config(config: &str) -> Result<(), String> {

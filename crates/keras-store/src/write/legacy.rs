@@ -2,9 +2,9 @@
 //! `save_weights_to_hdf5_group` (`keras/src/legacy/saving/legacy_h5_format.py` of 3.15.1). Keras loads it by order, so
 //! the orders here are Keras's.
 
-use crate::write::KERAS_VERSION;
 use crate::write::hdf5::{Attribute, NewDataset, NewGroup};
 use crate::write::model::{Model, Part, Variable};
+use crate::write::version::KERAS_VERSION;
 
 /// An attribute is stored in its object's header, whose size is limited (`HDF5_OBJECT_HEADER_LIMIT`).
 const MAX_LIST_BYTES: usize = 64_512;

@@ -1,13 +1,15 @@
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use xception_model::{Classifier, ClassifyError};
 
-use super::{ExplainError, Explainer, Method, overlay, view};
-use crate::metrics::{Evaluation, Predictions};
+use super::error::ExplainError;
+use super::explainer::Explainer;
+use super::method::Method;
+use super::overlay::{overlay, view};
+use crate::judge::metrics::{Evaluation, Predictions};
 use crate::pipeline::{PictureStream, Streamed};
-use crate::report::Shown;
 
 /// Gradients take much memory: four maps are computed at once, while one thread decodes the next pictures.
 const STREAM: PictureStream = PictureStream {
@@ -15,23 +17,40 @@ const STREAM: PictureStream = PictureStream {
     threads: 1,
 };
 
-/// Pictures of a report: what was taken for something else, and what was not.
+/// The pictures of a report.
 #[derive(Clone, Debug, Default)]
 pub struct Examples {
-    /// The mistakes that the network is surest of.
+    /// The mistakes of the highest confidence.
     pub mistakes: Vec<Shown>,
-    /// The right answers that it is surest of, every class in turn.
+    /// The right answers of the highest confidence, one class after the other.
     pub right: Vec<Shown>,
 }
 
-/// Chooses pictures for a report and explains what the network said about them by Grad-CAM on the last feature map.
+/// A picture of a report.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The file.
+    pub path: PathBuf,
+    /// The names of its classes.
+    pub truth: String,
+    /// The names of the predicted classes.
+    pub predicted: String,
+    /// The probability of the prediction, 0 to 1.
+    pub confidence: f32,
+    /// The picture; `None` where it could not be read.
+    pub picture: Option<RgbImage>,
+    /// The same picture under its heat map.
+    pub heat: Option<RgbImage>,
+}
+
+/// Chooses pictures for a report, and explains the network's answers by Grad-CAM on the last feature map.
 ///
-/// The classes of `predictions` are the network's outputs in order. A file that cannot be read any more is listed without
-/// its picture.
+/// The classes of `predictions` are the network's outputs, in order. A file that cannot be read any more is listed
+/// without its picture.
 ///
 /// # Errors
 ///
-/// An [`ExplainError`] if the network cannot be asked.
+/// An [`ExplainError`] if the heat maps cannot be computed.
 pub fn examples(
     classifier: &Classifier,
     predictions: &Predictions,
@@ -51,7 +70,7 @@ pub fn examples(
     })
 }
 
-/// The right answers of each class by their confidence, one class after the other until there are enough.
+/// The right answers of the highest confidence, one class after the other until there are `count`.
 fn surest(predictions: &Predictions, count: usize) -> Vec<usize> {
     let mut by_class: Vec<Vec<(f32, usize)>> = vec![Vec::new(); predictions.classes.len()];
     for (picture, (truth, probabilities)) in predictions.rows().enumerate() {
@@ -107,7 +126,7 @@ fn show(
             let (seen, pixels): (Vec<_>, Vec<_>) = decoded.into_iter().unzip();
             let classes: Vec<usize> = pictures.iter().map(|entry| class(entry.1)).collect();
             let images = classifier.batch(&pixels)?;
-            let maps = explainer.heatmaps(images, &classes, explainer.last_stage(), Method::GradCam)?;
+            let maps = explainer.heatmaps(images, &classes, explainer.last_layer(), Method::GradCam)?;
             for ((entry, seen), map) in pictures.iter().zip(seen).zip(maps) {
                 let shown = &mut shown[entry.0];
                 shown.heat = Some(overlay(&seen, &map));
@@ -131,7 +150,7 @@ fn names(predictions: &Predictions, classes: &[usize]) -> String {
     }
 }
 
-/// A picture to be looked at, and as the network takes it.
+/// A picture for people, and the same as the network takes it.
 fn open(classifier: &Classifier, path: &Path) -> Result<(RgbImage, xception_model::picture::Pixels), ClassifyError> {
     let input = classifier.spec.input;
     let preset = input.preset.ok_or(ClassifyError::NoPreset)?;

@@ -10,11 +10,11 @@ type Pending<'a, T, R> = (&'a T, Receiver<Option<R>>);
 /// An item for a worker, and where to send its result.
 type Job<'a, T, R> = (&'a T, Sender<Option<R>>);
 
-/// Runs `work` on all items with `threads` threads, and `consume` at the same time on this one. `consume` receives the results
-/// in the order of the items; a result is `None` where `work` panicked.
+/// Runs `work` on all items with `threads` threads, and `consume` at the same time on this one. `consume` receives the
+/// results in the order of the items; a result is `None` where `work` panicked.
 ///
-/// Memory is bounded whatever the number of items: at most `ahead` results wait. When `consume` returns early, the items that
-/// are left are not started.
+/// Memory is bounded whatever the number of items: at most `ahead` results wait. When `consume` returns early, the
+/// items that are left are not started.
 pub fn in_order<'a, T: Sync, R: Send, O>(
     items: &'a [T],
     threads: usize,

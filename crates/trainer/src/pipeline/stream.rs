@@ -6,8 +6,8 @@ use super::ahead;
 
 /// How pictures come to the network outside of training: for prediction, evaluation, embeddings and heat maps.
 ///
-/// Memory is bounded whatever the number of pictures: at most two batches are decoded at any time, the one that is computed
-/// and the next one.
+/// Memory is bounded whatever the number of pictures: at most two batches are decoded at any time, the one that is
+/// computed and the next one.
 ///
 /// ```no_run
 /// use burn::tensor::Device;

@@ -6,7 +6,7 @@ use graph::{
 use serde_json::Value;
 
 use super::call::Operand;
-use super::read::{Place, Tensor};
+use super::place::{Place, Tensor};
 use super::settings::{count, shown};
 
 /// Keras's `backend.epsilon()`, the lower bound for the deviation by which `Normalization` divides.

@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use files::Kind;
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, error::UnsupportedErrorKind,
     metadata::Orientation,
@@ -16,30 +17,8 @@ use super::{
     PictureError,
     flatten::flatten,
     jpeg::{Idct, decode_jpeg},
+    limits::{DecodeLimits, check_size},
 };
-
-/// The limits on a file, checked against its header before memory is allocated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DecodeLimits {
-    /// Most pixels, width times height. By default 178,956,970, where Pillow raises `DecompressionBombError`
-    /// (`Image.py`, twice `MAX_IMAGE_PIXELS`).
-    pub max_pixels: u64,
-    /// Most bytes of memory for the decoded picture, a copy of it and the decoder's buffers together. By default
-    /// 1 GiB, room for two copies of an RGB picture of `max_pixels`.
-    pub max_bytes: u64,
-    /// Most bytes of the file itself, which is read into memory. By default 256 MiB.
-    pub max_file_bytes: u64,
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        Self {
-            max_pixels: 2 * 89_478_485,
-            max_bytes: 1 << 30,
-            max_file_bytes: 256 << 20,
-        }
-    }
-}
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
 ///
@@ -79,8 +58,7 @@ pub(super) fn open_with(path: &Path, limits: &DecodeLimits, idct: Idct) -> Resul
 /// The file's bytes. Bounded while reading too: a pipe or a device does not tell its length beforehand.
 fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
     // To open a pipe that nobody writes to takes for ever.
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(path).map_err(PictureError::Read)?.file_type()) {
+    if Kind::of(path).map_err(PictureError::Read)? == Kind::Pipe {
         return Err(PictureError::Read(std::io::Error::other(
             "it is a pipe: give it on standard input, as the picture -",
         )));
@@ -187,30 +165,6 @@ fn check_riff_length(bytes: &[u8]) -> Result<(), PictureError> {
             reason: "the data end early".to_owned(),
         }),
     }
-}
-
-/// Checks a header's size against the limits: the decoded picture at `bytes_per_pixel`, and one RGB copy.
-pub(super) fn check_size(
-    width: u32,
-    height: u32,
-    bytes_per_pixel: u8,
-    limits: &DecodeLimits,
-) -> Result<(), PictureError> {
-    let (width, height) = (u64::from(width), u64::from(height));
-    let pixels = width.saturating_mul(height);
-    if pixels > limits.max_pixels {
-        return Err(PictureError::TooManyPixels {
-            width,
-            height,
-            limit: limits.max_pixels,
-        });
-    }
-    if pixels.saturating_mul(u64::from(bytes_per_pixel) + 3) > limits.max_bytes {
-        return Err(PictureError::TooMuchMemory {
-            limit: limits.max_bytes,
-        });
-    }
-    Ok(())
 }
 
 fn problem(error: ImageError, format: &'static str, limits: &DecodeLimits) -> PictureError {

@@ -10,7 +10,10 @@
 use image::{RgbImage, metadata::Orientation};
 use libjpeg_turbo_rs::{DctMethod, Decoder, JpegError, PixelFormat};
 
-use super::{DecodeLimits, PictureError, decode::check_size};
+use super::{
+    PictureError,
+    limits::{DecodeLimits, check_size},
+};
 
 /// The inverse cosine transform, which the JPEG standard leaves to the decoder within a tolerance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,12 +22,14 @@ mod decode;
 mod error;
 mod flatten;
 mod jpeg;
+mod limits;
 mod nearest;
 mod pixels;
 mod preset;
 mod resample;
 
 pub use crate::preset::{Preset, UnknownPreset};
-pub use decode::{DecodeLimits, decode, open};
+pub use decode::{decode, open};
 pub use error::PictureError;
+pub use limits::DecodeLimits;
 pub use pixels::Pixels;

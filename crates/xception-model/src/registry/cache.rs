@@ -12,18 +12,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
-use sha2::{Digest, Sha256};
+use files::{ContentHash, Lock};
 
-use super::card::{Card, Kind, Weights};
-use super::checksum::{hex, verify};
+use super::card::Card;
+use super::checksum::verify;
 use super::error::{RegistryError, Unavailable};
 use super::fetch::{Failure, fetch};
-use super::lock::Lock;
-use super::options::FetchOptions;
-use super::partial::{partial_path, publish, with_ending, write_error};
-
-/// The environment variable that names the cache folder.
-pub const CACHE_VARIABLE: &str = "XCEPTION_CACHE";
+use super::options::{CACHE_VARIABLE, FetchOptions};
+use super::partial::{partial_path, with_ending, write_error};
+use super::weights::{Kind, Weights};
 
 /// Part of every record's name: raised when the conversion or Burn's record format changes, so that records are made
 /// anew.
@@ -207,7 +204,7 @@ impl Cache {
         if size(&temporary).is_none_or(|bytes| bytes == 0) {
             return Err(failed("the converter wrote no file".into()));
         }
-        publish(&temporary, &record)?;
+        files::publish(&temporary, &record).map_err(RegistryError::not_written)?;
         Ok(record)
     }
 
@@ -245,7 +242,7 @@ impl Cache {
             weights.md5.as_deref().unwrap_or_default().to_lowercase(),
             card.network
         );
-        let mut key = hex(&Sha256::digest(key));
+        let mut key = ContentHash::of(key.as_bytes()).to_string();
         key.truncate(16);
         self.folder(card).join(format!("{}-{key}.bpk", weights.kind))
     }
@@ -254,7 +251,14 @@ impl Cache {
     fn lock(&self, path: &Path, options: &FetchOptions) -> Result<Lock, RegistryError> {
         let folder = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(folder).map_err(write_error("create", folder))?;
-        Lock::wait(&with_ending(path, "lock"), &options.reporter)
+        let path = with_ending(path, "lock");
+        Lock::wait(&path, || {
+            options.reporter.say(&format!(
+                "waiting for another process that prepares the same weights (it holds {})",
+                path.display()
+            ));
+        })
+        .map_err(RegistryError::not_written)
     }
 }
 

@@ -15,11 +15,11 @@ use ureq::http::{Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, ResponseExt};
 
-use super::card::Weights;
 use super::checksum::verify;
 use super::error::RegistryError;
 use super::options::FetchOptions;
 use super::partial::{Origin, Partial, write_error};
+use super::weights::Weights;
 
 /// As browsers and curl: enough for every real chain, few enough to end a loop quickly. GitHub's downloads need one.
 const MAX_REDIRECTS: u32 = 10;

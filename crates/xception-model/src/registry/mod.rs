@@ -18,20 +18,20 @@ mod card;
 mod checksum;
 mod error;
 mod fetch;
-mod lock;
 mod options;
 mod partial;
 mod reporter;
+mod weights;
 
 use std::path::Path;
 use std::sync::LazyLock;
 
-pub use cache::{CACHE_VARIABLE, Cache, Cached, RECORD_VERSION};
-pub use card::{Card, Format, Input, Kind, Labels, Metrics, Weights};
-pub use checksum::sha256;
+pub use cache::{Cache, Cached, RECORD_VERSION};
+pub use card::{Card, Conversion, Labels, Metrics, Training};
 pub use error::{RegistryError, Unavailable};
-pub use options::FetchOptions;
+pub use options::{CACHE_VARIABLE, FetchOptions};
 pub use reporter::Reporter;
+pub use weights::{Format, Kind, Weights};
 
 /// Card and label file of each built-in weight set: the name of its folder under `models/`, and the two texts.
 const BUILT_IN: [(&str, &str, &str); 3] = [

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::reporter::Reporter;
 
+/// The environment variable that names the cache folder.
+pub const CACHE_VARIABLE: &str = "XCEPTION_CACHE";
+
 /// How to fetch: time-outs, retries, limits, and who is told. Proxies come from the usual environment variables
 /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
 ///

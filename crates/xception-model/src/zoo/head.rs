@@ -5,7 +5,7 @@ use alloc::format;
 use graph::{Activation, Block, Builder, Dense, GlobalPool, NewLayer, NodeId, Op, PoolKind};
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
+use super::limits::Limits;
 use crate::error::ConfigError;
 
 /// How the last feature map becomes one vector for each picture (`pooling` in Keras).

@@ -5,8 +5,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::xception::Shapes;
-use super::{Architecture, ResNetConfig, XceptionConfig};
+use super::architecture::Architecture;
+use super::resnet::ResNetConfig;
+use super::xception::{Shapes, XceptionConfig};
 
 /// The architecture whose record has tensors of these names and shapes. Shapes do not show pooling and variant, which
 /// are set to their defaults.

@@ -20,8 +20,11 @@ use graph::{
     ScaleShift, Shape, Taps, Tolerance,
 };
 
+use super::architecture::Architecture;
+use super::file_graph::FileGraph;
 use super::head::Pooling;
-use super::{Architecture, FileGraph, ResNetConfig, XceptionConfig};
+use super::resnet::ResNetConfig;
+use super::xception::XceptionConfig;
 use crate::input::Scaling;
 use crate::outputs::Outputs;
 

@@ -5,13 +5,11 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use burn::tensor::Device;
 use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
 
 use super::head::{Head, Pooling};
-use super::{Architecture, Limits};
+use super::limits::Limits;
 use crate::error::ConfigError;
-use crate::network::Network;
 
 /// Smallest height and width, in pixels (`min_size` in `resnet.py`).
 const MIN_INPUT: usize = 32;
@@ -68,15 +66,6 @@ impl Default for ResNetConfig {
 }
 
 impl ResNetConfig {
-    /// Initializes a network with random weights, as [`XceptionConfig::init`](crate::XceptionConfig::init).
-    ///
-    /// # Errors
-    ///
-    /// A [`ConfigError`] that names the bad option.
-    pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
-        Architecture::ResNet(self.clone()).init(device)
-    }
-
     /// Checks that the options describe a network.
     ///
     /// # Errors

@@ -6,14 +6,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use burn::tensor::Device;
 use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
 use serde::{Deserialize, Serialize};
 
 use super::head::{Head, Pooling};
-use super::{Architecture, Limits};
+use super::limits::Limits;
 use crate::error::ConfigError;
-use crate::network::Network;
 
 /// Smallest height and width, in pixels (`min_size` in `keras/src/applications/xception.py`).
 pub const MIN_INPUT: usize = 71;
@@ -181,17 +179,6 @@ impl Default for XceptionConfig {
 }
 
 impl XceptionConfig {
-    /// Initializes a network with random weights.
-    ///
-    /// Kernels are Glorot-uniform and biases zero, as in Keras.
-    ///
-    /// # Errors
-    ///
-    /// A [`ConfigError`] that names the bad option.
-    pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
-        Architecture::Xception(self.clone()).init(device)
-    }
-
     /// Checks that the options describe a network.
     ///
     /// # Errors

@@ -5,8 +5,11 @@ use std::fs;
 use md5::Md5;
 use sha2::Digest;
 use tempfile::TempDir;
-use xception_model::Scaling;
-use xception_model::registry::{self, Cache, Card, FetchOptions, Format, Kind, RegistryError};
+use xception_model::labels::Label;
+use xception_model::registry::{
+    self, Cache, Card, Conversion, FetchOptions, Format, Kind, Metrics, RegistryError, Weights,
+};
+use xception_model::{InputSpec, ModelSpec, Outputs, Scaling, XceptionConfig};
 
 use crate::desk::{FILE, card_text, has, hex};
 
@@ -197,6 +200,27 @@ const WRONG_CARDS: &[(&str, &str, &str)] = &[
         "metrics.top1: expected a share from 0 to 1, found 79",
     ),
     ("[network]", "[network", "line 4"),
+    ("scaling = \"tf\"\n", "", "input: missing field `scaling`"),
+    (
+        "preset = \"keras-nearest\"\n",
+        "",
+        "input.preset: expected one of keras-nearest, keras-bilinear, pil-bilinear, timm-bicubic, found nothing",
+    ),
+    (
+        "[labels]\nnames = [\"cat\", \"dog\"]\n",
+        "",
+        "labels: expected one of `file` and `names`, found neither",
+    ),
+    (
+        "[network]",
+        "classes = 3\n[network]",
+        "classes: expected 2, the number of labels, found 3",
+    ),
+    (
+        "num_classes = 2",
+        "num_classes = 3\narchitecture = \"graph\"",
+        "network: ",
+    ),
 ];
 
 #[test]
@@ -221,6 +245,60 @@ fn wrong_cards_are_refused_with_place_expected_and_found() {
         ),
     );
     has(&twice, &["weights item 2, kind: `full` is there twice"]);
+}
+
+#[test]
+fn a_program_s_card_is_read_as_it_was_written() {
+    let home = TempDir::new().unwrap();
+    let ids = Label::clone(&xception_model::labels::imagenet()[0]);
+    let spec = ModelSpec {
+        source: "trained on\nflowers".to_owned(),
+        outputs: Outputs::Binary,
+        input: InputSpec::default(),
+        labels: vec![ids, Label::new("rose")],
+        network: XceptionConfig::new().with_num_classes(1).into(),
+    };
+    let weights = Weights {
+        kind: Kind::Full,
+        file: "My Flowers.bpk".to_owned(),
+        format: Format::Burnpack,
+        bytes: Some(7),
+        sha256: Some(SHA256.to_owned()),
+        md5: None,
+        parameters: 3,
+        trainable_parameters: Some(2),
+        urls: Vec::new(),
+        obtain: Some("ask".to_owned()),
+    };
+    let mut card = Card::of_file(&spec, weights.clone()).unwrap();
+    card.licence_note = Some("ask".to_owned());
+    card.conversion = Some(Conversion {
+        file: "flowers.h5".to_owned(),
+        left_out: vec!["step".to_owned()],
+        ..Conversion::default()
+    });
+    card.metrics = Some(Metrics {
+        top1: 0.5,
+        dataset: "flowers".to_owned(),
+        source: "the author".to_owned(),
+        loss: Some(0.7),
+        ..Metrics::default()
+    });
+    let path = Card::beside(&home.path().join("My Flowers.bpk"));
+    assert_eq!(path, home.path().join("My Flowers.bpk.card.toml"));
+    fs::write(&path, card.to_toml().unwrap()).unwrap();
+
+    let read = Card::load(&path).unwrap();
+    assert_eq!(
+        (read.name.as_str(), read.description.as_str()),
+        ("my-flowers", "trained on flowers")
+    );
+    assert_eq!(read.labels(), spec.labels);
+    assert_eq!((read.outputs, read.classes), (Some(Outputs::Binary), Some(2)));
+    assert_eq!(read.input, spec.input);
+    assert_eq!(read.architecture().unwrap(), spec.network);
+    assert_eq!(read.weights, [weights]);
+    assert_eq!((read.conversion, read.metrics), (card.conversion, card.metrics));
 }
 
 #[test]

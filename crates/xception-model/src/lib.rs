@@ -77,6 +77,11 @@ mod outputs;
 mod parameters;
 #[cfg(feature = "flex")]
 mod units;
+/// Passes over weights after the backward pass, each with all threads: optimizers, averages and norms.
+#[cfg(feature = "flex")]
+pub mod updates {
+    pub use kernels::{AdamWUpdate, SgdUpdate, adamw_update, averaged, scaled, sgd_update, squared_norm};
+}
 pub mod zoo;
 
 #[cfg(feature = "picture")]
@@ -112,10 +117,7 @@ pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
 pub use inference::InferenceNetwork;
 pub use input::{Scaling, UnknownScaling};
 #[cfg(feature = "flex")]
-pub use kernels::{
-    AdamWUpdate, SgdUpdate, adamw_update, averaged, release_training_memory, scaled, sgd_update, squared_norm,
-    with_burn_operations,
-};
+pub use kernels::{release_training_memory, with_burn_operations};
 pub use network::{Network, Pyramid, PyramidLevel, Xception};
 pub use outputs::{Outputs, UnknownOutputs};
 pub use zoo::{

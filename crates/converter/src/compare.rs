@@ -7,13 +7,13 @@ use xception_model::Architecture;
 use crate::mismatch::{Mismatch, NameMismatch};
 use crate::source::SourceTensor;
 
-/// Suggestions beyond this many names help nobody and cost a comparison of all with all.
+/// More suggestions are not useful, and each is searched among all names.
 const MAX_SUGGESTIONS: usize = 32;
-/// Jaro similarity from which a name is a suggestion.
+/// Names with at least this Jaro similarity are suggested.
 const SIMILAR: f64 = 0.7;
 
 impl Mismatch {
-    /// Compares names, shapes and types. No tensor is read.
+    /// Compares names, shapes and types. No tensor's values are read.
     pub(crate) fn find(network: &Architecture, tensors: &[SourceTensor]) -> Self {
         let expected = network.tensor_shapes();
         let found: BTreeMap<&str, &SourceTensor> = tensors
@@ -55,7 +55,8 @@ impl Mismatch {
         mismatch
     }
 
-    /// Names for each lonely tensor the most similar one of the other side: a lonely one, or any.
+    /// Finds the most similar name for each unmatched tensor, first among the unmatched names of the other side, then
+    /// among all.
     fn suggest(&mut self, expected: &BTreeMap<String, Vec<usize>>, tensors: &[SourceTensor]) {
         let names = |list: &[NameMismatch]| list.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
         let (missing, unused) = (names(&self.missing), names(&self.unused));

@@ -10,17 +10,18 @@ use crate::error::ConvertError;
 use crate::source::{Raw, Source};
 use crate::{keras, onnx, record, safetensors, torch};
 
-/// Takes a weight file apart. Its format is found from its content.
+/// Opens a weight file. The format is detected from the content.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is damaged, holds no network that can be computed, or leaves open what `known` does not say.
+/// If the file cannot be read, is damaged, holds no network that can be computed, or leaves something open that `known`
+/// does not contain.
 pub fn open(path: &Path, known: &Known) -> Result<Source, ConvertError> {
     read(path, known, false)
 }
 
-/// As [`open`], for [`Options::no_top`](crate::Options::no_top): a layer behind the backbone that cannot be computed ends the
-/// network, and what the outputs are need not be known.
+/// As [`open`], for [`Options::no_top`](crate::Options::no_top): the network ends before a layer after the backbone
+/// that cannot be computed, and the meaning of the outputs may stay open.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError
         path: path.to_owned(),
         source,
     })?;
-    // What was not known when the file was read, such as how weights alone are pooled.
+    // Facts that were unknown when the file was read, such as the pooling of weights alone, are now in the graph.
     let graph = spec.network.graph();
     let names: BTreeSet<&str> = graph.stages().iter().map(|stage| stage.name).collect();
     found.stages.retain(|stage| names.contains(stage.name.as_str()));
@@ -60,7 +61,7 @@ fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError
     })
 }
 
-/// Whether the network takes pictures of its size.
+/// Checks that the network takes pictures of its size.
 fn takes(spec: &ModelSpec) -> Result<(), InputError> {
     let (height, width) = (spec.input.height, spec.input.width);
     let graph = spec.network.graph();

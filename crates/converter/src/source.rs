@@ -127,7 +127,7 @@ impl Found {
     }
 }
 
-/// A file's tensors under its own names, whatever network they are of.
+/// A file's tensors under their names in the file, whatever network they belong to.
 pub(crate) struct Raw {
     pub format: Format,
     pub tensors: Vec<SourceTensor>,

@@ -12,8 +12,8 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes a rename in a folder last through a power cut. Does nothing on systems other than Unix, which cannot open a folder, and
-/// on file systems that cannot sync one.
+/// Makes a rename in a folder last through a power cut. Does nothing on systems other than Unix, which cannot open a
+/// folder, and on file systems that cannot sync one.
 ///
 /// # Errors
 ///
@@ -23,7 +23,8 @@ pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
         return Ok(());
     }
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        // fsync(2): EINVAL of "a special file which does not support synchronization", as folders are on some network disks.
+        // fsync(2): EINVAL of "a special file which does not support synchronization", as folders are on some network
+        // disks.
         Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
             Err(FileError::system("sync", folder)(error))
         }

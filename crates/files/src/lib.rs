@@ -1,8 +1,8 @@
 //! What every crate of this house needs of the file system, once.
 //!
-//! A weight file is large and takes long to make. A kill, a full disk or a power cut while it is written must leave the old file
-//! as it was, and no half of the new one under its name. A pipe or a device given by mistake must not be read without end, nor
-//! be replaced by a file. Two processes must not write the same file.
+//! A weight file is large and takes long to make. A kill, a full disk or a power cut while it is written must leave the
+//! old file as it was, and no half of the new one under its name. A pipe or a device given by mistake must not be read
+//! without end, nor be replaced by a file. Two processes must not write the same file.
 //!
 //! * [`write`], [`write_with`], [`write_at`], [`NewFile`]: a file appears complete or not at all.
 //! * [`publish`], [`rename`], [`remove`], [`sync_folder`]: the same for a file or folder that is finished already.

@@ -55,8 +55,8 @@ impl NewFile {
     ///
     /// # Errors
     ///
-    /// [`FileError::Exists`] where a file of that name appeared meanwhile and must not be replaced, or [`FileError::System`]. The
-    /// target is as it was, unless only its folder could not be synced.
+    /// [`FileError::Exists`] where a file of that name appeared meanwhile and must not be replaced, or
+    /// [`FileError::System`]. The target is as it was, unless only its folder could not be synced.
     pub fn publish(self) -> Result<(), FileError> {
         self.file.sync_all().map_err(FileError::system("write", &self.target))?;
         let folder = folder_of(&self.target).to_owned();
@@ -95,7 +95,8 @@ fn take_name(scratch: TempPath, target: &Path, overwrite: bool) -> Result<(), Fi
                 path: target.to_owned(),
             })
         }
-        // File systems without hard links (FAT, some network disks) leave a short time between this look and the rename.
+        // File systems without hard links (FAT, some network disks) leave a short time between this look and the
+        // rename.
         Err(error) => error.path.persist(target).map_err(|error| write_error(error.error)),
     }
 }
@@ -108,8 +109,8 @@ fn inherit_permissions(scratch: &Path, target: &Path) -> io::Result<()> {
     }
 }
 
-/// Refuses early what could not, or must not, be replaced by a new file: a folder, a pipe, a device, and without `overwrite`
-/// anything that has the name, also a link that leads nowhere.
+/// Refuses early what could not, or must not, be replaced by a new file: a folder, a pipe, a device, and without
+/// `overwrite` anything that has the name, also a link that leads nowhere.
 ///
 /// # Errors
 ///
@@ -171,7 +172,8 @@ pub fn write_at(path: &Path, overwrite: bool, fill: impl FnOnce(&Path) -> io::Re
     sync_folder(folder_of(path))
 }
 
-/// Gives a finished file its name, durably: the content is synced before, the folder behind. A file of that name is replaced.
+/// Gives a finished file its name, durably: the content is synced before, the folder behind. A file of that name is
+/// replaced.
 ///
 /// # Errors
 ///

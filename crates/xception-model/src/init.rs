@@ -11,7 +11,7 @@ impl Architecture {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] names the option that makes no network.
+    /// A [`ConfigError`] that names the bad option.
     pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
         self.validate()?;
         Ok(Network::new(self.clone(), device))
@@ -25,7 +25,7 @@ impl XceptionConfig {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] names the option that makes no network.
+    /// A [`ConfigError`] that names the bad option.
     pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
         Architecture::Xception(self.clone()).init(device)
     }
@@ -36,7 +36,7 @@ impl ResNetConfig {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] names the option that makes no network.
+    /// A [`ConfigError`] that names the bad option.
     pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
         Architecture::ResNet(self.clone()).init(device)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
-    /// The identifier where there is one: `ImageNet`'s classes have `WordNet` ids such as `n01440764`.
+    /// The identifier, if there is one: `ImageNet`'s classes have `WordNet` ids such as `n01440764`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The name; two classes can share one (`ImageNet` has two `crane` and two `maillot`).
@@ -14,7 +14,7 @@ pub struct Label {
 }
 
 impl Label {
-    /// A class with a name alone.
+    /// A class with a name and no identifier.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             id: None,
@@ -49,7 +49,7 @@ impl fmt::Display for Label {
     }
 }
 
-/// A list of labels that names no classes.
+/// An invalid list of labels.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("label {number}: {problem}")]
 pub struct LabelError {

@@ -81,8 +81,8 @@ impl Classifier {
     }
 }
 
-/// The network of a card's weights, which are fetched, verified and converted first if they are not there. The card adds what the
-/// file does not say, and `known` what neither does.
+/// The network of a card's weights. Missing weights are downloaded, verified and converted first. The card adds what
+/// the file leaves open, and `known` what both leave open.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ pub fn load_card(
     Ok((network, spec))
 }
 
-/// The path of the record of a card's weights, which are fetched, verified and converted first if they are not there.
+/// The path of the record of a card's weights. Missing weights are downloaded, verified and converted first.
 ///
 /// # Errors
 ///

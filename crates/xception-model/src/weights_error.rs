@@ -21,8 +21,8 @@ pub enum WeightsError {
     },
     /// The file is none of the formats that are read.
     #[error(
-        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors and ONNX \
-         files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
+        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors \
+         and ONNX files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
         path.display()
     )]
     UnknownFormat {
@@ -41,8 +41,8 @@ pub enum WeightsError {
     },
     /// A burnpack file holds no description of the network.
     #[error(
-        "{} is a Burn record without a description of its network: save it with `xception_model::save`, or load it into a \
-         network of your own with Burn's `load_file`",
+        "{} is a Burn record without a description of its network: save it with `xception_model::save`, \
+         or load it into a network of your own with Burn's `load_file`",
         path.display()
     )]
     NoSpec {
@@ -103,16 +103,17 @@ pub enum WeightsError {
         /// What was expected and what was found.
         problem: String,
     },
-    /// The file does not say something that must be known.
+    /// The file leaves open something that must be known.
     #[error(
-        "{path} does not say {}; say it once: `xception convert {path} OUTPUT.bpk` with the option, and load the output",
+        "{path} does not say {}; convert the file once with that option (`xception convert {path} OUTPUT.bpk`), and \
+         load the output",
         unknown::list(unknown),
         path = path.display()
     )]
     Unknown {
         /// The file.
         path: PathBuf,
-        /// What it does not say.
+        /// What the file leaves open.
         unknown: Vec<Unknown>,
     },
     /// What the caller knows is not what the file says.

@@ -2,10 +2,10 @@
 
 use onnx_ir::{AttributeProto, NodeProto};
 
-/// Longest name of a layer, so that a path stays within the graph's limit.
+/// Longest name of a layer; the path made from it stays within the graph's limit.
 pub(super) const MAX_NAME: usize = 200;
 
-/// A name of the file for messages.
+/// A name in the file, for messages.
 pub(super) fn shown(name: &str) -> String {
     name.chars()
         .take(MAX_NAME)
@@ -14,7 +14,7 @@ pub(super) fn shown(name: &str) -> String {
         .to_string()
 }
 
-/// A node for messages.
+/// A node, for messages.
 pub(super) fn title(node: &NodeProto) -> String {
     let name = if node.name.is_empty() {
         node.output.first().map_or("?", String::as_str)

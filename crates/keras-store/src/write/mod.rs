@@ -27,7 +27,7 @@ use crate::naming::Naming;
 use crate::write::hdf5::{NewDataset, NewGroup, NotWritten, Plan};
 use crate::write::model::{Model, Unusable, Variable};
 
-/// What the caller asked for.
+/// What the caller wants to write.
 pub(crate) struct Request<'a> {
     pub(crate) path: &'a Path,
     pub(crate) kind: KerasFileKind,

@@ -1,22 +1,22 @@
 use std::collections::{HashMap, HashSet};
 
-/// Paths of modules: unique, and none within another.
+/// Module paths: unique, and no path within another.
 #[derive(Default)]
 pub(super) struct Paths {
     used: HashSet<String>,
-    /// Everything before a dot of those.
+    /// Every prefix of a path before a dot.
     around: HashSet<String>,
-    /// How often a number was needed.
+    /// For each name, how many numbers were used.
     numbers: HashMap<String, usize>,
 }
 
 impl Paths {
-    /// A path like a layer's.
+    /// A new path that resembles the layer's.
     pub(super) fn unique(&mut self, layer: &str) -> String {
         let parts: Vec<String> = layer.split('/').map(part).collect();
         let mut path = parts.join(".");
         if self.clashes(&path) {
-            // No other module is around a path of one part.
+            // A path of one part cannot lie within another module.
             let stem = parts.join("_");
             path.clone_from(&stem);
             while self.clashes(&path) {

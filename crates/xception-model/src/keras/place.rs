@@ -10,29 +10,29 @@ use super::paths::Paths;
 use super::settings::{Settings, count, shown};
 use super::wiring::{self, Wiring};
 
-/// Mean and variance, of all channels or of each.
+/// Mean and variance, one for all channels or one for each.
 pub(super) type Statistics = (Vec<f64>, Vec<f64>);
 
-/// What a file says of its network.
+/// What a file says about its network, besides the config.
 pub(super) struct Weights<'a> {
     pub(super) config: &'a Value,
-    /// The major version of Keras that wrote it.
+    /// The major version of Keras that wrote the file.
     pub(super) keras: Option<u32>,
-    /// The shapes of its variables, by layer and name.
+    /// The shapes of the variables, by layer and name.
     pub(super) shapes: HashMap<String, HashMap<String, Vec<usize>>>,
-    /// Mean and variance of its `Normalization` layers.
+    /// Mean and variance of the `Normalization` layers.
     pub(super) statistics: HashMap<String, Option<Statistics>>,
 }
 
-/// A node's output, as far as a config says what it is.
+/// What the config says about a node's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tensor {
     pub(super) node: NodeId,
-    /// A feature map, and no vector.
+    /// Whether the output is a feature map and not a vector.
     pub(super) is_map: bool,
-    /// `None` where the size of the picture decides.
+    /// `None` if the number depends on the picture's size.
     pub(super) channels: Option<usize>,
-    /// Whether it is a map of 1 x 1, whatever the picture.
+    /// Whether the output is a map of 1 x 1 for every picture.
     pub(super) is_pixel: bool,
 }
 
@@ -65,11 +65,11 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A graph of its input alone.
+    /// A graph that has nothing but its input.
     pub(super) fn new(file: &'a Weights<'a>, wiring: &Wiring<'_>) -> Result<Self, String> {
         let entry = &wiring.layers[wiring.entry];
         let config = file.config.get("config").unwrap_or(&Value::Null);
-        // A `Sequential` of Keras 2 may have no input of its own.
+        // A `Sequential` of Keras 2 may lack an input layer.
         let build = file.config.get("build_config").unwrap_or(&Value::Null);
         let shape = input_shape(entry.config)
             .or_else(|| array(config, "build_input_shape"))
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The shape that an input layer, or the first layer of a `Sequential`, states.
+/// The shape stated by an input layer, or by the first layer of a `Sequential`.
 pub(super) fn input_shape(config: &Value) -> Option<&[Value]> {
     array(config, "batch_shape").or_else(|| array(config, "batch_input_shape"))
 }
@@ -134,7 +134,7 @@ fn array<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
     value.get(key)?.as_array().map(Vec::as_slice)
 }
 
-/// Height and width of a shape that states both.
+/// Height and width of a shape, if both are stated.
 pub(super) fn size(shape: &[Value]) -> Option<[usize; 2]> {
     match shape {
         [_, height, width, _] => Some([count(height)?, count(width)?]),
@@ -142,12 +142,12 @@ pub(super) fn size(shape: &[Value]) -> Option<[usize; 2]> {
     }
 }
 
-/// A layer of the config on its way into the graph.
+/// A layer of the config that is being added to the graph.
 pub(super) struct Place<'r, 'a> {
     pub(super) layer: &'r wiring::Layer<'r>,
     pub(super) settings: Settings<'r>,
     pub(super) operands: Vec<Operand<Tensor>>,
-    /// Its place in the graph, once it has a node.
+    /// The layer's id in the graph, once it has a node.
     pub(super) id: Option<LayerId>,
     pub(super) reader: &'r mut Reader<'a>,
 }
@@ -173,7 +173,7 @@ impl<'r> Place<'r, '_> {
         }
     }
 
-    /// One or more tensors.
+    /// The tensors of a layer that takes one or more.
     pub(super) fn several_inputs(&self) -> Result<Vec<Tensor>, String> {
         let inputs: Vec<Tensor> = self
             .operands
@@ -189,13 +189,13 @@ impl<'r> Place<'r, '_> {
         Ok(inputs)
     }
 
-    /// Whether the file has a variable of the layer.
+    /// Whether the file has this variable of the layer.
     pub(super) fn holds(&self, variable: &str) -> bool {
         let shapes = self.reader.file.shapes.get(&self.layer.path);
         shapes.is_some_and(|shapes| shapes.contains_key(variable))
     }
 
-    /// Channels of an input, by the shape of a variable where the config does not say.
+    /// Channels of an input. If the config does not say, the shape of a variable does.
     pub(super) fn channels(
         &self,
         input: Tensor,
@@ -208,28 +208,29 @@ impl<'r> Place<'r, '_> {
         })
     }
 
-    /// Mean and variance that it was adapted to.
+    /// The mean and variance that the layer was adapted to.
     pub(super) fn statistics(&self) -> Option<Statistics> {
         self.reader.file.statistics.get(&self.layer.path)?.clone()
     }
 
-    /// A node on the layer's only tensor.
+    /// Adds a node that reads the layer's only tensor.
     pub(super) fn push(&mut self, op: Op, output: Tensor) -> Tensor {
         self.push_on(op, output, output)
     }
 
-    /// A node that reads `input`, with an output like `output`.
+    /// Adds a node that reads `input`; its output is described by `output`.
     pub(super) fn push_on(&mut self, op: Op, input: Tensor, output: Tensor) -> Tensor {
         self.join(op, &[input], output)
     }
 
-    /// A node that reads `inputs`, with an output like `output`.
+    /// Adds a node that reads `inputs`; its output is described by `output`.
     pub(super) fn join(&mut self, op: Op, inputs: &[Tensor], output: Tensor) -> Tensor {
         let inputs = inputs.iter().map(|input| input.node).collect();
         self.node(op, inputs, String::new(), output)
     }
 
-    /// A node with parameters on `input`, with `channels`. `part` is its module within the layer's, if it has one.
+    /// Adds a node with parameters that reads `input` and outputs `channels`. `part` is its module within the layer's
+    /// module, if it has one.
     pub(super) fn parameters(&mut self, op: Op, input: Tensor, channels: usize, part: &str) -> Tensor {
         let layer = self.layer();
         if self.reader.graph.layers[layer.0].path.is_empty() {

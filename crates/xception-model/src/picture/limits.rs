@@ -2,7 +2,7 @@
 
 use super::PictureError;
 
-/// What a file may cost before it is refused, checked against its header before memory is taken.
+/// The limits on a file, checked against its header before memory is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Most pixels, width times height. By default 178,956,970, where Pillow raises `DecompressionBombError`
@@ -25,7 +25,7 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Holds a header's size against the limits: the decoded picture, `bytes_per_pixel` each, and one RGB copy of it.
+/// Checks a header's size against the limits: the decoded picture at `bytes_per_pixel`, and one RGB copy.
 pub(super) fn check_size(
     width: u32,
     height: u32,

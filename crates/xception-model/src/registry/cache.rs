@@ -154,9 +154,8 @@ impl Cache {
     ///
     /// `convert` gets the verified source and the path of a file to write, which does not exist yet. Its result appears
     /// in the cache only when it returned `Ok`. The record's name depends on the source's hash, the card's network
-    /// table and
-    /// [`RECORD_VERSION`]: when one of them changes, the record is made anew. The original is kept: another version needs it
-    /// again, and so does whoever converts it to other formats.
+    /// table and [`RECORD_VERSION`]: when one of them changes, the record is made anew. The original is kept: another
+    /// version needs it again, and so does whoever converts it to other formats.
     ///
     /// # Errors
     ///

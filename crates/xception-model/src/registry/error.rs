@@ -34,7 +34,10 @@ pub enum RegistryError {
     },
 
     /// The card has no weights of this kind.
-    #[error("{card} has no `{kind}` weights, only {}", known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", "))]
+    #[error(
+        "{card} has no `{kind}` weights, only {}",
+        known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
+    )]
     NoWeights {
         /// The card's name.
         card: String,

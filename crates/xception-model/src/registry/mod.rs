@@ -104,7 +104,8 @@ mod tests {
         let error = card("xception-kitchnware").unwrap_err().to_string();
         assert_eq!(
             error,
-            "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet, resnet50-imagenet"
+            "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet, \
+             resnet50-imagenet"
         );
         let error = card("imagenet").unwrap_err().to_string();
         assert!(

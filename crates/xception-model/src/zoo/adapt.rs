@@ -14,7 +14,7 @@ use super::xception::XceptionConfig;
 use crate::error::ConfigError;
 
 impl Architecture {
-    /// The same with another number of outputs of the last layer.
+    /// The same architecture with another number of outputs of the last layer.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Architecture {
         Ok(self)
     }
 
-    /// The same with a dropout of this rate before the last layer, or none.
+    /// The same architecture with this rate of dropout before the last layer; 0 removes the dropout.
     ///
     /// # Errors
     ///
@@ -49,14 +49,14 @@ impl Architecture {
         match &mut self {
             Self::Xception(config) => config.dropout = rate,
             Self::ResNet(config) => config.dropout = rate,
-            // Its dropouts stay where they are.
+            // A graph keeps the dropouts that it has.
             Self::Graph(_) => {}
         }
         self.validate()?;
         Ok(self)
     }
 
-    /// The same without what stands behind the embedding, or the last feature map.
+    /// The same architecture without the layers after the embedding, or after the last feature map.
     #[must_use]
     pub fn without_top(mut self) -> Self {
         match &mut self {
@@ -83,7 +83,8 @@ impl Architecture {
         self
     }
 
-    /// The same with another classifier behind the embedding; a network that does not pool gets a mean over its last feature map.
+    /// The same architecture with another classifier after the embedding. A network without pooling gets a mean over
+    /// its last feature map.
     ///
     /// # Errors
     ///
@@ -116,11 +117,11 @@ impl Architecture {
         Ok(next)
     }
 
-    /// The same for pictures of other channels.
+    /// The same architecture for pictures with another number of channels.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for no channels, or a network whose first operation has one constant for each.
+    /// [`ConfigError`] for no channels, or a network whose first operation has a constant for each channel.
     pub fn with_in_channels(mut self, in_channels: usize) -> Result<Self, ConfigError> {
         match &mut self {
             Self::Xception(config) => config.in_channels = in_channels,
@@ -149,14 +150,14 @@ impl Architecture {
     }
 }
 
-/// A classifier to be put behind a network's embedding.
+/// A new classifier for a network's embedding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewHead {
-    /// Its outputs.
+    /// Number of outputs.
     pub num_classes: usize,
     /// Widths of fully-connected ReLU layers before the last.
     pub hidden_layers: Vec<usize>,
-    /// Probability of dropping a feature before the last layer while training.
+    /// Probability of dropping a feature before the last layer in training.
     pub dropout: f64,
 }
 

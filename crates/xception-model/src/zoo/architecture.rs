@@ -16,10 +16,10 @@ use super::resnet::ResNetConfig;
 use super::xception::{Variant, XceptionConfig};
 use crate::error::ConfigError;
 
-/// Which network it is: an architecture of the zoo with its options, or a graph of its own.
+/// A network's architecture: one of the zoo with its options, or a graph of its own.
 ///
-/// As TOML or JSON it is a table: the key `architecture` (`xception` where there is none), and the options that differ from
-/// their defaults, or the graph.
+/// In TOML or JSON it is a table with the key `architecture` (default `xception`), and with the options that differ
+/// from their defaults, or with the graph.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Architecture {
@@ -27,7 +27,7 @@ pub enum Architecture {
     Xception(XceptionConfig),
     /// ResNet, first version.
     ResNet(ResNetConfig),
-    /// A network without a configuration here.
+    /// A network that has no configuration in the zoo.
     Graph(Arc<Graph>),
 }
 
@@ -35,7 +35,7 @@ impl Architecture {
     /// The key that names the architecture.
     const KEY: &str = "architecture";
 
-    /// Its name in descriptions and cards.
+    /// The architecture's name in descriptions and cards.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Xception(_) => "xception",
@@ -48,7 +48,7 @@ impl Architecture {
     ///
     /// # Errors
     ///
-    /// The first option, or the first layer, that does not.
+    /// Names the first option or layer that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
         match self {
             Self::Xception(config) => config.validate(),
@@ -66,7 +66,7 @@ impl Architecture {
         }
     }
 
-    /// The options of an Xception.
+    /// The options of an Xception; `None` for other architectures.
     pub const fn xception(&self) -> Option<&XceptionConfig> {
         match self {
             Self::Xception(config) => Some(config),
@@ -74,7 +74,7 @@ impl Architecture {
         }
     }
 
-    /// How it pools, where that is an option.
+    /// The pooling, if it is an option of the architecture.
     pub const fn pooling(&self) -> Option<Pooling> {
         match self {
             Self::Xception(config) => Some(config.pooling),
@@ -83,7 +83,7 @@ impl Architecture {
         }
     }
 
-    /// Whose batch-norm epsilon and pool padding it has, where that is an option.
+    /// The variant (batch-norm epsilon and pool padding), if it is an option of the architecture.
     pub const fn variant(&self) -> Option<Variant> {
         match self {
             Self::Xception(config) => Some(config.variant),
@@ -100,7 +100,7 @@ impl Architecture {
         }
     }
 
-    /// Whether it has a classifier.
+    /// Whether the network has a classifier.
     pub fn include_top(&self) -> bool {
         match self {
             Self::Xception(config) => config.include_top,
@@ -109,7 +109,7 @@ impl Architecture {
         }
     }
 
-    /// How many numbers the classifier gives; `None` without a classifier.
+    /// Number of the classifier's outputs; `None` without a classifier.
     pub fn outputs(&self) -> Option<usize> {
         match self {
             Self::Xception(config) => config.include_top.then_some(config.num_classes),
@@ -118,7 +118,7 @@ impl Architecture {
         }
     }
 
-    /// Whether it gives one vector for each picture.
+    /// Whether the network gives one vector for each picture.
     pub fn is_pooled(&self) -> bool {
         match self {
             Self::Xception(config) => config.pooling != Pooling::None,
@@ -130,27 +130,27 @@ impl Architecture {
     /// Every tensor of the network by its path in the module tree, with its shape in Burn's layout: kernels
     /// `[out, in, height, width]`, depthwise ones `[channels, 1, height, width]`, dense ones `[in, out]`.
     ///
-    /// Counts alone: nothing is allocated for the tensors.
+    /// Only shapes are listed: no tensor is allocated.
     pub fn tensor_shapes(&self) -> BTreeMap<String, Vec<usize>> {
         let parameters = self.graph().parameters().into_iter();
         parameters.map(|parameter| (parameter.name, parameter.shape)).collect()
     }
 
-    /// Parameters of the network, running statistics among them.
+    /// Number of parameters, running statistics included.
     pub fn num_params(&self) -> usize {
         self.graph().num_params()
     }
 
-    /// Reads a table of options, as in a card: what it leaves out has the architecture's default.
+    /// Reads a table of options, as in a card. Missing options get the architecture's defaults.
     ///
     /// # Errors
     ///
-    /// A key that is no option, or a value that is none, for people.
+    /// Describes the unknown key or the wrong value.
     pub fn from_options(table: Map<String, Value>) -> Result<Self, String> {
         Self::from_table(table, false)
     }
 
-    /// Reads a table of options, of which none may be missing if it is `complete`.
+    /// Reads a table of options; if `complete`, no option may be missing.
     fn from_table(mut table: Map<String, Value>, complete: bool) -> Result<Self, String> {
         let name = match table.remove(Self::KEY) {
             None => "xception".to_string(),
@@ -189,8 +189,8 @@ impl Architecture {
     }
 }
 
-/// The options of a table over the defaults. Burn's `Config` skips options it doesn't know, and one that is skipped is another
-/// network.
+/// The options of a table over the defaults. Burn's `Config` ignores unknown options; here they are an error, because a
+/// misspelt option would silently give another network.
 fn options<T: Serialize + for<'de> Deserialize<'de>>(
     defaults: &T,
     table: Map<String, Value>,
@@ -198,10 +198,10 @@ fn options<T: Serialize + for<'de> Deserialize<'de>>(
 ) -> Result<T, String> {
     let defaults = serde_json::to_value(defaults).map_err(|error| error.to_string())?;
     let Value::Object(mut options) = defaults else {
-        return Err("its options are no table".into());
+        return Err("its options are not a table".into());
     };
     if let Some(unknown) = table.keys().find(|key| !options.contains_key(*key)) {
-        return Err(format!("`{unknown}` is no option of the network"));
+        return Err(format!("`{unknown}` is not an option of the network"));
     }
     if complete && let Some(missing) = options.keys().find(|key| !table.contains_key(*key)) {
         return Err(format!("it does not say `{missing}` of the network"));

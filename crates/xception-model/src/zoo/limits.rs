@@ -1,7 +1,7 @@
 use crate::error::ConfigError;
 
-/// Bounds on what a file can ask for, far above any network anyone trains: they keep every product of two widths, and every
-/// sum over the layers, within 64 bits.
+/// Limits for values from files, far above any real network. They keep every product of two widths, and every sum over
+/// the layers, within 64 bits.
 pub(super) struct Limits;
 
 impl Limits {

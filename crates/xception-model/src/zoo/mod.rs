@@ -1,4 +1,4 @@
-//! The architectures: one file for each, which makes a [`Graph`](graph::Graph) of a configuration.
+//! The architectures. Each has one file, with a function from its options to a [`Graph`](graph::Graph).
 //!
 //! A network that is none of them is stored as its graph, [`Architecture::Graph`], and is used like the others.
 

@@ -146,7 +146,8 @@ impl Weights {
                 .any(|ending| self.file.to_lowercase().ends_with(ending))
         {
             let problem = format!(
-                "expected a plain file name (no folder, no leading dot, none of `\\:*?\"<>|`, not ending with {}), found {:?}",
+                "expected a plain file name (no folder, no leading dot, none of `\\:*?\"<>|`, not ending with {}), \
+                 found {:?}",
                 RESERVED_ENDINGS.join(", "),
                 self.file
             );
@@ -198,7 +199,8 @@ fn is_plain_name(name: &str) -> bool {
         && !name.ends_with(['.', ' '])
 }
 
-/// A name that is one plain file in its folder on every system: no separators, no drive, no hidden file, no trailing dot.
+/// A name that is one plain file in its folder on every system: no separators, no drive, no hidden file, no trailing
+/// dot.
 fn is_file_name(name: &str) -> bool {
     (1..=200).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))

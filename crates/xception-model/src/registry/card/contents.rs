@@ -39,7 +39,8 @@ pub struct Card {
     pub network: toml::Table,
     /// What the network is fed.
     pub input: InputSpec,
-    /// Where the label names come from; [`Card::labels`] has them read. Only the card of a converted file may lack them.
+    /// Where the label names come from; [`Card::labels`] has them read. Only the card of a converted file may lack
+    /// them.
     #[serde(rename = "labels", skip_serializing_if = "Option::is_none")]
     pub label_source: Option<Labels>,
     /// Published or measured accuracy.
@@ -76,7 +77,8 @@ pub struct Labels {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Share of pictures whose best guess is right, 0 to 1; of pictures with several labels, share with exactly the right ones.
+    /// Share of pictures whose best guess is right, 0 to 1; of pictures with several labels, share with exactly the
+    /// right ones.
     pub top1: f64,
     /// Share of pictures whose best five guesses contain the right one, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,12 +211,12 @@ impl Card {
         })?;
         Ok(match kind {
             Kind::Full => network,
-            // A file without a classifier says nothing of the card's.
+            // A file without a classifier has none of the card's head options.
             Kind::NoTop => network.without_top(),
         })
     }
 
-    /// What the card says of a file that may not say it itself.
+    /// What the card says and the file may leave open.
     ///
     /// # Errors
     ///
@@ -236,7 +238,8 @@ impl Card {
         })
     }
 
-    /// The card of one file with a network of this description. Its source, licence and accuracy are the caller's to add.
+    /// The card of one file with a network of this description. Its source, licence and accuracy are the caller's to
+    /// add.
     ///
     /// # Errors
     ///

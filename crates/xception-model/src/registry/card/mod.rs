@@ -1,6 +1,7 @@
 //! A weight set's card: everything about a set of trained weights, in one TOML file.
 //!
-//! People write `card.toml`; `convert` and `train` write `model.bpk.card.toml` beside `model.bpk`. All are read by [`Card::load`].
+//! People write `card.toml`; `convert` and `train` write `model.bpk.card.toml` beside `model.bpk`. All are read by
+//! [`Card::load`].
 
 mod check;
 mod contents;

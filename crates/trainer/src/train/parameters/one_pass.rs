@@ -3,7 +3,9 @@
 //! Their values have the bits of Burn's optimizers, which compute wherever there is no such pass, and their states have the names of
 //! Burn's: a checkpoint of either resumes with the other.
 
-use burn::optim::{AdamW, AdamWConfig, AdamWState, LearningRate, Optimizer, RecordState};
+use burn::optim::{
+    AdamW, AdamWConfig, AdamWState, LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path,
+};
 use burn::tensor::{Device, Tensor};
 
 /// Stochastic gradient descent with momentum and without dampening.
@@ -15,16 +17,22 @@ pub(super) struct OnePassSgd {
 }
 
 /// As Burn's `SgdState`, whose velocity is private.
-#[derive(RecordState, Clone)]
+#[derive(Clone)]
 pub(super) struct SgdState<const D: usize> {
-    /// The velocity, under Burn's name.
-    momentum: Option<VelocityState<D>>,
+    velocity: Tensor<D>,
 }
 
-/// As Burn's `MomentumState`.
-#[derive(RecordState, Clone)]
-pub(super) struct VelocityState<const D: usize> {
-    velocity: Tensor<D>,
+impl<const D: usize> RecordState for SgdState<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_tensor(&join_path(prefix, "momentum"), "velocity", self.velocity.to_data());
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let data = src.take_tensor(&join_path(prefix, "momentum"), "velocity")?;
+        Some(Self {
+            velocity: Tensor::from_data(data, device),
+        })
+    }
 }
 
 impl OnePassSgd {
@@ -65,8 +73,7 @@ impl Optimizer for OnePassSgd {
         grad: Tensor<D>,
         state: Option<SgdState<D>>,
     ) -> (Tensor<D>, Option<SgdState<D>>) {
-        let velocity = state.and_then(|state| state.momentum).map(|state| state.velocity);
-        let [weights, velocity] = match velocity {
+        let [weights, velocity] = match state.map(|state| state.velocity) {
             #[cfg(feature = "flex")]
             Some(velocity) => {
                 let update = xception_model::updates::SgdUpdate {
@@ -81,15 +88,12 @@ impl Optimizer for OnePassSgd {
             }
             velocity => self.plain(lr, tensor, grad, velocity),
         };
-        let momentum = Some(VelocityState { velocity });
-        (weights, Some(SgdState { momentum }))
+        (weights, Some(SgdState { velocity }))
     }
 
     fn to_device<const D: usize>(state: SgdState<D>, device: &Device) -> SgdState<D> {
         SgdState {
-            momentum: state.momentum.map(|state| VelocityState {
-                velocity: state.velocity.to_device(device),
-            }),
+            velocity: state.velocity.to_device(device),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The products of a training step, layer by layer: the least time in milliseconds, and the share of the machine's peak, by the
-//! clock and by the processor time of all threads, which other programs disturb less.
+//! The products of a training step, layer by layer: the least time in milliseconds, and the share of the machine's
+//! peak, by the clock and by the processor time of all threads, which other programs disturb less.
 //!
 //! ```sh
 //! cargo run --release --example train -- [threads] [seconds] [part of a layer's name] [part of a product's name]

@@ -1,4 +1,5 @@
-//! Units of training kernels against Burn's operations in `f64`: outputs, statistics, and the gradients of every operand.
+//! Units of training kernels against Burn's operations in `f64`: outputs, statistics, and the gradients of every
+//! operand.
 
 use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm, batch_norm_train, conv2d, max_pool2d};

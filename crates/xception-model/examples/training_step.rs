@@ -1,7 +1,8 @@
-//! Times training steps of Xception on this machine's processor: `training_step [burn] [SIZE] [BATCH] [STEPS] [full|frozen|head]`.
+//! Times training steps of Xception on this machine's processor: `training_step [burn] [SIZE] [BATCH] [STEPS]
+//! [full|frozen|head]`.
 //!
-//! `burn` runs on Burn's operations instead of the training kernels; `frozen` trains all weights with the norms' running statistics,
-//! and `head` the classifier alone. `RAYON_NUM_THREADS` says how many threads compute.
+//! `burn` runs on Burn's operations instead of the training kernels; `frozen` trains all weights with the norms'
+//! running statistics, and `head` the classifier alone. `RAYON_NUM_THREADS` says how many threads compute.
 
 use std::time::Instant;
 

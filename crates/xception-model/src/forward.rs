@@ -99,8 +99,8 @@ impl<'a> Run<'a> {
         self.walk(start, value, output, watch, |value, _| value, apply, |feature| feature)
     }
 
-    /// The walk of [`from`](Self::from). `H` is a feature, or what makes it: `hold` puts a feature there, `apply` computes an
-    /// operation, and `feature` gives what the caller sees, and what several operations read.
+    /// The walk of [`from`](Self::from). `H` is a feature, or what makes it: `hold` puts a feature there, `apply`
+    /// computes an operation, and `feature` gives what the caller sees, and what several operations read.
     #[allow(clippy::too_many_arguments, reason = "three functions between two types")]
     fn walk<H: Clone>(
         &self,

@@ -118,7 +118,8 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Operations to which `stage` can be added. `measure` says that it is a norm that takes the statistics of its input.
+    /// Operations to which `stage` can be added. `measure` says that it is a norm that takes the statistics of its
+    /// input.
     fn into_pending(self, stage: Stage, measure: bool) -> Pending<'a> {
         match self {
             Self::Pending(pending) if pending.ops.last().is_none_or(|(last, ..)| *last < stage) => pending,

@@ -1,5 +1,5 @@
-//! Networks trained by kernels against the same networks trained by Burn's operations: logits, gradients, running statistics, and
-//! ten updates.
+//! Networks trained by kernels against the same networks trained by Burn's operations: logits, gradients, running
+//! statistics, and ten updates.
 #![cfg(feature = "flex")]
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};

@@ -52,7 +52,8 @@ pub struct BenchArgs {
     /// Measure the network on Burn's own operations, layer by layer, as well
     #[arg(long)]
     pub plain: bool,
-    /// Measure training steps instead: of all weights, of all weights with frozen batch-norm statistics, and of the head
+    /// Measure training steps instead: of all weights, of all weights with frozen batch-norm statistics, and of the
+    /// head
     #[arg(long, conflicts_with = "scaling")]
     pub train: bool,
     /// Measure batches of 1 to 32 pictures, 1 to all threads, and pictures of 150x150 to 600x600

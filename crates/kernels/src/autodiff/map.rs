@@ -1,4 +1,5 @@
-//! Channels-last maps as Burn's tensors: their shape is `[batch, channels, height, width]`, and their strides say where the values are.
+//! Channels-last maps as Burn's tensors: their shape is `[batch, channels, height, width]`, and their strides say where
+//! the values are.
 
 use core::mem::MaybeUninit;
 use core::ptr;

@@ -1,7 +1,7 @@
 //! Operations of a training step on Burn's tensors: this crate's kernels, with their gradients, on the device `Flex`.
 //!
-//! A [`Unit`] is what the kernels compute as one operation of Burn's tape. It keeps its input alone for the backward pass, and
-//! computes anew what lies between its stages. Maps between units stay channels-last in memory.
+//! A [`Unit`] is what the kernels compute as one operation of Burn's tape. It keeps its input alone for the backward
+//! pass, and computes anew what lies between its stages. Maps between units stay channels-last in memory.
 
 mod map;
 mod node;
@@ -33,8 +33,8 @@ thread_local! {
     static BURN_OPERATIONS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `work`, in which [`has_training_kernels`] finds no kernels: for comparison with Burn's operations. The environment variable
-/// `KERNELS_TRAINING=burn` has the same effect on a whole process.
+/// Calls `work`, in which [`has_training_kernels`] finds no kernels: for comparison with Burn's operations. The
+/// environment variable `KERNELS_TRAINING=burn` has the same effect on a whole process.
 pub fn with_burn_operations<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -179,8 +179,8 @@ pub struct UnitOutput {
 
 /// Computes a unit; `None` where there are no kernels for it, or its shapes do not fit together.
 ///
-/// Results agree with those of Burn's operations within rounding, NaN and infinities included, and so do gradients. What needs no
-/// gradient costs none: a unit without trained parameters behind an input without gradient keeps nothing.
+/// Results agree with those of Burn's operations within rounding, NaN and infinities included, and so do gradients.
+/// What needs no gradient costs none: a unit without trained parameters behind an input without gradient keeps nothing.
 pub fn unit(x: Source, unit: Unit) -> Option<UnitOutput> {
     if !has_training_kernels(&x.tensor) {
         return None;

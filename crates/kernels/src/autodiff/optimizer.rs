@@ -66,7 +66,8 @@ impl Target {
     }
 }
 
-/// Updates weights by their gradient and velocity: both anew, or the three tensors back where there is no kernel for them.
+/// Updates weights by their gradient and velocity: both anew, or the three tensors back where there is no kernel for
+/// them.
 ///
 /// # Errors
 ///
@@ -86,8 +87,8 @@ pub fn sgd_update<const D: usize>(
     Ok([weights.new, velocity].map(give))
 }
 
-/// Updates weights by their gradient and both moments: weights and moments anew, or the four tensors back where there is no kernel
-/// for them.
+/// Updates weights by their gradient and both moments: weights and moments anew, or the four tensors back where there
+/// is no kernel for them.
 ///
 /// # Errors
 ///

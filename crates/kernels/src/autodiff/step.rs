@@ -153,8 +153,8 @@ pub(super) fn forward(unit: &TrainingUnit, inputs: Inputs, wanted: Option<[bool;
     }
 }
 
-/// The convolution, and all that stands before it. Its input is made part by part, and its output measured while parts of it are in
-/// the caches.
+/// The convolution, and all that stands before it. Its input is made part by part, and its output measured while parts
+/// of it are in the caches.
 fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Affine>, inputs: &Inputs) -> Block {
     let plan = &*unit.plan;
     let (isa, x) = (plan.isa, inputs.x.values());
@@ -290,8 +290,8 @@ impl Gradient {
     }
 }
 
-/// The gradients of the operands that `wanted` asks for. `earlier` are gradients of the input and of the residual that other
-/// operations have computed before: the new ones are added to them.
+/// The gradients of the operands that `wanted` asks for. `earlier` are gradients of the input and of the residual that
+/// other operations have computed before: the new ones are added to them.
 pub(super) fn backward(
     plan: &Plan,
     kept: Kept,

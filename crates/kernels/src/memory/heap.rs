@@ -1,4 +1,5 @@
-//! Memory for the maps of training, used again by later steps: a step that repeats the sizes of the last one touches no new page.
+//! Memory for the maps of training, used again by later steps: a step that repeats the sizes of the last one touches no
+//! new page.
 
 use core::ptr::NonNull;
 use core::slice;
@@ -28,8 +29,8 @@ static HEAP: Mutex<Heap> = Mutex::new(Heap { regions: Vec::new() });
 
 /// Bytes of the heap, exclusive to their holder; zeros or what an earlier holder wrote.
 pub(crate) struct Block {
-    /// The first byte. All bytes lie in a region that lives as long as it has blocks, or in the block's own vector. Both were
-    /// zeroed when they were made, and no two blocks overlap.
+    /// The first byte. All bytes lie in a region that lives as long as it has blocks, or in the block's own vector.
+    /// Both were zeroed when they were made, and no two blocks overlap.
     address: NonNull<u8>,
     bytes: usize,
     memory: Memory,
@@ -146,8 +147,8 @@ impl Region {
             let first = start.next_multiple_of(PAGE);
             let end = (start + len) / PAGE * PAGE;
             if first < end {
-                // Advice only: a failure changes no result.
-                // SAFETY: no block lies in a free part, and what a page holds afterwards is initialised: zeros or what it held.
+                // Advice only: a failure changes no result. SAFETY: no block lies in a free part, and what a page holds
+                // afterwards is initialised: zeros or what it held.
                 let _ = unsafe {
                     self.map
                         .unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, first, end - first)

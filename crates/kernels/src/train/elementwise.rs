@@ -56,7 +56,8 @@ impl Kernel for Rectify<'_> {
     }
 }
 
-/// Makes the gradient of `ReLU`'s input of the gradient of its output: 0 where `x` is at most 0. Adds `add` where it is given.
+/// Makes the gradient of `ReLU`'s input of the gradient of its output: 0 where `x` is at most 0. Adds `add` where it is
+/// given.
 pub(crate) fn rectify_gradient(isa: Isa, x: &[f32], add: Option<&[f32]>, gradient: &mut [f32]) {
     let blocks = gradient.par_chunks_mut(BLOCK).enumerate();
     blocks.for_each(|(index, gradient)| {

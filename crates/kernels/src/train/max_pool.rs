@@ -18,7 +18,8 @@ impl MaxPool {
     ///
     /// # Errors
     ///
-    /// An [`Error`] when a size is 0 or too large, a window has more than 256 taps, or the window does not fit into the padded map.
+    /// An [`Error`] when a size is 0 or too large, a window has more than 256 taps, or the window does not fit into the
+    /// padded map.
     pub(crate) fn new(geometry: &Geometry, isa: Isa) -> Result<Self, Error> {
         const OP: &str = "max pooling";
         let checked = Checked::new(OP, geometry)?;

@@ -1,8 +1,9 @@
 //! Kernels of a training step: each operation forward and backward, on channels-last maps of plain `f32` slices.
 //!
-//! Maps are `[batch, height, width, channels]`, densely packed. Weights and their gradients are in Burn's order, `[outputs, inputs,
-//! kernel height, kernel width]`. An operation checks its sizes once, in `new`; its functions check the lengths of their slices and
-//! use all threads of the current [rayon] pool. Results have the same bits for any number of threads.
+//! Maps are `[batch, height, width, channels]`, densely packed. Weights and their gradients are in Burn's order,
+//! `[outputs, inputs, kernel height, kernel width]`. An operation checks its sizes once, in `new`; its functions check
+//! the lengths of their slices and use all threads of the current [rayon] pool. Results have the same bits for any
+//! number of threads.
 
 mod convolution;
 mod correlation;

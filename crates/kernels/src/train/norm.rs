@@ -1,6 +1,7 @@
 //! Batch norm, and the `ReLU` behind it: statistics, values and gradients.
 //!
-//! Sums are added in `f32` over a few pixels and in `f64` beyond them, in parts that do not depend on the number of threads.
+//! Sums are added in `f32` over a few pixels and in `f64` beyond them, in parts that do not depend on the number of
+//! threads.
 
 use rayon::prelude::*;
 

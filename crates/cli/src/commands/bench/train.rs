@@ -76,8 +76,8 @@ struct Row {
     times_ms: Vec<f64>,
     median_ms: f64,
     pictures_per_second: f64,
-    /// The part of the processor's limit that the median reaches. A full step multiplies three times as often as a forward
-    /// pass.
+    /// The part of the processor's limit that the median reaches. A full step multiplies three times as often as a
+    /// forward pass.
     share_of_limit: Option<f64>,
     /// While this row was measured.
     peak_memory_bytes: Option<u64>,

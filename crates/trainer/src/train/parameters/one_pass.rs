@@ -1,7 +1,8 @@
-//! Optimizers that update a parameter in one pass over its values, with all threads, where the weights are on the processor.
+//! Optimizers that update a parameter in one pass over its values, with all threads, where the weights are on the
+//! processor.
 //!
-//! Their values have the bits of Burn's optimizers, which compute wherever there is no such pass, and their states have the names of
-//! Burn's: a checkpoint of either resumes with the other.
+//! Their values have the bits of Burn's optimizers, which compute wherever there is no such pass, and their states have
+//! the names of Burn's: a checkpoint of either resumes with the other.
 
 use burn::optim::{
     AdamW, AdamWConfig, AdamWState, LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path,

@@ -460,7 +460,7 @@ fn parts_are_made_before_they_are_read_and_visited_after_they_are_written() {
             ..geometry
         };
         let size = output_size(&depthwise);
-        for (kernel, outputs) in [([1, 1], 7), ([3, 2], 40)] {
+        for (kernel, outputs) in [([1, 1], 7), ([1, 1], 400), ([3, 2], 40)] {
             let dense = Geometry {
                 size,
                 kernel,
@@ -527,6 +527,28 @@ fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [f
         .unwrap();
     check_visits(&visited, gradient_parts);
     assert_eq!(found, expected);
+
+    let [mut map_again, mut gradient_again] = [&expected[0], &expected[2]].map(|like| vec![f32::NAN; like.len()]);
+    let output = &mut found[1];
+    output.fill(f32::NAN);
+    reader
+        .forward_of(Source::Fleeting(&make), &second.weights, output, Some(&visit))
+        .unwrap();
+    check_visits(&visited, output_parts);
+    reader
+        .input_gradient_of(&second.weights, Source::Fleeting(&copies), &mut gradient_again, None)
+        .unwrap();
+    assert_eq!([&found[1], &gradient_again], [&expected[1], &expected[2]]);
+    let mut products = [(); 3].map(|()| vec![f32::NAN; second.weights.len()]);
+    let [ready, filled, fleeting] = &mut products;
+    reader.weight_gradient(&expected[0], &second.gradient, ready).unwrap();
+    reader
+        .weight_gradient_of(Source::Made(&mut map_again, &make), &second.gradient, filled)
+        .unwrap();
+    reader
+        .weight_gradient_of(Source::Fleeting(&make), &second.gradient, fleeting)
+        .unwrap();
+    assert!(products[1] == products[0] && products[2] == products[0]);
 }
 
 /// Every pixel is visited once, in parts that are numbered in order.

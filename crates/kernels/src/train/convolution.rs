@@ -53,7 +53,8 @@ impl Convolution {
         output: &mut [f32],
         after: Option<Visit<'_>>,
     ) -> Result<(), Error> {
-        self.check(input.len(), weights.len(), output.len())?;
+        let expected = self.checked.geometry.batch * self.checked.input.len();
+        self.check(input.len(expected), weights.len(), output.len())?;
         pixel_product::forward(&self.checked, self.isa, input, weights, output, after);
         Ok(())
     }
@@ -85,7 +86,8 @@ impl Convolution {
         input_gradient: &mut [f32],
         after: Option<Visit<'_>>,
     ) -> Result<(), Error> {
-        self.check(input_gradient.len(), weights.len(), output_gradient.len())?;
+        let expected = self.checked.geometry.batch * self.checked.output.len();
+        self.check(input_gradient.len(), weights.len(), output_gradient.len(expected))?;
         pixel_product::input_gradient(&self.checked, self.isa, weights, output_gradient, input_gradient, after);
         Ok(())
     }
@@ -101,8 +103,23 @@ impl Convolution {
         output_gradient: &[f32],
         weight_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.check(input.len(), weight_gradient.len(), output_gradient.len())?;
-        weight_product::weight_gradient(&self.checked, self.isa, [input, output_gradient], weight_gradient);
+        self.weight_gradient_of(Source::Ready(input), output_gradient, weight_gradient)
+    }
+
+    /// As [`weight_gradient`](Self::weight_gradient), of an input that may be made part by part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn weight_gradient_of(
+        &self,
+        input: Source<'_>,
+        output_gradient: &[f32],
+        weight_gradient: &mut [f32],
+    ) -> Result<(), Error> {
+        let expected = self.checked.geometry.batch * self.checked.input.len();
+        self.check(input.len(expected), weight_gradient.len(), output_gradient.len())?;
+        weight_product::weight_gradient(&self.checked, self.isa, input, output_gradient, weight_gradient);
         Ok(())
     }
 

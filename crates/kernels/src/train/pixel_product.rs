@@ -9,7 +9,7 @@ use super::correlation::{Correlation, Tap};
 use super::geometry::Checked;
 use super::scratch::Scratch;
 use super::tile::{Ahead, GatheredTile, Listed, MOST_COLUMNS, Target, Tiles, by_rows, panel};
-use crate::memory::buffer::{LINE, Shared};
+use crate::memory::buffer::{LINE, Shared, padded};
 use crate::memory::map::Map;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
@@ -18,8 +18,12 @@ use crate::team::{Stage, work_through};
 /// Steps of the inner product after which the next panel is multiplied: a panel is 16 KiB.
 const BLOCK: usize = 256;
 
-/// Pixels of a part, at most: with a block of steps, 192 KiB of the source.
+/// Pixels of a part, at most: with a block of steps, 192 KiB of the source. At least half as many, where the channels of so many do
+/// not fit into a second-level cache.
 const PIXELS: usize = 192;
+
+/// Values of a part, where it may have fewer pixels.
+const PART: usize = 64 * 1024;
 
 /// Jobs for each thread, where cutting outputs into groups can give as many.
 const JOBS: usize = 2;
@@ -35,7 +39,7 @@ struct Weights<'a> {
 /// Some neighbouring pixels of a map, numbered through the batch. How a map is cut into parts depends on its size alone.
 #[derive(Debug)]
 pub struct MapPart<'a> {
-    /// The number of the part.
+    /// The number of the part; of an operand that is made, 0.
     pub index: usize,
     /// Its pixels.
     pub pixels: Range<usize>,
@@ -53,56 +57,79 @@ pub enum Source<'a> {
     /// A visitor writes each part before the part is read; for a 1 x 1 convolution without stride, just before, so that the part is
     /// in the second-level cache.
     Made(&'a mut [f32], Visit<'a>),
+    /// As `Made`, in memory of the product's own: the map is never whole, where that is possible. A visitor may be asked for a part
+    /// more than once.
+    Fleeting(Visit<'a>),
 }
 
 impl Source<'_> {
-    /// Values of the map.
-    pub(super) fn len(&self) -> usize {
+    /// Values of the map, which has to have `expected`.
+    pub(super) fn len(&self, expected: usize) -> usize {
         match self {
             Self::Ready(values) => values.len(),
             Self::Made(values, _) => values.len(),
+            Self::Fleeting(_) => expected,
         }
     }
 }
 
-/// The number of parts of a map: a multiple of four, so that two or four threads have the same number of jobs.
-fn parts_of(pixels: usize) -> usize {
-    pixels.div_ceil(PIXELS).next_multiple_of(4).min(pixels)
+/// Pixels of a part of a map with so many channels, at most.
+pub(super) fn most_pixels(channels: usize) -> usize {
+    (PART / channels).clamp(PIXELS / 2, PIXELS)
 }
 
 /// A map that is visited part by part.
 #[derive(Clone, Copy)]
-struct Visited<'a> {
-    values: Shared,
-    pixels: usize,
-    channels: usize,
-    visit: Option<Visit<'a>>,
+pub(super) struct Visited<'a> {
+    /// None where parts are made in memory of their own.
+    pub values: Option<Shared>,
+    pub pixels: usize,
+    pub channels: usize,
+    /// Pixels of a part, at most.
+    pub most: usize,
+    pub visit: Option<Visit<'a>>,
 }
 
 impl Visited<'_> {
+    /// The number of parts: a multiple of four, so that two or four threads have the same number of jobs.
+    pub(super) fn parts(&self) -> usize {
+        self.pixels.div_ceil(self.most).next_multiple_of(4).min(self.pixels)
+    }
+
+    /// The pixels of a part.
+    fn pixels_of(&self, index: usize) -> Range<usize> {
+        let parts = self.parts();
+        self.pixels * index / parts..self.pixels * (index + 1) / parts
+    }
+
     /// Jobs of a stage that visits all parts; none where a product does, or where there is no visitor.
     fn jobs(&self, visited_by_product: bool) -> usize {
         match self.visit {
-            Some(_) if !visited_by_product => parts_of(self.pixels),
+            Some(_) if !visited_by_product => self.parts(),
             _ => 0,
         }
     }
 
+    /// Visits a part, if there is a visitor; returns the place of the map's first pixel, as far as this part is concerned. `own` is
+    /// memory for a part.
+    ///
     /// # Safety
     ///
-    /// The map must have as many pixels, and no other thread may use the part.
-    unsafe fn part(&self, index: usize) {
-        let Some(visit) = self.visit else {
-            return;
+    /// The map must have as many pixels, or `own` be memory for as many as the largest part has; no other thread may use the part.
+    pub(super) unsafe fn part(&self, index: usize, own: *mut f32) -> *mut f32 {
+        let pixels = self.pixels_of(index);
+        let before = pixels.start * self.channels;
+        let first = match self.values {
+            Some(values) => values.address(),
+            None => own.wrapping_sub(before),
         };
-        let parts = parts_of(self.pixels);
-        let pixels = self.pixels * index / parts..self.pixels * (index + 1) / parts;
-        // SAFETY: the caller's promise is the same.
-        let values = unsafe {
-            let first = self.values.address().add(pixels.start * self.channels);
-            core::slice::from_raw_parts_mut(first, pixels.len() * self.channels)
-        };
-        visit(MapPart { index, pixels, values });
+        if let Some(visit) = self.visit {
+            let len = pixels.len() * self.channels;
+            // SAFETY: the caller's promise is the same.
+            let values = unsafe { core::slice::from_raw_parts_mut(first.wrapping_add(before), len) };
+            visit(MapPart { index, pixels, values });
+        }
+        first
     }
 }
 
@@ -156,88 +183,140 @@ fn run(
     target: &mut [f32],
     after: Option<Visit<'_>>,
 ) {
-    let (values, before) = match source {
-        Source::Ready(values) => (Shared::reading(values), None),
-        Source::Made(values, visit) => (Shared::new(values), Some(visit)),
+    let [first, ..] = correlations else {
+        return;
     };
-    let target = Shared::new(target);
+    let visited = |map: &Map, values, visit| Visited {
+        values,
+        pixels: first.batch * map.pixels(),
+        channels: map.channels,
+        most: most_pixels(first.source.channels),
+        visit,
+    };
+    let mut memory;
+    let (values, before) = match source {
+        Source::Ready(values) => (Some(Shared::reading(values)), None),
+        Source::Made(values, visit) => (Some(Shared::new(values)), Some(visit)),
+        Source::Fleeting(visit) => {
+            let fleeting = visited(&first.source, None, Some(visit));
+            let values = if Jobs::new(isa, first, &fleeting).visit_source && correlations.len() == 1 {
+                None
+            } else {
+                memory = Scratch::take(fleeting.pixels * fleeting.channels);
+                Some(Shared::new(memory.as_mut_slice()))
+            };
+            (values, Some(visit))
+        }
+    };
+    let target = Some(Shared::new(target));
     for (index, correlation) in correlations.iter().enumerate() {
-        let visited = |map: &Map, values: Shared, visit| Visited {
-            values,
-            pixels: correlation.batch * map.pixels(),
-            channels: map.channels,
-            visit,
-        };
+        let last = index + 1 == correlations.len();
         let maps = [
             visited(&correlation.source, values, before.filter(|_| index == 0)),
-            visited(
-                &correlation.target,
-                target,
-                after.filter(|_| index + 1 == correlations.len()),
-            ),
+            visited(&correlation.target, target, after.filter(|_| last)),
         ];
         correlation.run(isa, maps, weights);
+    }
+}
+
+/// How a correlation is cut into jobs.
+struct Jobs {
+    /// Parts of the pixels, and groups of panels.
+    parts: usize,
+    groups: usize,
+    panels: usize,
+    /// Columns of a panel.
+    columns: usize,
+    /// Whether a job visits the part of the source that it reads, and the part of the target that it has written.
+    visit_source: bool,
+    visit_target: bool,
+}
+
+impl Jobs {
+    fn new(isa: Isa, correlation: &Correlation, source: &Visited<'_>) -> Self {
+        let own = Visited {
+            pixels: correlation.batch * correlation.size[0] * correlation.size[1],
+            ..*source
+        };
+        // SAFETY: it only tells the width of vectors.
+        let columns = unsafe { isa.run(Columns) };
+        let (parts, panels) = (own.parts(), correlation.target.channels.div_ceil(columns));
+        let groups = (rayon::current_num_threads() * JOBS).div_ceil(parts.max(1)).min(panels);
+        let whole = groups == 1 && correlation.size == correlation.target.size();
+        Self {
+            parts,
+            groups,
+            panels,
+            columns,
+            visit_source: whole && correlation.is_pointwise(),
+            visit_target: whole,
+        }
     }
 }
 
 impl Correlation {
     /// Writes its pixels. The first map is read, and visited before; the second is written, and visited after.
     fn run(&self, isa: Isa, [source, target]: [Visited<'_>; 2], weights: Weights<'_>) {
+        let jobs = Jobs::new(isa, self, &source);
         let (inputs, outputs) = (source.channels, target.channels);
         let pixels = self.batch * self.size[0] * self.size[1];
-        // SAFETY: it only tells the width of vectors.
-        let columns = unsafe { isa.run(Columns) };
-        let panels = outputs.div_ceil(columns);
-        let panel = self.taps.len() * inputs * columns;
-        let mut packed = Scratch::take(panels * panel);
+        let panel = self.taps.len() * inputs * jobs.columns;
+        let mut packed = Scratch::take(jobs.panels * panel);
         let packed = Shared::new(packed.as_mut_slice());
         let zeros = vec![0.0; inputs * self.merged];
-
         let threads = rayon::current_num_threads();
-        let pixel_jobs = parts_of(pixels);
-        let panel_jobs = (threads * JOBS).div_ceil(pixel_jobs.max(1)).min(panels);
-        // A job that writes all channels of a part, and reads the same part, visits both.
-        let whole = panel_jobs == 1 && self.size == self.target.size();
-        let visits = [whole && self.is_pointwise(), whole];
+        let own_len = match source.values {
+            Some(_) => 0,
+            None => padded(pixels.div_ceil(jobs.parts.max(1)) * inputs),
+        };
+        let mut own = Scratch::take(threads * own_len);
+        let own = Shared::new(own.as_mut_slice());
         let stages = [
-            source.jobs(visits[0]),
-            panels,
-            pixel_jobs * panel_jobs,
-            target.jobs(visits[1]),
+            source.jobs(jobs.visit_source),
+            jobs.panels,
+            jobs.parts * jobs.groups,
+            target.jobs(jobs.visit_target),
         ];
-        let work = |_, stage: usize, job: usize| match stage {
+        let work = |worker: usize, stage: usize, job: usize| match stage {
             // SAFETY: the caller of `forward` and `input_gradient` has checked the lengths; a part belongs to one job.
-            0 => unsafe { source.part(job) },
+            0 => unsafe {
+                source.part(job, core::ptr::null_mut());
+            },
             1 => {
                 // SAFETY: every job writes to a panel of its own.
                 let to = unsafe { core::slice::from_raw_parts_mut(packed.address().add(job * panel), panel) };
-                let outputs = job * columns..outputs.min((job + 1) * columns);
-                weights.pack(&self.taps, inputs, outputs, columns, to);
+                let outputs = job * jobs.columns..outputs.min((job + 1) * jobs.columns);
+                weights.pack(&self.taps, inputs, outputs, jobs.columns, to);
             }
             2 => {
-                let (part, group) = (job / panel_jobs, job % panel_jobs);
+                let (part, group) = (job / jobs.groups, job % jobs.groups);
                 // SAFETY: the panels are packed; the lengths are checked as above; a job writes to panels of pixels that belong to
                 // no other job, and visits parts of which it alone reads the one and writes the other.
                 unsafe {
-                    if visits[0] {
-                        source.part(part);
-                    }
+                    let own = own.address().wrapping_add(worker * own_len);
+                    let from = if jobs.visit_source {
+                        source.part(part, own)
+                    } else {
+                        source.values.map_or(own, Shared::address)
+                    };
                     isa.run(PixelProduct {
                         correlation: self,
-                        source: source.values.address().cast_const(),
+                        source: from.cast_const(),
                         zeros: zeros.as_ptr(),
-                        pixels: pixels * part / pixel_jobs..pixels * (part + 1) / pixel_jobs,
+                        pixels: pixels * part / jobs.parts..pixels * (part + 1) / jobs.parts,
                         packed: packed.address().cast_const(),
-                        panels: panels * group / panel_jobs..panels * (group + 1) / panel_jobs,
-                        target: target.values.address(),
+                        panels: jobs.panels * group / jobs.groups..jobs.panels * (group + 1) / jobs.groups,
+                        target: target.values.map_or(core::ptr::null_mut(), Shared::address),
                     });
-                    if visits[1] {
-                        target.part(part);
+                    if jobs.visit_target {
+                        target.part(part, core::ptr::null_mut());
                     }
                 }
             }
             // SAFETY: the map is written; a part belongs to one job.
-            _ => unsafe { target.part(job) },
+            _ => unsafe {
+                target.part(job, core::ptr::null_mut());
+            },
         };
         work_through(threads, &stages.map(Stage::new), &work, &|_| ());
     }

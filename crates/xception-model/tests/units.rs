@@ -92,7 +92,11 @@ fn compare(what: &str, found: &[(String, Option<Vec<f32>>)], expected: &[(String
         assert_eq!(found.is_some(), expected.is_some(), "{what} of {path}");
         if let (Some(found), Some(expected)) = (found, expected) {
             // Such a bias sums up gradients that cancel.
-            let least = if path.ends_with("conv.bias") { 10.0 * least } else { least };
+            let least = if path.ends_with("conv.bias") {
+                10.0 * least
+            } else {
+                least
+            };
             let apart = distance(found, expected, least);
             assert!(apart <= bound, "{what} of {path}: {apart:.1e}");
             worst = worst.max(apart);

@@ -158,32 +158,8 @@ pub(super) fn forward(unit: &TrainingUnit, inputs: Inputs, wanted: Option<[bool;
 fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Affine>, inputs: &Inputs) -> Block {
     let plan = &*unit.plan;
     let (isa, x) = (plan.isa, inputs.x.values());
-    let transform = transform(plan, affine);
-    let make = |part: MapPart<'_>| {
-        let MapPart { index, pixels, values } = part;
-        match &plan.depthwise {
-            Some(depthwise) => {
-                let whole = MapPart {
-                    index,
-                    pixels,
-                    values: &mut *values,
-                };
-                let weights = some(inputs.depthwise.as_ref());
-                done(depthwise.op.forward_part(&transform, x, weights, whole));
-                if let Some(bias) = &inputs.depthwise_bias {
-                    add_bias_part(isa, self::values(bias), values);
-                }
-            }
-            None => {
-                let start = pixels.start * plan.channels();
-                let x = &x[start..start + values.len()];
-                match affine {
-                    Some(affine) => normalise_part(isa, x, affine, plan.relu, values),
-                    None => rectify_part(isa, x, values),
-                }
-            }
-        }
-    };
+    let [weights, bias] = [&inputs.depthwise, &inputs.depthwise_bias].map(Option::as_ref);
+    let make = |part: MapPart<'_>| make_part(plan, affine, x, [weights, bias], part);
     let sums = Mutex::new(BTreeMap::new());
     let measure = unit
         .measure
@@ -201,11 +177,10 @@ fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Af
         }
     };
 
-    let before = plan.depthwise.as_ref().map_or(plan.input, |stage| stage.output);
-    let mut made = (plan.depthwise.is_some() || plan.is_normed()).then(|| Block::values(volume(before)));
-    let source = match &mut made {
-        Some(block) => Source::Made(block.as_mut_slice(), &make),
-        None => Source::Ready(x),
+    let source = if plan.depthwise.is_some() || plan.is_normed() {
+        Source::Fleeting(&make)
+    } else {
+        Source::Ready(x)
     };
     let mut output = Block::values(volume(stage.output));
     let is_visited = inputs.bias.is_some() || measure.is_some();
@@ -221,6 +196,36 @@ fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Af
         let _ = slot.set(Arc::new(Moments::of_parts(stage.output[3], sums.values())));
     }
     output
+}
+
+/// A part of the convolution's input: the unit's input behind norm, `ReLU` and depthwise convolution, with its weights
+/// and its bias.
+fn make_part(
+    plan: &Plan,
+    affine: Option<&Affine>,
+    x: &[f32],
+    [weights, bias]: [Option<&FlexTensor>; 2],
+    part: MapPart<'_>,
+) {
+    let MapPart { index, pixels, values } = part;
+    if let Some(stage) = &plan.depthwise {
+        let whole = MapPart {
+            index,
+            pixels,
+            values: &mut *values,
+        };
+        done(stage.op.forward_part(&transform(plan, affine), x, some(weights), whole));
+        if let Some(bias) = bias {
+            add_bias_part(plan.isa, self::values(bias), values);
+        }
+        return;
+    }
+    let start = pixels.start * plan.channels();
+    let x = &x[start..start + values.len()];
+    match affine {
+        Some(affine) => normalise_part(plan.isa, x, affine, plan.relu, values),
+        None => rectify_part(plan.isa, x, values),
+    }
 }
 
 /// The input behind norm and `ReLU`, plus `sum` where it is given.
@@ -335,37 +340,32 @@ pub(super) fn backward(
         gradient = Gradient::Own(input);
     }
 
-    // What the forward pass had between its stages.
     let x = kept.x.as_ref();
     let norm = kept.norm.as_ref();
     let affine = norm.map(|(affine, _)| affine);
-    let between = match x {
-        Some(x) if plan.convolution.is_some() && wanted[WEIGHTS] => match &plan.depthwise {
-            Some(stage) => {
-                let [weights, bias] = [&kept.depthwise, &kept.depthwise_bias].map(Option::as_ref);
-                Some(depthwise(plan, stage, affine, x.values(), weights, bias))
-            }
-            None => plan.is_normed().then(|| normed(plan, x.values(), affine, None)),
-        },
-        _ => None,
-    };
 
     if let Some(stage) = &plan.convolution {
         let weights = some(kept.weights.as_ref());
         if wanted[WEIGHTS] {
             let mut block = Block::values(weights.len());
-            let from = between.as_ref().map(Block::as_slice).or_else(|| x.map(Map::values));
+            let x = x.map_or(&[][..], Map::values);
+            let [depthwise, bias] = [&kept.depthwise, &kept.depthwise_bias].map(Option::as_ref);
+            let make = |part: MapPart<'_>| make_part(plan, affine, x, [depthwise, bias], part);
+            let source = if plan.depthwise.is_some() || plan.is_normed() {
+                Source::Fleeting(&make)
+            } else {
+                Source::Ready(x)
+            };
             done(
                 stage
                     .op
-                    .weight_gradient(from.unwrap_or(&[]), gradient.values(), block.as_mut_slice()),
+                    .weight_gradient_of(source, gradient.values(), block.as_mut_slice()),
             );
             found[WEIGHTS] = kept
                 .weights
                 .as_ref()
                 .map(|weights| contiguous(block, weights.shape().dims::<4>()));
         }
-        drop(between);
         if wanted[BIAS] {
             found[BIAS] = Some(vector(channel_sums(isa, gradient.values(), stage.output[3])));
         }

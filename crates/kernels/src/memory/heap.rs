@@ -174,9 +174,11 @@ impl Heap {
     /// The smallest free part that is large enough, or a part of a new region; `None` where the system has no more.
     fn take(&mut self, bytes: usize) -> Option<(usize, NonNull<u8>)> {
         let len = taken(bytes);
-        let parts = self.regions.iter().enumerate().flat_map(|(index, region)| {
-            region.free.iter().map(move |(&start, &free)| (free, index, start))
-        });
+        let parts = self
+            .regions
+            .iter()
+            .enumerate()
+            .flat_map(|(index, region)| region.free.iter().map(move |(&start, &free)| (free, index, start)));
         let best = parts.filter(|(free, ..)| *free >= len).min();
         let (free, index, start) = match best {
             Some(best) => best,

@@ -40,7 +40,11 @@ impl StepKind {
         Phase {
             trains: if self == Self::Head { Trains::Head } else { Trains::All },
             inputs: Inputs::Pictures,
-            norms: if self == Self::Full { Norms::Train } else { Norms::Inference },
+            norms: if self == Self::Full {
+                Norms::Train
+            } else {
+                Norms::Inference
+            },
             batch_size,
             optimizer: Optimizer::Sgd {
                 momentum: 0.9,
@@ -99,7 +103,10 @@ impl StepTimer {
         let start = Instant::now();
         let output = TrainStep::step(&self.trainee, self.input.clone());
         let loss = numbers(output.item.loss.clone())[0];
-        self.trainee = self.trainee.clone().optimize(&mut self.optimizer, RATE.into(), output.grads);
+        self.trainee = self
+            .trainee
+            .clone()
+            .optimize(&mut self.optimizer, RATE.into(), output.grads);
         (start.elapsed(), loss)
     }
 }

@@ -160,14 +160,7 @@ fn release_memory() {
     xception_model::release_training_memory();
 }
 
-fn measure(
-    network: &Network,
-    case: Case,
-    trains: StepKind,
-    steps: usize,
-    device: &Device,
-    progress: &Progress,
-) -> Row {
+fn measure(network: &Network, case: Case, trains: StepKind, steps: usize, device: &Device, progress: &Progress) -> Row {
     let Case { batch_size, size, .. } = case;
     let shape = [batch_size, size.height, size.width];
     let mut timer = StepTimer::new(network.clone(), trains, shape, device);
@@ -178,7 +171,10 @@ fn measure(
             step
         })
         .collect();
-    let times_ms: Vec<f64> = measured[WARM_UP..].iter().map(|(time, _)| milliseconds(*time)).collect();
+    let times_ms: Vec<f64> = measured[WARM_UP..]
+        .iter()
+        .map(|(time, _)| milliseconds(*time))
+        .collect();
     let median_ms = median(&times_ms);
     Row {
         operations: Operations::Kernels,

@@ -171,10 +171,10 @@ impl Optimizer for OnePassAdamW {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::optim::decay::WeightDecayConfig;
     use burn::optim::momentum::MomentumConfig;
     use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
-    use burn::optim::decay::WeightDecayConfig;
-    use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Distribution;
 
     fn update(optimizer: &mut ModuleOptimizer, layer: Linear, images: &Tensor<2>) -> Linear {

@@ -15,6 +15,10 @@ use xception_model::{
 /// The most that two ways of computing are apart, relative to the norm.
 const BOUND: f64 = 1e-5;
 
+/// The same for logits and gradients behind norms with the statistics of a small batch, one behind the other, which
+/// amplify the rounding of every sum before them.
+const BATCH_BOUND: f64 = 1e-4;
+
 const CLASSES: usize = 5;
 
 fn xception() -> XceptionConfig {
@@ -131,7 +135,7 @@ fn copy(network: &Network) -> Network {
 }
 
 /// One step both ways.
-fn check(what: &str, network: &Network, shape: [usize; 4]) {
+fn check(what: &str, network: &Network, shape: [usize; 4], bound: f64) {
     println!("{what}");
     let device = Device::flex().autodiff();
     let images = Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
@@ -139,16 +143,16 @@ fn check(what: &str, network: &Network, shape: [usize; 4]) {
     let found = step(&own, &images);
     let expected = with_burn_operations(|| step(&plain, &images));
     let apart = distance(&found.0, &expected.0, 0.0);
-    assert!(apart <= BOUND, "{what}: logits are {apart:.1e} apart");
+    assert!(apart <= bound, "{what}: logits are {apart:.1e} apart");
     compare(
         "gradients",
         &collect(&own, Some(&found.1)),
         &collect(&plain, Some(&expected.1)),
-        3.0 * BOUND,
+        bound,
     );
     let apart = distance(&found.2, &expected.2, 0.0);
     assert!(
-        apart <= 3.0 * BOUND,
+        apart <= bound,
         "{what}: gradients of the pictures are {apart:.1e} apart"
     );
     compare(
@@ -212,11 +216,12 @@ fn a_step_of_every_kind_of_xception_is_burn_s() {
         let channels = shape[1];
         assert_eq!(config.in_channels, channels);
         let network = config.init(&device).expect(what).train();
-        check(what, &network, shape);
+        check(what, &network, shape, BATCH_BOUND);
         check(
             &format!("{what}, norms of inference"),
             &network.map(&mut StopNorms),
             shape,
+            BOUND,
         );
     }
 }
@@ -231,11 +236,12 @@ fn a_step_of_resnet_is_burn_s() {
         .with_stem(6)
         .with_widths([4, 5, 6, 7]);
     let network = config.init(&device).unwrap().train();
-    check("ResNet", &network, [2, 3, 49, 64]);
+    check("ResNet", &network, [2, 3, 49, 64], BATCH_BOUND);
     check(
         "ResNet, norms of inference",
         &network.map(&mut StopNorms),
         [2, 3, 49, 64],
+        BOUND,
     );
 }
 
@@ -248,14 +254,14 @@ fn frozen_blocks_get_no_gradient_either_way() {
         for (_, group) in network.blocks().into_iter().take(frozen) {
             network = network.freeze_group(group);
         }
-        check(&format!("{frozen} blocks frozen"), &network, [2, 3, 71, 71]);
+        check(&format!("{frozen} blocks frozen"), &network, [2, 3, 71, 71], BOUND);
     }
     // Single layers in the middle.
     let mut network = xception().init(&device).unwrap().train();
     for (_, group) in network.blocks().into_iter().skip(2).step_by(2) {
         network = network.freeze_group(group);
     }
-    check("every other block frozen", &network, [2, 3, 71, 71]);
+    check("every other block frozen", &network, [2, 3, 71, 71], BATCH_BOUND);
 }
 
 #[test]

@@ -5,9 +5,9 @@
 //! RAYON_NUM_THREADS=1 cargo bench --manifest-path benches/Cargo.toml -- 19x19
 //! ```
 //!
-//! Criterion's `elem/s` are floating-point operations a second, a multiply-add being two. The table at the end says which part
-//! that is of what the processor reaches when it multiplies and adds in registers and does nothing else, measured first. A
-//! layer runs on a feature map that another layer has just written, as in the network.
+//! Criterion's `elem/s` are floating-point operations per second; a multiply-add counts as two. The table at the end
+//! gives each layer's share of the speed of a loop that only multiplies and adds in registers, which is measured first.
+//! A layer runs on a feature map that another layer has just written, as in the network.
 
 mod plain;
 
@@ -18,12 +18,13 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use kernels::{
-    Activation, Convolution, Dense, Isa, MaxPool, Network, Padding, Projection, Separable as SeparableLayer, Value, peak,
+    Activation, Convolution, Dense, Isa, MaxPool, Network, Padding, Projection, Separable as SeparableLayer, Value,
+    peak,
 };
 
 use plain::Plain;
 
-/// Height and width of the input, channels in and out, and what stands around the convolution.
+/// Height and width of the input, channels in and out, and the operations around the convolution.
 struct Separable {
     name: &'static str,
     size: usize,
@@ -33,7 +34,8 @@ struct Separable {
     residual: bool,
 }
 
-/// arXiv 1610.02357, figure 5. Block 13's first layer is one of the middle's, and the middle's first two lack the residual.
+/// arXiv 1610.02357, figure 5. Block 13's first layer is one of the middle's, and the middle's first two lack the
+/// residual.
 const SEPARABLE: [Separable; 10] = [
     separable("block2_sepconv1", 147, [64, 128], false, true),
     separable("block2_sepconv2", 147, [128, 128], false, false),
@@ -50,7 +52,8 @@ const SEPARABLE: [Separable; 10] = [
     separable("block14_sepconv2", 10, [1536, 2048], false, true),
 ];
 
-/// Blocks that end with a pooling, whose shortcut is convolved: size and channels of the input, channels of what is pooled.
+/// Blocks that end with a pooling and have a convolution in the shortcut: size and channels of the input, channels of
+/// the pooled map.
 const POOLS: [(&str, usize, [usize; 2]); 4] = [
     ("block2_pool", 147, [64, 128]),
     ("block3_pool", 74, [128, 256]),
@@ -111,7 +114,7 @@ fn main() {
         "\n{:<34}{:>8}{:>10}{:>10}{:>10}{:>10}{:>10}",
         "layer, the best sample", "GFLOP", "fused ms", "GFLOP/s", "of limit", "plain ms", "by fused"
     );
-    // Filters and `--test` leave layers out.
+    // Filters and `--test` skip layers.
     for line in lines.iter().filter(|line| line.fused != Duration::MAX) {
         let seconds = line.fused.as_secs_f64();
         let plain = line.plain.map(|time| time.as_secs_f64());
@@ -135,12 +138,12 @@ fn values(count: usize, most: f32) -> Vec<f32> {
         .collect()
 }
 
-/// Weights that keep a sum of `count` products near the size of one.
+/// Weights that keep a sum of `count` products near 1.
 fn weights(count: usize, products: usize) -> Vec<f32> {
     values(count, (3.0 / products as f32).sqrt())
 }
 
-/// A network whose last layer is the one that is measured, and the picture it is given.
+/// A network whose last layer is measured, and its picture.
 struct Subject {
     network: Network,
     last: Value,
@@ -149,7 +152,7 @@ struct Subject {
 }
 
 impl Subject {
-    /// Feature maps of `channels`, made of a picture of one.
+    /// A feature map of `channels`, made from a picture of one channel.
     fn maps(channels: usize, size: usize, isa: Isa) -> Self {
         let mut network = Network::new(1, isa).expect(FITS);
         let widen = values(channels, 1.0);
@@ -210,7 +213,7 @@ impl Subject {
     }
 }
 
-/// Criterion's measurement of `run`, which gives its own time, and the least mean of a sample.
+/// Criterion's measurement of `run`, which returns its own time; returns the smallest mean of a sample.
 fn best(group: &mut BenchmarkGroup<WallTime>, name: &str, run: &mut dyn FnMut() -> Duration) -> Duration {
     let best = RefCell::new(Duration::MAX);
     group.bench_function(name, |bencher| {

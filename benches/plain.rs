@@ -3,7 +3,7 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-/// What it needs: channels last, no padding between pixels.
+/// The weights and buffers: channels last, no padding between pixels.
 pub struct Plain {
     pub height: usize,
     pub width: usize,
@@ -104,8 +104,8 @@ impl Plain {
     fn multiply(&mut self) {
         let [pixels, channels, outputs] = [self.height * self.width, self.channels, self.outputs];
         let stride = |count: usize| isize::try_from(count).expect("a feature map fits into memory");
-        // SAFETY: `output` is `[pixels, outputs]`, `convolved` `[pixels, channels]` and `pointwise` `[outputs, channels]`, all
-        // in C order.
+        // SAFETY: `output` is `[pixels, outputs]`, `convolved` `[pixels, channels]` and `pointwise` `[outputs,
+        // channels]`, all in C order.
         unsafe {
             gemm::gemm(
                 pixels,

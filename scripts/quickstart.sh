@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh clone to right answers: fetches a trained network, builds `xception`, converts the weights and names what is on
-# 18 photographs. Needs Rust and python3 with pip.
+# From a fresh clone to correct answers: downloads a trained network, builds `xception`, converts the weights and
+# classifies 18 photographs. Needs Rust and python3 with pip.
 #
 # XCEPTION_FEATURES adds backends to the build: XCEPTION_FEATURES=wgpu scripts/quickstart.sh
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches Tux Paint's stamps (Debian's package tuxpaint-stamps-default, GPL-2: photographs and drawings in folders by
-# subject, many with transparency, of very different sizes), checks them, and writes stamps.csv beside them: path and label
-# of eight subjects. Prints the table's path. Needs Debian's apt-get and dpkg-deb; runs offline the second time.
+# subject, many with transparency, of very different sizes), checks them, and writes stamps.csv beside them: path and
+# label of eight subjects. Prints the table's path. Needs Debian's apt-get and dpkg-deb; runs offline the second time.
 set -euo pipefail
 
 version=2022.06.04-1

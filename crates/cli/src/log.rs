@@ -1,4 +1,4 @@
-//! What happens inside, on standard error, for those who ask.
+//! The log on standard error.
 
 use std::io::IsTerminal;
 

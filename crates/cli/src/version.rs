@@ -1,18 +1,18 @@
-//! What this binary was built from.
+//! The text of `--version`.
 
 use std::sync::LazyLock;
 
 use trainer::BURN;
 
-use crate::device;
+use crate::compute::backend;
 
-/// The text of `--version`.
+/// The program's version, Burn's, and the backends of this build.
 pub fn long() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         format!(
             "{}\nBurn {BURN}\nbackends: {}",
             env!("CARGO_PKG_VERSION"),
-            device::names().join(", ")
+            backend::names().join(", ")
         )
     });
     &TEXT

@@ -1,70 +1,30 @@
-use std::path::{Path, PathBuf};
+//! The card beside a converted file.
 
-use serde::Serialize;
+use std::path::Path;
+
+use files::sha256;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use xception_model::registry::sha256;
-use xception_model::{Architecture, InputSpec};
+use xception_model::ModelSpec;
+use xception_model::registry::{Card, Conversion, Format, Kind, Weights};
 
-use crate::convert::Report;
-use crate::dtype::Precision;
 use crate::error::ConvertError;
-use crate::source::Format;
+use crate::source;
 
-/// Where a converted file came from: `model.bpk.card.toml` beside `model.bpk`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Card {
-    /// The file that was converted.
-    source: SourceFile,
-    /// The file that was written.
-    output: OutputFile,
-    input: InputSpec,
-    network: Architecture,
-}
-
-/// A file that was converted.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct SourceFile {
-    file: String,
-    format: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    writer: Option<String>,
-    bytes: u64,
-    sha256: String,
-    /// Tensors that were not taken over.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    left_out: Vec<String>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct OutputFile {
-    file: String,
-    dtype: String,
-    parameters: usize,
-    classes: Option<usize>,
-    date: String,
-    converter: &'static str,
-    /// Tensors that the source lacks.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    initial: Vec<String>,
-}
-
-impl SourceFile {
-    /// Reads the whole file for its hash.
-    pub(crate) fn new(path: &Path, format: &Format) -> Result<Self, ConvertError> {
-        let (bytes, sha256) = sha256(path).map_err(|source| ConvertError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            file: name(path),
-            format: format.name.clone(),
-            writer: format.writer.clone(),
-            bytes,
-            sha256,
-            left_out: Vec::new(),
-        })
-    }
+/// A file that is to be converted. Reads the whole file for its hash.
+pub(crate) fn conversion(path: &Path, format: &source::Format) -> Result<Conversion, ConvertError> {
+    let (bytes, sha256) = sha256(path).map_err(|error| ConvertError::Read {
+        path: path.to_owned(),
+        source: error.into_io(),
+    })?;
+    Ok(Conversion {
+        file: name(path),
+        format: format.name.clone(),
+        writer: format.writer.clone(),
+        bytes,
+        sha256,
+        ..Conversion::default()
+    })
 }
 
 /// The name of a file without its folder, which means nothing elsewhere.
@@ -72,43 +32,42 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-impl Card {
-    /// The path of an output's card.
-    pub fn path(output: &Path) -> PathBuf {
-        output.with_file_name(format!("{}.card.toml", name(output)))
-    }
+/// The card of the file that was written to `output`, now. Reads the whole file for its hash.
+pub(crate) fn card(mut conversion: Conversion, output: &Path, spec: &ModelSpec) -> Result<Card, ConvertError> {
+    let failed = |problem: String| ConvertError::write(&Card::beside(output), problem);
+    let date = OffsetDateTime::now_utc().format(&Rfc3339);
+    conversion.date = date.map_err(|error| failed(error.to_string()))?;
+    env!("CARGO_PKG_VERSION").clone_into(&mut conversion.converter);
 
-    /// What was made of `source`, now.
-    pub(crate) fn new(
-        mut source: SourceFile,
-        output: &Path,
-        precision: Precision,
-        report: &Report,
-    ) -> Result<Self, String> {
-        source.left_out.clone_from(&report.left_out);
-        let date = OffsetDateTime::now_utc().format(&Rfc3339);
-        Ok(Self {
-            source,
-            output: OutputFile {
-                file: name(output),
-                dtype: precision.to_string(),
-                parameters: report.parameters,
-                classes: report.spec.classes(),
-                date: date.map_err(|error| error.to_string())?,
-                converter: env!("CARGO_PKG_VERSION"),
-                initial: report.initial.clone(),
-            },
-            input: report.spec.input,
-            network: report.spec.network.clone(),
-        })
-    }
+    let file = name(output);
+    let (bytes, sha256) = sha256(output).map_err(|error| ConvertError::Read {
+        path: output.to_owned(),
+        source: error.into_io(),
+    })?;
+    let weights = Weights {
+        kind: if spec.network.include_top() {
+            Kind::Full
+        } else {
+            Kind::NoTop
+        },
+        // Its ending chose the format.
+        format: Format::of_name(&file).unwrap_or(Format::Burnpack),
+        file,
+        bytes: Some(bytes),
+        sha256: Some(sha256),
+        md5: None,
+        parameters: spec.network.num_params() as u64,
+        trainable_parameters: None,
+        urls: Vec::new(),
+        obtain: Some(format!("convert {} again", printable(&conversion.file))),
+    };
+    let mut card = Card::of_file(spec, weights).map_err(failed)?;
+    card.licence_note = Some(format!("that of {}", printable(&conversion.file)));
+    card.conversion = Some(conversion);
+    Ok(card)
+}
 
-    /// The card as TOML.
-    ///
-    /// # Errors
-    ///
-    /// A number that TOML cannot hold.
-    pub fn to_toml(&self) -> Result<String, String> {
-        toml::to_string(self).map_err(|error| error.to_string())
-    }
+/// Names of files can hold anything, and what a card says is printed.
+fn printable(name: &str) -> String {
+    name.replace(char::is_control, " ")
 }

@@ -13,7 +13,8 @@ use xception_model::{Known, Outputs, Pooling, Preset, Scaling, Unknown, Variant,
 use crate::convert::Options;
 use crate::dtype::Precision;
 use crate::engine::{self, Engine};
-use crate::source::{Source, open, open_backbone};
+use crate::open::{open, open_backbone};
+use crate::source::Source;
 use crate::{ConvertError, OutputFormat};
 
 /// Turn any weight file of a trained network into a Burn record, and back, with proof
@@ -44,10 +45,11 @@ enum Command {
 
 /// Turn a weight file into another format
 ///
-/// Reads Keras (.keras, .weights.h5, .h5), PyTorch (.pth, .pt: timm's and Cadene's Xception), safetensors, ONNX and Burn
-/// records; which one is found from the content. A whole Keras model and an ONNX graph may be any network whose layers are
-/// known, weights alone Xception or ResNet. Writes the format that OUTPUT's ending asks for: .bpk, .safetensors,
-/// .keras, .weights.h5, .h5 or .onnx. A card (OUTPUT.card.toml) with the source's hash and all options is written beside it.
+/// Reads Keras (.keras, .weights.h5, .h5), PyTorch (.pth, .pt: timm's and Cadene's Xception), safetensors, ONNX and
+/// Burn records; the format is detected from the content. A whole Keras model and an ONNX graph may be any network
+/// whose layers are known; weights alone must be of Xception or ResNet. Writes the format of OUTPUT's ending: .bpk,
+/// .safetensors, .keras, .weights.h5, .h5 or .onnx. A card (OUTPUT.card.toml) with the source's hash and all options is
+/// written beside it.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
     /// The weight file to read
@@ -56,47 +58,47 @@ pub struct ConvertArgs {
     /// The weight file to write
     #[arg(value_name = "OUTPUT", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// Type of the numbers
+    /// Type of the written numbers
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub dtype: Precision,
-    /// Leave out the classifier, and any layer behind the backbone that cannot be computed
+    /// Leave out the classifier, and any layer after the backbone that cannot be computed
     #[arg(long)]
     pub no_top: bool,
-    /// Leave tensors that are missing at their initial values, and leave out those without a place
+    /// Keep the initial values of missing tensors, and leave out tensors that the network does not have
     #[arg(long)]
     pub partial: bool,
     /// Replace the output and its card if they exist
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
-    /// What the file may not say
+    /// Facts that the file may leave open
     pub known: KnownArgs,
 }
 
-/// What a weight file may not say
+/// Facts that a weight file may leave open
 #[derive(Debug, Default, Args)]
 pub struct KnownArgs {
-    /// Height and width of its pictures, where the file doesn't say
+    /// Height and width of the pictures, if the file doesn't say
     #[arg(long, value_name = "HxW", value_parser = size)]
     pub size: Option<[usize; 2]>,
-    /// How it pools, where the file doesn't say
+    /// The pooling, if the file doesn't say
     #[arg(long, value_name = "POOLING", value_parser = pooling)]
     pub pooling: Option<Pooling>,
-    /// Whose batch-norm epsilon and pool padding it has, where the file doesn't say: keras or torch
+    /// The library whose batch-norm epsilon and pool padding apply, if the file doesn't say: keras or torch
     #[arg(long, value_name = "VARIANT", value_parser = variant)]
     pub variant: Option<Variant>,
-    /// What its outputs are, where the file doesn't say: softmax (or logits), sigmoid, binary (one logit, that of the second of
-    /// two classes) or value (one number)
+    /// The meaning of the outputs, if the file doesn't say: softmax (or logits), sigmoid, binary (one logit, that of
+    /// the second of two classes) or value (one number)
     #[arg(long, value_name = "OUTPUTS")]
     pub head: Option<Outputs>,
-    /// How its pictures are scaled, where the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation),
-    /// caffe (BGR minus means) or none (0..255)
+    /// The scaling of the pictures, if the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and
+    /// deviation), caffe (BGR minus means) or none (0..255)
     #[arg(long, value_name = "SCALING")]
     pub scaling: Option<Scaling>,
-    /// How its pictures are resized: keras-nearest, keras-bilinear, pil-bilinear or timm-bicubic
+    /// The preset by which pictures are resized: keras-nearest, keras-bilinear, pil-bilinear or timm-bicubic
     #[arg(long)]
     pub preset: Option<Preset>,
-    /// Names of its classes, one a line, in the order of the outputs
+    /// Class names, one per line, in the order of the outputs
     #[arg(long, visible_alias = "classes", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub labels: Option<PathBuf>,
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`
@@ -104,10 +106,11 @@ pub struct KnownArgs {
     pub key: Option<String>,
 }
 
-/// Compare a weight file with what it was converted to, tensor by tensor and bit by bit
+/// Compare a weight file with the file it was converted to, tensor by tensor and bit by bit
 ///
-/// With an engine, both run a picture: the original in the Python environment that you name, the record here. The table
-/// shows every stage's largest and relative difference, and the likeliest classes side by side.
+/// With an engine (--with-keras, --with-onnxruntime), both files also run a picture: the original in the given Python
+/// environment, the record here. The table shows the largest and the relative difference of every stage, and the most
+/// likely classes side by side.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -115,16 +118,16 @@ Examples:
   converter verify model.keras model.bpk --with-keras venv/bin/python --picture cup.jpg
   converter verify xception.onnx xception.bpk --with-onnxruntime venv/bin/python --json report.json")]
 pub struct VerifyArgs {
-    /// The original
+    /// The original file
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     pub input: PathBuf,
-    /// What it was converted to
+    /// The file it was converted to
     #[arg(value_name = "RECORD", value_hint = ValueHint::FilePath)]
     pub record: PathBuf,
-    /// Run the original in Keras, by this Python
+    /// Run the original in Keras, in the environment of this Python
     #[arg(long, value_name = "PYTHON", conflicts_with = "with_onnxruntime", value_hint = ValueHint::CommandName)]
     pub with_keras: Option<PathBuf>,
-    /// Run the original in ONNX Runtime, by this Python
+    /// Run the original in ONNX Runtime, in the environment of this Python
     #[arg(long, value_name = "PYTHON", value_hint = ValueHint::CommandName)]
     pub with_onnxruntime: Option<PathBuf>,
     /// The picture to run [default: a generated one]
@@ -137,11 +140,11 @@ pub struct VerifyArgs {
     #[arg(long, requires = "json")]
     pub force: bool,
     #[command(flatten)]
-    /// What the file may not say
+    /// Facts that the file may leave open
     pub known: KnownArgs,
 }
 
-/// List a weight file's tensors, and what network it is taken for
+/// List a weight file's tensors, and the network it is recognised as
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -155,12 +158,12 @@ pub struct InspectArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    /// What the file may not say
+    /// Facts that the file may leave open
     pub known: KnownArgs,
 }
 
 impl Cli {
-    /// Reads the program's arguments. Ends the program where they are wrong, or ask for help.
+    /// Reads the program's arguments. Ends the program if they are wrong or ask for help.
     pub fn from_arguments() -> Self {
         let mut arguments: Vec<OsString> = std::env::args_os().collect();
         let is_command = |first: &OsString| {
@@ -173,7 +176,7 @@ impl Cli {
         Self::parse_from(arguments)
     }
 
-    /// Does what the command line asks for. Errors go to standard error.
+    /// Runs the command. Errors go to standard error.
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Convert(args) => convert(&args),
@@ -184,7 +187,7 @@ impl Cli {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {
-                // An error's text holds its cause's.
+                // An error's text includes its cause.
                 let _ = writeln!(std::io::stderr(), "error: {error}");
                 ExitCode::FAILURE
             }
@@ -192,13 +195,13 @@ impl Cli {
     }
 }
 
-/// Converts, and says what was done.
+/// Converts a file and reports the result.
 ///
 /// # Errors
 ///
 /// A [`ConvertError`], or a label file that cannot be read.
 pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
-    // Refused before the work.
+    // Refuses a bad output name before the work.
     OutputFormat::of(&args.output)?;
     let known = args.known.read()?;
     let source = if args.no_top {
@@ -241,14 +244,14 @@ pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Compares two files, and with an engine what they compute. Whether they are equal.
+/// Compares two files, and with an engine also their outputs. Returns whether they are equal.
 ///
 /// # Errors
 ///
 /// A [`ConvertError`], or a picture that cannot be read.
 pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
     let known = args.known.read()?;
-    // What one file leaves open the other knows: it was said when it was converted.
+    // What one file leaves open was given at its conversion, so the other file has it.
     let (first, second) = match (open(&args.input, &known), open(&args.record, &known)) {
         (first, Ok(second)) => (completed(first, &args.input, &second, &known)?, second),
         (Ok(first), second) => {
@@ -284,7 +287,7 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
             };
             let parity = engine::compare(engine, python, &first, &model, &spec, &pixels)?;
             print(&format!("\n{parity}"))?;
-            // Rounded weights compute something else; the table says how much.
+            // Weights that were rounded compute something else; the table shows by how much.
             equal &= parity.agrees() || verification.rounded_to.is_some();
             Some(parity)
         }
@@ -297,18 +300,13 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
             "tensors": verification,
             "engine": parity,
         });
-        if !args.force && path.symlink_metadata().is_ok() {
-            return Err(ConvertError::Exists { path: path.clone() }.into());
-        }
-        crate::publish(path, args.force, |scratch| {
-            std::fs::write(scratch, format!("{report:#}\n"))
-        })
-        .map_err(|error| ConvertError::write(path, error))?;
+        files::write(path, args.force, format!("{report:#}\n").as_bytes())
+            .map_err(|error| ConvertError::not_written(path, error))?;
     }
     Ok(equal)
 }
 
-/// A file that was opened, or opened again with what another one says of all that this one leaves open.
+/// The opened file. If it leaves something open, the file is opened again with what `other` says.
 fn completed(
     opened: Result<Source, ConvertError>,
     path: &Path,
@@ -333,7 +331,7 @@ fn completed(
     open(path, &known)
 }
 
-/// Prints what is in a file.
+/// Prints the content of a file.
 ///
 /// # Errors
 ///
@@ -348,7 +346,7 @@ pub fn inspect(args: &InspectArgs) -> anyhow::Result<bool> {
     Ok(inspection.problem.is_none())
 }
 
-/// Writes to standard output. Who reads it may stop when they have seen enough: that is no error.
+/// Writes to standard output. A reader may close the pipe early, which is not an error.
 fn print(text: &str) -> std::io::Result<()> {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -357,11 +355,11 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 impl KnownArgs {
-    /// With the label file read.
+    /// The facts, with the label file read.
     ///
     /// # Errors
     ///
-    /// A label file that cannot be read, or names no classes.
+    /// A label file that cannot be read or has no class names.
     pub fn read(&self) -> anyhow::Result<Known> {
         Ok(Known {
             size: self.size,

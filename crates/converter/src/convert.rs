@@ -1,22 +1,21 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use burn::tensor::Device;
 use burn_store::ModuleSnapshot;
 use burn_store::burn_pack::Tensor as PackTensor;
 use xception_model::keras::{self, KerasFileKind};
+use xception_model::registry::Card;
 use xception_model::{ModelSpec, Network, Outputs};
 
-use crate::card::{Card, SourceFile};
+use crate::card;
 use crate::dtype::{Precision, all_finite, cast};
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
-use crate::publish::publish;
 use crate::source::{Source, SourceTensor};
 use crate::{onnx, safetensors};
 
-/// A format that is written.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
     /// `.bpk`, a Burn record.
@@ -30,7 +29,7 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// The format a file's name asks for.
+    /// The format that a file's name asks for.
     ///
     /// # Errors
     ///
@@ -52,27 +51,27 @@ impl OutputFormat {
     }
 }
 
-/// How a file is written.
+/// The options of a conversion.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The type of the numbers.
+    /// The type of the written numbers.
     pub precision: Precision,
     /// Leave out the classifier.
     pub no_top: bool,
-    /// Let tensors that are missing keep their initial values, and leave out those that have no place.
+    /// Keep the initial values of missing tensors, and leave out tensors that the network does not have.
     pub partial: bool,
-    /// Replace the output, and its card, if they exist.
+    /// Replace an existing output and its card.
     pub overwrite: bool,
 }
 
-/// What a conversion did.
+/// The result of a conversion.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The network that was written.
     pub spec: ModelSpec,
-    /// Its parameters.
+    /// Number of parameters of the network.
     pub parameters: usize,
-    /// Tensors that were missing and were drawn at random, or set as a new layer's are.
+    /// Missing tensors that got the initial values of a new layer.
     pub initial: Vec<String>,
     /// Tensors of the file that were left out.
     pub left_out: Vec<String>,
@@ -83,18 +82,17 @@ pub struct Report {
 impl Source {
     /// Writes the network in the format that `output`'s ending asks for, and a card beside it.
     ///
-    /// Every tensor is compared with the network and read before anything is written. Files appear complete or not at all.
+    /// Every tensor is read and compared with the network before anything is written. Files appear complete or not at
+    /// all.
     ///
     /// # Errors
     ///
-    /// When tensors do not fit, the output cannot hold the network, exists, or cannot be written.
+    /// If tensors do not fit, or the output cannot hold the network, exists, or cannot be written.
     pub fn convert(self, output: &Path, options: &Options) -> Result<Report, ConvertError> {
         let format = OutputFormat::of(output)?;
-        let card_path = Card::path(output);
+        let card_path = Card::beside(output);
         for path in [output, &card_path] {
-            if !options.overwrite && path.symlink_metadata().is_ok() {
-                return Err(ConvertError::Exists { path: path.to_owned() });
-            }
+            files::check_target(path, options.overwrite).map_err(|error| ConvertError::not_written(path, error))?;
         }
         if options.precision != Precision::F32 && !matches!(format, OutputFormat::Record | OutputFormat::Safetensors) {
             return Err(ConvertError::Unsupported {
@@ -105,7 +103,7 @@ impl Source {
                 ),
             });
         }
-        let from = SourceFile::new(&self.path, &self.format)?;
+        let mut conversion = card::conversion(&self.path, &self.format)?;
         let source = self.path.clone();
         let Checked {
             spec,
@@ -116,10 +114,10 @@ impl Source {
 
         match format {
             OutputFormat::Record => xception_model::save_tensors(tensors, &spec, output, options.overwrite)?,
-            OutputFormat::Safetensors => publish(output, options.overwrite, |scratch| {
+            OutputFormat::Safetensors => files::write_at(output, options.overwrite, |scratch| {
                 safetensors::write(scratch, &tensors, &spec)
             })
-            .map_err(|error| ConvertError::write(output, error))?,
+            .map_err(|error| ConvertError::not_written(output, error))?,
             OutputFormat::Keras(file) => {
                 let model = assemble(&source, tensors, &spec)?;
                 keras::save(&model, &spec, output, file, options.overwrite)?;
@@ -136,19 +134,22 @@ impl Source {
             left_out,
             card: card_path,
         };
-        let card = Card::new(from, output, options.precision, &report);
-        card.and_then(|card| card.to_toml())
-            .map_err(io::Error::other)
-            .and_then(|text| publish(&report.card, options.overwrite, |scratch| fs::write(scratch, text)))
-            .map_err(|error| ConvertError::write(&report.card, error))?;
+        conversion.dtype = options.precision.to_string();
+        conversion.left_out.clone_from(&report.left_out);
+        conversion.initial.clone_from(&report.initial);
+        let text = card::card(conversion, output, &report.spec)?
+            .to_toml()
+            .map_err(|problem| ConvertError::write(&report.card, problem))?;
+        files::write(&report.card, options.overwrite, text.as_bytes())
+            .map_err(|error| ConvertError::not_written(&report.card, error))?;
         Ok(report)
     }
 
-    /// The network itself, on the device, after the same checks.
+    /// Loads the network on the device, after the same checks.
     ///
     /// # Errors
     ///
-    /// When tensors do not fit.
+    /// If tensors do not fit.
     pub fn load(self, device: &Device) -> Result<(Network, ModelSpec), ConvertError> {
         let path = self.path.clone();
         let checked = self.check(&Options::default())?;
@@ -190,7 +191,7 @@ impl Source {
         for entry in &mut tensors {
             entry.tensor = cast(entry.tensor.clone(), dtype);
         }
-        // Names and shapes fit: only now is it worth reading, and it is safe to.
+        // Values are read only if names and shapes fit: otherwise reading is useless, and may not be safe.
         if mismatch.is_empty() {
             for entry in &tensors {
                 if !all_finite(&entry.read(&path)?) {
@@ -222,7 +223,7 @@ impl Source {
     }
 }
 
-/// A network of the description, on the processor.
+/// A new network of the description, on the CPU.
 fn init(path: &Path, spec: &ModelSpec) -> Result<Network, ConvertError> {
     spec.network
         .init(&Device::flex())
@@ -232,7 +233,7 @@ fn init(path: &Path, spec: &ModelSpec) -> Result<Network, ConvertError> {
         })
 }
 
-/// A network of the tensors, which are known to fit.
+/// A network made of the tensors, which are known to fit.
 fn assemble(path: &Path, tensors: Vec<PackTensor>, spec: &ModelSpec) -> Result<Network, ConvertError> {
     let mut model = init(path, spec)?;
     let result = model.apply(tensors, None, None, false);
@@ -242,7 +243,7 @@ fn assemble(path: &Path, tensors: Vec<PackTensor>, spec: &ModelSpec) -> Result<N
     }
 }
 
-/// Tensors that are the network's, and finite.
+/// Tensors that match the network's and are finite.
 struct Checked {
     spec: ModelSpec,
     tensors: Vec<PackTensor>,

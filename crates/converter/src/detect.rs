@@ -1,13 +1,14 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use burn_store::burn_pack::MAGIC_NUMBER;
+use files::FileError;
 use zip::ZipArchive;
 
 use crate::error::ConvertError;
 
-/// Which reader a file is for.
+/// The reader for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Keras,
@@ -19,24 +20,20 @@ pub(crate) enum Kind {
 
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 
-/// Finds a file's format from its content.
+/// Detects a file's format from its content.
 pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
     let cannot_read = |source| ConvertError::Read {
         path: path.to_owned(),
         source,
     };
-    let metadata = fs::metadata(path).map_err(cannot_read)?;
-    if metadata.is_dir() {
-        return Err(cannot_read(std::io::ErrorKind::IsADirectory.into()));
-    }
-    // To open a pipe may take for ever, a device may never end, and every reader needs to seek.
-    if !metadata.is_file() {
-        return Err(ConvertError::UnknownFormat {
-            path: path.to_owned(),
+    // Every reader needs to seek.
+    let mut file = files::open(path).map_err(|error| match error {
+        FileError::NotOrdinary { path } => ConvertError::UnknownFormat {
+            path,
             found: "something that is no ordinary file",
-        });
-    }
-    let mut file = File::open(path).map_err(cannot_read)?;
+        },
+        error => cannot_read(error.into_io()),
+    })?;
     let mut start = Vec::with_capacity(512);
     (&mut file).take(512).read_to_end(&mut start).map_err(cannot_read)?;
 
@@ -51,7 +48,7 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
         start if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) => Ok(Kind::Record),
         start if start.starts_with(b"PK") => Ok(zip_kind(file)),
         start if start.starts_with(HDF5) || has_user_block(&mut file) => Ok(Kind::Keras),
-        // The index of a Keras file in shards.
+        // The index of a sharded Keras file.
         start if start.trim_ascii_start().starts_with(b"{") => Ok(Kind::Keras),
         start if is_safetensors(start) => Ok(Kind::Safetensors),
         start if is_pickle(start) => Ok(Kind::Torch),
@@ -71,8 +68,8 @@ pub(crate) fn detect(path: &Path) -> Result<Kind, ConvertError> {
     }
 }
 
-/// `.keras` and PyTorch's archives are both zip; only PyTorch's holds a pickle. A damaged archive goes to the Keras reader,
-/// which says what is wrong with it.
+/// `.keras` files and PyTorch's archives are both zip; only PyTorch's holds a pickle. A damaged archive goes to the
+/// Keras reader, which reports the damage.
 fn zip_kind(file: File) -> Kind {
     let pickled = ZipArchive::new(file).is_ok_and(|archive| {
         archive
@@ -82,7 +79,7 @@ fn zip_kind(file: File) -> Kind {
     if pickled { Kind::Torch } else { Kind::Keras }
 }
 
-/// HDF5 may begin at 512, 1024, 2048, ..; h5py's own user blocks go to 64 kB.
+/// HDF5 may begin at 512, 1024, 2048, ..; h5py's own user blocks go up to 64 kB.
 fn has_user_block(file: &mut File) -> bool {
     (9..=16).any(|power| {
         let mut magic = [0; 8];
@@ -90,18 +87,18 @@ fn has_user_block(file: &mut File) -> bool {
     })
 }
 
-/// The length of a JSON header, then the header.
+/// A length, then a JSON header of that length.
 fn is_safetensors(start: &[u8]) -> bool {
     let length = start.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     length.is_some_and(|length| length < 1 << 32) && start.get(8) == Some(&b'{')
 }
 
-/// A pickle of protocol 2 to 5, or PyTorch's first format, a tape archive.
+/// A pickle of protocol 2 to 5, or PyTorch's first format, a tar archive.
 fn is_pickle(start: &[u8]) -> bool {
     matches!(start, [0x80, 2..=5, ..]) || start.get(257..262) == Some(b"ustar")
 }
 
-/// A protocol buffer that begins with `ir_version`, as every exporter writes it.
+/// A protocol buffer that begins with `ir_version`, which every exporter writes first.
 fn is_onnx(start: &[u8]) -> bool {
     matches!(
         start,

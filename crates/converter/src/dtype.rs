@@ -4,7 +4,7 @@ use burn::tensor::{DType, Shape, TensorData};
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as PackTensor;
 
-/// The type of number weights are written in.
+/// The type of the written numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Precision {
     /// 32-bit floats.
@@ -17,7 +17,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Burn's name for it.
+    /// Burn's type.
     pub fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -37,7 +37,7 @@ impl fmt::Display for Precision {
     }
 }
 
-/// The tensor in another type, rounded to the nearest where it is narrower. Still read when it is asked for.
+/// The tensor in another type, rounded to the nearest value if the type is narrower. Still read when it is requested.
 pub(crate) fn cast(tensor: PackTensor, dtype: DType) -> PackTensor {
     if tensor.dtype == dtype {
         return tensor;
@@ -52,7 +52,7 @@ pub(crate) fn rename(mut tensor: PackTensor, name: String) -> PackTensor {
     tensor
 }
 
-/// The tensor in another shape of as many values.
+/// The tensor in another shape with the same number of values.
 pub(crate) fn reshape(tensor: PackTensor, shape: Vec<usize>) -> PackTensor {
     let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, Shape::from(shape));
     let target = shape.clone();
@@ -79,7 +79,7 @@ pub(crate) fn transpose(tensor: PackTensor) -> PackTensor {
     })
 }
 
-/// The first tensor's values less the second's, which has the same shape.
+/// The first tensor's values minus the second's; both have the same shape.
 pub(crate) fn minus(tensor: PackTensor, other: PackTensor) -> PackTensor {
     let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());
     let declared = shape.clone();
@@ -91,7 +91,7 @@ pub(crate) fn minus(tensor: PackTensor, other: PackTensor) -> PackTensor {
     })
 }
 
-/// The numbers as they are, widened to f64.
+/// The values, widened to f64.
 pub(crate) fn values(data: &TensorData) -> Vec<f64> {
     data.iter::<f64>().collect()
 }

@@ -1,4 +1,4 @@
-//! The original engine beside ours, on the same picture.
+//! Runs the original file in its own engine beside ours, on the same picture.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,13 +15,13 @@ use xception_model::{
 use crate::error::ConvertError;
 use crate::source::{Source, Stage};
 
-/// What runs the original, shipped inside this program.
-const SCRIPT: &str = include_str!("../../../scripts/parity.py");
+/// The script that runs the original, embedded in this program.
+const SCRIPT: &str = include_str!("parity.py");
 
-/// Relative difference in norm up to which two engines agree: what 32-bit sums in another order amount to, with room.
+/// Two outputs agree up to this relative difference in norm, which leaves room for 32-bit sums in another order.
 pub const BOUND: f64 = 1e-5;
 
-/// An engine of the Python world.
+/// An engine that runs in Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// Keras, for Keras files.
@@ -39,45 +39,45 @@ impl Engine {
     }
 }
 
-/// Two engines' outputs, stage by stage.
+/// The differences between two engines' outputs, stage by stage.
 #[derive(Clone, Debug, Serialize)]
 pub struct Parity {
     /// The engine and its version.
     pub engine: String,
-    /// Relative difference in norm up to which a stage agrees.
+    /// A stage agrees up to this relative difference in norm.
     pub bound: f64,
-    /// Every stage that both gave, in the order of computation.
+    /// Every stage that both engines output, in the order of computation.
     pub stages: Vec<StageDifference>,
-    /// The likeliest classes by the engine and by us, where there is a classifier.
+    /// The most likely classes in both engines, if there is a classifier.
     pub top: Vec<TopRow>,
 }
 
-/// One stage's outputs.
+/// The difference of one stage's outputs.
 #[derive(Clone, Debug, Serialize)]
 pub struct StageDifference {
-    /// Its Keras name.
+    /// The stage's name.
     pub name: String,
     /// `[batch, channels, height, width]`.
     pub shape: Vec<usize>,
     /// Largest absolute difference.
     pub max_absolute: f64,
-    /// Norm of the difference by the norm of the engine's.
+    /// Norm of the difference, divided by the norm of the engine's output.
     pub relative: f64,
 }
 
-/// One rank of the likeliest classes.
+/// One rank of the most likely classes.
 #[derive(Clone, Debug, Serialize)]
 pub struct TopRow {
-    /// The engine's class, and its probability.
+    /// The engine's class and its probability.
     pub theirs: (String, f64),
-    /// Ours.
+    /// Our class and its probability.
     pub ours: (String, f64),
 }
 
 impl Parity {
     /// Whether every stage agrees.
     pub fn agrees(&self) -> bool {
-        // A NaN does not agree, and nothing proves nothing.
+        // NaN never agrees. Without a stage there is no proof.
         !self.stages.is_empty() && self.stages.iter().all(|stage| stage.relative <= self.bound)
     }
 }
@@ -98,7 +98,7 @@ enum Output {
     Features,
 }
 
-/// A stage that the engine gave.
+/// A stage that the engine output.
 #[derive(Deserialize)]
 struct Answered {
     name: String,
@@ -107,7 +107,7 @@ struct Answered {
 }
 
 impl Answered {
-    /// Its part of the values of all stages.
+    /// The stage's part of the values of all stages.
     fn values<'a>(&self, all: &'a [f32]) -> Option<&'a [f32]> {
         let length = self
             .shape
@@ -117,12 +117,13 @@ impl Answered {
     }
 }
 
-/// Runs `original` in the engine of the environment of `python`, and `model` here, on a picture: `[1, height, width,
-/// channels]` flat, 0 to 255. Each is fed what it takes: the original unscaled pixels where it scales them itself.
+/// Runs `original` in the engine of the environment of `python`, and `model` here, on one picture of pixels 0 to 255,
+/// `[1, height, width, channels]` flat. Each gets what it expects: the original gets unscaled pixels if it scales them
+/// itself.
 ///
 /// # Errors
 ///
-/// When Python cannot be started or the script fails; its own last words are part of the error.
+/// If Python cannot be started or the script fails; the last line of its error output is part of the error.
 pub fn compare(
     engine: Engine,
     python: &Path,
@@ -196,7 +197,7 @@ pub fn compare(
     };
     stages.push(difference(name, stage.shape.clone(), output, &ours));
     let top = match answer.output {
-        // One number that is no probability has no likeliest class.
+        // A number that is no probability has no classes.
         _ if spec.classes().is_none() => Vec::new(),
         Output::Features => Vec::new(),
         Output::Logits => top(spec, &probabilities(spec, output), &probabilities(spec, &ours)),
@@ -210,7 +211,7 @@ pub fn compare(
     })
 }
 
-/// Runs the script, and reads its answer and the values of all its stages.
+/// Runs the script and reads its answer and the values of all stages.
 fn ask(
     engine: Engine,
     python: &Path,
@@ -258,7 +259,7 @@ fn ask(
             .lines()
             .rev()
             .find(|line| !line.trim().is_empty())
-            .unwrap_or("no word");
+            .unwrap_or("no message");
         return Err(failed(format!(
             "{} ended with {}: {last}",
             engine.name(),
@@ -273,7 +274,7 @@ fn ask(
     Ok((answer, values))
 }
 
-/// A picture of whole numbers from 0 to 255: smooth waves and a little noise, the same on every machine.
+/// A picture of whole numbers from 0 to 255, with smooth waves and a little noise; the same on every machine.
 pub fn generated_pixels(spec: &ModelSpec) -> Vec<f32> {
     let (height, width, channels) = (spec.input.height, spec.input.width, spec.network.in_channels());
     let mut state = 1_u32;
@@ -292,7 +293,7 @@ pub fn generated_pixels(spec: &ModelSpec) -> Vec<f32> {
     picture
 }
 
-/// Pixels as the network takes them. Of pictures that are not in colour each channel is scaled as red is.
+/// Scales pixels for the network. If a picture does not have three channels, each channel is scaled like red.
 fn scaled(pixels: &[f32], spec: &ModelSpec) -> Vec<f32> {
     let scaling: Scaling = spec.input.scaling;
     match pixels.as_chunks() {
@@ -301,7 +302,7 @@ fn scaled(pixels: &[f32], spec: &ModelSpec) -> Vec<f32> {
     }
 }
 
-/// The stages that the engine is asked for, and their places.
+/// The stages to request from the engine, and their places.
 fn wanted(original: &Source) -> Value {
     let mut seen = BTreeSet::new();
     let stages = original.stages.iter().filter(|stage| seen.insert(stage.name.as_str()));
@@ -315,7 +316,7 @@ fn wanted(original: &Source) -> Value {
     stages.map(entry).collect()
 }
 
-/// The function of `keras.applications` that builds a network, and its arguments, if there is one.
+/// The function of `keras.applications` that builds this network, and its arguments, if there is one.
 fn application(network: &Architecture) -> Option<Value> {
     let (name, include_top, classes, pooling, hidden) = match network {
         Architecture::Xception(config) => {
@@ -387,7 +388,7 @@ fn probabilities(spec: &ModelSpec, logits: &[f32]) -> Vec<f32> {
     spec.outputs.probabilities(row).into_data().iter::<f32>().collect()
 }
 
-/// What a file's own last layer gives of the probabilities: of two classes that are one logit only the second's.
+/// The probabilities in the form of the file's last layer: for two classes with one logit, only the second class's.
 fn ends(spec: &ModelSpec, probabilities: &[f32]) -> Vec<f32> {
     match (spec.outputs, probabilities) {
         (Outputs::Binary, [.., second]) => vec![*second],
@@ -395,7 +396,7 @@ fn ends(spec: &ModelSpec, probabilities: &[f32]) -> Vec<f32> {
     }
 }
 
-/// The probabilities of all classes by what a file's own last layer gives.
+/// The probabilities of all classes, from the output of the file's last layer.
 fn classes(spec: &ModelSpec, ends: &[f32]) -> Vec<f32> {
     match (spec.outputs, ends) {
         (Outputs::Binary, [second]) => vec![1.0 - second, *second],
@@ -403,7 +404,7 @@ fn classes(spec: &ModelSpec, ends: &[f32]) -> Vec<f32> {
     }
 }
 
-/// The five likeliest classes of both, rank by rank.
+/// The five most likely classes of both engines, rank by rank.
 fn top(spec: &ModelSpec, theirs: &[f32], ours: &[f32]) -> Vec<TopRow> {
     let cell = |guess: Prediction| (guess.label.to_string(), f64::from(guess.probability));
     let ranks = spec.likeliest(theirs, 5).into_iter().zip(spec.likeliest(ours, 5));

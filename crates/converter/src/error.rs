@@ -1,11 +1,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use files::FileError;
 use xception_model::{ConfigError, InputError, Unknown, WeightsError};
 
 use crate::mismatch::Mismatch;
 
-/// Why a file was not converted. Each names the file, what is wrong with it, and the way out.
+/// Why a file was not converted. Each message names the file, the problem and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConvertError {
@@ -17,10 +18,10 @@ pub enum ConvertError {
         /// The system's word.
         source: std::io::Error,
     },
-    /// The file is none of the formats that are read.
+    /// The file has none of the formats that are read.
     #[error(
-        "{} is not a weight file: expected Keras (.keras, .weights.h5, .h5), PyTorch (.pth, .pt), safetensors, ONNX or a \
-         Burn record (.bpk), found {found}",
+        "{} is not a weight file: expected Keras (.keras, .weights.h5, .h5), PyTorch (.pth, .pt), safetensors, ONNX or \
+         a Burn record (.bpk), found {found}",
         path.display()
     )]
     UnknownFormat {
@@ -29,15 +30,15 @@ pub enum ConvertError {
         /// What its first bytes look like.
         found: &'static str,
     },
-    /// The file is damaged, or holds something that is refused.
+    /// The file is damaged, or its content is refused.
     #[error("{}: {problem}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The place in it, and what was expected and found.
+        /// The place in the file, and what was expected and found.
         problem: String,
     },
-    /// The file holds a network with a layer that cannot be computed here, or tensors alone of one that is not known.
+    /// The file holds a network with a layer that cannot be computed here, or only the tensors of an unknown network.
     #[error("{}: {problem}", path.display())]
     NoNetwork {
         /// The file.
@@ -50,15 +51,15 @@ pub enum ConvertError {
     Config {
         /// The file.
         path: PathBuf,
-        /// The option that makes no network.
+        /// The option that makes the network impossible.
         source: ConfigError,
     },
-    /// The network cannot take pictures of the size that the file or the caller says.
+    /// The network cannot take pictures of the size that the file or the caller states.
     #[error("{}: {source}", path.display())]
     Input {
         /// The file.
         path: PathBuf,
-        /// What it cannot take.
+        /// The reason.
         source: InputError,
     },
     /// A file's tensors are not the network's.
@@ -69,7 +70,7 @@ pub enum ConvertError {
         /// Every tensor that differs.
         mismatch: Box<Mismatch>,
     },
-    /// The output's name does not say its format.
+    /// The output's name does not end in a known format.
     #[error(
         "{}: the ending says no format that is written: .bpk, .safetensors, .keras, .weights.h5, .h5 or .onnx",
         path.display()
@@ -78,12 +79,12 @@ pub enum ConvertError {
         /// The output.
         path: PathBuf,
     },
-    /// The output's format cannot hold what was asked for.
+    /// The output's format cannot hold the network.
     #[error("{}: {problem}", path.display())]
     Unsupported {
         /// The output.
         path: PathBuf,
-        /// What it cannot hold, and the way out.
+        /// What the format cannot hold, and what to do.
         problem: String,
     },
     /// The output exists.
@@ -100,16 +101,16 @@ pub enum ConvertError {
         /// The system's word.
         problem: String,
     },
-    /// The original engine could not be run.
+    /// The original engine could not run.
     #[error("{}: {problem}", python.display())]
     Engine {
-        /// The Python that was to run it.
+        /// The Python that was to run the engine.
         python: PathBuf,
         /// What went wrong.
         problem: String,
     },
-    /// From the network's crate, which names the file itself. [`WeightsError::Unknown`] is what the file does not say,
-    /// [`WeightsError::Contradiction`] what the caller says otherwise than the file.
+    /// An error of `xception-model`, which names the file itself. [`WeightsError::Unknown`] lists what the file leaves
+    /// open; [`WeightsError::Contradiction`] means that the caller contradicts the file.
     #[error("{}", sentence(.0))]
     Weights(#[from] WeightsError),
 }
@@ -122,7 +123,7 @@ impl ConvertError {
         }
     }
 
-    /// What the file does not say, if that is what is wrong.
+    /// What the file leaves open, if that is the error.
     pub(crate) fn unknown(&self) -> Option<&[Unknown]> {
         match self {
             Self::Weights(WeightsError::Unknown { unknown, .. }) => Some(unknown),
@@ -130,7 +131,7 @@ impl ConvertError {
         }
     }
 
-    /// Whether the file is whole, and its network none that can be used here.
+    /// Whether the file is intact but its network cannot be used here.
     pub(crate) fn is_of_the_network(&self) -> bool {
         match self {
             Self::NoNetwork { .. } | Self::Config { .. } | Self::Input { .. } => true,
@@ -145,6 +146,13 @@ impl ConvertError {
         }
     }
 
+    pub(crate) fn not_written(path: &Path, error: FileError) -> Self {
+        match error {
+            FileError::Exists { path } => Self::Exists { path },
+            other => Self::write(path, other.into_io()),
+        }
+    }
+
     pub(crate) fn write(path: &Path, problem: impl fmt::Display) -> Self {
         Self::Write {
             path: path.to_owned(),
@@ -153,7 +161,7 @@ impl ConvertError {
     }
 }
 
-/// The network's crate advises to convert the file first, which is what is done here.
+/// `xception-model` advises to convert the file first, which is useless advice during a conversion.
 fn sentence(error: &WeightsError) -> String {
     match error {
         WeightsError::Unknown { path, unknown } => {

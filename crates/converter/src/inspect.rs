@@ -7,29 +7,30 @@ use xception_model::{Architecture, Known, ModelSpec, Outputs, Pooling, Scaling, 
 
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
-use crate::source::{self, Raw, SourceTensor, open};
+use crate::open::{self, open};
+use crate::source::{Raw, SourceTensor};
 
-/// What is in a weight file.
+/// The content of a weight file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
-    /// The file's format, and what wrote it.
+    /// The file's format and the program that wrote it.
     pub format: String,
-    /// The network it is taken for, unless it is none of ours.
+    /// The network that the file is recognised as, if it is a known one.
     pub network: Option<Described>,
-    /// Parameters of that network.
+    /// Number of parameters of that network.
     pub parameters: Option<usize>,
-    /// Its tensors, in the order of the network's names.
+    /// The tensors, in the order of the network's names.
     pub tensors: Vec<TensorStatistics>,
-    /// Tensors that are no part of a network.
+    /// Tensors that are not part of a network.
     pub ignored: Vec<String>,
-    /// How the tensors differ from the network's, or why it is no network of ours.
+    /// How the tensors differ from the network's, or why the network is unknown.
     pub problem: Option<String>,
 }
 
-/// A network as far as its file describes it.
+/// A network, as far as its file describes it.
 #[derive(Clone, Debug)]
 pub struct Described {
-    /// The network; what the file leaves open has a placeholder here.
+    /// The network; facts that the file leaves open have a placeholder.
     pub spec: ModelSpec,
     /// What the file leaves open.
     pub unknown: Vec<Unknown>,
@@ -38,13 +39,13 @@ pub struct Described {
 /// One tensor of a file.
 #[derive(Clone, Debug, Serialize)]
 pub struct TensorStatistics {
-    /// Its name in the file.
+    /// The tensor's name in the file.
     pub origin: String,
-    /// Its name in the network, where it has one.
+    /// The tensor's name in the network, if it has one.
     pub name: String,
-    /// Its type in the file.
+    /// The type in the file.
     pub dtype: String,
-    /// Its shape in Burn's layout.
+    /// The shape in Burn's layout.
     pub shape: Vec<usize>,
     /// The smallest finite value.
     pub min: f64,
@@ -52,20 +53,20 @@ pub struct TensorStatistics {
     pub max: f64,
     /// Mean of the finite values.
     pub mean: f64,
-    /// Their standard deviation.
+    /// Standard deviation of the finite values.
     pub std: f64,
-    /// How many values are NaN or infinite.
+    /// Number of values that are NaN or infinite.
     pub non_finite: usize,
 }
 
-/// Reads every tensor of a file and describes it. A file whose network cannot be computed here is listed too.
+/// Reads and describes every tensor of a file. A file whose network cannot be computed here is described, too.
 ///
 /// # Errors
 ///
-/// When the file is none of the formats, is damaged, or a tensor cannot be read.
+/// If the file is none of the formats, is damaged, or a tensor cannot be read.
 pub fn inspect(path: &Path, known: &Known) -> Result<Inspection, ConvertError> {
     let opened = open(path, known);
-    // To look at a file needs none of these.
+    // Facts that the file leaves open are not needed for an inspection.
     let unknown = opened.as_ref().err().and_then(ConvertError::unknown);
     let unknown = unknown.map(<[Unknown]>::to_vec).unwrap_or_default();
     let opened = if unknown.is_empty() {
@@ -93,7 +94,7 @@ pub fn inspect(path: &Path, known: &Known) -> Result<Inspection, ConvertError> {
                 format,
                 tensors,
                 ignored,
-            } = source::raw(path, known.key.as_deref())?;
+            } = open::raw(path, known.key.as_deref())?;
             Ok(Inspection {
                 format: format.to_string(),
                 network: None,
@@ -161,7 +162,7 @@ impl TensorStatistics {
 }
 
 impl Described {
-    /// The description, with `not_said` in the place of what the file leaves open.
+    /// The description, with `not_said` for the facts that the file leaves open.
     fn value(&self, not_said: &Value) -> serde_json::Result<Value> {
         let mut value = serde_json::to_value(&self.spec)?;
         for what in &self.unknown {
@@ -187,7 +188,7 @@ impl Described {
     }
 }
 
-/// What the file leaves open is null.
+/// Facts that the file leaves open are null.
 impl Serialize for Described {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value(&Value::Null)
@@ -251,7 +252,7 @@ impl fmt::Display for Inspection {
                 let outputs = network.spec.outputs.to_string();
                 writeln!(f, "outputs     {}", said(Unknown::Outputs, outputs))?;
             }
-            // A graph's table has a line for each number of each operation.
+            // A graph's table would have a line for each number of each operation.
             if let architecture @ Architecture::Graph(_) = &network.spec.network {
                 writeln!(f, "network     {architecture}")?;
             } else {

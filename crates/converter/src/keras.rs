@@ -7,7 +7,7 @@ use xception_model::{WeightsError, keras};
 use crate::error::ConvertError;
 use crate::source::{Format, Found, Raw, SourceTensor, Stage};
 
-/// Reads a Keras file of any layout; with `no_top` only the backbone, where a layer behind it cannot be computed.
+/// Reads a Keras file of any layout. With `no_top`, only the backbone is read if a layer after it cannot be computed.
 pub(crate) fn read(path: &Path, no_top: bool) -> Result<Found, ConvertError> {
     let file = keras::open(path, no_top)?;
     let Raw { format, tensors, .. } = list(file.store)?;
@@ -29,7 +29,7 @@ pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
 }
 
 fn list(store: KerasStore) -> Result<Raw, ConvertError> {
-    // Every NaN is to be listed, not only the first one met.
+    // All NaNs must be listed, not only the first.
     let mut store = store.allow_non_finite(true);
     let format = store.format().map_err(WeightsError::from)?;
     let origins = store.origins().map_err(WeightsError::from)?;

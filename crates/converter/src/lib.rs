@@ -1,8 +1,8 @@
-//! Any weight file of a trained network to a Burn record and back, with proof.
+//! Converts any weight file of a trained network to a Burn record and back, with proof.
 //!
-//! [`open`] takes a file apart, whatever wrote it: Keras 1 to 3, PyTorch, safetensors, ONNX, Burn. [`Source::convert`] writes
-//! it as any of them, after checking that every tensor of the network is there, fits and is finite. [`verify`](verify())
-//! compares two files tensor by tensor, bit for bit.
+//! [`open`](open()) reads a file of Keras 1 to 3, PyTorch, safetensors, ONNX or Burn. [`Source::convert`] writes it as
+//! any of these (except PyTorch), after checking that every tensor of the network exists, has the right shape and is
+//! finite. [`verify`](verify()) compares two files tensor by tensor, bit for bit.
 //!
 //! ```no_run
 //! use converter::{Known, Options, open};
@@ -17,6 +17,7 @@
 
 mod card;
 pub mod command;
+mod compare;
 mod convert;
 mod detect;
 mod dtype;
@@ -26,20 +27,19 @@ mod inspect;
 mod keras;
 mod mismatch;
 mod onnx;
-mod publish;
+mod open;
 mod record;
 mod safetensors;
 mod source;
 mod torch;
 mod verify;
 
-pub use card::Card;
 pub use convert::{Options, OutputFormat, Report};
 pub use dtype::Precision;
 pub use error::ConvertError;
 pub use inspect::{Described, Inspection, TensorStatistics, inspect};
 pub use mismatch::{Mismatch, NameMismatch};
-pub use publish::publish;
-pub use source::{Format, Source, SourceTensor, Stage, open, open_backbone};
+pub use open::{open, open_backbone};
+pub use source::{Format, Source, SourceTensor, Stage};
 pub use verify::{Difference, Verification, verify};
 pub use xception_model::{Known, Unknown};

@@ -1,4 +1,4 @@
-//! `converter`: any Xception weight file to a Burn record and back, with proof.
+//! `converter`: converts any weight file of a trained network to a Burn record and back, with proof.
 
 use std::process::ExitCode;
 

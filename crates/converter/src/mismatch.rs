@@ -1,118 +1,42 @@
-use std::collections::BTreeMap;
 use std::fmt;
-
-use xception_model::Architecture;
-
-use crate::source::SourceTensor;
-
-/// Suggestions beyond this many names help nobody and cost a comparison of all with all.
-const MAX_SUGGESTIONS: usize = 32;
-/// Jaro similarity from which a name is a suggestion.
-const SIMILAR: f64 = 0.7;
 
 /// Every difference between a file's tensors and the network's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
-    /// Tensors the network has and the file has not.
+    /// Tensors that the network has and the file lacks.
     pub missing: Vec<NameMismatch>,
-    /// Tensors the file has and the network has not.
+    /// Tensors that the file has and the network lacks.
     pub unused: Vec<NameMismatch>,
-    /// Name of the network, name in the file, shape expected, shape found.
+    /// The network's name, the file's name, the expected shape, the found shape.
     pub shapes: Vec<(String, String, Vec<usize>, Vec<usize>)>,
-    /// Name in the file, type found, of tensors that hold no floating-point numbers.
+    /// The file's name and type of tensors that hold no floating-point numbers.
     pub dtypes: Vec<(String, String)>,
-    /// Names in the file of tensors that hold a NaN or an infinity.
+    /// The file's names of tensors that hold NaN or an infinity.
     pub non_finite: Vec<String>,
 }
 
 /// A tensor that one side lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameMismatch {
-    /// Its name: the network's for what is missing, the file's for what is unused.
+    /// The tensor's name: the network's if it is missing, the file's if it is unused.
     pub name: String,
-    /// Its shape in Burn's layout.
+    /// The shape in Burn's layout.
     pub shape: Vec<usize>,
     /// The most similar name on the other side, if one is similar.
     pub nearest: Option<String>,
 }
 
 impl Mismatch {
-    /// Compares names, shapes and types. No tensor is read.
-    pub(crate) fn find(network: &Architecture, tensors: &[SourceTensor]) -> Self {
-        let expected = network.tensor_shapes();
-        let found: BTreeMap<&str, &SourceTensor> = tensors
-            .iter()
-            .map(|entry| (entry.tensor.name.as_str(), entry))
-            .collect();
-        let mut mismatch = Self::default();
-        for (name, shape) in &expected {
-            match found.get(name.as_str()) {
-                None => mismatch.missing.push(NameMismatch {
-                    name: name.clone(),
-                    shape: shape.clone(),
-                    nearest: None,
-                }),
-                Some(entry) if entry.tensor.shape[..] != shape[..] => mismatch.shapes.push((
-                    name.clone(),
-                    entry.origin.clone(),
-                    shape.clone(),
-                    entry.tensor.shape.to_vec(),
-                )),
-                Some(entry) if !entry.tensor.dtype.is_float() => {
-                    let dtype = format!("{:?}", entry.tensor.dtype);
-                    mismatch.dtypes.push((entry.origin.clone(), dtype));
-                }
-                Some(_) => {}
-            }
-        }
-        let unused = tensors
-            .iter()
-            .filter(|entry| !expected.contains_key(&entry.tensor.name));
-        mismatch.unused = unused
-            .map(|entry| NameMismatch {
-                name: entry.origin.clone(),
-                shape: entry.tensor.shape.to_vec(),
-                nearest: None,
-            })
-            .collect();
-        mismatch.suggest(&expected, tensors);
-        mismatch
-    }
-
-    /// Names for each lonely tensor the most similar one of the other side: a lonely one, or any.
-    fn suggest(&mut self, expected: &BTreeMap<String, Vec<usize>>, tensors: &[SourceTensor]) {
-        let names = |list: &[NameMismatch]| list.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
-        let (missing, unused) = (names(&self.missing), names(&self.unused));
-        let found: Vec<&str> = tensors.iter().map(|entry| entry.tensor.name.as_str()).collect();
-        let expected: Vec<&str> = expected.keys().map(String::as_str).collect();
-        for (list, lonely, all) in [
-            (&mut self.missing, &unused, &found),
-            (&mut self.unused, &missing, &expected),
-        ] {
-            for entry in list.iter_mut().take(MAX_SUGGESTIONS) {
-                entry.nearest = nearest(&entry.name, lonely.iter().map(String::as_str))
-                    .or_else(|| nearest(&entry.name, all.iter().copied()));
-            }
-        }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-}
-
-fn nearest<'a>(name: &str, others: impl Iterator<Item = &'a str>) -> Option<String> {
-    let scored = others.map(|other| (strsim::jaro(name, other), other));
-    let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.filter(|(score, _)| *score >= SIMILAR)
-        .map(|(_, other)| other.to_owned())
 }
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("its tensors are not those of the network it holds")?;
         let mut list = |title: &str, lines: Vec<String>| -> fmt::Result {
-            /// Longer lists say no more to people; [`Mismatch`] has them all.
+            /// A longer list does not help a reader; [`Mismatch`] has all differences.
             const SHOWN: usize = 20;
             if lines.is_empty() {
                 return Ok(());

@@ -9,7 +9,8 @@ use xception_model::{Description, WeightsError};
 use crate::error::ConvertError;
 use crate::source::{Format, Found, Raw, SourceTensor};
 
-/// Reads a Burn record: one of ours, which describes its network, or one that Burn saved of an architecture of the zoo.
+/// Reads a Burn record: one of ours, which describes its network, or one that Burn saved from an architecture of the
+/// zoo.
 pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
     let format = Format {
         name: "Burn record".to_owned(),
@@ -51,7 +52,7 @@ fn named(path: &Path, tensors: Vec<PackTensor>) -> Result<Vec<SourceTensor>, Con
         .collect())
 }
 
-/// Burn's reader opens the file again for each tensor, and panics where it has become shorter than it was.
+/// Burn's reader opens the file again for each tensor, and panics if the file has become shorter.
 fn checked(tensor: PackTensor, whole: Arc<(PathBuf, u64)>) -> PackTensor {
     let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());
     let declared = shape.clone();
@@ -60,7 +61,7 @@ fn checked(tensor: PackTensor, whole: Arc<(PathBuf, u64)>) -> PackTensor {
         if !std::fs::metadata(path).is_ok_and(|now| now.len() == *length) {
             return Err(PackError::IoError("the file changed while it was read".to_owned()));
         }
-        // Read here, where a panic is caught.
+        // Reads here, where a panic is caught.
         let bytes = tensor.to_bytes()?.to_vec();
         TensorData::try_from_bytes(Bytes::from_bytes_vec(bytes), declared.clone(), dtype)
             .map_err(|error| PackError::TensorBytesSizeMismatch(error.to_string()))

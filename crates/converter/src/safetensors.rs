@@ -16,7 +16,7 @@ use crate::error::ConvertError;
 use crate::source::{Format, Found, Raw, SourceTensor};
 use crate::torch;
 
-/// 150 times the full network's, which has 25 kB. It takes up to 16 times as much in memory.
+/// 150 times the full network's header of 25 kB. In memory it takes up to 16 times as much.
 const MAX_HEADER: u64 = 4 << 20;
 
 /// Reads a safetensors file with our names or with timm's.
@@ -45,7 +45,7 @@ pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
     Ok(Raw::new("safetensors", tensors(path)?.0))
 }
 
-/// The tensors, read when they are asked for, and the file's metadata.
+/// The tensors, read when they are requested, and the file's metadata.
 fn tensors(path: &Path) -> Result<(Vec<PackTensor>, HashMap<String, String>), ConvertError> {
     let cannot_read = |source| ConvertError::Read {
         path: path.to_owned(),
@@ -72,7 +72,7 @@ fn tensors(path: &Path) -> Result<(Vec<PackTensor>, HashMap<String, String>), Co
     let end = start.saturating_add(ends.max().unwrap_or(0));
     if end < size {
         return Err(damaged(format!(
-            "it has {size} bytes, and its tensors end at byte {end}: something was written behind them"
+            "it has {size} bytes, and its tensors end at byte {end}: there is data after them"
         )));
     }
     let file = Arc::new(Mutex::new(file));
@@ -127,7 +127,8 @@ fn dtype(dtype: Dtype) -> Option<DType> {
     })
 }
 
-/// A tensor that is read while it is written. The format's writer knows no failure, so the first one is left in `failure`.
+/// A tensor that is read while it is written. The format's writer cannot report an error, so the first one is stored in
+/// `failure`.
 struct Lazy<'a> {
     tensor: &'a PackTensor,
     dtype: Dtype,

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -6,18 +6,16 @@ use burn::tensor::TensorData;
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as PackTensor;
 use xception_model::zoo::of_record_names;
-use xception_model::{Description, InputError, Known, ModelSpec, Outputs};
+use xception_model::{Description, ModelSpec};
 
-use crate::detect::{Kind, detect};
 use crate::error::ConvertError;
-use crate::{keras, onnx, record, safetensors, torch};
 
-/// The format of a file that was read.
+/// The format of an input file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// Such as `Keras .keras archive` or `PyTorch checkpoint`.
+    /// Name such as `Keras .keras archive` or `PyTorch checkpoint`.
     pub name: String,
-    /// What wrote it, with its version, where the file says.
+    /// The program that wrote the file, with its version, if the file says.
     pub writer: Option<String>,
 }
 
@@ -33,14 +31,14 @@ impl fmt::Display for Format {
 /// A tensor of a file, under the name of the network.
 #[derive(Clone)]
 pub struct SourceTensor {
-    /// Its name in the file.
+    /// The tensor's name in the file.
     pub origin: String,
-    /// Its values in Burn's layout, read when they are asked for. Its name is that of the network.
+    /// The values in Burn's layout, read when they are requested, under the network's name.
     pub tensor: PackTensor,
 }
 
 impl SourceTensor {
-    /// A tensor that has the network's own name in the file.
+    /// A tensor whose name in the file is the network's name.
     pub(crate) fn own(tensor: PackTensor) -> Self {
         Self {
             origin: tensor.name.clone(),
@@ -48,7 +46,7 @@ impl SourceTensor {
         }
     }
 
-    /// Its values.
+    /// Reads the values.
     pub(crate) fn read(&self, path: &Path) -> Result<TensorData, ConvertError> {
         bridge::to_data(&self.tensor)
             .map_err(|error| ConvertError::damaged(path, format_args!("{}: {error}", self.origin)))
@@ -62,38 +60,38 @@ impl fmt::Debug for SourceTensor {
     }
 }
 
-/// A weight file taken apart. No tensor is read before it is asked for.
+/// An opened weight file. The values of tensors are read when they are requested.
 #[derive(Debug)]
 pub struct Source {
     /// The file.
     pub path: PathBuf,
     /// Its format.
     pub format: Format,
-    /// The network it holds, what it is fed, and its labels.
+    /// The network, its input, and its labels.
     pub spec: ModelSpec,
-    /// Its tensors. Their names need not be the network's: [`convert`](Self::convert) compares.
+    /// The tensors. Their names may differ from the network's: [`convert`](Self::convert) compares them.
     pub tensors: Vec<SourceTensor>,
-    /// Tensors that are no part of a network, such as counters of training steps.
+    /// Tensors that are not part of a network, such as counters of training steps.
     pub ignored: Vec<String>,
-    /// Where the engine that the file was made for computes the network's stages.
+    /// The stages that the file's own engine can output, too.
     pub stages: Vec<Stage>,
-    /// Whether the file scales its pictures itself: it takes 0..255, and the network what
-    /// [`InputSpec::scaling`](xception_model::InputSpec::scaling) makes of that.
+    /// Whether the file scales pictures itself. Then the file takes 0..255, and the network takes pictures scaled by
+    /// [`InputSpec::scaling`](xception_model::InputSpec::scaling).
     pub scales_pictures: bool,
 }
 
-/// A stage of the network that the file computes too.
+/// A named output of the network that the file computes too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// Its name in the network.
+    /// The stage's name in the network.
     pub name: String,
     /// The path of a Keras layer, or the name of an ONNX tensor.
     pub place: String,
-    /// Whether an ONNX tensor of four dimensions has its channels last.
+    /// Whether a four-dimensional ONNX tensor has its channels last.
     pub channels_last: bool,
 }
 
-/// What a reader finds in a file.
+/// The result of reading a file.
 pub(crate) struct Found {
     pub format: Format,
     pub description: Description,
@@ -115,7 +113,7 @@ impl Found {
         }
     }
 
-    /// A file whose tensors have the network's names, and that says no more.
+    /// A file whose tensors have the network's names and which says nothing more about the network.
     pub fn bare(path: &Path, format: Format, tensors: Vec<SourceTensor>) -> Result<Self, ConvertError> {
         let shapes: BTreeMap<String, Vec<usize>> = tensors
             .iter()
@@ -129,77 +127,11 @@ impl Found {
     }
 }
 
-/// Takes a weight file apart. Its format is found from its content.
-///
-/// # Errors
-///
-/// When the file cannot be read, is damaged, holds no network that can be computed, or leaves open what `known` does not say.
-pub fn open(path: &Path, known: &Known) -> Result<Source, ConvertError> {
-    read(path, known, false)
-}
-
-/// As [`open`], for [`Options::no_top`](crate::Options::no_top): a layer behind the backbone that cannot be computed ends the
-/// network, and what the outputs are need not be known.
-///
-/// # Errors
-///
-/// As [`open`].
-pub fn open_backbone(path: &Path, known: &Known) -> Result<Source, ConvertError> {
-    read(path, known, true)
-}
-
-fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError> {
-    let mut found = match detect(path)? {
-        Kind::Keras => keras::read(path, no_top)?,
-        Kind::Torch => torch::read(path, known.key.as_deref())?,
-        Kind::Safetensors => safetensors::read(path)?,
-        Kind::Onnx => onnx::read(path, known, no_top)?,
-        Kind::Record => record::read(path)?,
-    };
-    if no_top {
-        found.description.outputs = found.description.outputs.or(known.outputs).or(Some(Outputs::Softmax));
-    }
-    let spec = found.description.complete(path, known)?;
-    takes(&spec).map_err(|source| ConvertError::Input {
-        path: path.to_owned(),
-        source,
-    })?;
-    // What was not known when the file was read, such as how weights alone are pooled.
-    let graph = spec.network.graph();
-    let names: BTreeSet<&str> = graph.stages().iter().map(|stage| stage.name).collect();
-    found.stages.retain(|stage| names.contains(stage.name.as_str()));
-    Ok(Source {
-        path: path.to_owned(),
-        format: found.format,
-        spec,
-        tensors: found.tensors,
-        ignored: found.ignored,
-        stages: found.stages,
-        scales_pictures: found.scales_pictures,
-    })
-}
-
-/// Whether the network takes pictures of its size.
-fn takes(spec: &ModelSpec) -> Result<(), InputError> {
-    let (height, width) = (spec.input.height, spec.input.width);
-    let graph = spec.network.graph();
-    if height.min(width) < graph.min_size {
-        return Err(InputError::TooSmall {
-            height,
-            width,
-            title: graph.title.clone(),
-            least: graph.min_size,
-        });
-    }
-    graph.shapes([height, width])?;
-    Ok(())
-}
-
-/// A file's tensors under its own names, whatever network they are of.
+/// A file's tensors under their names in the file, whatever network they belong to.
 pub(crate) struct Raw {
     pub format: Format,
     pub tensors: Vec<SourceTensor>,
-    /// Entries that are no tensors of numbers.
+    /// Entries that are not tensors of numbers.
     pub ignored: Vec<String>,
 }
 
@@ -213,16 +145,5 @@ impl Raw {
             tensors: tensors.into_iter().map(SourceTensor::own).collect(),
             ignored: Vec::new(),
         }
-    }
-}
-
-/// Lists a file's tensors; `key` is the entry of a PyTorch checkpoint that holds them.
-pub(crate) fn raw(path: &Path, key: Option<&str>) -> Result<Raw, ConvertError> {
-    match detect(path)? {
-        Kind::Keras => keras::raw(path),
-        Kind::Torch => torch::raw(path, key),
-        Kind::Safetensors => safetensors::raw(path),
-        Kind::Onnx => onnx::raw(path),
-        Kind::Record => record::raw(path),
     }
 }

@@ -1,4 +1,4 @@
-//! PyTorch checkpoints, and the names of timm's and Cadene's Xception.
+//! Reads PyTorch checkpoints, with the names of timm's and Cadene's Xception.
 
 mod homes;
 mod scan;
@@ -14,7 +14,7 @@ use crate::dtype::{rename, reshape, transpose};
 use crate::error::ConvertError;
 use crate::source::{Format, Found, Raw, SourceTensor};
 
-/// Entries of a checkpoint that hold a network's weights, as timm and others write them.
+/// Entries of a checkpoint that may hold a network's weights, in timm and elsewhere.
 const WRAPPERS: [&str; 7] = [
     "state_dict",
     "model",
@@ -25,7 +25,7 @@ const WRAPPERS: [&str; 7] = [
     "model_ema",
 ];
 
-/// Reads a checkpoint; `key` is the entry that holds the weights, where there are several.
+/// Reads a checkpoint; `key` names the entry with the weights if there are several.
 pub(crate) fn read(path: &Path, key: Option<&str>) -> Result<Found, ConvertError> {
     let (container, tensors) = tensors(path, key)?;
     named(path, tensors, container)
@@ -39,7 +39,7 @@ pub(crate) fn raw(path: &Path, key: Option<&str>) -> Result<Raw, ConvertError> {
 
 fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<PackTensor>), ConvertError> {
     let damaged = |error: &dyn std::fmt::Display| ConvertError::damaged(path, error);
-    // Nothing is read of a pickle that would run a program, or fill the memory.
+    // The scan refuses a pickle that would run a program or fill the memory.
     scan::scan(path).map_err(|problem| damaged(&problem))?;
     let key = match key {
         Some(key) => Some(key.to_owned()),
@@ -56,7 +56,7 @@ fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<PackTens
     let container = match reader.metadata().format_type {
         FileFormat::Zip => "PyTorch checkpoint",
         FileFormat::Legacy => "PyTorch checkpoint of before 1.6",
-        // Refused above, and without tensors.
+        // The scan has refused these, and they hold no tensors.
         FileFormat::Tar | FileFormat::Pickle => "PyTorch pickle",
     };
     let mut tensors: Vec<PackTensor> = reader.into_tensors().into_values().map(bridge::from_pytorch).collect();
@@ -64,14 +64,14 @@ fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<PackTens
     Ok((container, tensors))
 }
 
-/// A PyTorch network's tensors, of whatever container, as ours.
+/// Renames the tensors of a PyTorch network, in whatever container, to ours.
 pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> Result<Found, ConvertError> {
     let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     let no_network = |problem: String| WeightsError::NoNetwork {
         path: path.to_owned(),
         problem,
     };
-    // A network of as many blocks, for its names alone.
+    // A network with the same number of blocks, used only for its names.
     let graph = XceptionConfig::of_torch_names(&names).map_err(no_network)?.graph();
     let homes = homes::torch_homes(&graph, &names).map_err(no_network)?;
     let mut ignored = Vec::new();
@@ -98,7 +98,7 @@ pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> R
         writer: None,
     };
     let mut found = Found::bare(path, format, found)?;
-    // Their network has one forward function: an average, epsilon 1e-5, pools padded on every side.
+    // These networks have one forward function: average pooling, epsilon 1e-5, pools padded on every side.
     found.description.pooling = Some(Pooling::Average);
     found.description.variant = Some(Variant::Torch);
     found.ignored = ignored;
@@ -110,15 +110,15 @@ pub(crate) fn has_torch_names<'a>(mut names: impl Iterator<Item = &'a str>) -> b
     names.any(|name| name.ends_with("block1.rep.0.conv1.weight"))
 }
 
-/// A tensor under the network's name, in its layout.
+/// A tensor under the network's name and in its layout.
 fn arrange(tensor: PackTensor, home: String) -> PackTensor {
     let is_dense = home.starts_with("head.");
     let tensor = rename(tensor, home);
     let shape = tensor.shape.to_vec();
     match *shape.as_slice() {
-        // A dense layer's weights are `[out, in]` there and `[in, out]` here.
+        // A dense layer's weights are `[out, in]` in PyTorch and `[in, out]` here.
         [_, _] if is_dense => transpose(tensor),
-        // Files of before 2018 hold kernels without the axes of size 1.
+        // Files from before 2018 have kernels without the axes of size 1.
         [channels, 3, 3] if tensor.name.ends_with(".depthwise.weight") => reshape(tensor, vec![channels, 1, 3, 3]),
         [output, input] if tensor.name.ends_with(".weight") => reshape(tensor, vec![output, input, 1, 1]),
         _ => tensor,
@@ -178,7 +178,7 @@ mod tests {
             "layer1.0.conv1.weight",
             "weight",
         ] {
-            // Two names under two prefixes would not say which prefix is the network's: `torch_homes` refuses them.
+            // Two names under different prefixes leave the network's prefix open: `torch_homes` refuses them.
             let homes = homes::torch_homes(&graph, &["bn4.weight", "fc.weight", unknown]).unwrap();
             assert_eq!(homes[2], None, "{unknown}");
         }

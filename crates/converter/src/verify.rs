@@ -13,38 +13,38 @@ use crate::source::{Source, SourceTensor};
 /// The comparison of two weight files, tensor by tensor.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verification {
-    /// Tensors that both have.
+    /// Number of tensors that both files have.
     pub compared: usize,
-    /// How many of them are equal bit for bit, after the other's layout and, where it is narrower, its type.
+    /// Number of these that are equal bit for bit, after conversion to the other's layout and, if narrower, type.
     pub equal: usize,
-    /// The values in those.
+    /// Number of values in the compared tensors.
     pub values: usize,
     /// The narrower type that the first file's values were rounded to, if any.
     pub rounded_to: Option<String>,
-    /// Those that are not equal.
+    /// The compared tensors that are not equal.
     pub different: Vec<Difference>,
     /// Tensors that only the first file has.
     pub only_first: Vec<String>,
     /// Tensors that only the second file has.
     pub only_second: Vec<String>,
-    /// The options in which the networks differ, if they do.
+    /// The options in which the networks differ, if any.
     pub network: Option<String>,
 }
 
 /// Two tensors that are not equal.
 #[derive(Clone, Debug, Serialize)]
 pub struct Difference {
-    /// The network's name.
+    /// The network's name of the tensor.
     pub name: String,
-    /// The name in the first file.
+    /// The tensor's name in the first file.
     pub origin: String,
-    /// Shapes, where they differ.
+    /// The shapes, if they differ.
     pub shapes: Option<[Vec<usize>; 2]>,
-    /// How many values differ.
+    /// Number of values that differ.
     pub values: usize,
     /// Largest absolute difference.
     pub max_absolute: f64,
-    /// Norm of the difference by the norm of the first.
+    /// Norm of the difference, divided by the norm of the first tensor.
     pub relative: f64,
 }
 
@@ -55,7 +55,7 @@ impl Verification {
     }
 }
 
-/// Compares a file with what it was converted to. One tensor of each is in memory at a time.
+/// Compares a file with the file it was converted to. One tensor of each is in memory at a time.
 ///
 /// # Errors
 ///
@@ -125,8 +125,8 @@ pub fn verify(first: &Source, second: &Source) -> Result<Verification, ConvertEr
     Ok(found)
 }
 
-/// In what two networks differ: their options, or the first layer of graphs that computes something else. Dropout is none of them:
-/// it computes nothing, and weights alone don't tell it.
+/// The difference between two networks: their options, or the first layer in which their graphs differ. Dropout is
+/// ignored: it computes nothing, and weights alone do not record it.
 fn differing_options(first: &ModelSpec, second: &ModelSpec) -> Option<String> {
     if let (Architecture::Graph(one), Architecture::Graph(two)) = (&first.network, &second.network) {
         let tolerance = Tolerance {

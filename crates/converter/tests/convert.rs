@@ -1,4 +1,4 @@
-//! From every format to every format, and what is said on the way.
+//! Every format to every format, and the messages on the way.
 
 mod common;
 
@@ -9,9 +9,10 @@ use burn_store::bridge;
 use common::{Bench, all_known, keras, logits_of, tiny, torch, torch_known};
 use converter::{Known, Options, Precision, open, verify};
 use xception_model::picture::Preset;
+use xception_model::registry::{Card, Kind};
 use xception_model::{Architecture, Outputs, Pooling, Variant};
 
-/// The formats of the README's table: what each is called, the files that are read here, the endings that are written.
+/// The formats of the README's table: name, fixtures that are read here, endings that are written.
 const FORMATS: [(&str, &[&str], &[&str]); 7] = [
     (
         "Keras 3 `.keras` (also of TensorFlow 2.11 on)",
@@ -90,7 +91,7 @@ fn fixture(bench: &Bench, name: &str) -> PathBuf {
 }
 
 fn open_any(path: &Path) -> converter::Source {
-    // A file that says how it pools is not contradicted.
+    // A file that records its pooling is not contradicted.
     open(path, &all_known())
         .or_else(|_| {
             open(
@@ -104,8 +105,8 @@ fn open_any(path: &Path) -> converter::Source {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Reads every fixture, writes each network in every format that can hold it, reads it back and compares every bit. Then
-/// the README's table must be what ran.
+/// Reads every fixture, writes each network in every format that can hold it, reads it back and compares every bit. The
+/// README's table must equal the list of what was tested.
 #[test]
 fn every_format_is_read_and_written_bit_for_bit() {
     let bench = Bench::new();
@@ -257,22 +258,24 @@ fn the_card_tells_where_the_file_came_from() {
         said.contains("Keras .keras archive, written by Keras 3.15.1; 1435 parameters as f32"),
         "{said}"
     );
-    let card: toml::Table = std::fs::read_to_string(bench.path("toy.bpk.card.toml"))
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert_eq!(card["source"]["file"].as_str(), Some("toy.keras"));
-    assert_eq!(card["source"]["writer"].as_str(), Some("Keras 3.15.1"));
-    assert_eq!(card["source"]["sha256"].as_str().map(str::len), Some(64));
-    assert_eq!(card["output"]["dtype"].as_str(), Some("f32"));
-    assert_eq!(card["output"]["classes"].as_integer(), Some(5));
-    assert_eq!(card["input"]["height"].as_integer(), Some(331));
-    assert_eq!(card["network"]["middle_blocks"].as_integer(), Some(1));
+    let card = Card::load(&bench.path("toy.bpk.card.toml")).unwrap();
+    let conversion = card.conversion.as_ref().unwrap();
+    assert_eq!(conversion.file, "toy.keras");
+    assert_eq!(conversion.writer.as_deref(), Some("Keras 3.15.1"));
+    assert_eq!(conversion.sha256.len(), 64);
+    assert_eq!(conversion.dtype, "f32");
+    assert_eq!(card.classes, Some(5));
+    assert_eq!(card.input.height, 331);
+    assert_eq!(card.network["middle_blocks"].as_integer(), Some(1));
+    assert_eq!(card.labels()[3].name, "knife");
+    let (bytes, sha256) = files::sha256(&bench.path("toy.bpk")).unwrap();
+    let weights = card.weights(Kind::Full).unwrap();
+    assert_eq!((weights.bytes, weights.sha256.as_ref()), (Some(bytes), Some(&sha256)));
     let source = open(&bench.path("toy.bpk"), &Known::default()).unwrap();
     assert_eq!(source.spec.label(3).name, "knife");
     assert_eq!(source.spec.input.preset, Some(Preset::KerasNearest));
 
-    // The output, then its card, are kept.
+    // An existing output and its card are kept.
     assert!(
         bench
             .run(&arguments)
@@ -295,7 +298,7 @@ fn what_the_file_leaves_open_is_asked_for_by_name() {
     let path = fixture(&bench, "legacy_weights.h5.gz");
     let error = open(&path, &Known::default()).unwrap_err().to_string();
     assert!(error.contains("--size 299x299"), "{error}");
-    // keras.applications' own classifier stands behind an average; another name may stand behind anything.
+    // The classifier of keras.applications follows an average; a classifier with another name may follow anything.
     assert!(!error.contains("--pooling"), "{error}");
     let path = fixture(&bench, "legacy_weights.h5.gz");
     let known = Known {
@@ -354,7 +357,7 @@ fn ending_in(bench: &Bench, activation: &str) -> PathBuf {
     path
 }
 
-/// A sigmoid says that a picture may show several classes; every format that describes its network keeps that.
+/// A sigmoid means that a picture may show several classes; every format that describes its network keeps this.
 #[test]
 fn what_a_classifier_ends_in_is_read_and_kept() {
     let bench = Bench::new();
@@ -373,7 +376,7 @@ fn what_a_classifier_ends_in_is_read_and_kept() {
             assert_eq!(back.spec.outputs, outputs, "{activation} as {ending}");
         }
     }
-    // Another activation stays part of the network, which is one of its own then: Xception with a head.
+    // Another activation stays part of the network, which is then Xception with a custom head.
     let source = open(&ending_in(&bench, "tanh"), &Known::default()).unwrap();
     let Architecture::Graph(graph) = &source.spec.network else {
         panic!("{}", source.spec.network);
@@ -400,7 +403,7 @@ fn without_its_classifier() {
         .unwrap();
     assert_eq!(report.left_out.len(), 6);
     let source = open(&out, &Known::default()).unwrap();
-    // Options of a classifier that is gone have their defaults.
+    // Without a classifier, its options have their defaults.
     let backbone = tiny().with_include_top(false).with_num_classes(1000);
     assert_eq!(source.spec.network, backbone.into());
 }
@@ -408,7 +411,7 @@ fn without_its_classifier() {
 #[test]
 fn missing_and_unused_tensors_are_listed_with_their_nearest_and_only_partial_lets_them_pass() {
     let bench = Bench::new();
-    // A network whose file lacks one tensor and has another under a wrong name.
+    // A network whose file lacks one tensor and has one with a wrong name.
     let source = open(&torch("toy.safetensors"), &torch_known()).unwrap();
     source
         .convert(&bench.path("whole.safetensors"), &Options::default())
@@ -464,7 +467,7 @@ fn inspect_shows_tensors_and_network() {
     assert_eq!(json["ignored"].as_array().map(Vec::len), Some(19));
 }
 
-/// What the file leaves open is not made up.
+/// Facts that the file leaves open are not invented.
 #[test]
 fn inspect_says_what_the_file_does_not() {
     let bench = Bench::new();
@@ -495,7 +498,7 @@ fn inspect_says_what_the_file_does_not() {
     }
 }
 
-/// Any network whose layers are known is one, and a file that holds none is listed too, in every format.
+/// A network of known layers is recognised; other files are listed, too; in every format.
 #[test]
 fn inspect_lists_the_tensors_of_any_network() {
     let bench = Bench::new();
@@ -562,7 +565,7 @@ fn inspect_lists_the_tensors_of_any_network() {
             "{json}"
         );
     }
-    // Of a graph with another operation the constants are listed.
+    // A graph with an unknown operation: its constants are listed.
     let bytes = std::fs::read(common::onnx("torch_folded.onnx")).unwrap();
     // The node's type, and not its name.
     let place = bytes.windows(6).position(|window| window == b"\x22\x04Relu").unwrap();
@@ -578,14 +581,14 @@ fn inspect_lists_the_tensors_of_any_network() {
     );
 }
 
-/// Who reads may stop when they have seen enough.
+/// A reader may close the pipe early.
 #[cfg(unix)]
 #[test]
 fn a_reader_that_stops_is_no_error() {
     let bench = Bench::new();
     let path = keras("toy.keras");
     for line in ["inspect \"$1\"", "inspect \"$1\" --json", "\"$1\" out.bpk"] {
-        // The reader is gone before anything is written.
+        // The reader has closed the pipe before anything is written.
         let line = format!("{{ sleep 0.2; \"$0\" {line}; echo $? >code; }} | true; cat code");
         let output = std::process::Command::new("bash")
             .current_dir(bench.folder.path())

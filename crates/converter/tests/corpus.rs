@@ -1,5 +1,5 @@
-//! The fuzz targets' bodies (`fuzz/entries.rs`) on their seeds, on what fuzzing has found, and on the same mutations of both
-//! every time: a bounded replay for CI.
+//! Replays the bodies of the fuzz targets (`fuzz/entries.rs`) on their seeds, on the findings of fuzzing, and on fixed
+//! mutations of both: a bounded replay for CI.
 
 #[path = "../../../fuzz/entries.rs"]
 mod entries;
@@ -20,7 +20,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A file's bytes; of one that is there gzipped, those that it unpacks to.
+/// A file's bytes, unpacked if it is gzipped.
 fn read(path: &Path) -> Vec<u8> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     if path.extension().is_none_or(|ending| ending != "gz") {
@@ -83,7 +83,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             ],
         ),
     };
-    // A picture's first two bytes choose preset and limits.
+    // The first two bytes of a picture's input choose preset and limits.
     let choice: &[u8] = if target == "picture" { &[0, 20] } else { &[] };
     let files = wanted.iter().map(|name| read(&root().join(folder).join(name)));
     files
@@ -92,7 +92,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What fuzzing has found, as it found it.
+/// The inputs that fuzzing has found.
 fn findings(target: &str) -> Vec<Vec<u8>> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(root().join("fuzz/findings").join(target))
         .into_iter()
@@ -103,7 +103,7 @@ fn findings(target: &str) -> Vec<Vec<u8>> {
     found.iter().map(|path| read(path)).collect()
 }
 
-/// A seed that is refused for what it is shows nothing of what its reader does with changes to it.
+/// A seed that its reader refuses would not test the reader's handling of mutations.
 #[test]
 fn the_seeds_of_weights_are_read() {
     let known = converter::Known {

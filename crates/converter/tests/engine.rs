@@ -1,5 +1,5 @@
-//! The parity report: what `verify --with-keras` says of an engine's answers. The engine is a script that gives prepared ones;
-//! the real engines run in `scripts/keras_real_size.py`.
+//! The report of `verify --with-keras`. The engine is a script with prepared answers; real engines run in
+//! `scripts/peers/keras_real_size.py`.
 #![cfg(unix)]
 
 mod common;
@@ -11,7 +11,7 @@ use common::{Bench, Run, keras};
 use converter::{Known, Options, engine, open};
 use serde_json::{Value, json};
 
-/// What an engine answers: a stage's name, its shape, its values.
+/// An engine's answer: names, shapes and values of stages.
 struct Answer {
     last: &'static str,
     stages: Vec<(String, Vec<usize>, Vec<f32>)>,
@@ -23,7 +23,7 @@ impl Answer {
     }
 }
 
-/// A folder with `toy.keras`, the record of it, and an engine that computes what we do.
+/// A folder with `toy.keras`, its record, and an engine that computes the same as ours.
 fn prepared() -> (Bench, Answer) {
     let bench = Bench::new();
     std::fs::copy(keras("toy.keras"), bench.path("toy.keras")).unwrap();
@@ -43,7 +43,7 @@ fn prepared() -> (Bench, Answer) {
             stages.push((name.to_owned(), ours.dims().to_vec(), values));
         })
         .unwrap();
-    // The last one is the model's own output, under this name.
+    // The last answer is the model's own output, under this name.
     let (_, shape, values) = stages.pop().unwrap();
     stages.push(("output".to_owned(), shape, values));
     (bench, Answer { last: "logits", stages })
@@ -93,7 +93,7 @@ fn an_engine_that_computes_the_same_agrees() {
         let row = row.unwrap_or_else(|| panic!("{name}: {text}"));
         assert!(row.contains(&format!("{shape:?}")) && row.ends_with("0.00e0"), "{row}");
     }
-    // The likeliest classes, side by side and in order.
+    // The most likely classes, side by side and in order.
     let top: Vec<&str> = text
         .lines()
         .skip_while(|line| !line.starts_with("Fake 1.0"))
@@ -134,7 +134,7 @@ fn probabilities_are_compared_with_probabilities() {
         text.contains("output (probabilities)") && !text.contains("differs"),
         "{text}"
     );
-    // The same numbers as logits are others.
+    // The same numbers mean something else as logits.
     answer.last = "logits";
     verify(&bench, &answer).failed(1);
 }

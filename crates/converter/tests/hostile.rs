@@ -1,5 +1,5 @@
-//! Broken and hostile files: each is a sentence that names the file, exit code 1, within 256 MB and 5 seconds, and leaves
-//! nothing behind. What concerns HDF5 alone is in keras-store's own `tests/hostile.rs`.
+//! Broken and hostile files: each gives a message that names the file, exit code 1, within 256 MB and 5 seconds, and
+//! leaves no file behind. HDF5 alone is tested in keras-store's `tests/hostile.rs`.
 
 mod common;
 
@@ -13,7 +13,7 @@ use converter::{Known, Options, open, verify};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// The sentence about a file of these bytes.
+/// The error message for a file of these bytes.
 #[cfg(unix)]
 fn refused(name: &str, bytes: &[u8]) -> String {
     let bench = Bench::new();
@@ -26,7 +26,7 @@ fn refused(name: &str, bytes: &[u8]) -> String {
     error
 }
 
-/// A sample of each format that is read.
+/// A sample of each input format.
 fn samples(bench: &Bench) -> Vec<PathBuf> {
     let convert = |name: &str| {
         let path = bench.path(name);
@@ -184,7 +184,7 @@ fn an_encrypted_archive_is_refused() {
     }
 }
 
-/// An archive that says so of each of its members.
+/// An archive in which every member has the encryption flag.
 #[cfg(unix)]
 fn encrypted(mut bytes: Vec<u8>) -> Vec<u8> {
     // The flag stands behind the signatures of the local and of the central headers.
@@ -251,7 +251,7 @@ fn shapes_and_places_that_cannot_be_are_refused_before_anything_is_reserved() {
         let error = refused("bad.safetensors", &bytes);
         assert!(error.contains(part), "{error}");
     }
-    // Two tensors in one place.
+    // Two tensors at the same place.
     let header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[16],\"data_offsets\":[0,64]},\
                   \"b\":{\"dtype\":\"F32\",\"shape\":[8],\"data_offsets\":[32,64]}}";
     refused("overlapping.safetensors", &safetensors(header, &[0; 64]));
@@ -274,7 +274,7 @@ fn a_record_whose_description_asks_for_a_giant_is_refused() {
     assert!(error.contains("its description is of a network of 144"), "{error}");
 }
 
-/// Puts numbers in the place of others, wherever they stand.
+/// Replaces numbers by others, at every occurrence.
 #[cfg(unix)]
 fn replaced(mut bytes: Vec<u8>, from: &[u64], to: &[u64]) -> Vec<u8> {
     let flat = |numbers: &[u64]| {
@@ -294,7 +294,7 @@ fn replaced(mut bytes: Vec<u8>, from: &[u64], to: &[u64]) -> Vec<u8> {
     bytes
 }
 
-/// What keras-store's own tests make of HDF5, in this program's bounds.
+/// keras-store's own tests of HDF5, within this program's bounds.
 #[cfg(unix)]
 #[test]
 fn circles_depths_overlaps_and_giants_in_hdf5_stay_within_the_bounds() {
@@ -305,7 +305,7 @@ fn circles_depths_overlaps_and_giants_in_hdf5_stay_within_the_bounds() {
     let error = refused("cycle.h5", &fixture("cycle.weights.h5"));
     assert!(error.contains("contains itself"), "{error}");
     refused("deep.h5", &fixture("deep.weights.h5"));
-    // One address for all chunks: the first is at 6592.
+    // The same address for all chunks: that of the first, 6592.
     let chunked = fixture("chunked.weights.h5");
     refused("overlapping.h5", &replaced(chunked, &[6596], &[6592]));
     for giant in [[1 << 20, 1 << 20], [1 << 40, 5], [1 << 63, 1 << 63]] {
@@ -377,7 +377,7 @@ fn a_file_that_shrinks_while_it_is_read_is_an_error() {
     assert!(refused >= 4, "{refused}");
 }
 
-/// Every format that is written.
+/// Every output format.
 const ENDINGS: [&str; 6] = ["bpk", "safetensors", "keras", "weights.h5", "h5", "onnx"];
 
 #[cfg(unix)]
@@ -397,7 +397,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     assert_eq!(bench.listing(), ["file"]);
 }
 
-/// A folder of another user's. As root, for whom no folder is closed, the program is run as nobody.
+/// A folder of another user. Root can open every folder, so as root the program is run as the user nobody.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_takes_no_files_is_named() {
@@ -430,12 +430,12 @@ fn a_folder_that_takes_no_files_is_named() {
     assert_eq!(std::fs::read_dir(bench.path("closed")).unwrap().count(), 0);
 }
 
-/// No file may have more than 4 kB, as on a disk that is full then.
+/// No file may exceed 4 kB, as on a full disk.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_loses_nothing() {
     let bench = Bench::new();
-    // A deflated archive is unpacked beside; this is read as it is.
+    // A deflated archive is unpacked to another file; this one is read in place.
     let folder = Bench::new();
     let input = folder.path("toy.bpk");
     let source = open(&keras("toy.keras"), &Known::default()).unwrap();
@@ -448,7 +448,7 @@ fn a_full_disk_loses_nothing() {
         assert!(error.starts_with("error: ") && error.contains(&output), "{error}");
         assert_eq!(error.trim_end().lines().count(), 1, "{error}");
         assert_eq!(bench.listing(), [""; 0], "{error}");
-        // Nor is a file lost that was there.
+        // An existing file is not lost either.
         bench.write(&output, "precious");
         let again = [input.to_str().unwrap(), &output, "--force"];
         bench.limited("trap '' XFSZ && ulimit -f 8", &again).failed(1);
@@ -457,7 +457,7 @@ fn a_full_disk_loses_nothing() {
     }
 }
 
-/// Pickles of one opcode again and again: a small file, and without end in memory.
+/// Pickles that repeat one opcode: a small file that would grow without end in memory.
 #[cfg(unix)]
 #[test]
 fn pickles_that_unfold_without_end_are_refused() {
@@ -479,7 +479,7 @@ fn pickles_that_unfold_without_end_are_refused() {
         (pickle(b"}", 64 << 20), "unfold"),
         (pickle(b"(", 64 << 20), "unfold"),
         (pickle(&[b'J', 0, 0, 0, 0], 16 << 20), "unfold"),
-        // One text of 3 MB, wanted often.
+        // One text of 3 MB, used often.
         (
             pickle(
                 &[
@@ -497,7 +497,7 @@ fn pickles_that_unfold_without_end_are_refused() {
         let error = refused("bomb.pth", &bytes);
         assert!(error.contains(part), "{error}");
     }
-    // The largest that are read.
+    // The largest texts that are read.
     for body in [
         b"}".repeat(199_000),
         [b"(".as_slice(), &b"}K\x01Ns".repeat(49_000), b"l"].concat(),
@@ -515,7 +515,7 @@ fn pickles_that_unfold_without_end_are_refused() {
     }
 }
 
-/// Texts of JSON that are small in the file and large in memory; and the largest that are parsed.
+/// JSON texts that are small in the file and large in memory, and the largest that are parsed.
 #[cfg(unix)]
 #[test]
 fn configs_that_grow_in_memory_are_refused() {
@@ -549,7 +549,7 @@ fn configs_that_grow_in_memory_are_refused() {
     }
 }
 
-/// Files that are almost all hole: nothing of it may be read into memory, nor be accepted.
+/// Sparse files: the hole must neither be read into memory nor accepted.
 #[cfg(unix)]
 #[test]
 fn what_is_far_longer_than_its_content_is_refused_quickly() {
@@ -575,7 +575,8 @@ fn what_is_far_longer_than_its_content_is_refused_quickly() {
         bytes.extend((0..5).map(|group| (length >> (7 * group)) as u8 & 0x7f | if group < 4 { 0x80 } else { 0 }));
         bytes
     };
-    // A model of one tensor, whose numbers are all the rest: of 32 bits as they are (9), or each a byte (5).
+    // A model of one tensor whose numbers fill the file: stored as 32-bit floats (9), or as integers of one byte each
+    // (5).
     let model = |numbers: u8, length: u32| {
         let graph = [field(5, length - 14), field(numbers, length - 20)].concat();
         [b"\x08\x08".as_slice(), &field(7, length - 8), &graph].concat()
@@ -589,17 +590,12 @@ fn what_is_far_longer_than_its_content_is_refused_quickly() {
         ),
         ("numbers.onnx", model(9, 1_900 << 20), 1_900 << 20, "it has 0 inputs"),
         ("integers.onnx", model(5, 200 << 20), 200 << 20, "its graph alone takes"),
-        (
-            "long.bpk",
-            convert("a.bpk"),
-            4 << 30,
-            "something was written behind them",
-        ),
+        ("long.bpk", convert("a.bpk"), 4 << 30, "there is data after them"),
         (
             "long.safetensors",
             convert("a.safetensors"),
             4 << 30,
-            "something was written behind them",
+            "there is data after them",
         ),
     ] {
         sparse(name, &start, length);
@@ -610,11 +606,11 @@ fn what_is_far_longer_than_its_content_is_refused_quickly() {
     }
 }
 
-/// Reads a file, and gives the sentence about it.
+/// Reads a file and returns the error message.
 #[cfg(unix)]
 type Reader = Box<dyn FnOnce() -> String + Send>;
 
-/// A pipe that nobody writes to: to open it takes for ever.
+/// A pipe without a writer: opening it would block.
 #[cfg(unix)]
 #[test]
 fn a_pipe_is_no_file() {
@@ -658,7 +654,7 @@ fn a_pipe_is_no_file() {
     }
 }
 
-/// A whole Xception as safetensors, with its header and its data, to be spoilt.
+/// A whole Xception as safetensors, with its header and data, for the tests to damage.
 fn toy_safetensors() -> (serde_json::Map<String, serde_json::Value>, Vec<u8>) {
     let bench = Bench::new();
     let path = bench.path("toy.safetensors");
@@ -691,7 +687,7 @@ fn tensors_in_one_place_are_refused() {
     assert!(error.contains("its header is damaged"), "{error}");
 }
 
-/// The unspoilt file is read, so what is refused is what was spoilt.
+/// The undamaged file is read, so that a refusal is due to the damage.
 #[cfg(unix)]
 fn refused_not(bytes: &[u8]) {
     let bench = Bench::new();
@@ -751,7 +747,7 @@ fn not_a_number_is_found_in_every_width() {
     }
 }
 
-/// `--partial` lets tensors be missing, and nothing else be wrong.
+/// `--partial` accepts missing tensors and no other fault.
 #[cfg(unix)]
 #[test]
 fn a_part_must_fit_too() {

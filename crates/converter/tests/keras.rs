@@ -1,5 +1,5 @@
-//! Whole Keras models whose weights are Xception's and whose graph is not, and others that compute the same by other layers.
-//! Each is `toy.keras` with its `config.json` edited; what Keras itself wrote is in `xception-model`'s `tests/keras.rs`.
+//! Whole Keras models with Xception's weights and another graph, and models that compute the same with other layers.
+//! Each is `toy.keras` with an edited `config.json`; files that Keras wrote are in `xception-model`'s `tests/keras.rs`.
 
 mod common;
 
@@ -39,7 +39,7 @@ fn layers(model: &mut Value) -> &mut Vec<Value> {
     model["config"]["layers"].as_array_mut().unwrap()
 }
 
-/// The layer of a name, in a model or in one that it holds.
+/// The layer of this name, in a model or in a nested one.
 fn layer<'a>(model: &'a mut Value, name: &str) -> &'a mut Value {
     fn find<'a>(model: &'a mut Value, name: &str) -> Option<&'a mut Value> {
         let list = model["config"].get_mut("layers")?.as_array_mut()?;
@@ -62,12 +62,12 @@ fn class(name: &'static str, class: &'static str) -> impl FnOnce(&mut Value) {
     move |model| layer(model, name)["class_name"] = class.into()
 }
 
-/// Where a layer takes its input from.
+/// The layer that a layer reads.
 fn source<'a>(model: &'a mut Value, name: &str) -> &'a mut Value {
     &mut layer(model, name)["inbound_nodes"][0]["args"][0]["config"]["keras_history"][0]
 }
 
-/// What a layer adds: two arguments, or a list of two.
+/// The operands of an addition: two arguments, or a list of two.
 fn addends<'a>(model: &'a mut Value, name: &str) -> &'a mut Vec<Value> {
     let arguments = &mut layer(model, name)["inbound_nodes"][0]["args"];
     let arguments = if arguments[0].is_array() {
@@ -78,7 +78,7 @@ fn addends<'a>(model: &'a mut Value, name: &str) -> &'a mut Vec<Value> {
     arguments.as_array_mut().unwrap()
 }
 
-/// A layer more, behind another one and before those that took its output.
+/// Adds a layer after another one; the readers of that one then read the new layer.
 fn insert(after: &'static str, class: &'static str, config: Value) -> impl FnOnce(&mut Value) {
     move |model| {
         let place = layers(model).iter().position(|layer| layer["name"] == after).unwrap();
@@ -109,7 +109,7 @@ fn insert(after: &'static str, class: &'static str, config: Value) -> impl FnOnc
     }
 }
 
-/// A layer less: those behind it take its input.
+/// Removes a layer; its readers then read its input.
 fn remove(name: &'static str) -> impl FnOnce(&mut Value) {
     move |model| {
         let before = source(model, name).as_str().unwrap().to_owned();
@@ -133,13 +133,13 @@ fn everywhere(from: &'static str, to: &'static str) -> impl FnOnce(&mut Value) {
 
 type Edit = Box<dyn FnOnce(&mut Value)>;
 
-/// The sentence's part that names the layer and what is wrong with it, and the edit that is refused with it; or what the edit makes
-/// of the model.
+/// The part of the message that names the layer and its problem, and the edit that causes it; or the kind of network
+/// that the edited model becomes.
 type Case = (&'static str, Edit);
 
-/// A network of its own.
+/// A network that is not in the zoo.
 const OWN: &str = "a network of its own";
-/// The toy's numbers, by other layers or for other pictures.
+/// The toy's numbers, with other layers or for other pictures.
 const SAME: &str = "the same network";
 
 fn other_activations() -> Vec<Case> {
@@ -160,7 +160,7 @@ fn other_activations() -> Vec<Case> {
         ),
         (OWN, Box::new(remove("block5_sepconv1_act"))),
         (
-            // Twice the same function.
+            // The same function twice.
             SAME,
             Box::new(insert(
                 "block2_sepconv1_bn",
@@ -249,7 +249,7 @@ fn other_ends() -> Vec<Case> {
             SAME,
             Box::new(|model| {
                 layer(model, "avg_pool")["class_name"] = "Flatten".into();
-                // Something must pool, or it is another case.
+                // Something must pool, otherwise this is another case.
                 insert("block7_sepconv2_act", "GlobalAveragePooling2D", json!({}))(model);
             }),
         ),
@@ -299,7 +299,7 @@ fn other_wires() -> Vec<Case> {
             }),
         ),
         (
-            "its layers are connected in a circle, in which inserted stands",
+            "its layers form a cycle through inserted",
             Box::new(|model| {
                 insert("block5_sepconv1_bn", "Dropout", json!({"rate": 0.1}))(model);
                 *source(model, "inserted") = "inserted".into();
@@ -349,10 +349,10 @@ fn logits_of(source: Source) -> Result<Vec<f32>, ConvertError> {
     Ok(logits.into_data().iter::<f32>().collect())
 }
 
-/// What becomes of a file: the sentence that refuses it, [`OWN`] or [`SAME`].
+/// The result for a file: the error message, [`OWN`] or [`SAME`].
 fn becomes(path: &Path, toy: &[f32]) -> String {
     let opened = open(path, &Known::default()).or_else(|error| match error {
-        // Only Xception's scaling is known without a word.
+        // Only Xception's scaling is known without an option.
         ConvertError::Weights(WeightsError::Unknown { unknown, .. }) => {
             assert_eq!(unknown, [Unknown::Scaling]);
             let known = Known {
@@ -470,13 +470,13 @@ fn models_that_compute_the_same_by_other_layers_are_read() {
     }
 }
 
-/// The graph says where a layer stands, and its name does not.
+/// The graph, not a layer's name, shows the layer's place.
 #[test]
 fn layers_go_where_the_graph_has_them() {
     let bench = Bench::new();
     let expected = logits(&keras("toy.keras")).unwrap();
     let swapped = edited("toy.keras", |model| {
-        // Two layers of equal shapes change places in the graph: their weights with them.
+        // Two layers of equal shape swap places in the graph, and their weights with them.
         let text = model.to_string();
         let history = |name: &str| format!("\"keras_history\":[\"{name}\",");
         let (one, two) = ("block5_sepconv1", "block5_sepconv2");
@@ -529,7 +529,7 @@ fn several_labels_a_picture_are_told_by_a_sigmoid_behind_the_classifier() {
     );
 }
 
-/// burn-onnx knows few activations; ONNX has an operation for each, or two lines of arithmetic.
+/// burn-onnx exports few activations; ONNX has an operation for each, or two lines of arithmetic.
 #[test]
 fn every_activation_goes_to_onnx_and_back() {
     let bench = Bench::new();

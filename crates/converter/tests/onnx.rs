@@ -1,5 +1,5 @@
-//! ONNX: exports of PyTorch, tf2onnx and Keras against ONNX Runtime's logits (`scripts/onnx_fixtures.py`), our own exports
-//! read back, and graphs that are broken or another network's.
+//! ONNX: exports of PyTorch, tf2onnx and Keras against ONNX Runtime's logits (`scripts/fixtures/onnx_fixtures.py`), our
+//! own exports read back, and graphs that are broken or another network's.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn expected(name: &str) -> Vec<f32> {
     serde_json::from_value(json[name].clone()).unwrap()
 }
 
-/// The size is open in one of them; the others say it.
+/// One of the files leaves the size open; the others state it.
 fn known() -> Known {
     Known {
         size: Some([75, 90]),
@@ -69,8 +69,8 @@ fn a_fixed_size_is_read_and_an_open_one_asked_for() {
     assert!(error.to_string().contains("--size 299x299"), "{error}");
 }
 
-/// A folded norm is made anew for the variant that the caller names, where neither the graph nor its exporter tells it: at 71 x 71
-/// both pad pools alike.
+/// A folded norm is rebuilt for the variant that the caller names if neither the graph nor its exporter shows it: at 71
+/// x 71 both variants pad pools alike.
 #[test]
 fn a_variant_that_only_the_caller_knows_computes_right() {
     use onnx_ir::Message;
@@ -102,7 +102,7 @@ fn a_variant_that_only_the_caller_knows_computes_right() {
     }
 }
 
-/// Where the size is open, only symmetric padding is PyTorch's.
+/// With an open size, only symmetric padding shows PyTorch.
 #[test]
 fn padding_that_holds_at_any_size_tells_the_variant() {
     use onnx_ir::Message;
@@ -134,7 +134,7 @@ fn a_description_of_another_network_is_refused() {
     assert!(error.contains("another network than its graph"), "{error}");
 }
 
-/// Xception with other dilations is none of ours, and a network all the same.
+/// Xception with other dilations is not in the zoo, but is still a network.
 #[test]
 fn another_network_is_one_of_its_own() {
     let known = Known {
@@ -151,7 +151,7 @@ fn another_network_is_one_of_its_own() {
     assert!(error <= 1e-5, "off by {error:.1e}");
 }
 
-/// What we write we read back, the same network with the same bits where norms are kept; the output may be any.
+/// Our own exports are read back as the same network, bit for bit if norms are kept; with any kind of output.
 #[test]
 fn our_own_exports_come_back_the_same() {
     let bench = Bench::new();
@@ -200,7 +200,7 @@ fn our_own_exports_come_back_the_same() {
         let back = open(&out, &Known::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(back.spec, spec, "{name}");
         let (found, expected) = (logits(back), logits(open(&record, &Known::default()).unwrap()));
-        // A network so small may give nothing but zeros.
+        // The outputs of such a small network may all be zero.
         let error = relative(&found, &expected);
         assert!(found == expected || error <= 1e-6, "{name} is off by {error:.1e}");
     }
@@ -259,7 +259,7 @@ fn a_norm_behind_a_biased_convolution_takes_the_bias_in() {
         let tensor = graph.initializer.iter_mut().find(|tensor| tensor.name == mean).unwrap();
         let mut bias = tensor.clone();
         bias.name = format!("bias_{index}");
-        // The mean, and as much again as bias: the same sums.
+        // The mean, and the same amount added to the bias: the same sums.
         let doubled: Vec<u8> = tensor
             .raw_data
             .chunks(4)
@@ -294,7 +294,7 @@ fn broken_graphs_are_sentences() {
         for cut in (4..whole.len()).step_by(whole.len() / 150) {
             match try_open(&whole[..cut]) {
                 Err(error) => assert!(error.contains("broken.onnx"), "{error}"),
-                // A protocol buffer may end after any field; behind the graph stand only notes.
+                // A protocol buffer may end after any field; after the graph there are only notes.
                 Ok(()) => assert!(cut * 100 > whole.len() * 98, "{name} at {cut}"),
             }
         }
@@ -328,7 +328,7 @@ fn hostile_graphs_are_refused_by_name() {
         model.graph.as_mut().unwrap().initializer.remove(0);
     });
     assert!(error.contains("is no constant of the file"), "{error}");
-    // A graph that feeds itself.
+    // A graph with a cycle.
     let error = changed("torch_folded.onnx", |model| {
         let graph = model.graph.as_mut().unwrap();
         let first = graph.node.iter().find(|node| node.op_type == "Relu").unwrap().input[0].clone();
@@ -342,7 +342,7 @@ fn hostile_graphs_are_refused_by_name() {
         tensor.raw_data = bytes.into();
     });
     assert!(error.contains("with a NaN or an infinity"), "{error}");
-    // Values outside of the model's folder.
+    // External values outside of the model's folder.
     for location in ["../secret.bin", "/etc/passwd"] {
         let error = changed("torch_external.onnx", |model| {
             for tensor in &mut model.graph.as_mut().unwrap().initializer {
@@ -355,7 +355,7 @@ fn hostile_graphs_are_refused_by_name() {
         });
         assert!(error.contains("is not in the model's folder"), "{error}");
     }
-    // The file of values is missing beside the copy.
+    // The file with the values is missing beside the copy.
     let error = changed("torch_external.onnx", |_| {});
     assert!(error.contains("torch_external.onnx.data"), "{error}");
 }
@@ -373,8 +373,8 @@ fn keras_to_onnx_and_back_computes_the_same() {
     assert!(relative(&back, &logits(open(&keras("toy.keras"), &Known::default()).unwrap())) <= 1e-6);
 }
 
-/// Each computes something that no Xception does, with every tensor of one in its place: what cannot be computed is refused by its
-/// node, and the rest computes something else.
+/// Each model computes something else than Xception, with all tensors of one in their places: an operation that cannot
+/// be computed is refused by its node, and the others give another network.
 #[test]
 #[allow(clippy::too_many_lines, reason = "a list of cases")]
 fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_node() {
@@ -394,7 +394,7 @@ fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_no
         attribute.ints = values.to_vec();
         node.attribute.push(attribute);
     }
-    /// Puts a node between one and its readers.
+    /// Inserts a node between a node and its readers.
     fn behind(model: &mut Model, op: &str, new: &str, name: &str, value: i64, values: &[i64]) {
         let graph = model.graph.as_mut().unwrap();
         let at = graph.node.iter().rposition(|node| node.op_type == op).unwrap();
@@ -425,13 +425,14 @@ fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_no
         (
             "height and width exchanged",
             |model| behind(model, "Relu", "Transpose", "perm", 0, &[0, 1, 3, 2]),
-            // Which is which a mean over both does not tell.
+            // For a mean over both axes, their order makes no difference.
             SAME,
         ),
         (
             "whole numbers in between",
             |model| behind(model, "Relu", "Cast", "to", 6, &[]),
-            "Cast `/act4/Relu_output_0`: an operation that is not known here; --no-top reads the network up to `act4/Relu`",
+            "Cast `/act4/Relu_output_0`: an operation that is not known here; --no-top reads the network up to \
+             `act4/Relu`",
         ),
         (
             "pixels in another order",
@@ -484,7 +485,7 @@ fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_no
     }
 }
 
-/// A node of two bytes takes a hundred times as much in memory.
+/// A node of two bytes takes a hundred times as much memory.
 #[test]
 fn a_bomb_of_empty_nodes_is_refused_before_it_is_unfolded() {
     let bench = Bench::new();

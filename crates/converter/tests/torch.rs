@@ -1,4 +1,5 @@
-//! Checkpoints of timm's and Cadene's Xception, against PyTorch's own logits (`scripts/torch_toy_xception.py`).
+//! Checkpoints of timm's and Cadene's Xception, against PyTorch's own logits
+//! (`scripts/fixtures/torch_toy_xception.py`).
 
 mod common;
 
@@ -95,7 +96,7 @@ fn what_would_run_code_is_refused_by_name_and_not_run() {
     assert!(!std::path::Path::new("/tmp/this-must-not-exist").exists());
 }
 
-/// One number, of which the file says that it is 2^40 kernels.
+/// One number, for which the file claims the shape of 2^40 kernels.
 #[cfg(unix)]
 #[test]
 fn a_view_far_larger_than_its_storage_is_refused_before_it_is_read() {
@@ -112,7 +113,7 @@ fn a_view_far_larger_than_its_storage_is_refused_before_it_is_read() {
 fn the_size_must_be_said() {
     let error = open(&torch("toy.pth"), &Known::default()).unwrap_err().to_string();
     assert!(
-        error.ends_with("toy.pth does not say the size of its pictures (say it: --size 299x299)"),
+        error.ends_with("toy.pth does not say the size of its pictures (option: --size 299x299)"),
         "{error}"
     );
     let other = Known {
@@ -126,7 +127,7 @@ fn the_size_must_be_said() {
     );
 }
 
-/// Called and dropped, in the state of an object that is allowed, in packages that hold harmless objects too.
+/// Called and dropped; in the state of an allowed object; in packages that also hold harmless objects.
 #[cfg(unix)]
 #[test]
 fn what_is_hidden_in_a_pickle_is_found() {
@@ -215,7 +216,7 @@ fn two_pickles_in_an_archive_are_one_too_many() {
     );
 }
 
-/// The container of before 0.1.10.
+/// The container of PyTorch before 0.1.10.
 #[cfg(unix)]
 #[test]
 fn a_tape_archive_is_refused_with_the_way_out() {

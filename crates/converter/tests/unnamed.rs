@@ -1,5 +1,5 @@
-//! Networks that no table here knows (`scripts/keras_unnamed_model.py`), as Keras and tf2onnx write them: each converts, and gives
-//! the numbers of Keras or of ONNX Runtime.
+//! Networks that are not in the zoo (`scripts/fixtures/keras_unnamed_model.py`), written by Keras and tf2onnx: each
+//! converts and gives the numbers of Keras or ONNX Runtime.
 
 mod common;
 #[path = "../../xception-model/tests/common/mod.rs"]
@@ -39,7 +39,7 @@ struct Record {
 }
 
 impl Model {
-    /// What the model itself takes, NHWC.
+    /// The model's own input, NHWC.
     fn picture(&self) -> Vec<f32> {
         let [batch, height, width, channels] = self.input;
         let key = format!("input/{batch}x{height}x{width}x{channels}");
@@ -55,7 +55,7 @@ impl Model {
         record.values.as_ref().unwrap()
     }
 
-    /// What the file does not say.
+    /// The facts that the file leaves open.
     fn known(&self) -> Known {
         Known {
             outputs: (self.model == "linear1").then_some(Outputs::Value),
@@ -74,7 +74,7 @@ fn onnx_folder() -> PathBuf {
     common::onnx("unnamed")
 }
 
-/// Every file of a model, unpacked where it is gzipped.
+/// Every file of a model, unpacked if it is gzipped.
 fn files(bench: &Bench, folder: &Path, model: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = entries
@@ -98,7 +98,7 @@ fn files(bench: &Bench, folder: &Path, model: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What a model's file would give: its last layer's numbers for its own input.
+/// The output of a model's file: its last layer's numbers for its own input.
 fn compute(network: &Network, spec: &xception_model::ModelSpec, model: &Model) -> Vec<f32> {
     let picture = model.picture();
     let picture = if model.high > 1.0 {
@@ -155,7 +155,7 @@ fn every_file_converts_and_gives_its_engines_numbers() {
     assert_eq!(count, 11 + 8);
 }
 
-/// A network of its own goes through every format that holds its operations.
+/// A network that is not in the zoo passes through every format that holds its operations.
 #[test]
 fn it_is_written_and_read_in_other_formats() {
     let bench = Bench::new();
@@ -168,7 +168,7 @@ fn it_is_written_and_read_in_other_formats() {
                 .unwrap()
                 .convert(&out, &Options::default())
                 .unwrap();
-            // A Keras file does not say how its pictures are scaled, nor what one number is.
+            // A Keras file records neither the scaling of pictures nor the meaning of a single number.
             let spec = open(&path, &model.known()).unwrap().spec;
             let known = Known {
                 scaling: Some(spec.input.scaling),
@@ -216,14 +216,14 @@ fn what_no_layer_says_is_asked_for() {
         error.contains("--head softmax was given, and the file says binary"),
         "{error}"
     );
-    // What the other file says need not be said again.
+    // A fact that one file states need not be repeated for the other.
     let path = keras("unnamed/raw.keras");
     let path = path.to_str().unwrap();
     bench.run(&[path, "raw.bpk", "--scaling", "tf"]).ok();
     bench.run(&["verify", path, "raw.bpk"]).ok();
     bench.run(&["verify", "raw.bpk", path]).ok();
     assert_eq!(read("raw.bpk").input.scaling, Scaling::Tf);
-    // To look at a file needs none of these.
+    // Facts that the file leaves open are not needed for an inspection.
     let text = bench.run(&["inspect", path]).ok();
     assert!(
         text.contains("scaling     not said") && text.contains("outputs     softmax"),
@@ -239,7 +239,7 @@ fn it_can_be_used_without_its_head() {
         .run(&[path.to_str().unwrap(), "whole.onnx", "--preset", "keras-nearest"])
         .ok();
     bench.run(&["whole.onnx", "backbone.bpk", "--no-top"]).ok();
-    // What our own export says of its pictures is kept.
+    // Our own export keeps its description of the pictures.
     let source = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
     assert_eq!(source.spec.input.preset, Some(xception_model::Preset::KerasNearest));
     bench

@@ -1,4 +1,4 @@
-//! Building a graph, layer by layer.
+//! Builds a graph, layer by layer.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::graph::{Graph, Layer, LayerId, Naming, Node, NodeId, Taps};
 use crate::op::Op;
 
-/// A graph that grows.
+/// A graph under construction.
 ///
 /// ```
 /// use graph::{Activation, Builder, Conv, NewLayer, Op, Padding};
@@ -26,21 +26,21 @@ pub struct Builder {
     block: String,
 }
 
-/// A layer to be added.
+/// A new layer's names.
 #[derive(Clone, Copy, Debug)]
 pub struct NewLayer<'a> {
-    /// Its name.
+    /// The layer's name.
     pub name: &'a str,
-    /// Whether Keras knows it by this name.
+    /// Whether Keras uses this name.
     pub naming: Naming,
-    /// The path of its module; empty for a layer without parameters.
+    /// The path of the layer's module in a record; empty for a layer without parameters.
     pub path: &'a str,
-    /// The name of its first node's module in PyTorch; empty where there is none.
+    /// The name of its first node's module in PyTorch; empty if PyTorch has none.
     pub torch: &'a str,
 }
 
 impl<'a> NewLayer<'a> {
-    /// A layer with the name that Keras gives it.
+    /// A layer with its name in Keras.
     pub const fn new(name: &'a str) -> Self {
         Self {
             name,
@@ -50,7 +50,7 @@ impl<'a> NewLayer<'a> {
         }
     }
 
-    /// A layer that Keras numbers, under a name of ours.
+    /// A layer that Keras numbers, with a name of our own.
     pub const fn automatic(name: &'a str) -> Self {
         Self {
             naming: Naming::Automatic,
@@ -58,14 +58,14 @@ impl<'a> NewLayer<'a> {
         }
     }
 
-    /// With the path of its module in a record.
+    /// Sets the path of the layer's module in a record.
     #[must_use]
     pub const fn at(mut self, path: &'a str) -> Self {
         self.path = path;
         self
     }
 
-    /// With the name of its module in PyTorch.
+    /// Sets the name of the layer's module in PyTorch.
     #[must_use]
     pub const fn torch(mut self, torch: &'a str) -> Self {
         self.torch = torch;
@@ -74,7 +74,7 @@ impl<'a> NewLayer<'a> {
 }
 
 impl Builder {
-    /// A graph with an input of `channels`, and that input.
+    /// Starts a graph with an input of `channels`; returns the builder and the input's node.
     pub fn new(title: &str, channels: usize) -> (Self, NodeId) {
         let mut builder = Self {
             graph: Graph {
@@ -90,7 +90,7 @@ impl Builder {
         (builder, input)
     }
 
-    /// A graph that goes on, without its taps.
+    /// Continues an existing graph; its taps are dropped.
     pub fn from_graph(graph: Graph) -> Self {
         Self {
             graph: Graph {
@@ -101,7 +101,7 @@ impl Builder {
         }
     }
 
-    /// The block of the layers that follow.
+    /// Sets the block of the layers that follow.
     pub fn block(&mut self, name: &str) {
         self.block = name.to_string();
     }
@@ -117,15 +117,16 @@ impl Builder {
         self.push(op, inputs, layer.path.into(), layer.torch.into())
     }
 
-    /// Adds a layer whose parts have modules of their own within its path: a separable convolution's `depthwise` and
-    /// `pointwise`. [`part`](Self::part) adds the next ones.
+    /// Adds a layer of several modules within its path, such as a separable convolution's `depthwise` and `pointwise`.
+    /// This call adds the first; [`part`](Self::part) adds the others.
     pub fn layer_of_parts(&mut self, layer: NewLayer<'_>, part: &str, op: Op, inputs: &[NodeId]) -> NodeId {
         let id = self.layer(layer, op, inputs);
         self.graph.nodes[id.0].path = format!("{}.{part}", layer.path);
         id
     }
 
-    /// Adds a node to the last layer, its module at `part` within the layer's path; empty for a node without parameters.
+    /// Adds a node to the last layer, with its module at `part` within the layer's path; `part` is empty for a node
+    /// without parameters.
     pub fn part(&mut self, part: &str, torch: &str, op: Op, inputs: &[NodeId]) -> NodeId {
         let path = match (part, self.graph.layers.last()) {
             ("", _) | (_, None) => String::new(),
@@ -150,7 +151,7 @@ impl Builder {
         &self.graph
     }
 
-    /// The graph, for pictures from `min_size` x `min_size` on.
+    /// Finishes the graph, for pictures of at least `min_size` x `min_size`.
     pub fn finish(self, taps: Taps, min_size: usize) -> Graph {
         Graph {
             min_size,

@@ -1,10 +1,10 @@
 use alloc::string::String;
 
-/// A graph that is no network, or that cannot take a picture.
+/// A graph that is not a valid network, or that cannot take this picture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// The graph is malformed.
+    /// A layer is malformed, or cannot take its input.
     #[error("layer {layer}: {problem}")]
     Layer {
         /// The layer's name.
@@ -12,7 +12,7 @@ pub enum GraphError {
         /// What was expected and what was found.
         problem: String,
     },
-    /// Something of the graph as a whole.
+    /// The graph as a whole is malformed.
     #[error("the network's graph: {0}")]
     Graph(String),
 }

@@ -1,4 +1,4 @@
-//! The same network with fewer operations, for prediction.
+//! Folding: the same network with fewer operations, for prediction.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,38 +6,38 @@ use alloc::vec::Vec;
 use crate::graph::{Graph, NodeId, Taps};
 use crate::op::{Activation, Op, Padding, PoolKind};
 
-/// A network whose batch norms stand in the convolutions and dense layers before them, and whose zero paddings stand in the
-/// convolutions and max poolings behind them. It has no dropout.
+/// A network for prediction: batch norms are folded into the convolutions and dense layers before them, zero paddings
+/// into the convolutions and max poolings after them, and dropouts are removed.
 #[derive(Clone, Debug)]
 pub struct Folded {
     /// The network.
     pub graph: Graph,
-    /// For each node of `graph`, the nodes of the original network that it is made of.
+    /// For each node of `graph`, the nodes of the original network that it replaces.
     pub sources: Vec<Source>,
-    /// For each node of the original network the node of `graph` that gives its output, if any does.
+    /// For each node of the original network, the node of `graph` with the same output, if there is one.
     pub places: Vec<Option<NodeId>>,
 }
 
-/// Where a node's numbers come from.
+/// The nodes of the original network that one node of the folded network is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The node with the same operation.
     pub node: NodeId,
-    /// The batch norm that its weights and its bias take in.
+    /// The batch norm that is folded into its weights and bias.
     pub norm: Option<NodeId>,
 }
 
 impl Graph {
-    /// Folds every batch norm into the convolution or dense layer before it, if nothing else reads that one, and every zero
-    /// padding into the convolution behind it.
+    /// Folds every batch norm into the convolution or dense layer before it, if no other node reads that layer, and
+    /// every zero padding into the convolution after it.
     ///
-    /// A folded node stands in the batch norm's layer, whose output it gives, and has the convolution's path.
+    /// A folded node belongs to the batch norm's layer, whose output it has, and keeps the convolution's path.
     pub fn folded(&self) -> Folded {
         let readers = self.readers();
         let taps = self.tapped();
         let is_private = |id: NodeId| readers[id.0] == 1 && !taps[id.0];
 
-        // For each node the node that takes its place, and for each that stays its operation.
+        // `places`: for each node the node that replaces it. `gives`: the node with the same output, if there is one.
         let mut graph = Graph {
             nodes: Vec::with_capacity(self.nodes.len()),
             taps: Taps::default(),
@@ -83,7 +83,7 @@ impl Graph {
                 let behind = graph.nodes[place.0].inputs.clone();
                 let own = match &mut next.op {
                     Op::Conv(conv) => Some(&mut conv.padding),
-                    // Zeros are no larger than what a ReLU leaves, so they win no maximum either.
+                    // A ReLU's outputs are at least 0, so padded zeros never win a maximum.
                     Op::Pool(pool) if pool.kind == PoolKind::Max && is_positive(&graph, &behind) => {
                         Some(&mut pool.padding)
                     }
@@ -104,7 +104,7 @@ impl Graph {
             gives.push(Some(place));
         }
 
-        // No node reads a padding that its convolution took in.
+        // A padding that was folded into its convolution has no reader left.
         graph.taps = Taps {
             feature_map: self.taps.feature_map.map(|tap| places[tap.0]),
             embedding: self.taps.embedding.map(|tap| places[tap.0]),
@@ -133,7 +133,7 @@ impl Graph {
         Folded { graph, sources, places }
     }
 
-    /// Which nodes are asked for by a tap, or are the output.
+    /// For each node, whether it is a tap or the output.
     pub fn tapped(&self) -> Vec<bool> {
         let mut tapped = vec![false; self.nodes.len()];
         let Taps {
@@ -154,7 +154,7 @@ impl Graph {
     }
 }
 
-/// Whether no output is negative.
+/// Whether every output is at least 0.
 fn is_positive(graph: &Graph, inputs: &[NodeId]) -> bool {
     inputs.iter().all(|input| {
         matches!(
@@ -164,7 +164,7 @@ fn is_positive(graph: &Graph, inputs: &[NodeId]) -> bool {
     })
 }
 
-/// Padding that begins with zeros around the map.
+/// The padding plus zeros around the map, as one padding; `None` if they cannot be combined.
 pub(crate) fn padded(padding: Padding, pads: [usize; 4]) -> Option<Padding> {
     match padding {
         Padding::Valid => Some(Padding::Explicit(pads)),

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::GraphError;
 use crate::op::{Activation, Op, Padding, ScaleShift};
 
-/// Far above any network of the zoo (Inception-ResNet V2 has 782 layers), and few enough to check in a moment.
+/// Far above any network of the zoo (Inception-ResNet V2 has 782 layers), and few enough to check quickly.
 pub const MAX_NODES: usize = 20_000;
-/// A width beyond any network's: products of two widths, and sums of those over all nodes, stay within 64 bits.
+/// Wider than any known network; products of two widths, and their sums over all nodes, fit 64 bits.
 pub const MAX_CHANNELS: usize = 1 << 24;
 /// Longest name.
 const MAX_NAME: usize = 500;
@@ -29,20 +29,21 @@ pub struct NodeId(pub usize);
 #[serde(transparent)]
 pub struct LayerId(pub usize);
 
-/// An operation and what it reads.
+/// An operation and the nodes it reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// What it computes.
+    /// The operation.
     pub op: Op,
-    /// The nodes whose outputs it reads, all before it.
+    /// The nodes whose outputs this node reads; all stand before it.
     pub inputs: Vec<NodeId>,
-    /// The layer it belongs to.
+    /// The layer that the node belongs to.
     pub layer: LayerId,
     /// The path of its module in a record, such as `entry.block2.sepconv1.depthwise`; empty where it has no parameters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
-    /// Its module's name in PyTorch's version of the network, such as `block1.rep.0.conv1`; empty where there is none.
+    /// The module's name in PyTorch's version of the network, such as `block1.rep.0.conv1`; empty where PyTorch has
+    /// none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub torch: String,
 }
@@ -51,10 +52,10 @@ pub struct Node {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Naming {
-    /// Keras's code gives it: [`Layer::name`].
+    /// [`Layer::name`] is the name in Keras's code.
     #[default]
     Given,
-    /// Keras numbers it within its class and process: `conv2d_3`. [`Layer::name`] is ours.
+    /// Keras numbers the layer within its class and process (`conv2d_3`); [`Layer::name`] is our own name.
     Automatic,
 }
 
@@ -62,19 +63,20 @@ pub enum Naming {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
-    /// Its name, unique in the graph; that of its last node's output as a stage.
+    /// The layer's name, unique in the graph; also the name of the stage that its last node outputs.
     pub name: String,
-    /// Whether Keras knows it by this name.
+    /// Whether Keras uses this name.
     #[serde(default)]
     pub naming: Naming,
-    /// The block it belongs to; `head` behind the embedding.
+    /// The block that the layer belongs to; `head` after the embedding.
     pub block: String,
-    /// The path of its module in a record; its nodes' paths are this, or begin with this and a dot.
+    /// The path of the layer's module in a record; the paths of its nodes are equal to this, or begin with this and a
+    /// dot.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
 }
 
-/// Outputs with a meaning.
+/// The outputs that have a meaning of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Taps {
@@ -84,7 +86,7 @@ pub struct Taps {
     /// The vector that describes a picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<NodeId>,
-    /// One number for each class, or one number.
+    /// One number for each class; a single number for a binary classifier or a regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logits: Option<NodeId>,
     /// The pyramid's levels, finest first.
@@ -96,11 +98,11 @@ pub struct Taps {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Level {
-    /// Such as `stride_8`.
+    /// Name such as `stride_8`.
     pub name: String,
-    /// Pixels of the picture that a step stands for.
+    /// Pixels of the picture between two neighbouring places of the level's map.
     pub stride: usize,
-    /// Its feature map.
+    /// The node that outputs the level's map.
     pub node: NodeId,
 }
 
@@ -121,28 +123,28 @@ pub struct Graph {
     pub taps: Taps,
 }
 
-/// An output that can be asked for by name.
+/// A named output: a layer's, or a block's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage<'a> {
-    /// A layer's name, or a block's.
+    /// The name of the layer or of the block.
     pub name: &'a str,
-    /// The node whose output it is.
+    /// The node with this output.
     pub node: NodeId,
 }
 
-/// Layers that belong together: what is frozen together, and has one learning rate.
+/// Consecutive layers that are frozen together and share a learning rate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block<'a> {
-    /// Its name.
+    /// The block's name.
     pub name: &'a str,
-    /// Its last node.
+    /// The block's last node.
     pub output: NodeId,
     /// The paths of its modules with parameters.
     pub paths: Vec<&'a str>,
 }
 
 impl Block<'_> {
-    /// The name of the block behind the embedding.
+    /// The name of the block after the embedding.
     pub const HEAD: &'static str = "head";
 }
 
@@ -162,7 +164,7 @@ impl Graph {
         self.layer(self.node(id).layer)
     }
 
-    /// All nodes with their places.
+    /// All nodes with their ids.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node)> + ExactSizeIterator {
         self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index), node))
     }
@@ -189,8 +191,8 @@ impl Graph {
         }
     }
 
-    /// The number of outputs of the classifier: the features of the last dense layer or the channels of the last convolution
-    /// before the logits. `None` without a classifier.
+    /// The number of outputs of the classifier: the features of the last dense layer or the channels of the last
+    /// convolution before the logits. `None` without a classifier.
     pub fn outputs(&self) -> Option<usize> {
         self.features(self.taps.logits?)
     }
@@ -210,7 +212,8 @@ impl Graph {
                 Op::Dense(dense) => return Some(dense.features[1]),
                 Op::BatchNorm(norm) => return Some(norm.channels),
                 Op::Concat => {
-                    // A chain of concatenations would be walked again from each (DenseNet): sum over the nodes once.
+                    // DenseNet: walking back from each concatenation would repeat the walk of all earlier ones, so the
+                    // counts of all nodes are made once.
                     return self.channel_counts().get(id.0).copied().flatten();
                 }
                 Op::Flatten { .. } => {
@@ -226,7 +229,7 @@ impl Graph {
         }
     }
 
-    /// What a flattened map is followed by tells its length: the next dense layer's inputs.
+    /// The length of a flattened map, which depends on the picture's size, is taken from the next dense layer or norm.
     fn flattened_features(&self, id: NodeId) -> Option<usize> {
         self.nodes[id.0..].iter().find_map(|node| match &node.op {
             Op::Dense(dense) => Some(dense.features[0]),
@@ -254,7 +257,7 @@ impl Graph {
         counts
     }
 
-    /// The nodes that `output` needs, itself among them.
+    /// The nodes that `output` depends on, `output` included.
     pub fn needed(&self, output: NodeId) -> Vec<bool> {
         let mut needed = alloc::vec![false; self.nodes.len()];
         needed[output.0] = true;
@@ -268,7 +271,8 @@ impl Graph {
         needed
     }
 
-    /// The nodes through which every path from the picture to `output` leads, in this order of computation.
+    /// The nodes up to `output` that separate, in this order of computation, everything before them from everything
+    /// after: no later node reads an earlier one.
     pub fn cuts(&self, output: NodeId) -> Vec<bool> {
         let needed = self.needed(output);
         let mut cuts = alloc::vec![false; self.nodes.len()];
@@ -283,7 +287,7 @@ impl Graph {
         cuts
     }
 
-    /// How many nodes read each node's output.
+    /// For each node, how many nodes read its output.
     pub fn readers(&self) -> Vec<usize> {
         let mut readers = alloc::vec![0; self.nodes.len()];
         for input in self.nodes.iter().flat_map(|node| &node.inputs) {
@@ -309,7 +313,7 @@ impl Graph {
                 continue;
             }
             let name = self.layer(node.layer).block.as_str();
-            // A graph of a file may come back to a block.
+            // A graph from a file may return to an earlier block.
             let place = blocks.iter().rposition(|block| block.name == name);
             let place = place.unwrap_or_else(|| {
                 blocks.push(Block {
@@ -328,7 +332,7 @@ impl Graph {
         blocks
     }
 
-    /// The outputs that can be asked for, in the order of computation: every layer's, and every block's under the block's name.
+    /// The named outputs in the order of computation: every layer's, and every block's under the block's name.
     pub fn stages(&self) -> Vec<Stage<'_>> {
         let outputs = self.layer_outputs();
         let names: BTreeSet<&str> = self.layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -354,7 +358,7 @@ impl Graph {
         stages
     }
 
-    /// The node of a stage's name.
+    /// The node of the stage with this name.
     pub fn stage(&self, name: &str) -> Option<NodeId> {
         self.stages()
             .into_iter()
@@ -362,16 +366,16 @@ impl Graph {
             .map(|stage| stage.node)
     }
 
-    /// The network up to a node, without what that node does not need. Taps behind the node are gone.
+    /// The network up to a node, without the nodes it does not depend on. Taps after the node are removed.
     #[must_use]
     pub fn up_to(&self, output: NodeId) -> Self {
         let mut needed = self.needed(output);
-        // The input stays the first node, also of a network that does not read it.
+        // The input stays the first node, even if no remaining node reads it.
         needed[0] = true;
         self.retained(&needed).0
     }
 
-    /// The same network with constants between the picture and the nodes that read it.
+    /// The same network with these constants applied to the picture before any node reads it.
     #[must_use]
     pub fn with_scaling(&self, constants: ScaleShift) -> Self {
         let moved = |id: NodeId| NodeId(id.0 + 1);
@@ -393,7 +397,7 @@ impl Graph {
             path: String::new(),
             torch: String::new(),
         };
-        // What read the picture reads the scaled one, which stands in the next place.
+        // Nodes that read the picture (place 0) now read the scaled picture in place 1; all later places move by one.
         for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
             *input = moved(*input);
         }
@@ -413,7 +417,7 @@ impl Graph {
         graph
     }
 
-    /// The graph of the nodes marked, which read no other, and each node's new place.
+    /// The graph of the marked nodes, and the new place of each node. A marked node must read marked nodes only.
     #[must_use]
     pub fn retained(&self, kept: &[bool]) -> (Self, Vec<Option<NodeId>>) {
         let mut places = alloc::vec![None; self.nodes.len()];
@@ -457,11 +461,11 @@ impl Graph {
         (graph, places)
     }
 
-    /// Checks a graph that comes from outside: bounded, without cycles, with unique names, every number in its range.
+    /// Checks a graph that comes from a file: bounded, without cycles, with unique names, every number in its range.
     ///
     /// # Errors
     ///
-    /// The first layer that is wrong, and how.
+    /// Names the first bad layer and its problem.
     pub fn validate(&self) -> Result<(), GraphError> {
         let whole = |problem: String| Err(GraphError::Graph(problem));
         if self.nodes.len() > MAX_NODES || self.layers.len() > MAX_NODES {
@@ -532,7 +536,7 @@ impl Graph {
             }
             node.op.check().or_else(wrong)?;
         }
-        // `a` and `a.b` cannot both be modules with parameters of their own and stay apart in every format.
+        // Paths `a` and `a.b` cannot both be modules with parameters: some formats could not keep them apart.
         for path in &paths {
             let mut parent = *path;
             while let Some((shorter, _)) = parent.rsplit_once('.') {
@@ -563,7 +567,7 @@ fn shortened(name: &str) -> String {
     name.chars().take(60).collect()
 }
 
-/// A part of a path between dots.
+/// Whether a text can be the part of a path between two dots.
 fn is_path_part(part: &str) -> bool {
     !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
@@ -573,13 +577,13 @@ impl Op {
     ///
     /// # Errors
     ///
-    /// The first number that is not.
+    /// The first number that is out of range.
     pub fn check(&self) -> Result<(), String> {
         numbers(self).map_or(Ok(()), Err)
     }
 }
 
-/// A number out of its range.
+/// The first number that is out of range, if any.
 fn numbers(op: &Op) -> Option<String> {
     let counts = |what: &str, counts: &[usize]| {
         let outside = counts.iter().find(|count| !(1..=MAX_CHANNELS).contains(*count));

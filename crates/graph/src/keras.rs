@@ -1,4 +1,4 @@
-//! How Keras orders and names layers.
+//! The order and the names that Keras gives to layers.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -10,7 +10,7 @@ use crate::graph::{Graph, LayerId, Naming};
 use crate::op::{Activation, Op, PoolKind};
 
 impl Graph {
-    /// The layers that each layer reads, in the order of its arguments.
+    /// For each layer, the layers that it reads, in the order of its arguments.
     pub fn layer_inputs(&self) -> Vec<Vec<LayerId>> {
         let mut inputs = vec![Vec::new(); self.layers.len()];
         for node in &self.nodes {
@@ -24,8 +24,8 @@ impl Graph {
         inputs
     }
 
-    /// The layers in the order of Keras's `model.layers`, which its files follow: by depth from the output, and within a depth
-    /// in the order in which a depth-first search from the output meets them (`keras/src/ops/function.py`, `map_graph`).
+    /// The layers in the order of Keras's `model.layers`, which Keras files follow: by depth from the output; within a
+    /// depth, in the order of a depth-first search from the output (`keras/src/ops/function.py`, `map_graph`).
     pub fn keras_order(&self) -> Vec<LayerId> {
         let inputs: Vec<Vec<usize>> = self
             .layer_inputs()
@@ -36,7 +36,7 @@ impl Graph {
         keras_order(&inputs, output.0).into_iter().map(LayerId).collect()
     }
 
-    /// The name of every layer in a fresh Keras process: given, or its class with a number.
+    /// The name of every layer in a fresh Keras process: its given name, or its class with a number.
     pub fn keras_names(&self) -> Vec<String> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         let name = |(index, layer): (usize, &crate::graph::Layer)| match layer.naming {
@@ -64,7 +64,7 @@ impl Graph {
         match &first.op {
             Op::Input { .. } => "InputLayer",
             Op::Conv(_) if nodes.any(|node| matches!(node.op, Op::Conv(_))) => "SeparableConv2D",
-            // The first convolution of grey pictures is in one group too.
+            // The first convolution of a one-channel picture has one group too, and is not depthwise.
             Op::Conv(conv) if conv.groups > 1 && conv.is_depthwise() => "DepthwiseConv2D",
             Op::Conv(_) => "Conv2D",
             Op::BatchNorm(_) => "BatchNormalization",
@@ -93,10 +93,10 @@ impl Graph {
     }
 }
 
-/// The layers that `output` needs, of layers that read `inputs` (each in the order of its arguments), in the order of Keras's
-/// `model.layers`: see [`Graph::keras_order`].
+/// The order of Keras's `model.layers` for the layers that `output` depends on; see [`Graph::keras_order`]. `inputs`
+/// holds, for each layer, the layers that it reads, in the order of its arguments.
 pub fn keras_order(inputs: &[Vec<usize>], output: usize) -> Vec<usize> {
-    // Depth first without recursion: a graph from a file may be as deep as it is long.
+    // Iterative, because a graph from a file may be as deep as it is long.
     let mut index = vec![None; inputs.len()];
     let mut met = 0;
     let mut finished = Vec::with_capacity(inputs.len());
@@ -129,7 +129,7 @@ pub fn keras_order(inputs: &[Vec<usize>], output: usize) -> Vec<usize> {
     finished
 }
 
-/// Keras's automatic name of a class (`to_snake_case` in `keras/src/utils/naming.py`).
+/// Keras's automatic name for a layer of this class (`to_snake_case` in `keras/src/utils/naming.py`).
 pub fn snake_case(class: &'static str) -> &'static str {
     match class {
         "InputLayer" => "input_layer",

@@ -1,4 +1,4 @@
-//! Whether two graphs compute the same.
+//! Decides whether two graphs compute the same outputs.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -12,28 +12,30 @@ use crate::graph::{Graph, NodeId};
 use crate::op::{Activation, Op, Padding, ScaleShift};
 use crate::shape::Shape;
 
-/// How much two graphs may differ and still be the same network.
+/// The differences that are accepted between two graphs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tolerance {
-    /// Whether the other graph may lack batch norms and have biases instead, as inference exports do.
+    /// Whether the other graph may have biases instead of batch norms, as exports for inference do.
     pub folded_norms: bool,
-    /// The size of the pictures, at which `same` padding and padding in numbers are compared. Without it, `same` with a stride
-    /// is no padding in numbers.
+    /// The picture size at which `same` padding is compared with explicit padding. Without a size, `same` with a stride
+    /// above 1 equals no explicit padding.
     pub size: Option<[usize; 2]>,
 }
 
-/// For each node of a graph the node of the other graph that computes the same; `None` for a dropout, for a padding that stands
-/// in a convolution, for a batch norm that is folded there, and for nodes outside of the part that was compared.
+/// For each node of a graph, the node of the other graph that computes the same output. `None` for dropouts, for
+/// paddings and batch norms that the other graph has folded into a convolution, and for nodes outside of the compared
+/// part.
 pub type Correspondence = Vec<Option<NodeId>>;
 
 impl Graph {
-    /// Pairs the nodes that compute `output` with the nodes of `other` that compute `other_output`.
+    /// Pairs the nodes that `output` depends on with the nodes that `other_output` depends on in `other`.
     ///
-    /// Equal are: dropout and none; padding of its own and padding within the convolution behind it; the two orders of a sum.
+    /// These count as equal: a dropout and no dropout; a padding node and the same padding inside the convolution after
+    /// it; the two orders of a sum.
     ///
     /// # Errors
     ///
-    /// The first layer of `other`, from the output, that computes something else.
+    /// Names the first layer of `other`, from the output backwards, that computes something else.
     pub fn correspondence(
         &self,
         output: NodeId,
@@ -51,7 +53,7 @@ impl Graph {
             two = theirs.essential(two);
             let (mut node, mut found) = (self.node(one), other.node(two));
             let differs = |problem: String| Err(GraphError::layer(&other.layer_of(two).name, problem));
-            // A norm that only one side still has.
+            // A batch norm that only one of the graphs still has.
             if tolerance.folded_norms && matches!(node.op, Op::BatchNorm(_)) && !matches!(found.op, Op::BatchNorm(_)) {
                 one = ours.essential(node.inputs[0]);
                 node = self.node(one);
@@ -91,8 +93,8 @@ impl Graph {
         Ok(pairs)
     }
 
-    /// The last node of `other` that seems to compute what `output` does; [`correspondence`](Self::correspondence) tells whether
-    /// it does.
+    /// The last node of `other` whose hash equals that of `output`. [`correspondence`](Self::correspondence) decides
+    /// whether both really compute the same.
     pub fn counterpart(&self, output: NodeId, other: &Self, tolerance: Tolerance) -> Option<NodeId> {
         let ours = View::new(self, tolerance).ok()?;
         let theirs = View::new(other, tolerance).ok()?;
@@ -102,7 +104,7 @@ impl Graph {
     }
 }
 
-/// Puts the inputs of a sum into the order of ours, by what they compute.
+/// Reorders the inputs of the other graph's sum to match ours, by the hashes of what they compute.
 fn arrange(ours: &View<'_>, inputs: &[NodeId], theirs: &View<'_>, others: &mut [NodeId]) {
     for (place, input) in inputs.iter().enumerate() {
         let wanted = ours.hashes[input.0];
@@ -112,11 +114,11 @@ fn arrange(ours: &View<'_>, inputs: &[NodeId], theirs: &View<'_>, others: &mut [
     }
 }
 
-/// A graph as it is compared.
+/// A graph prepared for comparison.
 struct View<'a> {
     graph: &'a Graph,
     shapes: Option<Vec<Shape>>,
-    /// Of what each node computes, from the input on.
+    /// For each node, a hash of the whole computation from the input to it.
     hashes: Vec<u64>,
     tolerance: Tolerance,
 }
@@ -136,7 +138,7 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
-    /// The node itself, or the one behind dropouts.
+    /// The node, or the first node before it that is no dropout.
     fn essential(&self, mut id: NodeId) -> NodeId {
         while let Op::Dropout { .. } = self.graph.node(id).op {
             id = self.graph.node(id).inputs[0];
@@ -144,7 +146,7 @@ impl<'a> View<'a> {
         id
     }
 
-    /// The padding before a convolution, and what it pads.
+    /// The padding node before a convolution, if it can be part of it: its pads, and the node that it pads.
     fn padding_before(&self, id: NodeId) -> Option<([usize; 4], NodeId)> {
         let node = self.graph.node(id);
         let Op::Conv(conv) = &node.op else { return None };
@@ -168,7 +170,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Padding in numbers where the size is known or makes no difference; `None` for `same` of an unknown size.
+    /// The explicit padding of a node, if the picture size is known or does not matter; `None` for `same` at an unknown
+    /// size.
     fn pads(&self, id: NodeId) -> Option<[usize; 4]> {
         let node = self.graph.node(id);
         let (padding, kernel, stride, dilation) = match &node.op {
@@ -189,7 +192,7 @@ impl<'a> View<'a> {
             Padding::Same => {
                 let size = match &self.shapes {
                     Some(shapes) => shapes[self.inputs(id)[0].0].size(),
-                    // Any size gives the same.
+                    // At stride 1 every size gives the same padding.
                     None if stride == [1; 2] => [MANY; 2],
                     None => return None,
                 };
@@ -249,7 +252,8 @@ impl<'a> View<'a> {
         match &node.op {
             Op::Input { channels } => format!("the picture of {channels} channels"),
             Op::Conv(conv) => format!(
-                "a convolution of {} to {} channels (kernel {} x {}, stride {:?}, dilation {:?}, {} groups, padding {})",
+                "a convolution of {} to {} channels (kernel {} x {}, stride {:?}, dilation {:?}, {} groups, \
+                 padding {})",
                 conv.channels[0],
                 conv.channels[1],
                 conv.kernel[0],
@@ -275,10 +279,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// A side in the middle of which every padding of stride 1 is alike.
+/// A map side so large that only the padding at stride 1, which does not depend on the side, matters.
 const MANY: usize = 1 << 20;
 
-/// Whether two nodes have the same operation, apart from what their inputs compute.
+/// Whether two nodes have the same operation, whatever their inputs compute.
 fn same(ours: &View<'_>, one: NodeId, theirs: &View<'_>, two: NodeId) -> bool {
     let folds = ours.tolerance.folded_norms;
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(b.abs());

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Op {
-    /// The picture.
+    /// The network's input: the picture.
     Input {
-        /// Its channels.
+        /// Channels of the picture.
         channels: usize,
     },
     /// A convolution.
@@ -25,12 +25,12 @@ pub enum Op {
     GlobalPool(GlobalPool),
     /// A fully-connected layer.
     Dense(Dense),
-    /// A map as one vector.
+    /// A map flattened into one vector.
     Flatten {
-        /// Which axis runs fastest: channels in Keras, columns in PyTorch.
+        /// The axis that varies fastest: channels in Keras, columns in PyTorch.
         order: ChannelOrder,
     },
-    /// A vector as a map of 1 x 1 (Keras `Reshape((1, 1, C))`).
+    /// A vector reshaped to a map of 1 x 1 (Keras `Reshape((1, 1, C))`).
     ToMap,
     /// Zeros around a map.
     Pad {
@@ -41,11 +41,11 @@ pub enum Op {
     Add,
     /// The product of two inputs of one shape, or of a map and a map of 1 x 1.
     Multiply,
-    /// The channels of all inputs, one after the other.
+    /// The channels of all inputs, concatenated.
     Concat,
-    /// `scale * x + shift`, constants of the network that are not trained.
+    /// `scale * x + shift` with constants that are not trained.
     ScaleShift(ScaleShift),
-    /// Values dropped at random in training; nothing otherwise.
+    /// Drops values at random in training; does nothing in inference.
     Dropout {
         /// The probability that a value is dropped.
         rate: f64,
@@ -60,19 +60,20 @@ pub struct Conv {
     pub channels: [usize; 2],
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
-    /// Step down and right.
+    /// Stride down and right.
     #[serde(default = "one")]
     pub stride: [usize; 2],
     /// Distance between the kernel's taps.
     #[serde(default = "one")]
     pub dilation: [usize; 2],
-    /// Groups of channels that are convolved apart; as many as channels in a depthwise convolution.
+    /// Number of channel groups that are convolved separately; equal to the number of channels in a depthwise
+    /// convolution.
     #[serde(default = "single")]
     pub groups: usize,
-    /// Whether it adds a bias.
+    /// Whether the convolution adds a bias.
     #[serde(default)]
     pub bias: bool,
-    /// What stands around the map.
+    /// Padding around the map.
     pub padding: Padding,
 }
 
@@ -90,40 +91,40 @@ impl Conv {
         }
     }
 
-    /// With a step.
+    /// Sets the stride of both axes.
     #[must_use]
     pub const fn with_stride(mut self, stride: usize) -> Self {
         self.stride = [stride; 2];
         self
     }
 
-    /// With a distance between taps.
+    /// Sets the dilation of both axes.
     #[must_use]
     pub const fn with_dilation(mut self, dilation: usize) -> Self {
         self.dilation = [dilation; 2];
         self
     }
 
-    /// With groups.
+    /// Sets the number of groups.
     #[must_use]
     pub const fn with_groups(mut self, groups: usize) -> Self {
         self.groups = groups;
         self
     }
 
-    /// With a bias.
+    /// Sets whether there is a bias.
     #[must_use]
     pub const fn with_bias(mut self, bias: bool) -> Self {
         self.bias = bias;
         self
     }
 
-    /// Whether each of several channels is convolved by itself.
+    /// Whether there are several channels and each is convolved separately.
     pub const fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.groups == self.channels[0]
     }
 
-    /// Whether the kernel is 1 x 1 and all channels are in one group.
+    /// Whether the kernel is 1 x 1 and there is one group.
     pub const fn is_pointwise(&self) -> bool {
         self.kernel[0] == 1 && self.kernel[1] == 1 && self.groups == 1
     }
@@ -137,13 +138,13 @@ const fn single() -> usize {
     1
 }
 
-/// What stands around a map.
+/// Padding around a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Padding {
-    /// Nothing.
+    /// No padding.
     Valid,
-    /// Keras's `same`: `ceil(size / stride)` outputs; the odd pixel stands at the end
+    /// Keras's `same`: `ceil(size / stride)` outputs; an odd pixel of padding goes to the end
     /// (`tensorflow/core/framework/kernel_shape_util.cc`, `GetWindowedOutputSizeVerbose`).
     Same,
     /// Rows above, columns left, rows below, columns right.
@@ -151,7 +152,7 @@ pub enum Padding {
 }
 
 impl Padding {
-    /// The same on every side.
+    /// Equal padding on every side.
     pub const fn symmetric(pixels: usize) -> Self {
         Self::Explicit([pixels; 4])
     }
@@ -189,16 +190,16 @@ impl Padding {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNorm {
-    /// Its channels.
+    /// Channels of the map, or features of the vector.
     pub channels: usize,
     /// Added to the variance.
     pub epsilon: f64,
     /// Weight of a new batch in the running statistics, PyTorch's and Burn's sense: 1 minus Keras's momentum.
     pub momentum: f64,
-    /// Whether it has a gamma.
+    /// Whether there is a gamma.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub scale: bool,
-    /// Whether it has a beta.
+    /// Whether there is a beta.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub center: bool,
 }
@@ -247,7 +248,7 @@ pub enum Activation {
     Tanh,
     /// Gaussian error linear unit.
     Gelu {
-        /// Whether by the approximation with a hyperbolic tangent.
+        /// Whether the approximation with a hyperbolic tangent is used.
         approximate: bool,
     },
     /// `log(1 + exp(x))`.
@@ -258,11 +259,11 @@ pub enum Activation {
     Mish,
     /// `exp(x)`.
     Exponential,
-    /// Over the features of a vector, or the channels of a map: positive, and of sum 1.
+    /// Softmax over the features of a vector, or over the channels of a map.
     Softmax,
 }
 
-/// The kind of a pooling.
+/// What a pooling computes from a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PoolKind {
@@ -280,14 +281,14 @@ pub struct Pool {
     pub kind: PoolKind,
     /// Height and width of the window.
     pub window: [usize; 2],
-    /// Step down and right.
+    /// Stride down and right.
     pub stride: [usize; 2],
     /// Distance between the window's taps.
     #[serde(default = "one")]
     pub dilation: [usize; 2],
-    /// What stands around the map. It never wins a maximum.
+    /// Padding around the map. A padded pixel never wins a maximum.
     pub padding: Padding,
-    /// Whether padding counts in a mean: not in Keras, by default in PyTorch.
+    /// Whether a mean counts padded pixels: no in Keras, yes by default in PyTorch.
     #[serde(default)]
     pub count_padding: bool,
 }
@@ -313,7 +314,7 @@ impl Pool {
         }
     }
 
-    /// With a distance between taps.
+    /// Sets the dilation of both axes.
     #[must_use]
     pub const fn with_dilation(mut self, dilation: usize) -> Self {
         self.dilation = [dilation; 2];
@@ -327,7 +328,7 @@ impl Pool {
 pub struct GlobalPool {
     /// Mean or largest value.
     pub kind: PoolKind,
-    /// Whether the output is a map of 1 x 1 (Keras `keepdims`) and not a vector.
+    /// Whether the output is a map of 1 x 1 (Keras `keepdims`) instead of a vector.
     #[serde(default)]
     pub keep_dims: bool,
 }
@@ -338,18 +339,18 @@ pub struct GlobalPool {
 pub struct Dense {
     /// Input and output features.
     pub features: [usize; 2],
-    /// Whether it adds a bias.
+    /// Whether the layer adds a bias.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub bias: bool,
 }
 
-/// In which order a map's values become a vector.
+/// The order in which a map's values become a vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelOrder {
-    /// Channels run fastest (Keras, TensorFlow).
+    /// Channels vary fastest (Keras, TensorFlow).
     ChannelsLast,
-    /// Columns run fastest (PyTorch).
+    /// Columns vary fastest (PyTorch).
     ChannelsFirst,
 }
 
@@ -357,14 +358,14 @@ pub enum ChannelOrder {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleShift {
-    /// One factor, or one for each channel.
+    /// One scale for all channels, or one for each.
     pub scale: Vec<f64>,
-    /// One term, or one for each channel.
+    /// One shift for all channels, or one for each.
     pub shift: Vec<f64>,
 }
 
 impl ScaleShift {
-    /// One number for all channels.
+    /// One scale and one shift for all channels.
     pub fn new(scale: f64, shift: f64) -> Self {
         Self {
             scale: alloc::vec![scale],
@@ -372,7 +373,7 @@ impl ScaleShift {
         }
     }
 
-    /// `self` first, then `next`; `None` where their lengths do not fit.
+    /// Applies `self` first, then `next`; `None` if both are for single channels and the numbers of channels differ.
     #[must_use]
     pub fn then(&self, next: &Self) -> Option<Self> {
         let scale = each(&self.scale, &next.scale, |a, b| a * b)?;
@@ -382,12 +383,12 @@ impl ScaleShift {
         Some(Self { scale, shift })
     }
 
-    /// The factor of a channel.
+    /// The scale of a channel.
     pub fn scale_of(&self, channel: usize) -> f64 {
         broadcast(&self.scale, channel)
     }
 
-    /// The term of a channel.
+    /// The shift of a channel.
     pub fn shift_of(&self, channel: usize) -> f64 {
         broadcast(&self.shift, channel)
     }
@@ -407,7 +408,7 @@ fn each(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Option<Vec<f64>> {
 }
 
 impl Op {
-    /// Its name in messages.
+    /// The operation's name in messages.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Input { .. } => "input",
@@ -428,7 +429,7 @@ impl Op {
         }
     }
 
-    /// How many inputs it takes: least and most.
+    /// The smallest and the largest number of inputs.
     pub(crate) const fn arity(&self) -> (usize, usize) {
         match self {
             Self::Input { .. } => (0, 0),
@@ -438,7 +439,7 @@ impl Op {
         }
     }
 
-    /// Whether the order of its inputs makes no difference.
+    /// Whether the order of the inputs makes no difference.
     pub(crate) const fn is_commutative(&self) -> bool {
         matches!(self, Self::Add | Self::Multiply)
     }

@@ -11,35 +11,35 @@ use crate::op::Op;
 /// A tensor of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    /// Its name in a record: its node's path, and [`ParameterKind::name`].
+    /// The tensor's name in a record: its node's path, a dot, and [`ParameterKind::name`].
     pub name: String,
-    /// The node it belongs to.
+    /// The node that the tensor belongs to.
     pub node: NodeId,
-    /// What it is.
+    /// The tensor's role.
     pub kind: ParameterKind,
-    /// Its shape: kernels `[out, in / groups, height, width]`, dense weights `[in, out]`, the others `[channels]`.
+    /// The shape: kernels `[out, in / groups, height, width]`, dense weights `[in, out]`, all others `[channels]`.
     pub shape: Vec<usize>,
 }
 
-/// What a tensor is to its operation.
+/// The role of a tensor in its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ParameterKind {
-    /// A kernel, or a matrix.
+    /// A convolution's kernel or a dense layer's matrix.
     Weight,
     /// Added to the output.
     Bias,
-    /// A batch norm's factor.
+    /// A batch norm's scale.
     Gamma,
-    /// A batch norm's term.
+    /// A batch norm's shift.
     Beta,
-    /// A batch norm's mean.
+    /// A batch norm's running mean.
     RunningMean,
-    /// A batch norm's variance.
+    /// A batch norm's running variance.
     RunningVar,
 }
 
 impl ParameterKind {
-    /// Its name in a record.
+    /// The role's name in a record.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Weight => "weight",
@@ -51,7 +51,7 @@ impl ParameterKind {
         }
     }
 
-    /// Its name in PyTorch.
+    /// The role's name in PyTorch.
     pub const fn torch_name(self) -> &'static str {
         match self {
             Self::Weight | Self::Gamma => "weight",
@@ -61,14 +61,14 @@ impl ParameterKind {
         }
     }
 
-    /// Whether training changes it by a gradient.
+    /// Whether gradient descent changes the tensor.
     pub const fn is_trainable(self) -> bool {
         !matches!(self, Self::RunningMean | Self::RunningVar)
     }
 }
 
 impl Op {
-    /// The tensors of an operation, with their shapes.
+    /// The tensors of this operation, with their shapes.
     pub fn parameters(&self) -> Vec<(ParameterKind, Vec<usize>)> {
         use ParameterKind::{Beta, Bias, Gamma, RunningMean, RunningVar, Weight};
         match self {
@@ -98,7 +98,7 @@ impl Op {
 }
 
 impl Graph {
-    /// Every tensor of the network, in the order of computation. Counts alone: nothing is allocated for the tensors.
+    /// Every tensor of the network, in the order of computation. Only shapes are listed: no tensor is allocated.
     pub fn parameters(&self) -> Vec<Parameter> {
         self.iter()
             .flat_map(|(id, node)| {
@@ -112,7 +112,7 @@ impl Graph {
             .collect()
     }
 
-    /// Numbers in all tensors, running statistics among them; at most `usize::MAX`.
+    /// Number of values in all tensors, running statistics included; at most `usize::MAX`.
     pub fn num_params(&self) -> usize {
         let count = |shape: Vec<usize>| shape.into_iter().fold(1, usize::saturating_mul);
         self.nodes

@@ -1,4 +1,4 @@
-//! The shape of every output.
+//! The shape of every output, for pictures of one size.
 
 use alloc::format;
 use alloc::string::String;
@@ -37,7 +37,7 @@ impl Shape {
         }
     }
 
-    /// How many values it has, at most `usize::MAX`.
+    /// The number of values, at most `usize::MAX`.
     pub const fn values(self) -> usize {
         let [height, width] = self.size();
         self.channels().saturating_mul(height).saturating_mul(width)
@@ -62,11 +62,11 @@ impl fmt::Display for Shape {
 }
 
 impl Graph {
-    /// The shape of every node's output for a picture of height and width.
+    /// The shape of every node's output for a picture of this height and width.
     ///
     /// # Errors
     ///
-    /// The layer that cannot take its input: a picture too small, channels that do not fit, a map beyond any memory.
+    /// Names the layer whose input does not fit: the picture is too small, the channels differ, or a map is too large.
     pub fn shapes(&self, size: [usize; 2]) -> Result<Vec<Shape>, GraphError> {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
         for (id, node) in self.iter() {
@@ -77,19 +77,20 @@ impl Graph {
         Ok(shapes)
     }
 
-    /// The smallest height and width of a square picture that every operation can take, if any up to `most` is.
+    /// The smallest square picture that every operation accepts, as the length of its side; `None` if it is larger than
+    /// `most`.
     pub fn smallest_size(&self, most: usize) -> Option<usize> {
-        // Operations that take a size take every larger one, unless a dense layer fixes it.
+        // An operation that accepts a size accepts every larger one, unless a dense layer fixes the size.
         (1..=most).find(|&side| self.shapes([side; 2]).is_ok())
     }
 }
 
 impl Op {
-    /// The shape of its output, of inputs of these shapes and a picture of height and width.
+    /// The shape of the output for inputs of these shapes and a picture of this height and width.
     ///
     /// # Errors
     ///
-    /// Why it cannot take them.
+    /// Why the operation cannot take these inputs.
     pub fn output_shape(&self, inputs: &[Shape], size: [usize; 2]) -> Result<Shape, String> {
         let shape = shape(self, inputs, size)?;
         if shape.values() > MAX_VALUES {
@@ -179,7 +180,7 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
     }
 }
 
-/// What a product of two gives.
+/// The output of a product.
 fn product(inputs: &[Shape]) -> Result<Shape, String> {
     match inputs {
         [one, two] if one == two => Ok(*one),
@@ -196,7 +197,7 @@ fn product(inputs: &[Shape]) -> Result<Shape, String> {
     }
 }
 
-/// What the channels of all inputs give.
+/// The output of a concatenation.
 fn concatenation(inputs: &[Shape]) -> Result<Shape, String> {
     let Some(&first) = inputs.first() else {
         return Err("concatenation of nothing".into());
@@ -209,7 +210,7 @@ fn concatenation(inputs: &[Shape]) -> Result<Shape, String> {
         );
         if !alike || first.size() != input.size() {
             return Err(format!(
-                "it puts together {first} and {input}; their sizes must be alike"
+                "it concatenates {first} and {input}; their sizes must be equal"
             ));
         }
         channels = channels.saturating_add(input.channels());
@@ -228,7 +229,7 @@ fn fits(found: usize, expected: usize) -> Result<(), String> {
     }
 }
 
-/// Height and width of what a window that moves over a map gives.
+/// Height and width of the output of a window that slides over a map.
 fn window(
     [_, height, width]: [usize; 3],
     kernel: [usize; 2],

@@ -1,4 +1,4 @@
-//! A network as a table.
+//! The summary: a network as a table.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -10,7 +10,7 @@ use crate::graph::{Graph, NodeId};
 use crate::op::Op;
 use crate::shape::Shape;
 
-/// What a network is made of, as a table like Keras's `summary()`.
+/// A network's layers as a table like Keras's `summary()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The network's name.
@@ -24,37 +24,36 @@ pub struct Summary {
 /// One layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SummaryRow {
-    /// Its name.
+    /// The layer's name.
     pub name: String,
-    /// The block it belongs to; `head` behind the embedding.
+    /// The block that the layer belongs to; `head` after the embedding.
     pub block: String,
-    /// Its Keras class.
+    /// The layer's Keras class.
     pub class: &'static str,
-    /// Shape of its output without the batch: `[channels, height, width]` or `[features]`.
+    /// Shape of the output without the batch: `[channels, height, width]` or `[features]`.
     pub output: Vec<usize>,
-    /// Weights that training changes.
+    /// Number of parameters that training changes.
     pub trainable: usize,
-    /// Running statistics.
+    /// Number of running statistics.
     pub non_trainable: usize,
-    /// Multiplications followed by an addition, for one picture. Batch norms, activations and pools are not counted, as in the
-    /// literature.
+    /// Multiply-adds for one picture. Batch norms, activations and pools are not counted, as usual in the literature.
     pub multiply_adds: u64,
 }
 
 impl SummaryRow {
-    /// All of the layer's parameters.
+    /// Number of all parameters of the layer.
     pub fn params(&self) -> usize {
         self.trainable + self.non_trainable
     }
 }
 
 impl Summary {
-    /// All parameters: 22,910,480 for Keras's Xception.
+    /// Number of all parameters: 22,910,480 for Keras's Xception.
     pub fn params(&self) -> usize {
         self.rows.iter().map(SummaryRow::params).sum()
     }
 
-    /// Parameters that training changes: 22,855,952 for Keras's Xception.
+    /// Number of parameters that training changes: 22,855,952 for Keras's Xception.
     pub fn trainable_params(&self) -> usize {
         self.rows.iter().map(|row| row.trainable).sum()
     }
@@ -68,11 +67,11 @@ impl Summary {
 }
 
 impl Graph {
-    /// A table of layers, output shapes, parameters and multiply-adds for a picture of height and width.
+    /// A table of layers, output shapes, parameters and multiply-adds for a picture of this height and width.
     ///
     /// # Errors
     ///
-    /// As [`shapes`](Self::shapes).
+    /// Those of [`shapes`](Self::shapes).
     pub fn summary(&self, size: [usize; 2]) -> Result<Summary, GraphError> {
         let shapes = self.shapes(size)?;
         let outputs = self.layer_outputs();
@@ -92,7 +91,7 @@ impl Graph {
                 non_trainable: 0,
                 multiply_adds: 0,
             };
-            // A layer's nodes stand together in all but odd files.
+            // The nodes of a layer stand together, except in unusual files.
             for (part, member) in self.iter().take(id.0 + 1).rev().take(8) {
                 if member.layer != node.layer {
                     continue;

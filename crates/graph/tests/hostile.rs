@@ -1,4 +1,5 @@
-//! Graphs from outside: what is no network is an error in words, quickly, and without memory that a file's size does not bound.
+//! Graphs from untrusted files: a graph that is no valid network gives an error message, quickly, and within memory
+//! bounded by the file's size.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,14 @@ use graph::{
     Tolerance,
 };
 
-/// No check may take longer.
+/// The longest time that any check may take.
 const QUICK: Duration = Duration::from_secs(5);
 
 fn relu() -> Op {
     Op::Activation(Activation::Relu)
 }
 
-/// Convolution, norm-free, ReLU.
+/// A convolution and a ReLU, without a norm.
 fn small() -> Graph {
     let (mut net, x) = Builder::new("small", 3);
     net.block("block1");

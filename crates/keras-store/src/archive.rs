@@ -1,7 +1,7 @@
 //! The `.keras` archive: a zip with `metadata.json`, `config.json` and the weights.
 //!
-//! Members are only ever read by their exact names, so a hostile name (`../../etc/passwd`) is a
-//! name nobody asks for, and nothing is extracted.
+//! Members are read only by their exact names, and no member is extracted to a path. A hostile name such as
+//! `../../etc/passwd` is therefore never used.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -17,7 +17,7 @@ use crate::window::FileWindow;
 /// Keras 3 and TF >= 2.12 first, TF 2.11 last.
 const WEIGHTS: [&str; 2] = ["model.weights.h5", "variables.h5"];
 
-/// A version, a date and a few words: Keras writes 64 bytes.
+/// Keras writes 64 bytes: a version and a date.
 const MAX_METADATA_BYTES: u64 = 256 << 10;
 
 /// Keras refuses a member above this size when it inflates to more than 100 times what is stored
@@ -28,7 +28,7 @@ const BOMB_EXPANSION: u64 = 100;
 /// How many members a message lists.
 const SHOWN: usize = 5;
 
-/// What is read from an archive before any tensor is.
+/// The parts of an archive that are read before any tensor.
 pub(crate) struct Archive {
     pub(crate) metadata: Option<Value>,
     pub(crate) config: Option<Value>,
@@ -36,8 +36,8 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Read the two JSON members and find the weights. A stored HDF5 member stays where it is; a
-    /// deflated one is unpacked into an unnamed temporary file.
+    /// Reads the two JSON members and finds the weights. A stored HDF5 member is read in place; a deflated one is
+    /// unpacked into an unnamed temporary file.
     pub(crate) fn open(path: &Path, file: File) -> Result<Self, KerasStoreError> {
         let len = file.metadata().map_err(|e| io_error(path, e))?.len();
         let second = file.try_clone().map_err(|e| io_error(path, e))?;
@@ -73,7 +73,7 @@ fn json(path: &Path, zip: &mut Zip, name: &str, limit: u64) -> Result<Option<Val
     let mut text = Vec::new();
     zip.by_index(index)
         .map_err(|e| broken(path, &e))?
-        // The declared size is only a claim: one byte more than it is already an error.
+        // The archive may lie about the size: reading one byte more than declared is an error.
         .take(member.size + 1)
         .read_to_end(&mut text)
         .map_err(|e| archive(path, format!("`{name}` cannot be read: {e}")))?;
@@ -112,7 +112,7 @@ fn weights(path: &Path, zip: &mut Zip, file: File, file_len: u64) -> Result<File
     }
 }
 
-/// Unpack a deflated member to disk: HDF5 is read at random, which a deflated stream cannot be.
+/// Unpacks a deflated member to disk: HDF5 needs random access, which a deflate stream does not offer.
 fn spool(path: &Path, zip: &mut Zip, index: usize, name: &str, member: &Member) -> Result<FileWindow, KerasStoreError> {
     if member.size > BOMB_FLOOR_BYTES && member.size > member.compressed_size.saturating_mul(BOMB_EXPANSION) {
         return Err(archive(

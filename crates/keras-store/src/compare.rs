@@ -1,4 +1,4 @@
-//! The module's parameters against the file's variables, before any value is read.
+//! Compares the module's parameters with the file's variables, before any value is read.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,12 +9,12 @@ use burn_store::{ModuleAdapter, ModuleContext, ModuleSnapshot, PathFilter};
 
 use crate::error::{DTypeMismatch, Mismatch, NameMismatch, ShapeMismatch};
 
-/// Suggestions beyond this many names help nobody and cost a comparison of all with all.
+/// More suggestions are not useful, and each is searched among all names.
 const MAX_SUGGESTIONS: usize = 32;
 /// Jaro similarity, as burn-store uses for its own suggestions.
 const SIMILAR: f64 = 0.7;
 
-/// A parameter of the module, found without initialising it.
+/// A parameter of the module, described without initialising it.
 struct Parameter {
     name: String,
     containers: Vec<String>,
@@ -30,7 +30,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// As burn-store's `Applier` decides.
+    /// The same rule as burn-store's `Applier`.
     fn accepts(self, dtype: DType) -> bool {
         match self {
             Self::Float => dtype.is_float() || matches!(dtype, DType::QFloat(_)),
@@ -98,8 +98,8 @@ impl ModuleVisitor for Collect {
     }
 }
 
-/// Note every difference in `found`. Returns the names of tensors which must not be applied,
-/// because their shape or type is not the parameter's.
+/// Adds every difference to `found`. Returns the names of tensors that must not be applied, because their shape or type
+/// differs from the parameter's.
 pub(crate) fn compare<M: ModuleSnapshot>(
     module: &M,
     tensors: &BTreeMap<String, PackTensor>,
@@ -155,7 +155,7 @@ pub(crate) fn compare<M: ModuleSnapshot>(
         }
     }
     for (key, tensor) in tensors {
-        // With a filter, only what it asks for is expected to be used.
+        // With a filter, only the selected variables are expected to be used.
         if !used.contains(key) && filter.is_none_or(|f| f.matches(key)) {
             found.unused.push(NameMismatch {
                 name: key.clone(),
@@ -169,7 +169,7 @@ pub(crate) fn compare<M: ModuleSnapshot>(
     refused
 }
 
-/// The key of the tensor for a parameter: its own name, or the adapter's other name for it.
+/// The key of the tensor for a parameter: the parameter's own name, or the adapter's other name for it.
 fn find(
     parameter: &Parameter,
     tensors: &BTreeMap<String, PackTensor>,
@@ -188,7 +188,8 @@ fn find(
     tensors.contains_key(&key).then_some(key)
 }
 
-/// The nearest name for each lonely one: among those left over on the other side, or among `others`, which both have.
+/// Finds the nearest name for each unmatched one: among the unmatched names of the other side, or among `others`, which
+/// both sides have.
 pub(crate) fn suggest(found: &mut Mismatch, others: &[&str]) {
     let missing: Vec<String> = found.missing.iter().map(|n| n.name.clone()).collect();
     let unused: Vec<String> = found.unused.iter().map(|n| n.name.clone()).collect();
@@ -204,7 +205,7 @@ fn nearest<'a>(name: &str, others: impl Iterator<Item = &'a str>) -> Option<Stri
     others
         .map(|other| (strsim::jaro(name, other), other))
         .filter(|(similarity, _)| *similarity >= SIMILAR)
-        // The first of equals, in the order given.
+        // The first of equals, in the given order.
         .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, other)| other.to_owned())
 }

@@ -2,18 +2,17 @@
 
 use serde_json::Value;
 
-/// A layer, or a model with layers, borrowed from the parsed JSON.
+/// A layer, or a model with layers; borrows the parsed JSON.
 pub(crate) struct ConfigNode<'a> {
     pub(crate) name: &'a str,
     pub(crate) class: &'a str,
     pub(crate) json: &'a Value,
-    /// In `model.layers` order, which is topological. Empty for a layer.
+    /// In the order of `model.layers`, which is topological. Empty for a layer.
     pub(crate) layers: Vec<ConfigNode<'a>>,
 }
 
 impl<'a> ConfigNode<'a> {
-    /// `None` for JSON that describes no Keras object. Depth is bounded by `serde_json`, which
-    /// parses no more than 128 levels.
+    /// `None` for JSON that describes no Keras object. `serde_json` parses at most 128 levels, which bounds the depth.
     pub(crate) fn of(json: &'a Value) -> Option<Self> {
         let class = json.get("class_name")?.as_str()?;
         let config = json.get("config")?;
@@ -22,7 +21,7 @@ impl<'a> ConfigNode<'a> {
             .or_else(|| json.get("name"))
             .and_then(Value::as_str)
             .unwrap_or(class);
-        // Keras < 2.2.3 wrote a Sequential's config as the bare list of its layers.
+        // Keras < 2.2.3 wrote the config of a Sequential as the bare list of its layers.
         let layers = config
             .get("layers")
             .unwrap_or(config)
@@ -41,7 +40,7 @@ impl<'a> ConfigNode<'a> {
         })
     }
 
-    /// Bytes of the paths of all layers in it, each of which has the names of the models around it.
+    /// Bytes of the paths of all layers inside; each path includes the names of the models around the layer.
     pub(crate) fn path_bytes(&self) -> usize {
         fn within(node: &ConfigNode<'_>, around: usize) -> usize {
             let own = around.saturating_add(node.name.len() + 1);
@@ -56,14 +55,14 @@ impl<'a> ConfigNode<'a> {
         self.json.get("config")?.get(name)
     }
 
-    /// The layer this one keeps in an attribute, as a wrapper does (`TimeDistributed.layer`).
+    /// The layer that this layer keeps in an attribute, as a wrapper does (`TimeDistributed.layer`).
     pub(crate) fn attribute(&self, name: &str) -> Option<Self> {
         Self::of(self.setting(name)?)
     }
 }
 
-/// Keras 3 lists the operations of a functional model (`keras.ops.add`) between its layers, and
-/// leaves them out when it counts layers to name their groups.
+/// Whether this is an operation (`keras.ops.add`). Keras 3 lists operations of a functional model among its layers, but
+/// does not count them when it numbers the layers' groups.
 fn is_operation(json: &Value) -> bool {
     json.get("module")
         .and_then(Value::as_str)

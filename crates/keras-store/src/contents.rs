@@ -1,4 +1,4 @@
-//! Opening a file of any layout: what it is, its config and its layers.
+//! Opens a file of any layout: detects the layout, reads the config and lists the layers.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use files::FileError;
 use serde_json::Value;
 
 use crate::archive::Archive;
@@ -19,19 +20,20 @@ use crate::legacy::{self, Broken};
 use crate::window::FileWindow;
 
 const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
-/// An HDF5 file may start with a block of the user's own, of 512 bytes times a power of two.
+/// An HDF5 file may start with a user block, whose length is 512 bytes times a power of two.
 const MAX_USER_BLOCK: u64 = 1 << 24;
-/// Bytes of all layers' paths. The largest model of `keras.applications` has 1,041 layers with names of 30.
+/// Limit on the bytes of all layers' paths together. The largest model of `keras.applications` has 1,041 layers with
+/// names of 30 bytes.
 const MAX_PATHS: usize = 16 << 20;
 /// How many groups a message lists.
 const SHOWN: usize = 5;
 
-/// A file, read but for its tensors.
+/// Everything in a file except the values of its tensors.
 pub(crate) struct Contents {
     pub(crate) format: KerasFormat,
     pub(crate) config: Option<Value>,
     pub(crate) layers: Vec<KerasLayer>,
-    /// Parallel to the layers and their variables.
+    /// One entry for each layer, and in it one for each variable.
     pub(crate) data: Vec<Vec<Arc<H5Dataset>>>,
 }
 
@@ -87,7 +89,7 @@ fn is_hdf5(file: &mut File, len: u64) -> io::Result<bool> {
     Ok(false)
 }
 
-/// What a file that is none of Keras's looks like, for people who can mend it.
+/// Describes a file that is no Keras file, so that a user can see what went wrong.
 fn describe(head: &[u8]) -> String {
     let text = head.trim_ascii_start().to_ascii_lowercase();
     if head.is_empty() {
@@ -179,7 +181,7 @@ fn check_paths(path: &Path, place: &str, config: Option<&ConfigNode<'_>>) -> Res
     }
 }
 
-/// A `.weights.json`, which names for each group the `x_0000N.weights.h5` beside it.
+/// Reads a `.weights.json`, which names the shard `x_0000N.weights.h5` of each group.
 fn sharded(path: &Path, file: File) -> Result<Contents, KerasStoreError> {
     let mut text = Vec::new();
     let mut file = file;
@@ -196,7 +198,7 @@ fn sharded(path: &Path, file: File) -> Result<Contents, KerasStoreError> {
             "JSON without a `weight_map` (a config? its weights are in a file of their own)",
         ));
     };
-    // A group's variables may be spread over several shards.
+    // The variables of one group may be spread over several shards.
     let shards: BTreeSet<&str> = map
         .values()
         .flat_map(|v| match v {
@@ -217,21 +219,21 @@ fn sharded(path: &Path, file: File) -> Result<Contents, KerasStoreError> {
     Ok(Contents::new(format, None, layers))
 }
 
-/// A file that has an end, and its length. To open a pipe may take for ever, and nobody can go back in it.
+/// Opens an ordinary file and returns its length. Pipes are refused: opening one may block, and a pipe cannot seek.
 fn open_ordinary(path: &Path) -> Result<(File, u64), KerasStoreError> {
     let io_error = |source| KerasStoreError::Io {
         path: path.into(),
         source,
     };
-    if !fs::metadata(path).map_err(io_error)?.is_file() {
-        return Err(not_keras(path, "something that is no ordinary file"));
-    }
-    let file = File::open(path).map_err(io_error)?;
+    let file = files::open(path).map_err(|error| match error {
+        FileError::System { source, .. } => io_error(source),
+        _ => not_keras(path, "a pipe or a device, which is no ordinary file"),
+    })?;
     let length = file.metadata().map_err(io_error)?.len();
     Ok((file, length))
 }
 
-/// A shard lies in the folder of its `.weights.json`; a name that leads elsewhere is refused.
+/// The path of a shard, which must lie in the folder of its `.weights.json`; a name with a folder is refused.
 fn beside(path: &Path, shard: &str) -> Result<PathBuf, KerasStoreError> {
     let name = Path::new(shard);
     if name.file_name() != Some(name.as_os_str()) || shard.contains(['/', '\\']) {
@@ -251,7 +253,7 @@ fn tree(path: &Path, window: FileWindow) -> Result<H5Tree, KerasStoreError> {
     })
 }
 
-/// An optimiser's state is twice as large as the weights and is never looked at.
+/// Whether a group is skipped: optimiser state is twice as large as the weights, and is not needed.
 fn skipped(group: &str) -> bool {
     group == "optimizer_weights" || group == "optimizer" || group.ends_with("/optimizer")
 }

@@ -1,4 +1,4 @@
-//! Everything that can go wrong, as sentences.
+//! The error types.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use burn::tensor::DType;
 
 /// Why a Keras file could not be read or written, or does not fit the module.
 ///
-/// Every variant names the file; most name the place inside it and the way out.
+/// Every variant names the file; most also name the place inside it and say what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KerasStoreError {
@@ -16,11 +16,11 @@ pub enum KerasStoreError {
     Io {
         /// The file that was asked for.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 
-    /// The file's first bytes are those of no Keras weight file.
+    /// The file's first bytes are not those of a Keras weight file.
     #[error(
         "`{}` is not a Keras weight file: expected a .keras archive or an HDF5 file, found {found}",
         path.display()
@@ -28,7 +28,7 @@ pub enum KerasStoreError {
     NotKeras {
         /// The file that was asked for.
         path: PathBuf,
-        /// What its content looks like.
+        /// What the content looks like.
         found: String,
     },
 
@@ -57,7 +57,7 @@ pub enum KerasStoreError {
     Layout {
         /// The file.
         path: PathBuf,
-        /// What was looked for and not found.
+        /// What was expected and not found.
         reason: String,
     },
 
@@ -68,7 +68,7 @@ pub enum KerasStoreError {
         path: PathBuf,
         /// The archive member or HDF5 attribute.
         place: String,
-        /// What the parser said.
+        /// The parser's error.
         reason: String,
     },
 
@@ -92,7 +92,7 @@ pub enum KerasStoreError {
     DuplicateKey {
         /// The file.
         path: PathBuf,
-        /// The name both ended up with.
+        /// The name that both ended up with.
         key: String,
         /// The first variable, by its Keras name.
         first: String,
@@ -100,13 +100,12 @@ pub enum KerasStoreError {
         second: String,
     },
 
-    /// The file and the module disagree. Loading leaves the module as it was; saving writes
-    /// nothing.
+    /// The file and the module do not match. A failed load leaves the module unchanged; a failed save writes nothing.
     #[error("{0}")]
     Mismatch(Box<Mismatch>),
 
-    /// The backend did not take a tensor, for example a float64 one on a device without them. The
-    /// module is left as it was.
+    /// The backend refused a tensor, for example a float64 one on a device without float64. The module is left
+    /// unchanged.
     #[error(
         "the backend does not take a tensor of `{}`: {reason}; \
          cast the file's values with `with_from_adapter(FloatCastAdapter::to(..))`",
@@ -115,11 +114,11 @@ pub enum KerasStoreError {
     Backend {
         /// The file.
         path: PathBuf,
-        /// What the backend said.
+        /// The backend's error.
         reason: String,
     },
 
-    /// A module was to be saved without saying which Keras model it is.
+    /// A module was to be saved, but no Keras model was given.
     #[error(
         "cannot write `{}`: a Keras file is arranged by the model it belongs to; give the model's \
          config with `with_model_config(..)`: `config.json` of a .keras archive, `model.to_json()` in \
@@ -131,7 +130,7 @@ pub enum KerasStoreError {
         path: PathBuf,
     },
 
-    /// The config given for writing describes no model that can be written.
+    /// The given config does not describe a model that can be written.
     #[error("cannot write `{}`: the model's config cannot be used: {reason}", path.display())]
     Config {
         /// The file that would have been written.
@@ -140,7 +139,7 @@ pub enum KerasStoreError {
         reason: String,
     },
 
-    /// The model has layers of which it is not known which variables they have.
+    /// The model has layers whose variables are unknown.
     #[error(
         "cannot write `{}`: the variables of {} of its layers are not known: {}",
         path.display(), layers.len(), layers.join(", ")
@@ -148,11 +147,11 @@ pub enum KerasStoreError {
     UnknownLayers {
         /// The file that would have been written.
         path: PathBuf,
-        /// The layers' paths, each with its class and why it is not known.
+        /// The layers' paths, each with its class and the reason.
         layers: Vec<String>,
     },
 
-    /// The name of the file to be written does not say which layout it is to have.
+    /// The output's name does not say which layout to write.
     #[error(
         "cannot write `{}`: its name does not say which of Keras's layouts is meant; expected .keras, \
          .weights.h5 or .h5, or choose one with `with_file_kind(..)`",
@@ -163,15 +162,14 @@ pub enum KerasStoreError {
         path: PathBuf,
     },
 
-    /// The file to be written exists.
+    /// The output file exists.
     #[error("cannot write `{}`: it exists; replace it with `overwrite(true)`", path.display())]
     Exists {
-        /// The file, left as it was.
+        /// The file, which is left unchanged.
         path: PathBuf,
     },
 
-    /// The operating system did not take the file. Nothing is left of it, and a file that was there
-    /// before is as it was.
+    /// The operating system refused the output file. No part of it remains, and an existing file is left unchanged.
     #[error("cannot write `{}`: {reason}", path.display())]
     Write {
         /// The file that was to be written.
@@ -181,7 +179,7 @@ pub enum KerasStoreError {
     },
 }
 
-/// Whether a module was to be loaded from a file or saved to one.
+/// The direction of a transfer between module and file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the file into the module.
@@ -190,32 +188,30 @@ pub enum Direction {
     Saving,
 }
 
-/// All differences between a module and the file it was to be loaded from, or the Keras model it
-/// was to be saved as.
+/// All differences between a module and the file to load, or the Keras model to save as.
 ///
-/// The receiving side is the one that must be filled: the module when loading, the Keras model when
-/// saving. `Display` lists every difference by name, the two sides of each, and the nearest name on
-/// the other side.
+/// The *receiving* side must be filled completely: the module when loading, the Keras model when saving. `Display`
+/// lists every difference by name, with both sides and the nearest name on the other side.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Mismatch {
     /// The file.
     pub path: PathBuf,
-    /// Which side was to be filled.
+    /// Which side receives.
     pub direction: Direction,
-    /// What the receiving side needs and the giving side lacks.
+    /// Needed by the receiving side and missing on the giving side.
     pub missing: Vec<NameMismatch>,
-    /// What the giving side has and the receiving side does not take.
+    /// Present on the giving side and not used by the receiving side.
     pub unused: Vec<NameMismatch>,
     /// Same name, other shape.
     pub shapes: Vec<ShapeMismatch>,
-    /// Same name, another kind of number.
+    /// Same name, different kind of number.
     pub dtypes: Vec<DTypeMismatch>,
     /// Variables whose values could not be read or are not finite.
     pub values: Vec<ValueMismatch>,
 }
 
-/// A name that stands on one side only.
+/// A name that exists on one side only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NameMismatch {
@@ -227,7 +223,7 @@ pub struct NameMismatch {
     pub nearest: Option<String>,
 }
 
-/// A tensor of another shape on the other side.
+/// A tensor with different shapes on the two sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShapeMismatch {
@@ -239,7 +235,7 @@ pub struct ShapeMismatch {
     pub found: Vec<usize>,
 }
 
-/// A tensor of another kind of number (float, integer, boolean) on the other side.
+/// A tensor with different kinds of numbers (float, integer, boolean) on the two sides.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DTypeMismatch {
@@ -251,13 +247,13 @@ pub struct DTypeMismatch {
     pub found: DType,
 }
 
-/// A tensor whose values could not be taken.
+/// A tensor whose values could not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ValueMismatch {
     /// The Burn name.
     pub name: String,
-    /// Why not.
+    /// The reason.
     pub reason: String,
 }
 

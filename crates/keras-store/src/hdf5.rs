@@ -1,13 +1,12 @@
-//! The door to `hdf5-pure` for reading, with the guards it needs. (For writing: `write/hdf5.rs`.)
+//! Reading through `hdf5-pure`, with the guards that it needs. (For writing: `write/hdf5.rs`.)
 //!
-//! * A dataset's shape is a claim. Nothing is reserved for it before its size in bytes was
-//!   computed without overflow and found to be possible for a file of this length.
-//! * `hdf5-pure` does not notice a group that contains itself. The walk counts its depth and its
-//!   objects and stops.
-//! * It parses nested types by recursion without a limit, and it may panic on a broken file. Both
-//!   are met by walking on a thread of its own with a large stack, whose panic becomes an error.
-//! * It reads chunks that lie over each other, each as if it were the only one. They are refused.
-//! * float16 and bfloat16 have no type there: element bytes are taken raw and decoded here.
+//! * A dataset's declared shape may be false. Memory is reserved only after its size in bytes was computed without
+//!   overflow and found possible for a file of this length.
+//! * `hdf5-pure` does not notice a group that contains itself. The walk counts depth and objects, and stops at a limit.
+//! * It parses nested types by unlimited recursion, and it may panic on a broken file. The walk therefore runs on a
+//!   thread of its own with a large stack, and a panic becomes an error.
+//! * It reads overlapping chunks, each as if it were alone. Overlapping chunks are refused.
+//! * It has no type for float16 and bfloat16: their bytes are read raw and decoded here.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,27 +19,27 @@ use hdf5_pure::{
 
 use crate::window::FileWindow;
 
-/// The deepest group of a Keras file seen is six deep (`layers/functional/layers/x/vars/0`);
-/// models nested in models add two each.
+/// Keras files seen so far are at most six groups deep (`layers/functional/layers/x/vars/0`); each nested model adds
+/// two.
 const MAX_DEPTH: usize = 64;
 /// Xception with its optimiser has under 2,000 groups and datasets.
 const MAX_OBJECTS: usize = 100_000;
-/// A header message has at most 64 KiB, hence a type at most 8,192 levels. A level takes under
-/// 4 KiB of stack in an unoptimised build.
+/// A header message has at most 64 KiB, so a type has at most 8,192 levels. A level takes less than 4 KiB of stack in
+/// an unoptimised build.
 const WALK_STACK_BYTES: usize = 64 << 20;
-/// Metadata is read in many small pieces; this is what Xception's takes, twice over.
+/// Metadata is read in many small pieces. This is twice what Xception's takes.
 const METADATA_CACHE_BYTES: usize = 4 << 20;
 /// Deflate cannot expand further than this (1,032 to 1); the other filters expand less.
 const MAX_EXPANSION: u64 = 1_032;
-/// Weights hardly deflate. All datasets of a file together that are not stored as they are may have this many bytes, or
-/// [`WHOLE_EXPANSION`] times the file's.
+/// Weights hardly compress. All datasets of a file that are not stored plainly may together unfold to this many bytes,
+/// or to [`WHOLE_EXPANSION`] times the file's length.
 const WHOLE_FLOOR: u64 = 64 << 20;
 const WHOLE_EXPANSION: u64 = 16;
 /// How much of a contiguous dataset is read or written at once.
 pub(crate) const PIECE_BYTES: usize = 1 << 20;
 
 impl H5Tree {
-    /// Add what another shard holds.
+    /// Adds the content of another shard.
     pub(crate) fn merge(&mut self, other: Self) {
         self.datasets.extend(other.datasets);
         for (path, group) in other.groups {
@@ -53,7 +52,7 @@ impl H5Tree {
     }
 }
 
-/// What is wrong, and at which group or dataset.
+/// A problem, and the group or dataset where it was found.
 #[derive(Debug)]
 pub(crate) struct H5Error {
     pub(crate) place: String,
@@ -77,7 +76,7 @@ pub(crate) struct H5Tree {
     pub(crate) datasets: BTreeMap<String, Arc<H5Dataset>>,
 }
 
-/// A group: its attributes which hold strings, and the names of the groups directly in it.
+/// A group: its string attributes, and the names of its direct members.
 #[derive(Default)]
 pub(crate) struct H5Group {
     strings: BTreeMap<String, Vec<String>>,
@@ -85,8 +84,8 @@ pub(crate) struct H5Group {
 }
 
 impl H5Group {
-    /// The strings of an attribute, also when Keras had to split a long list into `name0`,
-    /// `name1`, ... (`legacy_h5_format.py`, `save_attributes_to_hdf5_group`).
+    /// The strings of an attribute. Keras splits a long list into `name0`, `name1`, ... (`legacy_h5_format.py`,
+    /// `save_attributes_to_hdf5_group`); these are joined.
     pub(crate) fn strings(&self, name: &str) -> Option<Vec<String>> {
         if let Some(list) = self.strings.get(name) {
             return Some(list.clone());
@@ -95,7 +94,7 @@ impl H5Group {
         (!parts.is_empty()).then(|| parts.into_iter().flatten().cloned().collect())
     }
 
-    /// An attribute which holds exactly one string.
+    /// An attribute that holds exactly one string.
     pub(crate) fn string(&self, name: &str) -> Option<&str> {
         match self.strings.get(name).map(Vec::as_slice) {
             Some([one]) => Some(one),
@@ -105,18 +104,18 @@ impl H5Group {
 }
 
 impl H5Tree {
-    /// Read all groups, attributes and dataset headers, and no dataset's values. Groups whose full
-    /// path `skip` accepts are left out with all they contain.
+    /// Reads all groups, attributes and dataset headers, but no values. `skip` names groups, by full path, that are
+    /// left out with their content.
     pub(crate) fn read(window: FileWindow, skip: fn(&str) -> bool) -> Result<Self, H5Error> {
         let source = Arc::new(window);
         let walk = move || {
             let file = open(&source)?;
-            // As the HDF5 library does, also when the part that is gone is not read here.
+            // As in the HDF5 library: a truncated file is an error even if the missing part would not be read.
             let whole = file.superblock().eof_address;
             if whole > source.len() {
                 return Err(H5Error::at(
                     "",
-                    format!("it was cut short: {} of {whole} bytes are there", source.len()),
+                    format!("it was cut short: {} of {whole} bytes are left", source.len()),
                 ));
             }
             let mut walk = Walk {
@@ -164,7 +163,7 @@ struct Walk {
     source: Arc<FileWindow>,
     skip: fn(&str) -> bool,
     objects: usize,
-    /// Bytes of the datasets that the file doesn't hold as they are.
+    /// Unfolded bytes of the datasets that the file does not store plainly.
     unfolded: u64,
 }
 
@@ -183,7 +182,7 @@ impl Walk {
         for (name, value) in group.attrs().map_err(here)? {
             // Keras 2 writes an empty list as an empty array of floats.
             let strings = value.as_strings().unwrap_or_default();
-            // Fixed-length strings are filled up with NULs.
+            // Fixed-length strings are padded with NULs.
             let strings = strings.iter().map(|s| s.trim_end_matches('\0').to_owned());
             let strings = strings.collect();
             entry.strings.insert(name, strings);
@@ -235,7 +234,7 @@ impl Walk {
             .map(|&d| usize::try_from(d).ok())
             .collect::<Option<Vec<_>>>()
             .ok_or_else(impossible)?;
-        // Of a type that cannot be read, only the shape is reported.
+        // Of a type that no tensor has, only the shape is reported.
         let width = element.as_ref().map_or(1, |e| e.dtype.size());
         let bytes = shape
             .iter()
@@ -290,7 +289,7 @@ struct Element {
 }
 
 impl Element {
-    /// `None` for a type no tensor has: a string, a compound, a complex number.
+    /// `None` for a type that no tensor has: a string, a compound, a complex number.
     fn of(datatype: &Datatype) -> Option<Self> {
         let (dtype, order) = match datatype {
             Datatype::FloatingPoint {
@@ -325,13 +324,13 @@ impl Element {
                 };
                 (dtype, byte_order)
             }
-            // h5py's bool is an enumeration of FALSE and TRUE over one byte.
+            // h5py's bool: an enumeration of FALSE and TRUE over one byte.
             Datatype::Enumeration { size: 1, members, .. }
                 if members.iter().all(|m| m.name == "FALSE" || m.name == "TRUE") =>
             {
                 (DType::Bool(BoolStore::Native), &DatatypeByteOrder::LittleEndian)
             }
-            // ml_dtypes.bfloat16, which HDF5 has no name for; Keras 3 adds an attribute to say so.
+            // ml_dtypes.bfloat16, for which HDF5 has no name; Keras 3 marks it with an attribute.
             Datatype::Opaque { size: 2, .. } => (DType::BF16, &DatatypeByteOrder::LittleEndian),
             _ => return None,
         };
@@ -345,13 +344,13 @@ impl Element {
 }
 
 enum Storage {
-    /// One run of bytes at an offset of the file, which is how Keras writes everything.
+    /// One run of bytes at an offset of the file: Keras writes all datasets like this.
     Contiguous { source: Arc<FileWindow>, address: u64 },
     /// Chunked (and perhaps filtered), compact, or never written.
     Other(Box<hdf5_pure::Dataset>),
 }
 
-/// A dataset's header and the way to its values.
+/// A dataset's header and access to its values.
 pub(crate) struct H5Dataset {
     place: String,
     /// As stored. Its size in bytes fits `usize` and the file.
@@ -361,13 +360,13 @@ pub(crate) struct H5Dataset {
 }
 
 impl H5Dataset {
-    /// `None` for a type no tensor has.
+    /// `None` for a type that no tensor has.
     pub(crate) fn dtype(&self) -> Option<DType> {
         self.element.map(|e| e.dtype)
     }
 
-    /// Visit the values in order, in little-endian pieces of whole rows (a row is the last axis);
-    /// the first argument is the number of the piece's first row.
+    /// Visits the values in order, in little-endian pieces of whole rows (a row is the last axis). The first argument
+    /// is the number of the piece's first row.
     pub(crate) fn read_rows(&self, mut visit: impl FnMut(usize, &[u8]) -> Result<(), String>) -> Result<(), String> {
         let element = self
             .element
@@ -394,8 +393,8 @@ impl H5Dataset {
                 Ok(())
             }
             Storage::Other(dataset) => {
-                // AssertUnwindSafe: a panic leaves only the dataset's chunk cache in doubt, behind
-                // a lock which hdf5-pure takes anew for each read; the values are thrown away.
+                // AssertUnwindSafe: after a panic only the dataset's chunk cache is in doubt. It lies behind a lock
+                // that hdf5-pure takes anew for each read, and the values are discarded.
                 let mut bytes = catch_unwind(AssertUnwindSafe(|| {
                     chunks_apart(dataset)?;
                     dataset.read_raw().map_err(|e| e.to_string())
@@ -416,8 +415,8 @@ impl H5Dataset {
     }
 }
 
-/// Check that no two chunks of a dataset share bytes of the file or places of the dataset: which of them is meant nobody can
-/// say, and a small file could unfold to the largest dataset that is allowed.
+/// Checks that no two chunks of a dataset share bytes of the file or places of the dataset. Otherwise the intended
+/// value would be unknown, and a small file could unfold to the largest allowed dataset.
 fn chunks_apart(dataset: &hdf5_pure::Dataset) -> Result<(), String> {
     if !dataset.is_chunked() {
         return Ok(());
@@ -451,8 +450,8 @@ fn swap(bytes: &mut [u8], width: usize, big_endian: bool) {
     }
 }
 
-/// The path of a group's member. A name that is empty or has a slash, which HDF5 does not allow,
-/// would make it the path of another object.
+/// The path of a group's member. An empty name, or a name with a slash (both invalid in HDF5), would give the path of
+/// another object.
 fn member(path: &str, name: &str) -> Result<String, H5Error> {
     if name.is_empty() || name.contains('/') {
         return Err(H5Error::at(
@@ -476,12 +475,12 @@ fn gave_up(panic: &(dyn std::any::Any + Send)) -> String {
     format!("the HDF5 reader gave up on it ({})", panicked(panic))
 }
 
-/// What a caught panic said.
+/// The message of a caught panic.
 pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
     let cause = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("it gave no reason");
+        .unwrap_or("no reason given");
     cause.to_owned()
 }

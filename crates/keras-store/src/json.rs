@@ -1,16 +1,16 @@
-//! JSON from a file: parsed only where it stays small in memory.
+//! Parses JSON from a file, within limits on the memory that it takes.
 
 use serde_json::Value;
 
 /// The largest model of `keras.applications`, `NASNetLarge`, has a config of 1.0 MB with 20,000 objects and lists and
-/// 44,000 commas; these are four, three and six times as much.
+/// 44,000 commas. The limits here are four, three and six times as large.
 pub(crate) const MAX_BYTES: u64 = 4 << 20;
-/// An object takes 0.7 kB in memory, `{"":0}` in the file 6 bytes.
+/// An object takes 0.7 kB in memory; `{"":0}` takes 6 bytes in the file.
 const MAX_CONTAINERS: usize = 1 << 16;
-/// A value in a list takes 32 bytes and more, in the file one and its comma.
+/// A value in a list takes at least 32 bytes in memory; in the file it takes one byte and a comma.
 const MAX_COMMAS: usize = 1 << 18;
 
-/// Parses a text that is no larger than any model's config.
+/// Parses a text within the limits above.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     if text.len() as u64 > MAX_BYTES {
         return Err(format!(
@@ -22,8 +22,8 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     let (containers, commas) = (count(b"{["), count(b","));
     if containers > MAX_CONTAINERS || commas > MAX_COMMAS {
         return Err(format!(
-            "it has {containers} objects and lists and {commas} commas, more than the {MAX_CONTAINERS} and {MAX_COMMAS} a \
-             model's config can need"
+            "it has {containers} objects and lists and {commas} commas, more than the {MAX_CONTAINERS} and \
+             {MAX_COMMAS} a model's config can need"
         ));
     }
     serde_json::from_slice(text).map_err(|error| error.to_string())

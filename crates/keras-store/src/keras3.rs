@@ -1,5 +1,5 @@
-//! `layers/<class>[_i]/vars/<n>`: what Keras 3's `saving_lib.py` writes, in a `.weights.h5` of its
-//! own or inside a `.keras`, and TF 2.11 to 2.15 wrote before it.
+//! Keras 3's layout `layers/<class>[_i]/vars/<n>`, written by `saving_lib.py` into a `.weights.h5` or inside a
+//! `.keras`, and before it by TF 2.11 to 2.15.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::hdf5::{H5Dataset, H5Tree, join};
 use crate::layer::{KerasLayer, KerasVariable, StoredLayer, UnknownType};
 use crate::names;
 
-/// Where a model keeps its layers: Keras 3, and TF up to 2.14.
+/// Where a model keeps its layers, in Keras 3 and in TF up to 2.14.
 const CONTAINERS: [&str; 2] = ["layers", TF_CONTAINER];
 const TF_CONTAINER: &str = "_layer_checkpoint_dependencies";
 
@@ -45,7 +45,7 @@ pub(crate) fn layers(tree: &H5Tree, config: Option<&ConfigNode<'_>>) -> Result<V
     Ok(reader.layers)
 }
 
-/// A model, a layer, or something a layer owns, at its group.
+/// A model, a layer, or an object that a layer owns, at its group.
 struct Object<'a> {
     group: String,
     path: String,
@@ -62,7 +62,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn object(&mut self, object: &Object<'_>) -> Result<(), UnknownType> {
         let Some(entry) = self.tree.groups.get(&object.group) else {
-            // A layer the config lists, and for which the file needs no group.
+            // A layer that the config lists and for which the file needs no group.
             self.push(object)?;
             return Ok(());
         };
@@ -133,7 +133,7 @@ impl Reader<'_> {
             })?;
         }
 
-        // All of them without a config. With one, a layer it does not know is still not dropped.
+        // Without a config, all of them. With one, layers that the config does not list are still kept.
         let assigned: HashSet<&str> = assigned.iter().map(|(_, child)| child.as_str()).collect();
         for child in children.into_iter().filter(|c| !assigned.contains(c)) {
             let child_group = join(&group, child);
@@ -152,8 +152,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The layers of the config with their groups. Keras >= 3.6 writes each layer's name into its
-    /// group; before, it is told by counting the layers of each class (`_save_container_state`).
+    /// Pairs the config's layers with their groups. Keras >= 3.6 writes each layer's name into its group; for earlier
+    /// files the layers of each class are counted (`_save_container_state`).
     fn assign<'n>(
         &self,
         group: &str,
@@ -166,7 +166,7 @@ impl Reader<'_> {
             .filter_map(|&child| Some((self.stored_name(&join(group, child))?, child)))
             .collect();
         if !named.is_empty() {
-            // What has no group is no layer, but an operation of the user's own.
+            // An entry without a group is not a layer but an operation of the user's own.
             return config
                 .iter()
                 .filter_map(|node| Some((node, (*named.get(node.name)?).to_owned())))
@@ -174,7 +174,7 @@ impl Reader<'_> {
         }
         let mut counted = self.count(group, config, 1);
         if container == TF_CONTAINER {
-            // TF 2.12 and 2.13 list a layer with weights twice, later versions once.
+            // TF 2.12 and 2.13 count a layer with weights twice, later versions once.
             let twice = self.count(group, config, 2);
             let all_found = children
                 .iter()
@@ -187,7 +187,7 @@ impl Reader<'_> {
         config.iter().zip(counted).collect()
     }
 
-    /// Name the layers by class, where one with variables takes `step` numbers.
+    /// Names the layers by class; a layer with variables takes `step` numbers.
     fn count(&self, group: &str, config: &[ConfigNode<'_>], step: usize) -> Vec<String> {
         let mut next: HashMap<String, usize> = HashMap::new();
         config
@@ -236,7 +236,7 @@ impl Reader<'_> {
         let variables = stored
             .iter()
             .zip(called)
-            // `vars/<n>` is the rule; a layer with `save_own_variables` of its own may choose.
+            // `vars/<n>` is the rule; a layer with its own `save_own_variables` may use other names.
             .enumerate()
             .map(|(i, ((place, dataset), called))| {
                 let name = if *place == i.to_string() {

@@ -1,8 +1,8 @@
-//! Which layout to write.
+//! The layout to write.
 
 use std::path::Path;
 
-/// Which of Keras's layouts a file is written in.
+/// The layout in which a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KerasFileKind {
@@ -17,8 +17,8 @@ pub enum KerasFileKind {
 }
 
 impl KerasFileKind {
-    /// The layout that Keras takes a name for: `.keras`, `.weights.h5`, or a whole model in any other
-    /// `.h5` or `.hdf5`. `None` for any other name.
+    /// The layout for which Keras uses this name: `.keras`, `.weights.h5`, or a whole model in any other `.h5` or
+    /// `.hdf5`. `None` for any other name.
     pub fn of_name(path: impl AsRef<Path>) -> Option<Self> {
         let name = path.as_ref().file_name()?.to_string_lossy().to_ascii_lowercase();
         let (stem, ending) = name.rsplit_once('.')?;
@@ -30,12 +30,12 @@ impl KerasFileKind {
         }
     }
 
-    /// Whether the file holds the model, not only its weights.
+    /// Whether the file holds the model as well as its weights.
     pub fn holds_model(self) -> bool {
         matches!(self, Self::Archive | Self::LegacyModel)
     }
 
-    /// Whether it is a layout of before Keras 3.
+    /// Whether the layout is older than Keras 3.
     pub fn is_legacy(self) -> bool {
         matches!(self, Self::LegacyModel | Self::LegacyWeights)
     }

@@ -1,4 +1,4 @@
-//! What a Keras file holds, as Keras names it.
+//! The layers and variables of a Keras file, under Keras's names.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::hdf5::H5Dataset;
 
-/// A layer of a Keras model, with the variables the file holds for it.
+/// A layer of a Keras model with its variables in the file.
 ///
-/// Layers without variables (an input, an activation) are listed too where the file names them.
-/// Models inside the model are not: their layers are, with a longer path.
+/// A layer without variables (an input, an activation) is listed if the file names it. A model inside the model is not
+/// listed itself; its layers are, with a longer path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KerasLayer {
-    /// The layer's name, behind the names of the models it is nested in: `block1_conv1` or
-    /// `xception/block1_conv1`. An object a layer owns goes by its attribute: `lstm/cell`.
+    /// The layer's name after the names of the models around it: `block1_conv1` or `xception/block1_conv1`. An object
+    /// that a layer owns is named by its attribute: `lstm/cell`.
     pub path: String,
-    /// The layer's own name. Where the file does not hold it, the last part of `path`.
+    /// The layer's own name; the last part of `path` if the file does not hold the name.
     pub name: String,
     /// `Conv2D`, `BatchNormalization`, ...; `None` in a weights-only legacy file.
     pub class: Option<String>,
@@ -30,9 +30,8 @@ pub struct KerasLayer {
 /// A variable of a layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KerasVariable {
-    /// Keras's name of today: `kernel`, `bias`, `gamma`, `beta`, `moving_mean`,
-    /// `moving_variance`, `depthwise_kernel`, `pointwise_kernel`, `embeddings`, ... The place in
-    /// the file (`0`, `1`, ...) where a name cannot be told.
+    /// Keras's current name: `kernel`, `bias`, `gamma`, `beta`, `moving_mean`, `moving_variance`, `depthwise_kernel`,
+    /// `pointwise_kernel`, `embeddings`, ... If the name is unknown, the variable's number in the file (`0`, `1`, ...).
     pub name: String,
     /// The shape as Keras stores it, such as `[height, width, in, out]` for a `Conv2D` kernel.
     pub shape: Vec<usize>,
@@ -40,7 +39,7 @@ pub struct KerasVariable {
     pub dtype: DType,
 }
 
-/// Which of Keras's layouts a file has.
+/// The layout of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KerasFormat {
@@ -52,12 +51,12 @@ pub enum KerasFormat {
     /// A bare `.weights.h5` (Keras 3, TF >= 2.12), or one sharded behind a `.weights.json`
     /// (Keras >= 3.10).
     Keras3Weights {
-        /// In how many HDF5 files the weights are.
+        /// Number of HDF5 files that hold the weights.
         files: usize,
     },
     /// A weights-only legacy `.h5` (Keras 1, Keras 2, tf.keras).
     LegacyWeights {
-        /// The version that wrote it; Keras 1 did not say.
+        /// The Keras version that wrote it; Keras 1 did not record one.
         keras_version: Option<String>,
     },
     /// A whole model in a legacy `.h5` (Keras 1 to 3).
@@ -68,7 +67,7 @@ pub enum KerasFormat {
 }
 
 impl KerasFormat {
-    /// The Keras version that wrote the file, if it says so.
+    /// The Keras version that wrote the file, if the file records it.
     pub fn keras_version(&self) -> Option<&str> {
         match self {
             Self::Keras3Archive { keras_version }
@@ -95,13 +94,13 @@ impl fmt::Display for KerasFormat {
     }
 }
 
-/// A layer and, parallel to its `variables`, where their values are.
+/// A layer and, for each of its `variables`, the place of the values.
 pub(crate) struct StoredLayer {
     pub(crate) layer: KerasLayer,
     pub(crate) data: Vec<Arc<H5Dataset>>,
 }
 
-/// A variable of a type no tensor has.
+/// A variable whose type no tensor has.
 pub(crate) struct UnknownType {
     pub(crate) place: String,
 }

@@ -1,4 +1,4 @@
-//! From Keras's order of axes to Burn's.
+//! Converts between Keras's and Burn's order of axes.
 
 use std::io::{self, Write};
 
@@ -7,13 +7,13 @@ use burn::tensor::DType;
 use crate::hdf5::{H5Dataset, PIECE_BYTES};
 use crate::names::{self, Kind};
 
-/// What is wrong with values that are a NaN or an infinity.
+/// The problem with values that are NaN or infinite.
 pub(crate) const NOT_FINITE: &str = "it holds a NaN or an infinity; allow such values with `allow_non_finite(true)`";
 
-/// How a variable's axes are arranged in Burn.
+/// How Burn arranges a variable's axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrangement {
-    /// Alike: vectors, `Dense` (`[in, out]` on both sides), `Embedding`.
+    /// The same in both: vectors, `Dense` (`[in, out]`), `Embedding`.
     Same,
     /// `[spatial.., a, b]` to `[b, a, spatial..]`: convolutions `[.., in, out]` to
     /// `[out, in, ..]` and transposed ones `[.., out, in]` to `[in, out, ..]`.
@@ -33,8 +33,8 @@ impl Arrangement {
         }
     }
 
-    /// The shape in Keras of a tensor with this shape in Burn, where `multiplier` is a depthwise
-    /// kernel's. `None` if no variable can have it.
+    /// The shape in Keras of a tensor with this shape in Burn; `multiplier` is that of a depthwise kernel. `None` if no
+    /// variable can have it.
     pub(crate) fn keras_shape(self, burn: &[usize], multiplier: usize) -> Option<Vec<usize>> {
         match (self, burn) {
             (Self::Same, _) => Some(burn.to_vec()),
@@ -47,7 +47,7 @@ impl Arrangement {
         }
     }
 
-    /// Read all values, little-endian, in Burn's order. Holds the result and one piece of it.
+    /// Reads all values as little-endian bytes in Burn's order. Holds the result and one piece in memory.
     pub(crate) fn read(self, dataset: &H5Dataset, finite: bool) -> Result<Vec<u8>, String> {
         let dtype = dataset
             .dtype()
@@ -78,8 +78,8 @@ impl Arrangement {
         Ok(out)
     }
 
-    /// Write the values of `bytes`, which are in Burn's order and `width` bytes long each, in
-    /// Keras's order. Holds one piece beside them.
+    /// Writes `bytes`, values of `width` bytes in Burn's order, in Keras's order. Holds one piece in memory beside
+    /// them.
     pub(crate) fn write(self, bytes: &[u8], keras: &[usize], width: usize, out: &mut dyn Write) -> io::Result<()> {
         let Some(strides) = self.strides(keras) else {
             return out.write_all(bytes);
@@ -124,8 +124,8 @@ impl Arrangement {
     }
 }
 
-/// Burn's name for a variable of a layer of this class, and how to arrange it. `separable` is whether
-/// the layer has a pointwise kernel too, `rank` the variable's.
+/// Burn's name for a variable of a layer of this class, and its arrangement. `separable`: whether the layer has a
+/// pointwise kernel too. `rank`: the variable's rank.
 pub(crate) fn burn_variable<'a>(
     class: Option<&str>,
     separable: bool,
@@ -155,7 +155,7 @@ pub(crate) fn burn_variable<'a>(
     }
 }
 
-/// Where a value of `[spatial.., a, b]` goes, counted in values.
+/// The place of each value of `[spatial.., a, b]` after the permutation, counted in values.
 #[derive(Clone, Copy)]
 struct Strides {
     a: usize,
@@ -165,26 +165,26 @@ struct Strides {
 }
 
 impl Strides {
-    /// Write rows of `b` values of `N` bytes from row number `first`.
+    /// Writes rows of `b` values of `N` bytes, the first of which is row `first`.
     fn scatter<const N: usize>(self, first: usize, piece: &[u8], out: &mut [u8]) {
         let (values, _) = piece.as_chunks::<N>();
         let (out, _) = out.as_chunks_mut::<N>();
         self.pairs(first, values.len(), |burn, keras| out[burn] = values[keras]);
     }
 
-    /// The way back: fill `piece` with the rows from number `first`.
+    /// The reverse: fills `piece` with the rows from row `first` on.
     fn gather<const N: usize>(self, first: usize, values: &[u8], piece: &mut [u8]) {
         let (values, _) = values.as_chunks::<N>();
         let (piece, _) = piece.as_chunks_mut::<N>();
         self.pairs(first, piece.len(), |burn, keras| piece[keras] = values[burn]);
     }
 
-    /// For `count` values in Keras's order from row number `first`: the place of each in Burn's
-    /// order, and its place among them.
+    /// For `count` values in Keras's order from row `first` on: the place of each in Burn's order, and its place among
+    /// the `count`.
     #[inline]
     fn pairs(self, first: usize, count: usize, mut visit: impl FnMut(usize, usize)) {
-        // Value by value, a 1536 x 2048 kernel misses the cache at each step on one side; tiles of
-        // 16 by 16 values use whole cache lines on both.
+        // Value by value, a 1536 x 2048 kernel misses the cache at each step on one side. Tiles of 16 x 16 values use
+        // whole cache lines on both sides.
         const TILE: usize = 16;
         let rows = count / self.b;
         for top in (0..rows).step_by(TILE) {
@@ -205,9 +205,10 @@ impl Strides {
     }
 }
 
-/// Whether no float among little-endian `bytes` is a NaN or an infinity.
+/// Whether no float among the little-endian `bytes` is NaN or infinite.
 pub(crate) fn all_finite(bytes: &[u8], dtype: DType) -> bool {
-    /// Exponent bits all set. Blocks, because a loop that may stop anywhere is not vectorised.
+    /// NaN and infinity have all exponent bits set. Checked in blocks: a loop that can stop at any value is not
+    /// vectorised.
     macro_rules! finite {
         ($int:ty, $exponent:expr) => {
             bytes
@@ -268,7 +269,7 @@ mod tests {
 
     #[test]
     fn every_value_goes_where_the_definition_says_whatever_the_pieces() {
-        // Wider and longer than a tile, and not a multiple of it.
+        // Larger than a tile in both directions, and no multiple of it.
         let shape = [2, 3, 19, 37];
         let values: Vec<u16> = (0..2 * 3 * 19 * 37).collect();
         for arrangement in [Arrangement::Conv, Arrangement::Depthwise] {
@@ -307,7 +308,7 @@ mod tests {
             let burn = arrangement.shape(&keras);
             assert_eq!(arrangement.keras_shape(&burn, multiplier), Some(keras));
         }
-        // Not a multiple of the multiplier, not depthwise, no kernel.
+        // In turn: not a multiple of the multiplier, not depthwise, not a kernel.
         assert_eq!(Arrangement::Depthwise.keras_shape(&[5, 1, 3, 3], 2), None);
         assert_eq!(Arrangement::Depthwise.keras_shape(&[5, 2, 3, 3], 1), None);
         assert_eq!(Arrangement::Depthwise.keras_shape(&[5, 1, 3, 3], 0), None);

@@ -1,5 +1,5 @@
-//! `<layer>/<weight name>` with the attributes `layer_names` and `weight_names`: what Keras 1,
-//! Keras 2 and tf.keras write into an `.h5`, and Keras 3 still does for a whole model.
+//! Legacy layout: `<layer>/<weight name>` with the attributes `layer_names` and `weight_names`. Keras 1, Keras 2 and
+//! tf.keras write it into an `.h5`; Keras 3 still does for a whole model.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use crate::hdf5::{H5Dataset, H5Tree, join};
 use crate::layer::{KerasLayer, KerasVariable, StoredLayer, UnknownType};
 use crate::names::{self, Kind};
 
-/// The group with variables of the model itself, not of one of its layers (Keras >= 2.6).
+/// The group with the variables of the model itself, which belong to no layer (Keras >= 2.6).
 const TOP_LEVEL: &str = "top_level_model_weights";
 
-/// Why the tree is not a legacy one.
+/// Why a tree cannot be read as the legacy layout.
 pub(crate) enum Broken {
-    /// Something the attributes name is not there.
+    /// An attribute names a group or dataset that does not exist.
     Missing(String),
-    /// Kernels in an order that is not read.
+    /// Kernels in an order that this crate does not read.
     Kernels(String),
     UnknownType(UnknownType),
 }
@@ -27,8 +27,8 @@ impl From<UnknownType> for Broken {
     }
 }
 
-/// All layers below the group `root` (empty, or `model_weights`), in the order of `layer_names`,
-/// those of a nested model in the config's order.
+/// All layers below the group `root` (empty, or `model_weights`), in the order of `layer_names`; the layers of a nested
+/// model in the order of the config.
 pub(crate) fn layers(tree: &H5Tree, root: &str, config: Option<&ConfigNode<'_>>) -> Result<Vec<StoredLayer>, Broken> {
     let group = tree.groups.get(root);
     let mut listed = group.and_then(|g| g.strings("layer_names")).unwrap_or_default();
@@ -37,7 +37,7 @@ pub(crate) fn layers(tree: &H5Tree, root: &str, config: Option<&ConfigNode<'_>>)
     }
     let backend = group.and_then(|g| g.string("backend"));
     if backend == Some("theano") {
-        // `preprocess_weights_for_loading` turns them around, for some layers and versions.
+        // Keras's `preprocess_weights_for_loading` flips these kernels, for some layers and versions.
         return Err(Broken::Kernels("kernels which Theano wrote (flipped)".into()));
     }
     let nodes: HashMap<&str, &ConfigNode<'_>> = config
@@ -58,9 +58,9 @@ pub(crate) fn layers(tree: &H5Tree, root: &str, config: Option<&ConfigNode<'_>>)
     Ok(layers)
 }
 
-/// A dataset with its name taken apart.
+/// A dataset and the parts of its name.
 struct Weight {
-    /// Below the layer of the group: empty for the layer's own, `block1_conv1` in a nested model.
+    /// The path below the group's layer: empty for the layer itself, `block1_conv1` in a nested model.
     scope: String,
     variable: String,
     place: String,
@@ -98,8 +98,8 @@ fn weights(tree: &H5Tree, group: &str, layer: &str) -> Result<Vec<Weight>, Broke
         .collect()
 }
 
-/// `block1_conv1/kernel:0` in the group `xception` is variable `kernel` of `block1_conv1`; in the
-/// group `block1_conv1` it is the layer's own.
+/// Splits a weight's name. In the group `xception`, `block1_conv1/kernel:0` is the variable `kernel` of `block1_conv1`;
+/// in the group `block1_conv1` it is the layer's own.
 fn split(name: &str, layer: &str) -> (String, String) {
     let name = name.trim_start_matches('/');
     let name = match name.rsplit_once(':') {
@@ -116,8 +116,7 @@ fn split(name: &str, layer: &str) -> (String, String) {
     )
 }
 
-/// `scope` without the layer's own name in front, which TensorFlow may have made unique with a
-/// number.
+/// `scope` without the layer's own name in front. TensorFlow may have added a number to that name to make it unique.
 fn below<'a>(scope: &'a str, layer: &str) -> Option<&'a str> {
     let rest = scope.strip_prefix(layer)?;
     let rest = rest
@@ -145,7 +144,7 @@ impl Group<'_> {
             Some(model) if !model.layers.is_empty() => {
                 let mut leaves = Vec::new();
                 collect(model, "", &mut leaves);
-                // First by name, so that what is left can be matched without its number.
+                // Exact names first, so that the rest can be matched without its number.
                 let mut own: Vec<Vec<Weight>> = leaves
                     .iter()
                     .map(|(path, node)| self.take(|scope| scope == path || scope == node.name))
@@ -162,7 +161,7 @@ impl Group<'_> {
             }
             node => {
                 let own = if node.is_some_and(|n| names::kind(n.class) != Kind::Other) {
-                    // A layer renamed after it was built keeps its old scope.
+                    // A layer that was renamed after it was built keeps its old scope.
                     std::mem::take(&mut self.weights)
                 } else {
                     self.take(str::is_empty)
@@ -172,7 +171,7 @@ impl Group<'_> {
                 }
             }
         }
-        // Sublayers nobody described, in the order of their first weights.
+        // Sublayers that the config does not describe, in the order of their first weights.
         while let Some(first) = self.weights.first() {
             let scope = first.scope.clone();
             let own = self.take(|s| s == scope);
@@ -190,7 +189,7 @@ impl Group<'_> {
     }
 }
 
-/// The layers in a model and in the models nested in it, with their paths below it.
+/// The layers of a model and of the models nested in it, with their paths.
 fn collect<'a>(model: &'a ConfigNode<'a>, path: &str, leaves: &mut Vec<(String, &'a ConfigNode<'a>)>) {
     for node in &model.layers {
         let path = join(path, node.name);
@@ -248,7 +247,7 @@ mod tests {
                 "moving_variance",
             ),
             ("dense_2/bias:0", "dense", "", "bias"),
-            // Keras 3.0, whose variables did not know their layers.
+            // Keras 3.0, whose variables have no layer in their names.
             ("kernel", "block1_conv1", "", "kernel"),
             ("depthwise_kernel", "block2_sepconv1", "", "depthwise_kernel"),
         ] {

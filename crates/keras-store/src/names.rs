@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use crate::config::ConfigNode;
 
-/// The classes whose groups in a bare `.weights.h5` are told by their name, because their
-/// variables have names here.
+/// Classes whose groups in a bare `.weights.h5` are recognised by their name, because this crate knows the names of
+/// their variables.
 const CLASSES: [&str; 24] = [
     "BatchNormalization",
     "Conv1D",
@@ -42,11 +42,11 @@ pub(crate) enum Kind {
     Depthwise,
     /// A depthwise kernel and a pointwise one.
     Separable,
-    /// Kernels that Burn stores alike: `Dense`, `EinsumDense`, the recurrent cells.
+    /// Kernels with the same layout in Burn: `Dense`, `EinsumDense`, the recurrent cells.
     Plain,
     Normalization,
     Embedding,
-    /// Anything else, also a class of the user's own.
+    /// All other classes, including the user's own.
     Other,
 }
 
@@ -75,10 +75,10 @@ pub(crate) fn kind(class: &str) -> Kind {
     }
 }
 
-/// `count` names for the variables `vars/0`, `vars/1`, ... of a Keras 3 layer: those of the class
-/// where it is known and the count agrees with it, else the places.
+/// Names for the `count` variables `vars/0`, `vars/1`, ... of a Keras 3 layer: the names of the class if it is known
+/// and the count agrees, otherwise the numbers.
 pub(crate) fn variables(class: Option<&str>, config: Option<&ConfigNode<'_>>, count: usize) -> Vec<String> {
-    // A setting the config does not have has Keras's default.
+    // A setting that the config lacks has Keras's default.
     let on = |setting: &str| config.map(|c| c.setting(setting).and_then(serde_json::Value::as_bool).unwrap_or(true));
     let class = class.unwrap_or_default();
     let names: &[&str] = match (class, kind(class)) {
@@ -88,7 +88,7 @@ pub(crate) fn variables(class: Option<&str>, config: Option<&ConfigNode<'_>>, co
                 (Some(true), Some(false), _) => &["gamma", "moving_mean", "moving_variance"],
                 (Some(false), Some(true), _) => &["beta", "moving_mean", "moving_variance"],
                 (Some(false), Some(false), _) | (None, None, 2) => &["moving_mean", "moving_variance"],
-                // Three of the four, and no config to tell which.
+                // Three of the four variables, and no config to tell which.
                 _ => &[],
             }
         }
@@ -111,9 +111,9 @@ pub(crate) fn variables(class: Option<&str>, config: Option<&ConfigNode<'_>>, co
         .collect()
 }
 
-/// Keras 1's variable names, as they are called since Keras 2. Its `running_std` is a *variance*,
-/// despite the name: `BatchNormalization` passes it to `K.batch_normalization` as one. (Keras 0.x
-/// kept a real standard deviation under this name; its files cannot be told apart.)
+/// Keras 1's variable names translated to those since Keras 2. Keras 1's `running_std` is a *variance*, despite the
+/// name: `BatchNormalization` passes it to `K.batch_normalization` as one. (Keras 0.x stored a real standard deviation
+/// under this name; its files look the same.)
 pub(crate) fn modern(variable: &str) -> &str {
     match variable {
         "W" => "kernel",
@@ -124,7 +124,8 @@ pub(crate) fn modern(variable: &str) -> &str {
     }
 }
 
-/// Keras 1 wrote `<layer>_<variable>` without a scope: split at the variables it had. Early Keras 3 wrote the variable alone.
+/// Keras 1 wrote `<layer>_<variable>` without a scope: the name is split before a known variable. Early Keras 3 wrote
+/// the variable alone.
 pub(crate) fn split_keras1(name: &str) -> Option<(&str, &str)> {
     const VARIABLES: [&str; 10] = [
         "W",
@@ -182,13 +183,13 @@ pub(crate) fn snake_case(class: &str) -> String {
     snake
 }
 
-/// The class of a group of a bare `.weights.h5`, if it is one of Keras's own with variables.
+/// The class of a group in a bare `.weights.h5`, if it is one of Keras's classes with variables.
 pub(crate) fn class_of_group(group: &str) -> Option<&'static str> {
     let stem = split_number(group).0;
     CLASSES.into_iter().find(|class| snake_case(class) == stem)
 }
 
-/// `conv2d_10` is the stem `conv2d` and the number 10; `conv2d` is number 0.
+/// Splits `conv2d_10` into the stem `conv2d` and the number 10; `conv2d` has the number 0.
 pub(crate) fn split_number(name: &str) -> (&str, u64) {
     name.rsplit_once('_')
         .and_then(|(stem, number)| {
@@ -198,8 +199,7 @@ pub(crate) fn split_number(name: &str) -> (&str, u64) {
         .unwrap_or((name, 0))
 }
 
-/// Numbers by their value, names by their stem and then their number, so that `conv2d_2` comes
-/// before `conv2d_10`.
+/// Orders numbers by value, and names by stem and then number, so that `conv2d_2` comes before `conv2d_10`.
 pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     match (a.parse::<u64>(), b.parse::<u64>()) {
         (Ok(a), Ok(b)) => a.cmp(&b),

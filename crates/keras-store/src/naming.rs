@@ -1,10 +1,10 @@
-//! From a layer's path in Keras to a parameter's path in the module: one map for both directions.
+//! Maps a layer's path in Keras to a parameter's path in the module, for loading and for saving.
 
 use std::collections::BTreeMap;
 
 use burn_store::KeyRemapper;
 
-/// `with_names`, then `with_key_remapping`.
+/// The renames: those of `with_names` first, then those of `with_key_remapping`.
 #[derive(Default)]
 pub(crate) struct Naming {
     pub(crate) layers: BTreeMap<String, String>,
@@ -12,21 +12,21 @@ pub(crate) struct Naming {
 }
 
 impl Naming {
-    /// The module's name for the variable which Burn calls `variable` of the layer at `layer`.
+    /// The module's name for the variable `variable` (Burn's name) of the layer at path `layer`.
     pub(crate) fn key(&self, layer: &str, variable: &str) -> String {
         let mut key = match self.module_path(layer).as_str() {
             "" => variable.to_owned(),
             path => format!("{path}.{variable}"),
         };
-        // As `KeyRemapper::remap` does to a list of tensors.
+        // The same steps as `KeyRemapper::remap` on a list of tensors.
         for (pattern, replacement) in &self.keys.patterns {
             key = pattern.replace_all(&key, replacement.as_str()).into_owned();
         }
         key
     }
 
-    /// The path in the module of a layer: by the entry of `with_names` for it, or for the nearest
-    /// model around it.
+    /// The layer's path in the module: from its own entry in `with_names`, or from the entry of the nearest model
+    /// around it.
     fn module_path(&self, layer: &str) -> String {
         let mut around = layer;
         loop {

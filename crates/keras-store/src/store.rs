@@ -26,7 +26,7 @@ use crate::write::{self, Request};
 
 /// A Keras weight file as a [`ModuleStore`], for any Burn module.
 ///
-/// Nothing is opened before the first method that returns a `Result`.
+/// No file is opened before the first method that returns a `Result`.
 ///
 /// # Names
 ///
@@ -54,19 +54,19 @@ use crate::write::{self, Request};
 /// | depthwise `[spatial.., C, M]` | `[C * M, 1, spatial..]`, channel `c * M + m` |
 /// | `Dense`, `Embedding`, vectors | the same |
 ///
-/// The class decides; where the file does not hold it, the variable's name and rank do. Types are
-/// kept: a float64 file makes float64 parameters, unless an adapter such as
+/// The layer's class decides; if the file does not hold the class, the variable's name and rank decide. Types are kept:
+/// a float64 file makes float64 parameters, unless an adapter such as
 /// [`FloatCastAdapter`](burn_store::FloatCastAdapter) casts them.
 ///
 /// # Strictness
 ///
 /// [`apply_to`](ModuleStore::apply_to) compares all names, shapes and kinds of number before it
 /// reads a value, and lists every difference in one [`KerasStoreError::Mismatch`]. On any error the
-/// module is left as it was. Optimiser state, metrics and random generators are never looked at.
+/// module is left unchanged. Optimiser state, metrics and random generators are not read.
 ///
 /// # Memory
 ///
-/// Tensors are read one at a time, when they are asked for: the tensor and one MiB.
+/// Tensors are read one at a time, when their values are requested. Each takes its own size and one MiB.
 ///
 /// # Example
 ///
@@ -121,12 +121,12 @@ pub struct KerasStore {
 
 struct Tensors {
     by_key: BTreeMap<String, PackTensor>,
-    /// The Keras name behind each key, for messages.
+    /// The Keras name of each key, for messages.
     origins: BTreeMap<String, String>,
     failures: Failures,
 }
 
-/// Why reading a variable failed, by its Keras name: burn-store hands back only a debug string.
+/// Why reading a variable failed, by the variable's Keras name: burn-store returns only a debug string.
 type Failures = Arc<Mutex<BTreeMap<String, String>>>;
 
 impl fmt::Debug for KerasStore {
@@ -138,8 +138,7 @@ impl fmt::Debug for KerasStore {
 }
 
 impl KerasStore {
-    /// A store for the file at `path`, of any of Keras's layouts; which one is found from its
-    /// content. Nothing is opened yet.
+    /// A store for the file at `path`, of any Keras layout, which is detected from the content. Nothing is opened yet.
     pub fn from_file(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -246,8 +245,8 @@ impl KerasStore {
         self
     }
 
-    /// Leave these layers out, as if the file had no variables of them: those whose numbers are no parameters of the module,
-    /// such as the mean and variance of a `Normalization`. By [path](KerasLayer::path).
+    /// Ignores these layers, as if the file had no variables of them. For layers whose variables are no parameters of
+    /// the module, such as the mean and variance of a `Normalization`. By [path](KerasLayer::path).
     #[must_use]
     pub fn without_layers(mut self, paths: impl IntoIterator<Item = String>) -> Self {
         self.left_out.extend(paths);
@@ -311,8 +310,7 @@ impl KerasStore {
         self
     }
 
-    /// Whether the variants of enums are left out of the module's paths (default: yes, since Keras
-    /// has no such thing).
+    /// Whether module paths omit the names of enum variants (default: yes, since Keras has no such names).
     #[must_use]
     pub fn skip_enum_variants(mut self, skip: bool) -> Self {
         self.skip_enum_variants = skip;
@@ -358,10 +356,9 @@ impl KerasStore {
 
     /// The file's layers.
     ///
-    /// In the model's order (that of `model.layers`, which is topological) where the file holds it:
-    /// in a `.keras` and in a legacy `.h5`. A bare `.weights.h5` does not; its layers come by
-    /// class, then by number (`conv2d`, `conv2d_1`, .., `conv2d_10`). Layers of a nested model
-    /// stand in its place.
+    /// In the order of `model.layers`, which is topological, if the file holds it: a `.keras` and a legacy `.h5` do. A
+    /// bare `.weights.h5` does not; its layers are ordered by class, then by number (`conv2d`, `conv2d_1`, ..,
+    /// `conv2d_10`). The layers of a nested model stand in the model's place.
     ///
     /// # Errors
     ///
@@ -370,7 +367,7 @@ impl KerasStore {
         Ok(&self.open()?.layers)
     }
 
-    /// Which layout the file has.
+    /// The file's layout.
     ///
     /// # Errors
     ///
@@ -379,8 +376,7 @@ impl KerasStore {
         Ok(self.open()?.format.clone())
     }
 
-    /// The model's config (`config.json` of a `.keras`, `model_config` of a whole-model `.h5`), if
-    /// the file has it.
+    /// The model's config (`config.json` of a `.keras`, `model_config` of a whole-model `.h5`), if the file has one.
     ///
     /// # Errors
     ///
@@ -389,7 +385,7 @@ impl KerasStore {
         Ok(self.open()?.config.as_ref())
     }
 
-    /// The version of Keras that wrote the file, if it says so.
+    /// The Keras version that wrote the file, if the file records it.
     ///
     /// # Errors
     ///
@@ -429,7 +425,7 @@ impl KerasStore {
         self.describe(contents.flat_map(|c| c.layers.iter().zip(&c.data)))
     }
 
-    /// Describe a tensor for each variable, and read none.
+    /// Describes a tensor for each variable, without reading values.
     fn describe<'a>(
         &self,
         layers: impl Iterator<Item = (&'a KerasLayer, &'a Vec<Arc<H5Dataset>>)>,
@@ -512,10 +508,9 @@ impl KerasStore {
             .collect();
         let adapter = Some(self.from_adapter.clone());
         let mut applier = Applier::new(chosen, filter, adapter, self.skip_enum_variants);
-        // `ModuleSnapshot::apply` maps the module itself and must end the process if a backend
-        // panics on a tensor. Mapping a clone costs nothing (parameters are shared until they are
-        // replaced), survives that, and leaves the module as it was on any error.
-        // AssertUnwindSafe: clone and applier are dropped with the panic.
+        // `ModuleSnapshot::apply` maps the module itself and would have to abort the process if a backend panics on a
+        // tensor. A clone costs nothing (parameters are shared until they are replaced), survives the panic, and leaves
+        // the module unchanged on any error. AssertUnwindSafe: clone and applier are dropped with the panic.
         let loaded = catch_unwind(AssertUnwindSafe(|| module.clone().map(&mut applier))).map_err(|panic| {
             KerasStoreError::Backend {
                 path: self.path.clone(),
@@ -545,14 +540,14 @@ impl KerasStore {
 impl ModuleStore for KerasStore {
     type Error = KerasStoreError;
 
-    /// Save the module, as the Keras model of [`with_model_config`](KerasStore::with_model_config).
+    /// Saves the module as the Keras model of [`with_model_config`](KerasStore::with_model_config).
     ///
     /// The file appears complete or not at all. One tensor is in memory at a time, beside the module.
     ///
     /// # Errors
     ///
-    /// [`KerasStoreError::Mismatch`] with every difference between the module and the model, or why
-    /// the config cannot be used or the file not be written.
+    /// [`KerasStoreError::Mismatch`] with every difference between the module and the model; or the reason why the
+    /// config cannot be used or the file cannot be written.
     fn collect_from<M: ModuleSnapshot>(&mut self, module: &M) -> Result<(), Self::Error> {
         write::check_free(&self.path, self.overwrite)?;
         let config = self.model_config.as_ref().ok_or_else(|| KerasStoreError::NoConfig {
@@ -581,11 +576,11 @@ impl ModuleStore for KerasStore {
         Ok(())
     }
 
-    /// Load the file into `module`, entirely or not at all.
+    /// Loads the file into `module`, entirely or not at all.
     ///
     /// # Errors
     ///
-    /// [`KerasStoreError::Mismatch`] with every difference, or why the file could not be read.
+    /// [`KerasStoreError::Mismatch`] with every difference, or the reason why the file could not be read.
     fn apply_to<M: ModuleSnapshot>(&mut self, module: &mut M) -> Result<ApplyResult, Self::Error> {
         let tensors = self.take_tensors()?;
         let result = self.apply(module, &tensors);
@@ -627,7 +622,7 @@ fn error_path(error: &ApplyError) -> &str {
     }
 }
 
-/// Shapes and types which `validate(false)` only reports.
+/// Removes the shapes and types that `validate(false)` only reports, and returns them.
 fn tolerate(found: &mut Mismatch) -> Vec<ApplyError> {
     let shapes = std::mem::take(&mut found.shapes).into_iter();
     let dtypes = std::mem::take(&mut found.dtypes).into_iter();
@@ -644,7 +639,7 @@ fn tolerate(found: &mut Mismatch) -> Vec<ApplyError> {
         .collect()
 }
 
-/// A tensor that reads and arranges its variable when it is asked for its values.
+/// A tensor that reads and arranges its variable when its values are requested.
 fn deferred(
     key: String,
     variable: &KerasVariable,

@@ -1,4 +1,4 @@
-//! A part of a file, read at offsets.
+//! A part of a file, readable at offsets.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 /// `len` bytes of a file from `start`: a whole `.h5`, or the HDF5 member inside a `.keras`.
 pub(crate) struct FileWindow {
-    // One handle serves every tensor of the store, from any thread; a read is a seek and a read.
+    // One handle serves every tensor of the store, from any thread. Each read seeks first.
     file: Mutex<File>,
     start: u64,
     len: u64,
@@ -26,7 +26,7 @@ impl FileWindow {
         self.len
     }
 
-    /// Fill `buffer` from `offset`, counted from the window's start.
+    /// Fills `buffer` from `offset`, counted from the window's start.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let end = offset.checked_add(buffer.len() as u64);
         let position = self.start.checked_add(offset);
@@ -36,7 +36,7 @@ impl FileWindow {
         if end > self.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // A panic in another reader leaves the handle at some position; every read seeks first.
+        // A panicked reader leaves the handle at an unknown position, which is harmless because every read seeks first.
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         file.seek(SeekFrom::Start(position))?;
         file.read_exact(buffer)

@@ -108,8 +108,7 @@ impl Random {
     }
 }
 
-/// One to four bytes changed, in a sequence that is the same each time. Whatever comes of it, it
-/// comes back.
+/// One to four bytes changed, in a sequence that is the same each time. Every call must return.
 #[test]
 fn changed_bytes_never_bring_it_down() {
     for (seed, name) in [
@@ -164,8 +163,8 @@ fn a_shape_larger_than_the_file_reserves_nothing() {
     }
 }
 
-/// A file of one dataset in four chunks, and what their index says of each: its length, filters and place in the dataset, then
-/// its address in the file.
+/// A file of one dataset in four chunks, and what their index says of each: its length, filters and place in the
+/// dataset, then its address in the file.
 fn chunked() -> (Vec<u8>, Vec<Vec<u8>>) {
     let bytes = read("chunked.weights.h5");
     let file = File::from_bytes(bytes.clone()).unwrap();
@@ -214,7 +213,7 @@ fn chunks_that_overlap_are_an_error() {
     assert!(error.contains("two of its chunks are for the place [2]"), "{error}");
 }
 
-/// Values are read when they are asked for, from a file that may be another by then.
+/// Values are read when they are requested; the file may have changed by then.
 #[test]
 fn a_file_that_shrinks_before_its_values_are_read_is_an_error() {
     for name in ["network.keras", "network.weights.h5", "network_keras2.h5"] {
@@ -289,10 +288,11 @@ fn paths_that_grow_in_memory_are_refused() {
     let weights = read("network.weights.h5");
     let layer = r#"{"class_name":"ReLU","config":{"name":"a"}},"#.repeat(20_000);
     let name = "x".repeat(1 << 20);
-    let config = format!(
-        r#"{{"class_name":"Model","config":{{"name":"m","layers":[{{"class_name":"Model","config":{{"name":"{name}","layers":[{}]}}}}]}}}}"#,
-        layer.trim_end_matches(',')
-    );
+    let layers = layer.trim_end_matches(',');
+    let model = |name: &str, layers: &str| {
+        format!(r#"{{"class_name":"Model","config":{{"name":"{name}","layers":[{layers}]}}}}"#)
+    };
+    let config = model("m", &model(&name, layers));
     let error = error(&zip(&[
         ("config.json", config.as_bytes()),
         ("model.weights.h5", &weights),
@@ -447,7 +447,7 @@ fn datasets_that_unfold_to_far_more_than_the_file_are_refused() {
         }
         builder.finish().unwrap()
     };
-    // Two of 60 half megabytes are just allowed, two of 70 are not, though each of them were.
+    // Two datasets of 60 half megabytes are just allowed; two of 70 are not, although one would be.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("zeros.h5");
     std::fs::write(&path, zeros(60)).unwrap();
@@ -456,7 +456,8 @@ fn datasets_that_unfold_to_far_more_than_the_file_are_refused() {
     says(&error(&zeros(70)), "which weights do not");
 }
 
-/// A text that is small in the file and large in memory, as a `.keras`, a whole-model `.h5` and the map of shards hold it.
+/// A text that is small in the file and large in memory, as a `.keras`, a whole-model `.h5` and the map of shards hold
+/// it.
 #[test]
 fn a_config_that_grows_in_memory_is_refused() {
     let text = format!("{{\"weight_map\":[{}0]}}", "{\"\":0},".repeat(1 << 17));

@@ -1,4 +1,4 @@
-//! What `layers`, `format` and `model_config` say.
+//! The results of `layers`, `format` and `model_config`.
 
 mod common;
 

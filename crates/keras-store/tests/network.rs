@@ -175,7 +175,7 @@ fn keras_2_whole_model_h5() {
 #[test]
 fn keras_2_weights_h5() {
     let mut all = RESIDUAL.to_vec();
-    // Made unique by TensorFlow, and no config to tell.
+    // TensorFlow made the name unique, and there is no config.
     all.push(("backbone/stem_1", "backbone.stem"));
     check(store("network_keras2.h5").with_names(names(&all)), |path| {
         all.iter()

@@ -105,7 +105,7 @@ fn unused_variables_are_refused_unless_allowed_or_filtered() {
     assert!(found.missing.is_empty());
     assert_eq!(found.unused.len(), 17);
 
-    // Missing is another question.
+    // `allow_partial` allows missing parameters, and nothing else.
     let found = mismatch(head().load_from(&mut whole().allow_partial(true)));
     assert_eq!(found.unused.len(), 17);
 

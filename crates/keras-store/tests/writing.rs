@@ -1,5 +1,5 @@
 //! What is written is read back the same, in every layout; what does not fit is refused before a byte is written.
-//! `scripts/keras_roundtrip.py` shows that Keras reads it too.
+//! `scripts/peers/keras_roundtrip.py` shows that Keras reads it too.
 
 mod common;
 

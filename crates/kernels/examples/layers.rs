@@ -79,7 +79,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ideal = 2.0 * multiplications.iter().sum::<usize>() as f64 / limit;
     let [least, median] = [totals[0], totals[runs / 2]].map(|time| time.as_secs_f64());
     println!(
-        "whole picture: median {:.1} ms, least {:.1} ms; in registers alone it would be {:.1} ms at {:.1} GFLOP/s: {:.3} and {:.3} times",
+        "whole picture: median {:.1} ms, least {:.1} ms; in registers alone it would be {:.1} ms at {:.1} GFLOP/s: \
+         {:.3} and {:.3} times",
         median * 1e3,
         least * 1e3,
         ideal * 1e3,

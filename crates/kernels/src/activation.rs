@@ -51,8 +51,8 @@ impl Activation {
     }
 }
 
-/// An activation that does more than clamp. Tiles clamp in registers; a curve is a pass over outputs that are in the first-level
-/// cache.
+/// An activation that does more than clamp. Tiles clamp in registers; a curve is a pass over outputs that are in the
+/// first-level cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Curve(Activation);
 

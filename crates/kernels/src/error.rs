@@ -1,6 +1,6 @@
-//! What cannot be built or run, and why.
+//! The errors of building and running a network.
 
-/// A layer or a picture that does not fit.
+/// A layer or a picture whose sizes or options do not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

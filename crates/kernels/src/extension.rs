@@ -24,7 +24,7 @@ pub struct SeparableRelu {
     pub after: bool,
 }
 
-/// What a separable convolution does besides its weights.
+/// The options of a separable convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeparableOptions {
     /// Distance between the taps of the depthwise half; as many pixels are padded with zeros on every side.
@@ -43,7 +43,7 @@ impl Default for SeparableOptions {
     }
 }
 
-/// Tensors that make no separable convolution.
+/// Tensors whose shapes do not make a separable convolution.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SeparableError {
@@ -62,8 +62,8 @@ pub enum SeparableError {
     Dilation,
 }
 
-/// A separable convolution that keeps height and width: ReLU, depthwise 3 x 3, ReLU, pointwise, bias, residual, ReLU; each
-/// ReLU, the bias and the residual only where asked for.
+/// A separable convolution that keeps height and width: ReLU, depthwise 3 x 3, ReLU, pointwise, bias, residual, ReLU;
+/// each ReLU, the bias and the residual only where asked for.
 ///
 /// On Burn's `Flex` device this is one pass of this crate's kernels for `f32` tensors without gradients; on every other
 /// device, with autodiff, and for other types of numbers it is Burn's own operations one after the other. Both are the
@@ -147,12 +147,12 @@ fn expect(tensor: &'static str, expected: &[usize], found: &[usize]) -> Result<(
     })
 }
 
-/// A tensor that may be left out: the attribute of the backend extension knows no `Option`.
+/// An optional tensor: the attribute of the backend extension does not support `Option`.
 #[derive(ExtensionType)]
 pub enum Operand<B: Backend> {
-    /// It is there.
+    /// A tensor.
     Given(FloatTensor<B>),
-    /// It is not.
+    /// No tensor.
     Absent,
 }
 
@@ -170,11 +170,11 @@ impl<B: Backend> Operand<B> {
 pub struct Operands<B: Backend> {
     /// The input.
     pub x: FloatTensor<B>,
-    /// A kernel a channel.
+    /// One kernel for each channel.
     pub depthwise: FloatTensor<B>,
-    /// A row an output.
+    /// One row for each output.
     pub pointwise: FloatTensor<B>,
-    /// A value an output.
+    /// One value for each output.
     #[extension_type]
     pub bias: Operand<B>,
     /// Added to the output.
@@ -227,7 +227,7 @@ impl SeparableConvBackend for Flex {
     }
 }
 
-/// By the kernels of this crate; `None` for numbers other than `f32` and for tensors without values.
+/// Runs on the kernels of this crate; `None` for numbers other than `f32` and for tensors without values.
 fn fused(operands: &Operands<Flex>, options: SeparableOptions) -> Option<FlexTensor> {
     let contiguous = |operand: &Operand<Flex>| match operand {
         Operand::Given(tensor) => Some(tensor.to_contiguous()),

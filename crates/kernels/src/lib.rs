@@ -1,20 +1,21 @@
 //! Convolutional classifiers on the CPU, fast: every operation that such a network needs, fused with its neighbours.
 //!
-//! A [`Network`] is built operation by operation from plain slices of `f32` and then run on pictures. Five things make it fast:
+//! A [`Network`] is built operation by operation from plain slices of `f32` and then run on pictures. Five things make
+//! it fast:
 //!
 //! * Bias, residual sum and activation are computed in registers, before a convolution's outputs are written.
-//! * The depthwise half of a separable convolution is computed for a few pixels at a time. The pointwise half reads them while they
-//!   are in the processor's second-level cache.
+//! * The depthwise half of a separable convolution is computed for a few pixels at a time. The pointwise half reads
+//!   them while they are in the processor's second-level cache.
 //! * Weights are packed once, in the order in which the kernel reads them.
-//! * Separable convolutions on large maps, and the pooling after them, are computed a row at a time: the maps between them never go
-//!   to memory.
+//! * Separable convolutions on large maps, and the pooling after them, are computed a row at a time: the maps between
+//!   them never go to memory.
 //! * Feature maps keep their channels last, in memory that later operations and later runs use again.
 //!
-//! Of a batch, each thread of the current [rayon] pool takes whole pictures. A single picture, and the rest of a batch, is shared by
-//! all threads. How work is divided changes no bit of the result.
+//! Of a batch, each thread of the current [rayon] pool takes whole pictures. A single picture, and the rest of a batch,
+//! is shared by all threads. How work is divided changes no bit of the result.
 //!
-//! Kernels are compiled for every instruction set that `macerator` knows (AVX-512, AVX2 with FMA, SSE4.2, NEON) and chosen
-//! at run time; [`Isa::portable`] needs none of them.
+//! Kernels are compiled for every instruction set that `macerator` knows (AVX-512, AVX2 with FMA, SSE4.2, NEON) and
+//! chosen at run time; [`Isa::portable`] needs none of them.
 //!
 //! ```
 //! use kernels::{Activation, Convolution, GlobalPool, GlobalPoolKind, Isa, Network};

@@ -37,14 +37,14 @@ pub(crate) struct Step {
 
 /// A network of convolutions, its weights packed, with memory that runs use again.
 ///
-/// Built operation by operation: every method that adds one takes the [`Value`]s that it reads and returns the value that it
-/// computes. Weights come in Burn's layouts and are packed at once. Heights and widths are known when the network is asked for a
-/// [`size`](Self::size) or run.
+/// Built operation by operation: every method that adds one takes the [`Value`]s that it reads and returns the value
+/// that it computes. Weights come in Burn's layouts and are packed at once. Heights and widths are known when the
+/// network is asked for a [`size`](Self::size) or run.
 ///
 /// # Errors
 ///
-/// Every method that adds an operation returns an [`Error`] when weights, channels and options do not fit together. Every method
-/// that takes the size of a picture returns one when the size does not fit the network.
+/// Every method that adds an operation returns an [`Error`] when weights, channels and options do not fit together.
+/// Every method that takes the size of a picture returns one when the size does not fit the network.
 pub struct Network {
     /// Channels of every picture.
     pictures: Vec<usize>,
@@ -299,7 +299,8 @@ impl Network {
                 });
             }
         };
-        // Not rayon's threads: a rayon thread that waits takes other work, perhaps another run, which would wait for these sums.
+        // Not rayon's threads: a rayon thread that waits takes other work, perhaps another run, which would wait for
+        // these sums.
         thread::scope(|scope| {
             for _ in 1..rayon::current_num_threads().min(missing.len()) {
                 // Without another thread, this one does all of it.

@@ -18,12 +18,13 @@ impl Network {
     /// Runs pictures `[batch, channels, height, width]` through the network and writes the given values, each
     /// `[batch, channels, height, width]` of its own size.
     ///
-    /// Uses all threads of the current rayon pool. The first run with a size allocates memory, later runs use it again. The first
-    /// run also prepares weights where that makes wide layers faster.
+    /// Uses all threads of the current rayon pool. The first run with a size allocates memory, later runs use it again.
+    /// The first run also prepares weights where that makes wide layers faster.
     ///
     /// # Errors
     ///
-    /// An [`Error`] when the length of a slice is not that of its shape, or the size of the picture does not fit the network.
+    /// An [`Error`] when the length of a slice is not that of its shape, or the size of the picture does not fit the
+    /// network.
     pub fn run(&self, pictures: &[f32], shape: [usize; 3], outputs: &mut [(Value, &mut [f32])]) -> Result<(), Error> {
         self.run_with(&[pictures], shape, outputs)
     }
@@ -68,9 +69,9 @@ impl Network {
         Ok(())
     }
 
-    /// Runs as [`run`](Self::run), but with all threads on every picture, and returns the time of every operation, in the order in
-    /// which they were added; zero for operations that no output needs. Fused operations have their time at the last of
-    /// them. Reading the pictures and handing values out are not counted.
+    /// Runs as [`run`](Self::run), but with all threads on every picture, and returns the time of every operation, in
+    /// the order in which they were added; zero for operations that no output needs. Fused operations have their time
+    /// at the last of them. Reading the pictures and handing values out are not counted.
     ///
     /// # Errors
     ///
@@ -150,8 +151,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Takes some of the pictures through the network, with the machine's threads on each. `finished(layer)` is called when a layer
-    /// is done with a picture; `None` stands for handing a value out.
+    /// Takes some of the pictures through the network, with the machine's threads on each. `finished(layer)` is called
+    /// when a layer is done with a picture; `None` stands for handing a value out.
     fn go(&self, machine: Machine, pictures: Range<usize>, finished: &(impl Fn(Option<usize>) + Sync)) {
         if pictures.is_empty() {
             return;
@@ -204,10 +205,10 @@ impl<'a> Run<'a> {
                 machine,
                 scratch: scratch.as_mut_slice(),
             };
-            // SAFETY: the plan's maps are those that the operations gave for this size of picture, and its buffers are as large as
-            // the largest map that they hold in turn. The output of a step is never the buffer of a value that is still read. The
-            // jobs of a stage write to different places, and begin when the stage before is done; those of another call write to
-            // other buffers and another picture's outputs.
+            // SAFETY: the plan's maps are those that the operations gave for this size of picture, and its buffers are
+            // as large as the largest map that they hold in turn. The output of a step is never the buffer of a value
+            // that is still read. The jobs of a stage write to different places, and begin when the stage before is
+            // done; those of another call write to other buffers and another picture's outputs.
             unsafe { step.run(network, job) };
         };
         work_through(machine.threads, &stages, &work, &|stage| {

@@ -8,8 +8,8 @@ use crate::simd::isa::Isa;
 
 /// One separable convolution that keeps height and width, its weights packed: a [`Network`] of one layer.
 ///
-/// For a layer between others that are not this crate's: pictures are `[batch, channels, height, width]` and are turned around on
-/// the way in and out. A [`Network`] keeps them in the kernels' own order from layer to layer.
+/// For a layer between others that are not this crate's: pictures are `[batch, channels, height, width]` and are turned
+/// around on the way in and out. A [`Network`] keeps them in the kernels' own order from layer to layer.
 ///
 /// ```
 /// use kernels::{Isa, SeparableConv, SeparableWeights};

@@ -1,4 +1,5 @@
-//! Threads that share a list of stages.
+//! Threads that share a list of stages. Here a *stage* is a set of jobs that must be done before the next set begins,
+//! not a named output of a network.
 
 use std::hint;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,9 +27,9 @@ impl Stage {
 
 /// Does `work(worker, stage, job)` for every job of every stage, with `threads` threads of the current rayon pool.
 ///
-/// One thread begins, and the others join when they are free. A thread that waits at the end of a stage waits only for jobs that
-/// another thread has begun, so the pool may be busy. Workers are numbered from 0 and are at most `threads`. `finished(stage)` is
-/// called once per stage, by the thread that did its last job.
+/// One thread begins, and the others join when they are free. A thread that waits at the end of a stage waits only for
+/// jobs that another thread has begun, so the pool may be busy. Workers are numbered from 0 and are at most `threads`.
+/// `finished(stage)` is called once per stage, by the thread that did its last job.
 pub(crate) fn work_through(
     threads: usize,
     stages: &[Stage],

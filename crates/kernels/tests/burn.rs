@@ -1,5 +1,5 @@
-//! The operation on Burn's tensors against Burn's own operations one after the other, over random shapes, on every backend
-//! of the processor, with their gradients.
+//! The operation on Burn's tensors against Burn's own operations one after the other, over random shapes, on every
+//! backend of the processor, with their gradients.
 
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
@@ -77,7 +77,7 @@ impl Case {
         }
     }
 
-    /// With tensors that know their gradients.
+    /// The same tensors with gradient tracking.
     fn tracked(self) -> Self {
         Self {
             x: self.x.require_grad(),
@@ -143,7 +143,7 @@ fn devices() -> Vec<(&'static str, Device)> {
     ]
 }
 
-/// Largest difference in proportion to the largest value; NaN must be where NaN is.
+/// Largest difference relative to the largest value; NaNs must be at the same places.
 fn assert_close<const D: usize>(ours: &Tensor<D>, theirs: &Tensor<D>, what: &str) {
     assert_eq!(ours.dims(), theirs.dims(), "{what}");
     let values = |tensor: &Tensor<D>| -> Vec<f32> { tensor.to_data().iter::<f32>().collect() };
@@ -179,7 +179,7 @@ fn gradients_are_those_of_burns_operations() {
             let (fused, plain) = (ours.fused(), theirs.plain());
             assert_close(&fused.clone().inner(), &plain.clone().inner(), &what);
 
-            // Not the plain sum, whose gradient is the same everywhere.
+            // A weighted sum: the gradient of a plain sum is the same everywhere.
             let weights = Random(!seed).tensor(fused.dims(), &device.clone().autodiff());
             let our_grads = (fused * weights.clone()).sum().backward();
             let their_grads = (plain * weights).sum().backward();
@@ -231,7 +231,7 @@ fn odd_numbers_pass_as_in_burns_operations() {
                 },
             ] {
                 let mut case = Case::new(1, &device);
-                // Every weight is positive: no infinity meets one of the other sign, in whatever order sums are made.
+                // Positive weights: an infinity never meets one of the other sign, whatever the order of the sums.
                 case.depthwise = case.depthwise.abs() + 0.125;
                 case.pointwise = case.pointwise.abs() + 0.125;
                 case.options.relu = relu;
@@ -246,7 +246,7 @@ fn odd_numbers_pass_as_in_burns_operations() {
     }
 }
 
-/// Views of larger tensors, and other numbers than `f32`, which the kernels leave to Burn.
+/// Views of larger tensors, and types other than `f32`, which the kernels leave to Burn.
 #[test]
 fn permuted_tensors_and_double_precision() {
     let device = Device::flex();

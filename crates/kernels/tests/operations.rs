@@ -1,5 +1,6 @@
-//! Every operation and every option against the definition in f64: odd sizes, maps of one pixel, strides, dilations, paddings,
-//! channels that are multiples of nothing, batches, with every instruction set and several numbers of threads.
+//! Every operation and every option against the definition in f64: odd sizes, maps of one pixel, strides, dilations,
+//! paddings, channels that are multiples of nothing, batches, with every instruction set and several numbers of
+//! threads.
 
 mod common;
 
@@ -53,7 +54,7 @@ fn activate(activation: Activation, x: f64) -> f64 {
         Activation::HardSigmoid => hard(x),
         Activation::HardSwish => x * hard(x),
         Activation::Tanh => x.tanh(),
-        // The error function by its series and its continued fraction would be a second implementation: by its integral.
+        // By its integral: the series and continued fraction of the error function would be a second implementation.
         Activation::Gelu => x / 2.0 * (1.0 + erf(x / 2.0_f64.sqrt())),
         _ => x,
     }
@@ -84,7 +85,7 @@ struct Window {
 
 impl Window {
     fn any(random: &mut Random, most: usize) -> Self {
-        // Now and then wider than the window, so that windows lie in the padding alone.
+        // Sometimes wider than the map, so that windows lie in the padding alone.
         let wide = random.next().is_multiple_of(8);
         let pads = |random: &mut Random, taps: usize| random.next() as usize % if wide { 7 } else { taps.min(4) };
         let taps = [random.size(most), random.size(most)];
@@ -194,7 +195,7 @@ fn convolutions_of_every_kind() {
         let channels = random.size(40);
         let outputs = if depthwise { channels } else { random.size(40) };
         let groups = if depthwise { channels } else { 1 };
-        // Often 3 x 3 of stride 1, which has a method of its own.
+        // Often 3 x 3 with stride 1, which has a method of its own.
         let window = match random.next() % 3 {
             0 => Window {
                 taps: [3; 2],
@@ -252,7 +253,7 @@ fn convolutions_of_every_kind() {
     });
 }
 
-/// Maps and channels so large that every way of dividing the work is taken.
+/// Maps and channels so large that every way of dividing the work is used.
 #[test]
 #[cfg_attr(miri, ignore = "takes hours")]
 fn wide_convolutions() {
@@ -511,7 +512,7 @@ fn separable_convolutions_with_every_activation() {
     });
 }
 
-/// A picture goes into every operation, not only into convolutions.
+/// The picture can be the input of every operation, not only of convolutions.
 #[test]
 fn every_operation_reads_the_picture() {
     for isa in Isa::available() {
@@ -567,7 +568,7 @@ fn every_operation_reads_the_picture() {
     }
 }
 
-/// The outputs of several threads are those of one to the last bit, infinities in the picture or not.
+/// Outputs of several threads equal those of one, bit for bit, with or without infinities in the picture.
 #[test]
 fn threads_change_nothing() {
     for seed in 0..if cfg!(miri) { 1 } else { 30 } {
@@ -606,7 +607,7 @@ fn threads_change_nothing() {
                 .map(|(value, memory)| (*value, &mut memory[..]))
                 .collect();
             pool.install(|| network.go(&picture, [1, height, width], &mut targets));
-            // One NaN is like another.
+            // Every NaN counts as equal.
             let number = |value: &f32| if value.is_nan() { 0 } else { value.to_bits() };
             outputs.iter().flatten().map(number).collect::<Vec<_>>()
         };
@@ -617,7 +618,7 @@ fn threads_change_nothing() {
     }
 }
 
-/// What a file may ask for and no kernel can do is an error with a sentence.
+/// An operation that no kernel supports gives an error message.
 #[test]
 fn mistakes_are_errors() {
     let mut network = new_network(4, Isa::detect());

@@ -1,5 +1,5 @@
-//! The plans of Xception are those that were measured: steps, fusions, jobs and memory, for a core with a second-level cache of
-//! 2 MiB. A change of `xception-plans.txt` is a change of speed: measure it.
+//! The plans of Xception are the measured ones: steps, fusions, jobs and memory, for a core with a second-level cache
+//! of 2 MiB. A change of `xception-plans.txt` is a change of speed: measure it.
 
 #[path = "../examples/common/xception.rs"]
 mod xception;
@@ -20,7 +20,7 @@ fn plans_of_xception_stay_what_they_are() -> Result<(), Error> {
             continue;
         };
         let number = |text: &str| text.rsplit(' ').next().and_then(|text| text.parse().ok()).expect(title);
-        // Sums of weights stay once made: a network for every plan.
+        // Sums of weights remain once made, so every plan has its own network.
         let network = Network::new(3, isa)?.with_second_level_cache(2 << 20);
         let (network, _, logits) = xception::xception(network, &numbers)?;
         let plan = network.describe([number(size); 2], number(threads), &[logits])?;

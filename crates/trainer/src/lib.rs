@@ -1,48 +1,38 @@
 //! Fine-tune, train, evaluate and explain Xception on your own pictures.
 //!
-//! A [`Recipe`] says what is done, a [`Run`] does it in a folder of its own, and goes on there after a stop as if it had
-//! not been stopped. `examples/train_folder.rs` is a whole program.
+//! A [`Recipe`] describes a training. A [`Run`] follows it in a folder of its own, and a run that was stopped continues
+//! to the same numbers. `examples/train_folder.rs` is a whole program.
 //!
-//! Burn draws its random numbers from one generator a process: a run repeats its numbers as long as nothing else in the
-//! process draws any.
+//! Pictures pass through these modules, in this order:
+//!
+//! * [`data`]: a folder or a table becomes checked pictures with labels and a split.
+//! * [`augment`]: how a picture is changed for training, and resized for evaluation.
+//! * [`pipeline`]: pictures become batches, prepared ahead of the network.
+//! * [`train`]: batches become weights.
+//! * [`judge`]: weights and pictures become figures.
+//! * [`explain`], [`plots`], [`report`]: the figures and the pictures behind them, to look at.
+//!
+//! Burn has one random generator per process: a run repeats its numbers only if nothing else in the process draws from
+//! it.
 
-mod card;
-mod checkpoint;
-mod ema;
-mod engine;
-mod error;
-mod feed;
-mod files;
-mod finder;
-mod layers;
-mod learner;
-mod quiet;
 mod random;
-mod recipe;
-mod run;
-mod schedule;
-mod steps;
-mod workers;
+mod tensor;
+mod toml_problem;
 
-pub mod ahead;
 pub mod augment;
 pub mod data;
-pub mod evaluate;
 pub mod explain;
-pub mod metrics;
+pub mod judge;
 pub mod pipeline;
 pub mod plots;
-pub mod preview;
 pub mod report;
+pub mod train;
 
-pub use card::CARD;
-pub use checkpoint::{Best, Progress};
-pub use engine::{Event, Observer};
-pub use error::TrainError;
-pub use finder::{FinderOptions, Found};
-pub use learner::{NetworkInput, Objective, StepInput, StepOutput, Trainee};
-pub use recipe::{Inputs, Norms, Optimizer, Phase, Recipe, Start, Trains};
-pub use run::{
-    BURN, EMA_MODEL, Environment, LAST_MODEL, MODEL, Outcome, RUN_FILE, Run, RunFile, RunOptions, RunSettings,
+pub use judge::{evaluate, metrics};
+pub use pipeline::ahead;
+pub use plots::preview;
+pub use train::{
+    BURN, Best, CARD, EMA_MODEL, Environment, Event, FinderOptions, Found, Inputs, LAST_MODEL, Length, MODEL,
+    NetworkInput, Norms, Objective, Observer, Optimizer, Outcome, Phase, Progress, RUN_FILE, Recipe, Run, RunFile,
+    RunOptions, RunSettings, Schedule, Shape, Start, StepInput, StepOutput, TrainError, Trainee, Trains,
 };
-pub use schedule::{Length, Schedule, Shape};

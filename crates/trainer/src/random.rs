@@ -1,27 +1,27 @@
-//! Random numbers that follow from what they are drawn for, not from what was drawn before.
+//! Random numbers that depend on their purpose, not on the numbers drawn before.
 //!
-//! A run that is resumed, or that has another number of threads, sees the same pictures: each draw starts from the
-//! seed, the epoch and the position in it. Written out because a run's folder promises to be repeatable, and the
-//! generators of `fastrand` and of `rand::rngs` may change between their versions.
+//! Each stream starts from the seed, the epoch and the position in the epoch, so that a resumed run, or a run with
+//! another number of threads, draws the same numbers. The generator is written here because a run must be repeatable,
+//! and the generators of `fastrand` and of `rand::rngs` may change between versions.
 
 use std::convert::Infallible;
 
 use rand_distr::{Beta, Distribution};
 
-/// What a stream of numbers decides. One seed serves them all, and no two share their numbers.
+/// The purpose of a stream of numbers. Streams of different purposes are independent, with one seed for all.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     /// The order of the pictures in an epoch.
     Order = 1,
-    /// How one picture is augmented.
+    /// The augmentation of one picture.
     Augment = 2,
-    /// How one batch is mixed.
+    /// The mixing of one batch.
     Mix = 3,
-    /// Which pictures go to validation and test.
+    /// The choice of pictures for validation and test.
     Split = 4,
-    /// What Burn draws in one step: dropout.
+    /// The numbers that Burn draws in one step, for dropout.
     Step = 5,
-    /// New layers' weights.
+    /// The weights of new layers.
     Weights = 6,
 }
 
@@ -31,11 +31,11 @@ pub(crate) struct Random {
     state: u64,
 }
 
-/// 2^64 divided by the golden ratio, `SplitMix64`'s step.
+/// The step of `SplitMix64`: 2^64 divided by the golden ratio.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Random {
-    /// The stream for one thing in one epoch.
+    /// The stream for one picture, batch or step of one epoch.
     pub(crate) fn new(seed: u64, purpose: Purpose, epoch: usize, position: usize) -> Self {
         let state = [purpose as u64, epoch as u64, position as u64]
             .into_iter()
@@ -45,23 +45,23 @@ impl Random {
         Self { state }
     }
 
-    /// 0.0 to 1.0, without 1.0.
+    /// A number from 0.0 to 1.0, without 1.0.
     pub(crate) fn unit(&mut self) -> f64 {
         // A double holds 53 bits.
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Evenly from `low` to `high`.
+    /// A number from `low` to `high`, uniformly distributed.
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// Evenly from 0 to `end`, without `end`; 0 if there is nothing to choose from.
+    /// An integer from 0 to `end`, without `end`, uniformly distributed; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
-    /// True in this share of the cases.
+    /// True with this probability.
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
@@ -73,12 +73,13 @@ impl Random {
         }
     }
 
-    /// Beta(alpha, alpha), the share of the first of two mixed pictures; 1.0 (no mixing) unless `alpha` is above zero.
+    /// A number from Beta(alpha, alpha); 1.0 unless `alpha` is above zero. It is the share of the first of two mixed
+    /// pictures.
     pub(crate) fn beta(&mut self, alpha: f64) -> f64 {
         Beta::new(alpha, alpha).map_or(1.0, |distribution| distribution.sample(self))
     }
 
-    /// For a generator that is not ours.
+    /// A seed for another generator.
     pub(crate) fn seed(&mut self) -> u64 {
         self.next()
     }
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_the_address_matters() {
+    fn every_argument_changes_the_stream() {
         let first = |seed, purpose, epoch, position| Random::new(seed, purpose, epoch, position).next();
         let all = [
             first(0, Purpose::Order, 0, 0),

@@ -247,7 +247,7 @@ fn the_same_draw_gives_the_same_numbers_and_another_gives_others() {
     }
 }
 
-/// One change alone at probability one, told from the picture as it is.
+/// One change alone, with probability one, differs from the unchanged picture.
 #[test]
 fn each_change_can_be_had_alone() {
     let picture = source("bright");

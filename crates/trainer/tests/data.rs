@@ -1,4 +1,4 @@
-//! Data sets found, checked and split.
+//! Data sets are found, checked and split.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 use trainer::data::{DataError, DataOptions, DataReport, Dataset, Split, class_weights};
 
-/// A small picture like no other of another `number`.
+/// Saves a small picture whose pixels depend on `number`.
 fn paint(path: &Path, number: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let picture = RgbImage::from_fn(12 + number % 5, 10, |x, y| {
@@ -19,7 +19,7 @@ fn paint(path: &Path, number: u32) {
     picture.save_with_format(path, image::ImageFormat::Png).unwrap();
 }
 
-/// `counts` pictures a class, `NAME/000.png` and on.
+/// A folder with so many pictures per class: `NAME/000.png`, `NAME/001.png`...
 fn folder(classes: &[(&str, u32)]) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let mut number = 0;
@@ -53,7 +53,7 @@ fn uses(dataset: &Dataset) -> BTreeMap<String, Split> {
 }
 
 #[test]
-fn a_folder_a_class_is_found_however_deep() {
+fn one_folder_per_class_is_found_at_any_depth() {
     let root = folder(&[("b", 4), ("a/deep/deeper", 3), ("10", 3), ("2", 3)]);
     fs::write(root.path().join("b/notes.txt"), "x").unwrap();
     fs::write(root.path().join("b/drawing.svg"), "<svg/>").unwrap();
@@ -64,7 +64,7 @@ fn a_folder_a_class_is_found_however_deep() {
     fs::rename(root.path().join("b/000.png"), root.path().join("b/000.PNG")).unwrap();
 
     let (dataset, report) = open(root.path());
-    // The order of Keras and torchvision: by bytes.
+    // In the order of their bytes, as in Keras and torchvision.
     assert_eq!(dataset.classes, ["10", "2", "a", "b"]);
     assert!(!dataset.multi_label);
     let names: Vec<&str> = dataset.samples.iter().map(|sample| sample.name.as_str()).collect();
@@ -185,7 +185,7 @@ fn copies_stay_on_one_side_and_are_reported() {
 }
 
 #[test]
-fn train_val_and_test_folders_are_kept_and_leaks_told() {
+fn train_val_and_test_folders_are_kept_and_leaks_reported() {
     let root = folder(&[
         ("Training/cat", 5),
         ("Training/dog", 6),
@@ -292,15 +292,15 @@ fn a_table_may_give_several_labels() {
     assert_eq!(dataset.classes, ["rock", "sea", "sun"]);
     let labels: Vec<&[usize]> = dataset.samples.iter().map(|sample| &sample.labels[..]).collect();
     assert_eq!(labels, [&[1, 2][..], &[2], &[], &[0, 1, 2], &[0], &[2]]);
-    assert!(report.to_string().contains("3 classes, any number of them a picture"));
+    assert!(report.to_string().contains("3 classes, any number of them per picture"));
 
-    // One cell of several is enough.
+    // One cell with several labels is enough.
     let (_root, path) = table("path,label\npictures/000.png,sea;sun\npictures/001.png,sun\n");
     assert!(open(&path).0.multi_label);
 }
 
 #[test]
-fn other_columns_are_ignored_and_told_of() {
+fn other_columns_are_ignored_with_a_note() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("pictures");
     std::fs::create_dir(&folder).unwrap();
@@ -434,7 +434,7 @@ fn a_folder_without_use_is_a_sentence() {
     let empty = tempfile::tempdir().unwrap();
     let sentence = error(empty.path());
     assert!(
-        sentence.contains("no pictures found; expected a folder a class with files named .jpg, "),
+        sentence.contains("no pictures found; expected one folder per class with files named .jpg, "),
         "{sentence}"
     );
     paint(&empty.path().join("a.png"), 1);
@@ -451,7 +451,7 @@ fn a_folder_without_use_is_a_sentence() {
 
     let one = folder(&[("cat", 4)]);
     let sentence = error(one.path());
-    assert!(sentence.ends_with("all pictures are of one class, cat; a classifier needs two classes to tell apart"));
+    assert!(sentence.ends_with("all pictures are of one class, cat; a classifier needs at least two classes"));
     assert!(error(&one.path().join("cat/000.png")).contains("neither a folder nor a .csv file"));
     assert!(error(&one.path().join("nowhere")).contains("nowhere: cannot be read: "));
 
@@ -470,7 +470,7 @@ fn names_and_links_that_no_one_expects_are_sentences() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt, os::unix::fs::symlink};
 
     let root = folder(&[("cat", 4), ("dog", 4)]);
-    // A link to a class elsewhere is followed.
+    // A link to the folder of a class is followed.
     let elsewhere = folder(&[("emu", 3)]);
     symlink(elsewhere.path().join("emu"), root.path().join("emu")).unwrap();
     symlink("/nowhere", root.path().join("broken")).unwrap();
@@ -500,7 +500,7 @@ fn names_and_links_that_no_one_expects_are_sentences() {
 }
 
 #[test]
-fn a_networks_classes_can_be_imposed() {
+fn classes_of_a_network_can_be_required() {
     let root = folder(&[("cat", 4), ("dog", 4)]);
     let options = |classes: &[&str]| DataOptions {
         classes: Some(classes.iter().map(|&class| class.to_owned()).collect()),
@@ -530,7 +530,7 @@ fn a_networks_classes_can_be_imposed() {
 }
 
 #[test]
-fn the_fingerprint_is_of_the_data_not_of_its_place() {
+fn the_fingerprint_depends_on_the_data_not_on_the_folder() {
     let root = folder(&[("cat", 5), ("dog", 5)]);
     let fingerprint = |path: &Path| open(path).0.fingerprint();
     let first = fingerprint(root.path());
@@ -556,7 +556,7 @@ fn the_fingerprint_is_of_the_data_not_of_its_place() {
     ] {
         assert_ne!(other, first);
     }
-    // Unless each test above really changes a thing.
+    // Each change above must be a change.
     let mut dataset = open(root.path()).0;
     assert_ne!(dataset.samples[0].split, Split::Test, "pick another sample");
     dataset.samples[0].labels = vec![0];
@@ -588,7 +588,7 @@ fn progress_reaches_the_count() {
 }
 
 #[test]
-fn weights_are_inversely_as_frequent_with_a_mean_of_one() {
+fn class_weights_are_inverse_to_frequency_with_a_mean_of_one() {
     let root = folder(&[("cat", 12), ("dog", 4), ("emu", 1)]);
     let options = DataOptions {
         val_fraction: 0.0,
@@ -600,7 +600,7 @@ fn weights_are_inversely_as_frequent_with_a_mean_of_one() {
     assert_eq!(weights, [17.0 / 36.0, 17.0 / 12.0, 17.0 / 3.0]);
     let sum: f32 = dataset.samples.iter().map(|sample| weights[sample.labels[0]]).sum();
     assert!((sum / 17.0 - 1.0).abs() < 1e-6);
-    // A class without training pictures counts for nothing, and takes nothing from the others.
+    // A class without training pictures does not change the weights of the others.
     dataset.samples.retain(|sample| sample.labels != [2]);
     assert_eq!(class_weights(&dataset), [16.0 / 24.0, 16.0 / 8.0, 1.0]);
 }

@@ -1,6 +1,6 @@
 //! Class activation maps against TensorFlow's `GradientTape`.
 //!
-//! `golden/explain.py` writes the goldens, of the toy network of `scripts/golden.py`, whose weights follow a formula.
+//! `golden/explain.py` writes the goldens, of the toy network of `scripts/golden/golden.py`, whose weights follow a formula.
 
 #[path = "../../xception-model/tests/common/mod.rs"]
 mod common;
@@ -17,7 +17,8 @@ use xception_model::labels::Label;
 use xception_model::picture::Preset;
 use xception_model::{Classifier, InputSpec, ModelSpec, Outputs, Scaling, Xception};
 
-/// Of the largest term of a map's sum. Grad-CAM's terms cancel, so its own largest value is no measure.
+/// The largest error, as a part of the largest term of a map's sum. Grad-CAM's terms cancel, so its own largest value
+/// is no measure.
 const BOUND: f32 = 1e-5;
 
 #[derive(Deserialize)]
@@ -34,7 +35,8 @@ struct Case {
 
 #[derive(Deserialize)]
 struct Map {
-    stage: String,
+    #[serde(rename = "stage")]
+    layer: String,
     method: String,
     shape: [usize; 2],
     logits: Vec<f32>,
@@ -42,18 +44,18 @@ struct Map {
 }
 
 impl Case {
-    /// The largest error of all maps, in parts of their stage's scale.
+    /// The largest error of all maps, as a part of the scale of their layer.
     fn check(&self, explainer: &Explainer, images: &Tensor<4>, bound: f32) -> f32 {
         let mut worst = 0.0_f32;
         assert!(!self.maps.is_empty());
         for expected in &self.maps {
             let method: Method = expected.method.parse().unwrap();
             let found = explainer
-                .heatmaps(images.clone(), &self.classes, &expected.stage, method)
+                .heatmaps(images.clone(), &self.classes, &expected.layer, method)
                 .unwrap();
             assert_eq!(found.len(), self.classes.len());
             for (place, (found, values)) in found.iter().zip(&expected.maps).enumerate() {
-                let what = format!("{} of {}, picture {place}", expected.method, expected.stage);
+                let what = format!("{} of {}, picture {place}", expected.method, expected.layer);
                 assert_eq!([found.height, found.width], expected.shape, "{what}");
                 let logit = expected.logits[place];
                 assert!(
@@ -61,7 +63,7 @@ impl Case {
                     "{what}: logit {}",
                     found.logit
                 );
-                let scale = self.scale(&expected.stage, place);
+                let scale = self.scale(&expected.layer, place);
                 let mut error = largest_difference(found, values) / scale;
                 if error > bound {
                     let other = self.after_rounding(explainer, images, expected, place) / scale;
@@ -77,16 +79,16 @@ impl Case {
 
     /// The least error of the maps of pictures that differ from this one by about the rounding of their values.
     ///
-    /// One of the millions of rectifiers above a stage may have an input that rounding takes across zero, and then lets a gradient
-    /// through or stops it: the whole map moves by a thousandth. Which side it is on depends on the order in which a machine
-    /// adds; one of these pictures has it where TensorFlow had it.
+    /// One of the millions of rectifiers above a layer may have an input that rounding takes across zero, and then lets
+    /// a gradient through or stops it: the whole map moves by a thousandth. Which side it is on depends on the order in
+    /// which a machine adds; one of these pictures has it where TensorFlow had it.
     fn after_rounding(&self, explainer: &Explainer, images: &Tensor<4>, expected: &Map, place: usize) -> f32 {
         let method: Method = expected.method.parse().unwrap();
         [1e-7, -1e-7, 2e-7, -2e-7, 4e-7, -4e-7]
             .map(|part| {
                 let images = images.clone() * (1.0 + part);
                 let maps = explainer
-                    .heatmaps(images, &self.classes, &expected.stage, method)
+                    .heatmaps(images, &self.classes, &expected.layer, method)
                     .unwrap();
                 largest_difference(&maps[place], &expected.maps[place])
             })
@@ -94,9 +96,9 @@ impl Case {
             .fold(f32::INFINITY, f32::min)
     }
 
-    /// The largest value of a stage's maps of both methods.
-    fn scale(&self, stage: &str, place: usize) -> f32 {
-        let maps = self.maps.iter().filter(|map| map.stage == stage);
+    /// The largest value of a layer's maps of both methods.
+    fn scale(&self, layer: &str, place: usize) -> f32 {
+        let maps = self.maps.iter().filter(|map| map.layer == layer);
         let values = maps.filter_map(|map| map.maps.get(place)).flatten();
         values.copied().fold(0.0, f32::max)
     }
@@ -158,10 +160,10 @@ fn a_network_in_training_is_asked_as_in_inference() {
     let images = || common::input([3, 71, 71, 3], &common::device());
     let maps = |model: &Xception| {
         let explainer = Explainer::new(model, Outputs::Softmax);
-        let stage = explainer.last_stage().to_owned();
-        assert_eq!(stage, "block7_sepconv2_act");
+        let layer = explainer.last_layer().to_owned();
+        assert_eq!(layer, "block7_sepconv2_act");
         explainer
-            .heatmaps(images(), &[1, 2, 3], &stage, Method::GradCam)
+            .heatmaps(images(), &[1, 2, 3], &layer, Method::GradCam)
             .unwrap()
     };
     let model = toy();
@@ -190,7 +192,7 @@ fn each_picture_of_a_batch_is_explained_for_itself() {
     );
 }
 
-/// What speaks for the second class speaks against the first.
+/// Evidence for the second class is evidence against the first.
 #[test]
 fn two_classes_share_one_logit() {
     let network = common::network(&common::toy().with_num_classes(1), &common::device());
@@ -203,7 +205,7 @@ fn two_classes_share_one_logit() {
     assert!((first.logit + second.logit).abs() <= f32::EPSILON * first.logit.abs());
     assert!(first.max() > 0.0 && second.max() > 0.0);
     assert_ne!(first.values, second.values);
-    // A number speaks for itself.
+    // The map of a number is that of its logit.
     assert_eq!(explain(Outputs::Value, 0).unwrap(), second);
     for (outputs, class, count) in [(Outputs::Binary, 2, 2), (Outputs::Value, 1, 1)] {
         let error = explain(outputs, class).unwrap_err();
@@ -218,9 +220,9 @@ fn two_classes_share_one_logit() {
 fn what_cannot_be_explained_is_a_sentence() {
     let explainer = Explainer::new(&toy(), Outputs::Softmax);
     let images = || common::input([3, 71, 71, 3], &common::device());
-    let error = |classes: &[usize], stage: &str| {
+    let error = |classes: &[usize], layer: &str| {
         let problem = explainer
-            .heatmaps(images(), classes, stage, Method::GradCam)
+            .heatmaps(images(), classes, layer, Method::GradCam)
             .unwrap_err();
         (problem.to_string(), problem)
     };
@@ -284,10 +286,10 @@ fn bench() -> (Classifier, Vec<Labelled>, tempfile::TempDir) {
 fn an_evaluation_says_what_the_network_says_one_by_one() {
     let (classifier, pictures, _folder) = bench();
     for batch_size in [1, 4, 64] {
-        let mut told = 0;
+        let mut counted = 0;
         let options = EvaluateOptions { batch_size, threads: 3 };
-        let found = evaluate(&classifier, &pictures, options, |count| told += count).unwrap();
-        assert_eq!((told, found.evaluation.pictures), (12, 10));
+        let found = evaluate(&classifier, &pictures, options, |count| counted += count).unwrap();
+        assert_eq!((counted, found.evaluation.pictures), (12, 10));
         assert_eq!(found.preset, Preset::KerasNearest);
         assert!(found.speed.pictures_per_second > 0.0 && (0.0..=1.0).contains(&found.speed.wait_share));
         let lost: Vec<_> = found.unreadable.iter().map(|(path, _)| path).collect();
@@ -339,7 +341,7 @@ fn nothing_to_judge_is_an_error() {
 fn examples_are_the_surest_of_each_kind() {
     let (classifier, mut pictures, _folder) = bench();
     pictures.retain(|picture| image::open(&picture.path).is_ok());
-    // Half of the truths are what the network says.
+    // The network predicts half of the pictures correctly.
     for picture in pictures.iter_mut().step_by(2) {
         picture.classes = vec![classifier.classify_file(&picture.path, 1).unwrap()[0].class];
     }
@@ -377,8 +379,8 @@ fn left(map: &Heatmap) -> f32 {
     left / map.values.iter().sum::<f32>()
 }
 
-/// Each photograph is put on the left and on the right of a grey field twice its width. A map that shows where things like to
-/// be, and not where the object is, would not move.
+/// Each photograph is placed on the left and on the right of a grey field of twice its width. A map that shows typical
+/// places instead of the object would not move.
 #[test]
 fn heat_moves_with_the_photograph() {
     let Some(package) = common::kitchenware() else { return };
@@ -399,7 +401,7 @@ fn heat_moves_with_the_photograph() {
         let on_the_right = Tensor::cat(vec![grey, photograph], 3);
         let images = Tensor::cat(vec![on_the_left, on_the_right], 0);
         let maps = explainer
-            .heatmaps(images, &[said, said], explainer.last_stage(), Method::GradCam)
+            .heatmaps(images, &[said, said], explainer.last_layer(), Method::GradCam)
             .unwrap();
         let parts = [left(&maps[0]), 1.0 - left(&maps[1])];
         println!("{}: {parts:.2?}", path.display());

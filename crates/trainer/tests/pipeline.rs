@@ -1,4 +1,4 @@
-//! Batches: the same whatever prepares them, and gone when nobody wants them.
+//! Batches: the same however they are prepared, and stopped when they are dropped.
 
 use std::{
     collections::BTreeMap,
@@ -174,7 +174,7 @@ fn plain_training_sees_the_numbers_of_evaluation() {
 }
 
 #[test]
-fn caches_change_nothing_and_mend_themselves() {
+fn caches_change_nothing_and_replace_damaged_entries() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let dataset = open(root.path());
     let plain = [0, 1].map(|number| epoch(&dataset, options(Level::Medium), number, 0));
@@ -228,7 +228,7 @@ fn caches_change_nothing_and_mend_themselves() {
         assert_eq!((stats.damaged, stats.misses), (expected, expected));
     }
 
-    // Other settings do not find what these left.
+    // Other settings do not use these entries.
     let mut other = options(Level::Medium);
     other.cache = disk();
     other.augmentation.train.size = SIZE / 2;
@@ -253,7 +253,7 @@ fn a_cache_that_cannot_be_written_does_not_stop_the_run() {
     let failed = pipeline.cache_stats().failed.unwrap();
     assert!(failed.starts_with(cache.to_str().unwrap()), "{failed}");
 
-    // What cannot even be made is an error before the run.
+    // A folder that cannot be created is an error before the run.
     fs::write(&cache, "a file").unwrap();
     let error = Pipeline::new(dataset, Split::Train, options).err().unwrap().to_string();
     assert!(error.contains("making this folder for cached pictures"), "{error}");
@@ -266,8 +266,8 @@ fn shrunk_pictures_look_the_same() {
     let light = options(Level::Light);
     let mut flipped = options(Level::Light);
     flipped.augmentation.train.random_resized_crop = None;
-    // The mean difference as a share of the range of 2. A quarter of 125 x 114 pixels is 31.25 x 28.5, stretched as 31 x 29;
-    // a crop begins up to half a pixel elsewhere as well. Another crop differs by 0.4.
+    // The mean difference as a share of the range of 2. A quarter of 125 x 114 pixels is 31.25 x 28.5, stretched as 31
+    // x 29; a crop begins up to half a pixel elsewhere as well. Another crop differs by 0.4.
     for (options, bound) in [(flipped, 0.04), (light, 0.08)] {
         let mut whole = options.clone();
         whole.augmentation.train.shrink_on_load = false;
@@ -286,13 +286,13 @@ fn shrunk_pictures_look_the_same() {
                 differing += usize::from(mean > 0.0);
             }
         }
-        // Not the same: those large enough were shrunk.
+        // Not equal: large pictures were shrunk.
         assert!(differing >= 5, "{differing}");
     }
 }
 
 #[test]
-fn balanced_epochs_show_classes_alike() {
+fn balanced_epochs_have_classes_in_equal_number() {
     let root = folder(&[("a", 24), ("b", 4), ("c", 8)]);
     let whole = DataOptions {
         val_fraction: 0.0,
@@ -315,7 +315,7 @@ fn balanced_epochs_show_classes_alike() {
         }
         assert_eq!(counts, [12, 12, 12], "epoch {number}");
     }
-    // 72 turns in six epochs: each picture as often as any of its class.
+    // 72 turns in six epochs: all pictures of a class come equally often.
     for (sample, count) in dataset.samples.iter().zip(seen) {
         assert_eq!(count, [3, 18, 9][sample.labels[0]], "{}", sample.name);
     }
@@ -338,7 +338,7 @@ fn mixed_batches_have_soft_targets() {
 }
 
 #[test]
-fn several_labels_are_several_ones() {
+fn several_labels_are_several_ones_in_the_targets() {
     let root = folder(&[("a", 4)]);
     let table = root.path().join("labels.csv");
     fs::write(
@@ -401,25 +401,25 @@ fn a_panic_becomes_an_error() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let mut broken = Dataset::clone(&open(root.path()));
     for sample in &mut broken.samples {
-        // No class has this number.
+        // The data has no class of this number.
         sample.labels = vec![2];
     }
     let pipeline = Pipeline::new(Arc::new(broken), Split::Train, options(Level::Light)).unwrap();
     let mut batches = pipeline.epoch(0, 0);
     let error = batches.next().unwrap().unwrap_err().to_string();
-    assert!(error.contains("could not start, or broke down"), "{error}");
+    assert!(error.contains("could not start, or panicked"), "{error}");
     assert!(batches.next().is_none());
 }
 
 #[test]
-fn whoever_stops_early_leaves_nothing_behind() {
+fn a_dropped_epoch_leaves_nothing_behind() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let dataset = open(root.path());
     for taken in 0..5 {
         let pipeline = Pipeline::new(Arc::clone(&dataset), Split::Train, options(Level::Light)).unwrap();
         let mut batches = pipeline.epoch(0, 0);
         assert_eq!(batches.by_ref().take(taken).flatten().count(), taken.min(4));
-        // Let it run into the full channel.
+        // Until the channel is full.
         if taken == 0 {
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -436,7 +436,7 @@ fn waiting_is_measured() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let pipeline = Pipeline::new(open(root.path()), Split::Train, options(Level::Light)).unwrap();
     let mut batches = pipeline.epoch(0, 0);
-    // With all ready nothing is waited for.
+    // No wait when all batches are ready.
     std::thread::sleep(Duration::from_millis(500));
     batches.next();
     let ready = batches.waited();
@@ -479,7 +479,7 @@ fn impossible_pipelines_are_refused() {
             .unwrap()
             .contains("no pictures to train on")
     );
-    // To evaluate nothing is no mistake, and an enormous batch is as large as the data.
+    // A split without pictures is no error, and a batch is at most as large as the data.
     let huge = PipelineOptions {
         training: false,
         batch_size: usize::MAX,

@@ -237,7 +237,7 @@ fn epochs() -> Vec<EpochRow> {
         .collect()
 }
 
-/// Random but the same every time: pictures of `classes` classes, most of them right.
+/// Random but repeatable predictions for pictures of `classes` classes, most of them right.
 fn some_predictions(classes: usize, pictures: usize) -> Predictions {
     let mut state = 1_u64;
     let mut random = move || {
@@ -266,7 +266,7 @@ fn some_predictions(classes: usize, pictures: usize) -> Predictions {
     }
 }
 
-/// The picture of a plot, which must show something.
+/// The picture of a plot, which must not be blank.
 #[track_caller]
 fn opened(path: &Path) -> RgbImage {
     let picture = image::open(path).unwrap().into_rgb8();
@@ -405,7 +405,7 @@ fn tables_have_a_line_a_class_and_a_line_a_picture() {
     assert_eq!(probability.to_bits(), predictions.probabilities[7 * 4 + 2].to_bits());
 }
 
-/// Names that break pages which believe them.
+/// A report with names that would break a page without escaping.
 const HOSTILE: &str = "<script>alert('&amp;\u{201d}\"')</script>{{ title }}";
 
 fn page(predictions: &Predictions, epochs: Vec<EpochRow>) -> ReportData {
@@ -446,7 +446,7 @@ fn the_report_needs_nothing_else_and_believes_no_name() {
     assert!(text.matches("&lt;script&gt;alert(").count() >= 10);
     let sources = text.split("src=\"").skip(1);
     let sources: Vec<&str> = sources.map(|rest| rest.split('"').next().unwrap()).collect();
-    // Curves, matrix, calibration; two pictures and their heat.
+    // Curves, matrix, calibration; two pictures with their heat maps.
     assert_eq!(sources.len(), 3 + 4);
     for source in sources {
         assert!(source.starts_with("data:image/"), "{}", &source[..source.len().min(60)]);

@@ -1,8 +1,8 @@
-//! Xception as a part of a module of one's own: a head that estimates one number from a picture, here trained for three
-//! steps on noise. `cargo run --release --example backbone`
+//! Xception as a part of another module: a head that estimates one number from a picture, trained here for three steps
+//! on noise. `cargo run --release --example backbone`
 //!
-//! With the feature `pretrained` and weights at hand, `Xception::pretrained("xception-imagenet", &device)` in place of
-//! `init` starts from a trained backbone.
+//! With the feature `pretrained`, `Xception::pretrained("xception-imagenet", &device)` instead of `init` starts from a
+//! trained backbone.
 
 use burn::module::Module;
 use burn::nn::loss::{MseLoss, Reduction};

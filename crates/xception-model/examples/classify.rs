@@ -1,6 +1,6 @@
-//! Names what is on pictures: `cargo run --release --features pretrained --example classify -- PICTURE...`
+//! Classifies pictures: `cargo run --release --features pretrained --example classify -- PICTURE...`
 //!
-//! The first run fetches Keras's ImageNet weights (88 MB) into the cache folder.
+//! The first run downloads Keras's ImageNet weights (88 MB) into the cache folder.
 
 use std::error::Error;
 

@@ -8,16 +8,17 @@ use serde::Serialize;
 use crate::description::Known;
 use crate::error::InputError;
 use crate::inference::InferenceNetwork;
-use crate::labels::Label;
+use crate::label::Label;
 use crate::network::Network;
 use crate::picture::{DecodeLimits, PictureError, Pixels, Preset};
-use crate::record::{self, WeightsError};
+use crate::record;
 use crate::spec::ModelSpec;
+use crate::weights_error::WeightsError;
 
-/// A trained network with its preprocessing and labels: from a picture's path to the names of its classes.
+/// A trained network with its preprocessing and labels: from a picture's path to class names.
 ///
-/// It is for prediction alone, and runs on [`Network::fuse`]'s network, several times as fast on a CPU as the Burn module it is
-/// made of; [`plain`](Self::plain) makes it run on the module.
+/// For prediction only. It runs the network of [`Network::fuse`], which is several times as fast on a CPU as the Burn
+/// module; [`plain`](Self::plain) switches to the module.
 ///
 /// ```no_run
 /// use burn::tensor::Device;
@@ -33,42 +34,42 @@ use crate::spec::ModelSpec;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Classifier {
-    /// What the network is fed and what its outputs mean.
+    /// The network's input and the meaning of its outputs.
     pub spec: ModelSpec,
-    /// Bounds on the pictures that are decoded.
+    /// Limits on the pictures to decode.
     pub limits: DecodeLimits,
-    engine: Engine,
+    form: Form,
     device: Device,
 }
 
-/// What a classifier predicts with.
+/// The network in the form that predicts.
 #[derive(Clone, Debug)]
-enum Engine {
+enum Form {
     Fused(InferenceNetwork),
     Plain(Network),
 }
 
-/// A class and how sure the network is of it.
+/// A class and its probability.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Prediction {
     /// The class's number, from 0.
     pub class: usize,
-    /// Its name.
+    /// The class's name.
     pub label: Label,
-    /// 0 to 1; all classes sum to 1, but where a picture may have several. Of a network whose output is a number
-    /// ([`Outputs::Value`](crate::Outputs::Value)) that number.
+    /// From 0 to 1. The probabilities of all classes sum to 1, unless a picture may have several classes. For a network
+    /// whose output is a number ([`Outputs::Value`](crate::Outputs::Value)), that number.
     pub probability: f32,
 }
 
-/// What can go wrong between a picture and its classes.
+/// Errors between a picture and its classes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClassifyError {
     /// The picture could not be read or resized.
     #[error(transparent)]
     Picture(#[from] PictureError),
-    /// The network does not take it.
+    /// The network does not accept the picture.
     #[error(transparent)]
     Input(#[from] InputError),
     /// The pictures of a batch differ in size.
@@ -79,12 +80,12 @@ pub enum ClassifyError {
     Sizes {
         /// The picture's place in the batch, from 1.
         number: usize,
-        /// Its height and width.
+        /// Height and width of this picture.
         found: [usize; 2],
         /// Height and width of the first picture.
         first: [usize; 2],
     },
-    /// The weights came without a word on how pictures were resized.
+    /// The weights do not record how pictures were resized.
     #[error(
         "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
          ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bilinear or timm-bicubic"
@@ -93,13 +94,13 @@ pub enum ClassifyError {
 }
 
 impl Classifier {
-    /// Puts a network and its specification together. The network is made ready for prediction ([`Network::fuse`]).
+    /// Combines a network and its specification, and prepares the network for prediction ([`Network::fuse`]).
     pub fn new(network: &Network, spec: ModelSpec) -> Self {
         Self {
             device: network.device(),
             spec,
             limits: DecodeLimits::default(),
-            engine: Engine::Fused(network.fuse()),
+            form: Form::Fused(network.fuse()),
         }
     }
 
@@ -113,7 +114,7 @@ impl Classifier {
         Ok(Self::new(&network, spec))
     }
 
-    /// Loads a Burn record or a Keras file; `known` is what the file may not say.
+    /// Loads a Burn record or a Keras file; `known` fills in what the file leaves open.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl Classifier {
         Ok(Self::new(&network, spec))
     }
 
-    /// Loads weights that a program holds or receives, as [`load_reader`](crate::load_reader).
+    /// Loads weights from memory or a stream, as [`load_reader`](crate::load_reader).
     ///
     /// # Errors
     ///
@@ -133,34 +134,34 @@ impl Classifier {
         Ok(Self::new(&network, spec))
     }
 
-    /// The same classifier on the Burn module itself: for comparison, and for what is measured layer by layer.
+    /// The same classifier on the Burn module: for comparisons, and to measure layer by layer.
     #[must_use]
     pub fn plain(self) -> Self {
         let network = self.network().clone();
         Self {
-            engine: Engine::Plain(network),
+            form: Form::Plain(network),
             ..self
         }
     }
 
-    /// The network, as it can be trained. What is done to a copy of it does not change predictions.
+    /// The network as a trainable module. Changes to a copy of it do not affect predictions.
     pub fn network(&self) -> &Network {
-        match &self.engine {
-            Engine::Fused(fused) => fused.network(),
-            Engine::Plain(network) => network,
+        match &self.form {
+            Form::Fused(fused) => fused.network(),
+            Form::Plain(network) => network,
         }
     }
 
-    /// The network, as it can be trained.
+    /// The network as a trainable module.
     pub fn into_network(self) -> Network {
         self.network().clone()
     }
 
-    /// The network that predicts; `None` for one that is [`plain`](Self::plain).
+    /// The network that predicts; `None` if the classifier is [`plain`](Self::plain).
     pub fn fused(&self) -> Option<&InferenceNetwork> {
-        match &self.engine {
-            Engine::Fused(fused) => Some(fused),
-            Engine::Plain(_) => None,
+        match &self.form {
+            Form::Fused(fused) => Some(fused),
+            Form::Plain(_) => None,
         }
     }
 
@@ -170,9 +171,9 @@ impl Classifier {
     ///
     /// [`ClassifyError::Input`] for an empty batch, or a network without pooling.
     pub fn embed(&self, images: Tensor<4>) -> Result<Tensor<2>, ClassifyError> {
-        Ok(match &self.engine {
-            Engine::Fused(fused) => fused.embed(images)?,
-            Engine::Plain(network) => network.embed(images)?,
+        Ok(match &self.form {
+            Form::Fused(fused) => fused.embed(images)?,
+            Form::Plain(network) => network.embed(images)?,
         })
     }
 
@@ -182,9 +183,9 @@ impl Classifier {
     ///
     /// [`ClassifyError::Input`] for an empty batch, or a network without classifier.
     pub fn logits(&self, images: Tensor<4>) -> Result<Tensor<2>, ClassifyError> {
-        Ok(match &self.engine {
-            Engine::Fused(fused) => fused.forward(images)?,
-            Engine::Plain(network) => network.forward(images)?,
+        Ok(match &self.form {
+            Form::Fused(fused) => fused.forward(images)?,
+            Form::Plain(network) => network.forward(images)?,
         })
     }
 
@@ -220,7 +221,7 @@ impl Classifier {
         Ok(preset.apply(picture, self.spec.input.height, self.spec.input.width)?)
     }
 
-    /// The `top_k` likeliest classes of one picture file, the likeliest first.
+    /// The `top_k` most likely classes of one picture file, the most likely first.
     ///
     /// # Errors
     ///
@@ -230,20 +231,29 @@ impl Classifier {
         Ok(self.classify(&[pixels], top_k)?.pop().unwrap_or_default())
     }
 
-    /// The `top_k` likeliest classes of each picture of a batch, the likeliest first.
+    /// The `top_k` most likely classes of each picture of a batch, the most likely first.
     ///
     /// # Errors
     ///
     /// [`ClassifyError::Input`] for an empty batch, or pictures of different sizes.
     pub fn classify(&self, pictures: &[Pixels], top_k: usize) -> Result<Vec<Vec<Prediction>>, ClassifyError> {
+        let rows = self.predict(pictures)?;
+        Ok(rows.iter().map(|row| self.spec.likeliest(row, top_k)).collect())
+    }
+
+    /// The probabilities of every class for each picture of a batch, in the order of the classes.
+    ///
+    /// # Errors
+    ///
+    /// As [`classify`](Self::classify).
+    pub fn predict(&self, pictures: &[Pixels]) -> Result<Vec<Vec<f32>>, ClassifyError> {
         let probabilities = self.probabilities(self.logits(self.batch(pictures)?)?);
         let [_, classes] = probabilities.dims();
         let values: Vec<f32> = probabilities.into_data().iter::<f32>().collect();
-        let rows = values.chunks_exact(classes);
-        Ok(rows.map(|row| self.spec.likeliest(row, top_k)).collect())
+        Ok(values.chunks_exact(classes).map(<[f32]>::to_vec).collect())
     }
 
-    /// The probabilities of logits, as the network's outputs are ([`Outputs`](crate::Outputs)).
+    /// The probabilities for logits, according to the meaning of the network's outputs ([`Outputs`](crate::Outputs)).
     ///
     /// # Shapes
     ///
@@ -253,7 +263,7 @@ impl Classifier {
         self.spec.outputs.probabilities(logits)
     }
 
-    /// Pictures as the network's input, `[batch, 3, height, width]`, scaled as its specification says.
+    /// A batch of pictures as the network's input, `[batch, 3, height, width]`, scaled as the specification says.
     ///
     /// # Errors
     ///
@@ -266,7 +276,7 @@ impl Classifier {
         let mut values = vec![0.0; pictures.len() * 3 * height * width];
         let planes = values.chunks_exact_mut(3 * height * width);
         for ((number, pixels), planes) in (1..).zip(pictures).zip(planes) {
-            // 100 x 200 fills the planes of 200 x 100.
+            // Pictures of 100 x 200 and 200 x 100 have as many values, so sides are compared.
             if (pixels.height(), pixels.width()) != (height, width) {
                 return Err(ClassifyError::Sizes {
                     number,
@@ -286,7 +296,7 @@ impl Classifier {
 }
 
 impl ModelSpec {
-    /// The `top_k` likeliest classes, the likeliest first; equal ones in the order of the classes.
+    /// The `top_k` most likely classes, the most likely first; equal ones in the order of the classes.
     pub fn likeliest(&self, probabilities: &[f32], top_k: usize) -> Vec<Prediction> {
         let mut classes: Vec<usize> = (0..probabilities.len()).collect();
         // A stable sort: equal probabilities keep the order of the classes.

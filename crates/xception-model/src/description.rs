@@ -1,106 +1,65 @@
-//! From what a file says, and what its user knows, to a specification.
+//! Combines what a file says with what its user knows into a complete specification.
 
 use std::fmt;
 use std::path::Path;
 
 use crate::input::Scaling;
-use crate::labels::Label;
+use crate::label::Label;
 use crate::outputs::Outputs;
 use crate::preset::Preset;
-use crate::record::WeightsError;
 use crate::spec::{InputSpec, ModelSpec};
+use crate::unknown::Unknown;
+use crate::weights_error::WeightsError;
 use crate::zoo::{Architecture, Pooling, Recognised, Variant};
 
-/// What the caller knows about a file. It fills what the file does not say; where the file says something else about the network,
-/// that is an error.
+/// What the caller knows about a file. It fills in what the file leaves open; a contradiction about the network is an
+/// error.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Height and width of its pictures, in pixels.
+    /// Height and width of the pictures, in pixels.
     pub size: Option<[usize; 2]>,
-    /// How the last feature map is pooled.
+    /// The pooling of the last feature map.
     pub pooling: Option<Pooling>,
-    /// Whose batch-norm epsilon and pool padding it has.
+    /// The library whose batch-norm epsilon and pool padding apply.
     pub variant: Option<Variant>,
-    /// What the outputs are.
+    /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
-    /// How channel values are scaled.
+    /// The scaling of channel values.
     pub scaling: Option<Scaling>,
-    /// How its pictures are resized.
+    /// The preset by which pictures are resized.
     pub preset: Option<Preset>,
-    /// The names of its classes, in order.
+    /// The names of the classes, in order.
     pub labels: Vec<Label>,
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`.
     pub key: Option<String>,
 }
 
-/// What a file says of its network. What it leaves open is `None`.
+/// What a file says about its network. Everything it leaves open is `None`.
 #[derive(Clone, Debug)]
 pub struct Description {
-    /// Where the weights came from.
+    /// The origin of the weights.
     pub source: Option<String>,
-    /// The network. Where `pooling` and `variant` are `None` below, its own are placeholders.
+    /// The network. If `pooling` or `variant` below is `None`, the network's own value is a placeholder.
     pub network: Architecture,
-    /// Height and width of its pictures, in pixels.
+    /// Height and width of the pictures, in pixels.
     pub size: Option<[usize; 2]>,
-    /// How the last feature map is pooled.
+    /// The pooling of the last feature map.
     pub pooling: Option<Pooling>,
-    /// Whose batch-norm epsilon and pool padding it has.
+    /// The library whose batch-norm epsilon and pool padding apply.
     pub variant: Option<Variant>,
-    /// What the outputs are.
+    /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
-    /// How channel values are scaled before the network.
+    /// The scaling of channel values before the network.
     pub scaling: Option<Scaling>,
-    /// How its pictures are resized.
+    /// The preset by which pictures are resized.
     pub preset: Option<Preset>,
-    /// The names of its classes.
+    /// The names of the classes.
     pub labels: Vec<Label>,
 }
 
-/// Something a weight file may leave open, and that changes what the network computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unknown {
-    /// The size of its pictures.
-    Size,
-    /// How the last feature map is pooled.
-    Pooling,
-    /// Whose batch-norm epsilon and pool padding it was trained with.
-    Variant,
-    /// What its one output is.
-    Outputs,
-    /// How its pictures are scaled.
-    Scaling,
-}
-
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Size => "the size of its pictures (say it: --size 299x299)",
-            Self::Pooling => "how it pools (say it: --pooling average, max or none)",
-            Self::Variant => {
-                "whose batch-norm epsilon and pool padding it has (say it: --variant keras, or torch for timm's)"
-            }
-            Self::Outputs => {
-                "what its one output is (say it: --head binary for the logit of the second of two classes, or --head value for a \
-                 number)"
-            }
-            Self::Scaling => {
-                "how its pictures are scaled (say it: --scaling tf for -1..1, unit for 0..1, torch for ImageNet's mean and \
-                 deviation, caffe for BGR minus means, or none for 0..255)"
-            }
-        })
-    }
-}
-
-/// Several unknowns in one sentence.
-pub(crate) fn list(unknown: &[Unknown]) -> String {
-    let parts: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    parts.join(", nor ")
-}
-
 impl Description {
-    /// A file that says no more than its tensors do. A network without a classifier, or with several outputs, has the usual
-    /// meaning of outputs; one number has none.
+    /// The description of a file that has nothing but tensors. Without a classifier, or with several outputs, the
+    /// outputs have their usual meaning; the meaning of a single number stays open.
     pub fn new(network: Architecture) -> Self {
         Self {
             source: None,
@@ -115,7 +74,7 @@ impl Description {
         }
     }
 
-    /// A file that shows its operations. `network` is one of those that were recognised.
+    /// The description of a file that shows its operations. `network` is one of the recognised networks.
     pub fn of_operations(found: &Recognised, network: Architecture, size: Option<[usize; 2]>) -> Self {
         let plain = Self::new(network);
         Self {
@@ -133,7 +92,7 @@ impl Description {
         }
     }
 
-    /// A file that holds its own specification.
+    /// The description of a file that holds its own specification.
     pub fn of_spec(spec: ModelSpec) -> Self {
         Self {
             source: Some(spec.source),
@@ -148,12 +107,12 @@ impl Description {
         }
     }
 
-    /// Fills what the file leaves open.
+    /// Fills in what the file leaves open.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Unknown`] lists what neither says; [`WeightsError::Contradiction`] where the two differ;
-    /// [`WeightsError::Config`] for an impossible network.
+    /// [`WeightsError::Unknown`] lists what neither the file nor the caller says; [`WeightsError::Contradiction`] if
+    /// the two differ; [`WeightsError::Config`] for an impossible network.
     pub fn complete(self, path: &Path, known: &Known) -> Result<ModelSpec, WeightsError> {
         let mut unknown = Vec::new();
         let mut need = |what: Unknown, is_known: bool| {
@@ -184,7 +143,7 @@ impl Description {
         let outputs = agree(path, "--head", known.outputs, self.outputs)?;
         need(Unknown::Outputs, outputs.is_some());
         let scaling = match self.scaling {
-            // What an architecture is usually fed is a guess that a user's word overrides.
+            // The usual scaling of an architecture is a guess, which the caller's word overrides.
             Some(usual) if Some(usual) == default_scaling(&network) => known.scaling.or(self.scaling),
             _ => agree(path, "--scaling", known.scaling, self.scaling)?,
         };
@@ -221,13 +180,13 @@ impl Description {
     }
 }
 
-/// How the pictures of an architecture's published weights are scaled, if it is one of the zoo: `preprocess_input` of its module
-/// in `keras.applications`.
+/// The scaling of an architecture's published weights, if it is one of the zoo: `preprocess_input` of its module in
+/// `keras.applications`.
 pub fn default_scaling(network: &Architecture) -> Option<Scaling> {
     match network {
         Architecture::Xception(_) => Some(Scaling::Tf),
         Architecture::ResNet(_) => Some(Scaling::Caffe),
-        // A head of its own behind a known backbone, whose title the graph has.
+        // A custom head after a known backbone; the graph keeps the backbone's title.
         Architecture::Graph(graph) => match graph.title.as_str() {
             "Xception" => Some(Scaling::Tf),
             title if title.starts_with("ResNet") => Some(Scaling::Caffe),
@@ -236,12 +195,12 @@ pub fn default_scaling(network: &Architecture) -> Option<Scaling> {
     }
 }
 
-/// Whether a network's pooling is an option; a graph shows it.
+/// Whether the network's pooling is an option. A graph shows its pooling.
 fn has_options(network: &Architecture) -> bool {
     !matches!(network, Architecture::Graph(_))
 }
 
-/// What is known of both sides must agree: a flag never turns a network into another.
+/// Checks that the file and the caller agree: a flag never changes the network of a file.
 fn agree<T: Copy + PartialEq + fmt::Debug>(
     path: &Path,
     flag: &'static str,

@@ -7,10 +7,10 @@ use graph::GraphError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A count that must be at least one is zero.
+    /// A count is 0 but must be at least 1.
     #[error("`{0}` is 0; it must be at least 1")]
     Zero(&'static str),
-    /// A count beyond any network.
+    /// A count is too large for any network.
     #[error("`{name}` is {count}; at most {limit} is possible")]
     TooLarge {
         /// The option.
@@ -20,10 +20,10 @@ pub enum ConfigError {
         /// The largest value.
         limit: usize,
     },
-    /// `dropout` is a probability below one.
+    /// `dropout` is not a probability below 1.
     #[error("`dropout` is {0}; it must be at least 0 and below 1")]
     Dropout(f64),
-    /// A classifier needs one vector a picture.
+    /// A classifier needs one vector for each picture.
     #[error(
         "`pooling` is none, and a classifier needs pooled features: choose average or max, or `include_top = false`"
     )]
@@ -33,12 +33,14 @@ pub enum ConfigError {
     NoTop,
     /// The classifier does not end in a dense layer that could be replaced.
     #[error(
-        "the network's classifier does not end in a dense layer: `without_top` takes it off, and a new one can be put there"
+        "the network's classifier does not end in a dense layer: remove it with `without_top`, then add a new one \
+         (`Architecture::with_classifier`)"
     )]
     NoDense,
     /// The first operation cannot be adapted to other channels.
     #[error(
-        "the network's first operation is no ordinary convolution, and cannot be adapted to pictures of other channels"
+        "the network's first operation is not an ordinary convolution, so the network cannot be adapted to another \
+         number of channels"
     )]
     Channels,
     /// The network's graph is malformed.
@@ -58,7 +60,7 @@ pub enum InputError {
         "the network takes {expected} channels and the input of shape {shape:?} has {} \
          (shapes are [batch, channels, height, width]){}",
         shape[1],
-        if shape[3] == *expected { "; this one looks channels-last: permute it with `permute([0, 3, 1, 2])`" } else { "" }
+        channels_last_hint(*expected, *shape)
     )]
     Channels {
         /// The channels the first convolution takes.
@@ -78,24 +80,24 @@ pub enum InputError {
         /// The smallest height and width, in pixels.
         least: usize,
     },
-    /// A layer cannot take what a picture of this size becomes.
+    /// A picture of this size does not fit one of the layers.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// Embeddings of another length than the network's head takes.
+    /// Embeddings of a length that the network's head does not take.
     #[error("the head takes embeddings of {expected} features, and these have {found}")]
     Embedding {
         /// Length of the network's embeddings.
         expected: usize,
-        /// Length of those that were given.
+        /// Length of the given embeddings.
         found: usize,
     },
-    /// A feature map was asked from a network that has none.
+    /// A feature map was requested from a network that has none.
     #[error("the network has no feature map before its embedding: ask for `embed`, or a stage by name")]
     NoFeatureMap,
-    /// Logits were asked from a network without a classifier.
+    /// Logits were requested from a network without a classifier.
     #[error("the network was built with `include_top = false` and has no classifier: ask for `embed` or `feature_map`")]
     NoTop,
-    /// A pooled vector was asked from a network without pooling.
+    /// A pooled vector was requested from a network without pooling.
     #[error("the network was built with pooling none: ask for `feature_map`, or set `pooling`")]
     NoPooling,
     /// No layer has this name.
@@ -105,13 +107,21 @@ pub enum InputError {
         known.len()
     )]
     UnknownStage {
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// The most similar name.
         nearest: Option<String>,
-        /// Every name there is, in the order of computation.
+        /// All names, in the order of computation.
         known: Vec<String>,
     },
+}
+
+fn channels_last_hint(expected: usize, shape: [usize; 4]) -> &'static str {
+    if shape[3] == expected {
+        "; this one looks channels-last: permute it with `permute([0, 3, 1, 2])`"
+    } else {
+        ""
+    }
 }
 
 fn suggestion(nearest: Option<&str>) -> String {

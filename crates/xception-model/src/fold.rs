@@ -1,4 +1,4 @@
-//! Batch norms folded into the weights before them.
+//! Folds batch norms into the weights before them.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::network::Network;
 use crate::parameters::Parameters;
 
-/// The network with its batch norms in the weights before them.
+/// The network with its batch norms folded into the weights before them.
 pub(crate) fn folded(network: &Network) -> Network {
     let graph::Folded { graph, sources, .. } = network.graph().folded();
     let parameters = network.parameters();
@@ -20,7 +20,7 @@ pub(crate) fn folded(network: &Network) -> Network {
     Network::of_parts(graph, parameters.collect())
 }
 
-/// The parameters of an operation, and the batch norm behind it.
+/// An operation's parameters and the batch norm after them.
 pub(crate) struct Fold<'a> {
     parameters: &'a Parameters,
     norm: Option<Affine>,
@@ -34,7 +34,8 @@ pub(crate) struct Folded {
     pub outputs: usize,
 }
 
-/// A batch norm as a factor and a term of each channel: `norm(x)` is `gamma / sqrt(variance + epsilon) * (x - mean) + beta`.
+/// A batch norm as a scale and a shift for each channel: `norm(x)` is `gamma / sqrt(variance + epsilon) * (x - mean) +
+/// beta`.
 struct Affine {
     scale: Vec<f64>,
     mean: Vec<f32>,
@@ -58,7 +59,7 @@ impl Affine {
         }
     }
 
-    /// What becomes of a bias before it.
+    /// The bias after folding.
     fn bias(&self, before: Option<&[f32]>) -> Vec<f32> {
         let term = |channel: usize| {
             let before = before.map_or(0.0, |bias| f64::from(bias[channel]));
@@ -77,13 +78,13 @@ impl<'a> Fold<'a> {
         Self { parameters, norm }
     }
 
-    /// The parameters without the norm.
+    /// The parameters without a norm.
     #[cfg(feature = "flex")]
     pub fn parameters(&self) -> &'a Parameters {
         self.parameters
     }
 
-    /// The weights, whose values without the norm are given, and the bias.
+    /// The folded weights and bias; `values` are the weights before folding.
     pub fn weights(&self, mut values: Vec<f32>) -> Folded {
         let bias = match self.parameters {
             Parameters::Conv(conv) => conv.bias.as_ref().map(|bias| host(&bias.val())),
@@ -119,7 +120,7 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Factors and terms of a batch norm that stands alone.
+    /// Scales and shifts of a batch norm that is not folded.
     #[cfg(feature = "flex")]
     pub fn affine(&self) -> Option<(Vec<f32>, Vec<f32>)> {
         let Parameters::Norm(norm) = self.parameters else {
@@ -130,7 +131,7 @@ impl<'a> Fold<'a> {
         Some((scale, affine.bias(None)))
     }
 
-    /// Parameters that need no norm behind them.
+    /// Parameters that include the norm.
     pub fn into_parameters(self) -> Parameters {
         if self.norm.is_none() {
             return self.parameters.clone();

@@ -1,4 +1,4 @@
-//! A graph computed by Burn's operations.
+//! Computes a graph with Burn's operations.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use graph::{Activation, ChannelOrder, Conv, GlobalPool, Graph, NodeId, Op, Paddi
 
 use crate::parameters::Parameters;
 
-/// An output of a node.
+/// A node's output.
 #[derive(Clone, Debug)]
 pub(crate) enum Feature {
     /// `[batch, channels, height, width]`.
@@ -24,7 +24,7 @@ pub(crate) enum Feature {
 }
 
 impl Feature {
-    /// As a map: a vector is one of 1 x 1.
+    /// The output as a map; a vector becomes a map of 1 x 1.
     pub fn into_map(self) -> Tensor<4> {
         match self {
             Self::Map(map) => map,
@@ -35,7 +35,7 @@ impl Feature {
         }
     }
 
-    /// As a vector: a map has one pixel.
+    /// The output as a vector; a map must have one pixel.
     pub fn into_vector(self) -> Tensor<2> {
         match self {
             Self::Map(map) => map.flatten(1, 3),
@@ -43,7 +43,7 @@ impl Feature {
         }
     }
 
-    /// Lets `change` put another map in its place.
+    /// Lets `change` replace the output, seen as a map.
     pub fn change(&mut self, change: impl FnOnce(&mut Tensor<4>)) {
         match self {
             Self::Map(map) => change(map),
@@ -56,11 +56,11 @@ impl Feature {
     }
 }
 
-/// Receives outputs while a picture passes through the network.
+/// Receives the nodes' outputs during a forward pass.
 pub(crate) enum Watch<'a> {
-    /// Nothing does.
+    /// Nothing receives them.
     Off,
-    /// A function that sees every node's output, and may change it.
+    /// A function that sees every node's output and may change it.
     Node(&'a mut dyn FnMut(NodeId, &mut Feature)),
 }
 
@@ -75,12 +75,12 @@ impl<'a> Run<'a> {
         Self { graph, parameters }
     }
 
-    /// Computes `output` from the output of `start`, which everything that `output` needs depends on or comes before. Outputs
-    /// are dropped after their last use.
+    /// Computes `output` from `value`, the output of `start`. Every node that `output` needs must be computable from
+    /// `start`. An output is freed after its last use.
     ///
     /// # Panics
     ///
-    /// When `output` needs a node before `start` otherwise: [`Graph`]s of this crate's makers have no such taps.
+    /// If `output` needs a node before `start` in another way. The taps of this crate's graphs never do.
     pub fn from(&self, start: NodeId, value: Feature, output: NodeId, watch: &mut Watch<'_>) -> Feature {
         let graph = self.graph;
         let mut uses = vec![0_usize; graph.nodes.len()];
@@ -115,11 +115,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// One operation.
+/// Computes one operation.
 ///
 /// # Panics
 ///
-/// For inputs that the graph's shapes, which are checked before, do not allow.
+/// For inputs that do not fit the operation; the graph's shapes were checked before.
 fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> Feature {
     let mut inputs = inputs.into_iter();
     let mut next = || inputs.next().expect("a validated graph has all inputs");
@@ -196,7 +196,7 @@ fn convolve(x: Tensor<4>, conv: &Conv, weight: Tensor<4>, bias: Option<Tensor<1>
     conv2d(x, weight, bias, options)
 }
 
-/// Padding before and after, down and right.
+/// Padding before and after, down and right, for a map of this size.
 fn pads(
     x: &Tensor<4>,
     padding: Padding,

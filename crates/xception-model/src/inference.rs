@@ -1,4 +1,4 @@
-//! A network made ready for prediction: every batch norm folded into its convolution.
+//! The network for prediction: every batch norm is folded into its convolution.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -18,15 +18,16 @@ use crate::zoo::Architecture;
 
 /// A [`Network`] for prediction alone. Made by [`Network::fuse`].
 ///
-/// Takes and gives the same tensors, within 1e-5 in norm; weights can't be changed any more. On Burn's `Flex` device the
-/// network runs on the kernels of the crate `kernels` with weights packed once, and operations without a kernel run on Burn's
-/// in between; elsewhere it is the same folded network on Burn's operations.
+/// Takes and gives the same tensors as the network, within 1e-5 in norm; its weights cannot be changed. On Burn's
+/// `Flex` device, the network runs on the kernels of the crate `kernels` with weights packed once; operations without a
+/// kernel run on Burn's. On other devices, the folded network runs on Burn's operations.
 ///
-/// The kernels run on the threads of the current rayon pool: `pool.install(|| model.forward(images))` chooses another.
+/// The kernels use the threads of the current rayon pool: `pool.install(
+///  model.forward(images))` chooses another pool.
 #[derive(Clone, Debug)]
 pub struct InferenceNetwork {
-    /// What it was made from. Its tensors are shared, and stay in the record's file until a stage is asked for that was folded
-    /// away.
+    /// The original network. Its tensors are shared, and stay in the record's file until a caller asks for a stage that
+    /// was folded away.
     network: Network,
     engine: Engine,
 }
@@ -41,9 +42,9 @@ enum Engine {
 impl Network {
     /// The same network for prediction alone, several times as fast on a CPU.
     ///
-    /// Batch norms are folded into the convolutions in f64 and rounded once. The result is a copy: this network can go on
-    /// training. Kernels that Burn has left in the record's file until they are used are read from there, and this network
-    /// goes on without them: it takes no memory beside the other, and reads the file when it is used itself.
+    /// Batch norms are folded into the convolutions in f64 and rounded once. The result is a copy, so this network can
+    /// continue training. Weights that Burn has not yet read from the record's file are read from there and not kept:
+    /// this network then takes no memory beside the copy, and reads the file when it is used itself.
     pub fn fuse(&self) -> InferenceNetwork {
         let network = self.valid().materialize();
         #[cfg(feature = "flex")]
@@ -57,22 +58,22 @@ impl Network {
 }
 
 impl InferenceNetwork {
-    /// Which network it is.
+    /// The network's architecture.
     pub fn architecture(&self) -> &Architecture {
         self.network.architecture()
     }
 
-    /// Its operations, with batch norms.
+    /// The network's operations, with batch norms.
     pub fn graph(&self) -> &Graph {
         self.network.graph()
     }
 
-    /// The network that it was made from.
+    /// The original network.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// The instructions of the CPU kernels, such as `AVX2+FMA`; `None` where the network runs on Burn's operations.
+    /// The instruction set of the CPU kernels, such as `AVX2+FMA`; `None` if the network runs on Burn's operations.
     pub fn kernels(&self) -> Option<&'static str> {
         match &self.engine {
             #[cfg(feature = "flex")]
@@ -81,7 +82,7 @@ impl InferenceNetwork {
         }
     }
 
-    /// How many operations have no kernel and run on Burn's in between.
+    /// Number of operations that have no kernel and run on Burn's.
     pub fn without_kernels(&self) -> usize {
         match &self.engine {
             #[cfg(feature = "flex")]
@@ -90,7 +91,7 @@ impl InferenceNetwork {
         }
     }
 
-    /// The outputs that the folded graph's taps mark, as `nodes` chooses.
+    /// The outputs of the nodes that `nodes` chooses from the folded graph's taps.
     fn outputs(
         &self,
         images: Tensor<4>,
@@ -184,8 +185,8 @@ impl InferenceNetwork {
         Ok(Pyramid::of(self.network.graph(), maps.map(Feature::into_map)))
     }
 
-    /// One layer's output by its name, as [`Network::stage`]. Most layers have no output of their own in the engine, which computes
-    /// several at once: for them the network runs as it was before.
+    /// One layer's output by its name, as [`Network::stage`]. The engine computes several layers at once, so most
+    /// layers have no output of their own there; for them the original network runs.
     ///
     /// # Errors
     ///
@@ -194,7 +195,7 @@ impl InferenceNetwork {
         self.network.stage(images.inner(), name)
     }
 
-    /// The names [`stage`](Self::stage) knows, in the order of computation.
+    /// The names that [`stage`](Self::stage) accepts, in the order of computation.
     pub fn stage_names(&self) -> Vec<alloc::string::String> {
         self.network.stage_names()
     }

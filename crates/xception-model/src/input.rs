@@ -1,4 +1,4 @@
-//! How a picture's channel values are scaled.
+//! Scaling of a picture's channel values.
 
 use core::fmt;
 use core::str::FromStr;
@@ -10,7 +10,8 @@ use alloc::vec;
 use graph::ScaleShift;
 use serde::{Deserialize, Serialize};
 
-/// Scaling of the channel values 0 to 255 (`preprocess_input` of `keras/src/applications/imagenet_utils.py`, by `mode`).
+/// Scaling of the channel values 0 to 255 (`preprocess_input` of `keras/src/applications/imagenet_utils.py`, by
+/// `mode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -24,22 +25,22 @@ pub enum Scaling {
     Torch,
     /// Blue, green, red, each minus ImageNet's mean.
     Caffe,
-    /// As they are, 0 to 255.
+    /// Unchanged, 0 to 255.
     None,
 }
 
 /// ImageNet's mean of red, green and blue in 0..1.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Its standard deviation.
+/// ImageNet's standard deviation of red, green and blue in 0..1.
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
-/// Its mean of blue, green and red in 0..255.
+/// ImageNet's mean of blue, green and red in 0..255.
 const CAFFE_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
 
 impl Scaling {
-    /// All of them.
+    /// All scalings.
     pub const ALL: [Self; 5] = [Self::Tf, Self::Unit, Self::Torch, Self::Caffe, Self::None];
 
-    /// Its name in cards, in records and on the command line.
+    /// The scaling's name in cards, in records and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tf => "tf",
@@ -50,7 +51,7 @@ impl Scaling {
         }
     }
 
-    /// A pixel's red, green and blue, 0 to 255, as the network's three channels, in Keras's roundings.
+    /// Scales a pixel's red, green and blue (0 to 255) to the network's three channels, with Keras's roundings.
     pub fn apply(self, rgb: [f32; 3]) -> [f32; 3] {
         match self {
             Self::Tf => rgb.map(|value| value / 127.5 - 1.0),
@@ -61,7 +62,7 @@ impl Scaling {
         }
     }
 
-    /// The way back from [`apply`](Self::apply), up to rounding.
+    /// The inverse of [`apply`](Self::apply), up to rounding.
     pub fn undo(self, channels: [f32; 3]) -> [f32; 3] {
         match self {
             Self::Tf => channels.map(|value| (value + 1.0) * 127.5),
@@ -74,7 +75,8 @@ impl Scaling {
         }
     }
 
-    /// The scaling that a network does itself, if it is one of these. One that needs no constants is not found.
+    /// The scaling that equals these constants, if there is one. [`None`](Self::None) has no constants and is never
+    /// returned.
     pub fn of_affine(affine: &ScaleShift) -> Option<Self> {
         let torch = ScaleShift {
             scale: DEVIATION
@@ -99,7 +101,7 @@ impl Scaling {
                 },
             ),
         ];
-        // Constants of a file are rounded to 32 bits, some of them in several steps.
+        // Constants in files are rounded to 32 bits, some of them in several steps.
         let near = |a: f64, b: f64| (a - b).abs() <= 2e-6 * b.abs().max(1e-3);
         let count = affine.scale.len().max(affine.shift.len()).max(3);
         known.into_iter().find_map(|(scaling, expected)| {
@@ -118,11 +120,11 @@ impl fmt::Display for Scaling {
     }
 }
 
-/// A name that is none of [`Scaling::ALL`].
+/// A name that is not in [`Scaling::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no scaling \"{0}\"; there are tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation), caffe (BGR minus \
-     means) and none (0..255)"
+    "there is no scaling \"{0}\"; there are tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation), \
+     caffe (BGR minus means) and none (0..255)"
 )]
 pub struct UnknownScaling(pub String);
 

@@ -1,7 +1,9 @@
-//! Keras weight files: what network a file holds, and where its layers live in ours.
+//! Keras weight files: finds the network in a file, and the place of its layers in ours.
 
 mod call;
 mod layers;
+mod paths;
+mod place;
 mod read;
 mod settings;
 mod weights;
@@ -21,28 +23,29 @@ pub use write::{End, Inexpressible, KerasModel, keras_model};
 use crate::description::{Description, Known};
 use crate::network::Network;
 use crate::outputs::Outputs;
-use crate::record::WeightsError;
 use crate::spec::ModelSpec;
+use crate::weights_error::WeightsError;
 use crate::zoo::{Candidate, FileGraph, Pooling, Variant, recognise};
 
-/// A network that Keras saved, described but not loaded.
+/// A network in a Keras file, described but not loaded.
 #[derive(Debug)]
 pub struct KerasNetwork {
-    /// What the file says of the network.
+    /// What the file says about the network.
     pub description: Description,
-    /// The file, its layers under the names of the network's modules.
+    /// The file, with its layers renamed to the network's modules.
     pub store: KerasStore,
-    /// The network's stages that are outputs of the file's layers: each one's name, and the layer's path in the file. Of weights
-    /// alone the path in the model that `keras.applications` builds; `#conv2d_2` is the third layer of its class.
+    /// The network's named outputs that are outputs of layers of the file: the name, and the layer's path in the file.
+    /// For weights alone, it is the path in the model that `keras.applications` builds; `#conv2d_2` means the third
+    /// layer of its class.
     pub stages: Vec<(String, String)>,
-    /// Whether the file scales its pictures itself: it takes 0..255.
+    /// Whether the file scales pictures itself and takes 0..255.
     pub scales_pictures: bool,
 }
 
-/// Opens a network that Keras saved: `.keras`, `.weights.h5` or legacy `.h5`, with or without a classifier, alone or nested in
-/// another model.
+/// Opens a network that Keras saved: `.keras`, `.weights.h5` or legacy `.h5`, with or without a classifier, alone or
+/// nested in another model.
 ///
-/// Where the file has its model's config, the config is the network: it is read as a graph, and recognised if it is an
+/// If the file has a config, the config is the network: it is read as a graph, which is recognised if it is an
 /// architecture of the zoo. Weights alone are recognised by their layers' names, classes and shapes.
 ///
 /// # Errors
@@ -74,14 +77,14 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
         });
     };
     let found = recognise(&file, false).map_err(|error| no_network(error.to_string()))?;
-    // Norms are never folded in a Keras file, so nothing is left open.
+    // Keras files never have folded norms, so there is one candidate.
     let Some(candidate) = found.candidates.first() else {
         return Err(no_network("its graph is empty".to_owned()));
     };
     let names = homes(candidate, &file).map_err(no_network)?;
     let layers = store.layers()?;
     let used: BTreeSet<&str> = names.iter().map(|(layer, _)| layer.as_str()).collect();
-    // Behind the last output that is used, or constants of the graph.
+    // Layers after the last output that is used, or whose values are constants of the graph.
     let left_out: Vec<String> = layers
         .iter()
         .filter(|layer| !layer.variables.is_empty() && !used.contains(layer.path.as_str()))
@@ -89,7 +92,7 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
         .map(|layer| layer.path.clone())
         .collect();
     let description = Description {
-        // Keras pads pools as `same`, whatever a norm's epsilon is.
+        // Keras always pads pools as `same`, whatever a norm's epsilon.
         variant: Some(Variant::Keras),
         ..Description::of_operations(&found, candidate.architecture.clone(), file.size)
     };
@@ -101,7 +104,7 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
     })
 }
 
-/// The stages that are outputs of whole layers of the file.
+/// The named outputs that are outputs of whole layers of the file.
 fn stages(candidate: &Candidate, file: &FileGraph) -> Vec<(String, String)> {
     let ends = file.graph.layer_outputs();
     let is_end = |node: &graph::NodeId| ends[file.graph.node(*node).layer.0] == Some(*node);
@@ -111,7 +114,7 @@ fn stages(candidate: &Candidate, file: &FileGraph) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Pairs every layer's path in the file with the path of its module in a record.
+/// For every layer, its path in the file and its module's path in a record.
 fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)>, String> {
     let ours = candidate.architecture.graph();
     let mut names = Vec::new();
@@ -120,7 +123,8 @@ fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)
             continue;
         };
         let layer = file.graph.layer_of(place);
-        // `.depthwise` of a separable convolution, whose layer's module is one step up; nothing for others.
+        // The part `.depthwise` of a separable convolution, whose layer's module is one step up; `None` for other
+        // layers.
         let part = file
             .graph
             .node(place)
@@ -142,7 +146,7 @@ fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)
     Ok(names)
 }
 
-/// Loads what [`open`] opens; `known` fills in what the file does not say.
+/// Loads the network that [`open`] describes; `known` fills in what the file leaves open.
 pub(crate) fn load(path: &Path, known: &Known, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
     let mut file = open(path, false)?;
     let spec = file.description.complete(path, known)?;
@@ -151,17 +155,17 @@ pub(crate) fn load(path: &Path, known: &Known, device: &Device) -> Result<(Netwo
     Ok((network, spec))
 }
 
-/// Saves a network as a Keras file, which Keras 3 loads: `keras.models.load_model` for a `.keras` and a whole-model `.h5`,
-/// `load_weights` into `keras.applications.Xception` of the same options for the others.
+/// Saves a network as a Keras file that Keras 3 loads: with `keras.models.load_model` for a `.keras` and a whole-model
+/// `.h5`, with `load_weights` into `keras.applications.Xception` of the same options for the others.
 ///
-/// The layers have `keras.applications`' names in a fresh process. The model ends in logits, one of several labels a picture
-/// in a sigmoid; Keras's own ends in a softmax.
-/// The file appears complete or not at all.
+/// The layers get the names that `keras.applications` gives them in a fresh process. The model ends in logits (Keras's
+/// own ends in a softmax), or in sigmoids if a picture may have several labels. The file appears complete or not at
+/// all.
 ///
 /// # Errors
 ///
-/// [`WeightsError::Write`] names a layer that Keras cannot express; [`WeightsError::Keras`] when the file exists and `overwrite`
-/// is false, or cannot be written.
+/// [`WeightsError::Write`] names a layer that Keras cannot express; [`WeightsError::Keras`] when the file exists and
+/// `overwrite` is false, or cannot be written.
 pub fn save(
     network: &Network,
     spec: &ModelSpec,
@@ -170,14 +174,14 @@ pub fn save(
     overwrite: bool,
 ) -> Result<(), WeightsError> {
     let end = match spec.outputs {
-        // Logits of one class each; sigmoids are told by the activation alone.
+        // Logits for one class per picture. Sigmoids are recognised by their activation alone.
         Outputs::Softmax | Outputs::Value => End::Linear,
         Outputs::Sigmoid | Outputs::Binary => End::Sigmoid,
     };
     let size = [spec.input.height, spec.input.width];
     let mut graph = network.graph().clone();
-    // Weights alone don't say how their network pools. `predictions` is the classifier of `keras.applications`, which stands
-    // behind an average; another classifier does not get its name.
+    // Weights alone do not record the pooling. `predictions` is the name of `keras.applications`' classifier, which
+    // follows an average, so a network with another pooling must not use this name.
     if let Some(Pooling::Max | Pooling::None) = network.architecture().pooling()
         && let Some(classifier) = graph.layers.iter_mut().find(|layer| layer.name == "predictions")
     {

@@ -1,60 +1,21 @@
-//! Names of classes: one a line in a text file, in the order of the network's outputs.
+//! Class names: a text file with one class per line, in the order of the network's outputs.
 
 use std::collections::HashSet;
-use std::fmt;
 #[cfg(feature = "picture")]
 use std::io::{self, Read};
 #[cfg(feature = "picture")]
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+pub use crate::label::{Label, LabelError};
 #[cfg(feature = "picture")]
-use crate::record::{WeightsError, open_ordinary};
-
-/// One class.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Label {
-    /// The identifier where there is one: `ImageNet`'s classes have `WordNet` ids such as `n01440764`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The name; two classes can share one (`ImageNet` has two `crane` and two `maillot`).
-    pub name: String,
-}
-
-impl Label {
-    /// A class with a name alone.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            id: None,
-            name: name.into(),
-        }
-    }
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
-/// A list of labels that names no classes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("label {number}: {problem}")]
-pub struct LabelError {
-    /// The label's place in the list, from 1.
-    pub number: usize,
-    /// What was expected and what was found.
-    pub problem: String,
-}
+use crate::weights_error::WeightsError;
 
 /// `ImageNet`'s 1,000 classes in Keras's order: `WordNet` id and name (`imagenet_class_index.json`).
 pub fn imagenet() -> Vec<Label> {
     split(include_str!("../../../models/xception-imagenet/labels.txt"))
 }
 
-/// Reads a label file's text: one class a line, `name` or `id<TAB>name`.
+/// Reads a label file's text: one class per line, `name` or `id<TAB>name`.
 ///
 /// # Errors
 ///
@@ -69,15 +30,16 @@ pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
 ///
 /// # Errors
 ///
-/// [`WeightsError::Read`] for a file that cannot be read or is far too large, [`WeightsError::Labels`] for a line that names
-/// no class.
+/// [`WeightsError::Read`] for a file that cannot be read or is far too large, [`WeightsError::Labels`] for a line that
+/// is not a class.
 #[cfg(feature = "picture")]
 pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     /// Far above any label file (`ImageNet`'s has 20 kB).
     const MAX_BYTES: u64 = 4 << 20;
 
     let mut text = String::new();
-    open_ordinary(path)
+    files::open(path)
+        .map_err(files::FileError::into_io)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         .and_then(|_| {
             if text.len() as u64 > MAX_BYTES {
@@ -99,22 +61,14 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
 }
 
 fn split(text: &str) -> Vec<Label> {
-    text.lines()
-        .map(|line| match line.split_once('\t') {
-            Some((id, name)) => Label {
-                id: Some(id.trim().to_owned()),
-                name: name.trim().to_owned(),
-            },
-            None => Label::new(line.trim()),
-        })
-        .collect()
+    text.lines().map(Label::of_line).collect()
 }
 
-/// Checks that there are labels, that each can be printed, and that no two are the same.
+/// Checks that there are labels, that each can be printed, and that no two are equal.
 ///
 /// # Errors
 ///
-/// The first label that fails.
+/// Names the first invalid label.
 pub fn check(labels: &[Label]) -> Result<(), LabelError> {
     let wrong = |number, problem: String| Err(LabelError { number, problem });
     if labels.is_empty() {
@@ -134,7 +88,7 @@ pub fn check(labels: &[Label]) -> Result<(), LabelError> {
     Ok(())
 }
 
-/// What is printed on terminals holds no control characters, so no escape sequences.
+/// Refuses control characters, and with them the escape sequences of terminals.
 pub(crate) fn printable(text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("expected a text, found nothing".to_owned());

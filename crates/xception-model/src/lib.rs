@@ -1,8 +1,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![warn(missing_docs)]
 
-//! Trained convolutional image classifiers on Burn: Xception (Chollet 2017, arXiv 1610.02357) first, then the networks it is
-//! compared with. The same picture and the same weights give the original's numbers, on every Burn backend.
+//! Trained convolutional image classifiers on Burn: Xception (Chollet 2017, arXiv 1610.02357) first, then the networks
+//! it is compared with. The same picture and the same weights give the original's numbers, on every Burn backend.
 //!
 //! The crate follows a picture from file to label, and every step can be used alone:
 //!
@@ -23,6 +23,40 @@
     feature = "pretrained",
     doc = "* [`registry`] and [`Network::pretrained`] fetch trained weights once."
 )]
+//!
+//! # Words
+//!
+//! One word has one meaning, here and in all crates of the repository; `docs/architecture.md` shows how the crates work
+//! together.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | picture | an image file, or its pixels as 8-bit RGB |
+//! | preset | the way from a picture to pixels of the network's size, named after the library that it equals |
+//! | scaling | the way from pixel values 0 to 255 to the network's input: `tf`, `unit`, `torch`, `caffe` or `none` |
+//! | graph | the operations of a network in the order of computation (`Graph`); never a plot |
+//! | op, node | an op is an operation; a node is an op in a graph, with the nodes that it reads |
+//! | layer | one named layer of Keras or PyTorch: one node or a few |
+//! | block | neighbouring layers, as the architecture's paper counts them; frozen together, with one learning rate |
+//! | stage | a named output of a network: a layer's or a block's |
+//! | level | a resolution of the feature pyramid |
+//! | architecture | a function from options to a graph, such as Xception; the *zoo* holds all of them |
+//! | network | a graph with its parameters (`Network`, a Burn module) |
+//! | backbone, head | the layers up to the embedding (or the last feature map), and the layers after it |
+//! | embedding | the vector that describes a picture: the pooled last feature map |
+//! | logits, outputs | the numbers of the last layer; `Outputs` says what they mean: softmax, sigmoid, binary or value |
+//! | engine | a program that runs networks: Keras, ONNX Runtime, ours (`kernels`) |
+//! | plan | the engine's list of steps for one network and picture size |
+//! | kernel | the weights of a convolution; in the engine also an inner loop |
+//! | record | a Burn file (`.bpk`) with a network's weights and its specification |
+//! | specification | everything about a trained network except its weights (`ModelSpec`) |
+//! | card | a TOML file about a set of weights: origin, hash, licence, input, labels, accuracy |
+//! | run | one training, and the folder with its files |
+//! | recipe | a TOML file with the phases of a training |
+//! | phase, epoch, step | a part of a training with its own rate and trainable layers; one pass over the pictures; one update of the weights |
+//! | checkpoint | the state of an unfinished run, from which it resumes |
+//! | golden, fixture | a golden holds the original's numbers, with which a test compares; a fixture is a small input file of a test |
+//! | backend, device | Burn's words: the code that computes tensors, and the processor that it runs on |
 
 extern crate alloc;
 
@@ -36,6 +70,7 @@ mod fold;
 mod forward;
 #[cfg(feature = "std")]
 mod inference;
+mod init;
 mod input;
 mod network;
 mod outputs;
@@ -46,6 +81,8 @@ pub mod zoo;
 mod classifier;
 #[cfg(feature = "keras")]
 pub mod keras;
+#[cfg(feature = "std")]
+mod label;
 #[cfg(feature = "std")]
 pub mod labels;
 #[cfg(feature = "picture")]
@@ -60,9 +97,13 @@ mod record;
 pub mod registry;
 #[cfg(feature = "std")]
 mod spec;
+#[cfg(feature = "std")]
+mod unknown;
+#[cfg(feature = "std")]
+mod weights_error;
 
 #[cfg(feature = "std")]
-pub use description::{Description, Known, Unknown};
+pub use description::{Description, Known};
 pub use error::{ConfigError, InputError};
 pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
 #[cfg(feature = "std")]
@@ -80,11 +121,15 @@ pub use classifier::{Classifier, ClassifyError, Prediction};
 #[cfg(feature = "std")]
 pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "pretrained")]
-pub use pretrained::record;
+pub use pretrained::{load_card, record};
 #[cfg(feature = "std")]
-pub use record::{TensorMismatch, WeightsError, load, load_reader, load_with, read_record, save, save_tensors};
+pub use record::{load, load_reader, load_with, read_record, save, save_tensors};
 #[cfg(feature = "std")]
 pub use spec::{InputSpec, ModelSpec};
+#[cfg(feature = "std")]
+pub use unknown::Unknown;
+#[cfg(feature = "std")]
+pub use weights_error::{TensorMismatch, WeightsError};
 
 /// The README's examples are run as doc tests.
 #[cfg(all(doctest, feature = "pretrained"))]

@@ -23,16 +23,16 @@ use crate::zoo::Architecture;
 /// A convolutional network. Made by [`XceptionConfig::init`](crate::XceptionConfig::init),
 /// [`ResNetConfig::init`](crate::ResNetConfig::init) or [`Architecture::init`].
 ///
-/// Pictures are `[batch, channels, height, width]`, scaled as the weights' card says. A layer's parameters are found at its path
-/// in the architecture's graph: `block5_sepconv2` of Xception is `middle.block5.sepconv2`, its batch norm
-/// `middle.block5.sepconv2.bn`.
+/// Pictures are `[batch, channels, height, width]`, scaled as the weights' card says. A layer's parameters are at the
+/// layer's path in the architecture's graph: `block5_sepconv2` of Xception is at `middle.block5.sepconv2`, its batch
+/// norm at `middle.block5.sepconv2.bn`.
 ///
 /// `Display` prints [`Network::summary`] for a picture of 299 x 299.
 #[derive(Clone, Debug)]
 pub struct Network {
     architecture: Architecture,
     graph: Arc<Graph>,
-    /// Those of each node.
+    /// The parameters of each node.
     parameters: Vec<Parameters>,
 }
 
@@ -49,19 +49,20 @@ pub struct Pyramid {
 /// One level of a [`Pyramid`].
 #[derive(Clone, Debug)]
 pub struct PyramidLevel {
-    /// `stride_2` to `stride_32`, after its place in the network of output stride 32.
+    /// `stride_2` to `stride_32`, as in a network of output stride 32.
     pub name: String,
-    /// The name of the block whose output it is.
+    /// The name of the block that outputs the level.
     pub stage: String,
-    /// Input pixels a step stands for: the name's number, or less with a smaller
+    /// Input pixels between two neighbouring places of the map: the number in the name, or less with a smaller
     /// [`OutputStride`](crate::OutputStride).
     pub stride: usize,
-    /// `[batch, channels, height, width]`: the block's output, in Xception after its residual sum and before the next ReLU.
+    /// `[batch, channels, height, width]`: the block's output, in Xception after its residual sum and before the next
+    /// ReLU.
     pub features: Tensor<4>,
 }
 
 impl Pyramid {
-    /// The levels that a graph marks, with their feature maps.
+    /// The levels marked in a graph, with their feature maps.
     pub(crate) fn of(graph: &Graph, maps: impl Iterator<Item = Tensor<4>>) -> Self {
         let level = |(level, features): (&graph::Level, Tensor<4>)| PyramidLevel {
             name: level.name.clone(),
@@ -74,14 +75,14 @@ impl Pyramid {
         }
     }
 
-    /// A level by its name.
+    /// The level of this name.
     pub fn level(&self, name: &str) -> Option<&PyramidLevel> {
         self.levels.iter().find(|level| level.name == name)
     }
 }
 
 impl Network {
-    /// A network of an architecture that was validated.
+    /// A network with random weights, of an architecture that was validated.
     pub(crate) fn new(architecture: Architecture, device: &Device) -> Self {
         let graph = architecture.graph();
         let parameters = graph
@@ -107,12 +108,12 @@ impl Network {
         }
     }
 
-    /// Which network it is.
+    /// The network's architecture.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
 
-    /// Its operations.
+    /// The network's operations.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -122,12 +123,12 @@ impl Network {
         &self.parameters
     }
 
-    /// The device of its parameters.
+    /// The device of the parameters.
     pub fn device(&self) -> Device {
         self.parameters.iter().find_map(Parameters::device).unwrap_or_default()
     }
 
-    /// Whether it has a classifier.
+    /// Whether the network has a classifier.
     pub fn has_top(&self) -> bool {
         self.graph.taps.logits.is_some()
     }
@@ -141,7 +142,7 @@ impl Network {
         self.graph.embedding_len().ok_or(InputError::NoPooling)
     }
 
-    /// The logits: one for each class. The loss wants these.
+    /// The logits, one for each class; a loss takes these.
     ///
     /// # Shapes
     ///
@@ -200,7 +201,7 @@ impl Network {
         Ok(self.run(images, map, &mut Watch::Off)?.into_map())
     }
 
-    /// The logits of embeddings, such as [`embed`](Self::embed) gives: the head alone.
+    /// The logits of embeddings, which [`embed`](Self::embed) gives: runs the head alone.
     ///
     /// # Shapes
     ///
@@ -236,7 +237,7 @@ impl Network {
         Ok(Pyramid::of(&self.graph, maps.map(Feature::into_map)))
     }
 
-    /// The outputs of some nodes, in their order, for pictures that were checked.
+    /// The outputs of `nodes`, in their order, for pictures that were checked.
     pub(crate) fn outputs(&self, images: Tensor<4>, nodes: &[NodeId]) -> Vec<Option<Feature>> {
         let mut found: Vec<Option<Feature>> = vec![None; nodes.len()];
         if let Some(last) = nodes.iter().max() {
@@ -255,7 +256,7 @@ impl Network {
 
     /// One layer's output by its name, such as `block4_sepconv2_bn` or `avg_pool`.
     ///
-    /// [`stage_names`](Self::stage_names) lists them. Blocks have their own name (`block4`) for what leaves them.
+    /// [`stage_names`](Self::stage_names) lists the names. A block's own name (`block4`) stands for the block's output.
     ///
     /// # Shapes
     ///
@@ -270,7 +271,7 @@ impl Network {
         Ok(self.run(images, node, &mut Watch::Off)?.into_map())
     }
 
-    /// Whether [`stage`](Self::stage) knows this name. Computes nothing.
+    /// Whether [`stage`](Self::stage) accepts this name. Computes nothing.
     ///
     /// # Errors
     ///
@@ -291,9 +292,9 @@ impl Network {
         }
     }
 
-    /// Shows every layer's output to `look`, by its name, in the order of computation.
+    /// Calls `look` with every layer's name and output, in the order of computation.
     ///
-    /// Nothing is kept that `look` does not clone. Vectors come as `[batch, features, 1, 1]`.
+    /// An output is freed unless `look` clones it. Vectors come as `[batch, features, 1, 1]`.
     ///
     /// # Errors
     ///
@@ -310,10 +311,11 @@ impl Network {
             .map(drop)
     }
 
-    /// As [`forward`](Self::forward), with every layer's output shown to `change`, which may put another tensor of its shape
-    /// in its place; the layers after it take that one.
+    /// As [`forward`](Self::forward), but calls `change` with every layer's output. `change` may replace the output by
+    /// another tensor of the same shape, which the next layers then read.
     ///
-    /// A leaf in the place of a stage gives gradients with respect to it, and no graph is kept of what is before it.
+    /// Replacing a stage by a leaf tensor gives gradients with respect to that stage, and keeps no autodiff graph of
+    /// the layers before it.
     ///
     /// # Errors
     ///
@@ -333,7 +335,7 @@ impl Network {
         Ok(self.run(images, logits, &mut Watch::Node(&mut see))?.into_vector())
     }
 
-    /// The names [`stage`](Self::stage) knows, in the order of computation.
+    /// The names that [`stage`](Self::stage) accepts, in the order of computation.
     pub fn stage_names(&self) -> Vec<String> {
         self.graph.stages().iter().map(|stage| stage.name.to_owned()).collect()
     }
@@ -346,8 +348,8 @@ impl Network {
         names
     }
 
-    /// The blocks from the picture to the classifier, each with its name and its parameters: what is frozen together, and has
-    /// one learning rate.
+    /// The blocks from the picture to the classifier, each with its name and parameters. A block is frozen as a whole
+    /// and has one learning rate.
     pub fn blocks(&self) -> Vec<(String, ParamGroup)> {
         let blocks = self.graph.blocks().into_iter();
         blocks
@@ -387,14 +389,15 @@ impl Network {
         Ok(self)
     }
 
-    /// The same network without what stands behind the embedding, or the last feature map.
+    /// The same network without the layers after the embedding, or after the last feature map.
     #[must_use]
     pub fn without_top(self) -> Self {
         let device = self.device();
         Self::new(self.architecture.clone().without_top(), &device).with_backbone(self)
     }
 
-    /// The same network with another one's parameters at all paths that both have with one shape, but for those of the head.
+    /// The same network with the parameters of `other` at every path, except in the head, where both have a tensor of
+    /// the same shape.
     #[must_use]
     pub fn with_backbone(mut self, other: Self) -> Self {
         let nodes = other.graph.nodes.iter().zip(other.parameters);
@@ -416,8 +419,9 @@ impl Network {
     /// The same network for pictures of `in_channels` channels, its first kernel adapted as timm's
     /// `adapt_input_conv` (`timm/models/_manipulate.py`) does.
     ///
-    /// One channel: the kernel's sum over its input channels, so that a grey picture gives what the same picture as RGB
-    /// gave. More: the channels repeated in turn and scaled by old / new, so that activations keep their size.
+    /// One channel: the kernel's sum over its input channels, so that a grey picture gives the same output as its RGB
+    /// copy. More channels: the kernel's channels repeated in turn and scaled by old / new, so that activations keep
+    /// their size.
     ///
     /// # Errors
     ///
@@ -429,7 +433,7 @@ impl Network {
             return Ok(self);
         }
         self.graph = self.architecture.graph();
-        // A zero padding before it changes no channels.
+        // A zero padding before the convolution does not change the channels.
         let reads_picture = |index: usize| {
             let mut at = index;
             loop {
@@ -453,7 +457,7 @@ impl Network {
                         .narrow(1, 0, in_channels);
                     repeated * (old as f64 / in_channels as f64)
                 };
-                // A parameter starts a graph: it has no history, not even that of its adaptation.
+                // A new parameter is a leaf without autodiff history, so the history of the adaptation is cut.
                 conv.weight = Param::from_tensor(kernel.detach());
             }
         }
@@ -467,7 +471,7 @@ impl Network {
     }
 }
 
-/// A summary of a graph, for pictures that it takes.
+/// The summary of a graph for pictures of this size.
 pub(crate) fn summary(graph: &Graph, height: usize, width: usize) -> Result<Summary, InputError> {
     if height.min(width) < graph.min_size {
         return Err(InputError::TooSmall {
@@ -480,7 +484,7 @@ pub(crate) fn summary(graph: &Graph, height: usize, width: usize) -> Result<Summ
     Ok(graph.summary([height, width])?)
 }
 
-/// Whether a network can take these pictures.
+/// Checks that a network can take these pictures.
 pub(crate) fn check(graph: &Graph, images: &Tensor<4>) -> Result<(), InputError> {
     let shape @ [batch, channels, height, width] = images.dims();
     let expected = graph.in_channels();
@@ -501,7 +505,7 @@ pub(crate) fn check(graph: &Graph, images: &Tensor<4>) -> Result<(), InputError>
     }
 }
 
-/// What Burn's visitors are told about the container of a module.
+/// The name of the module's container for Burn's visitors.
 const CONTAINER: &str = "Struct:Network";
 
 impl Module for Network {
@@ -601,7 +605,7 @@ impl core::fmt::Display for Network {
     }
 }
 
-/// The known name with the smallest edit distance, if any is close.
+/// The known name with the smallest edit distance, if one is close.
 #[cfg(feature = "std")]
 fn nearest(name: &str, known: &[String]) -> Option<String> {
     known

@@ -1,4 +1,4 @@
-//! What a network's outputs are.
+//! The meaning of a network's outputs.
 
 use core::fmt;
 use core::str::FromStr;
@@ -10,27 +10,28 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, softmax};
 use serde::{Deserialize, Serialize};
 
-/// What a network's outputs are, and so how probabilities are made of them.
+/// The meaning of a network's outputs, which decides how probabilities are computed from them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Outputs {
-    /// One logit for each class; a picture has one class. Probabilities are their softmax.
+    /// One logit for each class; a picture has one class. Probabilities are the softmax.
     #[default]
     Softmax,
-    /// One logit for each class; a picture may have several classes, or none. Probabilities are each one's sigmoid.
+    /// One logit for each class; a picture may have several classes, or none. Each probability is the sigmoid of its
+    /// logit.
     Sigmoid,
-    /// One logit, that of the second of two classes. Probabilities are 1 minus its sigmoid, and its sigmoid.
+    /// The logit of the second of two classes. The probabilities are 1 minus its sigmoid, and its sigmoid.
     Binary,
     /// One number that is no probability, such as a price or an angle.
     Value,
 }
 
 impl Outputs {
-    /// All of them.
+    /// All meanings.
     pub const ALL: [Self; 4] = [Self::Softmax, Self::Sigmoid, Self::Binary, Self::Value];
 
-    /// Its name in records and on the command line.
+    /// The name in records and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Softmax => "softmax",
@@ -40,7 +41,7 @@ impl Outputs {
         }
     }
 
-    /// How many classes a network with `outputs` outputs has.
+    /// Number of classes of a network with this number of outputs.
     pub const fn classes(self, outputs: usize) -> usize {
         match self {
             Self::Softmax | Self::Sigmoid => outputs,
@@ -49,7 +50,7 @@ impl Outputs {
         }
     }
 
-    /// The probabilities of a network's outputs; numbers that are no probabilities as they are.
+    /// The probabilities for a network's outputs; values that are no probabilities are returned unchanged.
     ///
     /// # Shapes
     ///
@@ -71,7 +72,7 @@ impl fmt::Display for Outputs {
     }
 }
 
-/// A name that is none of [`Outputs::ALL`].
+/// A name that is not in [`Outputs::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there are no outputs \"{0}\"; there are softmax, sigmoid, binary, value, and logits for softmax")]
 pub struct UnknownOutputs(pub String);

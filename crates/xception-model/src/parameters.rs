@@ -1,4 +1,4 @@
-//! The parameters of one operation, as Burn's modules hold them.
+//! The parameters of one operation, in Burn's modules.
 
 use alloc::vec::Vec;
 
@@ -11,19 +11,19 @@ use graph::Op;
 /// The parameters of one operation.
 #[derive(Clone, Debug)]
 pub(crate) enum Parameters {
-    /// None.
+    /// No parameters.
     Absent,
-    /// A kernel, and a bias in some. Stride, padding and groups stand in the graph.
+    /// A kernel, and in some a bias. Stride, padding and groups are in the graph.
     Conv(Conv2d),
-    /// Factor, term and running statistics.
+    /// Gamma, beta and running statistics.
     Norm(Norm),
-    /// Weights `[in, out]`, and a bias in some.
+    /// Weights `[in, out]`, and in some a bias.
     Dense(Linear),
-    /// No parameters, but a random generator and whether it trains.
+    /// No parameters, only a random generator and whether it is training.
     Dropout(Dropout),
 }
 
-/// A batch norm that may lack its factor or its term: they are 1 and 0 then, no part of any record, and never trained.
+/// A batch norm that may lack gamma or beta. A missing one is constant 1 or 0, stored in no record and never trained.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_field_names, reason = "the norm of Burn in it")]
 pub(crate) struct Norm {
@@ -36,7 +36,7 @@ pub(crate) struct Norm {
 const GLOROT_UNIFORM: Initializer = Initializer::XavierUniform { gain: 1.0 };
 
 impl Parameters {
-    /// Random ones: kernels Glorot-uniform, biases zero, norms 1 and 0, as in Keras.
+    /// Random parameters: kernels Glorot-uniform, biases 0, norms 1 and 0, as in Keras.
     pub fn new(op: &Op, device: &Device) -> Self {
         match op {
             Op::Conv(conv) => {
@@ -46,8 +46,8 @@ impl Parameters {
                     .with_initializer(GLOROT_UNIFORM)
                     .init(device);
                 if conv.is_depthwise() {
-                    // Keras takes a depthwise kernel `[3, 3, channels, 1]` for one from `channels` to 1 (`compute_fans` in
-                    // `keras/src/initializers/random_initializers.py`), Burn for one from 1 to 1.
+                    // Keras computes the fans of a depthwise kernel `[3, 3, channels, 1]` from `channels` inputs and 1
+                    // output (`compute_fans` in `keras/src/initializers/random_initializers.py`); Burn from 1 and 1.
                     let [input, output] = conv.channels;
                     let taps = conv.kernel[0] * conv.kernel[1];
                     module.weight = GLOROT_UNIFORM.init_with(
@@ -94,7 +94,7 @@ impl Parameters {
         }
     }
 
-    /// Those of the tensors that training changes, and of the running statistics.
+    /// The ids of the tensors that training changes, and of the running statistics.
     pub fn param_ids(&self) -> Vec<ParamId> {
         struct Ids(Vec<ParamId>);
         impl ModuleVisitor for Ids {
@@ -206,10 +206,10 @@ impl Parameters {
     }
 }
 
-/// The container of a batch norm's parts, as Burn's derived code names it.
+/// The container of a batch norm's parts, named as in Burn's derived code.
 const BATCH_NORM: &str = "Struct:BatchNorm";
 
-/// Visits of the parts that are there, in Burn's order.
+/// Visits the existing parts, in Burn's order.
 impl Norm {
     fn visit<Visitor: ModuleVisitor>(&self, visitor: &mut Visitor) {
         let BatchNorm {

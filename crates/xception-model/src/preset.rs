@@ -1,4 +1,4 @@
-//! The ways from a picture to a network's input size, by name.
+//! Presets: the named ways from a picture to a network's input size.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,7 +48,7 @@ impl fmt::Display for Preset {
     }
 }
 
-/// A name that is none of [`Preset::ALL`].
+/// A name that is not in [`Preset::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no preset \"{0}\"; the presets are {names}", names = Preset::ALL.map(Preset::name).join(", "))]
 pub struct UnknownPreset(pub String);

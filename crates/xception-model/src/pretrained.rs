@@ -3,29 +3,28 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use crate::classifier::Classifier;
-use crate::description::Known;
+use crate::description::{Description, Known};
 use crate::network::Network;
-use crate::outputs::Outputs;
-use crate::record::{self, WeightsError};
-use crate::registry::{self, Cache, Card, FetchOptions, Kind, RegistryError};
-use crate::spec::{InputSpec, ModelSpec};
-use crate::zoo::Architecture;
+use crate::record::{load_with, save};
+use crate::registry::{self, Cache, Card, FetchOptions, Format, Kind};
+use crate::spec::ModelSpec;
+use crate::weights_error::WeightsError;
 
 impl Network {
     /// A trained network by name: `xception-imagenet`, `resnet50-imagenet` or `xception-kitchenware`.
     ///
-    /// The weights are fetched once into the platform's cache folder (or `XCEPTION_CACHE`), verified, converted to a Burn
-    /// record and loaded from there afterwards. [`from_card`](Self::from_card) takes another folder, and
-    /// [`registry`](crate::registry) has the steps.
+    /// The weights are downloaded once into the platform's cache folder (or `XCEPTION_CACHE`), verified, and converted
+    /// to a Burn record, from which later calls load. [`from_card`](Self::from_card) uses another folder;
+    /// [`registry`](crate::registry) has the single steps.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Registry`] says why the weights are not to be had, and where to put them by hand.
+    /// [`WeightsError::Registry`] says why the weights are not available, and where to put the file by hand.
     pub fn pretrained(name: &str, device: &Device) -> Result<Self, WeightsError> {
         Classifier::pretrained(name, device).map(Classifier::into_network)
     }
 
-    /// The weights a card describes, with or without the classifier, from a cache of one's own choice.
+    /// The weights that a card describes, with or without the classifier, from a given cache.
     ///
     /// ```no_run
     /// use burn::tensor::Device;
@@ -65,7 +64,7 @@ impl Classifier {
         Self::from_card(card, Kind::Full, &Cache::new(None)?, &FetchOptions::default(), device)
     }
 
-    /// The weights a card describes, from a cache of one's own choice.
+    /// The weights that a card describes, from a given cache.
     ///
     /// # Errors
     ///
@@ -77,11 +76,32 @@ impl Classifier {
         options: &FetchOptions,
         device: &Device,
     ) -> Result<Self, WeightsError> {
-        Self::load(&record(card, kind, cache, options, device)?, device)
+        let (network, spec) = load_card(card, kind, &Known::default(), cache, options, device)?;
+        Ok(Self::new(&network, spec))
     }
 }
 
-/// The path of the record of a card's weights, which are fetched and converted first if they are not there.
+/// The network of a card's weights. Missing weights are downloaded, verified and converted first. The card adds what
+/// the file leaves open, and `known` what both leave open.
+///
+/// # Errors
+///
+/// As [`Network::pretrained`].
+pub fn load_card(
+    card: &Card,
+    kind: Kind,
+    known: &Known,
+    cache: &Cache,
+    options: &FetchOptions,
+    device: &Device,
+) -> Result<(Network, ModelSpec), WeightsError> {
+    let path = record(card, kind, cache, options, device)?;
+    let (network, spec) = open(card, kind, &path, device)?;
+    let spec = Description::of_spec(spec).complete(&path, known)?;
+    Ok((network, spec))
+}
+
+/// The path of the record of a card's weights. Missing weights are downloaded, verified and converted first.
 ///
 /// # Errors
 ///
@@ -93,63 +113,28 @@ pub fn record(
     options: &FetchOptions,
     device: &Device,
 ) -> Result<PathBuf, WeightsError> {
+    if card.weights(kind)?.format == Format::Burnpack {
+        return Ok(cache.weights(card, kind, options)?);
+    }
     Ok(cache.record(card, kind, options, |source, target| {
-        convert(card, kind, source, target, device)
+        let (network, mut spec) = open(card, kind, source, device)?;
+        spec.source = format!("{}, {}", card.name, card.weights(kind)?.file);
+        save(&network, &spec, target, true)
     })?)
 }
 
-/// Converts a verified weight file and checks that it holds the network that its card describes.
-fn convert(card: &Card, kind: Kind, source: &Path, target: &Path, device: &Device) -> Result<(), WeightsError> {
-    let network = network(card, kind)?;
-    let (model, found) = record::load_with(source, &known(card, &network), device)?;
-    if found.network != network {
-        return Err(WeightsError::Record {
-            path: source.to_owned(),
-            problem: format!(
-                "the card of {} describes {network}, the file holds {}",
-                card.name, found.network
-            ),
-        });
+/// Loads a verified weight file, and checks that it holds the network that its card describes.
+fn open(card: &Card, kind: Kind, path: &Path, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
+    let described = card.network(kind)?;
+    let (network, spec) = load_with(path, &card.known(kind)?, device)?;
+    if spec.network == described {
+        return Ok((network, spec));
     }
-    let spec = ModelSpec {
-        source: format!("{}, {}", card.name, card.weights(kind)?.file),
-        outputs: Outputs::Softmax,
-        input: InputSpec {
-            height: card.input.height,
-            width: card.input.width,
-            preset: Some(card.input.preset),
-            scaling: card.input.scaling,
-        },
-        labels: match kind {
-            Kind::Full => card.labels().to_vec(),
-            Kind::NoTop => Vec::new(),
-        },
-        network,
-    };
-    record::save(&model, &spec, target, true)
-}
-
-/// What the card says of a file that may not say it itself.
-fn known(card: &Card, network: &Architecture) -> Known {
-    Known {
-        size: Some([card.input.height, card.input.width]),
-        pooling: network.pooling(),
-        scaling: Some(card.input.scaling),
-        ..Known::default()
-    }
-}
-
-/// The card's network: its keys over the defaults.
-fn network(card: &Card, kind: Kind) -> Result<Architecture, RegistryError> {
-    let wrong = |problem: String| RegistryError::Card {
-        file: Path::new(&card.name).join("card.toml"),
-        place: "network".to_owned(),
-        problem,
-    };
-    let network = card.architecture().map_err(wrong)?;
-    Ok(match kind {
-        Kind::Full => network,
-        // A file without a classifier says nothing of the card's.
-        Kind::NoTop => network.without_top(),
+    Err(WeightsError::Record {
+        path: path.to_owned(),
+        problem: format!(
+            "the card of {} describes {described}, the file holds {}",
+            card.name, spec.network
+        ),
     })
 }

@@ -1,8 +1,7 @@
-//! Loading and saving trained weights: what can go wrong, and the record format.
+//! Loading and saving trained weights: the record format.
 //!
 //! A record is a burnpack file (`.bpk`) that Burn's own stores read, with the [`ModelSpec`] in its metadata.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,191 +13,19 @@ use burn::store::burn_pack::{
 };
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device, Tensor};
+use files::FileError;
 
-use crate::description::{Description, Known, Unknown};
-use crate::error::ConfigError;
-use crate::labels::{self, LabelError};
+use crate::description::{Description, Known};
+use crate::labels;
 use crate::network::Network;
 use crate::spec::ModelSpec;
+use crate::weights_error::{TensorMismatch, WeightsError};
 use crate::zoo::Architecture;
 
 /// That of the full network has 20 kB.
 const MAX_METADATA: u32 = 4 << 20;
 /// A record may lack tensors, which are then listed; one that lacks more than this part of its network is damaged.
 const MOST_MISSING: usize = 4;
-
-/// A weight file that makes no network, or a record that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WeightsError {
-    /// The file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's word.
-        source: std::io::Error,
-    },
-    /// The file is none of the formats that are read.
-    #[error(
-        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors and ONNX \
-         files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
-        path.display()
-    )]
-    UnknownFormat {
-        /// The file.
-        path: PathBuf,
-        /// What its first bytes look like.
-        found: &'static str,
-    },
-    /// A burnpack file is damaged.
-    #[error("{}: {problem}", path.display())]
-    Record {
-        /// The record.
-        path: PathBuf,
-        /// What was expected and what was found.
-        problem: String,
-    },
-    /// A burnpack file holds no description of the network.
-    #[error(
-        "{} is a Burn record without a description of its network: save it with `xception_model::save`, or load it into a \
-         network of your own with Burn's `load_file`",
-        path.display()
-    )]
-    NoSpec {
-        /// The record.
-        path: PathBuf,
-    },
-    /// A file's tensors are not the network's.
-    #[error("{}: {mismatch}", path.display())]
-    Mismatch {
-        /// The file.
-        path: PathBuf,
-        /// The tensors that differ.
-        mismatch: TensorMismatch,
-    },
-    /// The file describes an impossible network.
-    #[error("{}: {source}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// The option that makes no network.
-        source: ConfigError,
-    },
-    /// The file's labels name no classes.
-    #[error("{}: {source}", path.display())]
-    Labels {
-        /// The file.
-        path: PathBuf,
-        /// The first label that fails.
-        source: LabelError,
-    },
-    /// The labels are not as many as the classes.
-    #[error("{}: {labels} labels for {classes} classes; there must be one for each", path.display())]
-    LabelCount {
-        /// The file.
-        path: PathBuf,
-        /// How many labels there are.
-        labels: usize,
-        /// How many classes the network has.
-        classes: usize,
-    },
-    /// The record could not be written.
-    #[error("cannot write {}: {problem}", path.display())]
-    Write {
-        /// The record.
-        path: PathBuf,
-        /// The system's word.
-        problem: String,
-    },
-    /// A Keras file could not be read or does not fit.
-    #[cfg(feature = "keras")]
-    #[error(transparent)]
-    Keras(#[from] keras_store::KerasStoreError),
-    /// A file holds a network with a layer that cannot be computed here, or weights alone of one that is not known.
-    #[error("{}: {problem}", path.display())]
-    NoNetwork {
-        /// The file.
-        path: PathBuf,
-        /// What was expected and what was found.
-        problem: String,
-    },
-    /// The file does not say something that must be known.
-    #[error(
-        "{path} does not say {}; say it once: `xception convert {path} OUTPUT.bpk` with the option, and load the output",
-        crate::description::list(unknown),
-        path = path.display()
-    )]
-    Unknown {
-        /// The file.
-        path: PathBuf,
-        /// What it does not say.
-        unknown: Vec<Unknown>,
-    },
-    /// What the caller knows is not what the file says.
-    #[error("{}: {flag} {said} was given, and the file says {found}", path.display())]
-    Contradiction {
-        /// The file.
-        path: PathBuf,
-        /// The option.
-        flag: &'static str,
-        /// What was given.
-        said: String,
-        /// What the file says.
-        found: String,
-    },
-    /// Trained weights could not be fetched.
-    #[cfg(feature = "pretrained")]
-    #[error(transparent)]
-    Registry(#[from] crate::registry::RegistryError),
-}
-
-/// The tensors of a record that are not those of its network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TensorMismatch {
-    /// Names the network has and the file has not.
-    pub missing: Vec<String>,
-    /// Names the file has and the network has not.
-    pub unused: Vec<String>,
-    /// Name, shape expected, shape found.
-    pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
-    /// Names of tensors that hold no floating-point numbers.
-    pub dtypes: Vec<String>,
-}
-
-impl TensorMismatch {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl std::fmt::Display for TensorMismatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        /// Longer lists say no more to people.
-        const SHOWN: usize = 10;
-        let mut text = String::from("its tensors are not those of the network it describes");
-        let mut list = |title: &str, names: Vec<String>| {
-            if !names.is_empty() {
-                let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-                let _ = write!(text, "; {} {title}: {shown}", names.len());
-                if names.len() > SHOWN {
-                    text.push_str(", ...");
-                }
-            }
-        };
-        list("missing", self.missing.clone());
-        list("unused", self.unused.clone());
-        list("not of floating-point numbers", self.dtypes.clone());
-        let shapes = self.shapes.iter();
-        list(
-            "of another shape",
-            shapes
-                .map(|(name, expected, found)| format!("{name} (expected {expected:?}, found {found:?})"))
-                .collect(),
-        );
-        f.write_str(&text)
-    }
-}
 
 /// Saves a network and all that is needed to use it as one record.
 ///
@@ -238,8 +65,8 @@ pub fn save_tensors(
 
 /// Loads a network from a Burn record or, with the feature `keras`, a Keras file, told apart by content.
 ///
-/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half or
-/// double precision become `f32`.
+/// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half
+/// or double precision become `f32`.
 ///
 /// # Errors
 ///
@@ -256,7 +83,8 @@ pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<(Network, ModelSp
 pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
     let path = path.as_ref();
     let mut start = Vec::with_capacity(512);
-    open_ordinary(path)
+    files::open(path)
+        .map_err(FileError::into_io)
         .and_then(|file| file.take(512).read_to_end(&mut start))
         .map_err(|source| WeightsError::Read {
             path: path.to_owned(),
@@ -284,7 +112,8 @@ pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Resu
     })
 }
 
-/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer of a server.
+/// As [`load_with`], of weights that a program holds or receives: an embedded file, an entry of an archive, an answer
+/// of a server.
 ///
 /// They go through a temporary file, and are all in memory afterwards.
 ///
@@ -319,22 +148,13 @@ pub fn load_reader(
     Ok((network.map(&mut Held), spec))
 }
 
-/// Opens a file that has an end. To open a pipe may take for ever, and so may reading it or a device.
-pub(crate) fn open_ordinary(path: &Path) -> io::Result<File> {
-    let metadata = fs::metadata(path)?;
-    if metadata.is_dir() {
-        Err(io::ErrorKind::IsADirectory.into())
-    } else if metadata.is_file() {
-        File::open(path)
-    } else {
-        Err(io::Error::other("it is a pipe or a device, and no ordinary file"))
-    }
-}
-
 /// Where the tensors of a record begin, by its header alone.
 fn data_start(path: &Path) -> io::Result<Result<u64, String>> {
     let mut header = Vec::with_capacity(HEADER_SIZE);
-    open_ordinary(path)?.take(HEADER_SIZE as u64).read_to_end(&mut header)?;
+    files::open(path)
+        .map_err(FileError::into_io)?
+        .take(HEADER_SIZE as u64)
+        .read_to_end(&mut header)?;
     let header = match Header::from_bytes(&header) {
         Ok(header) => header,
         Err(error) => return Ok(Err(error.to_string())),
@@ -374,7 +194,7 @@ pub fn read_record(path: &Path) -> Result<(ModelSpec, Vec<PackTensor>), WeightsE
     let length = fs::metadata(path).map_err(cannot_read)?.len();
     if length > end {
         return Err(damaged(format!(
-            "it has {length} bytes, and its tensors end before byte {end}: something was written behind them"
+            "it has {length} bytes, and its tensors end before byte {end}: there is data after them"
         )));
     }
     let text = text.ok_or_else(|| WeightsError::NoSpec { path: path.to_owned() })?;

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::input::Scaling;
-use crate::labels::Label;
+use crate::label::Label;
 use crate::outputs::Outputs;
 use crate::preset::Preset;
 use crate::zoo::Architecture;

@@ -67,7 +67,7 @@ fn toy_networks_on_ndarray() {
     check_all(&common::goldens("toy", &[""], 10), &ndarray(), 1e-5);
 }
 
-/// Several pictures at once only where they are small: it takes seconds for one.
+/// Several pictures only at small sizes: this backend takes seconds for one picture.
 #[cfg(feature = "ndarray")]
 #[test]
 fn full_network_on_ndarray() {
@@ -80,7 +80,7 @@ fn ndarray() -> Device {
     Device::ndarray()
 }
 
-/// At one size: the software Vulkan device compiles its kernels anew for every shape.
+/// At one size only: the software Vulkan device compiles its kernels again for every shape.
 #[cfg(feature = "wgpu")]
 #[test]
 fn toy_networks_on_wgpu() {
@@ -91,7 +91,7 @@ fn toy_networks_on_wgpu() {
     );
 }
 
-/// Once and small: the software Vulkan device takes seconds a picture.
+/// Once and small: the software Vulkan device takes seconds per picture.
 #[cfg(feature = "wgpu")]
 #[test]
 fn full_network_on_wgpu() {

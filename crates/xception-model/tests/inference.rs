@@ -64,7 +64,7 @@ fn resnet_50_holds_its_goldens() {
     }
 }
 
-/// On a machine without vector instructions, which a process of its own takes this one for.
+/// On a machine without vector instructions, simulated by an environment variable in a second process.
 #[cfg(feature = "flex")]
 #[test]
 fn the_full_network_holds_its_goldens_on_the_portable_path() {
@@ -84,7 +84,7 @@ fn toy_networks_hold_their_goldens_on_every_backend_of_the_processor() {
     }
 }
 
-/// At one size: the software Vulkan device compiles its kernels anew for every shape.
+/// At one size only: the software Vulkan device compiles its kernels again for every shape.
 #[cfg(feature = "wgpu")]
 #[test]
 fn toy_networks_hold_their_goldens_on_wgpu() {
@@ -146,7 +146,7 @@ fn every_option_gives_what_the_plain_modules_give() {
     }
 }
 
-/// Levels of the pyramid and any stage, also those that the engine has no output of.
+/// Levels of the pyramid and every stage, including stages that the engine does not output.
 #[test]
 fn levels_and_stages_are_those_of_the_plain_modules() {
     for (backend, device) in common::devices() {
@@ -197,7 +197,7 @@ fn compare(plain: &Xception, fused: &InferenceNetwork, input: &Tensor<4>, name: 
     );
 }
 
-/// Pictures of other sizes and batches between the same: buffers are used again, and nothing of an earlier run is left.
+/// Pictures of other sizes and batches in between: buffers are reused, and no value of an earlier run remains.
 #[test]
 fn a_run_leaves_nothing_to_the_next() {
     let device = common::device();
@@ -269,7 +269,7 @@ fn bad_input_is_refused_as_by_the_plain_modules() {
     );
 }
 
-/// A network that is being trained can be fused for a look in between.
+/// A network can be fused between two training steps.
 #[test]
 fn a_network_with_gradients_can_be_fused() {
     let device = common::device();

@@ -1,6 +1,6 @@
-//! Every layout Keras gives its files, through `xception_model::load`: the same network, the same numbers.
+//! Every layout of Keras files, read by `xception_model::load`: the same network, the same numbers.
 //!
-//! `scripts/keras_toy_xception.py` wrote the files and what Keras computes with them.
+//! `scripts/fixtures/keras_toy_xception.py` wrote the files and Keras's outputs for them.
 #![cfg(feature = "keras")]
 
 mod common;
@@ -32,7 +32,7 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// A fixture's path; one that is only there gzipped is unpacked first, into a folder that lives as long as this.
+/// The path of a fixture. A gzipped fixture is unpacked first, into a folder that lives as long as this value.
 struct Fixture {
     path: PathBuf,
     _folder: tempfile::TempDir,
@@ -58,7 +58,7 @@ impl Fixture {
         load(&self.path, &common::device())
     }
 
-    /// Loads a file that does not say its pictures' size, and maybe not how it pools.
+    /// Loads a file that leaves open the pictures' size and, in some cases, the pooling.
     fn load_known(&self, pooling: Option<Pooling>) -> (Xception, ModelSpec) {
         let known = Known {
             size: Some([299; 2]),
@@ -124,7 +124,7 @@ fn check_loaded(
     compare(name, expected, &logits.dims(), &common::values(&logits));
 }
 
-/// Loads weights of the toy that say neither their pictures' size nor, all of them, their scaling.
+/// Loads weights of the toy network that leave open the pictures' size and, in some files, the scaling.
 fn check_bare(name: &str) {
     let fixture = Fixture::new(name);
     let error = fixture.load().expect_err("the file says no size").to_string();
@@ -132,7 +132,7 @@ fn check_bare(name: &str) {
     check_loaded(name, fixture.load_known(None), "toy", &tiny(), InputSpec::default());
 }
 
-/// What a file with a config says about its input.
+/// The input of a file with a config.
 fn stated() -> InputSpec {
     InputSpec {
         height: 331,
@@ -188,7 +188,7 @@ fn the_options_of_the_head() {
 #[test]
 fn networks_without_a_top() {
     let (model, spec) = load_fixture("notop.keras");
-    // The classes of no classifier are Keras's default.
+    // Without a classifier, the number of classes is Keras's default.
     let network = tiny()
         .with_num_classes(1000)
         .with_include_top(false)
@@ -199,14 +199,14 @@ fn networks_without_a_top() {
     assert_eq!(model.forward(images()).err(), Some(InputError::NoTop));
 }
 
-/// Weights alone say how they pool by the name of `keras.applications`' classifier, or not at all.
+/// Weights alone show the pooling by the name of `keras.applications`' classifier, or not at all.
 #[test]
 fn pooling_that_a_file_does_not_say_is_asked_for() {
     for name in ["no_names.weights.h5", "keras1_weights.h5", "notop_legacy_weights.h5"] {
         let fixture = Fixture::new(name);
         let error = fixture.load().expect_err("nobody knows").to_string();
         assert!(
-            error.contains("how it pools (say it: --pooling average, max or none)"),
+            error.contains("how it pools (option: --pooling average, max or none)"),
             "{error}"
         );
         assert!(error.contains(&format!("{name} OUTPUT.bpk")), "{error}");
@@ -220,7 +220,7 @@ fn pooling_that_a_file_does_not_say_is_asked_for() {
     }
 }
 
-/// The files of `scripts/keras_unnamed_model.py`: networks that are no architecture of ours.
+/// The files of `scripts/fixtures/keras_unnamed_model.py`: networks that are not in the zoo.
 mod unnamed {
     use super::*;
     use xception_model::{Architecture, Classifier, Outputs};
@@ -240,7 +240,7 @@ mod unnamed {
         records: Vec<Record>,
     }
 
-    /// What the script says of each head, and how the file's own scaling is taken.
+    /// The script's answers: the outputs of each head, and whether the file's own scaling is recognised.
     fn expected(model: &str) -> (Outputs, Scaling, bool) {
         let outputs = match model {
             "sigmoid1" => Outputs::Binary,
@@ -290,7 +290,7 @@ mod unnamed {
             std::fs::write(&path, bytes).expect("a writable folder");
         }
         let device = common::device();
-        // What the file does not say is asked for, and only that.
+        // You are asked for what the file leaves open, and for nothing else.
         let known = Known {
             outputs: (outputs == Outputs::Value).then_some(outputs),
             scaling: asked.then_some(scaling),
@@ -330,7 +330,7 @@ mod unnamed {
                 logits
             } else {
                 let probabilities = classifier.probabilities(logits);
-                // Keras gives the probability of the second class alone.
+                // Keras outputs the probability of the second class only.
                 match outputs {
                     Outputs::Binary => probabilities.narrow(1, 1, 1),
                     _ => probabilities,

@@ -1,7 +1,7 @@
 //! A published, fine-tuned Xception on the 18 photographs that come with it, against Keras and Pillow.
 //!
-//! `XCEPTION_KITCHENWARE` names the folder of the unpacked package (`scripts/kitchenware.sh` prints it). Without it these
-//! tests say so and pass, unless `XCEPTION_REQUIRE_KITCHENWARE` is set, as `scripts/test.sh` does.
+//! `XCEPTION_KITCHENWARE` names the folder of the unpacked package (`scripts/kitchenware.sh` prints it). Without it
+//! these tests say so and pass, unless `XCEPTION_REQUIRE_KITCHENWARE` is set, as `scripts/test.sh` does.
 #![cfg(feature = "pretrained")]
 
 mod common;
@@ -44,7 +44,7 @@ fn golden() -> Golden {
     golden
 }
 
-/// The network as the Keras file has it, with the card's preset.
+/// The network of the Keras file, with the card's preset.
 fn classifier(package: &std::path::Path, device: &Device) -> Classifier {
     let path = package.join("trained_models").join(MODEL);
     let mut classifier = Classifier::load(&path, device).unwrap_or_else(|error| panic!("{error}"));
@@ -59,7 +59,7 @@ fn pixels(classifier: &Classifier, package: &std::path::Path, photograph: &Photo
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The values as Pillow's bytes.
+/// The hash of the values as Pillow's bytes.
 fn sha256(pixels: &Pixels) -> String {
     let bytes: Vec<u8> = pixels.data().iter().map(|&value| value as u8).collect();
     let digest = Sha256::digest(bytes);
@@ -100,7 +100,7 @@ fn pixels_logits_and_classes_are_those_of_keras() {
         let classifier = classifier(&package, &device);
         let mut worst = [0.0_f64; 3];
         let (mut labelled, mut right) = (0, 0);
-        // A few on a backend that takes seconds for one; so many of them have a label.
+        // Only a few pictures on a backend that takes seconds for one; `labels` of them have a label.
         let (every, labels) = if name == "ndarray" {
             (3, 3)
         } else {
@@ -207,7 +207,7 @@ fn the_card_converts_once_and_the_record_gives_the_same_bits() {
     assert_eq!(guesses[0].label.name, photograph.label);
 }
 
-/// Not a test: what `pretrained_reads_the_cache_that_the_environment_names` runs in a process of its own.
+/// Not a test: run in a second process by `pretrained_reads_the_cache_that_the_environment_names`.
 #[test]
 #[ignore = "run by the test that needs a second process"]
 fn child() {

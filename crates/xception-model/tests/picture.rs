@@ -1,4 +1,4 @@
-//! Pictures against Pillow and TensorFlow, bit for bit. The golden files come from `scripts/golden_pictures.py`.
+//! Pictures against Pillow and TensorFlow, bit for bit. The golden files come from `scripts/golden/golden_pictures.py`.
 
 #![cfg(feature = "picture")]
 
@@ -12,7 +12,7 @@ use image::{Rgb, RgbImage};
 use serde::Deserialize;
 use xception_model::picture::{DecodeLimits, PictureError, Preset, decode, open};
 
-/// What `golden_pictures.py` says it made.
+/// The manifest of the files that `golden_pictures.py` made.
 #[derive(Deserialize)]
 struct Manifest {
     presets: Vec<Resized>,
@@ -43,10 +43,10 @@ struct Digest {
 #[derive(Deserialize)]
 struct Decoded {
     file: String,
-    /// Whose decoder made `expected`.
+    /// The preset whose decoder made `expected`.
     preset: Preset,
     expected: String,
-    /// Levels that a value may be off. Zero but where the script says why.
+    /// Levels by which a value may differ. Zero, except where the script says why.
     within: f32,
 }
 
@@ -309,12 +309,12 @@ fn kinds_that_are_not_read_name_the_way_out() {
     }
 }
 
-/// The decoder reads beyond the plane of black in such a file, which fuzzing has found.
+/// Found by fuzzing: in such a file the decoder reads beyond the plane of black.
 #[test]
 fn inks_of_different_resolutions_are_refused() {
     let mut bytes = bytes_of("jpeg-cmyk.jpg");
     let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
-    // Length, precision, height, width and the number of inks, then three bytes an ink: number, sampling, table.
+    // Length, precision, height, width and the number of inks; then three bytes for each ink: number, sampling, table.
     assert_eq!(bytes[frame + 9], 4);
     let sampling = frame + 10 + 3 * 3 + 1;
     assert_eq!(bytes[sampling], 0x11);
@@ -452,7 +452,7 @@ fn bombs_are_refused_by_their_header() {
     }
 }
 
-/// A progressive file may go over its picture any number of times; here 200 times over the last scan.
+/// A progressive file may have any number of scans; this one has its last scan 200 times.
 #[test]
 fn a_jpeg_of_endless_scans_is_refused() {
     let bytes = bytes_of("jpeg-420-progressive.jpg");
@@ -540,7 +540,7 @@ fn sizes_without_a_pixel_are_refused() {
     }
 }
 
-/// timm scales the shorter side, so of these two pictures it would make 6.6 billion pixels before its crop.
+/// timm scales the shorter side: for these two pictures that would be 6.6 billion pixels before the crop.
 #[test]
 fn a_thread_of_a_picture_costs_no_more_than_another() {
     for (width, height) in [(60_000, 1), (1, 60_000)] {

@@ -1,4 +1,4 @@
-//! Records: what is saved comes back to the bit, and what is no record of a network is an error in words.
+//! Records: a saved network is loaded bit for bit, and a file that is no record gives a clear error.
 #![cfg(feature = "picture")]
 
 mod common;
@@ -17,7 +17,7 @@ use xception_model::{
     Variant, WeightsError, Xception, XceptionConfig, load, load_reader, save,
 };
 
-/// No error may take longer to find.
+/// The longest time in which an error must be found.
 const QUICK: Duration = Duration::from_secs(5);
 
 fn spec(config: &XceptionConfig) -> ModelSpec {
@@ -41,7 +41,7 @@ fn spec(config: &XceptionConfig) -> ModelSpec {
     }
 }
 
-/// A toy network's record in a folder of its own.
+/// A toy network's record in a temporary folder.
 struct Saved {
     folder: TempDir,
     model: Xception,
@@ -69,7 +69,7 @@ impl Saved {
         std::fs::read(self.path()).expect("the record is there")
     }
 
-    /// Loads other bytes under the record's name.
+    /// Loads other bytes from the record's path.
     fn load(&self, bytes: &[u8]) -> Result<(Xception, ModelSpec), WeightsError> {
         let path = self.folder.path().join("other.bpk");
         std::fs::write(&path, bytes).expect("a writable folder");
@@ -113,7 +113,7 @@ fn quickly(path: &Path) -> Result<(Xception, ModelSpec), WeightsError> {
     result
 }
 
-/// What is wrong with a file, after its path.
+/// The problem with a file: the message without its path.
 fn problem(error: &WeightsError) -> String {
     let text = error.to_string();
     let (_, problem) = text
@@ -167,7 +167,7 @@ fn a_network_and_its_specification_come_back_to_the_bit() {
     }
 }
 
-/// The bytes of a record, as a program has them that embeds it or receives it.
+/// The bytes of a record in memory, embedded or received by a program.
 #[test]
 fn a_record_in_memory_is_loaded_as_from_its_file() {
     let saved = Saved::new();
@@ -289,15 +289,15 @@ fn a_truncated_record_is_an_error_wherever_it_ends() {
     }
 }
 
-/// A flipped bit in a tensor is another number, which no format without checksums can tell; anywhere else the record must
-/// be refused or describe the network that it holds.
+/// A flipped bit in a tensor is another number, which a format without checksums cannot detect. Elsewhere, the record
+/// must be refused or describe the network that it holds.
 #[test]
 fn a_flipped_byte_neither_panics_nor_takes_long() {
     let saved = Saved::new();
     let bytes = saved.bytes();
     let refused = common::hashes("flips", 400)
         .map(|z| {
-            // Half of them in the header and the metadata.
+            // Half of the flips are in the header and the metadata.
             let span = if z & 1 == 0 { bytes.len() } else { bytes.len() / 8 };
             let mut flipped = bytes.clone();
             flipped[(z >> 16) as usize % span] ^= 1 << ((z >> 1) % 8);
@@ -362,7 +362,7 @@ fn a_description_of_no_network_is_refused() {
     assert!(problem(&error).starts_with("the network's description: "));
 }
 
-/// A description within every limit, of a network no machine holds.
+/// A description within every limit, of a network that fits no machine.
 #[test]
 fn a_description_far_beyond_the_file_is_refused_before_anything_is_allocated() {
     let saved = Saved::new();

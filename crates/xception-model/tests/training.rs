@@ -1,6 +1,6 @@
-//! Two steps of plain SGD against Keras: losses, gradients, running statistics and what the network says afterwards.
+//! Two steps of plain SGD against Keras: losses, gradients, running statistics and the logits afterwards.
 //!
-//! All are held to a relative error of 1e-5 in norm, on wgpu 1e-4.
+//! All must agree to a relative error of 1e-5 in norm, on wgpu 1e-4.
 
 mod common;
 

@@ -1,252 +1,156 @@
-//! A folder with a toy network and pictures, and the program run in it.
+//! `xception bench`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use serde_json::{Value, json};
 
-use burn::tensor::Device;
-use image::{Rgb, RgbImage};
-use tempfile::TempDir;
-use xception_model::labels::Label;
-use xception_model::picture::Preset;
-use xception_model::{
-    Architecture, Classifier, InputSpec, ModelSpec, Outputs, Pooling, ResNetConfig, Scaling, Widths, XceptionConfig,
-};
+use crate::sandbox::Sandbox;
 
-/// With what CSV must quote and columns must be aligned by.
-pub const LABELS: [&str; 3] = ["cup", "\"fork\", silver", "茶碗"];
-
-pub struct Bench {
-    folder: TempDir,
+fn measured(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    let mut all = vec!["bench", "--weights", "toy.bpk", "--runs", "2", "--format", "json"];
+    all.extend(arguments);
+    serde_json::from_str(&sandbox.run(&all).ok()).unwrap()
 }
 
-/// What a run left behind.
-pub struct Run {
-    pub status: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
+#[test]
+fn figures_add_up() {
+    let sandbox = Sandbox::new();
+    let report = measured(&sandbox, &["--threads", "1,2", "--batch-size", "1,3", "--plain"]);
+    assert_eq!(report["input"], json!([3, 71, 71]));
+    assert_eq!(report["weights"], "made by a test");
 
-impl Run {
-    #[track_caller]
-    pub fn ok(self) -> String {
-        assert_eq!(self.status, Some(0), "{}", self.stderr);
-        assert_eq!(self.stderr, "");
-        self.stdout
-    }
+    let summary = sandbox.run(&["summary", "-w", "toy.bpk", "--format", "json"]).ok();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(report["multiply_adds"], summary["multiply_adds"]);
 
-    /// The error of a run that printed nothing.
-    #[track_caller]
-    pub fn failed(self, status: i32) -> String {
-        assert_eq!(self.status, Some(status), "{}", self.stderr);
-        assert_eq!(self.stdout, "");
-        assert!(self.stderr.starts_with("error: "), "{}", self.stderr);
-        self.stderr
-    }
-}
-
-impl From<Output> for Run {
-    fn from(output: Output) -> Self {
-        Self {
-            status: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Bench {
-    /// `toy.bpk`: three classes, pictures of 71 x 71.
-    pub fn new() -> Self {
-        let bench = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        bench.save("toy.bpk", Some(Preset::KerasNearest));
-        bench
-    }
-
-    pub fn save(&self, name: &str, preset: Option<Preset>) {
-        self.save_network(
-            name,
-            preset,
-            LABELS.map(Label::new).to_vec(),
-            toy().into(),
-            Outputs::Softmax,
-        );
-    }
-
-    /// A record without a classifier.
-    pub fn save_headless(&self, name: &str, pooling: Pooling) {
-        let network = toy().with_include_top(false).with_pooling(pooling);
-        self.save_network(
-            name,
-            Some(Preset::KerasNearest),
-            Vec::new(),
-            network.into(),
-            Outputs::Softmax,
-        );
-    }
-
-    /// A record of a network with one output.
-    pub fn save_one_output(&self, name: &str, labels: &[&str], outputs: Outputs) {
-        let network = toy().with_num_classes(1);
-        let labels = labels.iter().copied().map(Label::new).collect();
-        self.save_network(name, Some(Preset::KerasNearest), labels, network.into(), outputs);
-    }
-
-    /// `resnet.bpk`: a ResNet of three classes, pictures of 64 x 64 scaled as ResNet's.
-    pub fn save_resnet(&self) {
-        let network = ResNetConfig::new()
-            .with_num_classes(LABELS.len())
-            .with_blocks([1, 2, 1, 1])
-            .with_stem(4)
-            .with_widths([2, 3, 4, 5]);
-        let spec = ModelSpec {
-            source: "made by a test".to_owned(),
-            outputs: Outputs::Softmax,
-            input: InputSpec {
-                height: 64,
-                width: 64,
-                preset: Some(Preset::KerasNearest),
-                scaling: Scaling::Caffe,
-            },
-            labels: LABELS.map(Label::new).to_vec(),
-            network: network.into(),
-        };
-        let model = spec.network.init(&Device::flex()).unwrap();
-        xception_model::save(&model, &spec, &self.path("resnet.bpk"), false).unwrap();
-    }
-
-    /// Copies a Keras file of the library's fixtures.
-    pub fn fixture(&self, name: &str) {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras");
-        let file = fixtures.join(name);
-        fs::copy(&file, self.path(file.file_name().unwrap().to_str().unwrap())).unwrap();
-    }
-
-    fn save_network(
-        &self,
-        name: &str,
-        preset: Option<Preset>,
-        labels: Vec<Label>,
-        network: Architecture,
-        outputs: Outputs,
-    ) {
-        let spec = ModelSpec {
-            source: "made by a test".to_owned(),
-            outputs,
-            input: InputSpec {
-                height: 71,
-                width: 71,
-                preset,
-                scaling: Scaling::Tf,
-            },
-            labels,
-            network,
-        };
-        let model = spec.network.init(&Device::flex()).unwrap();
-        xception_model::save(&model, &spec, &self.path(name), false).unwrap();
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    /// A PNG that differs with `seed`.
-    pub fn picture(&self, name: &str, seed: u32) {
-        let picture = RgbImage::from_fn(90, 80, |x, y| {
-            Rgb([x * (seed + 1), y * (seed + 3), (x * y) >> (seed % 5)].map(|value| value as u8))
-        });
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        picture.save_with_format(path, image::ImageFormat::Png).unwrap();
-    }
-
-    /// `pictures/1.png` to `pictures/<count>.png`.
-    pub fn pictures(&self, count: u32) -> Vec<String> {
-        (1..=count)
-            .map(|number| {
-                let name = format!("pictures/{number}.png");
-                self.picture(&name, number);
-                name
-            })
-            .collect()
-    }
-
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xception"));
-        command
-            .args(arguments)
-            .current_dir(self.folder())
-            .stdin(Stdio::null())
-            // Without it EGL, which looks for GPUs, complains on standard error.
-            .env("XDG_RUNTIME_DIR", self.folder())
-            .env_remove("RUST_LOG")
-            .env_remove("XCEPTION_CACHE");
-        command
-    }
-
-    pub fn run(&self, arguments: &[&str]) -> Run {
-        self.command(arguments).output().unwrap().into()
-    }
-
-    /// The toy through the library, as the program loads it.
-    pub fn classifier(&self) -> Classifier {
-        Classifier::load(self.path("toy.bpk"), &Device::flex()).unwrap()
-    }
-
-    /// The names of the files in the folder.
-    pub fn listing(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder()).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-fn toy() -> XceptionConfig {
-    XceptionConfig::new()
-        .with_num_classes(LABELS.len())
-        .with_middle_blocks(1)
-        .with_widths(Widths {
-            stem: [4, 8],
-            entry: [8, 12, 16],
-            exit: [16, 20, 24],
+    let rows = report["rows"].as_array().unwrap();
+    let cases: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!([
+                row["network"],
+                row["threads"],
+                row["batch_size"],
+                row["height"],
+                row["width"]
+            ])
         })
+        .collect();
+    let of = |network: &str| {
+        [(1, 1), (1, 3), (2, 1), (2, 3)].map(|(threads, batch)| json!([network, threads, batch, 71, 71]))
+    };
+    assert_eq!(cases, [of("fused"), of("plain")].concat());
+
+    for row in rows {
+        let number = |name: &str| row[name].as_f64().unwrap();
+        let times = row["times_ms"].as_array().unwrap();
+        assert_eq!(times.len(), 2, "the warm-up does not count");
+        assert!(
+            0.0 < number("min_ms")
+                && number("min_ms") <= number("median_ms")
+                && number("median_ms") <= number("max_ms")
+        );
+        let batch = number("batch_size");
+        assert!((number("ms_per_picture") * batch - number("median_ms")).abs() < 1e-9);
+        assert!((number("pictures_per_second") * number("median_ms") - 1e3 * batch).abs() < 1e-6);
+
+        let threads = row["threads"].as_u64().unwrap();
+        let limits = report["limits"].as_array().unwrap();
+        let limit = limits.iter().find(|limit| limit["threads"] == threads).unwrap();
+        let flops = 2.0 * report["multiply_adds"].as_f64().unwrap() * number("pictures_per_second");
+        let share = flops / limit["flops_per_second"].as_f64().unwrap();
+        assert!((share - number("share_of_limit")).abs() < 1e-9);
+    }
+    let starts = report["networks"].as_array().unwrap();
+    assert_eq!(starts.len(), 2);
+    assert!(
+        starts
+            .iter()
+            .all(|start| start["load_ms"].as_f64() > Some(0.0) && start["first_prediction_ms"].as_f64() > Some(0.0))
+    );
 }
 
-/// Reads CSV back with a reader that is not ours.
-pub fn parse_csv(text: &str) -> Vec<Vec<String>> {
-    let mut reader = csv_core::Reader::new();
-    let mut input = text.as_bytes();
-    let mut rows = Vec::new();
-    let (mut bytes, mut ends) = (vec![0; 1 << 16], vec![0; 1 << 12]);
-    loop {
-        let (result, read, _, fields) = reader.read_record(input, &mut bytes, &mut ends);
-        input = &input[read..];
-        match result {
-            csv_core::ReadRecordResult::Record => {
-                let starts = std::iter::once(0).chain(ends[..fields].iter().copied());
-                let row = starts
-                    .zip(&ends[..fields])
-                    .map(|(start, &end)| String::from_utf8(bytes[start..end].to_vec()).unwrap());
-                rows.push(row.collect());
-            }
-            csv_core::ReadRecordResult::End => return rows,
-            csv_core::ReadRecordResult::InputEmpty => {}
-            full => panic!("{full:?}"),
-        }
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_that_of_the_row_and_the_peak_that_of_all() {
+    let sandbox = Sandbox::new();
+    // 32 pictures of 400 x 400 hold 61 MB before anything is computed.
+    let report = measured(
+        &sandbox,
+        &["--threads", "1", "--batch-size", "32,1", "--size", "400x400"],
+    );
+    let peak = |row: &Value| row["peak_memory_bytes"].as_u64().unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    assert!(peak(&rows[0]) > peak(&rows[1]) + 40_000_000, "{rows:?}");
+    assert!(peak(&report) >= peak(&rows[0]));
+}
+
+#[test]
+fn the_table_has_a_line_for_each() {
+    let sandbox = Sandbox::new();
+    let text = sandbox
+        .run(&[
+            "bench",
+            "-w",
+            "toy.bpk",
+            "--runs",
+            "1",
+            "--threads",
+            "1",
+            "--batch-size",
+            "2",
+            "--size",
+            "80x90",
+        ])
+        .ok();
+    assert!(text.starts_with("made by a test; pictures of 3 x 80 x 90, "), "{text}");
+    let row = text.lines().find(|line| line.starts_with("fused  ")).unwrap();
+    let columns: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(columns[..4], ["fused", "1", "2", "80x90"]);
+    assert!(text.contains("limit of the processor with 1 thread: "), "{text}");
+    assert!(!text.contains("plain"), "{text}");
+}
+
+#[test]
+fn scaling_goes_over_batches_threads_and_sizes() {
+    let report = measured(&Sandbox::new(), &["--scaling"]);
+    let rows = report["rows"].as_array().unwrap();
+    for batch in [1, 2, 4, 8, 16, 32] {
+        assert!(rows.iter().any(|row| row["batch_size"] == batch && row["height"] == 71));
     }
+    for side in [150, 224, 299, 400, 500, 600] {
+        assert!(
+            rows.iter()
+                .any(|row| row["batch_size"] == 1 && row["height"] == side && row["width"] == side)
+        );
+    }
+    assert!(rows.iter().any(|row| row["threads"] == 1));
+}
+
+#[test]
+fn what_cannot_be_measured_is_a_wrong_command_line() {
+    let sandbox = Sandbox::new();
+    for arguments in [
+        ["--batch-size", "0"],
+        ["--batch-size", "257"],
+        ["--batch-size", "1,x"],
+        ["--threads", "0"],
+        ["--threads", "1,,2"],
+        ["--runs", "0"],
+        ["--runs", "10001"],
+        ["--size", "0x299"],
+        ["--format", "csv"],
+        ["--device", "abacus"],
+    ] {
+        sandbox
+            .run(&[&["bench", "-w", "toy.bpk"][..], &arguments[..]].concat())
+            .failed(2);
+    }
+    for arguments in [["--batch-size", "1"], ["--threads", "1"], ["--size", "99x99"]] {
+        sandbox
+            .run(&[&["bench", "--scaling"][..], &arguments[..]].concat())
+            .failed(2);
+    }
+    #[cfg(feature = "wgpu")]
+    sandbox.run(&["bench", "--device", "wgpu", "--threads", "1"]).failed(2);
+    let error = sandbox.run(&["bench", "--weights", "lost.bpk"]).failed(1);
+    assert!(error.contains("lost.bpk"), "{error}");
 }

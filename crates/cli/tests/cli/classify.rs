@@ -8,7 +8,7 @@ use xception_model::Classifier;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
 
-use crate::bench::{Bench, LABELS, Run, parse_csv};
+use crate::sandbox::{LABELS, Run, Sandbox, parse_csv};
 
 /// The files of a `jsonl` report.
 fn files(report: &str) -> Vec<String> {
@@ -23,17 +23,17 @@ fn files(report: &str) -> Vec<String> {
 
 #[test]
 fn every_format_tells_what_the_library_says() {
-    let bench = Bench::new();
-    let names = bench.pictures(3);
-    let classifier = bench.classifier();
+    let sandbox = Sandbox::new();
+    let names = sandbox.pictures(3);
+    let classifier = sandbox.classifier();
     let pixels: Vec<_> = names
         .iter()
-        .map(|name| classifier.prepare_file(bench.path(name)).unwrap())
+        .map(|name| classifier.prepare_file(sandbox.path(name)).unwrap())
         .collect();
     let expected = classifier.classify(&pixels, 2).unwrap();
     let run = |format| {
         let arguments = ["classify", "pictures", "-w", "toy.bpk", "-k", "2", "--format", format];
-        bench.run(&arguments).ok()
+        sandbox.run(&arguments).ok()
     };
 
     let check_json = |picture: &Value, index: usize| {
@@ -85,16 +85,16 @@ fn every_format_tells_what_the_library_says() {
 
 #[test]
 fn several_batches_keep_the_order() {
-    let bench = Bench::new();
-    let names = bench.pictures(23);
+    let sandbox = Sandbox::new();
+    let names = sandbox.pictures(23);
     let run = |more: &[&str]| {
         let arguments = [&["classify", "pictures", "-w", "toy.bpk", "--format", "jsonl"], more].concat();
-        bench.run(&arguments).ok()
+        sandbox.run(&arguments).ok()
     };
     let whole = run(&["--batch-size", "4", "--threads", "3"]);
     assert_eq!(files(&whole), names, "in natural order");
 
-    // The same pictures one by one, where nothing can be mixed up.
+    // One picture per batch: no result can belong to another picture.
     let guess = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
         line["predictions"]
@@ -113,13 +113,13 @@ fn several_batches_keep_the_order() {
 
 #[test]
 fn files_folders_patterns_and_standard_input() {
-    let bench = Bench::new();
-    bench.pictures(2);
-    bench.picture("pictures/deep/3.png", 3);
-    bench.picture("called.anything", 4);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
+    sandbox.picture("pictures/deep/3.png", 3);
+    sandbox.picture("called.anything", 4);
     let run = |paths: &[&str]| {
         let arguments = [&["classify", "-w", "toy.bpk", "--format", "jsonl"], paths].concat();
-        files(&bench.run(&arguments).ok())
+        files(&sandbox.run(&arguments).ok())
     };
     assert_eq!(run(&["called.anything"]), ["called.anything"]);
     assert_eq!(
@@ -131,14 +131,14 @@ fn files_folders_patterns_and_standard_input() {
         ["pictures/1.png", "pictures/2.png", "called.anything"]
     );
 
-    let mut child = bench
+    let mut child = sandbox
         .command(&["classify", "-w", "toy.bpk", "--format", "jsonl", "pictures/1.png", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let bytes = std::fs::read(bench.path("pictures/1.png")).unwrap();
+    let bytes = std::fs::read(sandbox.path("pictures/1.png")).unwrap();
     child.stdin.take().unwrap().write_all(&bytes).unwrap();
     let report = Run::from(child.wait_with_output().unwrap()).ok();
     assert_eq!(files(&report), ["pictures/1.png", "-"]);
@@ -154,12 +154,12 @@ fn files_folders_patterns_and_standard_input() {
 
 #[test]
 fn what_the_command_line_says_is_laid_over_what_the_weights_say() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    bench.write("labels.txt", "n1\tone\nn2\ttwo\nn3\tthree\n");
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    sandbox.write("labels.txt", "n1\tone\nn2\ttwo\nn3\tthree\n");
     let run = |more: &[&str]| {
         let arguments = [&["classify", "pictures", "-w", "toy.bpk", "--format", "json"], more].concat();
-        serde_json::from_str::<Value>(&bench.run(&arguments).ok()).unwrap()[0]["predictions"][0].clone()
+        serde_json::from_str::<Value>(&sandbox.run(&arguments).ok()).unwrap()[0]["predictions"][0].clone()
     };
     let plain = run(&[]);
     let class = plain["class"].as_u64().unwrap() as usize;
@@ -173,22 +173,22 @@ fn what_the_command_line_says_is_laid_over_what_the_weights_say() {
 
 #[test]
 fn a_keras_file_and_a_card_are_weights_as_well() {
-    let bench = Bench::new();
-    let names = bench.pictures(2);
+    let sandbox = Sandbox::new();
+    let names = sandbox.pictures(2);
     let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras/toy.keras");
-    bench.write("mine/toy.keras", std::fs::read(keras).unwrap());
-    let file = bench.path("mine/toy.keras");
+    sandbox.write("mine/toy.keras", std::fs::read(keras).unwrap());
+    let file = sandbox.path("mine/toy.keras");
     let mut expected = Classifier::load(&file, &Device::flex()).unwrap();
     expected.spec.input.preset = Some(Preset::PilBilinear);
 
     let check = |expected: Classifier, arguments: &[&str]| {
         let pixels: Vec<_> = names
             .iter()
-            .map(|name| expected.prepare_file(bench.path(name)).unwrap())
+            .map(|name| expected.prepare_file(sandbox.path(name)).unwrap())
             .collect();
         let expected = expected.classify(&pixels, 5).unwrap();
         let arguments = [&["classify", "pictures", "--format", "json", "-w"], arguments].concat();
-        let said: Value = serde_json::from_str(&bench.run(&arguments).ok()).unwrap();
+        let said: Value = serde_json::from_str(&sandbox.run(&arguments).ok()).unwrap();
         for (picture, expected) in said.as_array().unwrap().iter().zip(&expected) {
             let guesses = picture["predictions"].as_array().unwrap();
             assert_eq!(guesses.len(), 5);
@@ -203,8 +203,8 @@ fn a_keras_file_and_a_card_are_weights_as_well() {
     check(expected.clone(), &["mine/toy.keras", "--preset", "pil-bilinear"]);
 
     let labels = ["a", "b", "c", "d", "e"];
-    let sha256 = xception_model::registry::sha256(&file).unwrap().1;
-    bench.write(
+    let sha256 = files::sha256(&file).unwrap().1;
+    sandbox.write(
         "mine/card.toml",
         format!(
             "name = \"mine\"\ndescription = \"A toy\"\nlicence = \"MIT\"\n\
@@ -225,11 +225,95 @@ fn a_keras_file_and_a_card_are_weights_as_well() {
 }
 
 #[test]
+fn the_card_of_a_converted_file_stands_for_it() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
+    sandbox.write("names.txt", "n1\tant\nbee\ncat\ndog\neel\n");
+    let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras/toy.keras");
+    let told = ["--labels", "names.txt", "--preset", "pil-bilinear"];
+    sandbox
+        .run(&[&["convert", keras.to_str().unwrap(), "first.bpk"], &told[..]].concat())
+        .ok();
+    let classify = |weights: &str, more: &[&str]| {
+        let arguments = [
+            "classify",
+            "pictures",
+            "--format",
+            "csv",
+            "--top-k",
+            "5",
+            "--cache",
+            "cache",
+            "--offline",
+            "-w",
+            weights,
+        ];
+        sandbox.run(&[&arguments[..], more].concat())
+    };
+    let expected = classify("first.bpk", &[]).ok();
+    assert_eq!(classify("first.bpk.card.toml", &[]).ok(), expected);
+    for ending in ["bpk", "keras", "h5", "weights.h5", "safetensors", "onnx"] {
+        let file = format!("my flowers.{ending}");
+        sandbox.run(&["convert", "first.bpk", &file]).ok();
+        assert_eq!(classify(&format!("{file}.card.toml"), &[]).ok(), expected, "{file}");
+    }
+
+    // What the command line says stands over what the card says.
+    let smaller = classify("first.bpk", &["--size", "75x80"]).ok();
+    assert_ne!(smaller, expected);
+    assert_eq!(classify("first.bpk.card.toml", &["--size", "75x80"]).ok(), smaller);
+
+    // The file's hash is the card's, or it is not loaded.
+    let mut bytes = std::fs::read(sandbox.path("first.bpk")).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    sandbox.write("first.bpk", bytes);
+    let error = classify("first.bpk.card.toml", &[]).failed(1);
+    assert!(
+        error.contains("first.bpk is not the file that its card describes: its SHA-256 is"),
+        "{error}"
+    );
+    std::fs::remove_file(sandbox.path("first.bpk")).unwrap();
+    let error = classify("first.bpk.card.toml", &[]).failed(1);
+    assert!(
+        error.contains("cannot get first.bpk of first: ") && error.contains("convert toy.keras again"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_card_of_a_backbone_stands_for_it() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
+    let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras/toy.keras");
+    sandbox
+        .run(&[
+            "convert",
+            keras.to_str().unwrap(),
+            "body.bpk",
+            "--no-top",
+            "--preset",
+            "pil-bilinear",
+        ])
+        .ok();
+    for (weights, output) in [("body.bpk", "file.npy"), ("body.bpk.card.toml", "card.npy")] {
+        sandbox
+            .run(&["embed", "pictures", "-w", weights, "--output", output])
+            .ok();
+    }
+    let read = |name: &str| std::fs::read(sandbox.path(name)).unwrap();
+    assert_eq!(read("card.npy"), read("file.npy"));
+    let error = sandbox
+        .run(&["classify", "pictures", "-w", "body.bpk.card.toml"])
+        .failed(1);
+    assert!(error.contains("these weights have no classifier"), "{error}");
+}
+
+#[test]
 fn one_bad_picture_does_not_stop_the_others() {
-    let bench = Bench::new();
-    bench.pictures(9);
-    let whole = std::fs::read(bench.path("pictures/5.png")).unwrap();
-    bench.write("pictures/5.png", &whole[..whole.len() / 2]);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(9);
+    let whole = std::fs::read(sandbox.path("pictures/5.png")).unwrap();
+    sandbox.write("pictures/5.png", &whole[..whole.len() / 2]);
     let arguments = [
         "classify",
         "pictures",
@@ -242,7 +326,7 @@ fn one_bad_picture_does_not_stop_the_others() {
         "--batch-size",
         "2",
     ];
-    let run = bench.run(&arguments);
+    let run = sandbox.run(&arguments);
     assert_eq!(run.status, Some(1));
     let files = files(&run.stdout);
     assert_eq!(files.len(), 8);
@@ -259,7 +343,7 @@ fn one_bad_picture_does_not_stop_the_others() {
     assert_eq!(count, "error: 1 of 9 pictures could not be read");
 
     // The last of a batch, and all of them.
-    let run = bench.run(&[
+    let run = sandbox.run(&[
         "classify",
         "pictures/1.png",
         "pictures/5.png",
@@ -277,7 +361,7 @@ fn one_bad_picture_does_not_stop_the_others() {
             .len(),
         1
     );
-    let run = bench.run(&["classify", "pictures/5.png", "-w", "toy.bpk", "--format", "json"]);
+    let run = sandbox.run(&["classify", "pictures/5.png", "-w", "toy.bpk", "--format", "json"]);
     assert_eq!((run.status, run.stdout.as_str()), (Some(1), "[]\n"));
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
 }
@@ -304,11 +388,11 @@ fn png_head(width: u32, height: u32) -> Vec<u8> {
 
 #[test]
 fn more_pixels_may_also_take_more_memory() {
-    let bench = Bench::new();
-    bench.write("huge.png", png_head(12_500, 8_000));
+    let sandbox = Sandbox::new();
+    sandbox.write("huge.png", png_head(12_500, 8_000));
     let classify = |more: &[&str]| {
         let arguments = [&["classify", "huge.png", "-w", "toy.bpk"], more].concat();
-        bench.run(&arguments).failed(1)
+        sandbox.run(&arguments).failed(1)
     };
     let error = classify(&[]);
     assert!(error.contains("1073741824 bytes"), "{error}");
@@ -320,42 +404,44 @@ fn more_pixels_may_also_take_more_memory() {
 
 #[test]
 fn limits_are_kept() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let run = bench.run(&["classify", "pictures/1.png", "-w", "toy.bpk", "--max-pixels", "7199"]);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let run = sandbox.run(&["classify", "pictures/1.png", "-w", "toy.bpk", "--max-pixels", "7199"]);
     assert!(run.failed(1).contains("90 x 80 pixels, more than the 7199"));
-    bench
+    sandbox
         .run(&["classify", "pictures/1.png", "-w", "toy.bpk", "--max-pixels", "7200"])
         .ok();
 }
 
 #[test]
 fn the_output_file_appears_complete_or_not_at_all() {
-    let bench = Bench::new();
-    bench.pictures(2);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
     let arguments = ["classify", "pictures", "-w", "toy.bpk", "--format", "csv"];
-    let expected = bench.run(&arguments).ok();
+    let expected = sandbox.run(&arguments).ok();
     let to_file = [&arguments[..], &["--output", "out.csv"]].concat();
-    assert_eq!(bench.run(&to_file).ok(), "");
-    assert_eq!(std::fs::read_to_string(bench.path("out.csv")).unwrap(), expected);
-    assert_eq!(bench.listing(), ["out.csv", "pictures", "toy.bpk"]);
+    assert_eq!(sandbox.run(&to_file).ok(), "");
+    assert_eq!(std::fs::read_to_string(sandbox.path("out.csv")).unwrap(), expected);
+    assert_eq!(sandbox.listing(), ["out.csv", "pictures", "toy.bpk"]);
 
     assert!(
-        bench
+        sandbox
             .run(&to_file)
             .failed(1)
             .ends_with("out.csv exists already; --force replaces it\n")
     );
-    bench.write("out.csv", "old");
-    assert_eq!(bench.run(&[&to_file[..], &["--force"]].concat()).ok(), "");
-    assert_eq!(std::fs::read_to_string(bench.path("out.csv")).unwrap(), expected);
+    sandbox.write("out.csv", "old");
+    assert_eq!(sandbox.run(&[&to_file[..], &["--force"]].concat()).ok(), "");
+    assert_eq!(std::fs::read_to_string(sandbox.path("out.csv")).unwrap(), expected);
 
-    let folder = bench.run(&[&arguments[..], &["-o", "pictures"]].concat()).failed(1);
+    let folder = sandbox.run(&[&arguments[..], &["-o", "pictures"]].concat()).failed(1);
     assert!(folder.contains("is a folder"), "{folder}");
-    let nowhere = bench.run(&[&arguments[..], &["-o", "no/where.csv"]].concat()).failed(1);
+    let nowhere = sandbox
+        .run(&[&arguments[..], &["-o", "no/where.csv"]].concat())
+        .failed(1);
     assert_eq!(nowhere, "error: cannot write no/where.csv: there is no folder no\n");
     if cfg!(unix) {
-        let device = bench
+        let device = sandbox
             .run(&[&arguments[..], &["-o", "/dev/null", "--force"]].concat())
             .failed(1);
         assert!(device.contains("no ordinary file"), "{device}");
@@ -369,10 +455,10 @@ fn being_ended_leaves_nothing() {
     use std::process::Command;
     use std::time::{Duration, Instant};
 
-    let bench = Bench::new();
-    bench.pictures(1);
-    // It waits for the rest of a picture, with one result written.
-    let mut child = bench
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    // The program has written one result and waits for the rest of a picture.
+    let mut child = sandbox
         .command(&[
             "classify",
             "pictures",
@@ -390,7 +476,7 @@ fn being_ended_leaves_nothing() {
     std::thread::sleep(Duration::from_millis(500));
     assert!(child.try_wait().unwrap().is_none(), "it waits");
     let start = Instant::now();
-    // Not an interrupt, which whoever runs the tests in the background has it ignore.
+    // Not an interrupt, which programs in the background ignore.
     let interrupt = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status()
@@ -398,15 +484,15 @@ fn being_ended_leaves_nothing() {
     assert!(interrupt.success());
     assert_eq!(child.wait().unwrap().signal(), Some(15));
     assert!(start.elapsed() < Duration::from_secs(2));
-    assert_eq!(bench.listing(), ["pictures", "toy.bpk"]);
+    assert_eq!(sandbox.listing(), ["pictures", "toy.bpk"]);
 }
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    let bench = Bench::new();
-    bench.pictures(3);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(3);
     for format in ["text", "json", "jsonl", "csv"] {
-        let mut child = bench
+        let mut child = sandbox
             .command(&[
                 "classify",
                 "pictures",
@@ -427,18 +513,18 @@ fn a_closed_pipe_ends_it_quietly() {
     }
 }
 
-/// As a person sees it, who has a terminal.
+/// In a terminal.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_bar_is_drawn_on_a_terminal() {
-    let bench = Bench::new();
-    bench.pictures(9);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(9);
     let seen = |pictures: &str| {
         let program = env!("CARGO_BIN_EXE_xception");
         let line = format!("'{program}' classify {pictures} -w toy.bpk --batch-size 2 -o out.txt --force");
         let output = std::process::Command::new("script")
             .args(["-qec", &line, "/dev/null"])
-            .current_dir(bench.folder())
+            .current_dir(sandbox.folder())
             .stdin(Stdio::null())
             .env("TERM", "xterm")
             .env_remove("RUST_LOG")

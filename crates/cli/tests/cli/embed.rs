@@ -1,14 +1,14 @@
 use safetensors::SafeTensors;
 
-use crate::bench::{Bench, parse_csv};
+use crate::sandbox::{Sandbox, parse_csv};
 use crate::tensors::read_npy;
 
 /// The pooled vectors of the pictures as one batch of the library.
-fn expected(bench: &Bench, names: &[String]) -> Vec<f32> {
-    let classifier = bench.classifier();
+fn expected(sandbox: &Sandbox, names: &[String]) -> Vec<f32> {
+    let classifier = sandbox.classifier();
     let pixels: Vec<_> = names
         .iter()
-        .map(|name| classifier.prepare_file(bench.path(name)).unwrap())
+        .map(|name| classifier.prepare_file(sandbox.path(name)).unwrap())
         .collect();
     let images = classifier.batch(&pixels).unwrap();
     let vectors = classifier.embed(images).unwrap().into_data();
@@ -17,21 +17,21 @@ fn expected(bench: &Bench, names: &[String]) -> Vec<f32> {
 
 #[test]
 fn three_formats_hold_the_librarys_values() {
-    let bench = Bench::new();
-    let names = bench.pictures(11);
-    let expected = expected(&bench, &names);
+    let sandbox = Sandbox::new();
+    let names = sandbox.pictures(11);
+    let expected = expected(&sandbox, &names);
     let run = |output| {
         let arguments = ["embed", "pictures", "-w", "toy.bpk", "--batch-size", "11", "-o", output];
-        assert_eq!(bench.run(&arguments).ok(), "");
+        assert_eq!(sandbox.run(&arguments).ok(), "");
     };
 
     run("a.npy");
-    assert_eq!(read_npy(&bench.path("a.npy")), (vec![11, 24], expected.clone()));
-    let lines = std::fs::read_to_string(bench.path("a.names.txt")).unwrap();
+    assert_eq!(read_npy(&sandbox.path("a.npy")), (vec![11, 24], expected.clone()));
+    let lines = std::fs::read_to_string(sandbox.path("a.names.txt")).unwrap();
     assert_eq!(lines.lines().collect::<Vec<_>>(), names);
 
     run("a.safetensors");
-    let bytes = std::fs::read(bench.path("a.safetensors")).unwrap();
+    let bytes = std::fs::read(sandbox.path("a.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = file.tensor("embeddings").unwrap();
     assert_eq!(
@@ -51,7 +51,7 @@ fn three_formats_hold_the_librarys_values() {
     assert_eq!(serde_json::from_str::<Vec<String>>(listed).unwrap(), names);
 
     run("a.csv");
-    let text = std::fs::read_to_string(bench.path("a.csv")).unwrap();
+    let text = std::fs::read_to_string(sandbox.path("a.csv")).unwrap();
     let rows = parse_csv(&text);
     assert_eq!(rows[0][..3], ["file", "f0", "f1"]);
     let found: Vec<_> = rows[1..].iter().map(|row| row[0].clone()).collect();
@@ -62,7 +62,7 @@ fn three_formats_hold_the_librarys_values() {
         .collect();
     assert_eq!(values, expected);
 
-    let to_stdout = bench
+    let to_stdout = sandbox
         .run(&["embed", "pictures", "-w", "toy.bpk", "--batch-size", "11"])
         .ok();
     assert_eq!(to_stdout, text);
@@ -70,8 +70,8 @@ fn three_formats_hold_the_librarys_values() {
 
 #[test]
 fn a_level_of_the_pyramid() {
-    let bench = Bench::new();
-    bench.pictures(3);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(3);
     let arguments = [
         "embed",
         "pictures",
@@ -84,10 +84,10 @@ fn a_level_of_the_pyramid() {
         "-o",
         "a.npy",
     ];
-    bench.run(&arguments).ok();
-    let (shape, values) = read_npy(&bench.path("a.npy"));
-    let classifier = bench.classifier();
-    let pixels = classifier.prepare_file(bench.path("pictures/3.png")).unwrap();
+    sandbox.run(&arguments).ok();
+    let (shape, values) = read_npy(&sandbox.path("a.npy"));
+    let classifier = sandbox.classifier();
+    let pixels = classifier.prepare_file(sandbox.path("pictures/3.png")).unwrap();
     let pyramid = classifier
         .fused()
         .unwrap()
@@ -106,11 +106,11 @@ fn a_level_of_the_pyramid() {
 
 #[test]
 fn bad_pictures_leave_no_gap() {
-    let bench = Bench::new();
-    bench.pictures(4);
-    bench.write("pictures/2.png", "no picture");
+    let sandbox = Sandbox::new();
+    sandbox.pictures(4);
+    sandbox.write("pictures/2.png", "no picture");
     for output in ["a.npy", "a.safetensors", "a.csv"] {
-        let run = bench.run(&["embed", "pictures", "-w", "toy.bpk", "-o", output]);
+        let run = sandbox.run(&["embed", "pictures", "-w", "toy.bpk", "-o", output]);
         assert_eq!(run.status, Some(1));
         assert!(
             run.stderr.starts_with("error: pictures/2.png: this is not a picture"),
@@ -118,41 +118,41 @@ fn bad_pictures_leave_no_gap() {
             run.stderr
         );
     }
-    assert_eq!(read_npy(&bench.path("a.npy")).0, [3, 24]);
-    let names = std::fs::read_to_string(bench.path("a.names.txt")).unwrap();
+    assert_eq!(read_npy(&sandbox.path("a.npy")).0, [3, 24]);
+    let names = std::fs::read_to_string(sandbox.path("a.names.txt")).unwrap();
     assert_eq!(names, "pictures/1.png\npictures/3.png\npictures/4.png\n");
     assert_eq!(
-        parse_csv(&std::fs::read_to_string(bench.path("a.csv")).unwrap()).len(),
+        parse_csv(&std::fs::read_to_string(sandbox.path("a.csv")).unwrap()).len(),
         4
     );
 
-    let run = bench.run(&["embed", "pictures/2.png", "-w", "toy.bpk", "-o", "none.npy"]);
+    let run = sandbox.run(&["embed", "pictures/2.png", "-w", "toy.bpk", "-o", "none.npy"]);
     assert_eq!(run.status, Some(1));
     assert!(
         run.stderr.ends_with("error: no picture could be read\n"),
         "{}",
         run.stderr
     );
-    assert!(!bench.path("none.npy").exists() && !bench.path("none.names.txt").exists());
+    assert!(!sandbox.path("none.npy").exists() && !sandbox.path("none.names.txt").exists());
 }
 
 #[test]
 fn files_that_exist_are_kept() {
-    let bench = Bench::new();
-    bench.pictures(1);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
     let arguments = ["embed", "pictures", "-w", "toy.bpk", "-o", "a.npy"];
-    bench.write("a.names.txt", "mine");
-    assert!(bench.run(&arguments).failed(1).contains("a.names.txt exists already"));
-    assert!(!bench.path("a.npy").exists());
-    bench.run(&[&arguments[..], &["--force"]].concat()).ok();
-    assert!(bench.run(&arguments).failed(1).contains("a.npy exists already"));
+    sandbox.write("a.names.txt", "mine");
+    assert!(sandbox.run(&arguments).failed(1).contains("a.names.txt exists already"));
+    assert!(!sandbox.path("a.npy").exists());
+    sandbox.run(&[&arguments[..], &["--force"]].concat()).ok();
+    assert!(sandbox.run(&arguments).failed(1).contains("a.npy exists already"));
 }
 
 #[test]
 fn formats_need_a_file_with_a_known_ending() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let run = |more: &[&str]| bench.run(&[&["embed", "pictures", "-w", "toy.bpk"], more].concat());
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let run = |more: &[&str]| sandbox.run(&[&["embed", "pictures", "-w", "toy.bpk"], more].concat());
     assert!(run(&["--format", "npy"]).failed(2).contains("--output"));
     assert!(
         run(&["-o", "a.bin"])
@@ -160,7 +160,7 @@ fn formats_need_a_file_with_a_known_ending() {
             .contains("a.bin ends in none of .npy, .safetensors and .csv")
     );
     run(&["-o", "a.bin", "--format", "npy"]).ok();
-    assert_eq!(read_npy(&bench.path("a.bin")).0, [1, 24]);
+    assert_eq!(read_npy(&sandbox.path("a.bin")).0, [1, 24]);
     assert!(
         run(&["--level", "stride_64", "-o", "b.npy"])
             .failed(2)

@@ -2,17 +2,17 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, LABELS, parse_csv};
+use crate::sandbox::{LABELS, Sandbox, parse_csv};
 
-/// `data/CLASS/*.png`, three pictures a class, and how many of them the toy gets right.
-fn data(bench: &Bench) -> usize {
-    let classifier = bench.classifier();
+/// `data/CLASS/*.png`, three pictures per class, and how many of them the toy gets right.
+fn data(sandbox: &Sandbox) -> usize {
+    let classifier = sandbox.classifier();
     let mut right = 0;
     for (class, label) in LABELS.iter().enumerate() {
         for number in 0..3 {
             let name = format!("data/{label}/{number}.png");
-            bench.picture(&name, (10 * class + number) as u32);
-            let said = classifier.classify_file(bench.path(&name), 1).unwrap();
+            sandbox.picture(&name, (10 * class + number) as u32);
+            let said = classifier.classify_file(sandbox.path(&name), 1).unwrap();
             right += usize::from(said[0].class == class);
         }
     }
@@ -23,11 +23,11 @@ const TOY: [&str; 4] = ["evaluate", "data", "-w", "toy.bpk"];
 
 #[test]
 fn figures_are_those_of_the_library_in_every_format() {
-    let bench = Bench::new();
-    let right = data(&bench);
+    let sandbox = Sandbox::new();
+    let right = data(&sandbox);
     let top_1 = right as f64 / 9.0;
 
-    let text = bench.run(&TOY).ok();
+    let text = sandbox.run(&TOY).ok();
     for part in [
         "pictures    9 (all pictures of data)\n",
         "preset      keras-nearest, 71 x 71\n",
@@ -71,42 +71,42 @@ fn figures_are_those_of_the_library_in_every_format() {
         "--report",
         "report.html",
     ];
-    let json = bench.run(&[&TOY[..], &["--format", "json"], &files].concat()).ok();
+    let json = sandbox.run(&[&TOY[..], &["--format", "json"], &files].concat()).ok();
     let figures: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(figures["preset"], "keras-nearest");
     assert_eq!(figures["pictures"], 9);
     assert!((figures["task"]["top_1"].as_f64().unwrap() - top_1).abs() < 1e-12);
     assert_eq!(figures["classes"][1]["class"], LABELS[1]);
-    let saved: Value = serde_json::from_str(&fs::read_to_string(bench.path("all.json")).unwrap()).unwrap();
+    let saved: Value = serde_json::from_str(&fs::read_to_string(sandbox.path("all.json")).unwrap()).unwrap();
     assert_eq!(saved["classes"], figures["classes"]);
 
-    let classes = fs::read_to_string(bench.path("classes.csv")).unwrap();
-    assert_eq!(bench.run(&[&TOY[..], &["--format", "csv"]].concat()).ok(), classes);
+    let classes = fs::read_to_string(sandbox.path("classes.csv")).unwrap();
+    assert_eq!(sandbox.run(&[&TOY[..], &["--format", "csv"]].concat()).ok(), classes);
     let rows = parse_csv(&classes);
     assert_eq!(rows.len(), 1 + LABELS.len());
     assert_eq!((rows[2][0].as_str(), rows[2][4].as_str()), (LABELS[1], "3"));
-    let rows = parse_csv(&fs::read_to_string(bench.path("pictures.csv")).unwrap());
+    let rows = parse_csv(&fs::read_to_string(sandbox.path("pictures.csv")).unwrap());
     assert_eq!(rows.len(), 10);
     assert_eq!(rows.iter().filter(|row| row[3] == "true").count(), right);
 
-    let page = fs::read_to_string(bench.path("report.html")).unwrap();
+    let page = fs::read_to_string(sandbox.path("report.html")).unwrap();
     assert!(page.contains("Evaluation of toy.bpk") && page.contains("&quot;fork&quot;, silver"));
-    // The matrix, the calibration, and nine pictures with what the network looked at.
+    // The matrix, the calibration, and nine pictures with their heat maps.
     assert_eq!(page.matches("src=\"data:image/").count(), 2 + 2 * 9);
 }
 
 #[test]
 fn the_test_part_is_judged_where_there_is_one() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for (split, count) in [("train", 4), ("val", 2), ("test", 3)] {
         for label in [LABELS[0], LABELS[2]] {
             for number in 0..count {
-                bench.picture(&format!("data/{split}/{label}/{number}.png"), number + 7 * count);
+                sandbox.picture(&format!("data/{split}/{label}/{number}.png"), number + 7 * count);
             }
         }
     }
     let pictures = |more: &[&str]| {
-        let json = bench.run(&[&TOY[..], &["--format", "json"], more].concat()).ok();
+        let json = sandbox.run(&[&TOY[..], &["--format", "json"], more].concat()).ok();
         let figures: Value = serde_json::from_str(&json).unwrap();
         (
             figures["pictures"].as_u64().unwrap(),
@@ -119,16 +119,16 @@ fn the_test_part_is_judged_where_there_is_one() {
         (8, "the train pictures of data".to_owned())
     );
     assert_eq!(pictures(&["--split", "val"]).0, 4);
-    let error = bench.run(&[&TOY[..], &["--split", "best"]].concat()).failed(2);
+    let error = sandbox.run(&[&TOY[..], &["--split", "best"]].concat()).failed(2);
     assert!(error.contains("expected train, val or test"), "{error}");
 }
 
 #[test]
 fn classes_that_do_not_match_are_listed_on_both_sides() {
-    let bench = Bench::new();
-    bench.picture("data/cup/1.png", 1);
-    bench.picture("data/mug/1.png", 2);
-    let error = bench.run(&TOY).failed(1);
+    let sandbox = Sandbox::new();
+    sandbox.picture("data/cup/1.png", 1);
+    sandbox.picture("data/mug/1.png", 2);
+    let error = sandbox.run(&TOY).failed(1);
     assert!(
         error.contains("classes that the network does not know: `mug`"),
         "{error}"
@@ -138,8 +138,8 @@ fn classes_that_do_not_match_are_listed_on_both_sides() {
         "{error}"
     );
     assert_eq!(error.lines().count(), 1);
-    bench.write("labels.txt", "cup\nmug\njar\n");
-    let json = bench
+    sandbox.write("labels.txt", "cup\nmug\njar\n");
+    let json = sandbox
         .run(&[&TOY[..], &["--labels", "labels.txt", "--format", "json"]].concat())
         .ok();
     assert_eq!(
@@ -150,39 +150,39 @@ fn classes_that_do_not_match_are_listed_on_both_sides() {
 
 #[test]
 fn files_that_exist_are_kept_and_bad_pictures_are_told() {
-    let bench = Bench::new();
-    data(&bench);
-    bench.write("old.html", "old");
+    let sandbox = Sandbox::new();
+    data(&sandbox);
+    sandbox.write("old.html", "old");
     let arguments = [&TOY[..], &["--report", "old.html"]].concat();
     assert!(
-        bench
+        sandbox
             .run(&arguments)
             .failed(1)
             .contains("old.html exists already; --force replaces it")
     );
-    assert_eq!(fs::read_to_string(bench.path("old.html")).unwrap(), "old");
-    bench.run(&[&arguments[..], &["--force"]].concat()).ok();
+    assert_eq!(fs::read_to_string(sandbox.path("old.html")).unwrap(), "old");
+    sandbox.run(&[&arguments[..], &["--force"]].concat()).ok();
     assert!(
-        fs::read_to_string(bench.path("old.html"))
+        fs::read_to_string(sandbox.path("old.html"))
             .unwrap()
             .starts_with("<!doctype html>")
     );
 
-    bench.write("data/cup/0.png", "no picture");
-    let run = bench.run(&[&TOY[..], &["--format", "csv"]].concat());
+    sandbox.write("data/cup/0.png", "no picture");
+    let run = sandbox.run(&[&TOY[..], &["--format", "csv"]].concat());
     assert_eq!((run.status, run.stderr.lines().count()), (Some(1), 1), "{}", run.stderr);
     assert!(run.stderr.starts_with("error: cup/0.png: "), "{}", run.stderr);
     assert_eq!(parse_csv(&run.stdout)[1][4], "2");
 
     assert!(
-        bench
+        sandbox
             .run(&["evaluate", "lost", "-w", "toy.bpk"])
             .failed(1)
             .contains("lost")
     );
-    bench.write("empty/notes.txt", "");
+    sandbox.write("empty/notes.txt", "");
     assert!(
-        bench
+        sandbox
             .run(&["evaluate", "empty", "-w", "toy.bpk"])
             .failed(1)
             .contains("empty")
@@ -191,12 +191,12 @@ fn files_that_exist_are_kept_and_bad_pictures_are_told() {
 
 #[test]
 fn imagenet_in_one_folder() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for number in 1..=4 {
-        bench.picture(&format!("val/ILSVRC2012_val_0000000{number}.JPEG"), number);
+        sandbox.picture(&format!("val/ILSVRC2012_val_0000000{number}.JPEG"), number);
     }
-    bench.write("labels.txt", "n00000300\tcat\nn00000100\tdog\nn00000200\tcow\n");
-    bench.write("truth.txt", "n00000300\nn00000300\nn00000100\nn00000200\n");
+    sandbox.write("labels.txt", "n00000300\tcat\nn00000100\tdog\nn00000200\tcow\n");
+    sandbox.write("truth.txt", "n00000300\nn00000300\nn00000100\nn00000200\n");
     let run = |more: &[&str]| {
         let arguments = [
             "evaluate",
@@ -208,19 +208,19 @@ fn imagenet_in_one_folder() {
             "--format",
             "csv",
         ];
-        bench.run(&[&arguments, more].concat())
+        sandbox.run(&[&arguments, more].concat())
     };
     let support = |more: &[&str]| -> Vec<String> {
         let rows = parse_csv(&run(more).ok());
         rows.into_iter().skip(1).map(|row| row[4].clone()).collect()
     };
     assert_eq!(support(&["--imagenet-labels", "truth.txt"]), ["2", "1", "1"]);
-    bench.write("blacklist.txt", "2\n4\n");
+    sandbox.write("blacklist.txt", "2\n4\n");
     assert_eq!(
         support(&["--imagenet-labels", "truth.txt", "--blacklist", "blacklist.txt"]),
         ["1", "1", "0"]
     );
-    bench.write("short.txt", "n00000300\n");
+    sandbox.write("short.txt", "n00000300\n");
     let error = run(&["--imagenet-labels", "short.txt"]).failed(1);
     assert!(
         error.contains("short.txt has no class for") && error.contains("00000002"),
@@ -230,10 +230,10 @@ fn imagenet_in_one_folder() {
 
 #[test]
 fn weights_of_a_run_are_judged_by_what_it_did_not_train_on() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for number in 0..12 {
-        bench.picture(&format!("data/a/{number}.png"), number);
-        bench.picture(&format!("data/b/{number}.png"), 100 + number);
+        sandbox.picture(&format!("data/a/{number}.png"), number);
+        sandbox.picture(&format!("data/b/{number}.png"), 100 + number);
     }
     let train = [
         "train",
@@ -249,19 +249,23 @@ fn weights_of_a_run_are_judged_by_what_it_did_not_train_on() {
         "-o",
         "run",
     ];
-    let trained = bench.run(&train);
+    let trained = sandbox.run(&train);
     assert_eq!(trained.status, Some(0), "{}", trained.stderr);
     for weights in ["run", "run/model.bpk"] {
-        let json = bench.run(&["evaluate", "data", "-w", weights, "--format", "json"]).ok();
+        let json = sandbox
+            .run(&["evaluate", "data", "-w", weights, "--format", "json"])
+            .ok();
         let figures: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(figures["data"], "the test pictures of data");
         let (pictures, top_1) = (&figures["pictures"], figures["task"]["top_1"].as_f64().unwrap());
         let line = format!("test     {:.1} % of {pictures} pictures right", 100.0 * top_1);
         assert!(trained.stdout.contains(&line), "{line}\n{}", trained.stdout);
     }
-    // Elsewhere the run's split means nothing.
-    fs::rename(bench.path("data"), bench.path("others")).unwrap();
-    let json = bench.run(&["evaluate", "others", "-w", "run", "--format", "json"]).ok();
+    // The run's split does not apply to other data.
+    fs::rename(sandbox.path("data"), sandbox.path("others")).unwrap();
+    let json = sandbox
+        .run(&["evaluate", "others", "-w", "run", "--format", "json"])
+        .ok();
     let figures: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(figures["data"], "all pictures of others");
     assert_eq!(figures["pictures"], 24);

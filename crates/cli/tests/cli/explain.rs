@@ -2,28 +2,28 @@ use std::fs;
 
 use image::RgbImage;
 
-use crate::bench::{Bench, LABELS};
+use crate::sandbox::{LABELS, Sandbox};
 
-fn read(bench: &Bench, name: &str) -> RgbImage {
-    image::open(bench.path(name)).unwrap().into_rgb8()
+fn read(sandbox: &Sandbox, name: &str) -> RgbImage {
+    image::open(sandbox.path(name)).unwrap().into_rgb8()
 }
 
 #[test]
 fn a_picture_and_its_heat_stand_side_by_side() {
     // The weights are random: in some networks nothing speaks for the likeliest class, which is a warning of its own.
     let draw = || {
-        let bench = Bench::new();
-        bench.pictures(1);
-        let run = bench.run(&["explain", "pictures/1.png", "-w", "toy.bpk"]);
-        (bench, run)
+        let sandbox = Sandbox::new();
+        sandbox.pictures(1);
+        let run = sandbox.run(&["explain", "pictures/1.png", "-w", "toy.bpk"]);
+        (sandbox, run)
     };
     let mut drawn = (0..20).map(|_| draw());
     let drawn = drawn.find(|(_, run)| !run.stderr.contains("speaks for"));
-    let (bench, run) = drawn.expect("a network in which something speaks for a class");
+    let (sandbox, run) = drawn.expect("a network in which something speaks for a class");
     let line = run.ok();
-    let said = bench
+    let said = sandbox
         .classifier()
-        .classify_file(bench.path("pictures/1.png"), 1)
+        .classify_file(sandbox.path("pictures/1.png"), 1)
         .unwrap();
     let percent = 100.0 * said[0].probability;
     assert_eq!(
@@ -33,8 +33,8 @@ fn a_picture_and_its_heat_stand_side_by_side() {
             said[0].label.name
         )
     );
-    let sheet = read(&bench, "1.grad-cam.png");
-    let picture = read(&bench, "pictures/1.png");
+    let sheet = read(&sandbox, "1.grad-cam.png");
+    let picture = read(&sandbox, "pictures/1.png");
     assert_eq!(sheet.dimensions(), (2 * 90 + 14 + 46 + 4 * 16, 80 + 64 + 16));
     let part = |left: u32| image::imageops::crop_imm(&sheet, left, 64, 90, 80).to_image();
     assert_eq!(part(16), picture);
@@ -43,8 +43,8 @@ fn a_picture_and_its_heat_stand_side_by_side() {
 
 #[test]
 fn class_stage_and_method_matter() {
-    let bench = Bench::new();
-    bench.pictures(1);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
     let explain = |output: &str, more: &[&str]| {
         let arguments = [
             "explain",
@@ -56,7 +56,7 @@ fn class_stage_and_method_matter() {
             "-o",
             output,
         ];
-        bench.run(&[&arguments, more].concat()).ok()
+        sandbox.run(&[&arguments, more].concat()).ok()
     };
     let by_name = explain("name.png", &["--class", LABELS[1]]);
     assert!(
@@ -66,7 +66,7 @@ fn class_stage_and_method_matter() {
     explain("number.png", &["--class", "1"]);
     explain("other.png", &["--class", "2"]);
     explain("early.png", &["--class", "1", "--stage", "block4_sepconv2_bn"]);
-    let heat = |name: &str| image::imageops::crop_imm(&read(&bench, name), 122, 64, 90, 80).to_image();
+    let heat = |name: &str| image::imageops::crop_imm(&read(&sandbox, name), 122, 64, 90, 80).to_image();
     assert_eq!(heat("name.png"), heat("number.png"));
     assert_ne!(heat("name.png"), heat("other.png"));
     assert_ne!(heat("name.png"), heat("early.png"));
@@ -74,14 +74,14 @@ fn class_stage_and_method_matter() {
 
 #[test]
 fn folders_in_and_out() {
-    let bench = Bench::new();
-    bench.pictures(3);
-    bench.write("pictures/2.png", "no picture");
+    let sandbox = Sandbox::new();
+    sandbox.pictures(3);
+    sandbox.write("pictures/2.png", "no picture");
     let arguments = ["explain", "pictures", "-w", "toy.bpk", "-o", "seen"];
-    let run = bench.run(&arguments);
+    let run = sandbox.run(&arguments);
     assert_eq!((run.status, run.stdout.lines().count()), (Some(1), 2), "{}", run.stderr);
     assert!(run.stderr.starts_with("error: pictures/2.png: "), "{}", run.stderr);
-    let mut written: Vec<_> = fs::read_dir(bench.path("seen"))
+    let mut written: Vec<_> = fs::read_dir(sandbox.path("seen"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -89,23 +89,23 @@ fn folders_in_and_out() {
     assert_eq!(written, ["1.grad-cam.png", "3.grad-cam.png"]);
 
     assert!(
-        bench
+        sandbox
             .run(&arguments)
             .failed(1)
             .contains("1.grad-cam.png exists already; --force replaces it")
     );
-    let again = bench.run(&[&arguments[..], &["--force"]].concat());
+    let again = sandbox.run(&[&arguments[..], &["--force"]].concat());
     assert_eq!(again.stdout.lines().count(), 2, "{}", again.stderr);
 }
 
 #[test]
 fn wrong_questions_are_sentences() {
-    let bench = Bench::new();
-    bench.pictures(2);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
     let error = |status, more: &[&str]| {
         let arguments = ["explain", "pictures/1.png", "-w", "toy.bpk"];
-        let error = bench.run(&[&arguments, more].concat()).failed(status);
-        assert_eq!(bench.listing(), ["pictures", "toy.bpk"], "nothing is left behind");
+        let error = sandbox.run(&[&arguments, more].concat()).failed(status);
+        assert_eq!(sandbox.listing(), ["pictures", "toy.bpk"], "nothing is left behind");
         error
     };
     assert!(error(1, &["--class", "mug"]).contains("no class `mug`; the network knows cup, "));
@@ -115,6 +115,6 @@ fn wrong_questions_are_sentences() {
     assert!(error(2, &["--method", "lime"]).contains("grad-cam"));
     assert!(error(2, &["pictures/2.png", "-o", "one.png"]).contains("one.png is one file"));
     assert!(error(1, &["pictures/1.png"]).contains("two pictures would be written to 1.grad-cam.png"));
-    let lost = bench.run(&["explain", "lost.png", "-w", "toy.bpk"]).failed(1);
+    let lost = sandbox.run(&["explain", "lost.png", "-w", "toy.bpk"]).failed(1);
     assert!(lost.starts_with("error: lost.png: cannot be read: "), "{lost}");
 }

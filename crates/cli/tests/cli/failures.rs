@@ -1,13 +1,13 @@
 use xception_model::Pooling;
 use xception_model::picture::Preset;
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 
 #[test]
 fn unknown_weights_list_the_names() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let classify = |weights| bench.run(&["classify", "pictures", "-w", weights]).failed(1);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let classify = |weights| sandbox.run(&["classify", "pictures", "-w", weights]).failed(1);
     let error = classify("xception-imagenett");
     assert!(
         error.contains("known are xception-imagenet, xception-kitchenware"),
@@ -20,10 +20,10 @@ fn unknown_weights_list_the_names() {
         classify("pictures").contains("card.toml"),
         "a folder is meant to hold a card"
     );
-    bench.write("page.h5", "<html>404</html>");
+    sandbox.write("page.h5", "<html>404</html>");
     assert!(classify("page.h5").contains("found a web page"));
-    let record = std::fs::read(bench.path("toy.bpk")).unwrap();
-    bench.write("cut.bpk", &record[..record.len() / 2]);
+    let record = std::fs::read(sandbox.path("toy.bpk")).unwrap();
+    sandbox.write("cut.bpk", &record[..record.len() / 2]);
     assert!(classify("cut.bpk").starts_with("error: cut.bpk: "));
     for error in [classify("lost.bpk"), classify("cut.bpk"), classify("page.h5")] {
         assert_eq!(error.lines().count(), 1, "{error}");
@@ -33,13 +33,13 @@ fn unknown_weights_list_the_names() {
 
 #[test]
 fn offline_says_how_to_bring_the_file() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let error = bench
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let error = sandbox
         .run(&["classify", "pictures", "--offline", "--cache", "cache"])
         .failed(1);
     assert!(error.contains("https://storage.googleapis.com/"), "{error}");
-    let path = bench.path("cache/xception-imagenet/xception_weights_tf_dim_ordering_tf_kernels.h5");
+    let path = sandbox.path("cache/xception-imagenet/xception_weights_tf_dim_ordering_tf_kernels.h5");
     assert!(error.contains(&path.display().to_string()), "{error}");
     assert!(error.contains("--weights"), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
@@ -47,31 +47,31 @@ fn offline_says_how_to_bring_the_file() {
 
 #[test]
 fn a_card_of_ones_own() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    bench.write("mine/card.toml", "name = 1");
-    let error = bench.run(&["classify", "pictures", "-w", "mine"]).failed(1);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    sandbox.write("mine/card.toml", "name = 1");
+    let error = sandbox.run(&["classify", "pictures", "-w", "mine"]).failed(1);
     assert!(error.contains("card.toml"), "{error}");
     assert_eq!(
-        bench.run(&["classify", "pictures", "-w", "mine/card.toml"]).failed(1),
+        sandbox.run(&["classify", "pictures", "-w", "mine/card.toml"]).failed(1),
         error
     );
 }
 
 #[test]
 fn without_a_preset_nothing_is_guessed() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let small = bench
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let small = sandbox
         .run(&["classify", "pictures", "-w", "toy.bpk", "--size", "70x70"])
         .failed(1);
     assert!(
         small.contains("70 x 70; Xception takes pictures from 71 x 71 on"),
         "{small}"
     );
-    bench.save("bare.bpk", None);
+    sandbox.save("bare.bpk", None);
     for command in ["classify", "embed"] {
-        let error = bench.run(&[command, "pictures", "-w", "bare.bpk"]).failed(1);
+        let error = sandbox.run(&[command, "pictures", "-w", "bare.bpk"]).failed(1);
         assert!(
             error.starts_with("error: bare.bpk") && error.contains("keras-nearest"),
             "{error}"
@@ -81,7 +81,7 @@ fn without_a_preset_nothing_is_guessed() {
             1,
             "the same for every picture, so it is said once: {error}"
         );
-        bench
+        sandbox
             .run(&[command, "pictures", "-w", "bare.bpk", "--preset", "keras-nearest"])
             .ok();
     }
@@ -89,28 +89,28 @@ fn without_a_preset_nothing_is_guessed() {
 
 #[test]
 fn labels_must_fit() {
-    let bench = Bench::new();
-    bench.pictures(1);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
     let classify = |labels| {
-        bench
+        sandbox
             .run(&["classify", "pictures", "-w", "toy.bpk", "--labels", labels])
             .failed(1)
     };
-    bench.write("two.txt", "one\ntwo\n");
+    sandbox.write("two.txt", "one\ntwo\n");
     assert_eq!(
         classify("two.txt"),
         "error: two.txt: 2 labels for 3 classes; there must be one for each\n"
     );
-    bench.write("twice.txt", "one\ntwo\none\n");
+    sandbox.write("twice.txt", "one\ntwo\none\n");
     assert!(classify("twice.txt").starts_with("error: twice.txt: label 3: "));
     assert!(classify("lost.txt").starts_with("error: cannot read lost.txt: "));
-    bench.write("binary.txt", [0xFF; 10]);
+    sandbox.write("binary.txt", [0xFF; 10]);
     assert!(classify("binary.txt").starts_with("error: cannot read binary.txt: "));
 }
 
 #[test]
 fn wrong_usage_is_status_2() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for (arguments, part) in [
         (&["classify"][..], "<PATH>..."),
         (&["classify", "x", "--top-k", "0"], "from 1 on"),
@@ -145,38 +145,38 @@ fn wrong_usage_is_status_2() {
         (&["summary", "--weights", "x", "--classes", "3"], "cannot be used with"),
         (&["clasify"], "classify"),
     ] {
-        let error = bench.run(arguments).failed(2);
+        let error = sandbox.run(arguments).failed(2);
         assert!(error.contains(part), "{arguments:?}: {error}");
     }
 }
 
 #[test]
 fn a_device_that_is_not_there() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let error = bench
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let error = sandbox
         .run(&["classify", "pictures", "-w", "toy.bpk", "--device", "flex:7"])
         .failed(1);
     assert!(error.starts_with("error: there is no device flex:7"), "{error}");
-    bench
+    sandbox
         .run(&["classify", "pictures", "-w", "toy.bpk", "--device", "flex:0"])
         .ok();
 }
 
 #[test]
 fn names_cannot_move_the_cursor() {
-    let bench = Bench::new();
-    let run = bench.run(&["classify", "lost\u{1b}[2J.png", "-w", "toy.bpk"]);
+    let sandbox = Sandbox::new();
+    let run = sandbox.run(&["classify", "lost\u{1b}[2J.png", "-w", "toy.bpk"]);
     let error = run.failed(1);
     assert!(error.starts_with("error: lost\\u{1b}[2J.png: "), "{error}");
 }
 
 #[test]
 fn converted_records_carry_what_they_were_told() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    bench.save("bare.bpk", None);
-    bench.write("labels.txt", "one\ntwo\nthree\n");
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    sandbox.save("bare.bpk", None);
+    sandbox.write("labels.txt", "one\ntwo\nthree\n");
     let arguments = [
         "convert",
         "bare.bpk",
@@ -188,22 +188,22 @@ fn converted_records_carry_what_they_were_told() {
         "--size",
         "75x80",
     ];
-    let said = bench.run(&arguments).ok();
+    let said = sandbox.run(&arguments).ok();
     assert!(said.ends_with("wrote out.bpk and out.bpk.card.toml\n"), "{said}");
-    let (_, spec) = xception_model::load(bench.path("out.bpk"), &burn::tensor::Device::flex()).unwrap();
+    let (_, spec) = xception_model::load(sandbox.path("out.bpk"), &burn::tensor::Device::flex()).unwrap();
     assert_eq!(spec.input.preset, Some(Preset::TimmBicubic));
     assert_eq!((spec.input.height, spec.input.width), (75, 80));
     assert_eq!(spec.label(2).name, "three");
-    bench.run(&["classify", "pictures", "-w", "out.bpk"]).ok();
+    sandbox.run(&["classify", "pictures", "-w", "out.bpk"]).ok();
     assert!(
-        bench
+        sandbox
             .run(&arguments)
             .failed(1)
             .contains("out.bpk exists already; --force replaces it")
     );
-    bench.run(&[&arguments[..], &["--force"]].concat()).ok();
+    sandbox.run(&[&arguments[..], &["--force"]].concat()).ok();
     assert_eq!(
-        bench.listing(),
+        sandbox.listing(),
         [
             "bare.bpk",
             "labels.txt",
@@ -215,14 +215,14 @@ fn converted_records_carry_what_they_were_told() {
     );
 }
 
-/// Weights that are not here and must not be fetched: whatever is said before they are looked for is another error.
+/// Weights that are missing and must not be downloaded: any other error was found before the weights were looked for.
 const NO_WEIGHTS: [&str; 3] = ["--offline", "--cache", "cache"];
 
 #[test]
 fn what_is_not_there_is_said_before_weights_are_fetched() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let fails = |arguments: &[&str]| bench.run(&[arguments, &NO_WEIGHTS].concat()).failed(1);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let fails = |arguments: &[&str]| sandbox.run(&[arguments, &NO_WEIGHTS].concat()).failed(1);
     let offline = fails(&["classify", "pictures"]);
     assert!(offline.contains("the network is off limits"), "{offline}");
     for command in ["classify", "embed", "explain", "evaluate", "train"] {
@@ -268,9 +268,9 @@ fn what_is_not_there_is_said_before_weights_are_fetched() {
 
 #[test]
 fn where_nothing_can_be_written_nothing_is_computed() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let fails = |arguments: &[&str]| bench.run(&[arguments, &NO_WEIGHTS].concat()).failed(1);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let fails = |arguments: &[&str]| sandbox.run(&[arguments, &NO_WEIGHTS].concat()).failed(1);
     for arguments in [
         &["classify", "pictures", "-o"][..],
         &["embed", "pictures", "--format", "npy", "-o"],
@@ -292,7 +292,7 @@ fn where_nothing_can_be_written_nothing_is_computed() {
     }
     let error = fails(&["convert", "xception-imagenet", "no/where.bpk"]);
     assert_eq!(error, "error: cannot write no/where.bpk: there is no folder no\n");
-    let error = bench
+    let error = sandbox
         .run(&["verify", "lost.h5", "toy.bpk", "--json", "no/where.json"])
         .failed(1);
     assert_eq!(error, "error: cannot write no/where.json: there is no folder no\n");
@@ -300,7 +300,7 @@ fn where_nothing_can_be_written_nothing_is_computed() {
     assert!(error.contains("toy.bpk exists already"), "{error}");
     let error = fails(&["train", "pictures", "-o", "toy.bpk/run"]);
     assert_eq!(error, "error: cannot write toy.bpk/run: toy.bpk is no folder\n");
-    bench.write("mine.png", "mine");
+    sandbox.write("mine.png", "mine");
     for only in ["--preview", "--find-rate"] {
         let error = fails(&["train", "pictures", only, "mine.png"]);
         assert!(error.contains("mine.png exists already"), "{error}");
@@ -313,22 +313,22 @@ fn where_nothing_can_be_written_nothing_is_computed() {
             "{error}"
         );
     }
-    assert_eq!(bench.listing(), ["mine.png", "pictures", "toy.bpk"]);
+    assert_eq!(sandbox.listing(), ["mine.png", "pictures", "toy.bpk"]);
 }
 
 #[test]
 fn weights_without_a_classifier_say_what_they_can_do() {
-    let bench = Bench::new();
-    bench.pictures(1);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
     let pixels: Vec<u8> = vec![0; 4 * 3 * 71 * 71];
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 71, 71, 3), }\n";
     let mut npy = b"\x93NUMPY\x01\x00".to_vec();
     npy.extend((header.len() as u16).to_le_bytes());
     npy.extend(header.bytes().chain(pixels));
-    bench.write("in.npy", npy);
+    sandbox.write("in.npy", npy);
 
-    bench.save_headless("notop.bpk", Pooling::Average);
-    bench.save_headless("maps.bpk", Pooling::None);
+    sandbox.save_headless("notop.bpk", Pooling::Average);
+    sandbox.save_headless("maps.bpk", Pooling::None);
     let questions: [&[&str]; 5] = [
         &["classify", "pictures"],
         &["explain", "pictures"],
@@ -350,7 +350,7 @@ fn weights_without_a_classifier_say_what_they_can_do() {
             ""
         };
         for arguments in questions {
-            let error = bench.run(&[arguments, &["-w", weights]].concat()).failed(1);
+            let error = sandbox.run(&[arguments, &["-w", weights]].concat()).failed(1);
             assert_eq!(
                 error,
                 format!(
@@ -359,19 +359,19 @@ fn weights_without_a_classifier_say_what_they_can_do() {
                 )
             );
         }
-        bench.run(&[embed, &["-w", weights]].concat()).ok();
+        sandbox.run(&[embed, &["-w", weights]].concat()).ok();
         let output = format!("{stage}.npy");
         let run = ["run", "in.npy", "-o", &output, "--stage", stage, "-w", weights];
-        bench.run(&run).ok();
+        sandbox.run(&run).ok();
     }
-    let error = bench.run(&["embed", "pictures", "-w", "maps.bpk"]).failed(1);
+    let error = sandbox.run(&["embed", "pictures", "-w", "maps.bpk"]).failed(1);
     assert!(error.contains("--level stride_32"), "{error}");
 }
 
-/// A long list of names helps nobody who typed one of them wrong.
+/// A misspelt name gets one suggestion, not the list of all names.
 #[test]
 fn an_unknown_stage_is_one_short_sentence() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.pictures(1);
     let error = bench
         .run(&["explain", "pictures", "-w", "toy.bpk", "--stage", "block9"])

@@ -1,4 +1,5 @@
-//! The backends' features, which a build of one of them does not see: each passes on from crate to crate to Burn's own.
+//! The backends' features, checked in the manifests, because a build has only some of them: each crate's feature enables
+//! the next crate's, down to Burn's.
 
 use std::path::Path;
 
@@ -48,7 +49,7 @@ fn backends_pass_on_to_burn() {
             "{default:?}"
         );
     }
-    // Those that compute with CubeCL can name their parts.
+    // CubeCL's backends can name the device.
     for backend in ["wgpu", "vulkan", "metal", "webgpu", "cuda", "rocm", "cpu"] {
         assert!(turns_on(&program, backend, "cubecl"), "{backend}");
     }

@@ -2,27 +2,27 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, Run};
+use crate::sandbox::{Run, Sandbox};
 
 #[test]
 fn the_summary_counts_keras_parameters() {
-    let bench = Bench::new();
-    let text = bench.run(&["summary"]).ok();
+    let sandbox = Sandbox::new();
+    let text = sandbox.run(&["summary"]).ok();
     assert!(text.contains("22,910,480") && text.contains("22,855,952"), "{text}");
     assert!(text.contains("block14_sepconv2"), "{text}");
     let json: Value =
-        serde_json::from_str(&bench.run(&["summary", "--format", "json", "--classes", "6"]).ok()).unwrap();
+        serde_json::from_str(&sandbox.run(&["summary", "--format", "json", "--classes", "6"]).ok()).unwrap();
     assert_eq!(json["parameters"], 22_910_480 - 994 * 2049);
     assert_eq!(json["input"], serde_json::json!([3, 299, 299]));
 
-    let json = bench.run(&["summary", "-w", "toy.bpk", "--format", "json"]).ok();
+    let json = sandbox.run(&["summary", "-w", "toy.bpk", "--format", "json"]).ok();
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["input"], serde_json::json!([3, 71, 71]), "the weights' own size");
     let layers = json["layers"].as_array().unwrap();
     assert_eq!(layers.last().unwrap()["output"], serde_json::json!([3]));
-    let text = bench.run(&["summary", "-w", "toy.bpk", "--size", "99x88"]).ok();
+    let text = sandbox.run(&["summary", "-w", "toy.bpk", "--size", "99x88"]).ok();
     assert!(text.contains("3 x 99 x 88"), "{text}");
-    let error = bench.run(&["summary", "--size", "70x71"]).failed(1);
+    let error = sandbox.run(&["summary", "--size", "70x71"]).failed(1);
     assert!(
         error.contains("70 x 71; Xception takes pictures from 71 x 71 on"),
         "{error}"
@@ -31,23 +31,25 @@ fn the_summary_counts_keras_parameters() {
 
 #[test]
 fn other_architectures_have_summaries() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     // `count_params()` of `keras.applications`.
     for (name, parameters) in [
         ("resnet50", 25_636_712),
         ("resnet101", 44_707_176),
         ("resnet152", 60_419_944),
     ] {
-        let json = bench.run(&["summary", "--architecture", name, "--format", "json"]).ok();
+        let json = sandbox
+            .run(&["summary", "--architecture", name, "--format", "json"])
+            .ok();
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["parameters"], parameters, "{name}");
         assert_eq!(json["input"], serde_json::json!([3, 224, 224]));
     }
-    let text = bench
+    let text = sandbox
         .run(&["summary", "--architecture", "resnet50", "--size", "32x32"])
         .ok();
     assert!(text.contains("conv5_block3_out"), "{text}");
-    let error = bench
+    let error = sandbox
         .run(&["summary", "--architecture", "resnet50", "--size", "31x32"])
         .failed(1);
     assert!(
@@ -58,11 +60,11 @@ fn other_architectures_have_summaries() {
 
 #[test]
 fn devices_are_listed_whether_they_work_or_not() {
-    let bench = Bench::new();
-    let text = bench.run(&["devices"]).ok();
+    let sandbox = Sandbox::new();
+    let text = sandbox.run(&["devices"]).ok();
     assert!(text.starts_with("flex "), "{text}");
     assert_eq!(text.matches("(default)").count(), 1, "{text}");
-    let json: Value = serde_json::from_str(&bench.run(&["devices", "--format", "json"]).ok()).unwrap();
+    let json: Value = serde_json::from_str(&sandbox.run(&["devices", "--format", "json"]).ok()).unwrap();
     let rows = json.as_array().unwrap();
     assert_eq!(rows.len(), text.lines().count());
     assert_eq!(rows[0]["device"], "flex");
@@ -74,17 +76,17 @@ fn devices_are_listed_whether_they_work_or_not() {
 
 #[test]
 fn every_device_listed_as_available_classifies() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let json: Value = serde_json::from_str(&bench.run(&["devices", "--format", "json"]).ok()).unwrap();
-    let expected = bench.classifier();
-    let pixels = expected.prepare_file(bench.path("pictures/1.png")).unwrap();
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let json: Value = serde_json::from_str(&sandbox.run(&["devices", "--format", "json"]).ok()).unwrap();
+    let expected = sandbox.classifier();
+    let pixels = expected.prepare_file(sandbox.path("pictures/1.png")).unwrap();
     let expected = expected.classify(&[pixels], 1).unwrap();
-    // Mesa's processor that stands in for a GPU takes a minute to compile the kernels; it is tried by hand.
+    // Mesa's software GPU takes a minute to compile the kernels; it is tested by hand.
     let usable = |row: &&Value| row["available"] == true && !row["about"].as_str().unwrap().contains("llvmpipe");
     for row in json.as_array().unwrap().iter().filter(usable) {
         let device = row["device"].as_str().unwrap();
-        let run = bench.run(&[
+        let run = sandbox.run(&[
             "classify", "pictures", "-w", "toy.bpk", "-k", "1", "--format", "json", "-d", device,
         ]);
         let report: Value = serde_json::from_str(&run.ok()).unwrap();
@@ -98,8 +100,8 @@ fn every_device_listed_as_available_classifies() {
 
 #[test]
 fn models_say_what_is_here() {
-    let bench = Bench::new();
-    let run = |more: &[&str]| bench.run(&[&["models", "--cache", "cache"], more].concat()).ok();
+    let sandbox = Sandbox::new();
+    let run = |more: &[&str]| sandbox.run(&[&["models", "--cache", "cache"], more].concat()).ok();
     let text = run(&[]);
     for part in [
         "xception-imagenet",
@@ -111,13 +113,13 @@ fn models_say_what_is_here() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(!bench.path("cache").exists(), "looking creates nothing");
+    assert!(!sandbox.path("cache").exists(), "looking creates nothing");
 
     let file = "cache/xception-imagenet/xception_weights_tf_dim_ordering_tf_kernels.h5";
-    bench.write(file, [0; 12_345]);
+    sandbox.write(file, [0; 12_345]);
     let text = run(&[]);
     assert!(
-        text.contains(&format!("here, 12.35 kB: {}", bench.path(file).display())),
+        text.contains(&format!("here, 12.35 kB: {}", sandbox.path(file).display())),
         "{text}"
     );
     let json: Value = serde_json::from_str(&run(&["--format", "json"])).unwrap();
@@ -125,7 +127,7 @@ fn models_say_what_is_here() {
     assert_eq!(json[0]["files"][0]["bytes"], 12_345);
     assert_eq!(json[1]["files"][0]["bytes"], Value::Null);
 
-    let by_variable = bench
+    let by_variable = sandbox
         .command(&["models", "--format", "json"])
         .env("XCEPTION_CACHE", "cache")
         .output()
@@ -138,13 +140,13 @@ fn models_say_what_is_here() {
 
 #[test]
 fn completions_for_every_shell() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for (shell, mark) in [
         ("bash", "complete -F"),
         ("zsh", "#compdef xception"),
         ("fish", "complete -c xception"),
     ] {
-        let script = bench.run(&["completions", shell]).ok();
+        let script = sandbox.run(&["completions", shell]).ok();
         assert!(script.contains(mark) && script.contains("classify"), "{shell}");
         // A shell that is installed reads it without complaint.
         if let Ok(check) = std::process::Command::new(shell)
@@ -163,23 +165,23 @@ fn completions_for_every_shell() {
             );
         }
     }
-    assert!(bench.run(&["completions", "tcsh"]).failed(2).contains("bash"));
+    assert!(sandbox.run(&["completions", "tcsh"]).failed(2).contains("bash"));
 }
 
 #[test]
 fn the_version_names_burn_and_the_backends() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let version = env!("CARGO_PKG_VERSION");
-    let long = bench.run(&["--version"]).ok();
+    let long = sandbox.run(&["--version"]).ok();
     assert!(long.starts_with(&format!("xception {version}\nBurn 0.22.")), "{long}");
     assert!(long.contains("backends: flex"), "{long}");
-    assert_eq!(bench.run(&["-V"]).ok(), format!("xception {version}\n"));
+    assert_eq!(sandbox.run(&["-V"]).ok(), format!("xception {version}\n"));
 }
 
 #[test]
 fn help_has_examples() {
-    let bench = Bench::new();
-    let list = bench.run(&["--help"]).ok();
+    let sandbox = Sandbox::new();
+    let list = sandbox.run(&["--help"]).ok();
     let commands = list.split_once("\nCommands:\n").unwrap().1;
     let commands: Vec<&str> = commands
         .lines()
@@ -188,18 +190,18 @@ fn help_has_examples() {
         .filter(|command| *command != "help")
         .collect();
     for command in &commands {
-        let help = bench.run(&[command, "--help"]).ok();
+        let help = sandbox.run(&[command, "--help"]).ok();
         assert!(help.contains(&format!("\n  xception {command}")), "{help}");
     }
     assert_eq!(commands.len(), 14, "{commands:?}");
-    assert_eq!(bench.run(&["help"]).ok(), bench.run(&["--help"]).ok());
+    assert_eq!(sandbox.run(&["help"]).ok(), sandbox.run(&["--help"]).ok());
 }
 
 #[test]
 fn logging_goes_to_standard_error() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    let run = bench.run(&["-v", "classify", "pictures", "-w", "toy.bpk", "--format", "json"]);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let run = sandbox.run(&["-v", "classify", "pictures", "-w", "toy.bpk", "--format", "json"]);
     assert_eq!(run.status, Some(0));
     assert!(run.stderr.contains("weights loaded"), "{}", run.stderr);
     serde_json::from_str::<Value>(&run.stdout).unwrap();
@@ -207,10 +209,10 @@ fn logging_goes_to_standard_error() {
 
 #[test]
 fn threads_and_batches_are_those_that_were_asked_for() {
-    let bench = Bench::new();
-    bench.pictures(10);
+    let sandbox = Sandbox::new();
+    sandbox.pictures(10);
     for verbose in ["-v", "-vv"] {
-        let run = bench.run(&[
+        let run = sandbox.run(&[
             verbose,
             "classify",
             "pictures",

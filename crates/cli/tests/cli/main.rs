@@ -1,6 +1,6 @@
 //! The program as its users see it: arguments in; standard output, standard error, files and the exit status out.
 //!
-//! Everything runs on a toy network and on pictures made here; nothing is fetched.
+//! Everything runs on a toy network and on generated pictures; nothing is downloaded.
 
 mod before_graph;
 mod bench;
@@ -13,6 +13,6 @@ mod features;
 mod lists;
 mod networks;
 mod outputs;
-mod speed;
+mod sandbox;
 mod tensors;
 mod train;

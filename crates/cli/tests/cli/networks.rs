@@ -1,32 +1,33 @@
-//! Networks that are no Xception: a ResNet, and Keras files that no table here knows.
+//! Networks other than Xception: a ResNet, and Keras files of unknown architectures.
 
 use serde_json::Value;
 
-use crate::bench::{Bench, LABELS, parse_csv};
+use crate::sandbox::{LABELS, Sandbox, parse_csv};
 use crate::tensors::read_npy;
 
 #[test]
 fn a_resnet_classifies_embeds_explains_and_is_judged() {
-    let bench = Bench::new();
-    bench.pictures(2);
-    bench.save_resnet();
-    let classifier = xception_model::Classifier::load(bench.path("resnet.bpk"), &burn::tensor::Device::flex()).unwrap();
-    let said = bench
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
+    sandbox.save_resnet();
+    let classifier =
+        xception_model::Classifier::load(sandbox.path("resnet.bpk"), &burn::tensor::Device::flex()).unwrap();
+    let said = sandbox
         .run(&["classify", "pictures/1.png", "-w", "resnet.bpk", "--format", "csv"])
         .ok();
     let rows = parse_csv(&said);
-    let expected = classifier.classify_file(bench.path("pictures/1.png"), 3).unwrap();
+    let expected = classifier.classify_file(sandbox.path("pictures/1.png"), 3).unwrap();
     assert_eq!(rows.len(), 4);
     for (row, expected) in rows[1..].iter().zip(&expected) {
         assert_eq!(row[4], expected.label.name);
         assert_eq!(row[5], expected.probability.to_string());
     }
 
-    bench
+    sandbox
         .run(&["embed", "pictures", "-w", "resnet.bpk", "-o", "vectors.npy"])
         .ok();
-    assert_eq!(read_npy(&bench.path("vectors.npy")).0, [2, 20]);
-    bench
+    assert_eq!(read_npy(&sandbox.path("vectors.npy")).0, [2, 20]);
+    sandbox
         .run(&[
             "embed",
             "pictures",
@@ -38,16 +39,16 @@ fn a_resnet_classifies_embeds_explains_and_is_judged() {
             "maps.npy",
         ])
         .ok();
-    assert_eq!(read_npy(&bench.path("maps.npy")).0, [2, 12, 8, 8]);
+    assert_eq!(read_npy(&sandbox.path("maps.npy")).0, [2, 12, 8, 8]);
 
-    let explained = bench.run(&["explain", "pictures/1.png", "-w", "resnet.bpk", "-o", "heat.png"]);
+    let explained = sandbox.run(&["explain", "pictures/1.png", "-w", "resnet.bpk", "-o", "heat.png"]);
     assert_eq!(explained.status, Some(0), "{}", explained.stderr);
-    assert!(bench.path("heat.png").is_file());
+    assert!(sandbox.path("heat.png").is_file());
 
     for (class, label) in LABELS.iter().enumerate() {
-        bench.picture(&format!("data/{label}/1.png"), class as u32);
+        sandbox.picture(&format!("data/{label}/1.png"), class as u32);
     }
-    let figures = bench
+    let figures = sandbox
         .run(&[
             "evaluate",
             "data",
@@ -61,18 +62,18 @@ fn a_resnet_classifies_embeds_explains_and_is_judged() {
         .ok();
     let figures: Value = serde_json::from_str(&figures).unwrap();
     assert_eq!(figures["pictures"], 3);
-    let summary = bench.run(&["summary", "-w", "resnet.bpk"]).ok();
+    let summary = sandbox.run(&["summary", "-w", "resnet.bpk"]).ok();
     assert!(summary.contains("conv3_block2_out"), "{summary}");
 }
 
-/// The new network is fed as the one it began with.
+/// The trained network keeps the preprocessing of the network it started from.
 #[test]
 fn a_resnet_is_trained() {
-    let bench = Bench::new();
-    bench.save_resnet();
+    let sandbox = Sandbox::new();
+    sandbox.save_resnet();
     for seed in 0..10 {
-        bench.picture(&format!("data/a/{seed}.png"), seed);
-        bench.picture(&format!("data/b/{seed}.png"), 100 + seed);
+        sandbox.picture(&format!("data/a/{seed}.png"), seed);
+        sandbox.picture(&format!("data/b/{seed}.png"), 100 + seed);
     }
     for recipe in ["linear-probe", "fine-tune"] {
         let arguments = [
@@ -87,35 +88,35 @@ fn a_resnet_is_trained() {
             "-o",
             recipe,
         ];
-        let run = bench.run(&arguments);
+        let run = sandbox.run(&arguments);
         assert_eq!(run.status, Some(0), "{}", run.stderr);
-        let weights = bench.path(recipe).join("model.bpk");
+        let weights = sandbox.path(recipe).join("model.bpk");
         let (network, spec) = xception_model::load(weights, &burn::tensor::Device::flex()).unwrap();
         assert_eq!(spec.network.name(), "resnet");
         assert_eq!(spec.input.scaling, xception_model::Scaling::Caffe);
         assert_eq!((spec.input.height, network.graph().outputs()), (64, Some(2)));
-        let said = bench.run(&["classify", "data/a/1.png", "-w", recipe]).ok();
+        let said = sandbox.run(&["classify", "data/a/1.png", "-w", recipe]).ok();
         assert!(said.contains("%  a") && said.contains("%  b"), "{said}");
     }
 }
 
 #[test]
 fn a_network_without_a_name_is_used_like_others() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    bench.fixture("unnamed/sigmoid1.keras");
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    sandbox.fixture("unnamed/sigmoid1.keras");
     let weights = ["-w", "sigmoid1.keras", "--preset", "keras-nearest"];
-    let run = |arguments: &[&str]| bench.run(&[arguments, &weights[..]].concat());
+    let run = |arguments: &[&str]| sandbox.run(&[arguments, &weights[..]].concat());
     let said = run(&["classify", "pictures", "--format", "csv"]).ok();
     let rows = parse_csv(&said);
     assert_eq!(rows.len(), 3, "one logit of two classes: {said}");
     let sum: f32 = rows[1..].iter().map(|row| row[5].parse::<f32>().unwrap()).sum();
     assert!((sum - 1.0).abs() < 1e-6, "{said}");
     run(&["embed", "pictures", "-o", "vectors.npy"]).ok();
-    assert_eq!(read_npy(&bench.path("vectors.npy")).0[0], 1);
+    assert_eq!(read_npy(&sandbox.path("vectors.npy")).0[0], 1);
     let explained = run(&["explain", "pictures/1.png", "-o", "heat.png"]);
     assert_eq!(explained.status, Some(0), "{}", explained.stderr);
-    let summary = bench.run(&["summary", "-w", "sigmoid1.keras"]).ok();
+    let summary = sandbox.run(&["summary", "-w", "sigmoid1.keras"]).ok();
     assert!(summary.contains("3 x 40 x 36"), "{summary}");
     let error = run(&["embed", "pictures", "--level", "stride_2", "-o", "maps.npy"]);
     assert!(
@@ -127,12 +128,12 @@ fn a_network_without_a_name_is_used_like_others() {
 
 #[test]
 fn what_a_file_does_not_say_is_asked_for() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    bench.fixture("unnamed/linear1.keras");
-    bench.fixture("unnamed/raw.keras");
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    sandbox.fixture("unnamed/linear1.keras");
+    sandbox.fixture("unnamed/raw.keras");
     let run = |file: &str, more: &[&str]| {
-        bench.run(&[&["classify", "pictures", "--preset", "keras-nearest", "-w", file], more].concat())
+        sandbox.run(&[&["classify", "pictures", "--preset", "keras-nearest", "-w", file], more].concat())
     };
     let error = run("linear1.keras", &[]).failed(1);
     assert!(

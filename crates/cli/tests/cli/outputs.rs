@@ -1,4 +1,4 @@
-//! What the outputs are decides what is said: one logit of two classes, or a number.
+//! Networks with one output: one logit of two classes, or a number.
 
 use std::fs;
 
@@ -6,12 +6,12 @@ use burn::tensor::Device;
 use serde_json::Value;
 use xception_model::{Classifier, Outputs};
 
-use crate::bench::{Bench, parse_csv};
+use crate::sandbox::{Sandbox, parse_csv};
 
-/// What the network itself gives for a picture.
-fn output(bench: &Bench, weights: &str, picture: &str) -> f32 {
-    let classifier = Classifier::load(bench.path(weights), &Device::flex()).unwrap();
-    let pixels = classifier.prepare_file(bench.path(picture)).unwrap();
+/// The network's output for a picture.
+fn output(sandbox: &Sandbox, weights: &str, picture: &str) -> f32 {
+    let classifier = Classifier::load(sandbox.path(weights), &Device::flex()).unwrap();
+    let pixels = classifier.prepare_file(sandbox.path(picture)).unwrap();
     let logits = classifier.logits(classifier.batch(&[pixels]).unwrap()).unwrap();
     assert_eq!(logits.dims(), [1, 1]);
     logits.into_scalar()
@@ -23,17 +23,17 @@ fn sigmoid(logit: f32) -> f32 {
 
 #[test]
 fn one_logit_is_two_classes() {
-    let bench = Bench::new();
-    let names = bench.pictures(3);
-    bench.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
-    bench.save_one_output("bare.bpk", &[], Outputs::Binary);
+    let sandbox = Sandbox::new();
+    let names = sandbox.pictures(3);
+    sandbox.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
+    sandbox.save_one_output("bare.bpk", &[], Outputs::Binary);
     for (weights, labels) in [("named.bpk", ["bad", "good"]), ("bare.bpk", ["class 0", "class 1"])] {
-        let said = bench
+        let said = sandbox
             .run(&["classify", "pictures", "-w", weights, "--format", "json"])
             .ok();
         let said: Value = serde_json::from_str(&said).unwrap();
         for (picture, name) in said.as_array().unwrap().iter().zip(&names) {
-            let good = sigmoid(output(&bench, weights, name));
+            let good = sigmoid(output(&sandbox, weights, name));
             let guesses = picture["predictions"].as_array().unwrap();
             assert_eq!(guesses.len(), 2);
             for guess in guesses {
@@ -46,8 +46,8 @@ fn one_logit_is_two_classes() {
             assert!(guesses[0]["probability"].as_f64() >= guesses[1]["probability"].as_f64());
         }
     }
-    fs::write(bench.path("names.txt"), "no\nyes\n").unwrap();
-    let text = bench
+    fs::write(sandbox.path("names.txt"), "no\nyes\n").unwrap();
+    let text = sandbox
         .run(&["classify", "pictures", "-w", "bare.bpk", "--labels", "names.txt"])
         .ok();
     assert!(text.contains("%  yes") && text.contains("%  no"), "{text}");
@@ -55,17 +55,17 @@ fn one_logit_is_two_classes() {
 
 #[test]
 fn one_logit_is_judged_by_its_two_classes() {
-    let bench = Bench::new();
-    bench.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
+    let sandbox = Sandbox::new();
+    sandbox.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
     let mut right = 0;
     for (class, label) in ["bad", "good"].iter().enumerate() {
         for number in 0..4_u32 {
             let name = format!("data/{label}/{number}.png");
-            bench.picture(&name, 10 * class as u32 + number);
-            right += usize::from(usize::from(output(&bench, "named.bpk", &name) > 0.0) == class);
+            sandbox.picture(&name, 10 * class as u32 + number);
+            right += usize::from(usize::from(output(&sandbox, "named.bpk", &name) > 0.0) == class);
         }
     }
-    let json = bench
+    let json = sandbox
         .run(&[
             "evaluate",
             "data",
@@ -86,11 +86,11 @@ fn one_logit_is_judged_by_its_two_classes() {
 /// What speaks for one class speaks against the other.
 #[test]
 fn both_classes_of_one_logit_are_explained() {
-    let bench = Bench::new();
-    bench.picture("picture.png", 3);
-    bench.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
+    let sandbox = Sandbox::new();
+    sandbox.picture("picture.png", 3);
+    sandbox.save_one_output("named.bpk", &["bad", "good"], Outputs::Binary);
     let explain = |class: &str, output: &str| {
-        let run = bench.run(&[
+        let run = sandbox.run(&[
             "explain",
             "picture.png",
             "-w",
@@ -102,12 +102,12 @@ fn both_classes_of_one_logit_are_explained() {
         ]);
         assert_eq!(run.status, Some(0), "{}", run.stderr);
         assert!(run.stdout.contains(&format!("%  {class}  {output}")), "{}", run.stdout);
-        image::open(bench.path(output)).unwrap().into_rgb8()
+        image::open(sandbox.path(output)).unwrap().into_rgb8()
     };
     let [bad, good] = [explain("bad", "bad.png"), explain("good", "good.png")];
     let heat = |sheet| image::imageops::crop_imm(sheet, 122, 64, 90, 80).to_image();
     assert_ne!(heat(&bad), heat(&good));
-    let error = bench
+    let error = sandbox
         .run(&["explain", "picture.png", "-w", "named.bpk", "--class", "2"])
         .failed(1);
     assert!(error.contains("no class 2: the network has 2"), "{error}");
@@ -115,13 +115,13 @@ fn both_classes_of_one_logit_are_explained() {
 
 #[test]
 fn a_number_is_printed_and_not_judged() {
-    let bench = Bench::new();
-    let names = bench.pictures(2);
-    bench.save_one_output("price.bpk", &[], Outputs::Value);
-    let expected: Vec<f32> = names.iter().map(|name| output(&bench, "price.bpk", name)).collect();
+    let sandbox = Sandbox::new();
+    let names = sandbox.pictures(2);
+    sandbox.save_one_output("price.bpk", &[], Outputs::Value);
+    let expected: Vec<f32> = names.iter().map(|name| output(&sandbox, "price.bpk", name)).collect();
     let run = |format| {
         let arguments = ["classify", "pictures", "-w", "price.bpk", "--batch-size", "1"];
-        bench.run(&[&arguments[..], &["--format", format]].concat()).ok()
+        sandbox.run(&[&arguments[..], &["--format", format]].concat()).ok()
     };
     let text = run("text");
     assert!(!text.contains('%') && !text.contains("class"), "{text}");
@@ -144,29 +144,29 @@ fn a_number_is_printed_and_not_judged() {
         assert!(picture.get("predictions").is_none());
     }
 
-    let error = bench.run(&["evaluate", "pictures", "-w", "price.bpk"]).failed(1);
+    let error = sandbox.run(&["evaluate", "pictures", "-w", "price.bpk"]).failed(1);
     assert!(
         error.contains("its output is a number and tells no classes apart"),
         "{error}"
     );
-    fs::write(bench.path("names.txt"), "price\n").unwrap();
-    let error = bench
+    fs::write(sandbox.path("names.txt"), "price\n").unwrap();
+    let error = sandbox
         .run(&["classify", "pictures", "-w", "price.bpk", "--labels", "names.txt"])
         .failed(1);
     assert!(error.contains("has no classes that names.txt could name"), "{error}");
 
-    let explained = bench.run(&["explain", &names[0], "-w", "price.bpk", "-o", "heat.png"]);
+    let explained = sandbox.run(&["explain", &names[0], "-w", "price.bpk", "-o", "heat.png"]);
     assert_eq!(explained.status, Some(0), "{}", explained.stderr);
     assert_eq!(explained.stdout, format!("{}  {}  heat.png\n", names[0], expected[0]));
 }
 
-/// What a record says is not overruled; what the command line adds must agree.
+/// Flags complete a record, and never contradict it.
 #[test]
 fn a_word_against_the_record_is_refused() {
-    let bench = Bench::new();
-    bench.pictures(1);
-    bench.save_one_output("price.bpk", &[], Outputs::Value);
-    let classify = |more: &[&str]| bench.run(&[&["classify", "pictures", "-w", "price.bpk"], more].concat());
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    sandbox.save_one_output("price.bpk", &[], Outputs::Value);
+    let classify = |more: &[&str]| sandbox.run(&[&["classify", "pictures", "-w", "price.bpk"], more].concat());
     let agreed = classify(&[
         "--head",
         "value",
@@ -193,6 +193,6 @@ fn a_word_against_the_record_is_refused() {
         let error = classify(&arguments).failed(1);
         assert!(error.contains(part), "{error}");
     }
-    // The scaling of an architecture's published weights is a guess, which a user's word replaces.
+    // The scaling of an architecture's published weights is a guess, which a flag replaces.
     assert_ne!(classify(&["--scaling", "unit"]).ok(), agreed);
 }

@@ -2,9 +2,9 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 
-/// A file as `numpy.save` writes it, with a header of one's own.
+/// A file as `numpy.save` writes it, with any header.
 fn npy(header: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
@@ -53,50 +53,50 @@ fn values(tensor: Tensor<4>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
-fn bench() -> Bench {
-    let bench = Bench::new();
-    bench.write(
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "nhwc.npy",
         npy(&header("<f4", false, "(2, 71, 72, 3)"), &bytes(&nhwc())),
     );
-    bench.write(
+    sandbox.write(
         "nchw.npy",
         npy(&header("<f4", false, "(2, 3, 71, 72)"), &bytes(&values(images()))),
     );
-    bench
+    sandbox
 }
 
 #[test]
 fn logits_are_the_librarys_in_both_layouts() {
-    let bench = bench();
-    bench.run(&["run", "nhwc.npy", "-o", "a.npy", "-w", "toy.bpk"]).ok();
-    bench
+    let sandbox = sandbox();
+    sandbox.run(&["run", "nhwc.npy", "-o", "a.npy", "-w", "toy.bpk"]).ok();
+    sandbox
         .run(&["run", "nchw.npy", "-o", "b.npy", "-w", "toy.bpk", "--layout", "nchw"])
         .ok();
-    let logits = bench.classifier().logits(images()).unwrap().into_data();
+    let logits = sandbox.classifier().logits(images()).unwrap().into_data();
     let expected = (vec![2, 3], logits.iter::<f32>().collect());
-    assert_eq!(read_npy(&bench.path("a.npy")), expected);
-    assert_eq!(read_npy(&bench.path("b.npy")), expected);
+    assert_eq!(read_npy(&sandbox.path("a.npy")), expected);
+    assert_eq!(read_npy(&sandbox.path("b.npy")), expected);
 
     // Burn's own operations on request.
-    bench
+    sandbox
         .run(&["run", "nhwc.npy", "-o", "p.npy", "-w", "toy.bpk", "--plain"])
         .ok();
-    let logits = bench.classifier().network().forward(images()).unwrap().into_data();
+    let logits = sandbox.classifier().network().forward(images()).unwrap().into_data();
     let plain = (vec![2, 3], logits.iter::<f32>().collect());
-    assert_eq!(read_npy(&bench.path("p.npy")), plain);
+    assert_eq!(read_npy(&sandbox.path("p.npy")), plain);
     assert_ne!(plain, expected);
 
-    bench
+    sandbox
         .run(&["run", "nhwc.npy", "-o", "c.npy", "-w", "toy.bpk", "--batch-size", "1"])
         .ok();
-    let (shape, logits) = read_npy(&bench.path("c.npy"));
+    let (shape, logits) = read_npy(&sandbox.path("c.npy"));
     assert_eq!(shape, expected.0);
     for (one_by_one, together) in logits.iter().zip(&expected.1) {
         assert!((one_by_one - together).abs() <= 1e-5 * together.abs().max(1.0));
     }
     assert!(
-        bench
+        sandbox
             .run(&["run", "nhwc.npy", "-o", "a.npy", "-w", "toy.bpk"])
             .failed(1)
             .contains("a.npy exists already")
@@ -105,32 +105,32 @@ fn logits_are_the_librarys_in_both_layouts() {
 
 #[test]
 fn fortran_order_half_and_double_precision() {
-    let bench = bench();
+    let sandbox = sandbox();
     let expected = |name: &str| {
-        bench
+        sandbox
             .run(&["run", name, "-o", "out.npy", "-w", "toy.bpk", "--force"])
             .ok();
-        read_npy(&bench.path("out.npy"))
+        read_npy(&sandbox.path("out.npy"))
     };
     let plain = expected("nhwc.npy");
 
     // The first dimension fastest: the values of [channels, width, height, batch] in C order.
     let columns = values(images().permute([1, 3, 2, 0]));
-    bench.write("f.npy", npy(&header("<f4", true, "(2, 71, 72, 3)"), &bytes(&columns)));
+    sandbox.write("f.npy", npy(&header("<f4", true, "(2, 71, 72, 3)"), &bytes(&columns)));
     assert_eq!(expected("f.npy"), plain);
 
     let doubles: Vec<u8> = nhwc()
         .iter()
         .flat_map(|&value| f64::from(value).to_le_bytes())
         .collect();
-    bench.write("d.npy", npy(&header("<f8", false, "(2, 71, 72, 3)"), &doubles));
+    sandbox.write("d.npy", npy(&header("<f8", false, "(2, 71, 72, 3)"), &doubles));
     assert_eq!(expected("d.npy"), plain);
 
     let halves: Vec<u8> = nhwc()
         .iter()
         .flat_map(|&value| half::f16::from_f32(value).to_le_bytes())
         .collect();
-    bench.write("h.npy", npy(&header("<f2", false, "(2, 71, 72, 3)"), &halves));
+    sandbox.write("h.npy", npy(&header("<f2", false, "(2, 71, 72, 3)"), &halves));
     let half = expected("h.npy");
     assert_ne!(half, plain);
     for (half, plain) in half.1.iter().zip(&plain.1) {
@@ -140,41 +140,41 @@ fn fortran_order_half_and_double_precision() {
 
 #[test]
 fn stages_come_in_the_inputs_layout() {
-    let bench = bench();
-    let map = bench
+    let sandbox = sandbox();
+    let map = sandbox
         .classifier()
         .network()
         .stage(images(), "block3_sepconv2_bn")
         .unwrap();
     let [batch, channels, height, width] = map.dims();
     let stage = ["--stage", "block3_sepconv2_bn", "-w", "toy.bpk"];
-    bench
+    sandbox
         .run(&[&["run", "nchw.npy", "-o", "a.npy", "--layout", "nchw"], &stage[..]].concat())
         .ok();
     assert_eq!(
-        read_npy(&bench.path("a.npy")),
+        read_npy(&sandbox.path("a.npy")),
         (vec![batch, channels, height, width], values(map.clone()))
     );
-    bench
+    sandbox
         .run(&[&["run", "nhwc.npy", "-o", "b.npy"], &stage[..]].concat())
         .ok();
     let last = map.permute([0, 2, 3, 1]);
     assert_eq!(
-        read_npy(&bench.path("b.npy")),
+        read_npy(&sandbox.path("b.npy")),
         (vec![batch, height, width, channels], values(last))
     );
 
-    bench
+    sandbox
         .run(&["run", "nhwc.npy", "-o", "v.npy", "--stage", "avg_pool", "-w", "toy.bpk"])
         .ok();
-    assert_eq!(read_npy(&bench.path("v.npy")).0, [2, 24], "vectors are flat");
+    assert_eq!(read_npy(&sandbox.path("v.npy")).0, [2, 24], "vectors are flat");
 
-    let names = bench.run(&["run", "--list-stages", "-w", "toy.bpk"]).ok();
+    let names = sandbox.run(&["run", "--list-stages", "-w", "toy.bpk"]).ok();
     assert_eq!(
         names.lines().collect::<Vec<_>>(),
-        bench.classifier().network().stage_names()
+        sandbox.classifier().network().stage_names()
     );
-    let unknown = bench.run(&[
+    let unknown = sandbox.run(&[
         "run",
         "nhwc.npy",
         "-o",
@@ -186,12 +186,12 @@ fn stages_come_in_the_inputs_layout() {
     ]);
     let error = unknown.failed(1);
     assert!(error.contains("did you mean `block3_sepconv"), "{error}");
-    assert!(!bench.path("x.npy").exists());
+    assert!(!sandbox.path("x.npy").exists());
 }
 
 #[test]
 fn hostile_tensors() {
-    let bench = bench();
+    let sandbox = sandbox();
     let whole = npy(&header("<f4", false, "(2, 71, 72, 3)"), &bytes(&nhwc()));
     for (content, part) in [
         (whole[..40].to_vec(), "cut short"),
@@ -217,12 +217,12 @@ fn hostile_tensors() {
         ),
         (npy(&header("<f4", false, "(0, 71, 71, 3)"), &[]), "the tensor is empty"),
         (npy(&header("<f4", false, "(1, 9, 9, 3)"), &[0; 4 * 243]), "71 x 71"),
-        (std::fs::read(bench.path("nchw.npy")).unwrap(), "say --layout nchw"),
+        (std::fs::read(sandbox.path("nchw.npy")).unwrap(), "say --layout nchw"),
         (b"PK\x03\x04".to_vec(), "no .npy file"),
         (Vec::new(), "no .npy file"),
     ] {
-        bench.write("bad.npy", content);
-        let error = bench
+        sandbox.write("bad.npy", content);
+        let error = sandbox
             .run(&["run", "bad.npy", "-o", "out.npy", "-w", "toy.bpk"])
             .failed(1);
         assert!(
@@ -231,9 +231,9 @@ fn hostile_tensors() {
         );
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    let lost = bench
+    let lost = sandbox
         .run(&["run", "lost.npy", "-o", "out.npy", "-w", "toy.bpk"])
         .failed(1);
     assert!(lost.starts_with("error: cannot read lost.npy: "), "{lost}");
-    assert!(!bench.path("out.npy").exists());
+    assert!(!sandbox.path("out.npy").exists());
 }

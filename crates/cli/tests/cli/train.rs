@@ -1,21 +1,21 @@
 //! `xception train`.
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 
 /// Standard output, and the epochs on standard error.
 #[track_caller]
-fn run(bench: &Bench, arguments: &[&str], status: i32) -> (String, String) {
-    let run = bench.run(arguments);
+fn run(sandbox: &Sandbox, arguments: &[&str], status: i32) -> (String, String) {
+    let run = sandbox.run(arguments);
     assert_eq!(run.status, Some(status), "{}", run.stderr);
     (run.stdout, run.stderr)
 }
 
 /// Two classes of pictures in folders.
-fn data(bench: &Bench) {
+fn data(sandbox: &Sandbox) {
     for seed in 0..10 {
         for (class, seed) in [("a", seed), ("b", 100 + seed)] {
-            std::fs::create_dir_all(bench.path(&format!("data/{class}"))).unwrap();
-            bench.picture(&format!("data/{class}/{seed}.png"), seed);
+            std::fs::create_dir_all(sandbox.path(&format!("data/{class}"))).unwrap();
+            sandbox.picture(&format!("data/{class}/{seed}.png"), seed);
         }
     }
 }
@@ -35,9 +35,9 @@ const PROBE: [&str; 10] = [
 
 #[test]
 fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
-    let bench = Bench::new();
-    data(&bench);
-    let (said, epochs) = run(&bench, &PROBE, 0);
+    let sandbox = Sandbox::new();
+    data(&sandbox);
+    let (said, epochs) = run(&sandbox, &PROBE, 0);
     assert!(epochs.contains("  10  head  loss "), "{epochs}");
     assert!(said.ends_with("xception classify PICTURE --weights run\n"), "{said}");
     for file in [
@@ -52,57 +52,56 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
         "model.bpk.card.toml",
         "last.bpk",
     ] {
-        assert!(bench.path("run").join(file).is_file(), "{file}");
+        assert!(sandbox.path("run").join(file).is_file(), "{file}");
     }
-    let answer = bench
-        .run(&[
-            "classify",
-            "data/a/1.png",
-            "--weights",
-            "run/model.bpk",
-            "--format",
-            "csv",
-        ])
-        .ok();
+    let classify = |weights: &str| {
+        let arguments = ["classify", "data/a/1.png", "--weights", weights, "--format", "csv"];
+        sandbox.run(&arguments).ok()
+    };
+    let answer = classify("run/model.bpk");
     assert_eq!(answer.lines().count(), 3, "{answer}");
+    assert_eq!(classify("run/model.bpk.card.toml"), answer);
 
-    // The run's own table is data as well, split as it was.
-    let checked = bench.run(&["train", "run/data.csv", "--check"]).ok();
+    // The run's own table can be used as data, with the same split.
+    let checked = sandbox.run(&["train", "run/data.csv", "--check"]).ok();
     assert!(checked.contains("20"), "{checked}");
-    let (done, _) = run(&bench, &["train", "--resume", "run"], 0);
+    let (done, _) = run(&sandbox, &["train", "--resume", "run"], 0);
     assert!(done.contains("report"), "{done}");
 }
 
 #[test]
 fn what_cannot_be_trained_is_said() {
-    let bench = Bench::new();
-    data(&bench);
-    run(&bench, &PROBE, 0);
-    let error = bench.run(&PROBE).failed(1);
+    let sandbox = Sandbox::new();
+    data(&sandbox);
+    run(&sandbox, &PROBE, 0);
+    let error = sandbox.run(&PROBE).failed(1);
     assert!(error.contains("--resume"), "{error}");
-    let error = bench.run(&["train", "--resume", "data"]).failed(1);
+    let error = sandbox.run(&["train", "--resume", "data"]).failed(1);
     assert!(error.contains("run.toml"), "{error}");
-    let error = bench.run(&["train", "nowhere", "--weights", "toy.bpk"]).failed(1);
+    let error = sandbox.run(&["train", "nowhere", "--weights", "toy.bpk"]).failed(1);
     assert!(error.contains("nowhere"), "{error}");
-    let error = bench
+    let error = sandbox
         .run(&["train", "data", "--weights", "toy.bpk", "--recipe", "fine-tuen"])
         .failed(1);
     assert!(error.contains("fine-tune, linear-probe"), "{error}");
-    bench.run(&["train"]).failed(2);
-    bench.run(&["train", "data", "--epochs", "0"]).failed(2);
-    assert!(!bench.path("runs").exists(), "nothing is written before it can be used");
+    sandbox.run(&["train"]).failed(2);
+    sandbox.run(&["train", "data", "--epochs", "0"]).failed(2);
+    assert!(
+        !sandbox.path("runs").exists(),
+        "nothing is written before it can be used"
+    );
 }
 
 #[test]
 fn recipes_are_shown_to_be_copied() {
-    let bench = Bench::new();
-    let text = bench.run(&["train", "--show-recipe", "paper-imagenet"]).ok();
+    let sandbox = Sandbox::new();
+    let text = sandbox.run(&["train", "--show-recipe", "paper-imagenet"]).ok();
     assert!(
         text.contains("rate = 0.045") && text.contains("factor = 0.94"),
         "{text}"
     );
-    bench.write("mine.toml", text.replace("epochs = 100", "epochs = 1"));
-    data(&bench);
+    sandbox.write("mine.toml", text.replace("epochs = 100", "epochs = 1"));
+    data(&sandbox);
     let arguments = [
         "train",
         "data",
@@ -115,25 +114,25 @@ fn recipes_are_shown_to_be_copied() {
         "--time-budget",
         "0",
     ];
-    let (_, error) = run(&bench, &arguments, 0);
+    let (_, error) = run(&sandbox, &arguments, 0);
     assert!(error.contains("--resume runs/data"), "{error}");
 }
 
 #[test]
 fn samples_are_shown_before_anything_is_trained() {
-    let bench = Bench::new();
-    data(&bench);
-    let said = bench
+    let sandbox = Sandbox::new();
+    data(&sandbox);
+    let said = sandbox
         .run(&["train", "data", "--weights", "toy.bpk", "--preview", "samples.png"])
         .ok();
     assert_eq!(said, "preview  samples.png\n");
-    assert!(image::open(bench.path("samples.png")).unwrap().width() > 71 * 2);
-    assert!(!bench.path("runs").exists());
+    assert!(image::open(sandbox.path("samples.png")).unwrap().width() > 71 * 2);
+    assert!(!sandbox.path("runs").exists());
 }
 
 #[test]
 fn a_run_goes_on_as_it_was_begun() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for flag in [
         &["data"][..],
         &["--output", "x"],
@@ -158,10 +157,10 @@ fn a_run_goes_on_as_it_was_begun() {
         &["--show-recipe", "scratch"],
         &["--show-augmentation", "light"],
     ] {
-        let error = bench.run(&[&["train", "--resume", "run"], flag].concat()).failed(2);
+        let error = sandbox.run(&[&["train", "--resume", "run"], flag].concat()).failed(2);
         assert!(error.contains("cannot be used with"), "{flag:?}: {error}");
     }
-    // What changes no number may differ.
+    // Settings that change no number may differ.
     let settings = [
         "train",
         "--resume",
@@ -175,17 +174,17 @@ fn a_run_goes_on_as_it_was_begun() {
         "--picture-cache",
         "memory",
     ];
-    assert!(bench.run(&settings).failed(1).contains("run.toml"));
+    assert!(sandbox.run(&settings).failed(1).contains("run.toml"));
 }
 
 #[test]
 fn a_rate_is_found_and_nothing_is_left_behind() {
-    let bench = Bench::new();
-    data(&bench);
-    std::fs::create_dir(bench.path("scratch")).unwrap();
+    let sandbox = Sandbox::new();
+    data(&sandbox);
+    std::fs::create_dir(sandbox.path("scratch")).unwrap();
     let find = |arguments: &[&str]| {
-        let mut command = bench.command(&[&["train", "data", "--weights", "toy.bpk"], arguments].concat());
-        crate::bench::Run::from(command.env("TMPDIR", bench.path("scratch")).output().unwrap())
+        let mut command = sandbox.command(&[&["train", "data", "--weights", "toy.bpk"], arguments].concat());
+        crate::sandbox::Run::from(command.env("TMPDIR", sandbox.path("scratch")).output().unwrap())
     };
     let found = find(&["--recipe", "scratch", "--batch-size", "4", "--find-rate", "curve.png"]);
     let rate: f64 = found
@@ -195,29 +194,29 @@ fn a_rate_is_found_and_nothing_is_left_behind() {
         .unwrap_or_else(|_| panic!("{}", found.stderr));
     assert!((1e-7..=10.0).contains(&rate));
     assert!(found.stderr.contains("curve    curve.png"), "{}", found.stderr);
-    assert!(image::open(bench.path("curve.png")).is_ok());
+    assert!(image::open(sandbox.path("curve.png")).is_ok());
     // The default recipe's last phase comes after its head.
     let found = find(&["--epochs", "1", "--batch-size", "4", "--find-rate", "other.png"]);
     let said = &found.stderr;
     assert!(
-        said.contains("phase head") && bench.path("other.png").exists(),
+        said.contains("phase head") && sandbox.path("other.png").exists(),
         "{said}"
     );
-    assert!(!bench.path("runs").exists());
-    assert_eq!(std::fs::read_dir(bench.path("scratch")).unwrap().count(), 0);
+    assert!(!sandbox.path("runs").exists());
+    assert_eq!(std::fs::read_dir(sandbox.path("scratch")).unwrap().count(), 0);
 }
 
 #[test]
 fn mistakes_are_one_sentence() {
-    let bench = Bench::new();
-    data(&bench);
+    let sandbox = Sandbox::new();
+    data(&sandbox);
     let toy = |more: &[&str], status| {
-        let error = bench.run(&[&["train", "data", "--weights", "toy.bpk"], more].concat());
+        let error = sandbox.run(&[&["train", "data", "--weights", "toy.bpk"], more].concat());
         let error = error.failed(status);
         assert!(!error.contains("\\n"), "{error}");
         error
     };
-    bench.write("broken.toml", "name = \"x\"\nabout = \"y\"\nstart = \"nowhere\"\n");
+    sandbox.write("broken.toml", "name = \"x\"\nabout = \"y\"\nstart = \"nowhere\"\n");
     let error = toy(&["--recipe", "broken.toml"], 1);
     assert!(
         error.contains("broken.toml: line 3: unknown variant `nowhere`"),
@@ -231,46 +230,48 @@ fn mistakes_are_one_sentence() {
     assert!(error.contains("lost") && !error.contains(".tmp"), "{error}");
     assert!(toy(&["--learning-rate", "-1"], 2).contains("expected a number above 0"));
     assert!(toy(&["--time-budget", "-1"], 1).contains("-1 minutes are no time"));
-    let error = bench.run(&["train", "--resume", "toy.bpk"]).failed(1);
+    let error = sandbox.run(&["train", "--resume", "toy.bpk"]).failed(1);
     assert!(
         error.contains("toy.bpk: this is a file, and no run's folder"),
         "{error}"
     );
     assert!(toy(&["-o", "data"], 1).contains("lies in the data"));
     assert!(toy(&["-o", "data/runs"], 1).contains("lies in the data"));
-    bench.write("mine/notes.txt", "");
+    sandbox.write("mine/notes.txt", "");
     assert!(toy(&["-o", "mine"], 1).contains("is not empty"));
-    bench.write("begun/run.toml", "");
-    let error = bench.run(&["classify", "data/a/1.png", "--weights", "begun"]).failed(1);
+    sandbox.write("begun/run.toml", "");
+    let error = sandbox
+        .run(&["classify", "data/a/1.png", "--weights", "begun"])
+        .failed(1);
     assert!(error.contains("not finished: xception train --resume begun"), "{error}");
 }
 
 #[test]
 fn an_augmentation_is_shown_to_be_copied() {
-    let bench = Bench::new();
-    let text = bench
+    let sandbox = Sandbox::new();
+    let text = sandbox
         .run(&["train", "--show-augmentation", "strong", "--size", "71"])
         .ok();
     assert!(
         text.contains("[train.rand_augment]") && text.contains("size = 71"),
         "{text}"
     );
-    bench.write("mine.toml", text);
-    data(&bench);
+    sandbox.write("mine.toml", text);
+    data(&sandbox);
     let more = ["--augmentation", "mine.toml", "--preview", "samples.png"];
-    let said = bench
+    let said = sandbox
         .run(&[&["train", "data", "--weights", "toy.bpk"][..], &more].concat())
         .ok();
     assert_eq!(said, "preview  samples.png\n");
-    let error = bench.run(&["train", "--show-augmentation", "wild"]).failed(2);
+    let error = sandbox.run(&["train", "--show-augmentation", "wild"]).failed(2);
     assert!(error.contains("none, light, medium, strong"), "{error}");
 }
 
-/// The first options of the help are those that a person needs.
+/// The most needed flags come first.
 #[test]
 fn help_begins_with_five_flags() {
-    let bench = Bench::new();
-    let help = bench.run(&["train", "--help"]).ok();
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["train", "--help"]).ok();
     let flags: Vec<&str> = help
         .lines()
         .map(str::trim)
@@ -291,8 +292,8 @@ fn control_c_saves_and_says_how_to_go_on() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::Stdio;
 
-    let bench = Bench::new();
-    data(&bench);
+    let sandbox = Sandbox::new();
+    data(&sandbox);
     let arguments = [
         "train",
         "data",
@@ -307,10 +308,10 @@ fn control_c_saves_and_says_how_to_go_on() {
         "--output",
         "run",
     ];
-    let mut child = bench.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = sandbox.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    // An epoch is done: it is in the middle of another.
+    // One epoch is done, and the next one runs.
     while !line.contains("  all  loss ") {
         line.clear();
         assert_ne!(errors.read_line(&mut line).unwrap(), 0, "it ended");
@@ -327,14 +328,14 @@ fn control_c_saves_and_says_how_to_go_on() {
     errors.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
     assert!(said.contains("stopping: the step is finished and saved"), "{said}");
-    assert!(said.contains("go on with: xception train --resume run"), "{said}");
+    assert!(said.contains("continue with: xception train --resume run"), "{said}");
 
-    // What it has come to can be used, and goes on.
-    bench.run(&["classify", "data/a/1.png", "--weights", "run"]).ok();
-    let (done, said) = run(&bench, &["train", "--resume", "run", "--time-budget", "0"], 0);
+    // The stopped run can be used, and continued.
+    sandbox.run(&["classify", "data/a/1.png", "--weights", "run"]).ok();
+    let (done, said) = run(&sandbox, &["train", "--resume", "run", "--time-budget", "0"], 0);
     assert!(done.contains("report"), "{done}");
     assert!(
-        said.contains("with more time it goes on: xception train --resume run"),
+        said.contains("to continue with more time: xception train --resume run"),
         "{said}"
     );
 }

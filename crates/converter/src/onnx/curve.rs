@@ -1,17 +1,17 @@
-//! Functions of one number. Exporters write an activation as one operation or as many, and what those compute together is
-//! compared with what the activations compute.
+//! Functions of one number. Exporters write an activation as one operation or as several. Such a function is compared,
+//! at some points, with the activations that a network can have.
 
 use graph::{Activation, Op, ScaleShift};
 
-/// Where functions are compared.
+/// The points at which functions are compared.
 const POINTS: [f64; 37] = [
     -1e4, -80.0, -30.0, -12.0, -8.0, -6.5, -6.0, -5.0, -4.0, -3.5, -3.0, -2.7, -2.5, -2.2, -2.0, -1.5, -1.0, -0.5, 0.0,
     0.5, 1.0, 1.5, 2.0, 2.2, 2.5, 2.7, 3.0, 3.5, 4.0, 5.0, 6.0, 6.5, 8.0, 12.0, 30.0, 80.0, 1e4,
 ];
-/// The place of 0 in [`POINTS`].
+/// The index of 0 in [`POINTS`].
 const ZERO: usize = 18;
 
-/// A function by its values at [`POINTS`].
+/// A function, given by its values at [`POINTS`].
 #[derive(Clone, Debug)]
 pub(super) struct Curve(Vec<f64>);
 
@@ -63,7 +63,7 @@ impl Curve {
     fn matches(&self, function: impl Fn(f64) -> f64) -> bool {
         self.0.iter().zip(POINTS).all(|(found, x)| {
             let expected = function(x);
-            // Far out the steps of a decomposition overflow, in ONNX as here.
+            // For large numbers the steps of a decomposition overflow, in ONNX as here.
             (found - expected).abs() <= 1e-6 + 1e-5 * expected.abs() || !found.is_finite() && x.abs() > 100.0
         })
     }
@@ -91,7 +91,7 @@ fn selu(x: f64, alpha: f64, gamma: f64) -> f64 {
     gamma * if x > 0.0 { x } else { alpha * x.exp_m1() }
 }
 
-/// What an activation computes; `NaN` for a softmax, which is no function of one number.
+/// The value of an activation; `NaN` for a softmax, which is not a function of one number.
 fn value(activation: Activation, x: f64) -> f64 {
     let soft = |x: f64| if x > 30.0 { x } else { x.exp().ln_1p() };
     match activation {
@@ -117,7 +117,7 @@ fn value(activation: Activation, x: f64) -> f64 {
     }
 }
 
-/// The function of an ONNX operation of one input; `number` gives an attribute, or what it is without one.
+/// The function of an ONNX operation with one input; `number` gives an attribute or its default.
 pub(super) fn unary(op: &str, number: impl Fn(&str, f64) -> f64, is_tanh: bool) -> Option<Box<dyn Fn(f64) -> f64>> {
     let activation = match op {
         "Relu" => Activation::Relu,
@@ -157,7 +157,7 @@ pub(super) fn unary(op: &str, number: impl Fn(&str, f64) -> f64, is_tanh: bool) 
     Some(Box::new(move |x| value(activation, x)))
 }
 
-/// The result of an ONNX operation of two inputs.
+/// The function of an ONNX operation with two inputs.
 pub(super) fn binary(op: &str) -> Option<fn(f64, f64) -> f64> {
     Some(match op {
         "Add" | "Sum" => |a, b| a + b,

@@ -1,4 +1,4 @@
-//! An ONNX graph as a graph of networks: one walk over its nodes, that tells of each value what it is.
+//! Reads an ONNX graph as a network's graph, in one walk over its nodes that classifies each value.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -11,26 +11,27 @@ use xception_model::zoo::FileGraph;
 
 use super::curve::Curve;
 use super::layout::{Axis, CHANNELS_FIRST, CHANNELS_LAST, PIXEL, Size, permuted};
+use super::node::{MAX_NAME, groups, ints, shown, title};
 use super::tensor::{self, Constant, Place};
 use super::weights::{Network, Weights};
 
-/// What a value of the ONNX graph is.
+/// The kind of a value of the ONNX graph.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// Numbers of the file.
+    /// Numbers from the file.
     Constant(Constant),
-    /// One number everywhere.
+    /// One number repeated.
     Filled(f64),
     /// A shape, or a part of one.
     Sizes(Vec<Size>),
     Data(Data),
     /// A map with borders that never win a maximum: rows above, columns left, rows below, columns right.
     Bordered([usize; 4], Data),
-    /// A map pooled over one of its sides.
+    /// A map pooled along one of its sides.
     Halved(graph::PoolKind, Data),
-    /// A step on the way to the softmax of a value.
+    /// A step in the computation of a value's softmax.
     Softmax(SoftmaxStep, Data),
-    /// Why it cannot be computed.
+    /// The reason why the value cannot be computed.
     Unknown(Rc<str>),
 }
 
@@ -48,14 +49,14 @@ pub(super) enum SoftmaxStep {
 pub(super) struct Data {
     pub(super) node: NodeId,
     pub(super) axes: Vec<Axis>,
-    /// What is computed of the node's output, and the ONNX node that does the last step.
+    /// The function applied to the node's output, and the ONNX node that does its last step.
     pub(super) curve: Option<(Rc<Curve>, usize)>,
-    /// Whether nothing else reads it.
+    /// Whether no other node reads the value.
     pub(super) is_private: bool,
 }
 
 impl Data {
-    /// What a node has made of it.
+    /// The value after a node.
     pub(super) fn at(self, node: NodeId) -> Value {
         let (curve, is_private) = (None, true);
         Value::Data(Self {
@@ -66,7 +67,7 @@ impl Data {
         })
     }
 
-    /// What a function makes of the node's output, by the ONNX node that does the last step.
+    /// The value after a function of the node's output, whose last step is the ONNX node `maker`.
     pub(super) fn along(&self, curve: Curve, maker: usize) -> Value {
         let (curve, is_private) = (Some((Rc::new(curve), maker)), true);
         Value::Data(Self {
@@ -76,40 +77,40 @@ impl Data {
         })
     }
 
-    /// The function that it is of the node's output.
+    /// The function of the node's output that gives this value.
     pub(super) fn function(&self) -> Curve {
         let own = self.curve.as_ref();
         own.map_or_else(Curve::identity, |(curve, _)| Curve::clone(curve))
     }
 }
 
-/// The walk.
+/// The state of the walk.
 pub(super) struct Reader<'a> {
     pub(super) model: &'a Arc<ModelProto>,
     pub(super) path: &'a Path,
     nodes: &'a [NodeProto],
     /// The node that is being read.
     pub(super) at: usize,
-    /// How many read each value.
+    /// Number of readers of each value.
     readers: HashMap<&'a str, usize>,
     values: HashMap<&'a str, Value>,
     pub(super) graph: Graph,
-    /// The shape of each node of the graph, where it is known.
+    /// The shape of each node of the graph, if known.
     shapes: Vec<Option<Shape>>,
     pub(super) weights: Vec<Option<Weights>>,
     layers: HashMap<usize, LayerId>,
     names: BTreeSet<String>,
-    /// Paths of modules, and everything that lies before a dot in one.
+    /// All paths of modules and all their prefixes before a dot.
     paths: BTreeSet<String>,
     parents: BTreeSet<String>,
-    /// Of the constants that stand in the graph itself.
+    /// Remaining number of constants that the graph itself may hold.
     pub(super) budget: usize,
     batch: Option<usize>,
-    /// Whether a convolution or pool comes behind what is unknown.
+    /// Whether a convolution or pool follows after something unknown.
     goes_on: bool,
 }
 
-/// What the picture is.
+/// The input.
 struct Picture<'a> {
     name: &'a str,
     channels: usize,
@@ -118,7 +119,7 @@ struct Picture<'a> {
     size: Option<[usize; 2]>,
 }
 
-/// Reads a model; without `top` only up to the last feature map, or the vector that is pooled of it.
+/// Reads a model; without `top`, only up to the last feature map or to the vector pooled from it.
 pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Network, String> {
     let graph = model.graph.as_ref().ok_or("it has no graph")?;
     let count = graph.node.len();
@@ -206,7 +207,7 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
 }
 
 impl<'a> Reader<'a> {
-    /// The pictures, with the axes that the first convolution says.
+    /// The input pictures, with the axes that the first convolution implies.
     fn picture(&self, inputs: &'a [ValueInfoProto]) -> Result<Picture<'a>, String> {
         let is_given = |input: &&ValueInfoProto| !self.values.contains_key(&*input.name);
         let inputs: Vec<&ValueInfoProto> = inputs.iter().filter(is_given).collect();
@@ -221,7 +222,7 @@ impl<'a> Reader<'a> {
             .as_ref()
             .filter(|found| found.has_tensor_type())
             .map(onnx_ir::TypeProto::tensor_type);
-        // An open side has the value 0. A model may say nothing of its input.
+        // An open side has the value 0. A model may have no shape for its input.
         let dims = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| &shape.dim);
         let length = |at: usize| {
             dims.and_then(|dims| usize::try_from(dims.get(at)?.dim_value()).ok())
@@ -237,7 +238,7 @@ impl<'a> Reader<'a> {
         let (first, inner) = self
             .first_convolution(&input.name)
             .ok_or("no convolution reads its input")?;
-        // tf2onnx moves a single channel by a Reshape.
+        // tf2onnx moves a single channel with a Reshape.
         let fits = |place: &usize| inner.is_none() || sides[*place].is_none() || sides[*place] == inner;
         let place = [first, 3, 1].into_iter().find(fits).unwrap_or(first);
         let channels = inner
@@ -259,7 +260,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The axis of the input that the first convolution reads as channels, and how many it reads.
+    /// The axis of the input that the first convolution reads as channels, and the number of channels that it reads.
     fn first_convolution(&self, input: &str) -> Option<(usize, Option<usize>)> {
         let mut orders = HashMap::from([(input, vec![0, 1, 2, 3])]);
         for node in self.nodes {
@@ -267,10 +268,10 @@ impl<'a> Reader<'a> {
                 continue;
             };
             let Some(order) = orders.get(&**input) else { continue };
-            let order = match (&*node.op_type, super::ops::ints(node, "perm")) {
+            let order = match (&*node.op_type, ints(node, "perm")) {
                 ("Conv", _) => {
                     let inner = match node.input.get(1).and_then(|kernel| self.values.get(&**kernel)) {
-                        Some(Value::Constant(kernel)) => kernel.dims.get(1)?.checked_mul(super::ops::groups(node)),
+                        Some(Value::Constant(kernel)) => kernel.dims.get(1)?.checked_mul(groups(node)),
                         _ => None,
                     };
                     return Some((order[1], inner));
@@ -283,7 +284,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Reads a node. What cannot be read is an error only if the output depends on it.
+    /// Reads a node. A node that cannot be read is an error only if the output depends on it.
     fn node(&mut self, at: usize) -> Result<(), String> {
         let node = &self.nodes[at];
         self.at = at;
@@ -334,13 +335,13 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| format!("its input `{}` is given by no node before it", shown(name)))
     }
 
-    /// An input as the output of a node of the graph, which is added if need be.
+    /// An input as a node of the graph, which is added if necessary.
     pub(super) fn input(&mut self, node: &'a NodeProto, at: usize) -> Result<Data, String> {
         self.value(node, at)?;
         self.data(&node.input[at])
     }
 
-    /// A value as the output of a node of the graph. A curve becomes one operation, or else the steps that it was made of.
+    /// A value as a node of the graph. A curve becomes one operation if one fits, otherwise the steps it was made of.
     fn data(&mut self, name: &'a str) -> Result<Data, String> {
         let reader = self.at;
         let mut left = vec![name];
@@ -452,7 +453,7 @@ impl<'a> Reader<'a> {
         Ok(NodeId(self.graph.nodes.len() - 1))
     }
 
-    /// A layer with a name of its own.
+    /// A layer with a new name.
     fn layer(&mut self, name: &str) -> Layer {
         let clean: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         let clean = clean.trim_matches('/');
@@ -473,7 +474,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A path of its own, that lies within no other.
+    /// A new path that lies within no other.
     fn path(&mut self, layer: &str) -> String {
         let part = |part: &str| part.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-', "_");
         let parts: Vec<String> = layer
@@ -495,7 +496,7 @@ impl<'a> Reader<'a> {
         path
     }
 
-    /// Whether a node gives a vector.
+    /// Whether a node outputs a vector.
     pub(super) fn is_vector(&self, mut id: NodeId) -> bool {
         loop {
             let node = self.graph.node(id);
@@ -528,7 +529,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The node as one that gives a vector.
+    /// The node as one that outputs a vector.
     pub(super) fn as_vector(&mut self, node: NodeId, order: graph::ChannelOrder) -> Result<NodeId, String> {
         if self.is_vector(node) {
             Ok(node)
@@ -552,7 +553,7 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// A map that a convolution or pool has computed.
+    /// The value of a map that a convolution or pool has computed.
     pub(super) fn mapped(&self, node: NodeId) -> Value {
         let axes = match self.shapes[node.0] {
             Some(Shape::Map([_, 1, 1])) => PIXEL,
@@ -585,7 +586,7 @@ impl<'a> Reader<'a> {
         data.axes.iter().map(length).collect()
     }
 
-    /// The output, or why it is none and what `--no-top` would give.
+    /// The output's node, or the reason why there is none and what `--no-top` would read.
     fn output(&mut self, name: &'a str) -> Result<NodeId, String> {
         if !self.values.contains_key(name) {
             return Err(format!("its output `{}` is given by no node", shown(name)));
@@ -602,7 +603,7 @@ impl<'a> Reader<'a> {
             })
     }
 
-    /// The last feature map that an output needs, or the vector that is pooled of it.
+    /// The last feature map that an output depends on, or the vector pooled from it.
     fn body(&self, output: Option<NodeId>) -> Option<NodeId> {
         let mut needed = vec![output.is_none(); self.graph.nodes.len()];
         for (id, node) in self.graph.iter().rev() {
@@ -614,7 +615,10 @@ impl<'a> Reader<'a> {
         let is_map = |id: NodeId| !matches!(self.shapes[id.0], Some(Shape::Map([_, 1, 1]))) && !self.is_vector(id);
         let ids = (1..needed.len()).map(NodeId).filter(|id| needed[id.0]);
         let map = ids.clone().rfind(|id| is_map(*id))?;
-        let is_pool = |id: &NodeId| matches!(self.graph.node(*id), Node { op: Op::GlobalPool(_), inputs, .. } if inputs[0] == map);
+        let is_pool = |id: &NodeId| {
+            let node = self.graph.node(*id);
+            matches!(node.op, Op::GlobalPool(_)) && node.inputs[0] == map
+        };
         Some(ids.clone().find(is_pool).unwrap_or(map))
     }
 
@@ -632,7 +636,7 @@ impl<'a> Reader<'a> {
             if let Some(Value::Data(data @ Data { curve: None, .. })) = self.values.get(&**name)
                 && let (Some(place), Some(channels_last)) = (places[data.node.0], is_channels_last(&data.axes))
             {
-                // What stands behind a convolution may have become its bias: the last one is what the node gives.
+                // Operations after a convolution may have become its bias: the last one is the node's output.
                 outputs[place.0] = Some((name.clone(), channels_last));
             }
         }
@@ -645,33 +649,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a map's channels stand behind its sides; `None` for a value that is no map and no vector.
+/// Whether the channels are after the sides; `None` for a value that is neither a map nor a vector.
 fn is_channels_last(axes: &[Axis]) -> Option<bool> {
     match axes {
         [Axis::Batch, Axis::Channels] | [Axis::Batch, Axis::Channels, _, _] => Some(false),
         [Axis::Batch, _, _, Axis::Channels] => Some(true),
         _ => None,
     }
-}
-
-/// Longest name of a layer, so that a path stays within the graph's limit.
-const MAX_NAME: usize = 200;
-
-/// A name of the file for messages.
-pub(super) fn shown(name: &str) -> String {
-    name.chars()
-        .take(MAX_NAME)
-        .collect::<String>()
-        .escape_debug()
-        .to_string()
-}
-
-/// A node for messages.
-pub(super) fn title(node: &NodeProto) -> String {
-    let name = if node.name.is_empty() {
-        node.output.first().map_or("?", String::as_str)
-    } else {
-        &node.name
-    };
-    format!("{} `{}`", shown(&node.op_type), shown(name))
 }

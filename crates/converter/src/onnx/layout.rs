@@ -1,4 +1,4 @@
-//! Which axis of an ONNX value is which of a feature map's, and what a reshape does to them.
+//! Tracks which axis of an ONNX value is which axis of a feature map, and what a reshape does to the axes.
 
 use graph::ChannelOrder;
 
@@ -15,25 +15,25 @@ pub(super) enum Axis {
     One,
 }
 
-/// The axes that a convolution reads.
+/// The axis order that a convolution reads.
 pub(super) const CHANNELS_FIRST: [Axis; 4] = [Batch, Channels, Height, Width];
-/// The axes of TensorFlow.
+/// The axis order of TensorFlow.
 pub(super) const CHANNELS_LAST: [Axis; 4] = [Batch, Height, Width, Channels];
 /// The axes of a map of one pixel, as a convolution reads it.
 pub(super) const PIXEL: [Axis; 4] = [Batch, Channels, One, One];
 /// The axes of a vector.
 pub(super) const VECTOR: [Axis; 2] = [Batch, Channels];
 
-/// A number in a shape that the graph computes.
+/// An element of a shape that the graph computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
     Known(i64),
-    /// As many as pictures.
+    /// The number of pictures.
     Batch,
     Unknown,
 }
 
-/// What a reshape does.
+/// The effect of a reshape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reshaped {
     /// The same values with these axes.
@@ -42,7 +42,7 @@ pub(super) enum Reshaped {
     Flattened(ChannelOrder),
 }
 
-/// The place of an axis that may be counted from the end.
+/// The index of an axis, which may be counted from the end.
 pub(super) fn place(axis: i64, rank: usize) -> Option<usize> {
     let axis = if axis < 0 {
         axis.checked_add(i64::try_from(rank).ok()?)?
@@ -52,7 +52,7 @@ pub(super) fn place(axis: i64, rank: usize) -> Option<usize> {
     usize::try_from(axis).ok().filter(|axis| *axis < rank)
 }
 
-/// Items in the order of a Transpose.
+/// The items in the order of a Transpose.
 pub(super) fn permuted<T: Copy>(items: &[T], order: &[i64]) -> Option<Vec<T>> {
     let mut places: Vec<usize> = order
         .iter()
@@ -68,7 +68,7 @@ pub(super) fn is_pixel(axes: &[Axis]) -> bool {
     !axes.iter().any(|axis| matches!(axis, Height | Width))
 }
 
-/// The axes of two values that are computed with each other, where an axis of length 1 fits any.
+/// The axes of the result of two values; an axis of length 1 fits any axis.
 pub(super) fn broadcast(one: &[Axis], two: &[Axis]) -> Option<Vec<Axis>> {
     let fits = |(a, b): (&Axis, &Axis)| match (a, b) {
         (a, b) if a == b => Some(*a),
@@ -80,7 +80,7 @@ pub(super) fn broadcast(one: &[Axis], two: &[Axis]) -> Option<Vec<Axis>> {
     pairs.filter(|_| one.len() == two.len())
 }
 
-/// The order in which the values of a map stand.
+/// The order of a map's values in memory.
 pub(super) fn order(axes: &[Axis]) -> Option<ChannelOrder> {
     match axes {
         axes if axes == CHANNELS_FIRST => Some(ChannelOrder::ChannelsFirst),
@@ -89,7 +89,7 @@ pub(super) fn order(axes: &[Axis]) -> Option<ChannelOrder> {
     }
 }
 
-/// What a Reshape to `target` does to a value whose axes have these lengths, if it is one that a network does.
+/// The effect of a Reshape to `target` on a value with axes of these lengths, if it is one that a network uses.
 pub(super) fn reshape(axes: &[Axis], lengths: &[Option<usize>], target: &[Size]) -> Option<Reshaped> {
     let length = |axis: Axis| axes.iter().position(|other| *other == axis).and_then(|at| lengths[at]);
     let is = |size: Size, axis: Axis| match size {
@@ -98,7 +98,7 @@ pub(super) fn reshape(axes: &[Axis], lengths: &[Option<usize>], target: &[Size])
         Size::Batch => axis == Batch,
         Size::Unknown => false,
     };
-    // 0 stands for the length that is there.
+    // 0 keeps the length of that axis.
     let kept = |at: usize, axis: Axis| target[at] == Size::Known(0) && axes.get(at) == Some(&axis);
     let is_batch = |size: Size| matches!(size, Size::Batch | Size::Known(-1 | 0)) || is(size, Batch);
     if !target.first().is_some_and(|size| is_batch(*size)) {
@@ -124,7 +124,7 @@ pub(super) fn reshape(axes: &[Axis], lengths: &[Option<usize>], target: &[Size])
         let values = others
             .map(|(length, _)| *length)
             .try_fold(1_usize, |product, length| product.checked_mul(length?));
-        // Where the batch takes what is left over, each pixel could become a vector.
+        // If the batch takes the remaining length, each pixel could become a vector.
         let (Size::Known(-1), Size::Known(length)) = (*first, *rest) else {
             return order(axes).map(Reshaped::Flattened);
         };
@@ -132,7 +132,7 @@ pub(super) fn reshape(axes: &[Axis], lengths: &[Option<usize>], target: &[Size])
         let is_all = values.is_some() || !is(Size::Known(length), Channels);
         return order(axes).filter(|_| fits && is_all).map(Reshaped::Flattened);
     }
-    // Channels of one picture may change their place without a transposition.
+    // With one picture, channels may move without a transposition.
     let candidates = [axes, &CHANNELS_FIRST, &CHANNELS_LAST];
     let same = candidates.into_iter().find(|candidate| {
         let fits = |(at, axis): (usize, &Axis)| kept(at, *axis) || *axis == Batch || is(target[at], *axis);

@@ -3,6 +3,7 @@
 mod curve;
 mod graph;
 mod layout;
+mod node;
 mod ops;
 mod structure;
 mod tensor;
@@ -24,9 +25,9 @@ pub(crate) use self::write::write;
 use crate::error::ConvertError;
 use crate::source::{Format, Found, Raw, SourceTensor, Stage};
 
-/// Reads an ONNX export of any network: by tf2onnx or Keras, by PyTorch, or our own. A norm that was folded away is made anew with
-/// the constants of the variant that the file shows or `known` says. With `no_top` only the backbone is read, where a node behind
-/// it cannot be computed.
+/// Reads an ONNX export of any network: by tf2onnx or Keras, by PyTorch, or our own. A folded norm is rebuilt with the
+/// constants of the variant that the file shows or `known` contains. With `no_top`, only the backbone is read if a node
+/// after it cannot be computed.
 pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, ConvertError> {
     let model = Arc::new(parse(path)?);
     let no_network = |problem: String| ConvertError::NoNetwork {
@@ -65,7 +66,7 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, Co
     })
 }
 
-/// The network of a model; without `top` up to its last feature map, or the vector that is pooled of it.
+/// The network of a model; without `top`, only up to its last feature map or to the vector pooled from it.
 fn network(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Network, ConvertError> {
     graph::read(model, path, top).map_err(|problem| ConvertError::NoNetwork {
         path: path.to_owned(),
@@ -73,7 +74,7 @@ fn network(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Network, C
     })
 }
 
-/// The description that a file of ours holds.
+/// The description in a file that this program wrote.
 fn stated(model: &ModelProto) -> Result<Option<ModelSpec>, String> {
     let stated = model.metadata_props.iter().find(|entry| entry.key == ModelSpec::KEY);
     let spec = stated.map(|entry| ModelSpec::parse(&entry.value)).transpose();
@@ -86,7 +87,7 @@ fn stated(model: &ModelProto) -> Result<Option<ModelSpec>, String> {
     Ok(spec)
 }
 
-/// The network of a description with the nodes of a candidate, if they compute the same.
+/// The described network with the nodes of a candidate, if both compute the same.
 fn behind(spec: &ModelSpec, candidate: &Candidate) -> Option<Candidate> {
     let (ours, theirs) = (spec.network.graph(), candidate.architecture.graph());
     let tolerance = Tolerance {
@@ -101,7 +102,7 @@ fn behind(spec: &ModelSpec, candidate: &Candidate) -> Option<Candidate> {
     })
 }
 
-/// The network that is read, where folded norms leave several: by the exporter, or by what the caller knows.
+/// Chooses among networks that differ only in folded norms: by the exporter, or by what the caller knows.
 fn choose(model: &ModelProto, file: &Network, found: &Recognised, known: &Known) -> Option<(Description, Candidate)> {
     let variants: Vec<Option<Variant>> = found
         .candidates
@@ -112,7 +113,7 @@ fn choose(model: &ModelProto, file: &Network, found: &Recognised, known: &Known)
         [variant] => variant,
         _ => producers(model).filter(|variant| variants.contains(&Some(*variant))),
     };
-    // Without any the file is refused when it is completed.
+    // Without a variant, the file is refused when the specification is completed.
     let wanted = variant.or(known.variant);
     let index = variants.iter().position(|variant| *variant == wanted).unwrap_or(0);
     let candidate = found.candidates.get(index)?.clone();
@@ -163,13 +164,13 @@ pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
     Ok(raw)
 }
 
-/// What wrote a model, where it says.
+/// The program that wrote the model, if the file says.
 fn writer(model: &ModelProto) -> Option<String> {
     let writer = format!("{} {}", model.producer_name, model.producer_version);
     Some(writer.trim().to_owned()).filter(|writer| !writer.is_empty())
 }
 
-/// Where sizes are open and norms folded, only the exporter tells whose network it was.
+/// With open sizes and folded norms, only the exporter's name shows the variant.
 fn producers(model: &ModelProto) -> Option<Variant> {
     match model.producer_name.as_str() {
         "pytorch" => Some(Variant::Torch),

@@ -1,19 +1,20 @@
-//! What each ONNX operation is in a network.
+//! Translates each ONNX operation into operations of a network.
 
 use graph::{Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
-use onnx_ir::{AttributeProto, NodeProto};
+use onnx_ir::NodeProto;
 
 use super::curve;
-use super::graph::{Data, Reader, SoftmaxStep, Value, shown};
+use super::graph::{Data, Reader, SoftmaxStep, Value};
 use super::layout::{Axis, Reshaped, Size, VECTOR, broadcast, is_pixel, order, permuted, place, reshape};
+use super::node::{attribute, float, groups, int, ints, shown};
 use super::tensor::{self, Constant, Place};
 use super::weights::{Linear, Weights};
 
-/// Numbers of a shape that are followed.
+/// Longest shape that is tracked.
 const MAX_SIZES: usize = 64;
 
 impl<'a> Reader<'a> {
-    /// What a node gives.
+    /// The value that a node outputs.
     pub(super) fn step(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         if !matches!(&*node.domain, "" | "ai.onnx") {
             return Err(format!("an operation of `{}`, which is not known", shown(&node.domain)));
@@ -36,7 +37,7 @@ impl<'a> Reader<'a> {
             "Pad" => self.pad(node),
             "Gemm" | "MatMul" => self.dense(node),
             "Transpose" => {
-                // Within the steps of an activation too.
+                // Also inside the steps of an activation.
                 let Value::Data(mut data) = self.value(node, 0)? else {
                     return Err("no map is turned".into());
                 };
@@ -97,7 +98,7 @@ impl<'a> Reader<'a> {
         Ok(Value::Sizes(part(&sizes, int(node, "start", 0), end)))
     }
 
-    /// What is computed of constants and shapes alone.
+    /// The result of an operation on constants and shapes alone.
     fn computed(&mut self, node: &NodeProto) -> Result<Value, String> {
         let first = self.value(node, 0)?;
         let sizes = |at: usize| self.sizes(node, at);
@@ -113,7 +114,7 @@ impl<'a> Reader<'a> {
                 let turned = match &*node.op_type {
                     "Transpose" => constant.transposed(&perm),
                     "Reshape" => sizes(1).and_then(|target| constant.reshaped(&target)),
-                    // Only the number of its values will be asked for.
+                    // Only the number of values will be needed.
                     _ => constant.reshaped(&[Size::Known(-1)]),
                 };
                 Value::Constant(turned.ok_or("a constant in an unknown shape")?)
@@ -181,7 +182,7 @@ impl<'a> Reader<'a> {
         own.or_else(|| self.sizes(node, at)?.iter().map(known).collect())
     }
 
-    /// The number that a constant is.
+    /// The value of a constant that is one number.
     fn number(&self, node: &NodeProto, at: usize) -> Option<f64> {
         match self.value(node, at).ok()? {
             Value::Filled(number) => Some(number),
@@ -198,18 +199,18 @@ impl<'a> Reader<'a> {
         tensor::numbers(self.model, self.path, constant)
     }
 
-    /// A constant of floats whose values are there.
+    /// A floating-point constant whose values are in the file.
     fn constant(&self, node: &NodeProto, at: usize) -> Result<Constant, String> {
         let name = node.input.get(at).map_or("", String::as_str);
         let Ok(Value::Constant(constant)) = self.value(node, at) else {
             return Err(format!("its input `{}` is no constant of the file", shown(name)));
         };
-        let stored = tensor::proto(self.model, constant.place).ok_or("a constant is gone")?;
+        let stored = tensor::proto(self.model, constant.place).ok_or("a constant is missing")?;
         tensor::dims(stored, self.path).map_err(|problem| format!("constant {} {problem}", shown(&constant.name)))?;
         Ok(constant)
     }
 
-    /// A constant with a number for each of `channels`; none where all are 0.
+    /// A constant with one number for each of `channels`; `None` if all are 0.
     fn bias(&self, node: &NodeProto, at: usize, channels: usize) -> Result<Option<Constant>, String> {
         match self.value(node, at) {
             Err(_) if node.input.get(at).is_none_or(String::is_empty) => Ok(None),
@@ -256,7 +257,7 @@ impl<'a> Reader<'a> {
     fn dense(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         let kernel = self.constant(node, 1)?;
         if int(node, "transA", 0) != 0 {
-            return Err("it turns its input around".into());
+            return Err("it transposes its first input (transA)".into());
         }
         let is_turned = int(node, "transB", 0) != 0;
         let kernel = if is_turned {
@@ -278,7 +279,7 @@ impl<'a> Reader<'a> {
             bias: bias.is_some(),
         };
         let id = self.add(Op::Dense(dense), &[vector])?;
-        // A bias that is added behind has no factor.
+        // A bias that is added later is not multiplied by beta.
         let beta = if bias.is_some() { float(node, "beta", 1.0) } else { 1.0 };
         let times = [float(node, "alpha", 1.0), beta];
         self.weights[id.0] = Some(linear(kernel, bias, times));
@@ -367,7 +368,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A mean or maximum over axes.
+    /// A mean or a maximum over axes.
     fn reduce(&mut self, node: &'a NodeProto, kind: PoolKind) -> Result<Value, String> {
         let mut data = match self.value(node, 0)? {
             Value::Halved(half, data) if half == kind => data,
@@ -378,7 +379,7 @@ impl<'a> Reader<'a> {
             "TopK" if self.sizes(node, 1) == Some(vec![Size::Known(1)]) && int(node, "largest", 1) != 0 => {
                 Some(vec![int(node, "axis", -1)])
             }
-            "TopK" => return Err("it is no maximum".into()),
+            "TopK" => return Err("it is not a maximum".into()),
             op if op.starts_with("Global") => Some((2..rank as i64).collect()),
             _ => self.integers(node, "axes", 1),
         };
@@ -470,7 +471,7 @@ impl<'a> Reader<'a> {
         let axis = place(int(node, "axis", 1), first.axes.len()).map(|at| first.axes[at]);
         if axis != Some(Axis::Channels) || parts.iter().any(|part| part.axes != first.axes) {
             return Err(format!(
-                "it puts values together along the axis {axis:?}, not along the channels"
+                "it concatenates along the axis {axis:?}, not along the channels"
             ));
         }
         if parts.len() == 1 {
@@ -489,7 +490,7 @@ impl<'a> Reader<'a> {
         let data = self.input(node, 0)?;
         let axis = place(int(node, "axis", if opset < 13 { 1 } else { -1 }), data.axes.len()).map(|at| data.axes[at]);
         let is_last = data.axes.last() == Some(&Axis::Channels);
-        // Before version 13 it is over all axes from this one on.
+        // Before version 13, a softmax is over all axes from this one on.
         if axis != Some(Axis::Channels) || opset < 13 && !is_last && !is_pixel(&data.axes) {
             return Err(format!("a softmax over the axis {axis:?}"));
         }
@@ -497,7 +498,7 @@ impl<'a> Reader<'a> {
         Ok(data.at(id))
     }
 
-    /// A sum over the channels, as the last but one step of a softmax.
+    /// A sum over the channels, which must be the second last step of a softmax.
     fn softmax_sum(&self, node: &NodeProto) -> Result<Value, String> {
         let Value::Softmax(SoftmaxStep::Exponential, data) = self.value(node, 0)? else {
             return Err("a sum that is no step of a softmax".into());
@@ -523,7 +524,7 @@ impl<'a> Reader<'a> {
         if let (Value::Softmax(SoftmaxStep::Difference, data), "Exp") = (&first, op) {
             return Ok(Value::Softmax(SoftmaxStep::Exponential, data.clone()));
         }
-        // Bounds are inputs in newer versions.
+        // In newer versions, bounds are inputs.
         let number = |name: &str, default: f64| {
             let input = ["", "min", "max"].iter().position(|input| *input == name);
             let input = input.and_then(|input| self.number(node, input));
@@ -606,7 +607,7 @@ impl<'a> Reader<'a> {
         .at(node))
     }
 
-    /// A factor or term behind a convolution or dense layer: what is left of a norm, or a bias.
+    /// A scale or shift after a convolution or dense layer: the rest of a folded norm, or a bias.
     fn folded(&mut self, node: &NodeProto, at: usize, data: &Data) -> Option<Value> {
         let channels = match &self.graph.nodes[data.node.0].op {
             Op::Conv(conv) => conv.channels[1],
@@ -635,7 +636,7 @@ impl<'a> Reader<'a> {
         Some(Value::Data(data.clone()))
     }
 
-    /// A factor or term for each channel.
+    /// A scale or shift for each channel.
     fn scaled(&mut self, node: &'a NodeProto, data: usize, constant: usize) -> Result<Value, String> {
         let numbers = self.constant(node, constant)?;
         let data = self.input(node, data)?;
@@ -673,7 +674,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Height and width, step and padding of a window.
+/// Height and width, stride and padding of a window.
 struct Window {
     side: [usize; 2],
     stride: [usize; 2],
@@ -695,7 +696,7 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, String
     if kernel.is_some_and(|kernel| kernel != side) {
         return Err(format!("its kernel_shape is {side:?}, and its kernel is of {kernel:?}"));
     }
-    // At stride 1 an odd window has as much padding on both sides.
+    // At stride 1, an odd window has equal padding on both sides.
     let is_even =
         |axis: usize| stride[axis] != 1 || side[axis].saturating_sub(1).saturating_mul(dilation[axis]) % 2 != 0;
     let padding = match attribute(node, "auto_pad").map_or(&b"NOTSET"[..], |auto| &auto.s[..]) {
@@ -708,7 +709,7 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, String
         },
         b"VALID" => Padding::Valid,
         b"SAME_LOWER" if is_even(0) || is_even(1) => {
-            return Err("the odd pixel stands first (auto_pad SAME_LOWER)".into());
+            return Err("it pads the odd pixel first (auto_pad SAME_LOWER)".into());
         }
         b"SAME_UPPER" | b"SAME_LOWER" => Padding::Same,
         other => return Err(format!("its auto_pad is {}", shown(&String::from_utf8_lossy(other)))),
@@ -731,7 +732,7 @@ fn linear(kernel: Constant, bias: Option<Constant>, times: [f64; 2]) -> Weights 
     }))
 }
 
-/// Whether a constant has its numbers along the channels of a value.
+/// Whether a constant's numbers lie along the channels of a value.
 fn is_along_channels(constant: &Constant, axes: &[Axis]) -> bool {
     let Some(missing) = axes.len().checked_sub(constant.dims.len()) else {
         return false;
@@ -743,40 +744,20 @@ fn is_along_channels(constant: &Constant, axes: &[Axis]) -> bool {
         .all(|(side, axis)| *side == 1 || *axis == Axis::Channels)
 }
 
-/// Whether the first is the second itself, with nothing computed of it.
+/// Whether the first value is the second one, unchanged.
 fn is_value(one: &Data, two: &Data) -> bool {
     one.curve.is_none() && one.node == two.node && one.axes == two.axes
 }
 
-/// A part of a shape, with places that may be counted from the end.
+/// A part of a shape; positions may be counted from the end.
 fn part(sizes: &[Size], start: i64, end: i64) -> Vec<Size> {
     let rank = sizes.len() as i64;
     let bound = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize;
     sizes.get(bound(start)..bound(end)).unwrap_or_default().to_vec()
 }
 
-/// The axes that are left.
+/// The remaining axes.
 fn without(axes: &[Axis], places: &[usize]) -> Vec<Axis> {
     let kept = axes.iter().enumerate().filter(|(at, _)| !places.contains(at));
     kept.map(|(_, axis)| *axis).collect()
-}
-
-fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name == name)
-}
-
-pub(super) fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
-    attribute(node, name).map(|attribute| attribute.ints.as_slice())
-}
-
-fn int(node: &NodeProto, name: &str, default: i64) -> i64 {
-    attribute(node, name).map_or(default, |attribute| attribute.i)
-}
-
-fn float(node: &NodeProto, name: &str, default: f64) -> f64 {
-    attribute(node, name).map_or(default, |attribute| f64::from(attribute.f))
-}
-
-pub(super) fn groups(node: &NodeProto) -> usize {
-    usize::try_from(int(node, "group", 1)).unwrap_or(0)
 }

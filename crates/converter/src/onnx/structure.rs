@@ -1,4 +1,4 @@
-//! A model without its numbers, which stay in the file until they are asked for.
+//! Reads a model without its long numbers, which stay in the file until they are requested.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -11,15 +11,15 @@ use protobuf::rt::WireType;
 
 use crate::error::ConvertError;
 
-/// Memory that nodes, names and small constants may take. Inception-ResNet V2, unoptimised, takes 5 MB.
+/// Limit on the memory for nodes, names and small constants. Inception-ResNet V2, unoptimised, takes 5 MB.
 const MAX_STRUCTURE: u64 = 128 << 20;
-/// Memory of an empty message, and of any other field: what the parser makes of two bytes of the file.
+/// Memory of an empty message and of any other field: what the parser allocates for two bytes of the file.
 const MESSAGE: u64 = 320;
 const FIELD: u64 = 32;
 /// Numbers of fewer bytes are read with the structure.
 const SMALL: u64 = 1 << 10;
 
-/// A message of `onnx.proto` whose parts are looked at.
+/// A message of `onnx.proto` whose parts are read.
 #[derive(Clone, Copy)]
 enum Kind {
     Model,
@@ -29,12 +29,12 @@ enum Kind {
     Tensor,
 }
 
-/// What becomes of a field.
+/// How a field is treated.
 enum Part {
     Message(Kind),
-    /// Numbers as they are in memory.
+    /// Numbers that stay in the file.
     Numbers,
-    /// So many bytes of memory for a byte of the file.
+    /// Kept; each byte of the file takes this many bytes of memory.
     Kept(u64),
     Dropped,
 }
@@ -64,7 +64,7 @@ impl Kind {
     }
 }
 
-/// Reads a model. Its numbers are as if they were in a file beside it, which has no name and is the model's own.
+/// Reads a model. Its numbers look like external data in a file without a name, which stands for the model's own file.
 pub(super) fn parse(path: &Path) -> Result<ModelProto, ConvertError> {
     let cannot_read = |source| ConvertError::Read {
         path: path.to_owned(),
@@ -88,17 +88,17 @@ pub(super) fn parse(path: &Path) -> Result<ModelProto, ConvertError> {
     ModelProto::parse_from_bytes(&bytes).map_err(|error| no_model(&error))
 }
 
-/// A model that is copied without its long numbers, while the parser's memory lasts.
+/// Copies a model without its long numbers, within a memory limit for the parser.
 struct Copy {
     file: BufReader<File>,
-    /// The place in the file.
+    /// The position in the file.
     at: u64,
-    /// Memory that is left.
+    /// The memory that is left.
     left: u64,
 }
 
 impl Copy {
-    /// A message up to its end.
+    /// Copies a message up to its end.
     fn message(&mut self, kind: Kind, end: u64) -> io::Result<Vec<u8>> {
         let (mut bytes, mut numbers) = (Vec::new(), None);
         let mut out = CodedOutputStream::vec(&mut bytes);
@@ -148,7 +148,7 @@ impl Copy {
             }
         }
         if let Some([offset, length]) = numbers {
-            // `external_data`, entries of a key and a value, and `data_location`.
+            // `external_data` has entries of a key and a value; then follows `data_location`.
             let [offset, length] = [offset, length].map(|number| number.to_string());
             for (key, value) in [("location", ""), ("offset", &offset), ("length", &length)] {
                 let mut entry = Vec::new();
@@ -188,7 +188,7 @@ impl Copy {
         Ok(bytes)
     }
 
-    /// Bytes within the memory that is left.
+    /// Reads bytes, if the memory limit allows it.
     fn read(&mut self, length: u64) -> io::Result<Vec<u8>> {
         if self.left == 0 {
             return Ok(Vec::new());

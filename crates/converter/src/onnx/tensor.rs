@@ -1,4 +1,4 @@
-//! A graph's constants, read when they are asked for.
+//! A graph's constants, read when they are requested.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -15,7 +15,7 @@ use crate::dtype::values;
 
 /// `TensorProto.DataType` of the floats.
 const FLOAT: i32 = 1;
-/// Of the integers.
+/// `TensorProto.DataType` of the integers.
 const INT32: i32 = 6;
 const FLOAT16: i32 = 10;
 const DOUBLE: i32 = 11;
@@ -23,7 +23,7 @@ const BFLOAT16: i32 = 16;
 /// `TensorProto.DataLocation`.
 const EXTERNAL: i32 = 1;
 
-/// Where a constant stands in the model.
+/// The place of a constant in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     Initializer(usize),
@@ -31,25 +31,25 @@ pub(super) enum Place {
     Attribute(usize, usize),
 }
 
-/// A constant and how its axes are to be read.
+/// A constant and the order of its axes.
 #[derive(Clone, Debug)]
 pub(super) struct Constant {
     pub(super) name: String,
     pub(super) place: Place,
     pub(super) dims: Vec<usize>,
-    /// Axes of what is stored, in the order they are wanted; empty for the order they are in.
+    /// The axes of the stored tensor in the wanted order; empty for the stored order.
     pub(super) order: Vec<usize>,
 }
 
 impl Constant {
-    /// How many numbers it has.
+    /// Number of values.
     pub(super) fn count(&self) -> Option<usize> {
         self.dims
             .iter()
             .try_fold(1_usize, |count, side| count.checked_mul(*side))
     }
 
-    /// With its axes in another order.
+    /// The constant with its axes in another order.
     pub(super) fn transposed(mut self, perm: &[i64]) -> Option<Self> {
         let order = if self.order.is_empty() {
             (0..self.dims.len()).collect()
@@ -61,12 +61,12 @@ impl Constant {
         Some(self)
     }
 
-    /// In another shape of as many numbers; a turned one cannot be.
+    /// The constant in another shape with the same number of values; `None` if its axes were permuted.
     pub(super) fn reshaped(mut self, target: &[Size]) -> Option<Self> {
         let count = self.count()?;
         let side = |(at, size): (usize, &Size)| match size {
             Size::Known(0) => self.dims.get(at).copied(),
-            // Whatever the others leave over.
+            // The remaining length.
             Size::Known(-1) => Some(1),
             Size::Known(side) => usize::try_from(*side).ok(),
             _ => None,
@@ -89,7 +89,7 @@ pub(super) fn constant(stored: &TensorProto, name: &str, place: Place) -> Result
     if stored.dims.len() > MAX_AXES {
         return Err(format!("a constant of {} axes", stored.dims.len()));
     }
-    // Shapes and axes are integers; a float that is broken is named when it is used.
+    // Shapes and axes are integers. A bad float is reported when it is used.
     let (name, dims) = (name.to_owned(), stored_dims(stored));
     Ok(Constant {
         name,
@@ -107,7 +107,7 @@ pub(super) fn proto(model: &ModelProto, place: Place) -> Option<&TensorProto> {
     }
 }
 
-/// Shape of a constant of floats whose values are there, or what is wrong with it.
+/// Shape of a floating-point constant whose values are in the file, or the problem with it.
 pub(super) fn dims(tensor: &TensorProto, path: &Path) -> Result<Vec<usize>, String> {
     let dims: Option<Vec<usize>> = tensor.dims.iter().map(|&side| usize::try_from(side).ok()).collect();
     let dims = dims.ok_or_else(|| format!("has the shape {:?}", tensor.dims))?;
@@ -136,7 +136,7 @@ fn dtype(data_type: i32) -> Option<DType> {
     }
 }
 
-/// Bytes of the values, in whichever field they are.
+/// Number of bytes of the values, in whichever field they are.
 fn held(tensor: &TensorProto) -> usize {
     match tensor.data_type {
         _ if !tensor.raw_data.is_empty() => tensor.raw_data.len(),
@@ -169,7 +169,7 @@ pub(super) fn integers(tensor: &TensorProto) -> Vec<i64> {
 
 /// The numbers of a constant of floats, or of one integer.
 pub(super) fn numbers(model: &Arc<ModelProto>, path: &Path, constant: &Constant) -> Result<Vec<f64>, String> {
-    let stored = proto(model, constant.place).ok_or("a constant is gone")?;
+    let stored = proto(model, constant.place).ok_or("a constant is missing")?;
     if dtype(stored.data_type).is_none() {
         return Ok(integers(stored)
             .into_iter()
@@ -200,7 +200,7 @@ fn stored_values(tensor: &TensorProto) -> Vec<u8> {
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect(),
-        // Halves stand in the low bits of 32.
+        // Half-precision values are in the low bits of 32-bit integers.
         _ => tensor
             .int32_data
             .iter()
@@ -209,7 +209,7 @@ fn stored_values(tensor: &TensorProto) -> Vec<u8> {
     }
 }
 
-/// Values in a file beside the model.
+/// Values in a separate file beside the model.
 struct External {
     path: PathBuf,
     offset: u64,
@@ -237,7 +237,7 @@ fn external(tensor: &TensorProto, path: &Path) -> Result<Option<External>, Strin
             location.display()
         ));
     }
-    // Without a name it is the model's own.
+    // Without a name, the values are in the model's own file.
     let path = if location.as_os_str().is_empty() {
         path.to_owned()
     } else {
@@ -260,7 +260,7 @@ fn external(tensor: &TensorProto, path: &Path) -> Result<Option<External>, Strin
     Ok(Some(External { path, offset, length }))
 }
 
-/// The constant under the network's name, in `shape`, which has as many values.
+/// The constant under the network's name, in a `shape` with the same number of values.
 pub(super) fn tensor(
     model: &Arc<ModelProto>,
     path: &Path,
@@ -268,14 +268,14 @@ pub(super) fn tensor(
     name: String,
     shape: Vec<usize>,
 ) -> Result<PackTensor, String> {
-    let stored = proto(model, constant.place).ok_or_else(|| format!("constant {} is gone", constant.name))?;
+    let stored = proto(model, constant.place).ok_or_else(|| format!("constant {} is missing", constant.name))?;
     let dtype = dtype(stored.data_type).ok_or_else(|| format!("constant {} is no float", constant.name))?;
     let (model, constant, path) = (Arc::clone(model), constant.clone(), path.to_owned());
     let shape = Shape::from(shape);
     let declared = shape.clone();
     Ok(bridge::deferred(name, dtype, shape, None, move || {
         let fail = |problem: String| PackError::IoError(format!("{}: {problem}", constant.name));
-        let stored = proto(&model, constant.place).ok_or_else(|| fail("it is gone".to_owned()))?;
+        let stored = proto(&model, constant.place).ok_or_else(|| fail("it is missing".to_owned()))?;
         let bytes = match external(stored, &path).map_err(&fail)? {
             None => stored_values(stored),
             Some(external) => {
@@ -301,7 +301,7 @@ fn stored_dims(tensor: &TensorProto) -> Vec<usize> {
         .collect()
 }
 
-/// Values with their axes in another order.
+/// The values with their axes in another order.
 fn moved(bytes: Vec<u8>, dims: &[usize], order: &[usize], width: usize) -> Vec<u8> {
     if order.iter().copied().eq(0..order.len()) {
         return bytes;

@@ -1,5 +1,5 @@
 //! Models of many exporters, read as graphs and computed as the graphs say, against ONNX Runtime
-//! (`scripts/onnx_fixtures.py`, `scripts/onnx_zoo_fixtures.py`).
+//! (`scripts/fixtures/onnx_fixtures.py`, `scripts/fixtures/onnx_zoo_fixtures.py`).
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn picture(channels: usize, [height, width]: [usize; 2]) -> Vec<f64> {
         .collect()
 }
 
-/// The network's output, computed by loops over the definition of each operation.
+/// The network's output, computed by loops that follow the definition of each operation.
 #[allow(clippy::too_many_lines, reason = "an arm for each operation")]
 fn run(network: &Network, size: [usize; 2]) -> Vec<f64> {
     let graph = &network.file.graph;
@@ -238,7 +238,7 @@ fn pads(padding: Padding, shape: Shape, side: [usize; 2], stride: [usize; 2], di
     padding.pads(shape.size(), side, stride, dilation).unwrap()
 }
 
-/// A value of a map at a place that begins in its padding; `None` within the padding.
+/// A value of a map at a position counted from the start of its padding; `None` inside the padding.
 fn pixel(map: &[f64], shape: Shape, channel: usize, at: [usize; 2], padding: [usize; 2]) -> Option<f64> {
     let [_, height, width] = sides(shape);
     let [y, x] = [at[0].checked_sub(padding[0])?, at[1].checked_sub(padding[1])?];
@@ -267,7 +267,7 @@ fn every_export_computes_what_onnx_runtime_does() {
     }
 }
 
-/// The operations of a file, each by its name, without the input.
+/// The operations of a file by name, without the input.
 fn operations(name: &str) -> String {
     let network = read(&fixtures().join("zoo").join(name));
     let name = |op: &Op| match op {
@@ -285,9 +285,9 @@ fn operations(name: &str) -> String {
 fn steps_of_an_exporter_become_one_operation() {
     assert_eq!(
         operations("steps.onnx"),
-        "scale and shift, convolution, Gelu { approximate: false }, convolution, Gelu { approximate: true }, convolution, \
-         Mish, Relu, convolution, scale and shift, sum, HardSwish, pooling, global pooling, dense layer, scale and shift, \
-         Sigmoid, product, Softmax"
+        "scale and shift, convolution, Gelu { approximate: false }, convolution, Gelu { approximate: true }, \
+         convolution, Mish, Relu, convolution, scale and shift, sum, HardSwish, pooling, global pooling, dense layer, \
+         scale and shift, Sigmoid, product, Softmax"
     );
     assert_eq!(
         operations("keras_gray.onnx"),
@@ -300,7 +300,7 @@ fn steps_of_an_exporter_become_one_operation() {
     );
 }
 
-/// A fixture, changed.
+/// A fixture with a change.
 fn changed(name: &str, top: bool, change: impl FnOnce(&mut GraphProto)) -> Result<Network, String> {
     let mut model = ModelProto::parse_from_bytes(&std::fs::read(fixtures().join(name)).unwrap()).unwrap();
     change(model.graph.as_mut().unwrap());
@@ -325,7 +325,7 @@ fn an_unknown_operation_is_named_with_the_way_out() {
     );
     let body = changed("torch_norms.onnx", false, |graph| rename(graph, "Gemm", "Einsum")).unwrap();
     assert!(matches!(body.file.graph.node(body.file.output).op, Op::GlobalPool(_)));
-    // Also of a network that is known to the end.
+    // Also if the whole network is known.
     let body = changed("torch_norms.onnx", false, |_| {}).unwrap();
     assert!(matches!(body.file.graph.node(body.file.output).op, Op::GlobalPool(_)));
 
@@ -411,7 +411,7 @@ fn what_computes_something_else_is_refused() {
     }
 }
 
-/// Chains that a file may make as long as it likes are walked without recursion, and in bounded time.
+/// A file may contain arbitrarily long chains: they are walked without recursion and in bounded time.
 #[test]
 fn long_chains_end_soon() {
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! The tensors of a network, made of an ONNX graph's constants.
+//! Makes a network's tensors from the constants of an ONNX graph.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use graph::{Correspondence, Graph, NodeId, Op, Parameter, ParameterKind};
 use onnx_ir::ModelProto;
 use xception_model::zoo::FileGraph;
 
-use super::graph::shown;
+use super::node::shown;
 use super::tensor::{self, Constant};
 use crate::dtype::{minus, values};
 use crate::source::SourceTensor;
@@ -28,11 +28,11 @@ pub(super) enum Weights {
 pub(super) struct Linear {
     /// `[out, in / groups, height, width]` or `[in, out]`.
     pub(super) kernel: Constant,
-    /// The bias, or the term of a norm that is folded away.
+    /// The bias, or the shift of a folded norm.
     pub(super) bias: Option<Constant>,
-    /// The factor of a norm that is folded away.
+    /// The scale of a folded norm.
     pub(super) factor: Option<Constant>,
-    /// What a Gemm multiplies the product and the bias by.
+    /// The factors that a Gemm applies to the product and to the bias.
     pub(super) times: [f64; 2],
 }
 
@@ -48,19 +48,19 @@ impl Weights {
     }
 }
 
-/// A network that an ONNX file holds.
+/// A network found in an ONNX file.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) file: FileGraph,
-    /// For each node of the graph the tensor that it gives, and whether that has its channels last.
+    /// For each node of the graph, the name of its ONNX tensor, and whether the tensor has its channels last.
     pub(super) outputs: Vec<Option<(String, bool)>>,
-    /// By the path of the node.
+    /// The constants, by the path of the node.
     constants: HashMap<String, Weights>,
     model: Arc<ModelProto>,
     path: PathBuf,
 }
 
-/// How many times over a network may use the numbers of its file.
+/// How many times a network may use each number of its file, on average.
 const MAX_REUSE: usize = 4;
 
 impl Network {
@@ -86,7 +86,7 @@ impl Network {
         })
     }
 
-    /// The tensors of the file's network itself.
+    /// The tensors of the file's own network.
     #[cfg(test)]
     pub(crate) fn own_tensors(&self) -> Result<Vec<SourceTensor>, String> {
         let graph = &self.file.graph;
@@ -94,11 +94,11 @@ impl Network {
         self.tensors(graph, graph, &pairs)
     }
 
-    /// The tensors of the graph `ours`. `pairs` gives, for each of its nodes, the node of `theirs`, the graph of the file.
+    /// The tensors of the graph `ours`. For each of its nodes, `pairs` gives the node of `theirs`, the file's graph.
     ///
-    /// A norm of ours that the file has folded away is made anew so that no number changes: gamma is the factor behind the
-    /// convolution or 1, beta the term or bias or 0, mean and variance stand for 0 and 1. The mean of a norm behind a biased
-    /// convolution, `x + bias - mean`, takes the bias in where our convolution has none.
+    /// A norm that the file has folded is rebuilt so that no number changes: gamma is the scale after the convolution,
+    /// or 1; beta is the shift or bias, or 0; mean and variance are equivalent to 0 and 1. For a norm after a biased
+    /// convolution, `x + bias - mean`, the mean includes the bias if our convolution has none.
     pub(crate) fn tensors(
         &self,
         ours: &Graph,
@@ -107,7 +107,7 @@ impl Network {
     ) -> Result<Vec<SourceTensor>, String> {
         let paired = |id: NodeId| pairs.get(id.0).copied().flatten();
         let weights = |id: NodeId| paired(id).and_then(|found| self.constants.get(&theirs.node(found).path));
-        // The norm behind each node, and whether the file has folded it away.
+        // The norm after each node, and whether the file has folded it.
         let mut norms = vec![None; ours.nodes.len()];
         for (id, node) in ours.iter() {
             if let Op::BatchNorm(norm) = &node.op {
@@ -164,9 +164,9 @@ impl Network {
         Ok(tensors)
     }
 
-    /// A kernel, times the factor behind it if no norm takes that.
+    /// A kernel, multiplied by the scale after it if no norm takes that scale.
     fn kernel(&self, linear: &Linear, with_factor: bool, parameter: &Parameter) -> Result<SourceTensor, String> {
-        // So many values in a row are of one output.
+        // `run` consecutive values belong to one output.
         let (outputs, run) = match parameter.shape[..] {
             [_, outputs] => (outputs, 1),
             _ => (parameter.shape[0], parameter.shape[1..].iter().product()),
@@ -211,12 +211,12 @@ impl Network {
     }
 }
 
-/// A tensor of one value, which the file leaves unsaid.
+/// A tensor with one value everywhere, for a tensor that the file omits.
 fn filled(parameter: &Parameter, value: f32) -> SourceTensor {
     vector(&parameter.name, parameter.shape[0], value)
 }
 
-/// A vector of one value.
+/// A vector with one value everywhere.
 pub(super) fn vector(name: &str, length: usize, value: f32) -> SourceTensor {
     SourceTensor {
         origin: format!("({value})"),
@@ -224,7 +224,7 @@ pub(super) fn vector(name: &str, length: usize, value: f32) -> SourceTensor {
     }
 }
 
-/// The variance that is 1 with the epsilon added, in 32 bits.
+/// The variance that gives 1 when the epsilon is added, in 32 bits.
 pub(super) fn unit_variance(epsilon: f64) -> f32 {
     let epsilon = epsilon as f32;
     let near = 1.0 - epsilon;
@@ -235,7 +235,7 @@ pub(super) fn unit_variance(epsilon: f64) -> f32 {
         .unwrap_or(near)
 }
 
-/// The tensor `by` times, and times a factor for each output; so many values in a row are of one output.
+/// The tensor multiplied by `by` and by a factor for each output; `run` consecutive values belong to one output.
 fn scaled(source: SourceTensor, by: f64, factor: Option<SourceTensor>, run: usize) -> SourceTensor {
     if factor.is_none() && by.to_bits() == 1.0_f64.to_bits() {
         return source;

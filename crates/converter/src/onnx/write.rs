@@ -1,10 +1,9 @@
-//! Writing ONNX through burn-onnx.
+//! Writes ONNX with burn-onnx.
 //!
-//! burn-onnx 0.22 exports few operations (`src/export/lower`). Where it lacks one, an operation that it has stands in its place
-//! while the network is traced, and in the model that it makes ONNX's own operation takes the stand-in's place.
+//! burn-onnx 0.22 exports few operations (`src/export/lower`). For an operation that it lacks, a stand-in that it can
+//! export is traced; afterwards the ONNX operation replaces the stand-in in the exported model.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,13 +15,12 @@ use onnx_ir::{AttributeProto, GraphProto, Message, ModelProto, NodeProto, Tensor
 use xception_model::{Architecture, ModelSpec, Network};
 
 use crate::error::ConvertError;
-use crate::publish::publish;
 
-/// Pictures that are traced; any number goes through the model.
+/// Number of pictures in the traced batch; the model then takes any number.
 const BATCH: usize = 3;
 
-/// Writes a network: input `images` `[batch, channels, height, width]`, any batch. The output is `logits`, without a classifier
-/// `embedding`, the pooled vector, or `feature_map`.
+/// Writes a network. The input is `images`, `[batch, channels, height, width]`, with any batch size. The output is
+/// `logits`; without a classifier it is `embedding` (the pooled vector) or `feature_map`.
 pub(crate) fn write(model: &Network, spec: &ModelSpec, path: &Path, overwrite: bool) -> Result<(), ConvertError> {
     let failed = |problem: String| ConvertError::write(path, problem);
     let size = [spec.input.height, spec.input.width];
@@ -52,25 +50,23 @@ pub(crate) fn write(model: &Network, spec: &ModelSpec, path: &Path, overwrite: b
         name_boundaries(graph, "images", output);
     }
     let text = spec.to_toml().map_err(failed)?;
-    // The entries' type has no name outside of onnx-ir.
+    // onnx-ir does not export the type of the entries.
     let entries = proto.metadata_props.len();
     proto.metadata_props.resize_with(entries + 1, Default::default);
     if let Some(entry) = proto.metadata_props.last_mut() {
         entry.key.push_str(ModelSpec::KEY);
         entry.value = text;
     }
-    publish(path, overwrite, |scratch| {
-        Ok(proto.write_to_writer(&mut File::create(scratch)?)?)
-    })
-    .map_err(|error| ConvertError::write(path, error))
+    files::write_with(path, overwrite, |file| Ok(proto.write_to_writer(file)?))
+        .map_err(|error| ConvertError::not_written(path, error))
 }
 
-/// An operation of ONNX, of one input and one output.
+/// An ONNX operation with one input and one output.
 struct Operator {
     name: &'static str,
     floats: Vec<(&'static str, f32)>,
     ints: Vec<(&'static str, Vec<i64>)>,
-    /// Inputs that are constants, behind the first.
+    /// Constant inputs after the first one.
     constants: Vec<f32>,
 }
 
@@ -90,10 +86,11 @@ impl Operator {
     }
 }
 
-/// A network as it is traced.
+/// A network prepared for tracing.
 struct Traced {
     graph: Graph,
-    /// For each exponential and each max pooling of the graph, in the order of computation, the operation that takes its place.
+    /// For each exponential and each max pooling of the graph, in the order of computation, the operation that replaces
+    /// it.
     stand_ins: Vec<Option<Operator>>,
 }
 
@@ -132,7 +129,7 @@ impl Traced {
         NodeId(self.graph.nodes.len() - 1)
     }
 
-    /// Puts a stand-in into the place of a node that reads a value of this shape, if it needs one.
+    /// Replaces a node by a stand-in, if it needs one. The node reads a value of this shape.
     fn stand_in(&mut self, node: &mut Node, read: Option<Shape>) {
         let before = |op: Op, node: &Node| Node {
             op,
@@ -149,7 +146,7 @@ impl Traced {
                 }
             }
             (Op::Pool(pool), _) if pool.kind == PoolKind::Max => self.stand_ins.push(None),
-            // Burn divides by the number of pixels itself where padding is not the same on both sides.
+            // With unequal padding, Burn divides by the number of pixels itself.
             (Op::Pool(pool), Some(read)) => {
                 let pads = pool.padding.pads(read.size(), pool.window, pool.stride, pool.dilation);
                 let pads = pads.unwrap_or_default();
@@ -205,9 +202,9 @@ impl Traced {
     }
 }
 
-/// A function that burn-onnx exports as one node, which no network has otherwise.
+/// A function that burn-onnx exports as one node and that no network uses.
 const STAND_IN: Op = Op::Activation(Activation::Exponential);
-/// The order that burn-onnx exports.
+/// The only order that burn-onnx exports.
 const FLATTEN: Op = Op::Flatten {
     order: ChannelOrder::ChannelsFirst,
 };
@@ -226,7 +223,7 @@ fn operator(activation: Activation) -> Option<Operator> {
         Activation::Selu => new("Selu"),
         Activation::HardSwish => new("HardSwish"),
         Activation::HardSigmoid { slope } => new("HardSigmoid").with("alpha", slope).with("beta", 0.5),
-        // ONNX has it from opset 20 on, and the model is of 18.
+        // ONNX has this operation from opset 20 on; the model uses opset 18.
         Activation::Gelu { approximate: false } => new("Gelu"),
         Activation::Gelu { approximate: true } => new("Gelu tanh"),
         Activation::Softplus => new("Softplus"),
@@ -240,7 +237,7 @@ fn operator(activation: Activation) -> Option<Operator> {
     })
 }
 
-/// Puts ONNX's own operations into the places of their stand-ins.
+/// Replaces the stand-ins by ONNX's own operations.
 fn replace(graph: &mut GraphProto, stand_ins: Vec<Option<Operator>>) -> Result<(), String> {
     let mut stand_ins = stand_ins.into_iter();
     let mut nodes = Vec::with_capacity(graph.node.len());
@@ -255,7 +252,7 @@ fn replace(graph: &mut GraphProto, stand_ins: Vec<Option<Operator>>) -> Result<(
             Some(Operator { name: "Gelu tanh", .. }) => gelu(&node, true, graph, &mut nodes),
             Some(operator) => {
                 let mut node = operator.node(node, graph);
-                // Its padding is its own; what padded the stand-in goes.
+                // The operation has its own padding, so the stand-in's padding is removed.
                 let pad = nodes
                     .last()
                     .filter(|last: &&NodeProto| last.op_type == "Pad" && last.output == node.input);
@@ -275,7 +272,7 @@ fn replace(graph: &mut GraphProto, stand_ins: Vec<Option<Operator>>) -> Result<(
 }
 
 impl Operator {
-    /// The operation in the place of a node.
+    /// The operation, connected in the place of a node.
     fn node(self, mut node: NodeProto, graph: &mut GraphProto) -> NodeProto {
         node.op_type.clear();
         node.op_type.push_str(self.name);
@@ -310,7 +307,7 @@ fn attribute(name: &str, kind: i32) -> AttributeProto {
     attribute
 }
 
-/// The name of a number.
+/// Adds a constant number and returns its name.
 fn constant(graph: &mut GraphProto, value: f32) -> String {
     let mut tensor = TensorProto::new();
     let name = format!("constant_{value}");
@@ -365,7 +362,7 @@ fn gelu(stand_in: &NodeProto, approximate: bool, graph: &mut GraphProto, nodes: 
     }
 }
 
-/// Lets any number of pictures through a graph of [`BATCH`]. burn-onnx's own way gives up on reshapes and on padding with a stride.
+/// Makes the batch of the graph open. burn-onnx's own way fails on reshapes and on padding with a stride.
 fn open_batch(graph: &mut GraphProto) {
     for value in graph.input.iter_mut().chain(&mut graph.output) {
         let value = value.type_.as_mut().map(onnx_ir::TypeProto::mut_tensor_type);
@@ -391,14 +388,14 @@ fn open_batch(graph: &mut GraphProto) {
         if let Some(first) = numbers.first_chunk_mut()
             && i64::from_le_bytes(*first) == BATCH as i64
         {
-            // The length of that axis of the input.
+            // 0 stands for the length of that axis of the input.
             *first = 0_i64.to_le_bytes();
             shape.raw_data = numbers.into();
         }
     }
 }
 
-/// Gives the graph's input and output names that people can use; burn-onnx numbers them.
+/// Gives the graph's input and output readable names; burn-onnx numbers them.
 fn name_boundaries(graph: &mut GraphProto, input: &str, output: &str) {
     let mut names = Vec::new();
     for (values, name) in [(&mut graph.input, input), (&mut graph.output, output)] {
@@ -420,7 +417,7 @@ fn name_boundaries(graph: &mut GraphProto, input: &str, output: &str) {
 
 /// # Panics
 ///
-/// If the pictures are smaller than the network takes. They are made as large as its description says, which was checked.
+/// If the pictures are smaller than the network takes. Their size comes from the description, which was checked.
 fn logits(model: &Network, images: Tensor<4>) -> Tensor<2> {
     model.forward(images).expect(FITS)
 }

@@ -1,10 +1,10 @@
-//! Where the tensors of a PyTorch checkpoint live in a network.
+//! Finds the network's tensor for each tensor of a PyTorch checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use xception_model::graph::{Graph, NodeId, Op};
 
-/// What people and libraries call the last layer.
+/// Names that people and libraries use for the last layer.
 const CLASSIFIERS: [&str; 7] = [
     "fc",
     "last_linear",
@@ -15,17 +15,17 @@ const CLASSIFIERS: [&str; 7] = [
     "classifier.1",
 ];
 
-/// Parts of a name that wrapping modules may put before it.
+/// Most name parts that wrapping modules may put before a name.
 const MAX_WRAPPERS: usize = 16;
 
-/// For each name of a checkpoint the tensor of the network that it is; `None` for what is no part of the network.
+/// For each name of a checkpoint, the network's tensor; `None` for a tensor that is not part of the network.
 ///
-/// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix is the one behind which
-/// most of the network's tensors are.
+/// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix under which most of
+/// the network's tensors are found is used.
 ///
 /// # Errors
 ///
-/// When nothing of the network is found, when several prefixes have it, or when two names are the same tensor.
+/// If no tensor of the network is found, if several prefixes hold the network, or if two names mean the same tensor.
 pub(crate) fn torch_homes(graph: &Graph, names: &[&str]) -> Result<Vec<Option<String>>, String> {
     let known = known(graph);
     let prefix = detect(&known, names)?;
@@ -63,7 +63,7 @@ fn known(graph: &Graph) -> BTreeMap<String, String> {
     known
 }
 
-/// The layer that the logits come out of.
+/// The layer that outputs the logits.
 fn classifier(graph: &Graph) -> Option<NodeId> {
     let mut id = graph.taps.logits?;
     while !matches!(graph.node(id).op, Op::Dense(_) | Op::Conv(_)) {
@@ -86,14 +86,15 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
         .iter()
         .max_by_key(|(prefix, names)| (names.len(), std::cmp::Reverse(prefix.len())));
     let (&one, own) = most.ok_or("none of its names is one of the network's")?;
-    // `block1.conv1` of the network is no `conv1` of a second one, and a lone `fc` somewhere else is no network.
+    // `block1.conv1` of the network is not the `conv1` of a second network, and a single `fc` elsewhere is no network.
     let own: BTreeSet<&str> = own.iter().copied().collect();
     let others = |names: &Vec<&str>| names.iter().filter(|name| !own.contains(*name)).count();
     match found.iter().find(|(_, names)| others(names) * 2 > own.len()) {
         None => Ok(one),
         Some((two, _)) => Err(format!(
-            "it holds the network several times, under `{one}` and `{two}`; save one of them: torch.save({{name.removeprefix('{two}'): \
-             value for name, value in weights.items() if name.startswith('{two}')}}, 'weights.pth')"
+            "it holds the network several times, under `{one}` and `{two}`; save one of them: \
+             torch.save({{name.removeprefix('{two}'): value for name, value in weights.items() \
+             if name.startswith('{two}')}}, 'weights.pth')"
         )),
     }
 }

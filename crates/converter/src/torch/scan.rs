@@ -1,7 +1,7 @@
-//! What a pickle would do, found before anything of it is read: which objects it names, and how large it would become.
+//! Scans a pickle before anything in it is read: which objects it names, and how large it would become.
 //!
-//! The machine below keeps sizes and texts where an unpickler keeps objects, so a small file that would unfold without end
-//! costs no more here than it has opcodes.
+//! An unpickler keeps objects; the machine below keeps only their sizes and short texts. A small file that would unfold
+//! without end therefore costs no more than its number of opcodes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -11,31 +11,31 @@ use std::rc::Rc;
 
 use zip::ZipArchive;
 
-/// timm's checkpoint of a whole training, with its optimizer and a second set of weights, has 0.12 MB.
+/// timm's checkpoint of a whole training, with optimizer and a second set of weights, has 0.12 MB.
 const MAX_BYTES: u64 = 4 << 20;
-/// The same has 36,000. The reader takes up to 100 bytes of memory for each.
+/// The same checkpoint has 36,000. The reader takes up to 100 bytes of memory for each.
 const MAX_OPCODES: u32 = 200_000;
-/// Objects that are copied into and out of the memo: the reader holds each copy by itself.
+/// Limit on objects copied into and out of the memo: the reader keeps each copy separately.
 const MAX_COPIED: u64 = 250_000;
-/// Bytes of texts that are copied so.
+/// Limit on bytes of texts copied in this way.
 const MAX_COPIED_BYTES: u64 = 16 << 20;
-/// No name in Python comes near it.
+/// Far longer than any name in Python.
 const MAX_NAME: usize = 4096;
-/// Names that a message lists.
+/// Number of names that a message lists.
 const SHOWN: usize = 5;
 
-/// The magic number of a PyTorch file of before 1.6, as protocol 2 writes it; it stands at the file's begin.
+/// The magic number of a PyTorch file before 1.6 in protocol 2, at the start of the file.
 const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-/// The same as protocols 0 and 1 write it.
+/// The same in protocols 0 and 1.
 const LEGACY_MAGIC_TEXT: &[u8] = b"119547037146038801333356";
-/// Magic number, protocol, system, objects, storages: then come the values.
+/// Magic number, protocol, system, objects, storages; then the values follow.
 const LEGACY_PICKLES: usize = 5;
 
 /// Scans the pickles of a checkpoint in any of PyTorch's containers.
 ///
 /// # Errors
 ///
-/// A sentence about the first pickle that names an object which no weight file needs, or is damaged or far too large.
+/// Describes the first pickle that names an object which no weight file needs, or that is damaged or far too large.
 pub(super) fn scan(path: &Path) -> Result<(), String> {
     let mut file = File::open(path).map_err(|error| error.to_string())?;
     let mut start = Vec::new();
@@ -48,7 +48,8 @@ pub(super) fn scan(path: &Path) -> Result<(), String> {
     }
     if start.get(257..262) == Some(b"ustar") {
         return Err(
-            "a PyTorch file of before 0.1.10, a tape archive, is not read: load it in PyTorch, and save its state_dict again"
+            "a PyTorch file from before 0.1.10 (a tar archive) is not read: load it in PyTorch, \
+                    and save its state_dict again"
                 .to_owned(),
         );
     }
@@ -86,7 +87,7 @@ fn scan_archive(file: &File) -> Result<(), String> {
             pickles.push(name.to_string());
         }
     }
-    // The reader takes one of them; which one must not be a question.
+    // The reader reads one of them; there must be no choice.
     let [name] = pickles.as_slice() else {
         return Err(format!(
             "expected one data.pkl in it, found {}: {}",
@@ -129,15 +130,15 @@ enum Problem {
     Bomb,
 }
 
-/// What is kept of an object.
+/// What the machine keeps of an object.
 #[derive(Clone, Default)]
 struct Slot {
     objects: u64,
-    /// Bytes of its texts.
+    /// Total bytes of its texts.
     bytes: u64,
-    /// A short text itself: it may become a name.
+    /// The text, if it is short: it may become a name.
     text: Option<Rc<str>>,
-    /// Where the memo holds it.
+    /// The object's place in the memo.
     memo: Option<u32>,
 }
 
@@ -163,7 +164,7 @@ struct Scan {
     opcodes: u32,
     copied: u64,
     copied_bytes: u64,
-    /// Objects that are named and not allowed.
+    /// Objects that are named and not on the list.
     refused: BTreeSet<String>,
 }
 
@@ -177,8 +178,9 @@ impl Scan {
             names.push(format!("{} more", self.refused.len() - SHOWN));
         }
         Err(format!(
-            "its pickle names {}, which no file of weights needs; nothing of it was run, and it is refused. If you trust the \
-             file: load it in PyTorch and save the weights alone, torch.save(model.state_dict(), \"weights.pth\")",
+            "its pickle names {}, which no file of weights needs; nothing of it was run, and it is refused. If you \
+             trust the file: load it in PyTorch and save the weights alone, \
+             torch.save(model.state_dict(), \"weights.pth\")",
             names.join(", ")
         ))
     }
@@ -199,7 +201,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Reads one pickle, up to its end.
+    /// Scans one pickle up to its end.
     fn pickle(&mut self, r: &mut impl BufRead) -> Result<(), Problem> {
         let mut machine = Machine::default();
         loop {
@@ -218,7 +220,7 @@ impl Scan {
         }
     }
 
-    /// The opcodes that copy what is there.
+    /// Opcodes that copy an object.
     fn copying(&mut self, machine: &mut Machine, opcode: u8, r: &mut impl BufRead) -> Result<bool, Problem> {
         match opcode {
             // DUP
@@ -246,7 +248,7 @@ impl Scan {
                 self.copy(&top)?;
                 machine.memo.insert(place, top);
             }
-            // BUILD: the memo follows what an object becomes.
+            // BUILD: the memo's copy follows the object's new size.
             b'b' => {
                 machine.extend(1)?;
                 let top = machine.top()?.clone();
@@ -260,14 +262,14 @@ impl Scan {
         Ok(true)
     }
 
-    /// The opcodes that name objects, and those that no checkpoint has.
+    /// Opcodes that name objects, and opcodes that no checkpoint uses.
     fn naming(&mut self, machine: &mut Machine, opcode: u8, r: &mut impl BufRead) -> Result<(), Problem> {
         match opcode {
             // GLOBAL, INST
             b'c' | b'i' => {
                 let (module, object) = (line(r)?, line(r)?);
                 self.name(&module, &object);
-                // Nobody writes this one since 1996; that of an object which is refused is named with the others.
+                // Not written by any program since 1996; a refused object is listed with the others.
                 if opcode == b'i' {
                     machine.pop_to_mark()?;
                 }
@@ -296,7 +298,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// The opcodes that push a number, a text or an empty container, and those that say something about the pickle.
+    /// Opcodes that push a number, a text or an empty container, and opcodes about the pickle itself.
     fn value(&mut self, opcode: u8, r: &mut impl BufRead) -> Result<bool, Problem> {
         match opcode {
             // PROTO, FRAME
@@ -339,7 +341,7 @@ impl Machine {
         Ok(true)
     }
 
-    /// The opcodes that arrange what is on the stack.
+    /// Opcodes that rearrange the stack.
     fn container(&mut self, opcode: u8) -> Result<bool, Problem> {
         match opcode {
             // MARK
@@ -396,7 +398,7 @@ impl Machine {
         });
     }
 
-    /// A text, bytes or a long number with its length before it.
+    /// A text, bytes or a long number after its length.
     fn sized(&mut self, r: &mut impl BufRead, length: u64) -> Result<(), Problem> {
         if length > MAX_NAME as u64 {
             let skipped = io::copy(&mut r.take(length), &mut io::sink())?;
@@ -453,7 +455,7 @@ impl Machine {
         self.stack.push(whole);
     }
 
-    /// Puts the last values into what is below them.
+    /// Puts the last values into the container below them.
     fn extend(&mut self, count: usize) -> Result<(), Problem> {
         let parts = self.pop_many(count)?;
         self.top()?.holds(&parts);
@@ -491,9 +493,9 @@ fn place(r: &mut impl BufRead, opcode: u8) -> Result<u32, Problem> {
     }
 }
 
-/// Modules, and the objects of each that files of weights, and the notes of trainings beside them, are made of: what PyTorch
-/// itself loads with `weights_only=True`, and values of `NumPy`, the standard library and `OmegaConf`. Each object is named
-/// whole: a package that is harmless in one place runs programs in another.
+/// Allowed modules, and in each the objects that weight files and the training notes beside weights are made of:
+/// PyTorch's own list for `weights_only=True`, and values of `NumPy`, the standard library and `OmegaConf`. Each object
+/// is named in full, because a package may run programs through another of its objects.
 const ALLOWED: [(&str, &str); 32] = [
     ("__builtin__", BUILTINS),
     ("_codecs", "encode"),
@@ -610,15 +612,15 @@ mod tests {
         }
     }
 
-    /// Every way of Python's to name an object, and to hide what it gives.
+    /// Every way in Python to name an object, and to hide it.
     #[test]
     fn a_name_is_found_wherever_it_stands() {
         for pickle in [
-            // Called, and dropped.
+            // Called, and the result dropped.
             &b"\x80\x02}(cposix\nsystem\nX\x02\x00\x00\x00id\x85R0u."[..],
             // In the state of an object that is allowed.
             b"\x80\x02cargparse\nNamespace\n)\x81}X\x01\x00\x00\x00acposix\nsystem\nX\x02\x00\x00\x00id\x85Rsb.",
-            // By two texts, one from the memo.
+            // Named by two texts, one of them from the memo.
             b"\x80\x04\x8c\x05posix\x94\x8c\x06system\x94\x93\x8c\x02id\x85R.",
             b"\x80\x04\x8c\x05posix\x940h\x00\x8c\x06system\x93\x8c\x02id\x85R.",
             b"(X\x02\x00\x00\x00idiposix\nsystem\n.",
@@ -637,7 +639,7 @@ mod tests {
     #[test]
     fn what_unfolds_without_end_is_refused() {
         let many = |opcode: &[u8]| [b"\x80\x02", opcode.repeat(MAX_OPCODES as usize).as_slice(), b"."].concat();
-        // A list that is put into itself, twice each time.
+        // A list that is put into itself twice in each step.
         let doubling = [
             b"\x80\x02]q\x00".as_slice(),
             &b"]q\x01(h\x00h\x00eq\x00".repeat(40),

@@ -11,7 +11,7 @@ use converter::{Known, Source, open};
 use tempfile::TempDir;
 use xception_model::{Pooling, Variant, Widths, XceptionConfig};
 
-/// `TOY` of `scripts/keras_toy_xception.py`.
+/// `TOY` of `scripts/fixtures/keras_toy_xception.py`.
 pub fn tiny() -> XceptionConfig {
     XceptionConfig::new()
         .with_widths(Widths {
@@ -42,7 +42,7 @@ pub fn onnx(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// All that a file may leave open.
+/// Everything that a file may leave open.
 pub fn all_known() -> Known {
     Known {
         size: Some([75, 90]),
@@ -58,7 +58,7 @@ pub fn torch_known() -> Known {
     }
 }
 
-/// The picture of `scripts/torch_toy_xception.py`: sin(i / 100), i counting NHWC values.
+/// The picture of `scripts/fixtures/torch_toy_xception.py`: sin(i / 100), i counting NHWC values.
 pub fn picture([batch, height, width, channels]: [usize; 4]) -> Tensor<4> {
     let count = batch * height * width * channels;
     let values: Vec<f32> = (0..count).map(|i| (i as f64 / 100.0).sin() as f32).collect();
@@ -87,7 +87,7 @@ pub fn relative(found: &[f32], expected: &[f32]) -> f64 {
     difference / norm(&mut expected.iter().map(|v| f64::from(*v)))
 }
 
-/// Numbers that look random and are the same every time: Knuth's generator.
+/// Pseudo-random numbers by Knuth's generator, the same in every run.
 pub struct Random(u64);
 
 impl Random {
@@ -104,7 +104,7 @@ impl Random {
         (self.0 >> 33) as usize % bound
     }
 
-    /// The bytes with one to four changes: a bit, an extreme, a byte more, or an end.
+    /// The bytes with one to four changes: a flipped bit, an extreme value, an additional byte, or an early end.
     pub fn mutate(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for _ in 0..=self.below(4) {
@@ -123,7 +123,7 @@ impl Random {
     }
 }
 
-/// A folder of one's own, and the program run in it.
+/// A temporary folder, and the program run in it.
 pub struct Bench {
     pub folder: TempDir,
 }
@@ -159,8 +159,8 @@ impl Bench {
         Run::of(output)
     }
 
-    /// Runs the program with no more than 256 MB for its heap and stacks, and 5 seconds of the processor; the system ends it
-    /// otherwise. By the clock it may take longer where others compute meanwhile, but not wait for something.
+    /// Runs the program with at most 256 MB for its heap and stacks and 5 seconds of processor time, enforced by the
+    /// system. On a busy machine the wall clock may show more, but the program must not wait for anything.
     #[cfg(unix)]
     pub fn bounded(&self, arguments: &[&str]) -> Run {
         self.limited("ulimit -d 262144 && ulimit -t 5", arguments)
@@ -212,13 +212,13 @@ impl Run {
         }
     }
 
-    /// What was printed by a run that did all.
+    /// The output of a successful run.
     pub fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
         self.stdout
     }
 
-    /// The sentence of a run that failed.
+    /// The error message of a failed run.
     pub fn failed(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);

@@ -1,4 +1,4 @@
-//! The `.keras` archive (`_save_model_to_fileobj` in `keras/src/saving/saving_lib.py` of 3.15.1).
+//! Writes the `.keras` archive (`_save_model_to_fileobj` in `keras/src/saving/saving_lib.py` of 3.15.1).
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -7,15 +7,15 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::json;
-use crate::write::KERAS_VERSION;
 use crate::write::hdf5::{NotWritten, Plan};
+use crate::write::version::KERAS_VERSION;
 
-/// A config that would not be read back is not written.
+/// Refuses a config that this crate could not read back.
 pub(crate) fn check_config(config: &str) -> Result<(), String> {
     json::parse(config.as_bytes()).map(drop)
 }
 
-/// Members are stored, not deflated, as Keras does: weights are read in place.
+/// Writes the archive. Members are stored, not deflated, as in Keras, so that readers can read the weights in place.
 pub(crate) fn write<E>(
     file: File,
     config: &str,
@@ -30,7 +30,7 @@ pub(crate) fn write<E>(
         zip.start_file(name, options).map_err(zipped)?;
         zip.write_all(text.as_bytes()).map_err(NotWritten::Io)?;
     }
-    // From 4 GiB on a member needs the longer header of zip64.
+    // A member of 4 GiB or more needs zip64's longer header.
     let large = plan.len() >= u64::from(u32::MAX);
     zip.start_file("model.weights.h5", options.large_file(large))
         .map_err(zipped)?;
@@ -40,8 +40,8 @@ pub(crate) fn write<E>(
     file.map_err(|error| NotWritten::Io(error.into_error()))
 }
 
-/// A file that takes everything after its first failure: a `ZipWriter` ends its archive when it is dropped, and prints on
-/// standard error where it can't.
+/// A file that accepts and ignores every write after its first failure. A dropped `ZipWriter` finishes its archive and
+/// prints an error to stderr if it cannot; this prevents the print.
 struct Quiet {
     file: BufWriter<File>,
     failed: bool,
@@ -57,7 +57,7 @@ impl Quiet {
         }
     }
 
-    /// The result, or `swallowed` after a failure. The first failure itself is told.
+    /// `result`, or the error `swallowed` if an earlier write failed. The first failure is the one reported.
     fn unless_failed<T>(
         &mut self,
         swallowed: T,

@@ -1,10 +1,9 @@
-//! The door to `hdf5-pure` for writing: a file is laid out first and its values are written into it
-//! as they come, one tensor at a time.
+//! Writing through `hdf5-pure`: the file is laid out first, then its values are written one tensor at a time.
 //!
-//! `hdf5_pure::FileBuilder` takes every value before it writes the first byte. It is given zeros,
-//! which the system does not back with memory until they are written to, and what it writes is kept
-//! without them: some hundred kilobytes of headers. Where each dataset's values belong is then read
-//! from those headers, and the file is put together from both in one pass, in order.
+//! `hdf5_pure::FileBuilder` takes all values before it writes the first byte. It is given zeros, which the system does
+//! not back with memory until they are written to. Its output is kept without those zeros: some hundred kilobytes of
+//! headers. The place of each dataset's values is then read from the headers, and the file is written from both in one
+//! pass, in order.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -17,7 +16,7 @@ use hdf5_pure::{
 
 use crate::hdf5::join;
 
-/// A group to be written.
+/// A new group.
 #[derive(Debug, Default)]
 pub(crate) struct NewGroup {
     pub(crate) attributes: Vec<(String, Attribute)>,
@@ -25,24 +24,24 @@ pub(crate) struct NewGroup {
     pub(crate) datasets: BTreeMap<String, NewDataset>,
 }
 
-/// An attribute, of the types that h5py gives what Keras writes.
+/// An attribute, of a type that h5py uses for what Keras writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Attribute {
     /// Python's `str`.
     Text(String),
     /// Python's `bytes`.
     Bytes(String),
-    /// A NumPy array of `bytes`; without any it is one of floats.
+    /// A NumPy array of `bytes`; an empty list is an empty array of floats.
     List(Vec<String>),
 }
 
-/// A dataset to be written.
+/// A new dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewDataset {
     pub(crate) shape: Vec<usize>,
     /// One of the floats.
     pub(crate) dtype: DType,
-    /// Which of the caller's tensors has the values.
+    /// Which of the caller's tensors holds the values.
     pub(crate) tensor: usize,
 }
 
@@ -57,13 +56,13 @@ impl NewGroup {
         self.attributes.push((name.to_owned(), value));
     }
 
-    /// The group at `path`, with all groups on the way.
+    /// The group at `path`; missing groups on the way are created.
     pub(crate) fn group(&mut self, path: &str) -> &mut Self {
         path.split('/')
             .fold(self, |group, part| group.groups.entry(part.to_owned()).or_default())
     }
 
-    /// Put a dataset at `path`, unless there is one already.
+    /// Adds a dataset at `path`, unless there is one already.
     pub(crate) fn dataset(&mut self, path: &str, dataset: NewDataset) -> Result<(), String> {
         let (group, name) = match path.rsplit_once('/') {
             Some((groups, name)) => (self.group(groups), name),
@@ -76,7 +75,7 @@ impl NewGroup {
     }
 }
 
-/// A file without its values.
+/// The layout of a file, without its values.
 pub(crate) struct Plan {
     headers: Headers,
     /// Where the values are, in the order of the file.
@@ -92,17 +91,17 @@ struct Place {
 /// Why a file was not written.
 #[derive(Debug)]
 pub(crate) enum NotWritten<E> {
-    /// The system did not take it.
+    /// The system refused a write.
     Io(io::Error),
-    /// The caller had no values for a dataset.
+    /// The caller has no values for a dataset.
     Tensor(E),
 }
 
 impl Plan {
-    /// Lay out a file with everything in `root`.
+    /// Lays out a file with everything in `root`.
     pub(crate) fn of(root: &NewGroup) -> Result<Self, String> {
         let mut builder = FileBuilder::new();
-        // All that is written here is in the format of HDF5 1.8, which more programs read.
+        // Written in the format of HDF5 1.8, which more programs read.
         builder.with_libver_bounds(LibVer::Earliest, LibVer::V18);
         for (name, value) in &root.attributes {
             builder.set_attr(name, attribute(value));
@@ -126,12 +125,12 @@ impl Plan {
         Ok(Self { headers, places })
     }
 
-    /// The length of the file in bytes.
+    /// The file's length in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.headers.len
     }
 
-    /// Write the file. `values` writes all values of the tensor it is asked for.
+    /// Writes the file. `values` writes all values of the requested tensor.
     pub(crate) fn write<E>(
         &self,
         out: &mut dyn Write,
@@ -206,7 +205,7 @@ fn datatype(dtype: DType) -> Option<Datatype> {
                 exponent_bias: 15,
             },
         }),
-        // What h5py makes of `ml_dtypes.bfloat16`.
+        // The type that h5py uses for `ml_dtypes.bfloat16`.
         DType::BF16 => Some(Datatype::Opaque {
             size: 2,
             tag: Vec::new(),
@@ -242,11 +241,11 @@ fn find_places(file: &File, group: &NewGroup, path: &str, places: &mut Vec<Place
     Ok(())
 }
 
-/// Blocks smaller than a page would be many, larger ones would hold more zeros.
+/// Smaller blocks would be too many; larger ones would hold more zeros.
 const BLOCK: usize = 4096;
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// What was written, without the blocks that are all zeros.
+/// The written bytes, without blocks that are all zeros.
 #[derive(Clone, Default)]
 struct Headers {
     blocks: BTreeMap<u64, Vec<u8>>,
@@ -268,7 +267,7 @@ impl Headers {
         self.block(&open);
     }
 
-    /// Write the bytes from `start` to `end`.
+    /// Writes the bytes from `start` to `end` to `out`.
     fn copy(&self, start: u64, end: u64, out: &mut dyn Write) -> io::Result<()> {
         let mut at = start;
         while at < end {
@@ -359,7 +358,7 @@ mod tests {
         root
     }
 
-    /// Tensor `t` is bytes of `t + 1`.
+    /// Tensor `t` is filled with bytes `t + 1`.
     fn written(root: &NewGroup, width: usize) -> Vec<u8> {
         let plan = Plan::of(root).unwrap();
         let mut out = Vec::new();

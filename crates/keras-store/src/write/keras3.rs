@@ -1,4 +1,4 @@
-//! `layers/<class>[_i]/vars/<n>`: the groups of `_save_state` and `_save_container_state`
+//! Writes Keras 3's layout `layers/<class>[_i]/vars/<n>`: the groups of `_save_state` and `_save_container_state`
 //! (`keras/src/saving/saving_lib.py` of 3.15.1).
 
 use std::collections::HashMap;
@@ -8,8 +8,7 @@ use crate::names;
 use crate::write::hdf5::{Attribute, NewDataset, NewGroup};
 use crate::write::model::Part;
 
-/// The tree of a `.weights.h5`, alone or inside a `.keras`. `datasets` are parallel to the model's
-/// variables.
+/// The tree of a `.weights.h5`, alone or inside a `.keras`. `datasets` has one entry for each of the model's variables.
 pub(crate) fn tree(root: &Part, datasets: &[NewDataset]) -> Result<NewGroup, String> {
     let mut tree = NewGroup::default();
     part(root, "", datasets, &mut tree)?;
@@ -18,8 +17,8 @@ pub(crate) fn tree(root: &Part, datasets: &[NewDataset]) -> Result<NewGroup, Str
 
 fn part(part: &Part, group: &str, datasets: &[NewDataset], tree: &mut NewGroup) -> Result<(), String> {
     let vars = join(group, "vars");
-    // Since Keras 3.6. Keras itself goes by the groups' names; the layer's name is for people and
-    // for readers like this crate's.
+    // Written since Keras 3.6. Keras itself loads by the groups' names; people and readers like this crate's use the
+    // layer's name.
     let name = Attribute::Text(part.name.clone());
     tree.group(&vars).attribute("name", name);
     for (number, &variable) in part.variables.iter().enumerate() {

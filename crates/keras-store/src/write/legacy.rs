@@ -1,16 +1,15 @@
-//! `<layer>/<weight name>` with the attributes `layer_names` and `weight_names`: the tree of
-//! `save_weights_to_hdf5_group` (`keras/src/legacy/saving/legacy_h5_format.py` of 3.15.1). Keras
-//! loads it by order, so the orders here are Keras's.
+//! Writes the legacy layout: `<layer>/<weight name>` with the attributes `layer_names` and `weight_names`, the tree of
+//! `save_weights_to_hdf5_group` (`keras/src/legacy/saving/legacy_h5_format.py` of 3.15.1). Keras loads it by order, so
+//! the orders here are Keras's.
 
-use crate::write::KERAS_VERSION;
 use crate::write::hdf5::{Attribute, NewDataset, NewGroup};
 use crate::write::model::{Model, Part, Variable};
+use crate::write::version::KERAS_VERSION;
 
-/// An attribute lies in its object's header, which has room for this much
-/// (`HDF5_OBJECT_HEADER_LIMIT`).
+/// An attribute is stored in its object's header, whose size is limited (`HDF5_OBJECT_HEADER_LIMIT`).
 const MAX_LIST_BYTES: usize = 64_512;
 
-/// The tree of a file with weights alone. `datasets` are parallel to the model's variables.
+/// The tree of a file with weights alone. `datasets` has one entry for each of the model's variables.
 pub(crate) fn weights(model: &Model, datasets: &[NewDataset]) -> Result<NewGroup, String> {
     let mut tree = NewGroup::default();
     let layers = &model.root.parts;
@@ -19,15 +18,15 @@ pub(crate) fn weights(model: &Model, datasets: &[NewDataset]) -> Result<NewGroup
         "layer_names",
         layers.iter().map(|layer| layer.name.clone()).collect(),
     )?;
-    // What tells readers that no kernel is turned around as Theano's are.
+    // Tells readers that no kernel is flipped, as Theano's would be.
     tree.attribute("backend", Attribute::Bytes("tensorflow".into()));
     tree.attribute("keras_version", Attribute::Bytes(KERAS_VERSION.into()));
     for layer in layers {
         let mut variables = Vec::new();
         collect(layer, &mut variables);
         if layer.trainable {
-            // `_legacy_weights`: what is trained first, then the rest; all in one order if the layer
-            // is frozen. The sort keeps the order of equals.
+            // `_legacy_weights`: trainable variables first, then the others; in one order if the layer is frozen. The
+            // sort is stable.
             variables.sort_by_key(|&variable| !model.variables[variable].trainable);
         }
         let names: Vec<String> = variables
@@ -40,7 +39,7 @@ pub(crate) fn weights(model: &Model, datasets: &[NewDataset]) -> Result<NewGroup
         }
         list(group, "weight_names", names)?;
     }
-    // Variables of the model itself; a functional or sequential model has none.
+    // Variables of the model itself: a functional or sequential model has none.
     list(tree.group("top_level_model_weights"), "weight_names", Vec::new())?;
     Ok(tree)
 }
@@ -61,7 +60,7 @@ pub(crate) fn model(model: &Model, datasets: &[NewDataset], config: &str) -> Res
     Ok(tree)
 }
 
-/// The variables of a layer, or of all layers of a nested model.
+/// Collects the variables of a layer, or of all layers of a nested model.
 fn collect(part: &Part, variables: &mut Vec<usize>) {
     variables.extend(&part.variables);
     for inner in &part.parts {
@@ -69,7 +68,7 @@ fn collect(part: &Part, variables: &mut Vec<usize>) {
     }
 }
 
-/// `block1_conv1/kernel`, in the group of the layer as in that of the model it is nested in.
+/// The name `block1_conv1/kernel`, both in the layer's own group and in the group of a nested model.
 fn weight_name(layer: &Part, variable: &Variable) -> String {
     let below = variable.layer.strip_prefix(&layer.path).unwrap_or_default();
     let scope = match below.strip_prefix('/') {
@@ -79,15 +78,15 @@ fn weight_name(layer: &Part, variable: &Variable) -> String {
     format!("{scope}/{}", variable.needed.name)
 }
 
-/// A list of names, in as many attributes as it needs (`save_attributes_to_hdf5_group`).
+/// Writes a list of names, split over several attributes if necessary (`save_attributes_to_hdf5_group`).
 fn list(group: &mut NewGroup, name: &str, list: Vec<String>) -> Result<(), String> {
-    // A NumPy array gives each name the width of the longest.
+    // A NumPy array of bytes gives every name the width of the longest.
     let width = |list: &[String]| list.iter().map(String::len).max().unwrap_or(0);
     let bytes = |list: &[String]| width(list) * list.len();
     if width(&list) > MAX_LIST_BYTES {
         return Err(format!(
-            "a name in `{name}` is longer than the {MAX_LIST_BYTES} bytes that a legacy .h5 has room for; give the layer a \
-             shorter one, or write a .keras"
+            "a name in `{name}` is longer than the {MAX_LIST_BYTES} bytes that a legacy .h5 has room for; \
+             give the layer a shorter one, or write a .keras"
         ));
     }
     if bytes(&list) <= MAX_LIST_BYTES {
@@ -104,7 +103,7 @@ fn list(group: &mut NewGroup, name: &str, list: Vec<String>) -> Result<(), Strin
     Ok(())
 }
 
-/// `numpy.array_split`: the first parts are one longer.
+/// `numpy.array_split`: the first parts are longer by one.
 fn split(list: &[String], count: usize) -> Vec<&[String]> {
     let (short, longer) = (list.len() / count, list.len() % count);
     let mut rest = list;

@@ -1,5 +1,5 @@
-//! From a module to a file: match its tensors to the variables the Keras model needs, lay the file
-//! out, write it beside its place, and put it there.
+//! Writes a module as a Keras file: matches its tensors to the variables of the Keras model, lays out the file, writes
+//! it beside its final place, and renames it.
 
 mod archive;
 mod hdf5;
@@ -7,14 +7,16 @@ mod keras3;
 mod legacy;
 mod model;
 mod variables;
+mod version;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use burn::tensor::DType;
-use burn_store::burn_pack::{AtomicFile, Error as PackError, Tensor as PackTensor};
+use burn_store::burn_pack::Tensor as PackTensor;
+use files::{FileError, NewFile};
 use serde_json::Value;
 
 use crate::compare::suggest;
@@ -25,10 +27,7 @@ use crate::naming::Naming;
 use crate::write::hdf5::{NewDataset, NewGroup, NotWritten, Plan};
 use crate::write::model::{Model, Unusable, Variable};
 
-/// The version of Keras whose layouts are written. Readers ask only whether it is 1, 2 or 3.
-const KERAS_VERSION: &str = "3.15.1";
-
-/// What the caller asked for.
+/// What the caller wants to write.
 pub(crate) struct Request<'a> {
     pub(crate) path: &'a Path,
     pub(crate) kind: KerasFileKind,
@@ -39,16 +38,12 @@ pub(crate) struct Request<'a> {
     pub(crate) allow_non_finite: bool,
 }
 
-/// Refuse early what the final rename would refuse late.
+/// Refuses early what the final rename would refuse late.
 pub(crate) fn check_free(path: &Path, overwrite: bool) -> Result<(), KerasStoreError> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => Err(not_written(path, "it is a directory")),
-        Ok(_) if !overwrite => Err(KerasStoreError::Exists { path: path.into() }),
-        _ => Ok(()),
-    }
+    files::check_target(path, overwrite).map_err(|error| file_error(path, error))
 }
 
-/// Write the file, entirely or not at all.
+/// Writes the file, entirely or not at all.
 pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(), KerasStoreError> {
     let path = request.path;
     let unusable = |reason: String| KerasStoreError::Config {
@@ -96,13 +91,17 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
     };
     let plan = tree.and_then(|tree| Plan::of(&tree)).map_err(unusable)?;
 
-    let (scratch, file) = AtomicFile::create(path).map_err(|e| pack_error(path, &e))?;
+    let mut new = NewFile::create(path, request.overwrite).map_err(|error| file_error(path, error))?;
+    let file = new
+        .file()
+        .try_clone()
+        .map_err(|error| not_written(path, &error.to_string()))?;
     let give = |tensor: usize, out: &mut dyn Write| values[tensor].write(out);
     let written = match request.kind {
         KerasFileKind::Archive => archive::write(file, &config, &plan, give),
         _ => bare(file, &plan, give),
     };
-    let file = written.map_err(|error| match error {
+    written.map_err(|error| match error {
         NotWritten::Io(error) => not_written(path, &error.to_string()),
         NotWritten::Tensor(value) => {
             let mut found = Mismatch::new(path.into(), Direction::Saving);
@@ -110,18 +109,10 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
             KerasStoreError::Mismatch(Box::new(found))
         }
     })?;
-    // The system reports a late failure to this handle, and to no other.
-    file.sync_all().map_err(|error| not_written(path, &error.to_string()))?;
-    drop(file);
-    let commit = if request.overwrite {
-        scratch.commit()
-    } else {
-        scratch.commit_new()
-    };
-    commit.map_err(|e| pack_error(path, &e))
+    new.publish().map_err(|error| file_error(path, error))
 }
 
-/// An HDF5 file by itself.
+/// Writes an HDF5 file that is not in an archive.
 fn bare<E>(
     file: File,
     plan: &Plan,
@@ -132,11 +123,11 @@ fn bare<E>(
     out.into_inner().map_err(|error| NotWritten::Io(error.into_error()))
 }
 
-/// A tensor of the module, and the variable it becomes.
+/// A tensor of the module and the variable that it becomes.
 struct Match {
     tensor: PackTensor,
     arrangement: Arrangement,
-    /// In Keras.
+    /// The shape in Keras.
     shape: Vec<usize>,
 }
 
@@ -159,8 +150,8 @@ impl Match {
     }
 }
 
-/// Finds the module's tensor for each variable of the model, in the model's order. Every difference is listed before a byte
-/// is written.
+/// Finds the module's tensor for each variable of the model, in the model's order. Every difference is listed before
+/// the first byte is written.
 fn match_up(request: &Request<'_>, model: &Model, tensors: Vec<PackTensor>) -> Result<Vec<Match>, KerasStoreError> {
     let separable: HashSet<&str> = model
         .variables
@@ -261,10 +252,10 @@ fn not_written(path: &Path, reason: &str) -> KerasStoreError {
     }
 }
 
-fn pack_error(path: &Path, error: &PackError) -> KerasStoreError {
+fn file_error(path: &Path, error: FileError) -> KerasStoreError {
     match error {
-        PackError::AlreadyExists(_) => KerasStoreError::Exists { path: path.into() },
-        PackError::IoError(reason) => not_written(path, reason),
-        other => not_written(path, &other.to_string()),
+        FileError::Exists { .. } => KerasStoreError::Exists { path: path.into() },
+        FileError::Folder { .. } => not_written(path, "it is a directory"),
+        other => not_written(path, &other.into_io().to_string()),
     }
 }

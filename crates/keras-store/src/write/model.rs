@@ -1,4 +1,4 @@
-//! The Keras model to be written: its layers and all variables they need, from its config.
+//! The Keras model to write, made from its config: its layers and all their variables.
 
 use std::collections::HashSet;
 
@@ -8,16 +8,16 @@ use crate::config::ConfigNode;
 use crate::hdf5::join;
 use crate::write::variables::{self, Needed};
 
-/// Why a config cannot be used.
+/// Why a config cannot be used for writing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unusable {
     /// What was expected and what was found.
     Config(String),
-    /// The layers whose variables are not known, with the reason for each.
+    /// The layers whose variables are unknown, with the reason for each.
     Layers(Vec<String>),
 }
 
-/// A model, with everything it needs.
+/// A model with its layers and variables.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) root: Part,
@@ -25,18 +25,18 @@ pub(crate) struct Model {
     pub(crate) variables: Vec<Variable>,
 }
 
-/// A layer, or a model with the layers in it.
+/// A layer, or a nested model with its layers.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: String,
-    /// The name behind those of the models it is nested in, but for the outermost.
+    /// The part's name after the names of the models around it, except the outermost.
     pub(crate) path: String,
-    /// As Keras builds it.
+    /// The class under which Keras builds it.
     pub(crate) class: String,
     pub(crate) trainable: bool,
-    /// A layer's variables, by their places in [`Model::variables`].
+    /// The layer's variables, as places in [`Model::variables`].
     pub(crate) variables: Vec<usize>,
-    /// What `model.layers` has, of a model.
+    /// The content of `model.layers`, for a model.
     pub(crate) parts: Vec<Part>,
 }
 
@@ -52,8 +52,7 @@ pub(crate) struct Variable {
 }
 
 impl Model {
-    /// Read a config as Keras serialises it: a functional or sequential model, of Keras 3 or of a
-    /// legacy file.
+    /// Reads a serialised config of a functional or sequential model, from Keras 3 or from a legacy file.
     pub(crate) fn of(config: &Value) -> Result<Self, Unusable> {
         let node = ConfigNode::of(config).filter(is_model).ok_or_else(|| {
             let class = config.get("class_name").and_then(Value::as_str);
@@ -78,9 +77,9 @@ impl Model {
     }
 }
 
-/// Other classes of models are the user's own, and what is in them is in their code.
+/// Whether this is a model of Keras's own class. A model of a user's class is defined in the user's code.
 fn is_model(node: &ConfigNode<'_>) -> bool {
-    // Keras 2 called a functional model `Model` for a while.
+    // Keras 2 called a functional model `Model` for some versions.
     matches!(node.class, "Functional" | "Model" | "Sequential")
 }
 
@@ -94,7 +93,7 @@ impl Reader {
         if node.name.is_empty() || node.name.contains('\0') {
             let name = node.name.escape_debug();
             return Err(Unusable::Config(format!(
-                "`{path}` has the name `{name}`, which HDF5 has not"
+                "`{path}` has the name `{name}`, which HDF5 does not allow"
             )));
         }
         let mut part = Part {
@@ -119,7 +118,7 @@ impl Reader {
                         node.name, layer.name
                     )));
                 }
-                // `Sequential.layers` leaves its input out.
+                // `Sequential.layers` omits its input.
                 if index == 0 && node.class == "Sequential" && layer.class == "InputLayer" {
                     continue;
                 }
@@ -176,7 +175,7 @@ mod tests {
             (parts[1].name.as_str(), parts[1].class.as_str()),
             ("inner", "Functional")
         );
-        // A functional model keeps its input.
+        // A functional model lists its input.
         assert_eq!(parts[1].parts.len(), 2);
         assert_eq!(parts[1].parts[1].variables, [1]);
     }
@@ -212,7 +211,7 @@ mod tests {
                 "two layers of `model` are named `a`",
             ),
             (sequential(&[dense("")]), "has the name ``"),
-            (sequential(&[dense("a\0b")]), "which HDF5 has not"),
+            (sequential(&[dense("a\0b")]), "which HDF5 does not allow"),
         ] {
             match Model::of(&config) {
                 Err(Unusable::Config(reason)) => assert!(reason.contains(part), "{reason}"),

@@ -1,4 +1,4 @@
-//! Which variables a layer has, as its `build()` makes them (`keras/src/layers` of 3.15.1).
+//! The variables of each layer class, as the layer's `build()` creates them (`keras/src/layers` of 3.15.1).
 
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ const WITHOUT: [&str; 69] = [
     "Rescaling",
     "Reshape",
     "Resizing",
-    // Of Keras 2: operations as layers.
+    // Keras 2: operations as layers.
     "SlicingOpLambda",
     "Softmax",
     "SpatialDropout1D",
@@ -78,18 +78,18 @@ const WITHOUT: [&str; 69] = [
     "ZeroPadding3D",
 ];
 
-/// A variable a layer must have.
+/// A variable that a layer must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Needed {
     pub(crate) name: &'static str,
-    /// As Keras has it. A side is `None` where only the shape of the layer's input tells it, and the
-    /// config does not say that (the configs of Keras 2 and of legacy files).
+    /// The shape in Keras. A side is `None` if it depends on the layer's input shape and the config does not record
+    /// that shape (Keras 2 and legacy files).
     pub(crate) shape: Vec<Option<usize>>,
-    /// Whether a gradient changes it, as long as its layer is trainable.
+    /// Whether gradient descent changes the variable while its layer is trainable.
     pub(crate) trainable: bool,
 }
 
-/// The layer's variables in Keras's order, or why they are not known.
+/// The layer's variables in Keras's order, or the reason why they are unknown.
 pub(crate) fn of(node: &ConfigNode<'_>) -> Result<Vec<Needed>, String> {
     if is_custom(node.json) {
         return Err("a class of the user's own".into());
@@ -126,8 +126,8 @@ pub(crate) fn of(node: &ConfigNode<'_>) -> Result<Vec<Needed>, String> {
             let (channels, multiplier) = (layer.channels(), layer.count_or("depth_multiplier", 1)?);
             let kernel = layer.kernel(&[channels, Some(multiplier)])?;
             let out = channels.and_then(|c| c.checked_mul(multiplier));
-            // Called `kernel` in Keras 3; the name of Keras 2 tells it from an ordinary convolution's
-            // in a file without a config. Keras itself goes by the order.
+            // Keras 3 calls this variable `kernel`; Keras 2's name distinguishes it from an ordinary convolution's in a
+            // file without a config. Keras itself loads by order.
             with_bias(&layer, vec![needed("depthwise_kernel", kernel)], out)
         }
         "SeparableConv1D" | "SeparableConv2D" => {
@@ -144,7 +144,7 @@ pub(crate) fn of(node: &ConfigNode<'_>) -> Result<Vec<Needed>, String> {
         }
         "BatchNormalization" | "SyncBatchNormalization" => {
             if layer.is_on("renorm", false) {
-                return Err("with `renorm`, which Burn has not".into());
+                return Err("with `renorm`, which Burn does not have".into());
             }
             let shape = layer.axes()?;
             let mut variables = scale_and_center(&layer, &shape);
@@ -190,7 +190,8 @@ fn scale_and_center(layer: &Settings<'_>, shape: &[Option<usize>]) -> Vec<Needed
         .collect()
 }
 
-/// Keras's own classes have a module of Keras's, or, in a legacy config, none at all.
+/// Whether a class is the user's own. Keras's own classes have a module of Keras in the config, or, in a legacy config,
+/// no module.
 fn is_custom(json: &Value) -> bool {
     let text = |key: &str| json.get(key).and_then(Value::as_str);
     match text("module") {
@@ -199,7 +200,7 @@ fn is_custom(json: &Value) -> bool {
     }
 }
 
-/// The settings of a layer, read strictly.
+/// A layer's settings, read strictly.
 struct Settings<'a>(&'a ConfigNode<'a>);
 
 impl Settings<'_> {
@@ -216,12 +217,12 @@ impl Settings<'_> {
         self.0.setting(name).and_then(Value::as_bool).unwrap_or(default)
     }
 
-    /// The sides of the layer's input, behind that of the batch too, if the config has them.
+    /// The shape of the layer's input, batch included, if the config has it.
     fn input(&self) -> Option<&Vec<Value>> {
         self.0.json.get("build_config")?.get("input_shape")?.as_array()
     }
 
-    /// A side of the input; -1 is the last.
+    /// One side of the input; -1 is the last.
     fn input_side(&self, axis: i64) -> Option<usize> {
         let sides = self.input()?;
         let index = match usize::try_from(axis) {
@@ -236,7 +237,7 @@ impl Settings<'_> {
         self.input_side(if first { 1 } else { -1 })
     }
 
-    /// `kernel_size`, then `channels`.
+    /// The kernel's shape: `kernel_size`, then `channels`.
     fn kernel(&self, channels: &[Option<usize>]) -> Result<Vec<Option<usize>>, String> {
         let rank = ["1D", "2D", "3D"].iter().position(|d| self.0.class.contains(d));
         let rank = rank.map_or(2, |index| index + 1);
@@ -266,7 +267,7 @@ impl Settings<'_> {
         Ok(axes.into_iter().map(|axis| self.input_side(axis)).collect())
     }
 
-    /// A slope for each place of the input, or one along the shared axes.
+    /// The shape of the slopes: one slope for each place of the input, or one along each shared axis.
     fn alpha(&self) -> Result<Vec<Option<usize>>, String> {
         let sides = self
             .input()
@@ -278,12 +279,12 @@ impl Settings<'_> {
                 .as_u64()
                 .and_then(|axis| usize::try_from(axis).ok()?.checked_sub(1));
             let side = side.and_then(|index| shape.get_mut(index));
-            *side.ok_or_else(|| format!("`shared_axes` has {axis}, which the input has not"))? = Some(1);
+            *side.ok_or_else(|| format!("`shared_axes` has {axis}, which the input does not have"))? = Some(1);
         }
         Ok(shape)
     }
 
-    /// Quantised layers and those with `LoRA` have other variables.
+    /// Refuses quantised layers and layers with `LoRA`, which have other variables.
     fn check_plain(&self) -> Result<(), String> {
         if self.0.setting("lora_rank").is_some_and(|rank| !rank.is_null()) {
             return Err("with LoRA".into());
@@ -411,7 +412,7 @@ mod tests {
                     ("moving_variance", some(&[9])),
                 ],
             ),
-            // Keras 2 wrote a list of one.
+            // Keras 2 wrote a list with one number.
             (
                 "LayerNormalization",
                 json!({"axis": [3], "center": false}),

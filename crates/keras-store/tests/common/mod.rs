@@ -1,4 +1,4 @@
-//! The toy network of `scripts/keras_fixtures.py` in Burn, and what Keras says about it.
+//! The toy network of `scripts/fixtures/keras_fixtures.py` in Burn, and what Keras says about it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::PathBuf;

@@ -2,8 +2,8 @@
 
 use kernels::{Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, Network, Padding, Separable, Value};
 
-/// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of which there
-/// are at least `1024 * 1024`.
+/// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of
+/// which there are at least `1024 * 1024`.
 pub fn mobilenet(mut network: Network, numbers: &[f32]) -> Result<(Network, Vec<String>, Value), Error> {
     let some = |count: usize| &numbers[..count];
     let mut names = vec!["channels last".to_owned(), "conv1".to_owned()];

@@ -2,8 +2,8 @@
 
 use kernels::{Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, MaxPool, Network, Padding, Value};
 
-/// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of which there
-/// are at least `512 * 512 * 9`.
+/// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of
+/// which there are at least `512 * 512 * 9`.
 pub fn resnet50(mut network: Network, numbers: &[f32]) -> Result<(Network, Vec<String>, Value), Error> {
     let some = |count: usize| &numbers[..count];
     let mut names = vec!["channels last".to_owned()];

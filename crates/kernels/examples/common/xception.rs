@@ -5,8 +5,8 @@ use kernels::{
     Separable, Value,
 };
 
-/// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of which there
-/// are at least `2048 * 1536`.
+/// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of
+/// which there are at least `2048 * 1536`.
 pub fn xception(mut network: Network, numbers: &[f32]) -> Result<(Network, Vec<String>, Value), Error> {
     let some = |count: usize| &numbers[..count];
     let relu = |yes| if yes { Activation::Relu } else { Activation::None };

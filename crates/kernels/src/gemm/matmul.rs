@@ -1,8 +1,8 @@
 //! The matrix kernel: rows of pixels times packed weights.
 //!
-//! The accumulators of a tile of up to 6 pixels x 16 outputs (AVX2) or 14 x 32 (AVX-512) stay in registers over all inputs. A step
-//! of one input takes 2 loads of weights, 6 broadcasts and 12 fused multiply-adds, or 2, 14 and 28: the multiply-adds are the
-//! bottleneck. Pixels are read in place, row by row; only weights are packed.
+//! The accumulators of a tile of up to 6 pixels x 16 outputs (AVX2) or 14 x 32 (AVX-512) stay in registers over all
+//! inputs. A step of one input takes 2 loads of weights, 6 broadcasts and 12 fused multiply-adds, or 2, 14 and 28: the
+//! multiply-adds are the bottleneck. Pixels are read in place, row by row; only weights are packed.
 
 use core::ops::Range;
 
@@ -14,8 +14,8 @@ use crate::simd::lanes::{Lanes, prefetch};
 
 /// The inputs of a pixel in memory: `runs` runs of `len` values, `step` values apart.
 ///
-/// A 1 x 1 convolution has one run. A 3 x 3 convolution has a run for each row of the kernel, because neighbouring pixels lie side
-/// by side.
+/// A 1 x 1 convolution has one run. A 3 x 3 convolution has a run for each row of the kernel, because neighbouring
+/// pixels lie side by side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub runs: usize,
@@ -93,10 +93,12 @@ impl Epilogue {
 
 /// Every pixel, multiplied with the panels `panels` of the weights.
 ///
-/// The weights of a group of panels stay in the caches while all pixels pass. Padding lanes of the last panel are always 0.
+/// The weights of a group of panels stay in the caches while all pixels pass. Padding lanes of the last panel are
+/// always 0.
 ///
-/// The caller of `run` guarantees that `input` is readable, `output` writable and the residual readable at every pixel that `pixels`
-/// and `window` describe, the output in whole panels; and that no other thread writes to any of them during the call.
+/// The caller of `run` guarantees that `input` is readable, `output` writable and the residual readable at every pixel
+/// that `pixels` and `window` describe, the output in whole panels; and that no other thread writes to any of them
+/// during the call.
 pub(crate) struct Multiply<'a> {
     pub input: *const f32,
     pub pixels: Pixels,
@@ -178,8 +180,8 @@ impl Kernel for Multiply<'_> {
                 for tile in 0..tiles {
                     let count = size + usize::from(tile < larger);
                     let start = row * pixels.out_steps[1] + column * pixels.out_steps[0] + first * PANEL;
-                    // SAFETY: the tile's pixels are among those that the caller guarantees; `panels_at` gave sixteen weights for
-                    // each of `window`'s values, and sixteen values of bias, for each of the panels.
+                    // SAFETY: the tile's pixels are among those that the caller guarantees; `panels_at` gave sixteen
+                    // weights for each of `window`'s values, and sixteen values of bias, for each of the panels.
                     unsafe {
                         let tile = Tile {
                             input: input.add(row * pixels.in_steps[1] + column * pixels.in_steps[0]),
@@ -225,8 +227,8 @@ pub(crate) const fn tile_panels<V: Lanes>() -> usize {
 
 /// Equal shares of a prefetch into the second-level cache, one for every tile.
 ///
-/// The hardware's prefetcher stops at every page of 4 KiB. Without this, weights from memory cost a fifth of the time of the last
-/// two layers of Xception.
+/// The hardware's prefetcher stops at every page of 4 KiB. Without this, weights from memory cost a fifth of the time
+/// of the last two layers of Xception.
 #[derive(Clone, Copy)]
 pub(crate) struct Shares {
     /// Values of a tile's share.
@@ -370,7 +372,8 @@ impl Tile {
             *bias = unsafe { V::load(self.bias.add(vector * V::WIDTH)) };
         }
         let mut sums = [bias; ROWS];
-        // The lines of the epilogue. With sums in 28 lines (AVX-512), a prefetch of the output costs more than it saves.
+        // The lines of the epilogue. With sums in 28 lines (AVX-512), a prefetch of the output costs more than it
+        // saves.
         let outputs = (V::WIDTH < PANEL).then_some(self.output.cast_const());
         for memory in [outputs, self.residual].into_iter().flatten() {
             for row in 0..ROWS {
@@ -390,8 +393,8 @@ impl Tile {
         let (mut next_weights, mut next_pixels) = (self.next_weights, self.next_pixels);
         let mut weights = self.weights;
         for piece in 0..self.window.runs {
-            // SAFETY: the caller guarantees `window` at every pixel, and there are sixteen weights for each of its values in
-            // every panel.
+            // SAFETY: the caller guarantees `window` at every pixel, and there are sixteen weights for each of its
+            // values in every panel.
             unsafe {
                 let input = self.input.add(piece * self.window.step);
                 for index in 0..self.window.len {

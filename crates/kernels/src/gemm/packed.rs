@@ -27,8 +27,8 @@ pub(crate) struct PackedMatrix {
 }
 
 impl PackedMatrix {
-    /// Packs weights panel by panel, on all threads. `fill` receives the outputs of the panel, at most sixteen, and its rows, which
-    /// are 0. `bias` has one value for each output. `zeros` allocates.
+    /// Packs weights panel by panel, on all threads. `fill` receives the outputs of the panel, at most sixteen, and its
+    /// rows, which are 0. `bias` has one value for each output. `zeros` allocates.
     pub(crate) fn new(
         zeros: impl FnOnce(usize) -> Buffer,
         inputs: usize,
@@ -83,7 +83,8 @@ impl PackedMatrix {
     ) -> Result<Self, Error> {
         Self::new(zeros, inputs, outputs, bias, |panel, values| {
             let rows = &weights[panel.start * inputs..panel.end * inputs];
-            // A block of inputs of all outputs at a time: lines that are written sixteen times stay in the first-level cache.
+            // A block of inputs of all outputs at a time: lines that are written sixteen times stay in the first-level
+            // cache.
             for (block, values) in values.chunks_mut(BLOCK).enumerate() {
                 for (lane, row) in rows.chunks_exact(inputs).enumerate() {
                     for (value, &weight) in values.iter_mut().zip(&row[block * BLOCK..]) {
@@ -123,7 +124,8 @@ impl PackedMatrix {
         self.outputs.div_ceil(PANEL)
     }
 
-    /// The weights of some panels, `inputs` rows of sixteen for each; their bias; and the number of outputs that are not padding.
+    /// The weights of some panels, `inputs` rows of sixteen for each; their bias; and the number of outputs that are
+    /// not padding.
     pub(crate) fn panels_at(&self, panels: Range<usize>) -> (&[f32], &[f32], usize) {
         let size = self.inputs * PANEL;
         (

@@ -1,8 +1,8 @@
-//! A multiplication of matrices with seven products of halves for eight: one step of Strassen's algorithm in Winograd's form
-//! (Higham 2002, *Accuracy and Stability of Numerical Algorithms*, section 23.1).
+//! Matrix multiplication with seven products of halves instead of eight: one step of Strassen's algorithm in Winograd's
+//! form (Higham 2002, *Accuracy and Stability of Numerical Algorithms*, section 23.1).
 //!
-//! The matrices are halved along the inputs, along two neighbouring pixels, and along two neighbouring groups of outputs, each a tile
-//! wide. With the pixels `[a11 a12; a21 a22]` and the weights `[b11 b12; b21 b22]`:
+//! The matrices are halved along the inputs, along two neighbouring pixels, and along two neighbouring groups of
+//! outputs, each a tile wide. With the pixels `[a11 a12; a21 a22]` and the weights `[b11 b12; b21 b22]`:
 //!
 //! ```text
 //! s1 = a21 + a22    s2 = s1 - a11    s3 = a11 - a21    s4 = a12 - s2
@@ -13,9 +13,10 @@
 //! z = s1 t1         c22 = y + z       c12 = x + z + s4 b22
 //! ```
 //!
-//! The `t` are computed before the first run that needs them, the `s` before the multiplication. The rounding error of an output
-//! grows with the larger of the two pixels. Pixels that are far apart in size are therefore computed in the order of the definition,
-//! and so are pixels that are not finite. The pairing of pixels does not depend on how they are cut into jobs.
+//! The `t` are computed before the first run that needs them, the `s` before the multiplication. The rounding error of
+//! an output grows with the larger of the two pixels. Pixels that are far apart in size are therefore computed in the
+//! order of the definition, and so are pixels that are not finite. The pairing of pixels does not depend on how they
+//! are cut into jobs.
 
 use core::ops::Range;
 
@@ -178,12 +179,13 @@ impl Kernel for Sizes {
     }
 }
 
-/// Pixels `in_step` values apart, multiplied with the panels `panels` of the weights, which are whole pairs of groups that have
-/// sums. Returns a number for each pair of pixels, in `scratch`: not 0 if the caller must compute the pair again in the order of
-/// the definition.
+/// Pixels `in_step` values apart, multiplied with the panels `panels` of the weights, which are whole pairs of groups
+/// that have sums. Returns a number for each pair of pixels, in `scratch`: not 0 if the caller must compute the pair
+/// again in the order of the definition.
 ///
-/// The caller of `run` guarantees that `input` is readable, `output` writable and the residual readable at every pixel; that a pixel
-/// of zeros follows an odd number of pixels; and that no other thread writes to any of them during the call.
+/// The caller of `run` guarantees that `input` is readable, `output` writable and the residual readable at every pixel;
+/// that a pixel of zeros follows an odd number of pixels; and that no other thread writes to any of them during the
+/// call.
 pub(crate) struct MultiplyBySeven<'a> {
     pub strassen: &'a Strassen,
     pub weights: &'a PackedMatrix,
@@ -291,7 +293,8 @@ impl<'a> Kernel for MultiplyBySeven<'a> {
                     ahead: next_weights,
                 };
                 for tile in 0..tiles {
-                    // SAFETY: the caller guarantees pixels and outputs, the sums were made here, and every half has as many weights.
+                    // SAFETY: the caller guarantees pixels and outputs, the sums were made here, and every half has as
+                    // many weights.
                     unsafe { product.run::<V>(share(all, tile, tiles), tile, next_pixels.share(done, next_job)) };
                     done += 1;
                 }
@@ -301,8 +304,8 @@ impl<'a> Kernel for MultiplyBySeven<'a> {
     }
 }
 
-/// The sums of two pixels, `[sum][half of the inputs]`. Returns 0 if the pair may be computed with seven products, else 1. Without a second
-/// pixel, zeros stand in its place.
+/// The sums of two pixels, `[sum][half of the inputs]`. Returns 0 if the pair may be computed with seven products, else
+/// 1. Without a second pixel, zeros stand in its place.
 ///
 /// # Safety
 ///
@@ -479,7 +482,7 @@ mod tests {
             let input_map = Map::new(height, width, inputs).unwrap();
             let output_map = Map::new(height, width, outputs).unwrap();
             let mut depthwise = vec![0.0; 9 * inputs];
-            // The depthwise half gives what it was given, so that pixels are what a test says.
+            // The depthwise half copies its input, so that pixels are what a test says.
             depthwise.iter_mut().skip(4).step_by(9).for_each(|tap| *tap = 1.0);
             let pointwise = numbers(seed, inputs * outputs);
             let bias = numbers(seed + 1, outputs);
@@ -568,13 +571,14 @@ mod tests {
         }
     }
 
-    /// One NaN is like another.
+    /// Every NaN counts as equal.
     fn bits(pixels: &[Vec<f32>]) -> Vec<u32> {
         let bits = |value: &f32| if value.is_nan() { f32::NAN } else { *value }.to_bits();
         pixels.iter().flatten().map(bits).collect()
     }
 
-    /// Height and width, inputs and outputs: of tiles that are whole or not, odd numbers of pixels, groups that have no other.
+    /// Height and width, inputs and outputs: with whole and partial tiles, odd numbers of pixels, and groups without a
+    /// partner.
     const SHAPES: [[[usize; 2]; 2]; 5] = [
         [[3, 3], [32, 64]],
         [[1, 2], [34, 70]],
@@ -630,12 +634,12 @@ mod tests {
             for value in values.into_iter().take(if cfg!(miri) { 2 } else { 7 }) {
                 for pixel in [0, last / 2, last] {
                     let before = case.pixel(pixel).to_vec();
-                    // So that 1e-40 is of another size than its neighbour, all of it.
+                    // Filled completely, so that 1e-40 differs in size from its neighbour.
                     case.pixel(pixel).fill(value);
                     let (ours, expected) = (case.run(true, 2), case.run(false, 2));
                     case.pixel(pixel).copy_from_slice(&before);
                     let first = pixel / 2 * 2;
-                    // Alone, the last of an odd number goes with nothing.
+                    // The last of an odd number of pixels has no partner.
                     let alone = first == last && value.is_finite() && value < 1e15;
                     let both = first..ours.len().min(first + 2);
                     assert!(

@@ -1,9 +1,9 @@
-//! A 3 x 3 convolution of stride 1 with 16 multiplications for every 2 x 2 outputs instead of 36: F(2 x 2, 3 x 3) of Lavin and
-//! Gray 2015, arXiv 1509.09308, section 4.1.
+//! A 3 x 3 convolution of stride 1 with 16 multiplications for every 2 x 2 outputs instead of 36: F(2 x 2, 3 x 3) of
+//! Lavin and Gray 2015, arXiv 1509.09308, section 4.1.
 //!
-//! A tile of 4 x 4 inputs and the kernel are each transformed into sixteen numbers. Products of these, summed over the channels
-//! as sixteen matrices, are transformed back into 2 x 2 outputs. The transforms add and subtract, so that an infinite output can
-//! become NaN: outputs that are not all finite are computed again in the order of the definition.
+//! A tile of 4 x 4 inputs and the kernel are each transformed into sixteen numbers. Products of these, summed over the
+//! channels as sixteen matrices, are transformed back into 2 x 2 outputs. The transforms add and subtract, so that an
+//! infinite output can become NaN: outputs that are not all finite are computed again in the order of the definition.
 
 use core::ops::Range;
 use core::ptr;
@@ -143,13 +143,14 @@ impl Winograd {
         })
     }
 
-    /// Computes some tiles, and gives those that are not finite, each with one panel of its outputs: the caller computes them in
-    /// the order of the definition. Which they are does not depend on how tiles and panels are divided among jobs.
+    /// Computes some tiles, and gives those that are not finite, each with one panel of its outputs: the caller
+    /// computes them in the order of the definition. Which they are does not depend on how tiles and panels are divided
+    /// among jobs.
     ///
     /// # Safety
     ///
-    /// The input, and the residual, must be readable pictures of their maps, and the outputs of these tiles writable by no other
-    /// thread.
+    /// The input, and the residual, must be readable pictures of their maps, and the outputs of these tiles writable by
+    /// no other thread.
     pub(crate) unsafe fn run(&self, isa: Isa, part: &Tiles, scratch: &mut [f32]) -> Vec<(usize, usize)> {
         let (before, after) = scratch[..self.scratch()].split_at_mut(PLACES * TILES * self.before());
         let (from, to) = (before.as_mut_ptr(), after.as_mut_ptr());
@@ -233,10 +234,11 @@ fn columns<V: Lanes, const WIDTH: usize>(rows: [[V; WIDTH]; 4]) -> [[V; 4]; WIDT
     columns
 }
 
-/// Tiles of 4 x 4 pixels, two apart, transformed into their sixteen numbers: `Bᵀ d B`, `[place][tile]`, `step` values per tile.
+/// Tiles of 4 x 4 pixels, two apart, transformed into their sixteen numbers: `Bᵀ d B`, `[place][tile]`, `step` values
+/// per tile.
 ///
-/// The caller of `run` guarantees that the input is a readable picture of its map, that `zeros` is a pixel of it, and that `output`
-/// is writable by no other thread.
+/// The caller of `run` guarantees that the input is a readable picture of its map, that `zeros` is a pixel of it, and
+/// that `output` is writable by no other thread.
 struct TurnInput<'a> {
     zeros: *const f32,
     part: &'a Tiles,
@@ -296,8 +298,8 @@ impl Kernel for TurnInput<'_> {
 
 /// The way back: `Aᵀ m A`, plus bias and residual, clamped. Tells whether all sums are finite.
 ///
-/// The caller of `run` guarantees that `input` holds the sixteen numbers of every tile, and that the outputs of the tiles are
-/// writable by no other thread.
+/// The caller of `run` guarantees that `input` holds the sixteen numbers of every tile, and that the outputs of the
+/// tiles are writable by no other thread.
 #[derive(Clone)]
 struct TurnBack<'a> {
     input: *const f32,
@@ -335,7 +337,8 @@ impl Kernel for TurnBack<'_> {
             let index = tile - first;
             let (top, left) = (2 * (tile / per_row), 2 * (tile % per_row));
             for lane in lanes.clone().step_by(V::WIDTH) {
-                // SAFETY: every tile has its numbers, a vector of them ends within their padding, and there is as much bias.
+                // SAFETY: every tile has its numbers, a vector of them ends within their padding, and there is as much
+                // bias.
                 unsafe {
                     let bias = V::load(self.bias.as_ptr().add(lane));
                     let mut rows = [[V::splat(0.0); 2]; 4];

@@ -10,8 +10,8 @@ use crate::error::Error;
 /// Values in a cache line; channel counts are padded to it.
 pub(crate) const LINE: usize = 16;
 
-/// Bytes of a large page. With pages of 4 KiB, the processor looks up several pages for every panel of weights, and two buffers
-/// share sets of the second-level cache by chance.
+/// Bytes of a large page. With pages of 4 KiB, the processor looks up several pages for every panel of weights, and two
+/// buffers share sets of the second-level cache by chance.
 const LARGE_PAGE: usize = 2 << 20;
 
 /// Bytes of large pages that are mapped at once. Untouched pages cost no memory.
@@ -173,8 +173,8 @@ impl Shared {
     }
 }
 
-// SAFETY: it is an address; `Op::run` says who may use it. `work_through` returns when no thread uses the address any more,
-// also after a panic: a rayon scope waits for everything that was spawned in it.
+// SAFETY: it is an address; `Op::run` says who may use it. `work_through` returns when no thread uses the address any
+// more, also after a panic: a rayon scope waits for everything that was spawned in it.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}

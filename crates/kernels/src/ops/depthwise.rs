@@ -154,8 +154,8 @@ const TOGETHER: usize = 4;
 
 /// Row `y` of a depthwise convolution.
 ///
-/// The caller of `run` guarantees that `input` is a readable picture of `map`, that `output` is a writable row, and that no other
-/// thread writes to either during the call.
+/// The caller of `run` guarantees that `input` is a readable picture of `map`, that `output` is a writable row, and
+/// that no other thread writes to either during the call.
 struct DepthwiseRow<'a> {
     taps: &'a [f32],
     sides: &'a [Side; 2],

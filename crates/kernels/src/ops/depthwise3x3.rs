@@ -12,13 +12,15 @@ const ROW_BYTES: usize = 10 * 1024;
 pub(crate) struct DepthwiseKernel {
     channels: usize,
     dilation: usize,
-    /// `[tap][channel]`, taps row by row; then a row of zeros, which lies above and below the picture; then the bias, if any.
+    /// `[tap][channel]`, taps row by row; then a row of zeros, which lies above and below the picture; then the bias,
+    /// if any.
     taps: Buffer,
     has_bias: bool,
 }
 
 impl DepthwiseKernel {
-    /// `weights` are `[channels, 3, 3]`, `dilation` is the distance between the taps. The caller has checked the lengths.
+    /// `weights` are `[channels, 3, 3]`, `dilation` is the distance between the taps. The caller has checked the
+    /// lengths.
     pub(crate) fn new(weights: &[f32], channels: usize, dilation: usize, bias: Option<&[f32]>) -> Self {
         let step = padded(channels);
         let mut taps = Buffer::zeros((10 + usize::from(bias.is_some())) * step);
@@ -63,8 +65,8 @@ impl DepthwiseKernel {
 
 /// Pixels `first..first + count` of a picture, row by row, convolved into `output`, `step` values apart.
 ///
-/// The caller of `run` guarantees that `input` has readable rows of `map` around these pixels, with as many channels as the kernel,
-/// that `output` has room for `count` pixels, and that no other thread writes to either during the call.
+/// The caller of `run` guarantees that `input` has readable rows of `map` around these pixels, with as many channels as
+/// the kernel, that `output` has room for `count` pixels, and that no other thread writes to either during the call.
 pub(crate) struct Depthwise<'a> {
     pub kernel: &'a DepthwiseKernel,
     /// Whether negative inputs count as zero.
@@ -127,7 +129,8 @@ impl Depthwise<'_> {
                 }
                 for lane in (start..end).step_by(V::WIDTH) {
                     for phase in 0..dilation.min(columns) {
-                        // SAFETY: rows of the picture are readable, and so are zeros; the outputs are those of the caller.
+                        // SAFETY: rows of the picture are readable, and so are zeros; the outputs are those of the
+                        // caller.
                         unsafe {
                             let output = self.output.add((done + phase) * self.step + lane);
                             self.line::<V, RELU>(&rows, dilation, lane, x + phase, x + columns, output);
@@ -167,8 +170,8 @@ impl Depthwise<'_> {
         for (place, step) in &mut places {
             *place = place.wrapping_add(start * *step + lane);
         }
-        // SAFETY: columns are read if they exist; a vector of channels ends within the padding; outputs are those of the
-        // caller.
+        // SAFETY: columns are read if they exist; a vector of channels ends within the padding; outputs are those of
+        // the caller.
         unsafe {
             let bias = V::load(self.kernel.bias().add(lane));
             let mut right = bias;

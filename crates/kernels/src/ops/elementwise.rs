@@ -56,8 +56,8 @@ pub(crate) unsafe fn run(job: &Job<'_>, operand: Operand<'_>, activation: Activa
 
 /// Some pixels of a map.
 ///
-/// The caller of `run` guarantees that input and operand are readable, that these pixels of the output are writable, and that no
-/// other thread writes to any of them during the call.
+/// The caller of `run` guarantees that input and operand are readable, that these pixels of the output are writable,
+/// and that no other thread writes to any of them during the call.
 pub(crate) struct Elementwise<'a> {
     pub input: *const f32,
     pub operand: Operand<'a>,

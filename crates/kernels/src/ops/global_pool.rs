@@ -80,8 +80,8 @@ impl Op for GlobalPoolOp {
 
 /// Channels `lanes` (whole cache lines) of all pixels of a picture.
 ///
-/// The caller of `run` guarantees that `input` is a readable picture of `map`, that `output` is a writable pixel, and that no other
-/// thread writes to either during the call.
+/// The caller of `run` guarantees that `input` is a readable picture of `map`, that `output` is a writable pixel, and
+/// that no other thread writes to either during the call.
 struct PoolAll<'a> {
     kind: GlobalPoolKind,
     input: *const f32,

@@ -110,12 +110,12 @@ impl MaxPoolOp {
     ///
     /// # Safety
     ///
-    /// `input` must have readable rows where the windows lie; the projected map and the output must be pictures of the maps, these
-    /// rows writable by no other thread.
+    /// `input` must have readable rows where the windows lie; the projected map and the output must be pictures of the
+    /// maps, these rows writable by no other thread.
     pub(crate) unsafe fn rows(&self, pool: &PoolRows<'_>, rows: Range<usize>, prefetch: Prefetch) {
         let output = pool.output_map;
-        // SAFETY: the caller's promise is the same; the projection of a row of the output lies within the projected map, by
-        // `Op::output`.
+        // SAFETY: the caller's promise is the same; the projection of a row of the output lies within the projected
+        // map, by `Op::output`.
         unsafe {
             let to = pool.output.add(rows.start * output.row());
             for (index, y) in rows.clone().enumerate() {

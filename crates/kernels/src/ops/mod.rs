@@ -100,9 +100,9 @@ pub(crate) trait Op {
     ///
     /// # Safety
     ///
-    /// The pictures must be pictures of the job's maps, whose output is what [`output`](Self::output) gave: the inputs readable
-    /// and not written to, the output writable by this job alone where the job writes. Two jobs of an operation write to
-    /// different places. The scratch is at least as long as [`scratch`](Self::scratch) says.
+    /// The pictures must be pictures of the job's maps, whose output is what [`output`](Self::output) gave: the inputs
+    /// readable and not written to, the output writable by this job alone where the job writes. Two jobs of an
+    /// operation write to different places. The scratch is at least as long as [`scratch`](Self::scratch) says.
     unsafe fn run(&self, job: Job<'_>);
 }
 

@@ -16,8 +16,8 @@ const SQUARE: usize = 9;
 
 /// Row `y` of a pooling's output.
 ///
-/// The caller of `run` guarantees that `input` has readable rows of `map` where the windows lie, that `output` is a writable row,
-/// and that no other thread writes to either during the call.
+/// The caller of `run` guarantees that `input` has readable rows of `map` where the windows lie, that `output` is a
+/// writable row, and that no other thread writes to either during the call.
 #[derive(Clone, Copy)]
 pub(crate) struct PoolRow<'a> {
     pub sides: &'a [Side; 2],

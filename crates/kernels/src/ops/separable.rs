@@ -1,5 +1,5 @@
-//! Separable convolutions: depthwise 3 x 3 for a few pixels at a time, and pointwise while these pixels are in the second-level
-//! cache.
+//! Separable convolutions: depthwise 3 x 3 for a few pixels at a time, and pointwise while these pixels are in the
+//! second-level cache.
 
 use core::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,8 @@ use crate::simd::lanes::Lanes;
 
 const NAME: &str = "separable convolution";
 
-/// A separable convolution that keeps height and width: `before`, depthwise 3 x 3, `between`, pointwise, the residual, `after`.
+/// A separable convolution that keeps height and width: `before`, depthwise 3 x 3, `between`, pointwise, the residual,
+/// `after`.
 #[derive(Clone, Copy, Debug)]
 pub struct Separable<'a> {
     /// A map.
@@ -71,8 +72,8 @@ impl<'a> Separable<'a> {
     }
 }
 
-/// Values between the pixels of the scratch beyond their channels. With 1,024 channels and no gap, the pixels of a tile fall into
-/// one set of the first-level cache.
+/// Values between the pixels of the scratch beyond their channels. With 1,024 channels and no gap, the pixels of a tile
+/// fall into one set of the first-level cache.
 const GAP: usize = 16;
 
 /// The least limit on the pixels of a job: with fewer pixels, the weights are read too often.
@@ -145,8 +146,8 @@ impl Network {
         ))
     }
 
-    /// The separable convolution that gives `value` in another network, with the same memory for its weights, on the first picture
-    /// and with a residual.
+    /// The separable convolution that gives `value` in another network, with the same memory for its weights, on the
+    /// first picture and with a residual.
     pub(crate) fn separable_like(&mut self, other: &Self, value: Value, residual: Value) -> Result<Value, Error> {
         let Some(Step {
             layer: Layer::Separable(op),
@@ -169,8 +170,8 @@ impl Network {
 pub(crate) struct SeparableOp {
     pub depthwise: DepthwiseKernel,
     pub pointwise: PackedMatrix,
-    /// Sums of weights for seven products instead of eight: made before the first run with enough pixels, `None` where they do not
-    /// pay.
+    /// Sums of weights for seven products instead of eight: made before the first run with enough pixels, `None` where
+    /// they do not pay.
     pub strassen: OnceLock<Option<Strassen>>,
     /// Pixels per thread from which seven products pay.
     pub fewest_strassen_pixels: usize,
@@ -219,13 +220,13 @@ impl SeparableOp {
         Self::scratch_of(map, pixels + 1) + strassen.scratch(pixels)
     }
 
-    /// Convolves some pixels into some panels of outputs. With seven products the pixels begin with an even one, and the panels with
-    /// a pair of groups.
+    /// Convolves some pixels into some panels of outputs. With seven products the pixels begin with an even one, and
+    /// the panels with a pair of groups.
     ///
     /// # Safety
     ///
-    /// The part's input must have readable rows around its pixels; its output must be writable and its residual readable from the
-    /// first pixel on; no other thread writes to any of them during the call.
+    /// The part's input must have readable rows around its pixels; its output must be writable and its residual
+    /// readable from the first pixel on; no other thread writes to any of them during the call.
     pub(crate) unsafe fn convolve(&self, part: Part<'_>, scratch: &mut [f32]) {
         let Part {
             isa,

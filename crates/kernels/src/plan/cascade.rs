@@ -1,8 +1,8 @@
 //! Separable convolutions and the pooling after them, fused: computed a row at a time.
 //!
-//! On large maps with few channels, a layer by itself waits for memory: block 2 of Xception writes two maps of 11 MB and reads them
-//! again. In a cascade every layer keeps the last three rows of its output in the second-level cache, and the next layer looks at no
-//! other rows. Only the input of the block and the pooled output are maps in memory.
+//! On large maps with few channels, a layer by itself waits for memory: block 2 of Xception writes two maps of 11 MB
+//! and reads them again. In a cascade every layer keeps the last three rows of its output in the second-level cache,
+//! and the next layer looks at no other rows. Only the input of the block and the pooled output are maps in memory.
 
 use core::ops::Range;
 
@@ -18,8 +18,8 @@ use crate::simd::isa::Isa;
 /// Rows that a separable convolution, and a pooling, looks at.
 const WINDOW: usize = 3;
 
-/// The fewest rows of the pooling's output in a job. Neighbouring jobs both compute the rows between them, which is also why no
-/// thread has more than one job.
+/// The fewest rows of the pooling's output in a job. Neighbouring jobs both compute the rows between them, which is
+/// also why no thread has more than one job.
 const FEWEST_ROWS: usize = 8;
 
 /// Fused steps of a network: separable convolutions without dilation and residual, then a pooling.
@@ -34,8 +34,9 @@ pub(crate) struct Cascade {
 }
 
 impl Cascade {
-    /// The cascade that begins with step `first`, if there is one and it pays: its weights stay in the cache, no other step reads the
-    /// maps between, and there are rows enough for all threads. `readers` counts the readers of every value.
+    /// The cascade that begins with step `first`, if there is one and it pays: its weights stay in the cache, no other
+    /// step reads the maps between, and there are rows enough for all threads. `readers` counts the readers of every
+    /// value.
     pub(crate) fn starting_at(network: &Network, first: usize, maps: &PlanMaps<'_>, machine: Machine) -> Option<Self> {
         let steps = network.steps();
         let mut last = first;
@@ -73,8 +74,8 @@ impl Cascade {
         Cut::rows(self.outer.output.height, machine.threads, FEWEST_ROWS)
     }
 
-    /// Values of scratch that a job needs: the rows that every convolution keeps, and the pixels of one row between its depthwise and
-    /// its pointwise half.
+    /// Values of scratch that a job needs: the rows that every convolution keeps, and the pixels of one row between its
+    /// depthwise and its pointwise half.
     pub(crate) fn scratch(&self) -> usize {
         let kept: usize = self.maps[1..].iter().map(|map| WINDOW * map.row()).sum();
         kept + self.working()
@@ -182,7 +183,7 @@ pub(crate) struct CascadeJob<'a> {
     pub scratch: &'a mut [f32],
 }
 
-/// A convolution of a cascade at work.
+/// A convolution of a cascade at work: here a *stage* is one step of the cascade, not a named output of a network.
 struct Stage<'a> {
     separable: &'a SeparableOp,
     input: Rows,
@@ -217,7 +218,8 @@ unsafe fn advance(isa: Isa, stages: &mut [Stage], end: usize, height: usize, wor
             },
             _ => Prefetch::NONE,
         };
-        // SAFETY: the rows are complete, by the order of work; row `y` of the ring overwrites a row that no stage reads any more.
+        // SAFETY: the rows are complete, by the order of work; row `y` of the ring overwrites a row that no stage reads
+        // any more.
         unsafe {
             let part = Part {
                 isa,

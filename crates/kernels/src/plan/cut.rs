@@ -12,8 +12,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Bytes of pixels and outputs that a thread works on at a time. They stay in its second-level cache, next to two panels of
-    /// weights.
+    /// Bytes of pixels and outputs that a thread works on at a time. They stay in its second-level cache, next to two
+    /// panels of weights.
     pub(crate) const fn working_set(self) -> usize {
         self.second_level_cache / 8 * 5
     }

@@ -1,4 +1,4 @@
-//! A plan for people and tests.
+//! The description of a plan, for people and tests.
 
 use core::fmt;
 use core::ops::Range;
@@ -27,7 +27,8 @@ pub struct Description {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlannedStepDescription {
-    /// The layers of the network that it computes, in the order in which they were added; empty for a step that hands a value out.
+    /// The layers of the network that it computes, in the order in which they were added; empty for a step that hands a
+    /// value out.
     pub layers: Range<usize>,
     /// The operation, and how it is computed.
     pub kind: String,

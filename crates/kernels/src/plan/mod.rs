@@ -262,8 +262,8 @@ impl Plan {
 
 /// The readers of the values.
 struct Uses {
-    /// The last step that reads each value; for a value that is only handed out, the step that computes it; `None` for a value that
-    /// no run needs.
+    /// The last step that reads each value; for a value that is only handed out, the step that computes it; `None` for
+    /// a value that no run needs.
     last: Vec<Option<usize>>,
     /// The number of readers of each value, callers included.
     readers: Vec<usize>,

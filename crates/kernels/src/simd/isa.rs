@@ -18,8 +18,8 @@ enum Kind {
 }
 
 impl Isa {
-    /// The best set of this machine, or the set whose [`name`](Self::name) is in the environment variable `KERNELS_ISA`, if the
-    /// machine has that set.
+    /// The best set of this machine, or the set whose [`name`](Self::name) is in the environment variable
+    /// `KERNELS_ISA`, if the machine has that set.
     pub fn detect() -> Self {
         let wanted = std::env::var(VARIABLE).ok();
         wanted
@@ -94,7 +94,8 @@ impl Isa {
         match self.0 {
             // SAFETY: the caller's promise is the same.
             Kind::Portable => unsafe { kernel.run::<Portable>() },
-            // SAFETY: a native `Isa` is made only by `best` and `available`, of sets that the machine was found to have.
+            // SAFETY: a native `Isa` is made only by `best` and `available`, of sets that the machine was found to
+            // have.
             Kind::Native(arch) => unsafe { arch.dispatch(Native(kernel)) },
         }
     }
@@ -113,7 +114,7 @@ pub(crate) trait Kernel {
     unsafe fn run<V: Lanes>(self) -> Self::Output;
 }
 
-/// A kernel whose promise was given: only [`Isa::run`] makes one.
+/// A kernel whose safety promise the caller has given: only [`Isa::run`] makes one.
 struct Native<K>(K);
 
 impl<K: Kernel> WithSimd for Native<K> {

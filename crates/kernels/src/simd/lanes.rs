@@ -7,8 +7,8 @@ pub(crate) trait Lanes: Copy {
     /// The number of lanes: 4, 8 or 16.
     const WIDTH: usize;
 
-    /// Pixels of a tile, and vectors of its outputs. The registers hold the accumulators, a vector of weights for each vector of
-    /// outputs, and one vector of a pixel. Outputs of a tile are whole panels.
+    /// Pixels of a tile, and vectors of its outputs. The registers hold the accumulators, a vector of weights for each
+    /// vector of outputs, and one vector of a pixel. Outputs of a tile are whole panels.
     const TILE: [usize; 2];
 
     /// The same value in every lane.

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use super::isa::{Isa, Kernel};
 use super::lanes::Lanes;
 
-/// Independent chains of multiply-adds: as many as keep two units of latency 4 busy, and no more than the registers hold.
+/// Independent chains of multiply-adds: as many as keep two units of latency 4 busy, and no more than the registers
+/// hold.
 const CHAINS: usize = 12;
 const STEPS: usize = 20_000;
 
-/// Floating-point operations a second of one thread that multiplies and adds in registers: the limit of any kernel on this
-/// machine. The best of a few milliseconds.
+/// Floating-point operations a second of one thread that multiplies and adds in registers: the limit of any kernel on
+/// this machine. The best of a few milliseconds.
 pub fn peak(isa: Isa) -> f64 {
     let mut best = Duration::MAX;
     let mut operations = 0;

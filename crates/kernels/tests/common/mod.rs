@@ -1,4 +1,4 @@
-//! Short forms of the builder's calls: an error is a panic with its sentence.
+//! Short forms of the builder's calls, which panic with the error's message.
 #![allow(clippy::too_many_arguments, reason = "a test names every number in one line")]
 #![allow(dead_code, missing_docs, reason = "every test is a crate of its own and uses a part")]
 

@@ -4,7 +4,7 @@ use kernels::{Isa, Network, Value};
 
 use super::{Build, MaxPool, new_network};
 
-/// Shapes drawn for a test; Miri is a few thousand times slower.
+/// Random shapes for each test; Miri is a few thousand times slower.
 pub const ROUNDS: u64 = if cfg!(miri) { 2 } else { 60 };
 
 /// xorshift64*: the same numbers on every machine.
@@ -36,7 +36,7 @@ impl Random {
         self.next().is_multiple_of(2)
     }
 
-    /// Ordinary numbers, and now and then one that is not.
+    /// Ordinary numbers, with an occasional NaN, infinity or denormal.
     pub fn odd_values(&mut self, count: usize) -> Vec<f32> {
         const ODD: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -1e-45, -0.0];
         let mut values = self.values(count);
@@ -178,17 +178,17 @@ pub fn relu(value: f64) -> f64 {
     if value < 0.0 { 0.0 } else { value }
 }
 
-/// NaN is larger than anything, as in Burn.
+/// The larger value; NaN is larger than anything, as in Burn.
 pub fn larger(a: f64, b: f64) -> f64 {
     if b > a || b.is_nan() { b } else { a }
 }
 
-/// ReLU as the kernels know it, or nothing.
+/// The kernels' ReLU if `yes`, otherwise the map unchanged.
 pub fn relu_if(map: Map, yes: bool) -> Map {
     if yes { map.map(relu) } else { map }
 }
 
-/// Runs `network` twice, so that memory is used again, and compares with `expected` for each of the pictures.
+/// Runs `network` twice, so that memory is reused, and compares with `expected` for each picture.
 pub fn compare(what: &str, network: &Network, value: Value, pictures: &[Map], expected: &[Map], threads: usize) {
     let input: Vec<f32> = pictures
         .iter()
@@ -232,8 +232,8 @@ pub fn compare_values(what: &str, output: &[f32], expected: &[f64]) {
     }
 }
 
-/// A random picture whose first layer is a 1 x 1 convolution with the identity, so that what follows reads a feature map;
-/// the pictures, and the maps that they become.
+/// A random picture and a network whose first layer is a 1 x 1 convolution with the identity, so that the next layer
+/// reads a feature map. Returns the pictures and the maps that they become.
 pub fn start(random: &mut Random, isa: Isa, channels: usize) -> (Network, Value, Vec<Map>, Vec<Map>) {
     let (height, width) = (random.size(23), random.size(23));
     let pictures: Vec<Map> = (0..random.size(3))

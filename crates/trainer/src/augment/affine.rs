@@ -2,10 +2,10 @@
 
 use image::{Rgb, RgbImage};
 
-/// What comes in from outside the picture: timm's `_FILL` (`auto_augment.py`).
+/// The colour of places outside the picture: timm's `_FILL` (`auto_augment.py`).
 pub const FILL: [u8; 3] = [128; 3];
 
-/// Where each new pixel comes from: column `a x + b y + c`, row `d x + e y + f`, as Pillow's six numbers.
+/// The source of each new pixel: column `a x + b y + c`, row `d x + e y + f`, as Pillow's six numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Affine(pub [f64; 6]);
 
@@ -21,22 +21,22 @@ impl Affine {
         Self([cos, sin, right, -sin, cos, down])
     }
 
-    /// Each row moved to the left by `level` of its distance from the top.
-    pub fn shear_x(level: f64) -> Self {
-        Self([1.0, level, 0.0, 0.0, 1.0, 0.0])
+    /// Moves each row left by `factor` times its distance from the top.
+    pub fn shear_x(factor: f64) -> Self {
+        Self([1.0, factor, 0.0, 0.0, 1.0, 0.0])
     }
 
-    /// Each column moved up by `level` of its distance from the left.
-    pub fn shear_y(level: f64) -> Self {
-        Self([1.0, 0.0, 0.0, level, 1.0, 0.0])
+    /// Moves each column up by `factor` times its distance from the left.
+    pub fn shear_y(factor: f64) -> Self {
+        Self([1.0, 0.0, 0.0, factor, 1.0, 0.0])
     }
 
-    /// Moved left and up by this many pixels.
+    /// Moves the picture left and up by so many pixels.
     pub fn translation(left: f64, up: f64) -> Self {
         Self([1.0, 0.0, left, 0.0, 1.0, up])
     }
 
-    /// The transformed picture, of the same size, with [`FILL`] where nothing is known.
+    /// The transformed picture, of the same size. Places outside the original picture become [`FILL`].
     pub fn apply(&self, picture: &RgbImage) -> RgbImage {
         let Self(numbers) = *self;
         RgbImage::from_fn(picture.width(), picture.height(), |column, row| {
@@ -47,7 +47,7 @@ impl Affine {
     }
 }
 
-/// `Geometry.c`, `bilinear_filter32RGB`: in double precision, the fraction cut off.
+/// `Geometry.c`, `bilinear_filter32RGB`: in double precision, truncated.
 fn sample(picture: &RgbImage, x: f64, y: f64) -> [u8; 3] {
     let (width, height) = picture.dimensions();
     if !(0.0..f64::from(width)).contains(&x) || !(0.0..f64::from(height)).contains(&y) {
@@ -56,7 +56,7 @@ fn sample(picture: &RgbImage, x: f64, y: f64) -> [u8; 3] {
     let (x, y) = (x - 0.5, y - 0.5);
     let (left, top) = (x.floor(), y.floor());
     let (dx, dy) = (x - left, y - top);
-    // -1 becomes 0 in the cast, as `XCLIP` has it; from there on all stays below the sides.
+    // The cast turns -1 into 0, as `XCLIP` does; larger numbers stay below the width and height.
     let columns = [left as u32, ((left + 1.0) as u32).min(width - 1)];
     let rows = [top as u32, ((top + 1.0) as u32).min(height - 1)];
     let corners = rows.map(|row| columns.map(|column| picture.get_pixel(column, row).0.map(f64::from)));

@@ -3,18 +3,18 @@
 use image::{RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 
-use super::{AugmentError, bounds};
+use super::error::{AugmentError, bounds};
 use crate::random::Random;
 
-/// A part of random area and shape, brought to the input size: Inception's augmentation (Szegedy 2014, section 6), as
+/// A part of random area and shape, resized to the input: Inception's augmentation (Szegedy 2014, section 6), as
 /// torchvision's `RandomResizedCrop` draws it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomResizedCrop {
-    /// Smallest and largest share of the picture's area, in 0 to 1.
+    /// The smallest and largest share of the picture's area, 0 to 1.
     #[serde(default = "RandomResizedCrop::default_scale")]
     pub scale: [f64; 2],
-    /// Smallest and largest width divided by height, drawn evenly on a logarithmic scale.
+    /// The smallest and largest width divided by height, drawn evenly on a logarithmic scale.
     #[serde(default = "RandomResizedCrop::default_ratio")]
     pub ratio: [f64; 2],
 }
@@ -59,7 +59,7 @@ impl RandomResizedCrop {
                 return [left, top, crop_width, crop_height];
             }
         }
-        // So long and thin that no part fits: the largest one in the middle.
+        // The picture is too narrow for the drawn shapes: take the largest part in the middle.
         let own = f64::from(width) / f64::from(height);
         let (crop_width, crop_height) = if own < narrow {
             (width, (f64::from(width) / narrow).round_ties_even() as u32)

@@ -1,17 +1,17 @@
-//! Between a plainer version of a picture and the picture, or beyond it: Pillow's `ImageEnhance`, bit for bit.
+//! Blends of a picture with a plainer version of it: Pillow's `ImageEnhance`, bit for bit.
 //!
-//! A factor of 0.0 gives the plain version, 1.0 the picture, more than 1.0 exaggerates.
+//! A factor of 0.0 gives the plain version, 1.0 the picture, and more than 1.0 exaggerates the difference.
 
 use image::RgbImage;
 
 use super::levels::{replace_alike, table};
 
-/// Towards black: `PIL.ImageEnhance.Brightness`.
+/// Blends with black: `PIL.ImageEnhance.Brightness`.
 pub fn brightness(picture: &mut RgbImage, factor: f32) {
     replace_alike(picture, &table(|level| blend(0, level, factor)));
 }
 
-/// Towards the mean grey: `PIL.ImageEnhance.Contrast`.
+/// Blends with the mean grey: `PIL.ImageEnhance.Contrast`.
 pub fn contrast(picture: &mut RgbImage, factor: f32) {
     let pixels = u64::from(picture.width()) * u64::from(picture.height());
     if pixels == 0 {
@@ -22,7 +22,7 @@ pub fn contrast(picture: &mut RgbImage, factor: f32) {
     replace_alike(picture, &table(|level| blend(mean, level, factor)));
 }
 
-/// Towards grey: `PIL.ImageEnhance.Color`, which torchvision calls saturation.
+/// Blends with the grey picture: `PIL.ImageEnhance.Color`, which torchvision calls saturation.
 pub fn color(picture: &mut RgbImage, factor: f32) {
     for pixel in picture.pixels_mut() {
         let plain = grey(pixel.0);
@@ -30,7 +30,7 @@ pub fn color(picture: &mut RgbImage, factor: f32) {
     }
 }
 
-/// Towards a blurred picture: `PIL.ImageEnhance.Sharpness`.
+/// Blends with the blurred picture: `PIL.ImageEnhance.Sharpness`.
 pub fn sharpness(picture: &mut RgbImage, factor: f32) {
     let row_len = picture.width() as usize * 3;
     let (height, width) = (picture.height() as usize, picture.width() as usize);
@@ -52,7 +52,7 @@ pub fn sharpness(picture: &mut RgbImage, factor: f32) {
                     .sum::<u32>()
             };
             let sum = beside(above) + beside(here) + beside(below) + 4 * u32::from(here[index]);
-            // The kernel sums up to 13; Pillow rounds, and thirteenths are never half.
+            // The weights of the kernel sum to 13. Pillow rounds; a thirteenth is never exactly a half.
             let plain = ((2 * sum + 13) / 26) as u8;
             target[index] = blend(plain, here[index], factor);
         }
@@ -64,8 +64,8 @@ fn grey([red, green, blue]: [u8; 3]) -> u8 {
     ((u32::from(red) * 19_595 + u32::from(green) * 38_470 + u32::from(blue) * 7_471 + 0x8000) >> 16) as u8
 }
 
-/// `Image.blend` (`Blend.c`): single precision, cut, clipped.
+/// `Image.blend` (`Blend.c`): single precision, truncated, clipped.
 fn blend(plain: u8, level: u8, factor: f32) -> u8 {
-    // The cast cuts and clips.
+    // The cast truncates and clips.
     (f32::from(plain) + factor * f32::from(i16::from(level) - i16::from(plain))) as u8
 }

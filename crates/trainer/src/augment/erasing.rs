@@ -1,8 +1,8 @@
-//! A rectangle of the picture blanked out.
+//! A random rectangle that is blanked.
 
 use serde::{Deserialize, Serialize};
 
-use super::{AugmentError, bounds, within};
+use super::error::{AugmentError, bounds, within};
 use crate::random::Random;
 
 /// Zhong and others 2017, "Random erasing", as torchvision's `RandomErasing` draws it: a rectangle becomes mid-grey
@@ -10,11 +10,11 @@ use crate::random::Random;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandomErasing {
-    /// How often, 0 to 1.
+    /// The probability, 0 to 1.
     pub probability: f64,
-    /// Smallest and largest share of the area.
+    /// The smallest and largest share of the area.
     pub scale: [f64; 2],
-    /// Smallest and largest height divided by width.
+    /// The smallest and largest height divided by width.
     pub ratio: [f64; 2],
 }
 
@@ -40,7 +40,7 @@ impl RandomErasing {
         if !random.chance(self.probability) {
             return;
         }
-        // `transforms.py`, `RandomErasing.get_params`: ten tries, then the picture stays whole.
+        // `transforms.py`, `RandomErasing.get_params`: after ten tries the picture stays as it is.
         for _ in 0..10 {
             let area = (height * width) as f64 * random.between(self.scale[0], self.scale[1]);
             let ratio = random.between(self.ratio[0].ln(), self.ratio[1].ln()).exp();

@@ -6,28 +6,28 @@ use std::{fs::File, io, io::Read, ops::RangeInclusive, path::Path, path::PathBuf
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AugmentError {
-    /// Any of the others, about one file.
+    /// A file cannot be used.
     #[error("{}: {problem}", path.display())]
     File {
-        /// The file as the caller named it.
+        /// The file, as given.
         path: PathBuf,
         /// What is wrong with it.
         problem: Box<AugmentError>,
     },
 
-    /// The operating system did not hand over the text.
+    /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Read(io::Error),
 
-    /// More than 1 MiB.
-    #[error("this is no augmentation file: it has more than {} bytes", MAX_BYTES)]
+    /// The file has more than 1 MiB.
+    #[error("this is not an augmentation file: it has more than {} bytes", MAX_BYTES)]
     TooLarge,
 
-    /// No TOML, a key too many or too few, or a value of the wrong kind.
+    /// The text is not TOML, a key is unknown or missing, or a value has the wrong type.
     #[error("{0}")]
     Toml(String),
 
-    /// A number outside its range.
+    /// A number is outside its range.
     #[error("{name} is {found}, and should be between {low} and {high}")]
     OutOfRange {
         /// The key.
@@ -40,7 +40,7 @@ pub enum AugmentError {
         high: f64,
     },
 
-    /// The first of two bounds is above the second.
+    /// The first of two bounds is larger than the second.
     #[error("{name} goes from {low} to {high}; the smaller number comes first")]
     Order {
         /// The key.
@@ -51,15 +51,15 @@ pub enum AugmentError {
         high: f64,
     },
 
-    /// `train.resize` names a preset that does not stretch to the size.
+    /// `train.resize` names a preset that crops.
     #[error(
-        "train.resize cannot be timm-bicubic, which cuts the border off: a random crop is stretched to the size; take \
+        "train.resize cannot be timm-bicubic, which cuts the border off; a random crop must be resized whole: take \
          pil-bilinear, keras-bilinear or keras-nearest"
     )]
     Resize,
 }
 
-/// Longer than any augmentation.
+/// The largest size of a file.
 const MAX_BYTES: u64 = 1 << 20;
 
 pub(super) fn read_text(path: &Path) -> Result<String, AugmentError> {
@@ -74,7 +74,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, AugmentError> {
     Ok(text)
 }
 
-/// Whether a number is in its range.
+/// Checks that a number is in its range.
 pub(super) fn within(name: &'static str, found: f64, range: RangeInclusive<f64>) -> Result<(), AugmentError> {
     if range.contains(&found) {
         return Ok(());
@@ -83,7 +83,7 @@ pub(super) fn within(name: &'static str, found: f64, range: RangeInclusive<f64>)
     Err(AugmentError::OutOfRange { name, found, low, high })
 }
 
-/// Whether both bounds are in their range, and in order.
+/// Checks that two bounds are in their range and in order.
 pub(super) fn bounds(
     name: &'static str,
     [low, high]: [f64; 2],

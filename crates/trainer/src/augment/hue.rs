@@ -1,4 +1,4 @@
-//! A turn of the colour circle, as torchvision does it on Pillow's HSV pictures.
+//! A rotation of the colour circle, as torchvision does it on Pillow's HSV pictures.
 
 use image::RgbImage;
 
@@ -37,7 +37,7 @@ fn to_hsv([red, green, blue]: [u8; 3]) -> [u8; 3] {
     ]
 }
 
-/// `Convert.c`, `hsv2rgb`, with its mixture likewise.
+/// `Convert.c`, `hsv2rgb`, with its mixture of single and double precision.
 fn to_rgb([hue, saturation, value]: [u8; 3]) -> [u8; 3] {
     if saturation == 0 {
         return [value; 3];

@@ -1,9 +1,13 @@
-//! Brightness, contrast, saturation and hue at random.
+//! Random brightness, contrast, saturation and hue.
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::{AugmentError, enhance, hue::hue, within};
+use super::{
+    enhance,
+    error::{AugmentError, within},
+    hue::hue,
+};
 use crate::random::Random;
 
 /// The four colour changes of torchvision's `ColorJitter`, in random order.

@@ -4,27 +4,32 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ColorJitter, Cutmix, Mixup, RandAugment, RandomErasing, RandomResizedCrop, Train};
+use super::crop::RandomResizedCrop;
+use super::erasing::RandomErasing;
+use super::jitter::ColorJitter;
+use super::mix::{Cutmix, Mixup};
+use super::rand_augment::RandAugment;
+use super::train::Train;
 
 /// How much training pictures are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Not at all: the picture as in evaluation.
+    /// Not at all: pictures are prepared as in evaluation.
     None,
-    /// Parts of half the area and more, and left and right at random (Ultralytics' `scale` of 0.5 and `fliplr` of 0.5).
+    /// Parts of at least half the area, and random horizontal flips (Ultralytics' `scale` of 0.5 and `fliplr` of 0.5).
     #[default]
     Light,
-    /// Parts of 35 % of the area and more (fastai's book, `min_scale=0.35`), flips, and colours changed by up to 20 %.
+    /// Parts of at least 35 % of the area (fastai's book, `min_scale=0.35`), flips, and colours changed by up to 20 %.
     Medium,
-    /// For long runs on many pictures, from torchvision's newer recipes (`references/classification`): parts of 8 % and
-    /// more, flips, `RandAugment` (its `ViT`'s), random erasing at a tenth (its `ResNet-50`'s), mixup at 0.2 and cutmix at 1
-    /// (both's).
+    /// For long runs on many pictures, from torchvision's newer recipes (`references/classification`): parts of at
+    /// least 8 %, flips, `RandAugment` (its `ViT`'s), random erasing at a tenth (its `ResNet-50`'s), mixup at 0.2 and
+    /// cutmix at 1 (both's).
     Strong,
 }
 
 impl Level {
-    /// From least to most.
+    /// All levels, from least to most change.
     pub const ALL: [Self; 4] = [Self::None, Self::Light, Self::Medium, Self::Strong];
 
     /// The name in files and on the command line.
@@ -37,6 +42,7 @@ impl Level {
         }
     }
 
+    /// The level's changes for training.
     pub(super) fn train(self, size: usize) -> Train {
         let none = Train {
             size,
@@ -88,7 +94,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// A name that is none of [`Level::ALL`].
+/// The error for a name that is not in [`Level::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no augmentation \"{0}\"; there are {names}", names = Level::ALL.map(Level::name).join(", "))]
 pub struct UnknownLevel(pub String);

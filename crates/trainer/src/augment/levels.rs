@@ -1,8 +1,8 @@
-//! Operations that give each level of a channel another one: Pillow's `ImageOps`, bit for bit.
+//! Operations that replace each level of a channel by another one: Pillow's `ImageOps`, bit for bit.
 
 use image::RgbImage;
 
-/// A new level for each old one of a channel.
+/// The new level for each old level of a channel.
 type Table = [u8; 256];
 
 /// Stretches every channel so that its darkest level becomes 0 and its lightest 255: `PIL.ImageOps.autocontrast`.
@@ -25,7 +25,7 @@ pub fn equalize(picture: &mut RgbImage) {
     let tables = histograms(picture).map(|histogram| {
         let lightest = histogram.iter().copied().rfind(|&count| count > 0).unwrap_or(0);
         let step = (histogram.iter().sum::<u64>() - lightest) / 255;
-        // Also where there is one level only: then nothing is left for a step.
+        // Also for a channel with a single level, whose step is 0.
         if step == 0 {
             return identity();
         }

@@ -1,28 +1,31 @@
-//! Pictures of a batch blended into each other, and their targets with them.
+//! Mixes the pictures of a batch, and their targets likewise.
 
 use serde::{Deserialize, Serialize};
 
-use super::{AugmentError, within};
+use super::error::{AugmentError, within};
 use crate::random::Random;
 
-/// Zhang and others 2017, "mixup": every picture a weighted mean of two, its target the same mean of theirs.
+/// Zhang and others 2017, "mixup": every picture becomes a weighted mean of two pictures, its target the same mean of
+/// their targets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mixup {
-    /// The weight is drawn from Beta(alpha, alpha): 0 always keeps one picture, 1 makes every weight as likely. torchvision's
-    /// recipes take 0.2.
+    /// The weight is drawn from Beta(alpha, alpha): 0 always keeps one picture, 1 makes all weights equally likely.
+    /// torchvision's recipes take 0.2.
     pub alpha: f64,
 }
 
-/// Yun and others 2019, "`CutMix`": a rectangle of every picture comes from another, and so does its share of the target.
+/// Yun and others 2019, "`CutMix`": a rectangle of every picture is replaced by that of another picture, and the target
+/// in proportion to its area.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cutmix {
-    /// The share of the rectangle is drawn from Beta(alpha, alpha). The paper and torchvision's recipes take 1.
+    /// The share of the rectangle in the area is drawn from Beta(alpha, alpha). The paper and torchvision's recipes
+    /// take 1.
     pub alpha: f64,
 }
 
-/// A batch as it is filled: `pixels` is `[pictures, 3, height, width]`, `targets` is `[pictures, classes]`.
+/// A batch that can be mixed: `pixels` is `[pictures, 3, height, width]`, `targets` is `[pictures, classes]`.
 pub(crate) struct Mixable<'a> {
     pub pixels: &'a mut [f32],
     pub targets: &'a mut [f32],
@@ -36,7 +39,8 @@ impl Mixup {
         within("mixup.alpha", self.alpha, 0.0..=100.0)
     }
 
-    /// Every picture is mixed with the one before it, as torchvision does (`roll(1, 0)`): their order is random already.
+    /// Mixes every picture with the previous one, as torchvision does (`roll(1, 0)`); the order of the pictures is
+    /// random already.
     pub(super) fn apply(self, batch: &mut Mixable<'_>, random: &mut Random) {
         let share = random.beta(self.alpha) as f32;
         let mix = |value: &mut f32, other: f32| *value = *value * share + other * (1.0 - share);
@@ -54,7 +58,7 @@ impl Cutmix {
         within("cutmix.alpha", self.alpha, 0.0..=100.0)
     }
 
-    /// One rectangle for the whole batch, cut off at the border (torchvision's `references/classification`,
+    /// Uses one rectangle for the whole batch, clipped at the border (torchvision's `references/classification`,
     /// `RandomCutMix`).
     pub(super) fn apply(self, batch: &mut Mixable<'_>, random: &mut Random) {
         let (height, width) = (batch.height, batch.width);
@@ -77,6 +81,7 @@ impl Cutmix {
     }
 }
 
+/// Mixes every target with the previous one, which gets `1 - share`.
 fn mix_targets(batch: &mut Mixable<'_>, share: f32) {
     with_previous(batch.targets, batch.pictures, |target, previous| {
         for (value, &other) in target.iter_mut().zip(previous) {
@@ -85,7 +90,8 @@ fn mix_targets(batch: &mut Mixable<'_>, share: f32) {
     });
 }
 
-/// Calls `change` with each of `parts` equal parts and what the part before it was; the first follows the last.
+/// Calls `change` with each of `parts` equal parts and the previous part as it was. The part before the first is the
+/// last.
 fn with_previous(values: &mut [f32], parts: usize, mut change: impl FnMut(&mut [f32], &[f32])) {
     let len = values.len() / parts.max(1);
     if parts < 2 || len == 0 {

@@ -1,19 +1,22 @@
-//! Some operations drawn from a list, all at one magnitude.
+//! Random operations of a list, all at one magnitude.
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use super::{AugmentError, affine::Affine, enhance, levels, within};
+use super::affine::Affine;
+use super::error::{AugmentError, within};
+use super::{enhance, levels};
 use crate::random::Random;
 
 /// Cubuk and others 2019, "`RandAugment`", with torchvision's list of operations and its scale of magnitudes
-/// (`autoaugment.py`, `RandAugment`); moved pixels are interpolated, and grey comes in from outside, as timm has both.
+/// (`autoaugment.py`, `RandAugment`). Moved pixels are interpolated, and places outside the picture are grey, both as
+/// in timm.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandAugment {
-    /// How many operations, one after another; the same may come twice. At most 14.
+    /// The number of operations, one after another, at most 14. An operation may be repeated.
     pub num_ops: usize,
-    /// 0 (least) to 30 (most).
+    /// The strength of the operations, 0 to 30.
     pub magnitude: f64,
 }
 
@@ -32,17 +35,17 @@ const MOST: f64 = 30.0;
 /// One operation of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Nothing.
+    /// No change.
     Identity,
-    /// Rows shifted in proportion to their height, by up to 0.3 of it, either way.
+    /// Shifts rows left or right in proportion to their distance from the top, by up to 0.3 of it.
     ShearX,
-    /// Columns likewise.
+    /// Shifts columns up or down likewise.
     ShearY,
-    /// Moved sideways by up to 150 / 331 of the width, either way.
+    /// Moves the picture left or right by up to 150 / 331 of the width.
     TranslateX,
-    /// Moved up or down likewise.
+    /// Moves the picture up or down likewise.
     TranslateY,
-    /// Turned by up to 30 degrees, either way.
+    /// Rotates by up to 30 degrees, in either direction.
     Rotate,
     /// [`enhance::brightness`] by 1 plus or minus up to 0.9.
     Brightness,
@@ -63,7 +66,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The list drawn from, in torchvision's order.
+    /// All operations, in torchvision's order.
     pub const ALL: [Self; 14] = [
         Self::Identity,
         Self::ShearX,
@@ -81,10 +84,11 @@ impl Operation {
         Self::Equalize,
     ];
 
-    /// Does it to `picture`, at `strength` from 0.0 to 1.0; negative turns, moves or weakens the other way.
+    /// Applies the operation at a `strength` of 0.0 to 1.0. A negative strength rotates, moves or changes in the
+    /// opposite direction.
     pub fn apply(self, picture: &mut RgbImage, strength: f64) {
         let factor = (1.0 + 0.9 * strength) as f32;
-        // AutoAugment's bound for a 331 x 331 picture, kept by torchvision.
+        // AutoAugment's limit for a 331 x 331 picture, which torchvision keeps.
         let shift = |side: u32| (150.0 / 331.0 * f64::from(side) * strength).trunc();
         let moved = match self {
             Self::ShearX => Affine::shear_x(0.3 * strength),

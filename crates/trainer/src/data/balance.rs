@@ -1,12 +1,12 @@
-//! Classes with few pictures given more weight, or shown more often.
+//! Classes with few pictures: a larger weight in the loss, or more steps.
 
-use super::{Dataset, Split};
+use super::{dataset::Dataset, split::Split};
 use crate::random::{Purpose, Random};
 
-/// A weight for each class's share of the loss: inversely as frequent as the class is among the training pictures, with a
-/// mean of one over the pictures, so that the loss keeps its scale (scikit-learn's `class_weight="balanced"`).
+/// A weight for each class in the loss, inversely proportional to its number of training pictures. The mean over the
+/// pictures is one, so that the loss keeps its scale (scikit-learn's `class_weight="balanced"`).
 ///
-/// A class without training pictures gets 1.0, since nothing will be multiplied by it.
+/// A class without training pictures gets 1.0, which multiplies nothing.
 pub fn class_weights(dataset: &Dataset) -> Vec<f32> {
     let counts = counts(dataset, &dataset.indices(Split::Train));
     let present = counts.iter().filter(|&&count| count > 0).count();
@@ -18,7 +18,7 @@ pub fn class_weights(dataset: &Dataset) -> Vec<f32> {
     counts.iter().map(weight).collect()
 }
 
-/// How many of these pictures have each label.
+/// The number of these pictures that have each label.
 fn counts(dataset: &Dataset, indices: &[usize]) -> Vec<usize> {
     let mut counts = vec![0; dataset.classes.len()];
     for &index in indices {
@@ -29,7 +29,7 @@ fn counts(dataset: &Dataset, indices: &[usize]) -> Vec<usize> {
     counts
 }
 
-/// For each of these pictures the one of its labels that the fewest of them have; none for pictures without labels.
+/// For each of these pictures the rarest of its labels among them; `None` for a picture without labels.
 pub(super) fn rarest_labels(dataset: &Dataset, indices: &[usize]) -> Vec<Option<usize>> {
     let counts = counts(dataset, indices);
     let rarest = |&index: &usize| {
@@ -39,11 +39,11 @@ pub(super) fn rarest_labels(dataset: &Dataset, indices: &[usize]) -> Vec<Option<
     indices.iter().map(rarest).collect()
 }
 
-/// An epoch in which every class comes as often, give or take one: as many pictures as there are, those of rare classes
-/// several times, those of frequent ones some of the time.
+/// An epoch in which every class has the same number of pictures, give or take one. The epoch has as many pictures as
+/// there are: those of rare classes come several times, those of frequent classes not in every epoch.
 ///
-/// Epochs are parts of one endless sequence, in which the classes take turns, in another order each time, and each class
-/// shows all its pictures before it shows one again. A picture of several labels counts for its rarest one.
+/// Epochs are parts of one endless sequence. In it the classes take turns in a new random order each time, and a class
+/// gives all its pictures before it repeats one. A picture with several labels counts for its rarest one.
 pub(crate) fn balanced_order(dataset: &Dataset, indices: &[usize], seed: u64, epoch: usize) -> Vec<usize> {
     let mut classes: Vec<Vec<usize>> = vec![Vec::new(); dataset.classes.len() + 1];
     for (&index, label) in indices.iter().zip(rarest_labels(dataset, indices)) {
@@ -57,13 +57,13 @@ pub(crate) fn balanced_order(dataset: &Dataset, indices: &[usize], seed: u64, ep
         Random::new(seed, Purpose::Order, number, stream).shuffle(&mut items);
         (number, items)
     };
-    let everyone: Vec<usize> = (0..classes.len()).collect();
+    let all: Vec<usize> = (0..classes.len()).collect();
     let first = epoch * indices.len();
     let places = first..first + indices.len();
     let picture = |place: usize| {
         let turn = place / classes.len();
         if turns.0 != turn {
-            turns = shuffled(&everyone, turn, 0);
+            turns = shuffled(&all, turn, 0);
         }
         let class = turns.1[place % classes.len()];
         let pictures = &classes[class];

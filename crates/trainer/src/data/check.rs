@@ -1,6 +1,6 @@
-//! Every picture opened once: whether it decodes, how large it is, and what its content's hash is.
+//! Opens every picture once, to learn whether it can be decoded, its size and the hash of its content.
 //!
-//! One that is known from an earlier check is not opened again.
+//! A picture that an earlier check knows, unchanged since, is not opened.
 
 use std::{
     fs,
@@ -9,6 +9,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use files::ContentHash;
 use rayon::{
     ThreadPoolBuilder,
     iter::{IntoParallelRefIterator, ParallelIterator},
@@ -16,20 +17,20 @@ use rayon::{
 use xception_model::picture;
 
 use super::{
-    ContentHash, DataError, DataOptions, Known, Sample, Unreadable, decoder_failure,
-    error::LISTED,
-    known::{Entry, Stamp},
+    dataset::Sample,
+    error::DataError,
+    known::{Entry, Known, Size, Stamp},
     listing::Item,
-    read_file,
+    options::DataOptions,
+    read::{decoder_failure, read_file},
+    report::Unreadable,
+    text::LISTED,
 };
 
-/// Width and height of an upright picture.
-pub(super) type Size = (u32, u32);
-
-/// For each item what was found, or why it cannot be decoded.
+/// The result for each item: the picture, or why it cannot be decoded.
 pub(super) struct Checked(Vec<Result<Found, String>>);
 
-/// A picture that decodes.
+/// A picture that can be decoded.
 #[derive(Clone, Copy)]
 struct Found {
     content: ContentHash,
@@ -37,7 +38,7 @@ struct Found {
     stamp: Option<Stamp>,
 }
 
-/// Opens all pictures that are not known, `options.threads` at a time, each decoded and dropped again.
+/// Decodes all pictures that are not known, `options.threads` at a time, and keeps none of them in memory.
 pub(super) fn check(
     items: &[Item],
     options: &DataOptions,
@@ -62,7 +63,7 @@ pub(super) fn check(
 }
 
 fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<Found, String> {
-    // Before it is read: a change meanwhile makes it unknown.
+    // Before the file is read, so that a change in between counts as a change.
     let stamp = fs::metadata(&item.path).ok().as_ref().and_then(Stamp::of);
     if let Some(&Entry { content, size, .. }) = known.get(&item.name).filter(|entry| Some(entry.stamp) == stamp) {
         return Ok(Found { content, size, stamp });
@@ -78,16 +79,16 @@ fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<Found,
     checked.map_err(|problem| problem.to_string())
 }
 
-/// The pictures and the rest.
+/// Pictures that can be decoded, and files that cannot.
 pub(super) struct Sorted {
     pub samples: Vec<Sample>,
-    /// Of the samples, in their order.
+    /// The sizes of the samples, in their order.
     pub sizes: Vec<Size>,
     pub unreadable: Vec<Unreadable>,
 }
 
 impl Checked {
-    /// For the next check.
+    /// The results for the next check.
     pub(super) fn known(&self, items: &[Item]) -> Known {
         let entries = items.iter().zip(&self.0).filter_map(|(item, found)| {
             let Found { content, size, stamp } = found.clone().ok()?;
@@ -97,7 +98,7 @@ impl Checked {
         Known::collect(entries)
     }
 
-    /// The samples and the unreadable files apart, and the samples' sizes.
+    /// Separates the samples from the files that cannot be decoded.
     pub(super) fn sort(self, path: &Path, items: &[Item], strict: bool) -> Result<Sorted, DataError> {
         let (mut samples, mut unreadable, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for (item, outcome) in items.iter().zip(self.0) {

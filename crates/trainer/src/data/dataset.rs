@@ -1,200 +1,57 @@
-//! The pictures of a data set and what each is.
+//! The pictures of a data set, with their labels and splits.
 
-use std::{
-    fmt::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use files::{ContentHash, Sha256};
 use xception_model::picture::DecodeLimits;
 
-use super::{
-    DataError, DataOptions, DataReport, Known,
-    check::{self, Sorted},
-    listing::Listing,
-    report, scan, split, table,
-};
+use super::split::Split;
 
-/// Labelled pictures, all of them decodable when they were checked.
+/// Labelled pictures, all of which could be decoded when they were checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// The folder or table as the caller named it.
+    /// The folder or table, as given.
     pub root: PathBuf,
-    /// What a label stands for.
+    /// The names of the classes; labels are indices into them.
     pub classes: Vec<String>,
-    /// Whether a picture may have any number of labels. If not it has exactly one.
+    /// Whether a picture may have any number of labels. Otherwise it has exactly one.
     pub multi_label: bool,
     /// Every picture, in the order of the relative paths.
     pub samples: Vec<Sample>,
-    /// What one picture may cost, whenever it is opened.
+    /// The limits for decoding a picture.
     pub limits: DecodeLimits,
 }
 
 /// One picture of a data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Where it is.
+    /// The file.
     pub path: PathBuf,
-    /// Its path relative to the data set, for people and for the fingerprint.
+    /// Its path relative to the data set, for messages and for the fingerprint.
     pub name: String,
     /// Indices into [`Dataset::classes`], ascending.
     pub labels: Vec<usize>,
-    /// What it is used for.
+    /// The part that it belongs to.
     pub split: Split,
-    /// The file's content when it was checked.
+    /// The hash of the file when it was checked.
     pub content: ContentHash,
 }
 
-/// What a picture is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// Training.
-    Train,
-    /// Choosing the best epoch, and whatever else is decided while training.
-    Val,
-    /// The last judgement, once.
-    Test,
-}
-
-impl Split {
-    /// In the order in which they are used.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
-
-    /// The name of its folder, and its value in a table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Val => "val",
-            Self::Test => "test",
-        }
-    }
-
-    /// The part that a folder or a cell of a table names, in any case.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        match name.trim().to_ascii_lowercase().as_str() {
-            "train" | "training" => Some(Self::Train),
-            "val" | "valid" | "validation" => Some(Self::Val),
-            "test" | "testing" => Some(Self::Test),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// SHA-256 of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContentHash(pub [u8; 32]);
-
-impl ContentHash {
-    /// The hash of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// Of a hash as it is displayed.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits: Vec<u8> = text
-            .chars()
-            .map(|digit| digit.to_digit(16).map(|digit| digit as u8))
-            .collect::<Option<_>>()?;
-        let bytes: Vec<u8> = digits
-            .chunks(2)
-            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
-            .collect();
-        bytes.try_into().ok().filter(|_| digits.len() == 64).map(Self)
-    }
-}
-
-impl fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
 impl Dataset {
-    /// Finds, checks and splits the pictures of a folder or table.
-    ///
-    /// Every file is read and decoded once, several at a time; each takes at most what the options' limits allow.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError`], one sentence for each thing that can be wrong: no pictures, one class only, a table without the
-    /// right columns, files that do not exist, and, if the options are strict, files that cannot be decoded.
-    pub fn open(path: impl AsRef<Path>, options: &DataOptions) -> Result<(Self, DataReport), DataError> {
-        Self::open_watched(path, options, &|_, _| {})
-    }
-
-    /// [`open`](Self::open), telling how many pictures of how many are checked: often, and from several threads.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`open`](Self::open).
-    pub fn open_watched(
-        path: impl AsRef<Path>,
-        options: &DataOptions,
-        progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<(Self, DataReport), DataError> {
-        let (dataset, report, _) = Self::open_known(path.as_ref(), options, &Known::default(), progress)?;
-        Ok((dataset, report))
-    }
-
-    /// [`open_watched`](Self::open_watched) without decoding again what an earlier check knows, and what the next one will.
-    pub(crate) fn open_known(
-        path: &Path,
-        options: &DataOptions,
-        known: &Known,
-        progress: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<(Self, DataReport, Known), DataError> {
-        options.check()?;
-        let mut listing = list(path)?;
-        if let Some(classes) = &options.classes {
-            listing.relabel(path, classes)?;
-        }
-        listing.check_classes(path, options.classes.is_some())?;
-        let checked = check::check(&listing.items, options, known, progress)?;
-        let known = checked.known(&listing.items);
-        let Sorted {
-            samples,
-            sizes,
-            unreadable,
-        } = checked.sort(path, &listing.items, options.strict)?;
-        let mut dataset = Self {
-            root: path.to_owned(),
-            classes: listing.classes,
-            multi_label: listing.multi_label,
-            samples,
-            limits: options.limits,
-        };
-        let given: Vec<Split> = listing.given;
-        let carved = split::split(&mut dataset, &given, options);
-        if dataset.count(Split::Train) == 0 && given.contains(&Split::Train) {
-            return Err(DataError::NoTraining { path: path.to_owned() });
-        }
-        let report = report::describe(&dataset, &given, &carved, listing.notes, unreadable, &sizes, options);
-        Ok((dataset, report, known))
-    }
-
-    /// How many pictures there are for this use.
+    /// The number of pictures of a split.
     pub fn count(&self, split: Split) -> usize {
         self.samples.iter().filter(|sample| sample.split == split).count()
     }
 
-    /// The places in [`samples`](Self::samples) of the pictures for this use, ascending.
+    /// The indices in [`samples`](Self::samples) of the pictures of a split, ascending.
     pub fn indices(&self, split: Split) -> Vec<usize> {
         (0..self.samples.len())
             .filter(|&index| self.samples[index].split == split)
             .collect()
     }
 
-    /// SHA-256 over everything training depends on: the classes, and the relative path, content, labels and use of every
-    /// picture, in the order of the paths. Equal fingerprints mean equal data, wherever it lies.
+    /// SHA-256 over everything that training depends on: the classes, and the relative path, content, labels and split
+    /// of every picture, in the order of the paths. Equal fingerprints mean equal data, in whatever folder.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let mut field = |bytes: &[u8]| {
@@ -219,27 +76,6 @@ impl Dataset {
             field(&labels);
             field(sample.split.name().as_bytes());
         }
-        hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    }
-}
-
-fn list(path: &Path) -> Result<Listing, DataError> {
-    let metadata = std::fs::metadata(path).map_err(|problem| DataError::Read {
-        path: path.to_owned(),
-        problem,
-    })?;
-    let is_table = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-    if metadata.is_dir() {
-        scan::scan(path)
-    } else if metadata.is_file() && is_table {
-        table::read(path)
-    } else {
-        Err(DataError::Kind { path: path.to_owned() })
+        hash.finish().to_string()
     }
 }

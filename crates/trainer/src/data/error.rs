@@ -1,59 +1,61 @@
-//! What can be wrong with a data set, one sentence each.
+//! What can be wrong with a data set.
 
-use std::{fmt, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use xception_model::picture::PictureError;
 
-use super::report::counted;
+use super::formats::EXTENSIONS;
+use super::split::Split;
+use super::text::{Listed, counted};
 
 /// Why a data set cannot be used, or a picture of it any longer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The operating system did not hand something over.
+    /// A file or folder cannot be read.
     #[error("{}: cannot be read: {problem}", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// The system's words.
+        /// The error of the operating system.
         problem: io::Error,
     },
 
-    /// Neither a folder nor a table.
+    /// The path is neither a folder nor a table.
     #[error(
-        "{}: this is neither a folder nor a .csv file; name a folder with a folder a class, or a table with the columns \
-         path and label", path.display()
+        "{}: this is neither a folder nor a .csv file; name a folder with one folder per class, or a table with the \
+         columns path and label", path.display()
     )]
     Kind {
-        /// What was named.
+        /// The path.
         path: PathBuf,
     },
 
-    /// No file with a picture's extension where one was looked for.
+    /// There is no file with the extension of a picture.
     #[error(
-        "{}: no pictures found; expected a folder a class with files named {} in them{hint}",
+        "{}: no pictures found; expected one folder per class with files named {} in them{hint}",
         path.display(), extensions()
     )]
     NoPictures {
         /// The data set.
         path: PathBuf,
-        /// What was found instead, as an insertion, or empty.
+        /// What was found instead, as the rest of the sentence, or empty.
         hint: String,
     },
 
-    /// Every file with a picture's extension is damaged.
+    /// No file with the extension of a picture can be decoded.
     #[error("{}: no picture of {count} can be decoded; the first is {first}", path.display())]
     NothingDecodes {
         /// The data set.
         path: PathBuf,
         /// How many files.
         count: usize,
-        /// The first with the reason.
+        /// The first, with the reason.
         first: String,
     },
 
-    /// Nothing to tell apart.
-    #[error("{}: all pictures are of one class, {class}; a classifier needs two classes to tell apart", path.display())]
+    /// There is a single class.
+    #[error("{}: all pictures are of one class, {class}; a classifier needs at least two classes", path.display())]
     OneClass {
         /// The data set.
         path: PathBuf,
@@ -61,7 +63,7 @@ pub enum DataError {
         class: String,
     },
 
-    /// A class that the network does not know.
+    /// The network does not know a class.
     #[error("{}: {class} is none of the network's {known} classes", path.display())]
     UnknownClass {
         /// The data set.
@@ -72,7 +74,7 @@ pub enum DataError {
         known: usize,
     },
 
-    /// More classes than any network here is made for.
+    /// There are more classes than in any data set that such networks were trained on.
     #[error(
         "{}: there are more than {limit} classes in {pictures} pictures; is this the column of the labels?",
         path.display()
@@ -86,43 +88,43 @@ pub enum DataError {
         pictures: usize,
     },
 
-    /// Two folders for one part of the data.
+    /// Two folders hold the same split.
     #[error("{}: both {first} and {second} hold the {split} pictures; keep one of them", path.display())]
     TwoFolders {
         /// The data set.
         path: PathBuf,
-        /// One folder's name.
+        /// The name of one folder.
         first: String,
-        /// The other's.
+        /// The name of the other.
         second: String,
-        /// The part.
-        split: super::Split,
+        /// The split.
+        split: Split,
     },
 
-    /// Everything is for validation or test.
+    /// All pictures are for validation or test.
     #[error("{}: there are no pictures to train on; name them train", path.display())]
     NoTraining {
         /// The data set.
         path: PathBuf,
     },
 
-    /// A name that is no text.
+    /// The name of a folder is not UTF-8.
     #[error("{}: the folder's name is not UTF-8, so it cannot name a class; rename it", path.display())]
     ClassName {
         /// The folder.
         path: PathBuf,
     },
 
-    /// The table is not UTF-8 text.
+    /// The table is not UTF-8.
     #[error("{}, line {line}: this is not UTF-8 text; save the table as UTF-8", path.display())]
     NotUtf8 {
         /// The table.
         path: PathBuf,
-        /// From 1.
+        /// The line, from 1.
         line: u64,
     },
 
-    /// The table's first line does not name what is needed.
+    /// The first line of the table lacks a column.
     #[error("{}: {problem}; the columns are path, label (or labels) and, if wanted, split", path.display())]
     Columns {
         /// The table.
@@ -136,13 +138,13 @@ pub enum DataError {
     Line {
         /// The table.
         path: PathBuf,
-        /// From 1.
+        /// The line, from 1.
         line: u64,
         /// What is wrong with it.
         problem: String,
     },
 
-    /// The table is larger than any table of pictures.
+    /// The table is too large.
     #[error("{}: the table has more than {limit} bytes", path.display())]
     TableTooLarge {
         /// The table.
@@ -151,7 +153,7 @@ pub enum DataError {
         limit: u64,
     },
 
-    /// Files that the table names do not exist.
+    /// Files of the table do not exist.
     #[error(
         "{}: {count} of the files that it names cannot be found: {}; paths are relative to the table's folder",
         path.display(), Listed(first, *count)
@@ -165,7 +167,7 @@ pub enum DataError {
         first: Vec<String>,
     },
 
-    /// Files that cannot be decoded, where all were asked for.
+    /// Files cannot be decoded, and the options are strict.
     #[error("{}: {} cannot be decoded: {}", path.display(), counted(*count, "picture"), Listed(first, *count))]
     Unreadable {
         /// The data set.
@@ -176,7 +178,7 @@ pub enum DataError {
         first: Vec<String>,
     },
 
-    /// Shares that leave nothing to train on.
+    /// The fractions leave no pictures to train on.
     #[error("val_fraction is {val} and test_fraction {test}; each is at least 0 and their sum is less than 1")]
     Fractions {
         /// `val_fraction`
@@ -185,7 +187,7 @@ pub enum DataError {
         test: f64,
     },
 
-    /// A picture that was fine when the data set was checked can no longer be read.
+    /// A picture that could be read when the data set was checked cannot be read any more.
     #[error("{}: {problem}", path.display())]
     Picture {
         /// The picture.
@@ -194,17 +196,17 @@ pub enum DataError {
         problem: PictureError,
     },
 
-    /// A picture is another one than when the data set was checked.
+    /// A picture has changed since the data set was checked.
     #[error(
-        "{}: the file has changed since the data set was checked; the run could not be repeated with it, so start a new \
-         one", path.display()
+        "{}: the file has changed since the data set was checked; the run could not be repeated with it, so start \
+         a new one", path.display()
     )]
     Changed {
         /// The picture.
         path: PathBuf,
     },
 
-    /// A decoder broke down.
+    /// A decoder panicked.
     #[error("{}: preparing this picture failed: {message}; please report it with the file", path.display())]
     Panicked {
         /// The picture.
@@ -217,7 +219,7 @@ pub enum DataError {
     #[error(transparent)]
     Augmentation(#[from] crate::augment::AugmentError),
 
-    /// A batch of no pictures, or of more than memory can address.
+    /// A batch has no pictures, or more than memory can address.
     #[error("a batch of {batch_size} pictures of size {size} is not possible")]
     BatchSize {
         /// Pictures.
@@ -226,33 +228,16 @@ pub enum DataError {
         size: usize,
     },
 
-    /// Threads or a cache folder could not be made.
+    /// Threads could not be started, or a cache folder could not be created.
     #[error("{what}: {problem}")]
     Setup {
-        /// What was tried.
+        /// The action that failed.
         what: String,
-        /// The system's words.
+        /// The error of the operating system.
         problem: String,
     },
 }
 
 fn extensions() -> String {
-    super::EXTENSIONS.map(|extension| format!(".{extension}")).join(", ")
-}
-
-/// How many names a sentence lists.
-pub(super) const LISTED: usize = 10;
-
-/// Some names of `count`.
-pub(super) struct Listed<'a>(pub &'a [String], pub usize);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(names, count) = *self;
-        f.write_str(&names.join(", "))?;
-        match count.saturating_sub(names.len()) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
-    }
+    EXTENSIONS.map(|extension| format!(".{extension}")).join(", ")
 }

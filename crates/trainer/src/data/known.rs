@@ -1,4 +1,4 @@
-//! What a check found, so that the next one of the same files need not decode them again.
+//! The results of a check, so that the next check does not decode unchanged files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,19 +8,20 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use files::{ContentHash, FileError};
 use serde::{Deserialize, Serialize};
-
-use super::{ContentHash, check::Size};
-use crate::{error::TrainError, files};
 
 /// The decodable pictures of a data set when it was last checked, by their names.
 ///
-/// A file with the same length and time of change is taken for the same. Should it be another one all the same, its content
-/// tells when it is loaded: the pipeline compares it.
+/// A file with the same length and modification time counts as unchanged. Should its content differ all the same, the
+/// pipeline notices: it compares the hash of every file that it loads.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Known(BTreeMap<String, Entry>);
 
-/// A picture that was decoded.
+/// Width and height of an upright picture.
+pub(super) type Size = (u32, u32);
+
+/// A picture that could be decoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Entry {
     pub stamp: Stamp,
@@ -28,7 +29,7 @@ pub(super) struct Entry {
     pub size: Size,
 }
 
-/// By which a file is known again.
+/// The length and the modification time of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     bytes: u64,
@@ -37,7 +38,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// `None` where the file system does not know when a file was changed.
+    /// `None` where the file system has no modification times.
     pub fn of(metadata: &Metadata) -> Option<Self> {
         let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(Self {
@@ -47,7 +48,7 @@ impl Stamp {
     }
 }
 
-/// A line of the table.
+/// A row of the table.
 #[derive(Serialize, Deserialize)]
 struct Line {
     name: String,
@@ -63,7 +64,7 @@ impl Known {
         self.0.get(name)
     }
 
-    /// Names that are no text may look alike: those are not known again.
+    /// Collects entries by name. Names that occur twice, which different names that are not UTF-8 may do, are left out.
     pub(super) fn collect(entries: impl Iterator<Item = (String, Entry)>) -> Self {
         let (mut known, mut twice) = (BTreeMap::new(), BTreeSet::new());
         for (name, entry) in entries {
@@ -75,7 +76,7 @@ impl Known {
         Self(known)
     }
 
-    /// Reads the table. It only saves time: where it cannot be read, nothing is known.
+    /// Reads the table. It saves time, no more: a table that cannot be read is empty.
     pub(crate) fn read(path: &Path) -> Self {
         let Ok(mut reader) = csv::Reader::from_path(path) else {
             return Self::default();
@@ -96,7 +97,7 @@ impl Known {
     }
 
     /// Writes the table.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), TrainError> {
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         let mut rows = csv::Writer::from_writer(Vec::new());
         for (name, Entry { stamp, content, size }) in &self.0 {
             let line = Line {
@@ -107,10 +108,9 @@ impl Known {
                 width: size.0,
                 height: size.1,
             };
-            rows.serialize(line)
-                .map_err(|error| TrainError::file(path)(io::Error::other(error)))?;
+            rows.serialize(line).map_err(io::Error::other)?;
         }
-        let text = rows.into_inner().map_err(csv::IntoInnerError::into_error);
-        files::write(path, &text.map_err(TrainError::file(path))?)
+        let text = rows.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        files::write(path, true, &text).map_err(FileError::into_io)
     }
 }

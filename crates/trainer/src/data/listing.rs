@@ -1,21 +1,21 @@
-//! What a folder or a table says there is, before any picture is opened.
+//! The contents of a folder or a table, before any picture is opened.
 
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Split};
+use super::{error::DataError, split::Split};
 
-/// The pictures as found.
+/// The pictures of a folder or a table.
 pub(super) struct Listing {
     pub classes: Vec<String>,
     pub multi_label: bool,
     /// In the order of their names.
     pub items: Vec<Item>,
-    /// The uses that folders or a column tell apart; empty if nothing does.
+    /// The splits that folders or a column name; empty if none.
     pub given: Vec<Split>,
     pub notes: Vec<String>,
 }
 
-/// One picture as found.
+/// One picture.
 pub(super) struct Item {
     pub path: PathBuf,
     pub name: String,
@@ -23,11 +23,11 @@ pub(super) struct Item {
     pub split: Split,
 }
 
-/// More classes than this are a mistake: JFT, the largest set an Xception was trained on, has 17,000.
+/// The largest number of classes. JFT, the largest data set that an Xception was trained on, has 17,000 (Chollet 2017).
 const MAX_CLASSES: usize = 20_000;
 
 impl Listing {
-    /// Puts `classes` in place of the own ones.
+    /// Replaces the classes by `classes`, which contain them.
     pub(super) fn relabel(&mut self, path: &Path, classes: &[String]) -> Result<(), DataError> {
         let places = self.classes.iter().map(|class| {
             classes
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_of_other_things_is_not_taken_for_labels() {
+    fn too_many_classes_are_refused() {
         let of = |count: usize| Listing {
             classes: (0..count).map(|number| number.to_string()).collect(),
             multi_label: false,

@@ -1,31 +1,31 @@
-//! What a caller can say about a data set.
+//! How a data set is read and split.
 
 use std::thread::available_parallelism;
 
 use serde::{Deserialize, Serialize};
 use xception_model::picture::DecodeLimits;
 
-use super::DataError;
+use super::error::DataError;
 
-/// How a data set is read and split. Saved in a run's folder, but for `threads` and `limits`, which change no result.
+/// How a data set is read and split. A run's folder saves all but `threads` and `limits`, which change no result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataOptions {
-    /// Share of the pictures for validation, where the data set does not say. By default 0.15.
+    /// The share of the pictures for validation, where the data set does not say; 0.15 by default.
     pub val_fraction: f64,
-    /// Share of the pictures for the test, where the data set does not say. By default 0.15.
+    /// The share of the pictures for the test, where the data set does not say; 0.15 by default.
     pub test_fraction: f64,
-    /// Which pictures these are.
+    /// The seed that chooses these pictures.
     pub seed: u64,
     /// Refuse a data set with a file that cannot be decoded, instead of skipping the file.
     pub strict: bool,
-    /// The classes and their order, if a network gives them; else those found, by name.
+    /// The classes in the order of a network's outputs; `None` for the classes found, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
-    /// How many pictures are checked at a time; by default as many as there are processors.
+    /// The number of pictures that are checked at the same time; by default the number of processors.
     #[serde(skip, default = "processors")]
     pub threads: usize,
-    /// What one picture may cost.
+    /// The limits for decoding a picture.
     #[serde(skip)]
     pub limits: DecodeLimits,
 }
@@ -56,7 +56,7 @@ impl DataOptions {
     }
 }
 
-/// As many threads as run at once.
+/// The number of threads that run at the same time.
 fn processors() -> usize {
     available_parallelism().map_or(1, usize::from)
 }

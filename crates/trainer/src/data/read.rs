@@ -1,10 +1,10 @@
-//! A picture's file into memory.
+//! Reading the file of a picture.
 
 use std::{any::Any, fs::File, io::Read, path::Path};
 
 use xception_model::picture::{DecodeLimits, PictureError};
 
-/// The file's bytes, no more than the limits allow, whatever the file says about its length.
+/// The bytes of a file. It reads no more than the limits allow, whatever length the file reports.
 pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
     let limit = limits.max_file_bytes;
     let file = File::open(path).map_err(PictureError::Read)?;
@@ -18,7 +18,7 @@ pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, P
     Ok(bytes)
 }
 
-/// The message of a decoder's panic. A defect in a decoder costs one picture, not the run.
+/// The message of a decoder's panic.
 pub(crate) fn decoder_failure(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<String>()

@@ -1,4 +1,4 @@
-//! A folder with a folder a class.
+//! A folder with one folder per class.
 
 use std::{
     collections::BTreeMap,
@@ -9,15 +9,14 @@ use std::{
 use walkdir::{DirEntry, WalkDir};
 
 use super::{
-    DataError, Split,
+    error::DataError,
+    formats::is_picture,
     listing::{Item, Listing},
-    report::counted,
+    split::Split,
+    text::counted,
 };
 
-/// The endings, in any case, of files that are taken for pictures. What they hold is told by their content.
-pub const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"];
-
-/// A part of the data set and the folder with its classes' folders.
+/// A split, and the folder that holds its classes' folders.
 type Part = (Split, PathBuf);
 
 pub(super) fn scan(root: &Path) -> Result<Listing, DataError> {
@@ -68,16 +67,16 @@ pub(super) fn scan(root: &Path) -> Result<Listing, DataError> {
     })
 }
 
-/// What the folder holds besides pictures in their places.
+/// What the folder holds beside the pictures of the classes.
 #[derive(Default)]
 struct Notes {
-    /// Pictures beside the classes' folders.
+    /// The number of pictures beside the classes' folders.
     loose: usize,
     /// Classes' folders without a picture.
     empty: Vec<String>,
     /// Folders beside `train`, `val` and `test`.
     beside: Vec<String>,
-    /// Files that are no pictures, by their ending.
+    /// The number of files that are not pictures, by extension.
     others: BTreeMap<String, usize>,
 }
 
@@ -97,7 +96,7 @@ impl Notes {
             sentences.push(format!("beside the train folder, ignored: {}", self.beside.join(", ")));
         }
         if let Some(others) = self.others() {
-            sentences.push(format!("files that are no pictures, ignored: {others}"));
+            sentences.push(format!("files that are not pictures, ignored: {others}"));
         }
         sentences
     }
@@ -108,7 +107,7 @@ impl Notes {
         (!others.is_empty()).then(|| others.join(", "))
     }
 
-    /// For a folder without pictures: what there is instead.
+    /// For a folder without pictures: what it holds instead.
     fn instead(&self) -> String {
         match (self.loose, self.others()) {
             (0, None) => String::new(),
@@ -118,7 +117,7 @@ impl Notes {
     }
 }
 
-/// Where the classes' folders are, and which uses they tell apart.
+/// The folders that hold the classes' folders, and the splits that they name.
 fn parts(root: &Path, folders: &[Folder], notes: &mut Notes) -> Result<(Vec<Part>, Vec<Split>), DataError> {
     let mut parts: Vec<(Split, &str, PathBuf)> = Vec::new();
     for (name, path) in folders {
@@ -221,11 +220,6 @@ fn class_pictures(
         found.push((class.to_owned(), item));
     }
     Ok(())
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default();
-    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 fn ending(path: &Path) -> String {

@@ -9,18 +9,19 @@ use std::{
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
 use super::{
-    DataError, Split,
-    error::LISTED,
+    error::DataError,
     listing::{Item, Listing},
+    split::Split,
+    text::LISTED,
 };
 
 /// The most bytes of a table: room for ten million lines.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Between several labels in one cell.
+/// The separators of several labels in one cell.
 const SEPARATORS: [char; 2] = [';', '|'];
 
-/// One line, its cells trimmed.
+/// One line, with trimmed cells.
 struct Row {
     line: u64,
     path: String,
@@ -62,14 +63,14 @@ pub(super) fn read(path: &Path) -> Result<Listing, DataError> {
     })
 }
 
-/// Which column holds what.
+/// The columns' numbers.
 struct Columns {
     path: usize,
     label: usize,
     split: Option<usize>,
     /// The column is called `labels`.
     several: bool,
-    /// What the others are called, in quotes.
+    /// The names of the other columns, in quotes.
     ignored: Vec<String>,
 }
 
@@ -116,7 +117,7 @@ impl Columns {
         })
     }
 
-    /// What a person should know about them: a misspelt `split` is to be seen.
+    /// A note about ignored columns, so that a misspelt `split` is noticed.
     fn note(&self) -> Option<String> {
         let count = self.ignored.len();
         let columns = if count == 1 { "column" } else { "columns" };
@@ -140,7 +141,7 @@ fn rows(path: &Path, reader: &mut Reader<File>, columns: &Columns) -> Result<(Ve
             line,
             problem,
         };
-        // `csv` refuses lines with fewer cells than the first.
+        // `csv` refuses lines with fewer cells than the first line.
         let cell = |column: usize| record.get(column).unwrap_or_default().trim();
         let file = cell(columns.path);
         if file.is_empty() {

@@ -1,33 +1,56 @@
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use xception_model::{Classifier, ClassifyError};
 
-use super::{ExplainError, Explainer, Method, overlay, view};
-use crate::metrics::{Evaluation, Predictions};
-use crate::report::Shown;
+use super::error::ExplainError;
+use super::explainer::Explainer;
+use super::method::Method;
+use super::overlay::{overlay, view};
+use crate::judge::metrics::{Evaluation, Predictions};
+use crate::pipeline::{PictureStream, Streamed};
 
-/// Maps that are computed at once.
-const BATCH: usize = 4;
+/// Gradients take much memory: four maps are computed at once, while one thread decodes the next pictures.
+const STREAM: PictureStream = PictureStream {
+    batch_size: 4,
+    threads: 1,
+};
 
-/// Pictures of a report: what was taken for something else, and what was not.
+/// The pictures of a report.
 #[derive(Clone, Debug, Default)]
 pub struct Examples {
-    /// The mistakes that the network is surest of.
+    /// The mistakes of the highest confidence.
     pub mistakes: Vec<Shown>,
-    /// The right answers that it is surest of, every class in turn.
+    /// The right answers of the highest confidence, one class after the other.
     pub right: Vec<Shown>,
 }
 
-/// Chooses pictures for a report and explains what the network said about them by Grad-CAM on the last feature map.
+/// A picture of a report.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The file.
+    pub path: PathBuf,
+    /// The names of its classes.
+    pub truth: String,
+    /// The names of the predicted classes.
+    pub predicted: String,
+    /// The probability of the prediction, 0 to 1.
+    pub confidence: f32,
+    /// The picture; `None` where it could not be read.
+    pub picture: Option<RgbImage>,
+    /// The same picture under its heat map.
+    pub heat: Option<RgbImage>,
+}
+
+/// Chooses pictures for a report, and explains the network's answers by Grad-CAM on the last feature map.
 ///
-/// The classes of `predictions` are the network's outputs in order. A file that cannot be read any more is listed without
-/// its picture.
+/// The classes of `predictions` are the network's outputs, in order. A file that cannot be read any more is listed
+/// without its picture.
 ///
 /// # Errors
 ///
-/// An [`ExplainError`] if the network cannot be asked.
+/// An [`ExplainError`] if the heat maps cannot be computed.
 pub fn examples(
     classifier: &Classifier,
     predictions: &Predictions,
@@ -47,7 +70,7 @@ pub fn examples(
     })
 }
 
-/// The right answers of each class by their confidence, one class after the other until there are enough.
+/// The right answers of the highest confidence, one class after the other until there are `count`.
 fn surest(predictions: &Predictions, count: usize) -> Vec<usize> {
     let mut by_class: Vec<Vec<(f32, usize)>> = vec![Vec::new(); predictions.classes.len()];
     for (picture, (truth, probabilities)) in predictions.rows().enumerate() {
@@ -68,6 +91,7 @@ fn surest(predictions: &Predictions, count: usize) -> Vec<usize> {
     in_turn.take(count).map(|(_, picture)| *picture).collect()
 }
 
+/// The pictures of a report with their heat maps, in the order of `pictures`.
 fn show(
     explainer: &Explainer,
     classifier: &Classifier,
@@ -75,41 +99,42 @@ fn show(
     pictures: &[usize],
 ) -> Result<Vec<Shown>, ExplainError> {
     let rows: Vec<_> = predictions.rows().collect();
-    let mut shown = Vec::with_capacity(pictures.len());
-    for pictures in pictures.chunks(BATCH) {
-        let (mut batch, mut classes, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for &picture in pictures {
-            let (truth, probabilities) = rows[picture];
-            let said = predictions.decide(probabilities);
-            // Where nothing was said, the map shows what speaks for what is there.
-            let class = said.iter().chain(truth).copied().next().unwrap_or(0);
-            let path = &predictions.paths[picture];
-            let mut entry = Shown {
-                path: path.clone(),
-                truth: names(predictions, truth),
-                predicted: names(predictions, &said),
-                confidence: probabilities[class],
-                picture: None,
-                heat: None,
+    let decided = |picture: usize| predictions.decide(rows[picture].1);
+    // The map shows what speaks for the answer; without an answer, what speaks for the truth.
+    let class = |picture: usize| {
+        let (said, truth) = (decided(picture), rows[picture].0);
+        said.iter().chain(truth).copied().next().unwrap_or(0)
+    };
+    let mut shown: Vec<Shown> = pictures
+        .iter()
+        .map(|&picture| Shown {
+            path: predictions.paths[picture].clone(),
+            truth: names(predictions, rows[picture].0),
+            predicted: names(predictions, &decided(picture)),
+            confidence: rows[picture].1[class(picture)],
+            picture: None,
+            heat: None,
+        })
+        .collect();
+    let entries: Vec<(usize, usize)> = pictures.iter().copied().enumerate().collect();
+    let decode = |&(_, picture): &(usize, usize)| open(classifier, &predictions.paths[picture]);
+    STREAM.run(&entries, decode, |steps| {
+        for step in steps {
+            let Streamed::Batch { pictures, decoded } = step else {
+                continue;
             };
-            if let Ok((seen, pixels)) = open(classifier, path) {
-                entry.picture = Some(seen);
-                batch.push(pixels);
-                classes.push(class);
-                places.push(shown.len());
+            let (seen, pixels): (Vec<_>, Vec<_>) = decoded.into_iter().unzip();
+            let classes: Vec<usize> = pictures.iter().map(|entry| class(entry.1)).collect();
+            let images = classifier.batch(&pixels)?;
+            let maps = explainer.heatmaps(images, &classes, explainer.last_layer(), Method::GradCam)?;
+            for ((entry, seen), map) in pictures.iter().zip(seen).zip(maps) {
+                let shown = &mut shown[entry.0];
+                shown.heat = Some(overlay(&seen, &map));
+                shown.picture = Some(seen);
             }
-            shown.push(entry);
         }
-        if batch.is_empty() {
-            continue;
-        }
-        let images = classifier.batch(&batch)?;
-        let maps = explainer.heatmaps(images, &classes, explainer.last_stage(), Method::GradCam)?;
-        for (place, map) in places.into_iter().zip(maps) {
-            let entry = &mut shown[place];
-            entry.heat = entry.picture.as_ref().map(|picture| overlay(picture, &map));
-        }
-    }
+        Ok::<_, ExplainError>(())
+    })?;
     Ok(shown)
 }
 
@@ -125,7 +150,7 @@ fn names(predictions: &Predictions, classes: &[usize]) -> String {
     }
 }
 
-/// A picture to be looked at, and as the network takes it.
+/// A picture for people, and the same as the network takes it.
 fn open(classifier: &Classifier, path: &Path) -> Result<(RgbImage, xception_model::picture::Pixels), ClassifyError> {
     let input = classifier.spec.input;
     let preset = input.preset.ok_or(ClassifyError::NoPreset)?;

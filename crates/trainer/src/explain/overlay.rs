@@ -2,15 +2,16 @@ use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma, Rgb, RgbImage};
 use xception_model::picture::{Pixels, Preset};
 
-use super::Heatmap;
+use super::heatmap::Heatmap;
 
-/// How much of the photograph the strongest heat leaves to be seen.
+/// The share of the photograph that the strongest heat leaves visible.
 const TRANSPARENCY: f32 = 0.4;
 
-/// The longest side of a picture to be looked at, in pixels.
+/// The longest side of a picture for people, in pixels.
 const LONGEST: u32 = 640;
 
-/// The picture under its map, from blue for little to red for the most; where nothing speaks for the class it is as it was.
+/// The picture under its heat map, from blue for little to red for the most heat. Places without heat keep their
+/// colour.
 ///
 /// The map is stretched over the whole picture and scaled by its largest value.
 pub fn overlay(picture: &RgbImage, heatmap: &Heatmap) -> RgbImage {
@@ -38,15 +39,15 @@ pub fn overlay(picture: &RgbImage, heatmap: &Heatmap) -> RgbImage {
     out
 }
 
-/// The colour of heat from 0 to 1: Turbo (Mikhailov 2019), whose order is seen by most of the colour-blind too.
+/// The colour of heat from 0 to 1: Turbo (Mikhailov 2019), whose order most colour-blind people see too.
 pub(crate) fn heat_color(heat: f32) -> Rgb<u8> {
     // The ends of the scale are nearly black.
     let color = colorous::TURBO.eval_continuous(0.08 + 0.84 * f64::from(heat.clamp(0.0, 1.0)));
     Rgb([color.r, color.g, color.b])
 }
 
-/// The part of a picture that the network saw, to be looked at: at most 640 pixels a side, in its own proportions where the
-/// preset keeps all of it.
+/// The part of a picture that the network takes, for people: at most 640 pixels per side. A preset that keeps all of
+/// the picture keeps its proportions here.
 pub fn view(picture: &RgbImage, pixels: &Pixels, preset: Preset) -> RgbImage {
     if preset == Preset::TimmBicubic {
         let levels = pixels.data().iter().map(|value| value.round() as u8).collect();
@@ -56,7 +57,7 @@ pub fn view(picture: &RgbImage, pixels: &Pixels, preset: Preset) -> RgbImage {
     shrunk(picture, LONGEST)
 }
 
-/// A picture whose longer side has at most so many pixels.
+/// The picture, shrunk until its longer side has at most so many pixels.
 pub(crate) fn shrunk(picture: &RgbImage, longest: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
     let factor = f64::from(longest) / f64::from(width.max(height).max(1));
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heat_lies_where_the_map_has_it_and_nowhere_else() {
+    fn heat_is_where_the_map_has_it_and_nowhere_else() {
         let grey = RgbImage::from_pixel(90, 60, Rgb([128; 3]));
         let mut values = vec![0.0; 6];
         values[5] = 3.0;

@@ -1,4 +1,4 @@
-//! The batches of one epoch, made ahead of time.
+//! The batches of one epoch, prepared ahead of the network.
 
 use std::{
     iter::FusedIterator,
@@ -13,56 +13,63 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rayon::ThreadPool;
 
-use super::{Batch, Pipeline, Plan};
+use super::{batch::Batch, batch_maker::BatchMaker};
 use crate::data::DataError;
 
-/// Batches kept ready. One more is being made, and one is in the caller's hands.
-const AHEAD: usize = 2;
+/// The number of batches that wait. One more is being made, and the caller holds another.
+const WAITING: usize = 2;
 
-/// An iterator over batches, in their order. After an error it ends.
+/// An iterator over batches, in their order. It ends after an error.
 pub struct Epoch {
-    /// `None` when no more is to come.
+    /// `None` after the last batch.
     batches: Option<Receiver<Result<Batch, DataError>>>,
     left: usize,
     stop: Arc<AtomicBool>,
-    maker: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
     waited: Duration,
-    waited_in_all: Arc<AtomicU64>,
+    waited_total: Arc<AtomicU64>,
 }
 
 impl Epoch {
-    pub(super) fn start(pipeline: &Pipeline, epoch: usize, skip: usize) -> Self {
-        let (sender, receiver) = bounded(AHEAD);
+    /// Starts to make the batches of epoch number `epoch`, without the first `skip`.
+    pub(super) fn start(
+        maker: &Arc<BatchMaker>,
+        pool: &Arc<ThreadPool>,
+        waited_total: &Arc<AtomicU64>,
+        [epoch, skip]: [usize; 2],
+    ) -> Self {
+        let (sender, receiver) = bounded(WAITING);
         let stop = Arc::new(AtomicBool::new(false));
-        let maker = {
-            let (plan, pool) = (Arc::clone(&pipeline.plan), Arc::clone(&pipeline.pool));
+        let thread = {
+            let (maker, pool) = (Arc::clone(maker), Arc::clone(pool));
             let stop = Arc::clone(&stop);
-            let make = move || make(&plan, &pool, epoch, skip, &stop, &sender);
+            let make = move || make_all(&maker, &pool, [epoch, skip], &stop, &sender);
             thread::Builder::new().name("batches".to_owned()).spawn(make)
         };
         Self {
             batches: Some(receiver),
-            left: pipeline.batches().saturating_sub(skip),
+            left: maker.batches().saturating_sub(skip),
             stop,
-            // If the thread cannot start, the sender is gone with it, and the first batch is an error.
-            maker: maker.ok(),
+            // If the thread cannot start, it drops the sender, and the first batch is an error.
+            thread: thread.ok(),
             waited: Duration::ZERO,
-            waited_in_all: Arc::clone(&pipeline.waited),
+            waited_total: Arc::clone(waited_total),
         }
     }
 
-    /// How long [`next`](Iterator::next) waited for batches so far.
+    /// The time that [`next`](Iterator::next) has waited for batches so far.
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
+    /// Stops the thread.
     fn finish(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         // Before joining: the thread may be waiting for room in the channel.
         self.batches = None;
-        if let Some(maker) = self.maker.take() {
-            // A panic there was told as an error already.
-            let _ = maker.join();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been returned as an error already.
+            let _ = thread.join();
         }
     }
 }
@@ -80,13 +87,12 @@ impl Iterator for Epoch {
         let batch = batches.recv().unwrap_or_else(|_| {
             Err(DataError::Setup {
                 what: "preparing pictures".to_owned(),
-                problem: "the thread for it could not start, or broke down".to_owned(),
+                problem: "the thread for it could not start, or panicked".to_owned(),
             })
         });
         let waited = start.elapsed();
         self.waited += waited;
-        self.waited_in_all
-            .fetch_add(waited.as_nanos() as u64, Ordering::Relaxed);
+        self.waited_total.fetch_add(waited.as_nanos() as u64, Ordering::Relaxed);
         self.left -= 1;
         if batch.is_err() {
             self.finish();
@@ -108,18 +114,17 @@ impl Drop for Epoch {
     }
 }
 
-/// Runs in a thread of its own until all batches are made, one fails, or nobody wants them.
-fn make(
-    plan: &Plan,
+/// Makes batches until all are made, one fails, or the epoch is dropped.
+fn make_all(
+    maker: &BatchMaker,
     pool: &ThreadPool,
-    epoch: usize,
-    skip: usize,
+    [epoch, skip]: [usize; 2],
     stop: &AtomicBool,
     sender: &Sender<Result<Batch, DataError>>,
 ) {
-    let order = plan.order(epoch);
-    for (batch, indices) in order.chunks(plan.options.batch_size).enumerate().skip(skip) {
-        let Some(made) = pool.install(|| plan.batch(epoch, batch, indices, stop)) else {
+    let order = maker.order(epoch);
+    for (batch, indices) in order.chunks(maker.options.batch_size).enumerate().skip(skip) {
+        let Some(made) = pool.install(|| maker.batch(epoch, batch, indices, stop)) else {
             return;
         };
         let failed = made.is_err();

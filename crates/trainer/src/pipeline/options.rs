@@ -1,25 +1,23 @@
-//! How batches are made.
-
-use super::Cache;
+use super::cache::Cache;
 use crate::augment::Augmentation;
 
-/// What a caller can say about a [`Pipeline`](super::Pipeline). The last two fields change no number in a batch.
+/// How a [`Pipeline`](super::Pipeline) makes batches. The last two fields change no number in a batch.
 #[derive(Debug, Clone)]
 pub struct PipelineOptions {
-    /// What happens to the pictures.
+    /// How pictures are augmented.
     pub augmentation: Augmentation,
-    /// Whether it is the augmentation's training part that happens, and the order is another one in every epoch; else the
-    /// pictures come in their order, all alike.
+    /// Whether pictures are augmented as for training, and shuffled in every epoch. Otherwise they are prepared as for
+    /// evaluation, and keep their order.
     pub training: bool,
-    /// Pictures a batch.
+    /// Pictures per batch.
     pub batch_size: usize,
-    /// Where all random numbers come from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// In training, show every class as often: pictures of rare classes several times, of frequent ones not in every
-    /// epoch. An epoch keeps its length.
+    /// In training, give every class the same number of pictures: those of rare classes come several times, those of
+    /// frequent classes not in every epoch. An epoch keeps its length.
     pub balanced: bool,
-    /// How many pictures are prepared at a time; 0 is taken as 1.
+    /// The number of threads that prepare pictures; 0 is taken as 1.
     pub workers: usize,
-    /// Where decoded pictures are kept for the next epoch.
+    /// Where decoded pictures are kept between epochs.
     pub cache: Cache,
 }

@@ -1,17 +1,18 @@
-//! A smaller version of a large picture, for less work.
+//! Smaller versions of large pictures, which are faster to decode and to augment.
 
 use image::{DynamicImage, RgbImage, imageops, metadata::Orientation};
 use libjpeg_turbo_rs::{DecodeLimits as JpegLimits, Decoder, PixelFormat, ScalingFactor};
 use xception_model::picture::{DecodeLimits, PictureError, Preset};
 
-/// The parts of a side that JPEG's blocks of eight give almost for free, smallest first.
+/// The fractions of a side, as denominators, that a JPEG decoder computes directly from its blocks of eight; smallest
+/// first.
 const PARTS: [u32; 3] = [8, 4, 2];
 
 /// Decodes at the smallest of an eighth, a quarter, a half and the whole at which the shorter side is still at least
 /// `short_side` long.
 ///
-/// A JPEG file is decoded at that size by libjpeg's scaled inverse transform, which is an average over the pixels and
-/// skips most of the work; of others the pixels are averaged.
+/// A JPEG file is decoded at that size by libjpeg's scaled inverse transform, which averages pixels and skips most of
+/// the work. Of other formats the pixels are averaged.
 pub(super) fn decode_shrunk(
     bytes: &[u8],
     preset: Preset,
@@ -33,22 +34,22 @@ fn part(width: u32, height: u32, short_side: u32) -> Option<u32> {
     PARTS.into_iter().find(|part| short / part >= short_side.max(1))
 }
 
-/// `None` for what is no JPEG file, too small to shrink, or anything unusual: the full decoder then decides, and words
-/// the error.
+/// `None` for a file that is not JPEG, too small to shrink, or unusual in any way: the full decoder then decides, and
+/// reports errors.
 fn shrunk_jpeg(bytes: &[u8], limits: &DecodeLimits, short_side: u32) -> Option<RgbImage> {
     if !bytes.starts_with(b"\xff\xd8\xff") {
         return None;
     }
     let guard = JpegLimits {
         max_pixels: limits.max_pixels,
-        // As `picture::decode`: a file of thousands of empty scans keeps a decoder busy for minutes.
+        // As in `picture::decode`: thousands of empty scans would keep the decoder busy for minutes.
         max_scans: 100,
         max_memory: Some(limits.max_bytes),
         ..JpegLimits::default()
     };
     let mut decoder = Decoder::new_with_limits(bytes, guard).ok()?;
     let header = decoder.header();
-    // Four inks need Pillow's mixing.
+    // CMYK needs Pillow's conversion.
     if header.components.len() == 4 {
         return None;
     }
@@ -64,8 +65,8 @@ fn shrunk_jpeg(bytes: &[u8], limits: &DecodeLimits, short_side: u32) -> Option<R
     Some(picture.into_rgb8())
 }
 
-/// Without a last column or row that stands for less than half of a full one, so that the picture is stretched by less
-/// than half of its pixels.
+/// Drops a last column or row that averages fewer than half of a full one's pixels, so that the picture is stretched by
+/// less than half a pixel.
 fn trim(picture: RgbImage, (width, height): (u32, u32), part: u32) -> RgbImage {
     let [width, height] = [width, height].map(|side| (side + part / 2) / part);
     if picture.dimensions() == (width, height) {
@@ -74,7 +75,7 @@ fn trim(picture: RgbImage, (width, height): (u32, u32), part: u32) -> RgbImage {
     imageops::crop_imm(&picture, 0, 0, width, height).to_image()
 }
 
-/// The mean of every square of `part` x `part` pixels, rounded; at the right and lower border of what is left of it.
+/// The rounded mean of every square of `part` x `part` pixels. Squares at the right and lower border may be smaller.
 fn average(picture: &RgbImage, part: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
     let row_len = width as usize * 3;

@@ -1,9 +1,9 @@
 use image::RgbImage;
 use plotters::prelude::*;
 
-use super::PlotError;
 use super::canvas::{self, Axis, BLUE, GREY, INK, VERMILION, refused};
-use crate::metrics::{Evaluation, Task};
+use super::error::PlotError;
+use crate::judge::metrics::{Evaluation, Task};
 
 pub(super) fn draw(evaluation: &Evaluation) -> Result<RgbImage, PlotError> {
     let calibration = &evaluation.calibration;

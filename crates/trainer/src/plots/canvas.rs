@@ -1,12 +1,10 @@
-//! What all plots share: the sheet they are drawn on, colours, text and axes.
+//! What all plots share: the sheet, colours, text and axes.
 
 use std::fmt::Display;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use image::RgbImage;
-use image::codecs::png::{CompressionType, FilterType as PngFilter, PngEncoder};
 use image::imageops::{self, FilterType};
 use plotters::chart::ChartContext;
 use plotters::coord::Shift;
@@ -14,19 +12,19 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::register_font;
 
-use super::PlotError;
-use crate::files;
+use super::error::PlotError;
 
-/// The name that the compiled-in font is registered by: another than those of the program we are part of.
+/// The name under which the compiled-in font is registered: different from the fonts that the program may register.
 const FONT: &str = "xception-trainer";
 
-/// Everything is drawn twice as large and shrunk, which smooths edges: plotters draws wide lines without antialiasing.
+/// Everything is drawn at twice its size and shrunk, which smooths edges: plotters draws wide lines without
+/// antialiasing.
 const OVERSAMPLING: u32 = 2;
 
 pub(super) const INK: RGBColor = RGBColor(0x22, 0x26, 0x2b);
 pub(super) const PALE: RGBColor = RGBColor(0xde, 0xe2, 0xe6);
 pub(super) const GREY: RGBColor = RGBColor(0x6c, 0x75, 0x7d);
-// Told apart by everybody: Okabe and Ito 2008, "Color Universal Design".
+// Distinguishable with colour blindness: Okabe and Ito 2008, "Color Universal Design".
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 pub(super) const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
@@ -38,18 +36,18 @@ pub(super) type Chart<'a, 'b, X, Y> = ChartContext<'a, BitMapBackend<'b>, Cartes
 pub(super) struct Axis<'a, R> {
     pub name: &'a str,
     pub range: R,
-    /// How its numbers are written.
+    /// Formats its numbers.
     pub number: fn(f64) -> String,
 }
 
-/// A number as it is usually written, without the digits that rounding left.
+/// A number with at most three decimals.
 pub(super) fn decimal(value: f64) -> String {
     let text = format!("{value:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// The number of an epoch; nothing between two.
+/// A whole number; empty for a number between two.
 pub(super) fn whole(value: f64) -> String {
     if (value - value.round()).abs() < 1e-6 {
         format!("{value:.0}")
@@ -63,14 +61,14 @@ pub(super) fn power(value: f64) -> String {
     format!("{value:.0e}")
 }
 
-/// How wide a text of this size is, in pixels.
+/// The width of a text in pixels.
 pub(super) fn text_width(text: &str, size: u32) -> Result<u32, PlotError> {
     register()?;
     let (width, _) = (FONT, f64::from(size)).into_font().box_size(text).map_err(refused)?;
     Ok(width)
 }
 
-/// Lengths on the sheet: all are given in the pixels of the finished picture.
+/// Converts lengths in pixels of the finished picture to lengths on the sheet.
 #[derive(Clone, Copy)]
 pub(super) struct Pen {
     scale: u32,
@@ -81,7 +79,7 @@ impl Pen {
         pixels * self.scale
     }
 
-    /// As a coordinate.
+    /// A length as a coordinate.
     pub(super) fn at(self, pixels: u32) -> i32 {
         self.px(pixels).cast_signed()
     }
@@ -98,7 +96,7 @@ impl Pen {
         color.stroke_width(self.px(width))
     }
 
-    /// A chart with a title, a light grid and axes in words.
+    /// A chart with a title, a light grid and named axes.
     pub(super) fn chart<'a, 'b, X, Y>(
         self,
         area: &'a Area<'b>,
@@ -137,7 +135,7 @@ impl Pen {
         Ok(chart)
     }
 
-    /// A line and its entry in the legend; broken where a value is not finite.
+    /// Draws a line and adds it to the legend. Values that are not finite are gaps.
     pub(super) fn series<X, Y>(
         self,
         chart: &mut Chart<'_, '_, X, Y>,
@@ -155,7 +153,7 @@ impl Pen {
             let run = run.iter().copied().filter(finite);
             chart.draw_series(LineSeries::new(run, style)).map_err(refused)?;
         }
-        // One epoch makes no line.
+        // A single epoch has no line, only a dot.
         let dots = points.iter().copied().filter(finite);
         let radius = self.px(if points.len() > 60 { 1 } else { 3 });
         chart
@@ -188,13 +186,13 @@ impl Pen {
     }
 }
 
-/// A white sheet of `width` x `height` pixels, painted.
+/// A white sheet of `width` x `height` pixels, which `paint` draws on.
 pub(super) fn sheet(
     [width, height]: [u32; 2],
     paint: impl FnOnce(&Area<'_>, Pen) -> Result<(), PlotError>,
 ) -> Result<RgbImage, PlotError> {
     register()?;
-    // A sheet so large holds nothing that needs smoothing.
+    // A sheet of this size holds cells without lines or text, which need no smoothing.
     let scale = if u64::from(width) * u64::from(height) > 16_000_000 {
         1
     } else {
@@ -230,22 +228,9 @@ pub(super) fn refused(problem: impl Display) -> PlotError {
     PlotError::Draw(problem.to_string())
 }
 
-pub(super) fn save(image: &RgbImage, path: &Path) -> Result<(), PlotError> {
-    Ok(files::write(path, &png(image)?).map_err(Box::new)?)
-}
-
-/// A PNG file's bytes.
-pub(crate) fn png(image: &RgbImage) -> Result<Vec<u8>, PlotError> {
-    let mut bytes = Vec::new();
-    // Plots are flat: without a filter they are a third as large.
-    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, PngFilter::NoFilter);
-    image.write_with_encoder(encoder).map_err(refused)?;
-    Ok(bytes)
-}
-
-/// A range that holds all finite values with a little air, never empty.
+/// A range around all finite values, with a margin; never empty.
 pub(super) fn around(values: impl IntoIterator<Item = f64>) -> Range<f64> {
-    // A loss of 1e300 and more is off every scale, and its range would have no length.
+    // The difference of larger numbers may be infinite.
     let finite = values
         .into_iter()
         .filter(|value| value.is_finite())
@@ -260,7 +245,7 @@ pub(super) fn around(values: impl IntoIterator<Item = f64>) -> Range<f64> {
     low - air..high + air
 }
 
-/// At most `limit` characters, the last one an ellipsis if something is missing.
+/// At most `limit` characters, with an ellipsis at the end if the text is longer.
 pub(super) fn shortened(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();

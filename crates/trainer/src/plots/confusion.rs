@@ -2,28 +2,28 @@ use image::{Rgb, RgbImage};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::PlotError;
 use super::canvas::{self, Area, GREY, INK, PALE, Pen, refused, shortened};
-use crate::metrics::{Evaluation, Task};
+use super::error::PlotError;
+use crate::judge::metrics::{Evaluation, Task};
 
-/// Characters of a class's name on the axes.
+/// The longest name of a class on the axes, in characters.
 const NAME: usize = 22;
 
-/// Room for the title above and the word below a matrix, and around it.
+/// The space for the title above a matrix, and around it.
 const TITLE: u32 = 60;
 const MARGIN: u32 = 20;
-/// Between a matrix and the names.
+/// The space between a matrix and the names.
 const GAP: u32 = 6;
 
-/// How a matrix of so many classes is laid out, in pixels.
+/// The layout of a matrix, in pixels.
 struct Layout {
     /// The side of a cell.
     cell: u32,
-    /// The size of the names' letters; `None` leaves them out.
+    /// The font size of the names; `None` leaves them out.
     letters: Option<u32>,
-    /// The size of the numbers in the cells; `None` leaves them out.
+    /// The font size of the numbers in the cells; `None` leaves them out.
     digits: Option<u32>,
-    /// Room for the names.
+    /// The space for the names.
     names: u32,
 }
 
@@ -75,7 +75,7 @@ pub(super) fn draw(evaluation: &Evaluation) -> Result<RgbImage, PlotError> {
         .collect();
     let layout = Layout::new(&names)?;
     let side = layout.side(names.len());
-    // A small matrix is narrower than the words above it.
+    // A small matrix is narrower than its title.
     let panel = layout.names + side / 2 + (side / 2).max(120) + 2 * MARGIN;
     let height = TITLE + side + layout.names + 2 * MARGIN;
     canvas::sheet([2 * panel, height], |area, pen| {
@@ -102,7 +102,7 @@ fn shade(count: usize, of: usize) -> f64 {
     if of == 0 { 0.0 } else { count as f64 / of as f64 }
 }
 
-/// One matrix; `value` gives a cell's shade, 0 to 1, and its number.
+/// Draws one matrix. `value` gives the shade of a cell, 0 to 1, and its number.
 fn matrix(
     area: &Area<'_>,
     pen: Pen,
@@ -114,7 +114,7 @@ fn matrix(
     let origin = (pen.at(layout.names + MARGIN), pen.at(TITLE));
     let cell = pen.px(layout.cell);
     let side = pen.at(layout.side(names.len()));
-    // Where a row or column begins, and its middle, from the matrix's corner on.
+    // The start and the middle of a row or column, from the corner of the matrix.
     let start = |index: usize| index as u32 * cell;
     let center = |index: usize| (start(index) + cell / 2).cast_signed();
     let middle = origin.0 + side / 2;
@@ -126,9 +126,9 @@ fn matrix(
     above(title, 17, INK, 12)?;
     above("rows: truth, columns: prediction", 12, GREY, 37)?;
 
-    // Thin lines between cells that are large enough for them.
+    // Thin lines between cells that are large enough.
     let gap = if layout.cell >= 18 { pen.px(1) } else { 0 };
-    // A million rectangles one by one take plotters seconds.
+    // plotters needs seconds to draw a million rectangles.
     let mut cells = RgbImage::from_pixel(start(names.len()), start(names.len()), Rgb([0xff; 3]));
     for row in 0..names.len() {
         for column in 0..names.len() {
@@ -173,7 +173,7 @@ fn matrix(
     Ok(())
 }
 
-/// How dark a cell is, 0 to 1: small parts must be seen, so it rises fast at first.
+/// How dark a cell is, 0 to 1. It rises fast at first, so that small parts are visible.
 fn depth(shade: f64) -> f64 {
     shade.clamp(0.0, 1.0).powf(0.6)
 }

@@ -3,11 +3,11 @@ use std::ops::Range;
 use image::RgbImage;
 use plotters::prelude::*;
 
-use super::PlotError;
 use super::canvas::{self, Area, Axis, BLUE, GREEN, GREY, INK, PALE, Pen, VERMILION, refused};
-use crate::metrics::EpochRow;
+use super::error::PlotError;
+use crate::judge::metrics::EpochRow;
 
-/// One curve: its name, its colour and where its values stand in a row.
+/// One curve: its name, its colour and its value in a row.
 type Curve = (&'static str, RGBColor, fn(&EpochRow) -> Option<f64>);
 
 const LOSSES: [Curve; 3] = [
@@ -63,14 +63,14 @@ pub(super) fn draw(rows: &[EpochRow]) -> Result<RgbImage, PlotError> {
     })
 }
 
-/// The points of a curve, where there are any.
+/// The points of a curve; rows without a value are left out.
 fn values(rows: &[EpochRow], (_, _, value): &Curve) -> Vec<(f64, f64)> {
     rows.iter()
         .filter_map(|row| Some((row.epoch as f64, value(row)?)))
         .collect()
 }
 
-/// Half an epoch of air on both sides: a single epoch makes no range.
+/// The axis of epochs, with half an epoch of margin on both sides, so that a single epoch gives a range.
 fn epochs(rows: &[EpochRow]) -> Axis<'static, Range<f64>> {
     let epochs = rows.iter().map(|row| row.epoch as f64);
     let (first, last) = epochs.fold((f64::INFINITY, 0.0_f64), |(first, last), epoch| {
@@ -116,7 +116,7 @@ fn panel(
     pen.legend(&mut chart, legend)
 }
 
-/// Where one phase ends and the next begins, between two epochs.
+/// The boundaries between phases, half way between two epochs.
 fn phases(rows: &[EpochRow]) -> impl Iterator<Item = f64> {
     rows.windows(2).filter_map(|pair| match pair {
         [before, after] if before.phase != after.phase => Some((before.epoch + after.epoch) as f64 / 2.0),
@@ -143,7 +143,7 @@ fn learning_rate(area: &Area<'_>, pen: Pen, rows: &[EpochRow]) -> Result<(), Plo
     };
     let mut chart = pen.chart(area, "Learning rate, and what was trained", epochs(rows), vertical)?;
     pen.series(&mut chart, curve.0, curve.1, &points)?;
-    // The name of each phase, at its first epoch.
+    // The name of each phase at its first epoch.
     let starts = rows
         .iter()
         .enumerate()

@@ -1,14 +1,14 @@
 use image::{RgbImage, imageops};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::PlotError;
 use super::canvas::{self, GREY, INK, refused, shortened};
+use super::error::PlotError;
 use crate::explain::heat_color;
 
 const MARGIN: u32 = 16;
-/// Room for the two lines.
+/// The height of the two lines of text.
 const HEAD: u32 = 64;
-/// The scale's width, and room for its words.
+/// The width of the colour scale, and of its labels.
 const BAR: u32 = 14;
 const WORDS: u32 = 46;
 
@@ -16,7 +16,7 @@ pub(super) fn draw(picture: &RgbImage, heat: &RgbImage, [first, second]: [&str; 
     let (width, height) = picture.dimensions();
     let size = [2 * width + BAR + WORDS + 4 * MARGIN, height + HEAD + MARGIN];
     let bar = 2 * width + 3 * MARGIN;
-    // About half the letters' size is an average letter's width.
+    // An average letter is about half as wide as the font size.
     let letters = |size: u32| (2 * (2 * width) / size) as usize;
     let mut sheet = canvas::sheet(size, |area, pen| {
         let write = |text: &str, size, color, at: (u32, u32), vertical| {

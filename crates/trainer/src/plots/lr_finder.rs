@@ -1,8 +1,8 @@
 use image::RgbImage;
 use plotters::prelude::*;
 
-use super::PlotError;
 use super::canvas::{self, Axis, BLUE, GREY, INK, VERMILION, refused};
+use super::error::PlotError;
 
 pub(super) fn draw(points: &[(f64, f64)], suggestion: Option<f64>) -> Result<RgbImage, PlotError> {
     let positive = |rate: f64| rate.is_finite() && rate > 0.0;
@@ -22,7 +22,7 @@ pub(super) fn draw(points: &[(f64, f64)], suggestion: Option<f64>) -> Result<Rgb
             problem: "fewer than two steps have a finite loss",
         });
     };
-    // The last steps diverge, and would press all others flat.
+    // The loss of the last steps diverges; on its scale the other steps would look flat.
     let ceiling = most + ((most - least) * 0.25).max(most.abs() * 0.1);
     let y = canvas::around(points.iter().map(|point| point.1.min(ceiling)));
     canvas::sheet([900, 560], |area, pen| {
@@ -45,7 +45,7 @@ pub(super) fn draw(points: &[(f64, f64)], suggestion: Option<f64>) -> Result<Rgb
         if let Some(rate) = suggestion.filter(|rate| (low..=high).contains(rate)) {
             let line = LineSeries::new([(rate, y.start), (rate, y.end)], pen.line(VERMILION, 2));
             chart.draw_series(line).map_err(refused)?;
-            // On the side of the line that has more room.
+            // On the side of the line with more space.
             let text = format!("suggestion {rate:.1e}");
             let shift = if rate.ln() < f64::midpoint(low.ln(), high.ln()) {
                 pen.at(8)

@@ -1,47 +1,28 @@
-//! Pictures of figures, as PNG files.
+//! Plots as PNG files.
 //!
-//! Text is set in the sans of the `dejavu` crate, compiled in: no font and no library of the system is used. Files appear
-//! complete or not at all, and replace what was there.
+//! The font is the sans of the `dejavu` crate, compiled in: no font or library of the system is used. Files appear
+//! complete or not at all, and replace existing files.
 
 mod calibration;
 mod canvas;
 mod confusion;
 mod curves;
+mod error;
 mod explanation;
 mod lr_finder;
+mod png_file;
+pub mod preview;
+mod preview_error;
+mod preview_sheet;
 
 use std::path::Path;
 
 use image::RgbImage;
 
-use crate::error::TrainError;
-use crate::metrics::{EpochRow, Evaluation};
+pub use error::PlotError;
+pub use png_file::is_png;
 
-/// A plot that cannot be made or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlotError {
-    /// There is nothing to show.
-    #[error("cannot draw {what}: {problem}")]
-    Nothing {
-        /// The plot.
-        what: &'static str,
-        /// What is missing.
-        problem: &'static str,
-    },
-    /// The plotting library refuses.
-    #[error("cannot draw: {0}")]
-    Draw(String),
-    /// The file cannot be written.
-    #[error(transparent)]
-    Write(#[from] Box<TrainError>),
-}
-
-/// Whether a file's name says that it is a PNG file.
-pub fn is_png(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
-}
+use crate::judge::metrics::{EpochRow, Evaluation};
 
 /// Loss, accuracy and learning rate by epoch. Values that are missing or not finite are gaps.
 ///
@@ -49,27 +30,28 @@ pub fn is_png(path: &Path) -> bool {
 ///
 /// A [`PlotError`]: no epoch, or the file cannot be written.
 pub fn curves(rows: &[EpochRow], path: &Path) -> Result<(), PlotError> {
-    canvas::save(&curves::draw(rows)?, path)
+    png_file::save(&curves::draw(rows)?, path)
 }
 
-/// Which classes are taken for which: counts on the left, parts of each row on the right.
+/// The confusion matrix: counts on the left, parts of each row on the right.
 ///
-/// Cells hold their numbers up to 25 classes and axes the classes' names up to 200.
+/// Cells show numbers up to 25 classes, axes show names up to 200.
 ///
 /// # Errors
 ///
-/// A [`PlotError`]: no confusion matrix (several labels a picture, or thousands of classes), or the file cannot be written.
+/// A [`PlotError`]: no confusion matrix (several labels per picture, or thousands of classes), or the file cannot be
+/// written.
 pub fn confusion_matrix(evaluation: &Evaluation, path: &Path) -> Result<(), PlotError> {
-    canvas::save(&confusion::draw(evaluation)?, path)
+    png_file::save(&confusion::draw(evaluation)?, path)
 }
 
-/// Accuracy by confidence (the reliability diagram of Guo et al. 2017, figure 1), and how often each confidence occurs.
+/// Accuracy by confidence (the reliability diagram of Guo et al. 2017, figure 1), and the frequency of each confidence.
 ///
 /// # Errors
 ///
 /// A [`PlotError`]: the file cannot be written.
 pub fn calibration(evaluation: &Evaluation, path: &Path) -> Result<(), PlotError> {
-    canvas::save(&calibration::draw(evaluation)?, path)
+    png_file::save(&calibration::draw(evaluation)?, path)
 }
 
 /// The loss by learning rate of a range test, `(rate, loss)` in the order of the steps, and the suggested rate.
@@ -78,14 +60,14 @@ pub fn calibration(evaluation: &Evaluation, path: &Path) -> Result<(), PlotError
 ///
 /// A [`PlotError`]: fewer than two finite points with a positive rate, or the file cannot be written.
 pub fn lr_finder(points: &[(f64, f64)], suggestion: Option<f64>, path: &Path) -> Result<(), PlotError> {
-    canvas::save(&lr_finder::draw(points, suggestion)?, path)
+    png_file::save(&lr_finder::draw(points, suggestion)?, path)
 }
 
-/// A picture beside the same with the heat of what the network looked at, under two lines of text, with the colours' scale.
+/// A picture beside the same picture under its heat map, below two lines of text, with the scale of the colours.
 ///
 /// # Errors
 ///
-/// A [`PlotError`]: the font or the drawing library refuses.
+/// A [`PlotError`]: the font or the drawing library fails.
 pub fn explanation(picture: &RgbImage, heat: &RgbImage, lines: [&str; 2]) -> Result<RgbImage, PlotError> {
     explanation::draw(picture, heat, lines)
 }
@@ -94,22 +76,22 @@ pub fn explanation(picture: &RgbImage, heat: &RgbImage, lines: [&str; 2]) -> Res
 ///
 /// # Errors
 ///
-/// A [`PlotError`]: the encoder refuses.
+/// A [`PlotError`]: the encoder fails.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, PlotError> {
-    canvas::png(picture)
+    png_file::png(picture)
 }
 
-/// A plot as the bytes of a PNG file, for the report, which holds its pictures itself.
+/// The plot as the bytes of a PNG file, for the report, which contains its pictures.
 pub(crate) fn curves_png(rows: &[EpochRow]) -> Result<Vec<u8>, PlotError> {
-    canvas::png(&curves::draw(rows)?)
+    png_file::png(&curves::draw(rows)?)
 }
 
 /// As [`curves_png`].
 pub(crate) fn confusion_matrix_png(evaluation: &Evaluation) -> Result<Vec<u8>, PlotError> {
-    canvas::png(&confusion::draw(evaluation)?)
+    png_file::png(&confusion::draw(evaluation)?)
 }
 
 /// As [`curves_png`].
 pub(crate) fn calibration_png(evaluation: &Evaluation) -> Result<Vec<u8>, PlotError> {
-    canvas::png(&calibration::draw(evaluation)?)
+    png_file::png(&calibration::draw(evaluation)?)
 }

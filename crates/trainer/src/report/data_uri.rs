@@ -1,16 +1,16 @@
-//! Pictures inside the page.
+//! Pictures as data URIs inside the page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 
-use super::ReportError;
+use super::error::ReportError;
 use crate::explain::shrunk;
 
-/// The longer side of a thumbnail in pixels: twice what the page shows it at, for dense screens.
+/// The longer side of a thumbnail in pixels: twice its size on the page, for screens of high density.
 const THUMBNAIL: u32 = 400;
-/// Compression artefacts are not to be seen at that size.
+/// At this quality compression artefacts are invisible at the thumbnail's size.
 const QUALITY: u8 = 82;
 
 pub(super) fn png(bytes: &[u8]) -> String {

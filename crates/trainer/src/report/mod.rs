@@ -1,73 +1,15 @@
-//! `report.html`: what a network does well and what it does not, in one file that needs no network and no other file.
+//! `report.html`: the strengths and weaknesses of a network, in one file that needs no other file and no internet.
 
+mod data;
 mod data_uri;
+mod error;
 mod page;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use image::RgbImage;
-
-use crate::error::TrainError;
-use crate::explain::Examples;
-use crate::files;
-use crate::metrics::{EpochRow, Evaluation};
-use crate::plots::PlotError;
-
-/// All that a report shows.
-#[derive(Clone, Debug)]
-pub struct ReportData {
-    /// Its headline.
-    pub title: String,
-    /// The folder or table of the pictures: they are called by their paths in it.
-    pub root: PathBuf,
-    /// What was run, as name and value: weights, data, recipe, duration...
-    pub facts: Vec<(String, String)>,
-    /// Longer texts by name, such as the recipe, folded up.
-    pub details: Vec<(String, String)>,
-    /// The training's epochs; none for an evaluation alone.
-    pub epochs: Vec<EpochRow>,
-    /// Which pictures were judged, for people: `the test pictures`.
-    pub judged: String,
-    /// How good the network is.
-    pub evaluation: Evaluation,
-    /// Pictures to look at.
-    pub examples: Examples,
-}
-
-/// A picture in a report.
-#[derive(Clone, Debug)]
-pub struct Shown {
-    /// The file.
-    pub path: PathBuf,
-    /// What it shows.
-    pub truth: String,
-    /// What it is said to show.
-    pub predicted: String,
-    /// How sure the network is of it, 0 to 1.
-    pub confidence: f32,
-    /// The picture; `None` where it could not be read.
-    pub picture: Option<RgbImage>,
-    /// The same with the heat of what the network looked at.
-    pub heat: Option<RgbImage>,
-}
-
-/// A report that cannot be made or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReportError {
-    /// One of its plots.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
-    /// One of its pictures.
-    #[error("cannot make the report: {0}")]
-    Picture(#[from] image::ImageError),
-    /// Its page.
-    #[error("cannot make the report: {0}")]
-    Page(#[from] minijinja::Error),
-    /// The file cannot be written.
-    #[error(transparent)]
-    Write(#[from] Box<TrainError>),
-}
+pub use crate::explain::Shown;
+pub use data::ReportData;
+pub use error::ReportError;
 
 /// Writes the report; a file that exists is replaced.
 ///
@@ -75,7 +17,10 @@ pub enum ReportError {
 ///
 /// A [`ReportError`].
 pub fn write(path: &Path, data: &ReportData) -> Result<(), ReportError> {
-    Ok(files::write(path, html(data)?.as_bytes()).map_err(Box::new)?)
+    files::write(path, true, html(data)?.as_bytes()).map_err(|error| ReportError::Write {
+        path: error.path().to_owned(),
+        source: error.into_io(),
+    })
 }
 
 /// The report as a page.

@@ -6,16 +6,19 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::{ReportData, ReportError, Shown, data_uri};
-use crate::metrics::{ClassScore, EpochRow, Evaluation, Score, Task};
+use super::data::ReportData;
+use super::data_uri;
+use super::error::ReportError;
+use crate::explain::Shown;
+use crate::judge::metrics::{ClassScore, EpochRow, Evaluation, Score, Task};
 use crate::plots::{self, PlotError};
 
 const TEMPLATE: &str = include_str!("page.html");
 
-/// Confused pairs that are listed.
+/// The number of confused pairs that the page lists.
 const PAIRS: usize = 10;
 
-/// What the template shows. Pictures are data URIs.
+/// The values of the template. Pictures are data URIs.
 #[derive(Serialize)]
 struct Page<'a> {
     title: &'a str,
@@ -33,13 +36,13 @@ struct Page<'a> {
     confusion: Option<String>,
     calibration: Option<String>,
     pairs: Vec<Pair<'a>>,
-    mistakes: Vec<Card>,
-    right: Vec<Card>,
+    mistakes: Vec<Entry>,
+    right: Vec<Entry>,
 }
 
 pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
     let mut environment = Environment::new();
-    // Names of classes and files come from anywhere.
+    // The names of classes and files are untrusted.
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_filter("percent", |part: f64| format!("{:.1}", 100.0 * part));
@@ -63,13 +66,13 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         confusion: plot(plots::confusion_matrix_png(evaluation))?,
         calibration: plot(plots::calibration_png(evaluation))?,
         pairs: pairs(evaluation),
-        mistakes: cards(&data.examples.mistakes, &data.root)?,
-        right: cards(&data.examples.right, &data.root)?,
+        mistakes: entries(&data.examples.mistakes, &data.root)?,
+        right: entries(&data.examples.right, &data.root)?,
     };
     Ok(environment.get_template("page.html")?.render(Serde(&page))?)
 }
 
-/// A plot of which there may be nothing to show.
+/// A plot as a data URI; `None` if there is nothing to plot.
 fn plot(drawn: Result<Vec<u8>, PlotError>) -> Result<Option<String>, PlotError> {
     match drawn {
         Ok(bytes) => Ok(Some(data_uri::png(&bytes))),
@@ -85,7 +88,7 @@ struct Figure {
     about: &'static str,
 }
 
-/// The figures at the head of the page.
+/// The figures at the top of the page.
 fn figures(evaluation: &Evaluation) -> Vec<Figure> {
     let figure = |name, value, about| Figure { name, value, about };
     let percent = |part: f64| format!("{:.1} %", 100.0 * part);
@@ -173,11 +176,11 @@ struct Pair<'a> {
     truth: &'a str,
     predicted: &'a str,
     count: usize,
-    /// Of the pictures of the true class.
+    /// The part of the pictures of the true class.
     part: f64,
 }
 
-/// The classes that are most often taken for another.
+/// The pairs of classes that are confused most often.
 fn pairs(evaluation: &Evaluation) -> Vec<Pair<'_>> {
     let Task::Single {
         confusion: Some(confusion),
@@ -210,7 +213,7 @@ fn pairs(evaluation: &Evaluation) -> Vec<Pair<'_>> {
 }
 
 #[derive(Serialize)]
-struct Card {
+struct Entry {
     path: String,
     truth: String,
     predicted: String,
@@ -219,19 +222,19 @@ struct Card {
     heat: Option<String>,
 }
 
-/// A picture's path in its data set: in the folder, or beside the table.
+/// The path of a picture relative to its data set: inside the folder, or beside the table.
 fn within(path: &Path, root: &Path) -> String {
     let beside = root.parent().filter(|_| root.extension().is_some());
     let inside = path.strip_prefix(root).ok().or_else(|| path.strip_prefix(beside?).ok());
     inside.unwrap_or(path).to_string_lossy().into_owned()
 }
 
-fn cards(shown: &[Shown], root: &Path) -> Result<Vec<Card>, ReportError> {
+fn entries(shown: &[Shown], root: &Path) -> Result<Vec<Entry>, ReportError> {
     let thumbnail = |picture: &Option<_>| picture.as_ref().map(data_uri::thumbnail).transpose();
     shown
         .iter()
         .map(|shown| {
-            Ok(Card {
+            Ok(Entry {
                 path: within(&shown.path, root),
                 truth: shown.truth.clone(),
                 predicted: shown.predicted.clone(),

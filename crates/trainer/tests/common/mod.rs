@@ -87,7 +87,7 @@ pub fn picture(class: &str, seed: &mut u64) -> RgbImage {
     })
 }
 
-/// A folder a class, `count` pictures each.
+/// One folder per class, with `count` pictures each.
 pub fn write_pictures(folder: &Path, count: usize, mut seed: u64) {
     for class in CLASSES {
         let folder = folder.join(class);
@@ -100,19 +100,19 @@ pub fn write_pictures(folder: &Path, count: usize, mut seed: u64) {
     }
 }
 
-/// The options of a run that are nothing special.
+/// Default options of a run.
 pub fn options(data: &Path, folder: &Path, recipe: Recipe) -> RunOptions {
     let mut options = RunOptions::new(data, folder, recipe);
     options.seed = 7;
     options
 }
 
-/// The settings of a run that is told to nobody.
+/// The settings of a run without an observer.
 pub fn settings() -> RunSettings {
-    settings_told(Arc::new(|_| {}))
+    observed_settings(Arc::new(|_| {}))
 }
 
-pub fn settings_told(observer: Observer) -> RunSettings {
+pub fn observed_settings(observer: Observer) -> RunSettings {
     let mut settings = RunSettings::new(Device::flex());
     settings.workers = 2;
     settings.observer = observer;

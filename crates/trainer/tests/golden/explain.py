@@ -1,10 +1,10 @@
 """Writes explain.json beside this file: class activation maps of the toy network by TensorFlow's GradientTape.
 
-    pip install -r scripts/requirements-golden.txt
+    pip install -r scripts/golden/requirements.txt
     python crates/trainer/tests/golden/explain.py
 
-Weights and inputs follow the formula of scripts/golden.py, so that none is stored. explain_kitchenware.json holds those of
-a real network's likeliest classes:
+Weights and inputs follow the formula of scripts/golden/golden.py, so that none is stored. explain_kitchenware.json
+holds those of a real network's likeliest classes:
 
     package=$(scripts/kitchenware.sh)
     images=$package/datasets/kitchenware-data/images
@@ -17,7 +17,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[4] / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "scripts/golden"))
 import golden  # noqa: E402  (sets TensorFlow's determinism before it loads)
 import keras  # noqa: E402
 import numpy as np  # noqa: E402

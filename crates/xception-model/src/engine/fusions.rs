@@ -1,4 +1,4 @@
-//! Which operations of a folded graph one kernel does together.
+//! Finds the operations of a folded graph that one kernel computes together.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,36 +6,36 @@ use alloc::vec::Vec;
 use graph::{Activation, Conv, Graph, NodeId, Op, Padding, PoolKind};
 use kernels::ConvolutionShape;
 
-/// What becomes of a node.
+/// The role of a node in a fusion.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fusion {
-    /// It has no kernel.
+    /// No kernel: runs on Burn's operations.
     Without,
-    /// It is done by the kernel of a later node.
+    /// Computed by the kernel of a later node.
     Inside,
-    /// It is the last of a chain that begins with a convolution or a dense layer.
+    /// The last node of a chain that begins with a convolution or a dense layer.
     Chain(Chain),
-    /// It is the sum of a max pooling and a strided 1 x 1 convolution.
+    /// The sum of a max pooling and a strided 1 x 1 convolution.
     PoolAndProjection {
         /// The pooling.
         pool: NodeId,
         /// The convolution.
         projection: NodeId,
     },
-    /// It has a kernel of its own.
+    /// Has a kernel of its own.
     Alone,
 }
 
-/// A convolution, two of them, or a dense layer, with what stands behind.
+/// One convolution, a depthwise and a pointwise one, or a dense layer, with the operations around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Chain {
     /// The convolution, the depthwise half, or the dense layer.
     pub first: NodeId,
-    /// The node whose output it reads: before a ReLU that it computes itself.
+    /// The node whose output the chain reads; it stands before a ReLU if the chain applies that ReLU itself.
     pub input: NodeId,
     /// Applied to the input.
     pub before: Option<Activation>,
-    /// Between the halves.
+    /// Applied between the two halves.
     pub between: Option<Activation>,
     /// The pointwise half of a separable convolution.
     pub pointwise: Option<NodeId>,
@@ -52,7 +52,7 @@ struct Finder<'a> {
     fusions: Vec<Fusion>,
 }
 
-/// What becomes of each node.
+/// The role of each node.
 pub(super) fn fusions(graph: &Graph) -> Vec<Fusion> {
     let mut readers = vec![Vec::new(); graph.nodes.len()];
     for (id, node) in graph.iter() {
@@ -75,7 +75,7 @@ pub(super) fn fusions(graph: &Graph) -> Vec<Fusion> {
     finder.fusions
 }
 
-/// Whether a node has a kernel of its own.
+/// The role of a node that is in no chain.
 fn alone(graph: &Graph, id: NodeId) -> Fusion {
     let node = graph.node(id);
     let has_kernel = match &node.op {
@@ -95,7 +95,7 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         }
         .is_supported(),
         Op::Activation(activation) => kernel_of(*activation).is_some(),
-        // A dense layer's kernel reads one pixel.
+        // The dense layer's kernel reads one pixel.
         Op::Dense(_) => !is_flattened(graph, node.inputs[0]),
         Op::Add => node.inputs.len() == 2,
         Op::Flatten { .. } | Op::Pad { .. } => false,
@@ -118,7 +118,7 @@ fn is_flattened(graph: &Graph, mut id: NodeId) -> bool {
     }
 }
 
-/// The engine's name of an activation, if it has a kernel.
+/// The engine's name for an activation, if the engine has a kernel for it.
 pub(super) fn kernel_of(activation: Activation) -> Option<kernels::Activation> {
     let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
     Some(match activation {
@@ -137,7 +137,7 @@ pub(super) fn kernel_of(activation: Activation) -> Option<kernels::Activation> {
 }
 
 impl Finder<'_> {
-    /// The one node that reads another, if nothing else does.
+    /// The only node that reads `id`, if there is exactly one.
     fn only_reader(&self, id: NodeId) -> Option<NodeId> {
         match self.readers[id.0].as_slice() {
             [reader] if !self.tapped[id.0] => Some(*reader),
@@ -149,7 +149,8 @@ impl Finder<'_> {
         self.fusions[id.0] == Fusion::Alone
     }
 
-    /// The sum `id` of a max pooling and a 1 x 1 convolution of its stride, which a kernel adds while it pools.
+    /// Fuses the sum `id` if its inputs are a max pooling and a 1 x 1 convolution of the same stride. One kernel pools
+    /// and adds.
     fn pool_and_projection(&mut self, id: NodeId) {
         let node = self.graph.node(id);
         let (Op::Add, [one, two]) = (&node.op, node.inputs.as_slice()) else {
@@ -179,7 +180,7 @@ impl Finder<'_> {
         }
     }
 
-    /// Whether both read maps of one size, at any size of picture.
+    /// Whether both nodes' maps have the same size, for pictures of every size.
     fn sizes_are_alike(&self, one: NodeId, two: NodeId) -> bool {
         let input = |id: NodeId| self.graph.node(id).inputs[0];
         let (one, two) = (input(one), input(two));
@@ -187,12 +188,12 @@ impl Finder<'_> {
         let mut sizes = [least, least + 1, least + 2, 2 * least + 1].into_iter();
         sizes.all(|side| match self.graph.shapes([side; 2]) {
             Ok(shapes) => shapes[one.0].size() == shapes[two.0].size(),
-            // A network for one size alone.
+            // The network takes pictures of one size only.
             Err(_) => side != least,
         })
     }
 
-    /// The chain that begins with `id`.
+    /// Builds the chain that begins with `id`.
     fn chain(&mut self, id: NodeId) {
         let node = self.graph.node(id);
         if !self.is_free(id) {
@@ -217,8 +218,8 @@ impl Finder<'_> {
                 if keeps_size(conv)
                     && let Some((between, pointwise)) = self.pointwise_behind(id)
                 {
-                    // A ReLU between two convolutions is computed by the one that writes. Only an input that others read without
-                    // the ReLU has it computed here.
+                    // A ReLU between two convolutions is computed by the first one when it writes. Only if another node
+                    // reads the output without the ReLU does the second one apply it when it reads.
                     let input = self.graph.node(chain.input);
                     if matches!(input.op, Op::Activation(Activation::Relu))
                         && self.is_free(chain.input)
@@ -261,7 +262,7 @@ impl Finder<'_> {
         self.fusions[end.0] = Fusion::Chain(chain);
     }
 
-    /// The 1 x 1 convolution that alone reads a depthwise one, perhaps behind an activation.
+    /// The 1 x 1 convolution that is the only reader of a depthwise one, perhaps after an activation.
     fn pointwise_behind(&self, depthwise: NodeId) -> Option<(Option<NodeId>, NodeId)> {
         let mut next = self.only_reader(depthwise)?;
         let mut between = None;
@@ -281,8 +282,8 @@ impl Finder<'_> {
         }
     }
 
-    /// The sum that alone reads a convolution, and the other output in it: one that is computed by then, and is no convolution
-    /// that could take this sum later.
+    /// The sum that is the only reader of a convolution, and the sum's other input. That input must be computed
+    /// earlier, and must not be a convolution that could take this sum itself.
     fn sum_behind(&self, end: NodeId) -> Option<(NodeId, NodeId)> {
         let sum = self.only_reader(end)?;
         let node = self.graph.node(sum);
@@ -303,7 +304,7 @@ fn is_unpadded(conv: &Conv) -> bool {
     )
 }
 
-/// A 3 x 3 depthwise convolution of stride 1 whose output is as large as its input.
+/// Whether this is a 3 x 3 depthwise convolution of stride 1 whose output is as large as its input.
 fn keeps_size(conv: &Conv) -> bool {
     let [dilation, across] = conv.dilation;
     let padded = match conv.padding {

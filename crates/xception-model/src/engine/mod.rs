@@ -1,9 +1,10 @@
-//! The CPU engine's plan of a network: sections of kernels, and what has no kernel on Burn's operations in between.
+//! The plan by which the CPU engine (`crates/kernels`) runs a network: sections of the graph that run on kernels, and
+//! between them sections that run on Burn's operations.
 //!
-//! 1. [`Graph::folded`] leaves few operations.
-//! 2. [`fusions`] finds those that one kernel does together.
-//! 3. The graph is divided at its cuts. A section whose operations all have kernels is packed ([`pack`]); the others stay as they
-//!    are.
+//! 1. [`Graph::folded`] removes batch norms, dropouts and paddings.
+//! 2. [`fusions`] finds the operations that one kernel computes together.
+//! 3. The graph is divided at its cuts. A section in which every operation has a kernel is packed ([`pack`]); the
+//!    others run on Burn.
 
 mod fusions;
 mod pack;
@@ -22,34 +23,34 @@ use crate::forward::{Feature, Run, Watch};
 use crate::network::Network;
 use crate::parameters::Parameters;
 
-/// A network ready to run on the processor.
+/// A network prepared for the CPU.
 pub(crate) struct Plan {
     graph: Graph,
     sections: Vec<Section>,
     device: Device,
 }
 
-/// Nodes between two cuts.
+/// The nodes between two cuts of the graph.
 struct Section {
-    /// The node whose output it reads.
+    /// The node whose output the section reads.
     start: NodeId,
     /// The last node.
     end: NodeId,
-    engine: Engine,
+    executor: Executor,
 }
 
-enum Engine {
-    /// Kernels, and the value of each node that has one.
+enum Executor {
+    /// Runs on kernels. `values` holds the engine's value of each node that has one.
     Kernels {
         network: kernels::Network,
         values: Vec<(NodeId, Value)>,
     },
-    /// Burn's operations; parameters of all nodes, absent where the section has none.
+    /// Runs on Burn's operations. The parameters of nodes outside of the section are absent.
     Burn(Vec<Parameters>),
 }
 
 impl Plan {
-    /// `None` for a network that does not live on Burn's `Flex` device, or of which no section has kernels.
+    /// `None` if the network is not on Burn's `Flex` device, or no section has kernels.
     pub fn new(network: &Network) -> Option<Self> {
         let device = network.device();
         if device != Device::flex() {
@@ -67,13 +68,13 @@ impl Plan {
         let fusions = fusions(&graph);
         let mut sections: Vec<Section> = Vec::new();
         for (start, end, has_kernels) in intervals(&graph, &fusions) {
-            let engine = if has_kernels {
+            let executor = if has_kernels {
                 let built = packer.pack(&fusions, start, end, Isa::detect());
-                built.map(|(network, values)| Engine::Kernels { network, values })
+                built.map(|(network, values)| Executor::Kernels { network, values })
             } else {
                 None
             };
-            let engine = engine.unwrap_or_else(|| {
+            let executor = executor.unwrap_or_else(|| {
                 let inside = |index: usize| index > start.0 && index <= end.0;
                 let own = (0..graph.nodes.len()).map(|index| {
                     if inside(index) {
@@ -82,13 +83,13 @@ impl Plan {
                         Parameters::Absent
                     }
                 });
-                Engine::Burn(own.collect())
+                Executor::Burn(own.collect())
             });
-            sections.push(Section { start, end, engine });
+            sections.push(Section { start, end, executor });
         }
         let any = sections
             .iter()
-            .any(|section| matches!(section.engine, Engine::Kernels { .. }));
+            .any(|section| matches!(section.executor, Executor::Kernels { .. }));
         drop(packer);
         any.then_some(Self {
             graph,
@@ -102,24 +103,24 @@ impl Plan {
         &self.graph
     }
 
-    /// The instruction set of the kernels.
+    /// The instruction set that the kernels use.
     pub fn instructions(&self) -> Option<&'static str> {
-        self.sections.iter().find_map(|section| match &section.engine {
-            Engine::Kernels { network, .. } => Some(network.isa().name()),
-            Engine::Burn(_) => None,
+        self.sections.iter().find_map(|section| match &section.executor {
+            Executor::Kernels { network, .. } => Some(network.isa().name()),
+            Executor::Burn(_) => None,
         })
     }
 
-    /// Nodes that run on Burn's operations.
+    /// Number of nodes that run on Burn's operations.
     pub fn without_kernels(&self) -> usize {
         let burn = self
             .sections
             .iter()
-            .filter(|section| matches!(section.engine, Engine::Burn(_)));
+            .filter(|section| matches!(section.executor, Executor::Burn(_)));
         burn.map(|section| section.end.0 - section.start.0).sum()
     }
 
-    /// The outputs of some nodes, in their order, for pictures that the graph can take.
+    /// The outputs of the `wanted` nodes, in their order, for pictures that the graph can take.
     pub fn run(&self, images: Tensor<4>, wanted: &[NodeId]) -> Vec<Option<Feature>> {
         let mut found: Vec<Option<Feature>> = vec![None; wanted.len()];
         let Some(last) = wanted.iter().max() else { return found };
@@ -151,8 +152,8 @@ impl Plan {
     }
 
     fn section(&self, section: &Section, input: Feature, nodes: &[NodeId]) -> Vec<Option<Feature>> {
-        match &section.engine {
-            Engine::Kernels { network, values } => {
+        match &section.executor {
+            Executor::Kernels { network, values } => {
                 let asked: Vec<Option<Value>> = nodes
                     .iter()
                     .map(|node| values.iter().find(|(own, _)| own == node).map(|(_, value)| *value))
@@ -195,7 +196,7 @@ impl Plan {
                     .map(|value| Some(Feature::Map(tensor(value?)?.1.clone())))
                     .collect()
             }
-            Engine::Burn(parameters) => {
+            Executor::Burn(parameters) => {
                 let mut outputs: Vec<Option<Feature>> = vec![None; nodes.len()];
                 let Some(last) = nodes.iter().max() else { return outputs };
                 let mut keep = |node: NodeId, output: &mut Feature| {
@@ -212,7 +213,8 @@ impl Plan {
     }
 }
 
-/// The graph between its cuts, as long as neighbours are alike: first node read, last node, and whether all have kernels.
+/// The intervals between the graph's cuts, joined with a neighbour of the same kind: node that is read, last node, and
+/// whether every operation has a kernel.
 fn intervals(graph: &Graph, fusions: &[Fusion]) -> Vec<(NodeId, NodeId, bool)> {
     let output = graph.output();
     let cuts = graph.cuts(output);
@@ -221,7 +223,7 @@ fn intervals(graph: &Graph, fusions: &[Fusion]) -> Vec<(NodeId, NodeId, bool)> {
     let mut has_kernels = true;
     for index in 1..=output.0 {
         has_kernels &= !matches!(fusions[index], Fusion::Without);
-        // A cut within a fusion has no value of its own.
+        // A cut inside a fusion has no value in memory.
         if !cuts[index] || matches!(fusions[index], Fusion::Inside) {
             continue;
         }

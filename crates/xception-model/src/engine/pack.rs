@@ -1,4 +1,4 @@
-//! Packing sections of a folded graph into the engine's own networks.
+//! Packs sections of a folded graph into networks of the CPU engine (`crates/kernels`).
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -15,16 +15,16 @@ use super::fusions::{Chain, Fusion, kernel_of};
 use crate::fold::{Fold, Folded, host};
 use crate::parameters::Parameters;
 
-/// Packs nodes; `fold` gives a node's numbers.
+/// Packs nodes; `fold` gives the weights of a node.
 ///
-/// Kernels go through the same memory on their way, one at a time: fresh memory for each costs as much time as reading it.
+/// Kernels are copied through one buffer, one at a time: fresh memory for each would cost as much time as reading it.
 pub(super) struct Packer<'a, F> {
     graph: &'a Graph,
     fold: F,
     spare: Vec<f32>,
 }
 
-/// The values of nodes in one network.
+/// The engine's value for each node of one packed network.
 struct Values {
     network: Network,
     of: Vec<Option<Value>>,
@@ -45,7 +45,8 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         }
     }
 
-    /// The nodes behind `start` up to `end`, and the values of those that have one. `None` if the kernels refuse one.
+    /// Packs the nodes after `start` up to `end`. Also gives the engine's value of each node that has one. `None` if
+    /// the engine refuses a node.
     pub fn pack(
         &mut self,
         fusions: &[Fusion],
@@ -103,7 +104,7 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         let first = self.weights(chain.first);
         let value = match (&self.graph.node(chain.first).op, chain.pointwise) {
             (Op::Conv(conv), Some(pointwise)) => {
-                // The first half is small; the spare memory is for the second.
+                // The depthwise half is small; the spare buffer is kept for the pointwise half.
                 let depthwise = first;
                 let second = self.weights(pointwise);
                 let separable = Separable {
@@ -190,7 +191,7 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
             }),
             Op::Multiply => {
                 let second = *inputs.get(1).unwrap_or(&input);
-                // The kernel's second map is the one of one pixel.
+                // The engine's multiplication takes the map of one pixel as its second input.
                 let small = |id: NodeId| matches!(self.graph.node(id).op, Op::GlobalPool(_) | Op::ToMap);
                 let (input, factors) = if small(node.inputs[0]) {
                     (second, input)
@@ -248,7 +249,7 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         })
     }
 
-    /// A node's numbers, with those of the norm that was folded into it.
+    /// A node's weights, with the folded batch norm included.
     fn weights(&mut self, id: NodeId) -> Folded {
         let fold = (self.fold)(id);
         let spare = core::mem::take(&mut self.spare);
@@ -261,10 +262,10 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
     }
 }
 
-/// A tensor's values in C order, in memory that was used before.
+/// A tensor's values in C order, in a reused buffer.
 ///
-/// Burn's record leaves weights in the file until they are first used, and then keeps them. Copied through their bytes they stay
-/// there, and the plain network takes no memory beside the packed one.
+/// Burn's record leaves weights in the file until they are first used, and then keeps them in memory. Copied as bytes,
+/// they stay in the file, so that the plain network takes no memory beside the packed one.
 fn copied<const D: usize>(tensor: &Tensor<D>, mut spare: Vec<f32>) -> Vec<f32> {
     let count = tensor.dims().iter().product::<usize>();
     let Ok(primitive) = tensor.clone().try_into_primitive::<Flex>() else {
@@ -282,7 +283,7 @@ fn copied<const D: usize>(tensor: &Tensor<D>, mut spare: Vec<f32>) -> Vec<f32> {
     target.try_into_vec().unwrap_or_else(|_| host(tensor))
 }
 
-/// The engine's padding. `same` adds nothing to a window of one pixel.
+/// The engine's padding. `same` pads nothing for a window of one pixel.
 fn padding(padding: Padding, window: [usize; 2]) -> kernels::Padding {
     match padding {
         Padding::Valid => kernels::Padding::VALID,

@@ -1,8 +1,8 @@
-//! What a layer is called with, in any of Keras's formats.
+//! The arguments of a layer's calls, in the formats of all Keras versions.
 
 use serde_json::Value;
 
-/// A tensor, or numbers that are written into the config.
+/// An argument: a tensor, or numbers written into the config.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Operand<T> {
     Tensor(T),
@@ -10,18 +10,18 @@ pub(super) enum Operand<T> {
     Constant(Vec<f64>),
 }
 
-/// The arguments of one call: `["name", 0, 0, {..}]` in Keras 1 and 2, `keras_history` in 3. Also the inputs and outputs of
-/// a model, which are written in the same way.
+/// The arguments of one call: `["name", 0, 0, {..}]` in Keras 1 and 2, `keras_history` in Keras 3. A model's inputs and
+/// outputs are written in the same way.
 #[derive(Debug, Default)]
 pub(super) struct Call<'a> {
-    /// In the order in which they are given.
+    /// In the order of the call.
     pub(super) operands: Vec<Operand<&'a str>>,
     pub(super) training: bool,
-    /// The type that a cast is called with.
+    /// The target type of a cast.
     pub(super) dtype: Option<&'a str>,
 }
 
-/// Stands in Keras 2 for a first argument that is no tensor: `["_CONSTANT_VALUE", -1, 1.0, {"y": [..]}]`
+/// In Keras 2, marks a first argument that is not a tensor: `["_CONSTANT_VALUE", -1, 1.0, {"y": [..]}]`
 /// (`_CONSTANT_VALUE` in `keras/engine/functional.py` of 2.15).
 const CONSTANT: &str = "_CONSTANT_VALUE";
 
@@ -41,7 +41,7 @@ impl<'a> Call<'a> {
         self.operands.iter().filter_map(name).collect()
     }
 
-    /// `serde_json` reads no more than 128 levels.
+    /// The recursion is bounded: `serde_json` reads at most 128 levels.
     fn argument(&mut self, value: &'a Value) {
         if let Some(constant) = constants(value) {
             self.operands.push(Operand::Constant(constant));
@@ -79,8 +79,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// One number or one for each channel, the last axis: a number, a list, lists of one list, and arrays of NumPy as Keras 3
-/// writes them. `None` for everything else.
+/// One number, or one for each channel (the last axis): a number, a list, nested lists of one list, or a NumPy array as
+/// Keras 3 writes it. `None` for anything else.
 pub(super) fn constants(value: &Value) -> Option<Vec<f64>> {
     match value {
         Value::Number(number) => Some(vec![number.as_f64()?]),
@@ -119,7 +119,12 @@ mod tests {
 
     #[test]
     fn the_order_of_arguments_is_kept() {
-        let keras3 = |name: &str| json!({"class_name": "__keras_tensor__", "config": {"shape": [null, 8, 8, 3], "dtype": "float32", "keras_history": [name, 0, 0]}});
+        let keras3 = |name: &str| {
+            json!({
+                "class_name": "__keras_tensor__",
+                "config": {"shape": [null, 8, 8, 3], "dtype": "float32", "keras_history": [name, 0, 0]},
+            })
+        };
         let array = json!({"class_name": "__numpy__", "config": {"value": [1.0, 2.0, 3.0], "dtype": "float32"}});
         for (arguments, expected) in [
             (

@@ -1,4 +1,4 @@
-//! Each Keras layer as operations: one function for each class.
+//! Translates Keras layers into operations: one function for each class.
 
 use graph::{
     Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, MAX_CHANNELS, Op, Padding, Pool, PoolKind, ScaleShift,
@@ -6,17 +6,17 @@ use graph::{
 use serde_json::Value;
 
 use super::call::Operand;
-use super::read::{Place, Tensor};
+use super::place::{Place, Tensor};
 use super::settings::{count, shown};
 
-/// Keras's `backend.epsilon()`, the smallest deviation that `Normalization` divides by.
+/// Keras's `backend.epsilon()`, the lower bound for the deviation by which `Normalization` divides.
 const SMALLEST_DEVIATION: f64 = 1e-7;
 
-/// Adds a layer's operations to the graph.
+/// Adds the operations of a layer to the graph.
 ///
 /// # Errors
 ///
-/// Why the layer cannot be computed.
+/// The reason why the layer cannot be computed.
 pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let class = at.class();
     if at.layer.is_custom {
@@ -53,12 +53,12 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Dropout" | "SpatialDropout2D" => dropout(at),
         "Cast" => cast(at, at.settings.text(&["dtype"])),
         class if is_harmless(class) => at.only_input(),
-        "RandomCrop" => Err("it crops pictures, at rest too in most versions of Keras".into()),
+        "RandomCrop" => Err("it crops pictures, also in inference in most versions of Keras".into()),
         _ => Err("there is no operation for its class".into()),
     }
 }
 
-/// Layers that do nothing to a picture when a network is used.
+/// Whether a layer changes nothing in inference.
 fn is_harmless(class: &str) -> bool {
     const HARMLESS: [&str; 14] = [
         "ActivityRegularization",
@@ -87,7 +87,7 @@ fn activate(at: &mut Place<'_, '_>, class: &str, activation: Option<Activation>)
     Ok(at.activated(input, activation))
 }
 
-/// What a convolution does beside its channels.
+/// The settings of a convolution other than its channels.
 struct Window {
     kernel: [usize; 2],
     stride: [usize; 2],
@@ -125,7 +125,7 @@ impl Window {
         }
     }
 
-    /// What comes out, before the activation: a map of 1 x 1 if one comes in and stays.
+    /// The output before the activation: a map of 1 x 1 if the input is one and the window does not change its size.
     fn output(&self, input: Tensor) -> Tensor {
         let stays = self.kernel == [1; 2] || self.padding == Padding::Same;
         Tensor {
@@ -154,7 +154,7 @@ fn conv(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     Ok(at.activated(output, window.activation))
 }
 
-/// Channels in, and out of the depthwise convolution.
+/// Input and output channels of the depthwise convolution.
 fn depthwise_channels(at: &Place<'_, '_>, input: Tensor) -> Result<[usize; 2], String> {
     let name = if at.holds("depthwise_kernel") {
         "depthwise_kernel"
@@ -214,7 +214,7 @@ fn batch_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     Ok(at.parameters(Op::BatchNorm(norm), input, channels, ""))
 }
 
-/// 1 - 0.99 as 0.01.
+/// Rounds 1 - 0.99 to 0.01.
 pub(super) fn rounded(difference: f64) -> f64 {
     (difference * 1e12).round() / 1e12
 }
@@ -226,7 +226,7 @@ fn pool(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String> {
     let pool = Pool {
         kind,
         window,
-        // Without strides a pool steps by its own size.
+        // Without strides, a pool's stride is its window.
         stride: at.settings.pair(&["strides"], Some(window))?,
         dilation: [1; 2],
         padding: at.settings.padding()?,
@@ -261,7 +261,7 @@ fn dense(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     };
     let output = at.parameters(Op::Dense(dense), input.as_vector(), units, "");
     let output = at.activated(output, activation);
-    // Keras keeps the sides of 1.
+    // Keras keeps the sides of a map of 1 x 1.
     Ok(if input.is_map {
         at.push(Op::ToMap, output.as_pixel())
     } else {
@@ -293,7 +293,7 @@ fn reshape(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let sides: Option<Vec<i64>> = target
         .as_array()
         .and_then(|sides| sides.iter().map(Value::as_i64).collect());
-    // -1 stands for what is left.
+    // -1 stands for the remaining values.
     let fits = |side: i64| {
         side == -1
             || input
@@ -331,7 +331,7 @@ fn zero_padding(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     Ok(at.push(Op::Pad { pads }, output))
 }
 
-/// `[top, left, bottom, right]` of one number, two, two pairs, and Keras 1's four or dictionary.
+/// `[top, left, bottom, right]` from one number, two numbers, two pairs, or Keras 1's four numbers or dictionary.
 fn pads(value: &Value) -> Option<[usize; 4]> {
     let side = |value: &Value| match value.as_u64()? {
         0 => Some(0),
@@ -369,7 +369,7 @@ enum Arithmetic {
     Divide,
 }
 
-/// Of tensors, or of a tensor and constants.
+/// The operands are tensors, or a tensor and constants.
 fn arithmetic(at: &mut Place<'_, '_>, kind: Arithmetic) -> Result<Tensor, String> {
     match at.operands.as_slice() {
         [Operand::Tensor(input), Operand::Constant(constants)] => {
@@ -413,8 +413,8 @@ fn alike(inputs: &[Tensor]) -> Result<(), String> {
     Ok(())
 }
 
-/// Products two by two. A layer, unlike an operation, takes a vector beside maps for a map of 1 x 1 (`Merge.call` in
-/// `keras/src/layers/merging/base_merge.py`).
+/// A product of several inputs, as products of two. A layer (not an operation) takes a vector beside maps as a map of 1
+/// x 1 (`Merge.call` in `keras/src/layers/merging/base_merge.py`).
 fn product(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let mut inputs = at.several_inputs()?;
     if inputs.iter().any(|input| input.is_map) {
@@ -436,7 +436,7 @@ fn product(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
 fn concatenate(at: &mut Place<'_, '_>, key: &str) -> Result<Tensor, String> {
     let inputs = at.several_inputs()?;
     alike(&inputs)?;
-    // An operation that says nothing joins batches, and says so: `axis` is always in its config.
+    // An operation without an axis would join batches; its config always has `axis`.
     at.settings.channel_axis(&[key], -1, inputs[0].is_map)?;
     let channels = inputs
         .iter()
@@ -449,7 +449,7 @@ fn concatenate(at: &mut Place<'_, '_>, key: &str) -> Result<Tensor, String> {
     Ok(at.join(Op::Concat, &inputs, output))
 }
 
-/// Keras 1's layer of several inputs.
+/// Keras 1's layer with several inputs.
 fn merge(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     match at.settings.text(&["mode"]) {
         Some("sum") | None => arithmetic(at, Arithmetic::Add),
@@ -459,7 +459,7 @@ fn merge(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     }
 }
 
-/// A function of TensorFlow that Keras 2 put into a model.
+/// A TensorFlow function that Keras 2 stored as a layer.
 fn tf_operation(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let function = at.settings.text(&["function"]).unwrap_or_default();
     let name = match function {
@@ -554,7 +554,7 @@ fn normalization(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
 fn dropout(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_input()?;
     let rate = at.settings.number(&["rate", "p"], 0.5)?;
-    // Of whole branches, as EfficientNet drops them: nothing of that kind is trained here.
+    // Such a dropout drops whole branches in training (EfficientNet), which is not supported here.
     if at.settings.get(&["noise_shape"]).is_some() {
         return Ok(input);
     }

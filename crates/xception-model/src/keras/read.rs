@@ -1,43 +1,44 @@
-//! A Keras file's model config as a graph.
+//! Reads the model config of a Keras file as a graph.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 
 use burn::store::{ModuleStore, bridge};
-use graph::{Activation, Graph, Layer, LayerId, Naming, Node, NodeId, Op, Taps};
+use graph::{Graph, NodeId, Op};
 use keras_store::{KerasLayer, KerasStore, KerasStoreError};
 use serde_json::Value;
 
 use super::call::Operand;
 use super::layers;
-use super::settings::{Settings, count, shown};
+use super::place::{Place, Reader, Tensor, Weights, input_shape, size};
+use super::settings::Settings;
 use super::wiring::{self, Wiring};
 use crate::zoo::FileGraph;
 
-/// Numbers of all `Normalization` layers together: one picture of 1024 x 1024 pixels.
+/// Limit on the numbers of all `Normalization` layers together: one picture of 1024 x 1024 pixels.
 const MAX_STATISTICS: usize = 1 << 20;
 
-/// Why a Keras file is no network here.
+/// Why a Keras file does not give a network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     Store(#[from] KerasStoreError),
-    /// The config of its model makes no sense.
+    /// The model's config is malformed.
     #[error("the model's config: {0}")]
     Model(String),
-    /// A layer that cannot be computed.
+    /// A layer that cannot be computed here.
     #[error("layer {layer} ({class}): {problem}; {}", way_out(backbone.as_deref()))]
     Unknown {
-        /// Its path in the file.
+        /// The layer's path in the file.
         layer: String,
-        /// Its Keras class.
+        /// The layer's Keras class.
         class: String,
         /// What was expected and what was found.
         problem: String,
-        /// The network up to the last global pooling before the layer, or the last feature map, through which all of the
-        /// output goes: what `--no-top` would use.
+        /// The network up to the last global pooling before the layer, or up to the last feature map, if the whole
+        /// output depends on it. `--no-top` would use this part.
         backbone: Option<Box<FileGraph>>,
     },
 }
@@ -52,9 +53,9 @@ fn way_out(backbone: Option<&FileGraph>) -> String {
     }
 }
 
-/// Reads the network of a file: `None` for one without a model's config, or with that of a subclassed model.
+/// Reads the network of a file: `None` for a file without a config, or with the config of a subclassed model.
 ///
-/// Layers are named by their paths in the file ([`KerasLayer::path`]).
+/// Layers are named by their path in the file ([`KerasLayer::path`]).
 ///
 /// # Errors
 ///
@@ -81,11 +82,12 @@ pub fn read(store: &mut KerasStore) -> Result<Option<FileGraph>, ReadError> {
     })
 }
 
-/// Reads the network of a model's config alone, as [`read`] does. `keras` is the major version of Keras that wrote it.
+/// Reads the network from a model's config alone, as [`read`] does. `keras` is the major version of Keras that wrote
+/// the config.
 ///
 /// # Errors
 ///
-/// As [`read`]; also a dense layer behind a flattened map, whose width only the weights say.
+/// Those of [`read`]; also a dense layer after a flattened map, whose width only the weights show.
 pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGraph>, ReadError> {
     graph(&Weights {
         config,
@@ -95,13 +97,13 @@ pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGrap
     })
 }
 
-/// The paths in a file of a network's layers and of their modules in a record, for [`KerasStore::with_names`].
+/// For each layer of a network, its path in the file and its module's path in a record, for [`KerasStore::with_names`].
 pub fn names(network: &FileGraph) -> Vec<(String, String)> {
     let layers = network.graph.layers.iter().filter(|layer| !layer.path.is_empty());
     layers.map(|layer| (layer.name.clone(), layer.path.clone())).collect()
 }
 
-/// The layers whose variables are constants of the network [`read`] gives, for [`KerasStore::without_layers`].
+/// The layers whose variables became constants in the network of [`read`], for [`KerasStore::without_layers`].
 pub fn constants(layers: &[KerasLayer]) -> Vec<String> {
     let is_constant =
         |layer: &&KerasLayer| layer.class.as_deref() == Some("Normalization") && !layer.variables.is_empty();
@@ -123,7 +125,7 @@ fn shapes(layer: &KerasLayer) -> (String, HashMap<String, Vec<usize>>) {
     (layer.path.clone(), shapes.collect())
 }
 
-/// A variable of few numbers; `None` where the file has none.
+/// A variable with few values; `None` if the file does not have it.
 fn values(
     store: &mut KerasStore,
     layer: &str,
@@ -139,23 +141,9 @@ fn values(
         return Ok(None);
     };
     *left = rest;
-    // A value that cannot be read is one that is not there: the layer is refused by name.
+    // A value that cannot be read counts as missing: the layer is then refused by name.
     let data = bridge::to_data(tensor).ok();
     Ok(data.map(|data| data.iter::<f64>().collect()))
-}
-
-/// Mean and variance, of all channels or of each.
-type Statistics = (Vec<f64>, Vec<f64>);
-
-/// What a file says of its network.
-struct Weights<'a> {
-    config: &'a Value,
-    /// The major version of Keras that wrote it.
-    keras: Option<u32>,
-    /// The shapes of its variables, by layer and name.
-    shapes: HashMap<String, HashMap<String, Vec<usize>>>,
-    /// Mean and variance of its `Normalization` layers.
-    statistics: HashMap<String, Option<Statistics>>,
 }
 
 /// The graph of a model's config.
@@ -169,7 +157,7 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
     let mut refused = None;
     for &index in &order {
         let layer = &wiring.layers[index];
-        // What reads the output of a layer that is refused is not looked at.
+        // Layers that read the output of a refused layer are skipped.
         let Some(operands) = operands(layer, &outputs) else {
             continue;
         };
@@ -208,7 +196,7 @@ fn operands(layer: &wiring::Layer<'_>, outputs: &[Option<Tensor>]) -> Option<Vec
     operands.collect()
 }
 
-/// The layers that the output needs, each behind those it reads, and otherwise as the file lists them.
+/// The layers that the output needs: each after the layers it reads, otherwise in the order of the file.
 fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
     let count = wiring.layers.len();
     let mut needed = vec![false; count];
@@ -242,21 +230,19 @@ fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
         }
     }
     match (0..count).find(|index| needed[*index] && left[*index] > 0) {
-        Some(index) => Err(format!(
-            "its layers are connected in a circle, in which {} stands",
-            wiring.layers[index].path
-        )),
+        Some(index) => Err(format!("its layers form a cycle through {}", wiring.layers[index].path)),
         None => Ok(order),
     }
 }
 
-/// The last global pooling, or else the last feature map, on every way from the picture to the output.
+/// The last global pooling, or else the last feature map, that lies on every path from the picture to the output.
 fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], graph: &Graph) -> Option<Tensor> {
     let mut places = vec![0; wiring.layers.len()];
     for (place, index) in order.iter().enumerate() {
         places[*index] = place;
     }
-    // How far the connections of the layers so far reach: a layer that none of them passes over is on every way.
+    // `reach` is the furthest layer connected to any layer so far. A layer at which nothing reaches further lies on
+    // every path.
     let mut reach = vec![0; order.len()];
     for (place, &index) in order.iter().enumerate().filter(|(_, index)| **index != wiring.entry) {
         for input in wiring.layers[index].inputs() {
@@ -282,105 +268,7 @@ fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], gr
     has_weights.then_some(*end)
 }
 
-/// A node's output, as far as a config says what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tensor {
-    pub(super) node: NodeId,
-    /// A feature map, and no vector.
-    pub(super) is_map: bool,
-    /// `None` where the size of the picture decides.
-    pub(super) channels: Option<usize>,
-    /// Whether it is a map of 1 x 1, whatever the picture.
-    pub(super) is_pixel: bool,
-}
-
-impl Tensor {
-    pub(super) fn as_vector(self) -> Self {
-        Self {
-            is_map: false,
-            is_pixel: false,
-            ..self
-        }
-    }
-
-    pub(super) fn as_pixel(self) -> Self {
-        Self {
-            is_map: true,
-            is_pixel: true,
-            ..self
-        }
-    }
-}
-
-struct Reader<'a> {
-    file: &'a Weights<'a>,
-    graph: Graph,
-    paths: Paths,
-    /// The network's input.
-    picture: Tensor,
-    size: Option<[usize; 2]>,
-}
-
-impl<'a> Reader<'a> {
-    /// A graph of its input alone.
-    fn new(file: &'a Weights<'a>, wiring: &Wiring<'_>) -> Result<Self, String> {
-        let entry = &wiring.layers[wiring.entry];
-        let config = file.config.get("config").unwrap_or(&Value::Null);
-        // A `Sequential` of Keras 2 may have no input of its own.
-        let build = file.config.get("build_config").unwrap_or(&Value::Null);
-        let shape = input_shape(entry.config)
-            .or_else(|| array(config, "build_input_shape"))
-            .or_else(|| array(build, "input_shape"));
-        let Some([_, _, _, channels]) = shape else {
-            return Err(format!(
-                "expected an input of pictures, a shape of batch, height, width and channels, found {}",
-                shown(&shape.into())
-            ));
-        };
-        let channels = count(channels).ok_or_else(|| format!("its pictures have {} channels", shown(channels)))?;
-        let is_input = entry.class == "InputLayer";
-        let taken: HashSet<&str> = wiring.layers.iter().map(|layer| layer.path.as_str()).collect();
-        let mut name = if is_input {
-            entry.path.clone()
-        } else {
-            "input_layer".to_owned()
-        };
-        while !is_input && taken.contains(name.as_str()) {
-            name.push('_');
-        }
-        let title = config.get("name").and_then(Value::as_str).unwrap_or("model");
-        let picture = Tensor {
-            node: NodeId(0),
-            is_map: true,
-            channels: Some(channels),
-            is_pixel: false,
-        };
-        Ok(Self {
-            file,
-            graph: Graph {
-                title: title.chars().filter(|c| !c.is_control()).take(100).collect(),
-                min_size: 1,
-                nodes: vec![Node {
-                    op: Op::Input { channels },
-                    inputs: Vec::new(),
-                    layer: LayerId(0),
-                    path: String::new(),
-                    torch: String::new(),
-                }],
-                layers: vec![Layer {
-                    name,
-                    naming: Naming::Given,
-                    block: "input".into(),
-                    path: String::new(),
-                }],
-                taps: Taps::default(),
-            },
-            paths: Paths::default(),
-            picture,
-            size: shape.and_then(size),
-        })
-    }
-
+impl Reader<'_> {
     fn layer(&mut self, layer: &wiring::Layer<'_>, operands: Vec<Operand<Tensor>>) -> Result<Tensor, String> {
         if layer.calls > 1 {
             return Err(format!(
@@ -389,9 +277,9 @@ impl<'a> Reader<'a> {
             ));
         }
         if layer.training {
-            return Err("it is called with training=True, and would never be at rest".into());
+            return Err("it is called with training=True, so it would act as in training".into());
         }
-        // The picture's size, where only a model within the model states it.
+        // The picture's size, if only a model within the model states it.
         if layer.class == "InputLayer" && self.size.is_none() && operands == [Operand::Tensor(self.picture)] {
             self.size = input_shape(layer.config).and_then(size);
         }
@@ -414,7 +302,7 @@ impl<'a> Reader<'a> {
         output
     }
 
-    /// The network that ends in this output.
+    /// Finishes the network that ends in this output.
     fn finish(self, output: Option<Tensor>) -> Result<FileGraph, ReadError> {
         let output = output.ok_or_else(|| ReadError::Model("its output is computed by no layer".into()))?;
         let graph = self.graph.up_to(output.node);
@@ -429,214 +317,4 @@ impl<'a> Reader<'a> {
             size: self.size,
         })
     }
-}
-
-/// The shape that an input layer, or the first layer of a `Sequential`, states.
-fn input_shape(config: &Value) -> Option<&[Value]> {
-    array(config, "batch_shape").or_else(|| array(config, "batch_input_shape"))
-}
-
-fn array<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
-    value.get(key)?.as_array().map(Vec::as_slice)
-}
-
-/// Height and width of a shape that states both.
-fn size(shape: &[Value]) -> Option<[usize; 2]> {
-    match shape {
-        [_, height, width, _] => Some([count(height)?, count(width)?]),
-        _ => None,
-    }
-}
-
-/// A layer of the config on its way into the graph.
-pub(super) struct Place<'r, 'a> {
-    pub(super) layer: &'r wiring::Layer<'r>,
-    pub(super) settings: Settings<'r>,
-    pub(super) operands: Vec<Operand<Tensor>>,
-    /// Its place in the graph, once it has a node.
-    id: Option<LayerId>,
-    reader: &'r mut Reader<'a>,
-}
-
-impl<'r> Place<'r, '_> {
-    pub(super) fn class(&self) -> &'r str {
-        self.layer.class
-    }
-
-    pub(super) fn only_input(&self) -> Result<Tensor, String> {
-        match self.several_inputs()?.as_slice() {
-            [input] => Ok(*input),
-            inputs => Err(format!("expected one input, found {}", inputs.len())),
-        }
-    }
-
-    pub(super) fn only_map(&self) -> Result<Tensor, String> {
-        let input = self.only_input()?;
-        if input.is_map {
-            Ok(input)
-        } else {
-            Err("it reads a feature map, and its input is a vector".into())
-        }
-    }
-
-    /// One or more tensors.
-    pub(super) fn several_inputs(&self) -> Result<Vec<Tensor>, String> {
-        let inputs: Vec<Tensor> = self
-            .operands
-            .iter()
-            .filter_map(|operand| match operand {
-                Operand::Tensor(tensor) => Some(*tensor),
-                Operand::Constant(_) => None,
-            })
-            .collect();
-        if inputs.is_empty() {
-            return Err("it has no input".into());
-        }
-        Ok(inputs)
-    }
-
-    /// Whether the file has a variable of the layer.
-    pub(super) fn holds(&self, variable: &str) -> bool {
-        let shapes = self.reader.file.shapes.get(&self.layer.path);
-        shapes.is_some_and(|shapes| shapes.contains_key(variable))
-    }
-
-    /// Channels of an input, by the shape of a variable where the config does not say.
-    pub(super) fn channels(
-        &self,
-        input: Tensor,
-        variable: &str,
-        of: impl FnOnce(&[usize]) -> Option<usize>,
-    ) -> Result<usize, String> {
-        let shape = || self.reader.file.shapes.get(&self.layer.path)?.get(variable);
-        input.channels.or_else(|| of(shape()?)).ok_or_else(|| {
-            format!("the file does not say how many values it reads: no variable `{variable}` of its shape is there")
-        })
-    }
-
-    /// Mean and variance that it was adapted to.
-    pub(super) fn statistics(&self) -> Option<Statistics> {
-        self.reader.file.statistics.get(&self.layer.path)?.clone()
-    }
-
-    /// A node on the layer's only tensor.
-    pub(super) fn push(&mut self, op: Op, output: Tensor) -> Tensor {
-        self.push_on(op, output, output)
-    }
-
-    /// A node that reads `input`, with an output like `output`.
-    pub(super) fn push_on(&mut self, op: Op, input: Tensor, output: Tensor) -> Tensor {
-        self.join(op, &[input], output)
-    }
-
-    /// A node that reads `inputs`, with an output like `output`.
-    pub(super) fn join(&mut self, op: Op, inputs: &[Tensor], output: Tensor) -> Tensor {
-        let inputs = inputs.iter().map(|input| input.node).collect();
-        self.node(op, inputs, String::new(), output)
-    }
-
-    /// A node with parameters on `input`, with `channels`. `part` is its module within the layer's, if it has one.
-    pub(super) fn parameters(&mut self, op: Op, input: Tensor, channels: usize, part: &str) -> Tensor {
-        let layer = self.layer();
-        if self.reader.graph.layers[layer.0].path.is_empty() {
-            self.reader.graph.layers[layer.0].path = self.reader.paths.unique(&self.layer.path);
-        }
-        let mut path = self.reader.graph.layers[layer.0].path.clone();
-        if !part.is_empty() {
-            path = format!("{path}.{part}");
-        }
-        let output = Tensor {
-            channels: Some(channels),
-            ..input
-        };
-        self.node(op, vec![input.node], path, output)
-    }
-
-    pub(super) fn activated(&mut self, input: Tensor, activation: Option<Activation>) -> Tensor {
-        match activation {
-            Some(activation) => self.push(Op::Activation(activation), input),
-            None => input,
-        }
-    }
-
-    fn node(&mut self, op: Op, inputs: Vec<NodeId>, path: String, output: Tensor) -> Tensor {
-        let layer = self.layer();
-        let nodes = &mut self.reader.graph.nodes;
-        nodes.push(Node {
-            op,
-            inputs,
-            layer,
-            path,
-            torch: String::new(),
-        });
-        Tensor {
-            node: NodeId(nodes.len() - 1),
-            ..output
-        }
-    }
-
-    fn layer(&mut self) -> LayerId {
-        let layers = &mut self.reader.graph.layers;
-        *self.id.get_or_insert_with(|| {
-            layers.push(Layer {
-                name: self.layer.path.clone(),
-                naming: Naming::Given,
-                block: "network".into(),
-                path: String::new(),
-            });
-            LayerId(layers.len() - 1)
-        })
-    }
-}
-
-/// Paths of modules: unique, and none within another.
-#[derive(Default)]
-struct Paths {
-    used: HashSet<String>,
-    /// Everything before a dot of those.
-    around: HashSet<String>,
-    /// How often a number was needed.
-    numbers: HashMap<String, usize>,
-}
-
-impl Paths {
-    /// A path like a layer's.
-    fn unique(&mut self, layer: &str) -> String {
-        let parts: Vec<String> = layer.split('/').map(part).collect();
-        let mut path = parts.join(".");
-        if self.clashes(&path) {
-            // No other module is around a path of one part.
-            let stem = parts.join("_");
-            path.clone_from(&stem);
-            while self.clashes(&path) {
-                let number = self.numbers.entry(stem.clone()).or_insert(1);
-                *number += 1;
-                path = format!("{stem}_{number}");
-            }
-        }
-        for (end, _) in path.match_indices('.') {
-            self.around.insert(path[..end].to_owned());
-        }
-        self.used.insert(path.clone());
-        path
-    }
-
-    fn clashes(&self, path: &str) -> bool {
-        let mut around = path.match_indices('.').map(|(end, _)| &path[..end]);
-        self.used.contains(path) || self.around.contains(path) || around.any(|outer| self.used.contains(outer))
-    }
-}
-
-fn part(name: &str) -> String {
-    if name.is_empty() {
-        return "layer".into();
-    }
-    let safe = |c: char| {
-        if c.is_alphanumeric() || c == '_' || c == '-' {
-            c
-        } else {
-            '_'
-        }
-    };
-    name.chars().map(safe).collect()
 }

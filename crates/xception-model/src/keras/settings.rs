@@ -1,11 +1,11 @@
-//! A layer's settings, under the names of every version of Keras.
+//! Reads a layer's settings, under the names of all Keras versions.
 
 use graph::{Activation, MAX_CHANNELS, Padding};
 use serde_json::Value;
 
 use super::call::constants;
 
-/// The settings of a layer, and the version of Keras that wrote them where the file says.
+/// A layer's settings, and the Keras version that wrote them, if the file records it.
 #[derive(Clone, Copy)]
 pub(super) struct Settings<'a> {
     pub(super) config: &'a Value,
@@ -13,7 +13,7 @@ pub(super) struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// The first of these keys, of which each is one version's name. `None` where it is null.
+    /// The value of the first of these keys that exists; each is the name in one version. `None` for null.
     pub(super) fn get(self, keys: &[&str]) -> Option<&'a Value> {
         keys.iter()
             .find_map(|key| self.config.get(*key))
@@ -85,13 +85,13 @@ impl<'a> Settings<'a> {
         match self.text(&["data_format", "dim_ordering"]) {
             None | Some("channels_last" | "tf" | "default") => Ok(()),
             Some(found) => Err(format!(
-                "its data format is `{found}`; networks here have channels last, as Keras on TensorFlow does: save the model \
-                 with `channels_last`"
+                "its data format is `{found}`; networks here have channels last, as Keras on TensorFlow does: save the \
+                 model with `channels_last`"
             )),
         }
     }
 
-    /// Whether `axis` is that of the channels: the last, or its number in a map or a vector.
+    /// Checks that `axis` is the axis of the channels: -1, or the last axis's number in a map or a vector.
     pub(super) fn channel_axis(self, keys: &[&str], default: i64, is_map: bool) -> Result<(), String> {
         let found = self.get(keys);
         let axis = match found {
@@ -122,7 +122,7 @@ impl<'a> Settings<'a> {
         if let Value::String(name) = found {
             return self.activation_named(name);
         }
-        // Keras 3 writes a function as an object with its name, and a layer as it writes layers.
+        // Keras 3 writes a function as an object with its name, and a layer like any layer.
         let class = found.get("class_name").and_then(Value::as_str).unwrap_or_default();
         match found.get("config") {
             Some(Value::String(name)) => self.activation_named(name),
@@ -139,7 +139,7 @@ impl<'a> Settings<'a> {
             "linear" => return Ok(None),
             "relu" => Activation::Relu,
             "relu6" => Activation::Relu6,
-            // `leaky_relu` of `keras/src/activations/activations.py` and TensorFlow's have the slope 0.2.
+            // The slope is 0.2, in `leaky_relu` of `keras/src/activations/activations.py` and in TensorFlow.
             "leaky_relu" => Activation::LeakyRelu { slope: 0.2 },
             "elu" => Activation::Elu { alpha: 1.0 },
             "selu" => Activation::Selu,
@@ -153,8 +153,8 @@ impl<'a> Settings<'a> {
                     Some(_) => 1.0 / 6.0,
                     None => {
                         return Err(
-                            "its activation is hard_sigmoid, of slope 0.2 in Keras 1 and 2 and of 1/6 in Keras 3, and the file \
-                             does not say which Keras wrote it"
+                            "its activation is hard_sigmoid, of slope 0.2 in Keras 1 and 2 and of 1/6 in Keras 3, and \
+                             the file does not say which Keras wrote it"
                                 .into(),
                         );
                     }
@@ -170,7 +170,8 @@ impl<'a> Settings<'a> {
         }))
     }
 
-    /// Layers and operations of Keras that are activations with settings of their own; `None` for every other class.
+    /// The activation of a layer or operation class that is an activation with settings of its own; `None` for every
+    /// other class.
     pub(super) fn activation_layer(self, class: &str) -> Option<Result<Option<Activation>, String>> {
         let slope = &["negative_slope", "alpha"];
         let some = |activation: Result<Activation, String>| Some(activation.map(Some));
@@ -205,15 +206,15 @@ impl<'a> Settings<'a> {
             (None, false, true) => Ok(Activation::LeakyRelu { slope }),
             (Some(6.0), true, true) => Ok(Activation::Relu6),
             _ => Err(format!(
-                "it is a ReLU with max_value {}, negative_slope {slope} and threshold {threshold}; known are max_value 6 \
-                 alone, negative_slope alone, or none of them",
+                "it is a ReLU with max_value {}, negative_slope {slope} and threshold {threshold}; known are \
+                 max_value 6 alone, negative_slope alone, or none of them",
                 largest.map_or_else(|| "null".into(), |largest| largest.to_string())
             )),
         }
     }
 }
 
-/// A count in the range of every side and width.
+/// A number of at least 1, within the range of sides and widths.
 pub(super) fn count(value: &Value) -> Option<usize> {
     let count = usize::try_from(value.as_u64()?).ok()?;
     (1..=MAX_CHANNELS).contains(&count).then_some(count)
@@ -224,7 +225,7 @@ pub(super) fn wrong(keys: &[&str], expected: &str, found: &Value) -> String {
     format!("expected {expected} for `{key}`, found {}", shown(found))
 }
 
-/// A value of any length in a message.
+/// A value for messages, shortened if it is long.
 pub(super) fn shown(value: &Value) -> String {
     const SHOWN: usize = 80;
     let text = value.to_string();

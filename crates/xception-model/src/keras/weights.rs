@@ -1,4 +1,4 @@
-//! Weights alone: which network they are of, by their layers' names, classes and shapes.
+//! Recognises the network of weights without a config, by the names, classes and shapes of their layers.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,24 @@ use keras_store::KerasLayer;
 use crate::description::Description;
 use crate::zoo::{Architecture, Pooling, ResNetConfig, Variant, XceptionConfig, XceptionShapes};
 
-/// The network of these layers, and where each lives: `(layer, module path)`.
+/// The network of these layers, and for each layer its module: `(layer, module path)`.
 pub(super) fn recognise(layers: &[KerasLayer]) -> Result<(Description, Vec<(String, String)>), String> {
     let weighted = Weighted::sort(layers)?;
     let network = weighted.network()?;
     let names = weighted.homes(&network.graph())?;
-    // Keras 1 named it after its class alone.
+    // Keras 1 used the class's name.
     let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
     let mut description = Description::new(network);
-    // The classifier of `keras.applications` stands behind an average.
+    // In `keras.applications`, the classifier follows an average pooling.
     description.pooling =
         (weighted.denses.len() == 1 && weighted.denses.iter().all(official)).then_some(Pooling::Average);
     description.variant = Some(Variant::Keras);
     Ok((description, names))
 }
 
-/// The stages of a network of `keras.applications`, and their layers there: by name, or by class and number of those before it.
-/// The logits are left out: old versions of Keras make probabilities of them in the same layer.
+/// The named outputs of a network of `keras.applications`, with their layers there: by name, or by class and number of
+/// earlier layers of the class. The logits are left out, because old versions of Keras apply the softmax in the same
+/// layer.
 pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut places = vec![String::new(); graph.layers.len()];
@@ -50,7 +51,7 @@ pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The layers that have weights, by class and in order.
+/// The layers with weights, by class and in order.
 #[derive(Default)]
 struct Weighted<'a> {
     convs: Vec<&'a KerasLayer>,
@@ -75,8 +76,8 @@ impl<'a> Weighted<'a> {
             } else {
                 let class = layer.class.as_deref().unwrap_or("unknown class");
                 return Err(format!(
-                    "layer {} ({class}) has weights, and no network that is known by its weights alone has such a layer; save \
-                     the whole model (model.save), whose config says what it computes",
+                    "layer {} ({class}) has weights, and no network that is known by its weights alone has such a \
+                     layer; save the whole model (model.save), whose config says what it computes",
                     layer.path
                 ));
             }
@@ -84,7 +85,7 @@ impl<'a> Weighted<'a> {
         Ok(weighted)
     }
 
-    /// The network whose names and shapes these are.
+    /// The network with these names and shapes.
     fn network(&self) -> Result<Architecture, String> {
         let (num_classes, hidden_layers) = match self.denses.split_last() {
             None => (None, Vec::new()),
@@ -114,8 +115,8 @@ impl<'a> Weighted<'a> {
     fn xception(&self) -> Result<XceptionConfig, String> {
         let (Some(conv1), Some(conv2)) = (self.convs.first(), self.convs.get(1)) else {
             return Err(format!(
-                "expected the 2 convolutions of Xception's block 1, found {}; weights alone are known of Xception and ResNet, and \
-                 of other networks the whole model (model.save) is read",
+                "expected the 2 convolutions of Xception's block 1, found {}; weights alone are known of Xception and \
+                 ResNet, and of other networks the whole model (model.save) is read",
                 self.convs.len()
             ));
         };
@@ -149,10 +150,11 @@ impl<'a> Weighted<'a> {
         ResNetConfig::of_blocks(inputs(stem), last_side(stem, "kernel"), &blocks)
     }
 
-    /// Pairs every layer's path with the path of its module.
+    /// For every layer, its path in the file and its module's path.
     ///
-    /// A layer that has its Keras name goes where the name says. The rest, shortcuts without a stable name and whole files
-    /// with automatic names, go by their order within their class, which is that of `model.layers`.
+    /// A layer with a known Keras name goes to the module of that name. The others (shortcuts without a stable name,
+    /// and whole files with automatic names) are matched by their order within their class, which is that of
+    /// `model.layers`.
     fn homes(&self, graph: &Graph) -> Result<Vec<(String, String)>, String> {
         let mut names = Vec::new();
         let order: Vec<LayerId> = graph.keras_order();
@@ -200,7 +202,7 @@ fn inputs(layer: &KerasLayer) -> usize {
         .unwrap_or(0)
 }
 
-/// Output channels: the last side of every Keras kernel.
+/// Output channels, which are the last side of every Keras kernel.
 fn last_side(layer: &KerasLayer, variable: &str) -> usize {
     shape(layer, variable).and_then(<[usize]>::last).copied().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! The layers that a model's config lists, and which of them reads which. Models within models are dissolved.
+//! The layers in a model's config and their connections. The layers of nested models are lifted into the outer model.
 
 use std::collections::HashMap;
 
@@ -12,27 +12,27 @@ const MAX_NAME: usize = 300;
 
 /// A layer.
 pub(super) struct Layer<'a> {
-    /// As keras-store names it: the layer's name behind those of the models around it.
+    /// The layer's path, as in keras-store: its name after the names of the models around it.
     pub(super) path: String,
     pub(super) class: &'a str,
     /// Whether the class is the user's own, whatever its name.
     pub(super) is_custom: bool,
-    /// Whether it is a function called on tensors and no layer.
+    /// Whether the entry is a function called on tensors and not a layer.
     pub(super) is_operation: bool,
     /// The layer's own settings.
     pub(super) config: &'a Value,
-    /// What it reads, tensors by the place of their layer.
+    /// What the layer reads; a tensor is given by the index of its layer.
     pub(super) operands: Vec<Operand<usize>>,
-    /// How often the model calls it.
+    /// How often the model calls the layer.
     pub(super) calls: usize,
-    /// Whether it is called with `training=True`.
+    /// Whether the model calls it with `training=True`.
     pub(super) training: bool,
-    /// The type that a cast is called with.
+    /// The target type of a cast.
     pub(super) dtype: Option<&'a str>,
 }
 
 impl Layer<'_> {
-    /// The layers whose outputs it reads.
+    /// The layers whose outputs this layer reads.
     pub(super) fn inputs(&self) -> impl Iterator<Item = usize> + '_ {
         self.operands.iter().filter_map(|operand| match operand {
             Operand::Tensor(from) => Some(*from),
@@ -49,16 +49,16 @@ pub(super) struct Wiring<'a> {
     pub(super) output: usize,
 }
 
-/// A layer or a whole model, seen from outside.
+/// A layer or a whole model, as other layers see it.
 #[derive(Clone, Copy)]
 struct Part {
-    /// The layer that takes its input.
+    /// The layer that takes the input.
     entry: usize,
     output: usize,
 }
 
 impl<'a> Wiring<'a> {
-    /// `None` for a model without a list of layers: a subclassed model computes what its program says.
+    /// `None` for a model without a list of layers: a subclassed model is defined by its program.
     pub(super) fn of(model: &'a Value) -> Result<Option<Self>, String> {
         if layers_of(model).is_none() {
             return Ok(None);
@@ -76,7 +76,7 @@ impl<'a> Wiring<'a> {
         }))
     }
 
-    /// `serde_json` reads no more than 128 levels, so that models are nested no deeper.
+    /// The recursion is bounded: `serde_json` reads at most 128 levels.
     fn model(&mut self, model: &'a Value, path: &str) -> Result<Part, String> {
         let children = layers_of(model).unwrap_or_default();
         let mut parts: HashMap<&str, Part> = HashMap::with_capacity(children.len());
@@ -89,7 +89,7 @@ impl<'a> Wiring<'a> {
                 .get("config")
                 .and_then(|config| text(config, "name"))
                 .unwrap_or(name);
-            // Every layer's path has the names of the models around it.
+            // Each layer's path repeats the names of all models around it, so long names would multiply.
             if own.len() > MAX_NAME {
                 return Err(format!(
                     "{} has a layer whose name has {} bytes; at most {MAX_NAME} are possible",
@@ -115,7 +115,7 @@ impl<'a> Wiring<'a> {
         let (Some((first, _)), Some((last, _))) = (order.first(), order.last()) else {
             return Err(format!("{} has no layers", place(path)));
         };
-        // A `Sequential` says its order by that of its layers.
+        // A `Sequential` has no connections; the order of its layers is the order of computation.
         if !order.iter().any(|(_, layer)| layer.get("inbound_nodes").is_some()) {
             let part = Part {
                 entry: first.entry,
@@ -196,10 +196,10 @@ impl<'a> Wiring<'a> {
     }
 }
 
-/// The layers of a model's config, and `None` for a layer's.
+/// The layers in a model's config; `None` for a layer's config.
 pub(super) fn layers_of(model: &Value) -> Option<&[Value]> {
     let config = model.get("config")?;
-    // Keras < 2.2.3 wrote a `Sequential` as the bare list of its layers.
+    // Keras < 2.2.3 wrote the config of a `Sequential` as the bare list of its layers.
     config.get("layers").unwrap_or(config).as_array().map(Vec::as_slice)
 }
 
@@ -207,12 +207,13 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
 }
 
-/// A layer's name: a functional model repeats it beside the layer's config.
+/// A layer's name. A functional model repeats it outside of the layer's config.
 fn name(layer: &Value) -> Option<&str> {
     text(layer, "name").or_else(|| text(layer.get("config")?, "name"))
 }
 
-/// Keras's own classes have a module of Keras's, or, in a legacy config, none at all.
+/// Whether the class is the user's own. Keras's own classes have a module of Keras in the config, or, in a legacy
+/// config, no module.
 fn is_custom(layer: &Value) -> bool {
     match text(layer, "module") {
         Some(module) => !["keras", "tf_keras", "tensorflow"].contains(&module.split('.').next().unwrap_or_default()),
@@ -220,7 +221,7 @@ fn is_custom(layer: &Value) -> bool {
     }
 }
 
-/// A model in words.
+/// A model's place for messages.
 fn place(path: &str) -> String {
     if path.is_empty() {
         "the model".to_owned()
@@ -229,7 +230,7 @@ fn place(path: &str) -> String {
     }
 }
 
-/// Names in brackets, the first of many.
+/// The first few names in brackets.
 fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     if names.is_empty() {

@@ -1,4 +1,4 @@
-//! A graph as the config of a functional model, from which Keras 3 builds it.
+//! Writes a graph as the config of a functional model, from which Keras 3 builds the network.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,14 +9,14 @@ use serde_json::{Map, Value, json};
 
 use super::layers::rounded;
 
-/// A function behind a network's last layer.
+/// A function added after a network's last layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// None: the model gives what the graph gives.
+    /// None: the model's output is the graph's.
     #[default]
     Linear,
-    /// Probabilities of sum 1.
+    /// Probabilities that sum to 1.
     Softmax,
     /// A probability for each output.
     Sigmoid,
@@ -32,33 +32,34 @@ impl End {
     }
 }
 
-/// A model's config, and where the parameters of its layers are in a record.
+/// A model's config, and the record path of each layer's parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KerasModel {
-    /// What `model.to_json()` of Keras 3 gives, without settings at their defaults.
+    /// The config of `model.to_json()` in Keras 3, without settings at their defaults.
     pub config: Value,
     /// `(layer, module path)`, for [`KerasStore::with_names`](keras_store::KerasStore::with_names).
     pub names: Vec<(String, String)>,
 }
 
-/// What Keras has no layer for.
+/// An operation for which Keras has no layer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("layer {layer}: {problem}; save the network as .bpk, .safetensors or .onnx")]
 pub struct Inexpressible {
     /// The layer of the graph.
     pub layer: String,
-    /// What it does that Keras's layers do not.
+    /// What the layer does and Keras's layers cannot.
     pub problem: String,
 }
 
-/// The functional model that computes what a graph computes for pictures of height and width, and `end` behind it.
+/// The functional model that computes a graph, followed by `end`, for pictures of this height and width.
 ///
-/// Layers stand in the order of `model.layers`, under their names in a fresh Keras process: Keras finds the weights of a
-/// `.weights.h5` by class and number. What one layer of Keras cannot do is done by several, where they do exactly the same.
+/// Layers stand in the order of `model.layers`, under their names in a fresh Keras process, because Keras finds the
+/// weights of a `.weights.h5` by class and number. An operation that no Keras layer computes alone becomes several
+/// layers, if together they compute exactly the same.
 ///
 /// # Errors
 ///
-/// The first layer that Keras cannot express, or that cannot take such a picture.
+/// Names the first layer that Keras cannot express, or that cannot take a picture of this size.
 pub fn keras_model(graph: &Graph, size: [usize; 2], end: End) -> Result<KerasModel, Inexpressible> {
     let graph = &graph.up_to(graph.output());
     let shapes = graph.shapes(size).map_err(|error| Inexpressible {
@@ -84,7 +85,7 @@ struct Layer {
     inputs: Vec<usize>,
     /// Without the batch, channels last.
     shape: Vec<usize>,
-    /// Of its parameters in a record; empty without.
+    /// Path of the layer's parameters in a record; empty without parameters.
     path: String,
 }
 
@@ -98,7 +99,7 @@ struct Writer<'a> {
     names: Vec<String>,
     taken: Names,
     layers: Vec<Layer>,
-    /// The layer that gives each node's output, once there is one.
+    /// For each node, the layer that outputs it, once there is one.
     places: Vec<Option<usize>>,
 }
 
@@ -123,7 +124,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Adds the layers that compute a node, unless a layer behind it does.
+    /// Adds the layers that compute a node, unless a later layer includes it.
     fn node(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         let members = &self.members[node.layer.0];
         if self.is_one_layer(members) {
@@ -135,7 +136,7 @@ impl<'a> Writer<'a> {
             }
             return Ok(());
         }
-        // The name stays with the parameters, or else with the output.
+        // The name goes to the layer with the parameters, or else to the layer with the output.
         let mut with_parameters = members.iter().filter(|id| !self.graph.node(**id).path.is_empty());
         let named = match (with_parameters.next(), with_parameters.next()) {
             (Some(only), None) => Some(only),
@@ -150,9 +151,9 @@ impl<'a> Writer<'a> {
         self.whole(&[id], name, node.path.clone())
     }
 
-    /// Whether one layer of Keras computes these nodes, those of one layer of the graph.
+    /// Whether one Keras layer computes these nodes, which are one layer of the graph.
     fn is_one_layer(&self, members: &[NodeId]) -> bool {
-        // No layer of Keras has more.
+        // No Keras layer has more than three nodes.
         if members.len() > 3 {
             return false;
         }
@@ -195,7 +196,7 @@ impl<'a> Writer<'a> {
         input.is_some_and(|input| matches!(self.shapes[input.0], Shape::Map(_)))
     }
 
-    /// Adds the layer that computes these nodes, and the layers that it needs before it.
+    /// Adds the one layer that computes these nodes, and the layers that must stand before it.
     fn whole(&mut self, members: &[NodeId], name: String, path: String) -> Result<(), String> {
         let graph = self.graph;
         let (first, last) = (members[0], members[members.len() - 1]);
@@ -269,7 +270,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Puts a layer between another one and its only input.
+    /// Inserts a layer between another layer and its only input.
     fn before(
         &mut self,
         name: &str,
@@ -291,7 +292,7 @@ impl<'a> Writer<'a> {
         self.layers.push(layer);
     }
 
-    /// Puts zeros around the input of a layer.
+    /// Adds zero padding before a layer.
     fn pad(&mut self, name: &str, [top, left, bottom, right]: [usize; 4], inputs: &mut [usize]) {
         let Some(mut shape) = inputs.first().map(|input| self.layers[*input].shape.clone()) else {
             return;
@@ -303,7 +304,7 @@ impl<'a> Writer<'a> {
         self.before(name, "pad", "ZeroPadding2D", settings, shape, inputs);
     }
 
-    /// A convolution's padding by name; what has none goes into a layer before it.
+    /// The name of a convolution's padding; a padding without a name becomes a layer before the convolution.
     fn padding(&mut self, name: &str, padding: Padding, conv: &Conv, inputs: &mut [usize]) -> &'static str {
         match padding {
             Padding::Valid | Padding::Explicit([0, 0, 0, 0]) => "valid",
@@ -345,7 +346,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Whether nothing that a node reads is negative: zeros around it never win a maximum that they would not share.
+    /// Whether no input of a node is negative. Then padded zeros never change a maximum.
     fn is_positive(&self, id: NodeId) -> bool {
         let input = self.graph.node(id).inputs.first();
         input.is_some_and(|input| {
@@ -356,7 +357,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Puts the last activation into the layer that gives the output, or behind it.
+    /// Adds the last activation, into the output's layer if possible, otherwise after it.
     fn end(&mut self, end: End) {
         let place = self.layers.len() - 1;
         if end == End::Linear {
@@ -381,7 +382,7 @@ impl<'a> Writer<'a> {
 
     fn finish(self) -> KerasModel {
         let inputs: Vec<Vec<usize>> = self.layers.iter().map(|layer| layer.inputs.clone()).collect();
-        // The graph's last node is its output.
+        // The last node of the graph is its output.
         let output = self.layers.len() - 1;
         let order = keras_order(&inputs, output);
         let layers: Vec<Value> = order.iter().map(|place| self.json(&self.layers[*place])).collect();
@@ -429,7 +430,7 @@ impl<'a> Writer<'a> {
         let inputs: Vec<&Layer> = layer.inputs.iter().map(|place| &self.layers[*place]).collect();
         let mut arguments: Vec<Value> = inputs.iter().map(|input| argument(input)).collect();
         let mut shapes: Vec<Value> = inputs.iter().map(|input| batch(&input.shape)).collect();
-        // Layers of several inputs take a list.
+        // A layer with several inputs takes a list.
         let (argument, shape) = match (arguments.len(), arguments.pop(), shapes.pop()) {
             (1, Some(argument), Some(shape)) => (argument, shape),
             (_, argument, shape) => {
@@ -450,7 +451,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The settings of a layer that computes one operation, whatever stands around it, and its class.
+/// The settings and the class of a layer that computes one operation.
 fn plain_layer(
     op: &Op,
     [input, output]: [Shape; 2],
@@ -516,7 +517,7 @@ fn plain_layer(
     })
 }
 
-/// The settings of a convolution, those at their defaults left out, and its class.
+/// The settings of a convolution that differ from their defaults, and its class.
 fn convolution(
     conv: &Conv,
     pointwise: Option<&Conv>,
@@ -553,7 +554,7 @@ fn convolution(
     }
 }
 
-/// An activation by the name that Keras's layers take; `None` for one with a setting of its own.
+/// The name of an activation for Keras's layers; `None` for an activation with settings.
 fn activation_name(activation: Activation) -> Option<&'static str> {
     let near = |value: f64, expected: f64| (value - expected).abs() < 1e-9;
     Some(match activation {
@@ -577,7 +578,7 @@ fn activation_name(activation: Activation) -> Option<&'static str> {
     })
 }
 
-/// The class of a layer that is an activation, as [`Graph::keras_class`] has it.
+/// The class of an activation layer, the same as in [`Graph::keras_class`].
 fn activation_layer(activation: Activation, set: &mut impl FnMut(&str, Value)) -> Result<&'static str, String> {
     match activation {
         Activation::Relu6 => {
@@ -606,12 +607,12 @@ fn activation_layer(activation: Activation, set: &mut impl FnMut(&str, Value)) -
 
 /// Whether these pads are those of `same` for maps of every size.
 fn is_same(pads: [usize; 4], kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2]) -> bool {
-    // A side in whose middle every padding of stride 1 is alike.
+    // So large that every padding of stride 1 is the same in its middle.
     const MANY: [usize; 2] = [1 << 20; 2];
     stride == [1; 2] && Padding::Same.pads(MANY, kernel, stride, dilation) == Some(pads)
 }
 
-/// Pads in numbers, where they are the same for maps of every size.
+/// The explicit pads, if they are the same for maps of every size.
 fn pads(padding: Padding, conv: &Conv) -> Option<[usize; 4]> {
     match padding {
         Padding::Valid => Some([0; 4]),
@@ -620,7 +621,7 @@ fn pads(padding: Padding, conv: &Conv) -> Option<[usize; 4]> {
     }
 }
 
-/// One number as itself: Keras takes a list for one number a channel.
+/// A single value as a number: Keras reads a list as one value for each channel.
 fn constants(values: &[f64]) -> Value {
     match values {
         [value] => (*value).into(),
@@ -648,7 +649,7 @@ fn argument(layer: &Layer) -> Value {
     })
 }
 
-/// What a part of a layer is called that Keras needs as a layer of its own.
+/// The suffix of a layer that Keras needs for a part of one of our layers.
 const fn suffix(op: &Op) -> &'static str {
     match op {
         Op::Conv(conv) if conv.is_depthwise() => "depthwise",
@@ -666,12 +667,12 @@ const fn suffix(op: &Op) -> &'static str {
 #[derive(Default)]
 struct Names {
     taken: HashSet<String>,
-    /// How often a number was needed.
+    /// For each name, how many numbers were used.
     numbers: HashMap<String, usize>,
 }
 
 impl Names {
-    /// A name that no other layer has, and that Keras takes.
+    /// A name that no other layer has and that Keras accepts.
     fn unique(&mut self, name: &str) -> String {
         let plain = plain(name);
         let mut unique = plain.clone();
@@ -684,14 +685,14 @@ impl Names {
     }
 }
 
-/// Keras 3 takes no `/` in a name, and TensorFlow few other characters (`_VALID_SCOPE_NAME_REGEX` in
+/// Keras 3 allows no `/` in a name, and TensorFlow allows few other characters (`_VALID_SCOPE_NAME_REGEX` in
 /// `tensorflow/python/framework/ops.py`).
 fn plain(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ['_', '-', '.'].contains(&c);
     name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
 }
 
-/// `Inception V3` as `inception_v3`. TensorFlow's first character of a model's name is a letter or digit.
+/// `Inception V3` becomes `inception_v3`. TensorFlow requires a letter or digit as a model name's first character.
 fn title(title: &str) -> String {
     let name = plain(&title.to_lowercase());
     if name.starts_with(|c: char| c.is_ascii_alphanumeric()) {

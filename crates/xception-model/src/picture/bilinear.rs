@@ -4,8 +4,8 @@ use image::RgbImage;
 
 /// `tf.image.resize(picture, (height, width), method="bilinear", antialias=False)`: `[height, width, 3]`.
 ///
-/// In the order of TensorFlow's processor kernel (`resize_bilinear_op.cc`, `compute_lerp`), 32-bit throughout, since
-/// another order rounds differently.
+/// In the order of operations of TensorFlow's CPU kernel (`resize_bilinear_op.cc`, `compute_lerp`), 32-bit throughout,
+/// because another order rounds differently.
 pub(super) fn resize_bilinear(picture: &RgbImage, height: usize, width: usize) -> Vec<f32> {
     let columns = points(picture.width(), width);
     let rows = points(picture.height(), height);
@@ -39,11 +39,11 @@ fn mix(from: f32, to: f32, share: f32) -> f32 {
     from + (to - from) * share
 }
 
-/// Where a new sample falls between two old ones.
+/// The position of a new sample between two old ones.
 struct Point {
     before: usize,
     after: usize,
-    /// 0.0 at `before`, towards 1.0 at `after`.
+    /// 0.0 at `before`, growing to 1.0 at `after`.
     share: f32,
 }
 
@@ -55,7 +55,7 @@ fn points(from: u32, to: usize) -> Vec<Point> {
         .map(|index| {
             let position = (index as f32 + 0.5) * scale - 0.5;
             Point {
-                // Negative before the first centre; the cast makes it 0.
+                // Negative before the first centre; the cast gives 0 there.
                 before: (position.floor() as usize).min(last),
                 after: (position.ceil() as usize).min(last),
                 share: position - position.floor(),

@@ -1,4 +1,4 @@
-//! Bytes to an upright RGB picture.
+//! Decodes a file's bytes to an upright RGB picture.
 
 use std::{
     fs::File,
@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use files::Kind;
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, error::UnsupportedErrorKind,
     metadata::Orientation,
@@ -16,44 +17,22 @@ use super::{
     PictureError,
     flatten::flatten,
     jpeg::{Idct, decode_jpeg},
+    limits::{DecodeLimits, check_size},
 };
-
-/// What a file may cost before it is refused, checked against its header before memory is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DecodeLimits {
-    /// Most pixels, width times height. By default 178,956,970, where Pillow raises `DecompressionBombError`
-    /// (`Image.py`, twice `MAX_IMAGE_PIXELS`).
-    pub max_pixels: u64,
-    /// Most bytes of memory for the decoded picture, a copy of it and the decoder's buffers together. By default
-    /// 1 GiB, room for two copies of an RGB picture of `max_pixels`.
-    pub max_bytes: u64,
-    /// Most bytes of the file itself, which is read into memory. By default 256 MiB.
-    pub max_file_bytes: u64,
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        Self {
-            max_pixels: 2 * 89_478_485,
-            max_bytes: 1 << 30,
-            max_file_bytes: 256 << 20,
-        }
-    }
-}
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
 ///
-/// The numbers are Pillow's `convert("RGB")`, with three deliberate exceptions: pictures are turned upright
-/// (`PIL.ImageOps.exif_transpose`); transparency is laid on white, where `convert` shows whatever colour is stored
-/// under it; and 16-bit grey keeps its upper byte, where `convert` turns all but the darkest levels white. One more is
-/// none of ours: a CMYK TIFF comes out up to one level darker, since `image` cuts where Pillow rounds.
+/// The numbers are those of Pillow's `convert("RGB")`, with three deliberate exceptions: pictures are turned upright
+/// (`PIL.ImageOps.exif_transpose`); transparency is laid on white, where `convert` shows the colour stored under it;
+/// and 16-bit grey keeps its upper byte, where `convert` turns all but the darkest levels white. One difference comes
+/// from `image`: a CMYK TIFF is up to one level darker, because `image` truncates where Pillow rounds.
 ///
-/// Of an animation the first frame is taken, of a TIFF the first page. Colour profiles are ignored, as Keras ignores
-/// them.
+/// An animation gives its first frame, a TIFF its first page. Colour profiles are ignored, as in Keras.
 ///
 /// # Errors
 ///
-/// One sentence for what is no picture, of another format, damaged, of a kind not read, or beyond `limits`.
+/// One sentence for content that is no picture, has another format, is damaged, is of a kind that is not read, or
+/// exceeds `limits`.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, PictureError> {
     decode_with(bytes, limits, Idct::Accurate)
 }
@@ -79,8 +58,7 @@ pub(super) fn open_with(path: &Path, limits: &DecodeLimits, idct: Idct) -> Resul
 /// The file's bytes. Bounded while reading too: a pipe or a device does not tell its length beforehand.
 fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
     // To open a pipe that nobody writes to takes for ever.
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(path).map_err(PictureError::Read)?.file_type()) {
+    if Kind::of(path).map_err(PictureError::Read)? == Kind::Pipe {
         return Err(PictureError::Read(std::io::Error::other(
             "it is a pipe: give it on standard input, as the picture -",
         )));
@@ -131,7 +109,8 @@ pub(super) fn decode_with(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Re
             _ => decode_other(bytes, format, name, limits),
         }
     };
-    // A decoder that panics on a broken file must not take the other pictures with it. Nothing of it is used afterwards.
+    // If the decoder panics on a broken file, the other pictures must survive. Nothing of the decoder is used after a
+    // panic.
     let (picture, orientation) = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(PictureError::Damaged {
             format: name,
@@ -146,7 +125,7 @@ pub(super) fn decode_with(bytes: &[u8], limits: &DecodeLimits, idct: Idct) -> Re
     Ok(picture.into_rgb8())
 }
 
-/// Everything but JPEG, by the `image` crate.
+/// Decodes every format except JPEG, with the `image` crate.
 fn decode_other(
     bytes: &[u8],
     format: ImageFormat,
@@ -163,7 +142,7 @@ fn decode_other(
     check_size(width, height, decoder.color_type().bytes_per_pixel(), limits)?;
     guard.reserve(decoder.total_bytes()).map_err(problem)?;
     decoder.set_limits(guard).map_err(problem)?;
-    // A damaged orientation is no reason to refuse an intact picture.
+    // A damaged orientation tag is no reason to refuse an intact picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder).map_err(problem)?;
     let picture = flatten(picture).ok_or_else(|| PictureError::UnsupportedKind {
@@ -173,7 +152,7 @@ fn decode_other(
     Ok((picture, orientation))
 }
 
-/// A WebP file cut behind its pixels still decodes, but without the orientation, which comes last.
+/// A WebP file that is cut after its pixels still decodes, but without the orientation, which comes last.
 fn check_riff_length(bytes: &[u8]) -> Result<(), PictureError> {
     let announced = bytes
         .get(4..8)
@@ -186,30 +165,6 @@ fn check_riff_length(bytes: &[u8]) -> Result<(), PictureError> {
             reason: "the data end early".to_owned(),
         }),
     }
-}
-
-/// Holds a header's size against the limits: the decoded picture, `bytes_per_pixel` each, and one RGB copy of it.
-pub(super) fn check_size(
-    width: u32,
-    height: u32,
-    bytes_per_pixel: u8,
-    limits: &DecodeLimits,
-) -> Result<(), PictureError> {
-    let (width, height) = (u64::from(width), u64::from(height));
-    let pixels = width.saturating_mul(height);
-    if pixels > limits.max_pixels {
-        return Err(PictureError::TooManyPixels {
-            width,
-            height,
-            limit: limits.max_pixels,
-        });
-    }
-    if pixels.saturating_mul(u64::from(bytes_per_pixel) + 3) > limits.max_bytes {
-        return Err(PictureError::TooMuchMemory {
-            limit: limits.max_bytes,
-        });
-    }
-    Ok(())
 }
 
 fn problem(error: ImageError, format: &'static str, limits: &DecodeLimits) -> PictureError {
@@ -233,7 +188,7 @@ fn problem(error: ImageError, format: &'static str, limits: &DecodeLimits) -> Pi
     }
 }
 
-/// An insertion for the sentence about what is no picture. Web servers answer a lost picture with a page.
+/// A part of the sentence about content that is no picture. Web servers answer a missing picture with a page.
 fn looks_like(bytes: &[u8]) -> &'static str {
     let start = bytes.trim_ascii_start();
     let begins = |word: &[u8]| {

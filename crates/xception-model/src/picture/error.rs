@@ -1,4 +1,4 @@
-//! What can go wrong between a file and its pixels, one sentence each.
+//! The errors between a file and its pixels, one sentence each.
 
 use std::{io, path::PathBuf};
 
@@ -6,7 +6,7 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
-    /// Any of the others, about one file.
+    /// One of the other errors, with the file's name.
     #[error("{}: {problem}", path.display())]
     File {
         /// The file as the caller named it.
@@ -15,15 +15,15 @@ pub enum PictureError {
         problem: Box<PictureError>,
     },
 
-    /// The operating system did not hand over the bytes.
+    /// The operating system could not read the file.
     #[error("cannot be read: {0}")]
     Read(io::Error),
 
-    /// A folder stands where a picture was expected.
+    /// The path is a folder.
     #[error("this is a folder; name a picture inside it")]
     Folder,
 
-    /// There is nothing in the file.
+    /// The file is empty.
     #[error("the file is empty; a download that failed leaves such files")]
     Empty,
 
@@ -34,7 +34,7 @@ pub enum PictureError {
         looks_like: &'static str,
     },
 
-    /// A picture, in a format that is not read.
+    /// A picture in a format that is not read.
     #[error("this is {format} picture, which is not read; {READS}, so convert it first")]
     OtherFormat {
         /// The format with its article ("an AVIF").
@@ -87,7 +87,7 @@ pub enum PictureError {
         reason: String,
     },
 
-    /// A size asked for, or a picture handed in, that holds no pixel or more than memory can address.
+    /// A requested size, or a given picture, that has no pixel or more than memory can address.
     #[error(
         "a picture of {from_width} x {from_height} pixels (width x height) cannot become {width} x {height}: \
          each side needs at least one pixel and at most {}",
@@ -104,7 +104,7 @@ pub enum PictureError {
         height: usize,
     },
 
-    /// The slice handed to [`Pixels::write_nchw`](super::Pixels::write_nchw) does not fit the pixels.
+    /// The length of the slice for [`Pixels::write_nchw`](super::Pixels::write_nchw) does not fit the pixels.
     #[error("the pixels fill {expected} numbers, the slice has {found}")]
     SliceLength {
         /// `3 * height * width`.
@@ -114,5 +114,5 @@ pub enum PictureError {
     },
 }
 
-/// The closing half of every "not this one" sentence.
+/// The end of every "not read" sentence.
 const READS: &str = "JPEG, PNG, WebP, GIF, BMP and TIFF are read";

@@ -1,12 +1,12 @@
-//! Grey, transparent and 16-bit pictures to 8-bit RGB.
+//! Converts grey, transparent and 16-bit pictures to 8-bit RGB.
 
 use image::{DynamicImage, RgbImage};
 
-/// A picture of any integer kind as RGB, transparency laid on white; `None` for floating-point samples, whose range
-/// nothing tells.
+/// Converts a picture of any integer kind to RGB, with transparency laid on white; `None` for floating-point samples,
+/// whose range is unknown.
 ///
-/// Pillow's numbers throughout: 16 bits lose their lower byte (`Unpack.c`), grey is repeated, and transparency is
-/// blended as `PIL.Image.alpha_composite` does.
+/// With Pillow's numbers throughout: 16 bits lose their lower byte (`Unpack.c`), grey is repeated, and transparency is
+/// blended as in `PIL.Image.alpha_composite`.
 pub(super) fn flatten(picture: DynamicImage) -> Option<RgbImage> {
     let (width, height) = (picture.width(), picture.height());
     let rgb = match picture {

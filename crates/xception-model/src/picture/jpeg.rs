@@ -1,16 +1,19 @@
-//! JPEG, with libjpeg-turbo's numbers.
+//! JPEG decoding with libjpeg-turbo's numbers.
 //!
-//! Pillow and TensorFlow both decode by libjpeg-turbo, so weights were trained on its roundings. The decoders that
-//! `image` and the older `jpeg-decoder` bring differ from it: on eighteen photographs of 750 x 1000 pixels, in 1 to 26 %
-//! (by up to 5 levels) and 4 to 12 % (by up to 3) of the pixels. `libjpeg-turbo-rs` differs in none.
+//! Pillow and TensorFlow both decode with libjpeg-turbo, so weights were trained on its roundings. The decoders of
+//! `image` and of the older `jpeg-decoder` differ: on eighteen photographs of 750 x 1000 pixels, in 1 to 26 % (by up to
+//! 5 levels) and in 4 to 12 % (by up to 3) of the pixels. `libjpeg-turbo-rs` differs in none.
 //!
-//! It is built without its `simd` feature, since the hand-written vector code is where most of its `unsafe` is. Such a
+//! `libjpeg-turbo-rs` is built without its `simd` feature, because most of its `unsafe` is in that vector code. Such a
 //! photograph then takes 8 ms instead of 4.
 
 use image::{RgbImage, metadata::Orientation};
 use libjpeg_turbo_rs::{DctMethod, Decoder, JpegError, PixelFormat};
 
-use super::{DecodeLimits, PictureError, decode::check_size};
+use super::{
+    PictureError,
+    limits::{DecodeLimits, check_size},
+};
 
 /// The inverse cosine transform, which the JPEG standard leaves to the decoder within a tolerance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +24,13 @@ pub(super) enum Idct {
     Fast,
 }
 
-/// More scans than any encoder writes (ten or so are usual); a file of thousands of nearly empty ones keeps a decoder
+/// More scans than any encoder writes (about ten are usual); a file of thousands of nearly empty scans keeps a decoder
 /// busy for minutes.
 const MAX_SCANS: usize = 100;
 
 const FORMAT: &str = "JPEG";
 
-/// Pixels before orientation, and the orientation.
+/// The pixels before orientation, and the orientation.
 pub(super) fn decode_jpeg(
     bytes: &[u8],
     limits: &DecodeLimits,
@@ -43,7 +46,7 @@ pub(super) fn decode_jpeg(
     let mut decoder = Decoder::new_with_limits(bytes, guard).map_err(problem)?;
     let header = decoder.header();
     let (width, height) = (u32::from(header.width), u32::from(header.height));
-    // A height that follows behind the first scan (DNL), which no encoder writes; the decoder divides by it.
+    // A height that follows after the first scan (DNL). No encoder writes it, and the decoder divides by it.
     if width == 0 || height == 0 {
         return Err(PictureError::UnsupportedKind {
             format: FORMAT,
@@ -80,8 +83,8 @@ pub(super) fn decode_jpeg(
     Ok((picture, orientation))
 }
 
-/// Whether cyan (or luminance) and black are of full resolution, and the two between alike and a whole part of it. The decoder
-/// takes that for granted, and reads beyond a plane, or the wrong pixel of it, where it is not so.
+/// Whether cyan (or luminance) and black have full resolution, and the two other planes have the same resolution and
+/// divide it. The decoder relies on this: otherwise it reads outside of a plane, or the wrong pixel.
 fn are_inks_aligned(sampling: &[[u8; 2]]) -> bool {
     let [full, part, third, black] = sampling else {
         return false;
@@ -90,9 +93,9 @@ fn are_inks_aligned(sampling: &[[u8; 2]]) -> bool {
     black == full && third == part && fits(0) && fits(1)
 }
 
-/// Cyan, magenta, yellow and black to RGB as Pillow does it: JPEG holds inks inverted, by Adobe's custom
-/// (`JpegImagePlugin.py`, "assume adobe conventions"), and every ink takes its share of what black leaves
-/// (`Convert.c`, `cmyk2rgb`).
+/// Converts cyan, magenta, yellow and black to RGB as Pillow does. JPEG stores inks inverted, by Adobe's convention
+/// (`JpegImagePlugin.py`, "assume adobe conventions"), and every ink is scaled by what black leaves (`Convert.c`,
+/// `cmyk2rgb`).
 fn inks_to_rgb(inks: &[u8]) -> Vec<u8> {
     let mixed = |pixel: &[u8]| {
         let light = u32::from(pixel[3]);

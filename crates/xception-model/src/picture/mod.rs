@@ -1,7 +1,7 @@
-//! From a picture file to the pixels a network was trained on.
+//! Pictures: from a file to the pixels that a network was trained on.
 //!
-//! A network only keeps its published accuracy on the pixels it was trained on, and libraries disagree about those:
-//! two JPEG decoders, or two "bilinear" filters, give two different pictures from one file. So every step here
+//! A network keeps its published accuracy only on the pixels it was trained on, and libraries disagree about them: two
+//! JPEG decoders, or two "bilinear" filters, make two different pictures of one file. Every step here therefore
 //! reproduces one named library bit for bit, and a [`Preset`] names the whole chain:
 //!
 //! ```no_run
@@ -15,19 +15,21 @@
 //! # Ok::<(), xception_model::picture::PictureError>(())
 //! ```
 //!
-//! JPEG, PNG, WebP, GIF, BMP and TIFF files are read, told apart by their content and not by their name.
+//! Reads JPEG, PNG, WebP, GIF, BMP and TIFF files, which are detected by their content and not by their name.
 
 mod bilinear;
 mod decode;
 mod error;
 mod flatten;
 mod jpeg;
+mod limits;
 mod nearest;
 mod pixels;
 mod preset;
 mod resample;
 
 pub use crate::preset::{Preset, UnknownPreset};
-pub use decode::{DecodeLimits, decode, open};
+pub use decode::{decode, open};
 pub use error::PictureError;
+pub use limits::DecodeLimits;
 pub use pixels::Pixels;

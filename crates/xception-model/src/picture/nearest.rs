@@ -17,10 +17,10 @@ pub(super) fn resize_nearest(picture: &RgbImage, height: usize, width: usize) ->
     resized
 }
 
-/// Which of `from` samples each of `to` takes.
+/// For each of the `to` new samples, the index of the old sample that it takes.
 ///
-/// Pillow adds the step up instead of multiplying it out (`Geometry.c`, `ImagingScaleAffine`), so rounding errors
-/// pile up, and now and then they decide which sample is nearest.
+/// Pillow adds up the step instead of multiplying it (`Geometry.c`, `ImagingScaleAffine`), so rounding errors
+/// accumulate and sometimes decide which sample is nearest.
 fn positions(from: usize, to: usize) -> Vec<usize> {
     let step = from as f64 / to as f64;
     let mut position = step * 0.5;

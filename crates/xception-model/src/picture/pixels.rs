@@ -15,7 +15,7 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// `data` is `[height, width, 3]`; the makers in this module see to that.
+    /// `data` is `[height, width, 3]`; the callers in this module guarantee it.
     pub(super) fn new(height: usize, width: usize, data: Vec<f32>) -> Self {
         debug_assert_eq!(data.len(), height * width * 3);
         Self { height, width, data }
@@ -38,8 +38,8 @@ impl Pixels {
 
     /// The values scaled, `[height, width, 3]`: Keras's layout and numbers.
     ///
-    /// In 32-bit floats with Keras's roundings: [`Scaling::Tf`] divides, then subtracts. timm's `(x / 255 - 0.5) / 0.5` gives
-    /// the same bits: the two differ by a factor of two at each step, which rounds alike.
+    /// In 32-bit floats with Keras's roundings: [`Scaling::Tf`] divides, then subtracts. timm's `(x / 255 - 0.5) / 0.5`
+    /// gives the same bits: the two differ by a factor of two at each step, which rounds alike.
     pub fn scaled(&self, scaling: Scaling) -> Vec<f32> {
         let (pixels, _) = self.data.as_chunks();
         pixels.iter().flat_map(|rgb| scaling.apply(*rgb)).collect()
@@ -52,7 +52,7 @@ impl Pixels {
         planes
     }
 
-    /// Writes what [`to_nchw`](Self::to_nchw) returns into one picture's place in a batch.
+    /// Writes the values of [`to_nchw`](Self::to_nchw) into one picture's place in a batch.
     ///
     /// # Errors
     ///

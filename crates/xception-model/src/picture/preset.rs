@@ -1,4 +1,4 @@
-//! The four ways from a picture to a network's input size that trained Xceptions come with.
+//! The four presets of trained Xceptions: decoding and resizing to a network's input size.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::preset::Preset;
 
-/// The longest side that can be asked for. A network's input has a few hundred; the bound keeps `height * width * 3`
-/// within every platform's `usize`.
+/// The longest side that can be requested. A network's input has a few hundred pixels; the bound keeps the number of
+/// values, `height * width * 3`, within every platform's `usize`.
 pub(super) const MAX_SIDE: usize = 16_384;
 
 /// timm's crop for Xception: the picture is scaled so that the crop is this part of its shorter side
@@ -25,9 +25,9 @@ const TIMM_CROP: f64 = 0.8975;
 impl Preset {
     /// [`decode`](super::decode()) with the JPEG arithmetic of this preset's library.
     ///
-    /// `TensorFlow` decodes JPEG by libjpeg's faster, coarser inverse cosine transform (`JDCT_IFAST`) where Pillow uses
-    /// the accurate one; on photographs the two differ by about one level on average and by up to twenty. Other
-    /// formats decode alike.
+    /// `TensorFlow` decodes JPEG with libjpeg's faster, coarser inverse cosine transform (`JDCT_IFAST`), Pillow with
+    /// the accurate one. On photographs the two differ by about one level on average and by up to twenty. Other formats
+    /// decode alike.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! Pillow's antialiased resampling of 8-bit pictures.
 //!
-//! Written out because the well-kept crate for it, `fast_image_resize` 6.1, rounds its weights to 16 bits where Pillow
-//! keeps 22: on a 750 x 1000 photograph made 299 x 299, 27 % of the pixels differ for bilinear (by 1) and 29 % for
-//! bicubic (by up to 4).
+//! This is our own code because `fast_image_resize` 6.1 rounds its weights to 16 bits, while Pillow keeps 22: on a 750
+//! x 1000 photograph resized to 299 x 299, 27 % of the pixels differ for bilinear (by 1) and 29 % for bicubic (by up to
+//! 4).
 
 use std::ops::Range;
 
@@ -29,7 +29,7 @@ impl Filter {
         }
     }
 
-    /// In Pillow's order of operations, since the weights are rounded afterwards.
+    /// In Pillow's order of operations, because the weights are rounded afterwards.
     fn weight(self, distance: f64) -> f64 {
         const A: f64 = -0.5;
         let x = distance.abs();
@@ -42,7 +42,7 @@ impl Filter {
     }
 }
 
-/// A size to scale to, and the part of the scaled picture that is wanted.
+/// A size to scale to, and the wanted part of the scaled picture.
 ///
 /// Only that part is computed: scaling by the shorter side can make the longer one arbitrarily long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +71,9 @@ impl Frame {
 
 /// `PIL.Image.resize((full_width, full_height), filter)` cropped to the frame: `[height, width, 3]`.
 ///
-/// One pass over the columns and one over the rows, rounding to 8 bits in between, so their order shows. Pillow skips a
-/// pass that changes no size; here it runs with weights of exactly one, to the same result.
+/// One pass over the columns and one over the rows, with rounding to 8 bits in between, so their order shows in the
+/// result. Pillow skips a pass that changes no size; here that pass runs with weights of exactly one and gives the same
+/// result.
 pub(super) fn resample(picture: &RgbImage, filter: Filter, frame: &Frame) -> Vec<u8> {
     let (from_height, from_width) = (picture.height() as usize, picture.width() as usize);
     let columns = taps(
@@ -102,17 +103,17 @@ pub(super) fn resample(picture: &RgbImage, filter: Filter, frame: &Frame) -> Vec
     combine_rows(&narrowed, to_len, &rows)
 }
 
-/// Whether the rows are combined before the columns: where the height shrinks by more than twice what the width does.
+/// Whether rows are combined before columns: if the height shrinks by more than twice as much as the width.
 ///
-/// Since Pillow 13 (`Resample.c`, `ImagingResampleInner`); before, columns always came first. So from a tall picture
-/// the older Pillows give values that differ by one level here and there.
+/// Since Pillow 13 (`Resample.c`, `ImagingResampleInner`); earlier versions always combine columns first. From a tall
+/// picture they give values that differ by one level in places.
 fn rows_first((from_height, from_width): (usize, usize), frame: &Frame) -> bool {
     let height = from_height.saturating_sub(frame.full_height);
     let width = from_width.saturating_sub(frame.full_width);
     height > width.saturating_mul(2)
 }
 
-/// Makes every row of `source` as many pixels long as there are `columns`.
+/// Scales every row of `source` to the number of `columns`.
 fn combine_columns(source: &[u8], row_len: usize, columns: &[Tap]) -> Vec<u8> {
     let mut combined = Vec::with_capacity(source.len() / row_len * columns.len() * 3);
     for row in source.chunks_exact(row_len) {
@@ -130,7 +131,7 @@ fn combine_columns(source: &[u8], row_len: usize, columns: &[Tap]) -> Vec<u8> {
     combined
 }
 
-/// Makes as many rows of `source` as there are `rows`.
+/// Scales `source` to the number of `rows`.
 fn combine_rows(source: &[u8], row_len: usize, rows: &[Tap]) -> Vec<u8> {
     let mut combined = Vec::with_capacity(rows.len() * row_len);
     let mut sums = vec![0_i32; row_len];
@@ -149,8 +150,8 @@ fn combine_rows(source: &[u8], row_len: usize, rows: &[Tap]) -> Vec<u8> {
 /// Half a level: what turns the cut in [`to_sample`] into rounding.
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
-/// Wrapping, for a loop without overflow checks: the weights of one sample add up to one and their sizes to less than
-/// two, so a sum stays below `255 * 2 << 22`, just inside 32 bits.
+/// Wrapping, for a loop without overflow checks: the weights of one sample sum to one and their absolute values to less
+/// than two, so that a sum stays below `255 * 2 << 22`, just inside 32 bits.
 fn add_weighted(sum: i32, sample: u8, weight: i32) -> i32 {
     sum.wrapping_add(i32::from(sample).wrapping_mul(weight))
 }
@@ -160,7 +161,7 @@ fn to_sample(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-/// The old samples that make a new one.
+/// The old samples that make a new one, and their weights.
 struct Tap {
     start: usize,
     /// In units of `2^-22`.
@@ -194,7 +195,7 @@ fn taps(from: usize, to: usize, window: Range<usize>, filter: Filter) -> Vec<Tap
         .collect()
 }
 
-/// Rounds half away from zero, by adding before the cut as Pillow does.
+/// Rounds half away from zero, by adding before truncating as Pillow does.
 fn to_fixed(weight: f64) -> i32 {
     let scaled = weight * f64::from(1_u32 << PRECISION_BITS);
     (if weight < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32

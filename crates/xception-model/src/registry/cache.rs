@@ -1,9 +1,10 @@
 //! The folder that keeps weights between runs.
 //!
-//! [`Cache::weights`] reads and hashes the whole file each time it is called: its callers are about to convert the file, which
-//! takes far longer (0.15 s for the SHA-256 of 86 MB against seconds), and a remembered verdict would not notice a file that changed since.
-//! The fast path is [`Cache::record`]: a record's name carries the hash of the source it was made from, it appears under that
-//! name only after a verified source was converted, and it is found by one look into the folder.
+//! [`Cache::weights`] reads and hashes the whole file each time it is called: its callers are about to convert the
+//! file, which takes far longer (0.15 s for the SHA-256 of 86 MB against seconds), and a remembered verdict would not
+//! notice a file that changed since. The fast path is [`Cache::record`]: a record's name carries the hash of the source
+//! it was made from, it appears under that name only after a verified source was converted, and it is found by one look
+//! into the folder.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,20 +12,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
-use sha2::{Digest, Sha256};
+use files::{ContentHash, Lock};
 
-use super::card::{Card, Kind, Weights};
-use super::checksum::{hex, verify};
+use super::card::Card;
+use super::checksum::verify;
 use super::error::{RegistryError, Unavailable};
 use super::fetch::{Failure, fetch};
-use super::lock::Lock;
-use super::options::FetchOptions;
-use super::partial::{partial_path, publish, with_ending, write_error};
+use super::options::{CACHE_VARIABLE, FetchOptions};
+use super::partial::{partial_path, with_ending, write_error};
+use super::weights::{Kind, Weights};
 
-/// The environment variable that names the cache folder.
-pub const CACHE_VARIABLE: &str = "XCEPTION_CACHE";
-
-/// Part of every record's name: raised when the conversion or Burn's record format changes, so that records are made anew.
+/// Part of every record's name: raised when the conversion or Burn's record format changes, so that records are made
+/// anew.
 pub const RECORD_VERSION: u32 = 1;
 
 /// The folder that keeps weights between runs: `<cache>/<card>/<file>`, and beside each file its native record.
@@ -52,13 +51,13 @@ pub struct Cached {
 }
 
 impl Cache {
-    /// The cache in `explicit`, else in the folder that `XCEPTION_CACHE` names, else in `xception` under the user's cache
-    /// folder (`~/.cache` or `XDG_CACHE_HOME`; on Windows the local application data). Nothing is created yet.
+    /// The cache in `explicit`, else in the folder that `XCEPTION_CACHE` names, else in `xception` under the user's
+    /// cache folder (`~/.cache` or `XDG_CACHE_HOME`; on Windows the local application data). Nothing is created yet.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::NoCacheFolder`] when none of them is known, [`RegistryError::Read`] when a relative path is given and
-    /// the working folder is gone.
+    /// [`RegistryError::NoCacheFolder`] when none of them is known, [`RegistryError::Read`] when a relative path is
+    /// given and the working folder is gone.
     pub fn new(explicit: Option<PathBuf>) -> Result<Self, RegistryError> {
         Self::choose(explicit, std::env::var_os(CACHE_VARIABLE), || {
             etcetera::choose_base_strategy()
@@ -91,13 +90,13 @@ impl Cache {
 
     /// The verified original file: beside the user's own card, else from the cache, else fetched.
     ///
-    /// A file in the cache that isn't what the card describes, put there by hand or damaged, is reported and fetched anew; it
-    /// is replaced only when that succeeds.
+    /// A file in the cache that isn't what the card describes, put there by hand or damaged, is reported and fetched
+    /// anew; it is replaced only when that succeeds.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::NoWeights`], [`RegistryError::Unavailable`], [`RegistryError::WrongFile`], [`RegistryError::Read`],
-    /// [`RegistryError::Write`].
+    /// [`RegistryError::NoWeights`], [`RegistryError::Unavailable`], [`RegistryError::WrongFile`],
+    /// [`RegistryError::Read`], [`RegistryError::Write`].
     pub fn weights(&self, card: &Card, kind: Kind, options: &FetchOptions) -> Result<PathBuf, RegistryError> {
         let weights = card.weights(kind)?;
         if let Some(folder) = card.folder() {
@@ -153,10 +152,10 @@ impl Cache {
 
     /// The native record, made once from the verified original by `convert` and kept.
     ///
-    /// `convert` gets the verified source and the path of a file to write, which does not exist yet. Its result appears in the
-    /// cache only when it returned `Ok`. The record's name depends on the source's hash, the card's network table and
-    /// [`RECORD_VERSION`]: when one of them changes, the record is made anew. The original is kept: another version needs it
-    /// again, and so does whoever converts it to other formats.
+    /// `convert` gets the verified source and the path of a file to write, which does not exist yet. Its result appears
+    /// in the cache only when it returned `Ok`. The record's name depends on the source's hash, the card's network
+    /// table and [`RECORD_VERSION`]: when one of them changes, the record is made anew. The original is kept: another
+    /// version needs it again, and so does whoever converts it to other formats.
     ///
     /// # Errors
     ///
@@ -204,7 +203,7 @@ impl Cache {
         if size(&temporary).is_none_or(|bytes| bytes == 0) {
             return Err(failed("the converter wrote no file".into()));
         }
-        publish(&temporary, &record)?;
+        files::publish(&temporary, &record).map_err(RegistryError::not_written)?;
         Ok(record)
     }
 
@@ -242,7 +241,7 @@ impl Cache {
             weights.md5.as_deref().unwrap_or_default().to_lowercase(),
             card.network
         );
-        let mut key = hex(&Sha256::digest(key));
+        let mut key = ContentHash::of(key.as_bytes()).to_string();
         key.truncate(16);
         self.folder(card).join(format!("{}-{key}.bpk", weights.kind))
     }
@@ -251,7 +250,14 @@ impl Cache {
     fn lock(&self, path: &Path, options: &FetchOptions) -> Result<Lock, RegistryError> {
         let folder = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(folder).map_err(write_error("create", folder))?;
-        Lock::wait(&with_ending(path, "lock"), &options.reporter)
+        let path = with_ending(path, "lock");
+        Lock::wait(&path, || {
+            options.reporter.say(&format!(
+                "waiting for another process that prepares the same weights (it holds {})",
+                path.display()
+            ));
+        })
+        .map_err(RegistryError::not_written)
     }
 }
 

@@ -1,14 +1,12 @@
 //! Is this the file that the card describes?
 
-use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use md5::Md5;
-use sha2::{Digest, Sha256};
+use files::{Md5, Sha256, each_piece};
 
-use super::card::Weights;
+use super::weights::Weights;
 
 /// Compares a file with its card: size first, then every checksum the card gives. `Err` inside names the difference.
 ///
@@ -31,17 +29,17 @@ pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), St
     let mut sha256 = weights.sha256.as_ref().map(|_| Sha256::new());
     let mut md5 = weights.md5.as_ref().map(|_| Md5::new());
     each_piece(head.as_slice().chain(file), |piece| {
-        if let Some(hasher) = &mut sha256 {
-            hasher.update(piece);
+        if let Some(hash) = &mut sha256 {
+            hash.update(piece);
         }
-        if let Some(hasher) = &mut md5 {
-            hasher.update(piece);
+        if let Some(hash) = &mut md5 {
+            hash.update(piece);
         }
     })?;
 
     let digests = [
-        ("SHA-256", &weights.sha256, sha256.map(|hasher| hex(&hasher.finalize()))),
-        ("MD5", &weights.md5, md5.map(|hasher| hex(&hasher.finalize()))),
+        ("SHA-256", &weights.sha256, sha256.map(|hash| hash.finish().to_string())),
+        ("MD5", &weights.md5, md5.map(Md5::finish)),
     ];
     for (name, expected, found) in digests {
         if let (Some(expected), Some(found)) = (expected, found)
@@ -51,39 +49,6 @@ pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), St
         }
     }
     Ok(Ok(()))
-}
-
-/// A file's length in bytes, and its SHA-256 in lower-case hexadecimal digits.
-///
-/// # Errors
-///
-/// When the file cannot be read.
-pub fn sha256(path: &Path) -> io::Result<(u64, String)> {
-    let mut hasher = Sha256::new();
-    let bytes = each_piece(File::open(path)?, |piece| hasher.update(piece))?;
-    Ok((bytes, hex(&hasher.finalize())))
-}
-
-/// Gives all of a file to `take`, a piece at a time, and returns its length.
-fn each_piece(mut file: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
-    let mut buffer = vec![0; 1 << 16];
-    let mut bytes = 0;
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(bytes);
-        }
-        take(&buffer[..count]);
-        bytes += count as u64;
-    }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Does it begin like HTML, as a login page, an error page or a page saved by hand does?

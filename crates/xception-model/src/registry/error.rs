@@ -4,7 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::card::Kind;
+use files::FileError;
+
+use super::options::CACHE_VARIABLE;
+use super::weights::Kind;
 
 /// Everything the registry can refuse or fail at; each message says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +34,10 @@ pub enum RegistryError {
     },
 
     /// The card has no weights of this kind.
-    #[error("{card} has no `{kind}` weights, only {}", known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", "))]
+    #[error(
+        "{card} has no `{kind}` weights, only {}",
+        known.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
+    )]
     NoWeights {
         /// The card's name.
         card: String,
@@ -55,7 +61,7 @@ pub enum RegistryError {
     },
 
     /// There is no home folder to put a cache in.
-    #[error("this user has no home folder to keep weights in: set {variable} to a folder", variable = super::CACHE_VARIABLE)]
+    #[error("this user has no home folder to keep weights in: set {variable} to a folder", variable = CACHE_VARIABLE)]
     NoCacheFolder,
 
     /// A file or folder could not be read.
@@ -67,7 +73,8 @@ pub enum RegistryError {
         source: io::Error,
     },
 
-    /// A file or folder of the cache could not be written: full disk, missing permission, a lock the file system can't give.
+    /// A file or folder of the cache could not be written: full disk, missing permission, a lock the file system can't
+    /// give.
     #[error("cannot {action} {}: {source}; {}", path.display(), way_out(source))]
     Write {
         /// What was tried: "create", "write", "lock", ...
@@ -88,8 +95,24 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// A file or folder of the cache that could not be written.
+    pub(super) fn not_written(error: FileError) -> Self {
+        let path = error.path().to_owned();
+        let action = match &error {
+            FileError::System { action, .. } => action,
+            _ => "create",
+        };
+        Self::Write {
+            action,
+            path,
+            source: error.into_io(),
+        }
+    }
+}
+
 fn way_out(source: &io::Error) -> String {
-    let variable = super::CACHE_VARIABLE;
+    let variable = CACHE_VARIABLE;
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!("free some space or set {variable} to a folder on a larger disk")

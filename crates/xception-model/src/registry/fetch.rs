@@ -1,8 +1,8 @@
 //! From a URL to a verified file.
 //!
-//! TLS is `rustls` with the machine's own certificate store (on Linux also `SSL_CERT_FILE` and `SSL_CERT_DIR`): companies whose
-//! proxies sign for the outside world put their certificate there and nowhere else. The price is that a bare container needs
-//! its distribution's `ca-certificates`.
+//! TLS is `rustls` with the machine's own certificate store (on Linux also `SSL_CERT_FILE` and `SSL_CERT_DIR`):
+//! companies whose proxies sign for the outside world put their certificate there and nowhere else. The price is that a
+//! bare container needs its distribution's `ca-certificates`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -15,11 +15,11 @@ use ureq::http::{Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, ResponseExt};
 
-use super::card::Weights;
 use super::checksum::verify;
 use super::error::RegistryError;
 use super::options::FetchOptions;
 use super::partial::{Origin, Partial, write_error};
+use super::weights::Weights;
 
 /// As browsers and curl: enough for every real chain, few enough to end a loop quickly. GitHub's downloads need one.
 const MAX_REDIRECTS: u32 = 10;
@@ -58,8 +58,8 @@ impl From<RegistryError> for Trouble {
     }
 }
 
-/// Fetches a file: all URLs in turn, in rounds, until one gives the file that the card describes. It appears as `target` only
-/// when it is complete and verified.
+/// Fetches a file: all URLs in turn, in rounds, until one gives the file that the card describes. It appears as
+/// `target` only when it is complete and verified.
 pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) -> Result<(), Failure> {
     let fetcher = Fetcher {
         weights,

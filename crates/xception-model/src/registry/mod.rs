@@ -1,8 +1,9 @@
-//! Trained weights by name: cards that say everything about a weight set, and a cache that fetches, verifies and converts once.
+//! Trained weights by name: cards that say everything about a weight set, and a cache that fetches, verifies and
+//! converts once.
 //!
-//! A [`Card`] is a TOML file beside its labels. Some are built in (`models/` in the repository), and a user's own is read with
-//! [`Card::load`]. A [`Cache`] turns a card into files on this machine: [`Cache::weights`] gives the verified original,
-//! [`Cache::record`] the native record made from it. Code never guesses what the card says.
+//! A [`Card`] is a TOML file beside its labels. Some are built in (`models/` in the repository), and a user's own is
+//! read with [`Card::load`]. A [`Cache`] turns a card into files on this machine: [`Cache::weights`] gives the verified
+//! original, [`Cache::record`] the native record made from it. Code never guesses what the card says.
 //!
 //! ```no_run
 //! use xception_model::registry::{self, Cache, FetchOptions, Kind};
@@ -17,20 +18,20 @@ mod card;
 mod checksum;
 mod error;
 mod fetch;
-mod lock;
 mod options;
 mod partial;
 mod reporter;
+mod weights;
 
 use std::path::Path;
 use std::sync::LazyLock;
 
-pub use cache::{CACHE_VARIABLE, Cache, Cached, RECORD_VERSION};
-pub use card::{Card, Format, Input, Kind, Labels, Metrics, Weights};
-pub use checksum::sha256;
+pub use cache::{Cache, Cached, RECORD_VERSION};
+pub use card::{Card, Conversion, Labels, Metrics, Training};
 pub use error::{RegistryError, Unavailable};
-pub use options::FetchOptions;
+pub use options::{CACHE_VARIABLE, FetchOptions};
 pub use reporter::Reporter;
+pub use weights::{Format, Kind, Weights};
 
 /// Card and label file of each built-in weight set: the name of its folder under `models/`, and the two texts.
 const BUILT_IN: [(&str, &str, &str); 3] = [
@@ -55,7 +56,8 @@ const BUILT_IN: [(&str, &str, &str); 3] = [
 ///
 /// # Panics
 ///
-/// Never in a build that passed its tests: the cards are part of the binary, and `built_in_cards_are_valid` reads them all.
+/// Never in a build that passed its tests: the cards are part of the binary, and `built_in_cards_are_valid` reads them
+/// all.
 pub fn cards() -> &'static [Card] {
     static CARDS: LazyLock<Vec<Card>> = LazyLock::new(|| {
         BUILT_IN
@@ -102,7 +104,8 @@ mod tests {
         let error = card("xception-kitchnware").unwrap_err().to_string();
         assert_eq!(
             error,
-            "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet, resnet50-imagenet"
+            "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet, \
+             resnet50-imagenet"
         );
         let error = card("imagenet").unwrap_err().to_string();
         assert!(

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::reporter::Reporter;
 
+/// The environment variable that names the cache folder.
+pub const CACHE_VARIABLE: &str = "XCEPTION_CACHE";
+
 /// How to fetch: time-outs, retries, limits, and who is told. Proxies come from the usual environment variables
 /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
 ///
@@ -82,8 +85,8 @@ impl FetchOptions {
         self
     }
 
-    /// The pause before the first further round; it doubles with each, up to 30 s, and is cut by up to half at random so that
-    /// many machines don't come back at the same moment.
+    /// The pause before the first further round; it doubles with each, up to 30 s, and is cut by up to half at random
+    /// so that many machines don't come back at the same moment.
     #[must_use]
     pub fn backoff(mut self, pause: Duration) -> Self {
         self.backoff = pause;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
 
-/// `<file>.part` holds the bytes that have come so far, `<file>.part.from` where they came from. Both outlive the process, so
-/// that the next one resumes.
+/// `<file>.part` holds the bytes that have come so far, `<file>.part.from` where they came from. Both outlive the
+/// process, so that the next one resumes.
 #[derive(Debug)]
 pub(super) struct Partial {
     path: PathBuf,
@@ -67,12 +67,7 @@ impl Partial {
     /// Forgets everything that has come.
     pub(super) fn clear(&mut self) -> Result<(), RegistryError> {
         for path in [&self.path, &self.note] {
-            match fs::remove_file(path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(write_error("remove", path)(source));
-                }
-                _ => {}
-            }
+            files::remove(path).map_err(RegistryError::not_written)?;
         }
         self.origin = Origin::default();
         self.length = 0;
@@ -100,7 +95,7 @@ impl Partial {
 
     /// Makes the complete and verified file visible under its own name; it is on the disk before that.
     pub(super) fn publish(mut self, target: &Path) -> Result<(), RegistryError> {
-        publish(&self.path, target)?;
+        files::publish(&self.path, target).map_err(RegistryError::not_written)?;
         self.clear()
     }
 }
@@ -108,22 +103,6 @@ impl Partial {
 /// Where an unfinished download of `target` is kept.
 pub(super) fn partial_path(target: &Path) -> PathBuf {
     with_ending(target, "part")
-}
-
-/// Moves a finished file to its final name: written to the disk first, then renamed, then the folder written too.
-pub(super) fn publish(from: &Path, to: &Path) -> Result<(), RegistryError> {
-    OpenOptions::new()
-        .write(true)
-        .open(from)
-        .and_then(|file| file.sync_all())
-        .map_err(write_error("write", from))?;
-    fs::rename(from, to).map_err(write_error("create", to))?;
-    // Windows can't open a folder as a file, and a lost rename only costs another fetch.
-    #[cfg(unix)]
-    if let Some(folder) = to.parent() {
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    }
-    Ok(())
 }
 
 pub(super) fn write_error<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> RegistryError + use<'a> {

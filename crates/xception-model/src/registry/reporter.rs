@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
-/// Who is told what happens during a fetch: waiting for another process, retries, a file fetched anew, and the bytes as they
-/// come.
+/// Who is told what happens during a fetch: waiting for another process, retries, a file fetched anew, and the bytes as
+/// they come.
 #[derive(Clone)]
 pub struct Reporter(Target);
 

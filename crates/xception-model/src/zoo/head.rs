@@ -1,11 +1,11 @@
-//! What stands behind the last feature map, in every architecture of the zoo.
+//! The head: the layers after the last feature map, the same in every architecture of the zoo.
 
 use alloc::format;
 
 use graph::{Activation, Block, Builder, Dense, GlobalPool, NewLayer, NodeId, Op, PoolKind};
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
+use super::limits::Limits;
 use crate::error::ConfigError;
 
 /// How the last feature map becomes one vector for each picture (`pooling` in Keras).
@@ -43,8 +43,8 @@ impl Head<'_> {
         Ok(())
     }
 
-    /// Puts the head behind a feature map of `channels`; `classifier` is its last layer's name in PyTorch. Gives the
-    /// embedding and the logits.
+    /// Adds the head after a feature map of `channels`, and returns the nodes of the embedding and the logits.
+    /// `classifier` is the last layer's name in PyTorch.
     pub fn build(
         &self,
         net: &mut Builder,
@@ -66,7 +66,7 @@ impl Head<'_> {
         (Some(embedding), logits)
     }
 
-    /// Puts the classifier behind an embedding of `channels`.
+    /// Adds the classifier after an embedding of `channels`.
     pub fn classifier(&self, net: &mut Builder, embedding: NodeId, channels: usize, classifier: &str) -> NodeId {
         net.block(Block::HEAD);
         let dense = |features: [usize; 2]| Op::Dense(Dense { features, bias: true });

@@ -1,18 +1,20 @@
-//! Which network bare tensors are of, by their record names and shapes.
+//! Recognises the architecture of tensors without a description, by their record names and shapes.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::xception::Shapes;
-use super::{Architecture, ResNetConfig, XceptionConfig};
+use super::architecture::Architecture;
+use super::resnet::ResNetConfig;
+use super::xception::{Shapes, XceptionConfig};
 
-/// The architecture whose record has tensors of these names and shapes. Pooling and variant are defaults: no shape tells them.
+/// The architecture whose record has tensors of these names and shapes. Shapes do not show pooling and variant, which
+/// are set to their defaults.
 ///
 /// # Errors
 ///
-/// The tensor that is missing, or what else shows that the tensors are of no architecture of the zoo.
+/// Names the missing tensor, or another reason why the tensors fit no architecture of the zoo.
 pub fn of_record_names(tensors: &BTreeMap<String, Vec<usize>>) -> Result<Architecture, String> {
     let tensors = Tensors(tensors);
     let (num_classes, hidden_layers) = tensors.head()?;
@@ -50,7 +52,7 @@ impl Tensors<'_> {
         Ok([self.side(&name, 1)?, self.side(&name, 0)?])
     }
 
-    /// Classes, if there is a classifier, and the widths of the layers before it.
+    /// Number of classes, if there is a classifier, and the widths of the layers before it.
     fn head(&self) -> Result<(Option<usize>, Vec<usize>), String> {
         if !self.0.contains_key("head.predictions.weight") {
             return Ok((None, Vec::new()));
@@ -90,7 +92,8 @@ impl Tensors<'_> {
         found.into_iter().map(|(_, path)| path).collect()
     }
 
-    /// Input and output channels of a separable convolution. Where its kernel is missing, its norm tells the latter.
+    /// Input and output channels of a separable convolution. If its kernel is missing, the output channels come from
+    /// its norm.
     fn separable(&self, path: &str) -> Result<[usize; 2], String> {
         self.channels(&format!("{path}.pointwise"))
             .or_else(|problem| match self.side(&format!("{path}.bn.gamma"), 0) {

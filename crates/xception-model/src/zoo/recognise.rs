@@ -1,10 +1,12 @@
-//! From the graph of a file to an architecture.
+//! Recognises the graph of a file as an architecture of the zoo.
 //!
-//! 1. The scaling of the picture and the activation behind the classifier are taken out of the graph: they belong to the
-//!    preprocessing and to the meaning of the outputs.
-//! 2. Nodes through which every path leads are cuts; the feature map and the embedding are cuts.
-//! 3. Each architecture of the zoo names the configurations that the graph could be, and the graphs are compared.
-//! 4. Where one is equal up to its last feature map, the network has its names and paths; the head stays as it is.
+//! 1. The scaling of the picture and the activation after the classifier are taken out of the graph. The first belongs
+//!    to the preprocessing, the second to the meaning of the outputs.
+//! 2. The nodes that lie on every path are cuts. The feature map and the embedding are cuts.
+//! 3. Each architecture of the zoo proposes the configurations that may have made the graph; their graphs are compared
+//!    with it.
+//! 4. If one of them equals the graph up to the last feature map, the network gets that architecture's names and paths.
+//!    The head stays unchanged.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -18,48 +20,52 @@ use graph::{
     ScaleShift, Shape, Taps, Tolerance,
 };
 
+use super::architecture::Architecture;
+use super::file_graph::FileGraph;
 use super::head::Pooling;
-use super::{Architecture, FileGraph, ResNetConfig, XceptionConfig};
+use super::resnet::ResNetConfig;
+use super::xception::XceptionConfig;
 use crate::input::Scaling;
 use crate::outputs::Outputs;
 
-/// A network that a file describes, and which of its nodes stands where.
+/// A network found in a file, and the file's node for each of its nodes.
 #[derive(Clone, Debug)]
 pub struct Recognised {
-    /// The network. More than one where the file leaves open which: they differ in constants that folded norms no longer show.
+    /// The possible networks. There are several if folded batch norms no longer show the constants in which they
+    /// differ.
     pub candidates: Vec<Candidate>,
-    /// What the outputs are; `None` for one number, which may be a logit or a value.
+    /// The meaning of the outputs; `None` for a single number, which may be a logit or a value.
     pub outputs: Option<Outputs>,
-    /// How the file scales its pictures itself; `None` where it does not, or where its constants do not tell which numbers they
-    /// expect.
+    /// The file's own scaling of pictures. `None` if the file does not scale, or if its constants do not show which
+    /// values it expects.
     pub scaling: Option<Scaling>,
-    /// Whether the graph begins with constants that are no known scaling, and stay part of the network.
+    /// Whether the graph begins with constants that are no known scaling and therefore stay part of the network.
     pub scales_inside: bool,
 }
 
-/// A network, and for each of its nodes the file's.
+/// A network, with the file's node for each of its nodes.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The network.
     pub architecture: Architecture,
-    /// For each node of its graph the node of the file's graph that computes the same.
+    /// For each node of the network's graph, the node of the file's graph that computes the same output.
     pub correspondence: Correspondence,
 }
 
 impl Recognised {
-    /// Whether the file scales its pictures itself, by constants that the network does not have: the file takes 0..255.
+    /// Whether the file takes 0..255 and scales pictures with constants that were taken out of the network.
     pub fn scales_pictures(&self) -> bool {
         self.scaling.is_some() && !self.scales_inside
     }
 }
 
 impl Candidate {
-    /// The network's stages that the file computes too: each one's name, and the node of the file's graph.
+    /// The named outputs of the network that the file computes too: the name, and the node of the file's graph.
     pub fn stages(&self) -> Vec<(String, NodeId)> {
         let graph = self.architecture.graph();
         let mut places = self.correspondence.clone();
         for (id, node) in graph.iter() {
-            // A folded norm: what the file's convolution gives is what comes out of ours behind the norm.
+            // A folded norm: the output of the file's convolution equals the output of our norm.
             if let (Op::BatchNorm(_), None, Some(input)) = (&node.op, places[id.0], node.inputs.first()) {
                 places[id.0] = places[input.0].take();
             }
@@ -71,11 +77,11 @@ impl Candidate {
     }
 }
 
-/// Finds out which network a file holds. `folded_norms` is whether batch norms may be missing, as in an inference export.
+/// Finds the network in a file. `folded_norms`: whether batch norms may be missing, as in an export for inference.
 ///
 /// # Errors
 ///
-/// A graph that is malformed, or that cannot take pictures of the size that the file states.
+/// A malformed graph, or one that cannot take pictures of the size that the file states.
 pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, GraphError> {
     file.graph.validate()?;
     if let Some(size) = file.size {
@@ -107,7 +113,7 @@ pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, Gra
 }
 
 impl Candidate {
-    /// Puts constants of a file between the picture and the network.
+    /// Puts a file's constants between the picture and the network.
     fn scale(&mut self, constants: &ScaleShift) {
         let graph = self.architecture.graph().with_scaling(constants.clone());
         self.architecture = Architecture::Graph(Arc::new(graph));
@@ -115,7 +121,7 @@ impl Candidate {
     }
 }
 
-/// A graph with taps as the architecture of the zoo that it is, or as it is.
+/// The architecture of the zoo that equals this graph with taps, or the graph itself.
 pub(super) fn named(graph: Graph) -> Architecture {
     let file = FileGraph {
         output: graph.output(),
@@ -126,13 +132,13 @@ pub(super) fn named(graph: Graph) -> Architecture {
         .ok()
         .and_then(|found| found.candidates.into_iter().next());
     match found.map(|candidate| candidate.architecture) {
-        // Blocks, levels and the smallest picture are known better than by this part of the graph.
+        // The graph's own blocks, levels and smallest picture are better than those guessed from its operations.
         None | Some(Architecture::Graph(_)) => Architecture::Graph(Arc::new(file.graph)),
         Some(architecture) => architecture,
     }
 }
 
-/// The networks without a head that a graph's convolutions could be of.
+/// The networks without a head that may have made this graph.
 fn backbones(graph: &Graph) -> Vec<Architecture> {
     let xceptions = XceptionConfig::candidates(graph)
         .into_iter()
@@ -141,14 +147,14 @@ fn backbones(graph: &Graph) -> Vec<Architecture> {
     xceptions.chain(resnets).collect()
 }
 
-/// A file's graph between the scaling of the picture and the activation of the outputs.
+/// The part of a file's graph between the scaling of the picture and the activation of the outputs.
 struct Plain {
     graph: Graph,
-    /// For each node of `graph` the file's.
+    /// For each node of `graph`, the file's node.
     origins: Vec<NodeId>,
     outputs: Option<Outputs>,
     scaling: Option<Scaling>,
-    /// Constants on the picture that are no known scaling.
+    /// Constants applied to the picture that are no known scaling.
     constants: Option<ScaleShift>,
 }
 
@@ -178,7 +184,7 @@ impl Plain {
         }
         let constants = affine.filter(|_| known.is_none());
         let scaling = match &constants {
-            // Factors that make large numbers small expect 0..255; others may expect anything.
+            // Small factors expect pictures in 0..255; other constants may expect anything.
             Some(constants) => {
                 let takes_bytes = constants.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
                 takes_bytes.then_some(Scaling::None)
@@ -202,7 +208,7 @@ impl Plain {
         let single = plain.taps.logits.is_some() && plain.outputs() == Some(1);
         let outputs = match (outputs_known, single) {
             (Some(Outputs::Sigmoid), true) => Some(Outputs::Binary),
-            // A softmax over one number is always 1: nobody means that.
+            // A softmax over one number is always 1, so the file cannot mean it.
             (Some(Outputs::Softmax), true) => {
                 let name = file.graph.layer_of(file.output).name.clone();
                 return Err(GraphError::Layer {
@@ -223,7 +229,8 @@ impl Plain {
         })
     }
 
-    /// The network as an architecture without a head and this graph's head, if the graph is that architecture's up to a cut.
+    /// The network as a known architecture without its head, followed by this graph's own head; `None` if the graph
+    /// does not equal the architecture up to a cut.
     fn named(&self, backbone: &Architecture, tolerance: Tolerance) -> Option<Candidate> {
         let ours = backbone.graph();
         let end = ours.taps.feature_map?;
@@ -232,7 +239,7 @@ impl Plain {
         if let Some(whole) = self.with_head(backbone, place, tolerance) {
             return Some(whole);
         }
-        // The head as it is, behind the architecture's nodes.
+        // Appends the graph's own head to the architecture's nodes.
         let mut graph = (*ours).clone();
         let mut correspondence: Vec<Option<NodeId>> =
             pairs.iter().map(|pair| pair.map(|node| self.origin(node))).collect();
@@ -241,7 +248,7 @@ impl Plain {
         let mut layers: Vec<Option<LayerId>> = vec![None; self.graph.layers.len()];
         for (id, node) in self.graph.iter().filter(|(id, _)| id.0 > place.0) {
             let inputs: Option<Vec<NodeId>> = node.inputs.iter().map(|input| places[input.0]).collect();
-            // A head that reads within the backbone is none.
+            // A head may read only the backbone's last output.
             let Some(inputs) = inputs else {
                 let behind = self
                     .graph
@@ -293,7 +300,7 @@ impl Plain {
         })
     }
 
-    /// The architecture with a head of its own options, if this graph's head is one.
+    /// The whole network as a known architecture, if this graph's head is one that the architecture's options describe.
     fn with_head(&self, backbone: &Architecture, features: NodeId, tolerance: Tolerance) -> Option<Candidate> {
         let mut pooling = Pooling::None;
         let mut widths = Vec::new();
@@ -345,7 +352,7 @@ impl Plain {
         })
     }
 
-    /// The network as it is, its layers in blocks by the resolution of their maps.
+    /// The network as its own graph, with its layers in blocks by the resolution of their maps.
     fn unnamed(&self, size: Option<[usize; 2]>) -> Candidate {
         let mut graph = self.graph.clone();
         let smallest = || graph.smallest_size(1024);
@@ -404,7 +411,7 @@ impl Plain {
     }
 }
 
-/// A layer's name that the graph has not yet.
+/// A layer name that the graph does not have yet.
 fn unique(graph: &Graph, name: &str) -> String {
     let taken = |name: &str| graph.layers.iter().any(|layer| layer.name == name);
     if !taken(name) {
@@ -420,7 +427,7 @@ fn unique(graph: &Graph, name: &str) -> String {
     }
 }
 
-/// What outputs with this activation at the end are.
+/// The meaning of outputs that end in this activation.
 fn end_of(activation: Activation) -> Option<Outputs> {
     match activation {
         Activation::Softmax => Some(Outputs::Softmax),
@@ -429,7 +436,7 @@ fn end_of(activation: Activation) -> Option<Outputs> {
     }
 }
 
-/// Constants on the picture, composed, and the last node that applies them.
+/// The constants applied to the picture, combined, and the last node that applies them.
 fn scaling_of(graph: &Graph) -> (Option<ScaleShift>, NodeId) {
     let readers = graph.readers();
     let mut at = NodeId(0);
@@ -457,7 +464,7 @@ fn scaling_of(graph: &Graph) -> (Option<ScaleShift>, NodeId) {
     (affine, at)
 }
 
-/// Takes out what changes no number: a flattening of a vector or of one pixel, and a pool that keeps dimensions before it.
+/// Removes operations that change no number: flattening a vector or one pixel, and the `keepdims` of a pool before it.
 fn without_reshapes(graph: &mut Graph, output: NodeId) {
     let readers = graph.readers();
     for index in 1..graph.nodes.len() {
@@ -487,7 +494,7 @@ fn without_reshapes(graph: &mut Graph, output: NodeId) {
     }
 }
 
-/// Whether a node's output is a vector. Its operation alone tells, or what it reads.
+/// Whether a node's output is a vector, as shown by its operation or by its input.
 fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
     loop {
         let node = graph.node(id);

@@ -1,17 +1,15 @@
-//! ResNet, first version (He 2015, arXiv 1512.03385), as `keras/src/applications/resnet.py` builds it: the stride stands in a
-//! block's first 1 x 1 convolution, every convolution has a bias, and the paddings are layers of their own.
+//! ResNet, first version (He 2015, arXiv 1512.03385), as `keras/src/applications/resnet.py` builds it: the first 1 x 1
+//! convolution of a block has the stride, every convolution has a bias, and the paddings are layers of their own.
 
 use alloc::format;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use burn::tensor::Device;
 use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
 
 use super::head::{Head, Pooling};
-use super::{Architecture, Limits};
+use super::limits::Limits;
 use crate::error::ConfigError;
-use crate::network::Network;
 
 /// Smallest height and width, in pixels (`min_size` in `resnet.py`).
 const MIN_INPUT: usize = 32;
@@ -19,10 +17,10 @@ const MIN_INPUT: usize = 32;
 const EPSILON: f64 = 1.001e-5;
 /// 1 minus Keras's momentum of 0.99.
 const MOMENTUM: f64 = 0.01;
-/// A block's output channels by the channels of its middle (paper, Table 1).
+/// The ratio of a block's output channels to its middle channels (paper, Table 1).
 const EXPANSION: usize = 4;
 
-/// The network's shape. `ResNetConfig::new()` is `keras.applications.ResNet50`.
+/// The network's options. `ResNetConfig::new()` is `keras.applications.ResNet50`.
 ///
 /// ```
 /// use xception_model::ResNetConfig;
@@ -47,7 +45,7 @@ pub struct ResNetConfig {
     /// Widths of fully-connected ReLU layers between pooling and classifier.
     #[config(default = "Vec::new()")]
     pub hidden_layers: Vec<usize>,
-    /// Probability of dropping a feature before the classifier while training.
+    /// Probability of dropping a feature before the classifier in training.
     #[config(default = 0.0)]
     pub dropout: f64,
     /// Blocks of the four stacks (paper, Table 1): 3, 4, 6, 3 in ResNet-50; 3, 4, 23, 3 in 101; 3, 8, 36, 3 in 152.
@@ -68,20 +66,11 @@ impl Default for ResNetConfig {
 }
 
 impl ResNetConfig {
-    /// Initializes a network with random weights, as [`XceptionConfig::init`](crate::XceptionConfig::init).
-    ///
-    /// # Errors
-    ///
-    /// A [`ConfigError`] names the option that makes no network.
-    pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
-        Architecture::ResNet(self.clone()).init(device)
-    }
-
     /// Checks that the options describe a network.
     ///
     /// # Errors
     ///
-    /// The first option that does not.
+    /// Names the first option that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
         Limits::widths("stem", &[self.stem])?;
         Limits::widths("widths", &self.widths)?;
@@ -108,7 +97,7 @@ impl ResNetConfig {
         }
     }
 
-    /// The network without a head that a graph's convolutions could be of.
+    /// A network without a head that may have made this graph, guessed from its convolutions.
     pub(super) fn candidates(graph: &Graph) -> Option<Self> {
         let conv_before = |mut id: NodeId| {
             loop {
@@ -121,7 +110,7 @@ impl ResNetConfig {
             }
         };
         let mut stem = None;
-        // Channels that each block reads, and those of its middle.
+        // For each block, the channels that it reads and those of its middle.
         let mut blocks = Vec::new();
         for node in &graph.nodes {
             match &node.op {
@@ -137,7 +126,7 @@ impl ResNetConfig {
         Self::of_blocks(in_channels, stem, &blocks)
     }
 
-    /// The network whose blocks read and have so many channels, without a head.
+    /// The network with these numbers of channels read and in the middle of each block, without a head.
     pub(crate) fn of_blocks(in_channels: usize, stem: usize, blocks: &[[usize; 2]]) -> Option<Self> {
         let mut stacks: Vec<(usize, usize)> = Vec::new();
         for &[input, width] in blocks {
@@ -158,7 +147,7 @@ impl ResNetConfig {
         )
     }
 
-    /// The name of the depth: `ResNet-50` for 3, 4, 6 and 3 blocks.
+    /// The name for these numbers of blocks: `ResNet-50` for 3, 4, 6 and 3.
     fn title(&self) -> &'static str {
         match self.blocks {
             [3, 4, 6, 3] => "ResNet-50",
@@ -214,13 +203,14 @@ impl ResNetConfig {
     }
 }
 
-/// The network so far.
+/// A network under construction.
 struct Draft {
     net: Builder,
 }
 
 impl Draft {
-    /// A bottleneck block (paper, Figure 5): 1 x 1, 3 x 3, 1 x 1, beside its input or a 1 x 1 convolution of it.
+    /// A bottleneck block (paper, Figure 5): 1 x 1, 3 x 3 and 1 x 1 convolutions, added to the input or to a 1 x 1
+    /// convolution of the input.
     fn block(
         &mut self,
         stack: usize,
@@ -259,7 +249,7 @@ impl Draft {
         self.relu(&format!("{name}_out"), sum)
     }
 
-    /// A convolution with a bias, and its batch norm.
+    /// A convolution with a bias, followed by its batch norm.
     fn conv_norm(&mut self, name: &str, path: &str, conv: Conv, x: NodeId) -> NodeId {
         let norm = BatchNorm {
             channels: conv.channels[1],

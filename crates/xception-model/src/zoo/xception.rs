@@ -1,27 +1,26 @@
-//! Xception (Chollet 2017, arXiv 1610.02357): `keras/src/applications/xception.py`, timm's `legacy_xception` and Cadene's.
+//! Xception (Chollet 2017, arXiv 1610.02357): `keras/src/applications/xception.py`, timm's `legacy_xception` and
+//! Cadene's.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use burn::tensor::Device;
 use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
 use serde::{Deserialize, Serialize};
 
 use super::head::{Head, Pooling};
-use super::{Architecture, Limits};
+use super::limits::Limits;
 use crate::error::ConfigError;
-use crate::network::Network;
 
 /// Smallest height and width, in pixels (`min_size` in `keras/src/applications/xception.py`).
 pub const MIN_INPUT: usize = 71;
 
-/// What stands between the depthwise and the pointwise convolution (paper, section 4.7 and Figure 10).
+/// The activation between the depthwise and the pointwise convolution (paper, section 4.7 and Figure 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IntermediateActivation {
-    /// Nothing: the paper's choice, which trained fastest and ended best.
+    /// No activation: the paper's choice, which trained fastest and ended best.
     None,
     /// Rectified linear unit.
     Relu,
@@ -29,7 +28,7 @@ pub enum IntermediateActivation {
     Elu,
 }
 
-/// Which half of a separable convolution comes first.
+/// The order of the two halves of a separable convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeparableOrder {
@@ -39,7 +38,7 @@ pub enum SeparableOrder {
     PointwiseFirst,
 }
 
-/// Pixels of the input a step in the last feature map stands for.
+/// Pixels of the input between two neighbouring places of the last feature map.
 ///
 /// Below 32 the late poolings keep their resolution and everything after them is dilated instead (DeepLab v3+, arXiv
 /// 1802.02611, section 3; rule of `stack_blocks_dense` in its `xception.py`), so that trained weights see the same
@@ -68,7 +67,7 @@ impl OutputStride {
     }
 }
 
-/// Whose constants the network was trained with.
+/// The library whose constants the network was trained with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
@@ -98,7 +97,7 @@ impl Variant {
     }
 }
 
-/// Channels of every stage; the defaults are the paper's Figure 5.
+/// Channels of the convolutions; the defaults are the paper's Figure 5.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Widths {
@@ -120,7 +119,7 @@ impl Default for Widths {
     }
 }
 
-/// The network's shape and constants. `XceptionConfig::new()` is `keras.applications.Xception`.
+/// The network's options. `XceptionConfig::new()` is `keras.applications.Xception`.
 ///
 /// ```
 /// use xception_model::{Pooling, XceptionConfig};
@@ -146,29 +145,29 @@ pub struct XceptionConfig {
     /// JFT runs).
     #[config(default = "Vec::new()")]
     pub hidden_layers: Vec<usize>,
-    /// Probability of dropping a feature before the classifier while training (paper, section 4.3: 0.5 for ImageNet;
-    /// none in Keras).
+    /// Probability of dropping a feature before the classifier in training (paper, section 4.3: 0.5 for ImageNet; none
+    /// in Keras).
     #[config(default = 0.0)]
     pub dropout: f64,
     /// Repetitions of the middle flow's block (paper, Figure 5: 8).
     #[config(default = 8)]
     pub middle_blocks: usize,
-    /// Channels of every stage.
+    /// Channels of the convolutions.
     #[config(default = "Widths::default()")]
     pub widths: Widths,
     /// Whether the blocks have residual connections (paper, section 4.6 and Figure 9).
     #[config(default = true)]
     pub residual: bool,
-    /// What stands between depthwise and pointwise convolution.
+    /// The activation between depthwise and pointwise convolution.
     #[config(default = "IntermediateActivation::None")]
     pub intermediate_activation: IntermediateActivation,
-    /// Which half of a separable convolution comes first.
+    /// The order of the two halves of a separable convolution.
     #[config(default = "SeparableOrder::DepthwiseFirst")]
     pub order: SeparableOrder,
     /// Resolution of the last feature map.
     #[config(default = "OutputStride::S32")]
     pub output_stride: OutputStride,
-    /// Whose batch-norm constants and pool padding.
+    /// The library whose batch-norm constants and pool padding are used.
     #[config(default = "Variant::Keras")]
     pub variant: Variant,
 }
@@ -180,22 +179,11 @@ impl Default for XceptionConfig {
 }
 
 impl XceptionConfig {
-    /// Initializes a network with random weights.
-    ///
-    /// Kernels are Glorot-uniform and biases zero, as in Keras.
-    ///
-    /// # Errors
-    ///
-    /// A [`ConfigError`] names the option that makes no network.
-    pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
-        Architecture::Xception(self.clone()).init(device)
-    }
-
     /// Checks that the options describe a network.
     ///
     /// # Errors
     ///
-    /// The first option that does not.
+    /// Names the first option that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Widths { stem, entry, exit } = &self.widths;
 
@@ -222,12 +210,12 @@ impl XceptionConfig {
         }
     }
 
-    /// A network with as many blocks as timm's and Cadene's names tell; other options are defaults. They count blocks from ours of
-    /// number 2, and do not count the last.
+    /// A network with the number of blocks in these names of timm or Cadene; other options are defaults. Their `block1`
+    /// is our block 2, and they do not number the last block.
     ///
     /// # Errors
     ///
-    /// Names without blocks.
+    /// The names contain no blocks.
     pub fn of_torch_names(names: &[&str]) -> Result<Self, String> {
         let number = |name: &&str| {
             let (_, block) = name.split_once("block")?;
@@ -245,8 +233,8 @@ impl XceptionConfig {
         }
     }
 
-    /// The networks without a head that a graph's convolutions could be of. What its tensors and constants tell is read from
-    /// them; where no batch norm is left, nothing tells the variant.
+    /// The networks without a head that may have made this graph. Widths and constants are read from its tensors; if no
+    /// batch norm is left, the variant is unknown.
     pub(super) fn candidates(graph: &Graph) -> Vec<Self> {
         Self::from_operations(graph).unwrap_or_default()
     }
@@ -270,7 +258,7 @@ impl XceptionConfig {
             _ => None,
         };
 
-        // Which half of block 2's first separable convolution reads block 1's output.
+        // Which half of block 2's first separable convolution reads the output of block 1.
         let mut end = stem_end;
         while let Some((next, node)) = readers(end).next()
             && matches!(node.op, Op::BatchNorm(_) | Op::Activation(_))
@@ -393,21 +381,21 @@ impl XceptionConfig {
     }
 }
 
-/// What the shapes of a network's tensors tell, wherever they stand.
+/// What the shapes of a network's tensors show, in whatever file they are.
 pub(crate) struct Shapes {
     pub in_channels: usize,
-    /// Outputs of the two convolutions of block 1.
+    /// Output channels of the two convolutions of block 1.
     pub stem: [usize; 2],
-    /// Inputs and outputs of all separable convolutions in order.
+    /// Input and output channels of all separable convolutions, in order.
     pub separables: Vec<[usize; 2]>,
     pub residual: bool,
 }
 
 impl Shapes {
-    /// The network whose shapes these are, with the default head.
+    /// The network with these shapes and the default head.
     pub fn config(&self) -> Result<XceptionConfig, String> {
         let count = self.separables.len();
-        // Two in each of blocks 2 to 4, 13 and 14; three in each of the middle flow.
+        // Blocks 2 to 4, 13 and 14 have two each; each block of the middle flow has three.
         let middle_blocks = match count.checked_sub(10) {
             Some(middle) if middle % 3 == 0 => middle / 3,
             _ => {
@@ -429,31 +417,31 @@ impl Shapes {
     }
 }
 
-/// Where a block's separable convolutions have their ReLU.
+/// The place of the `ReLU`s of a block's separable convolutions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ReluAt {
-    /// On their inputs, but for the first (block 2).
+    /// Before each convolution except the first (block 2).
     BeforeAllButFirst,
-    /// On their inputs (blocks 3 to 13).
+    /// Before each convolution (blocks 3 to 13).
     Before,
-    /// Behind their norms (block 14).
+    /// After each norm (block 14).
     After,
 }
 
-/// The network so far.
+/// A network under construction.
 struct Draft<'a> {
     config: &'a XceptionConfig,
     net: Builder,
     /// The number of the last block.
     block: usize,
-    /// Pixels that a step of the last output stands for.
+    /// Pixels of the picture between two neighbouring places of the last output.
     stride: usize,
-    /// Of the separable convolutions that follow.
+    /// Dilation of the separable convolutions that follow.
     dilation: usize,
     levels: Vec<Level>,
 }
 
-/// A module's path here and its name in timm and Cadene.
+/// A module's path in our records, and its name in timm and Cadene.
 struct Names {
     layer: String,
     path: String,
@@ -513,7 +501,7 @@ impl Draft<'_> {
         x
     }
 
-    /// Blocks 2, 3, 4 and 13: two separable convolutions and a max pooling, beside a 1 x 1 convolution.
+    /// Blocks 2, 3, 4 and 13: two separable convolutions and a max pooling, added to a 1 x 1 convolution of the input.
     fn halving_block(&mut self, input: NodeId, flow: &str, channels: [usize; 3], relu: ReluAt) -> NodeId {
         let block = self.next_block();
         let step = if self.stride < self.config.output_stride.pixels() {
@@ -541,14 +529,14 @@ impl Draft<'_> {
         self.sum(x, residual)
     }
 
-    /// Blocks 5 to 12: three separable convolutions, beside nothing.
+    /// Blocks 5 to 12: three separable convolutions, added to the block's input.
     fn middle_block(&mut self, input: NodeId, width: usize) -> NodeId {
         self.next_block();
         let x = self.separables(input, "middle", &[width; 4], ReluAt::Before);
         self.sum(x, self.config.residual.then_some(input))
     }
 
-    /// Block 14: two separable convolutions.
+    /// Block 14: two separable convolutions without a residual sum.
     fn last_block(&mut self, input: NodeId, channels: [usize; 3]) -> NodeId {
         self.next_block();
         self.separables(input, "exit", &channels, ReluAt::After)
@@ -564,7 +552,7 @@ impl Draft<'_> {
         }
     }
 
-    /// The 1 x 1 convolution beside a block, which Keras gives no name.
+    /// The 1 x 1 convolution of a block's shortcut, to which Keras gives no name.
     fn projection(&mut self, input: NodeId, flow: &str, channels: [usize; 2], stride: usize) -> NodeId {
         let (block, torch) = (self.block, self.block - 1);
         let layer = format!("block{block}_residual");
@@ -601,8 +589,8 @@ impl Draft<'_> {
 
     fn separable_names(&self, flow: &str, number: usize, relu: ReluAt) -> Names {
         let block = self.block;
-        // timm and Cadene count blocks from ours of number 2, and a block's `rep` is a sequence of ReLU, convolution and norm,
-        // the first ReLU absent in their block 1. Their last block is no sequence.
+        // timm and Cadene call our block 2 `block1`. A block's `rep` is a sequence of ReLU, convolution and norm; their
+        // `block1` begins without the ReLU. Their last block is not such a sequence.
         let (conv, bn) = match relu {
             ReluAt::After => (format!("conv{}", number + 2), format!("bn{}", number + 2)),
             ReluAt::Before | ReluAt::BeforeAllButFirst => {

@@ -1,5 +1,5 @@
-//! What the golden tests share with `scripts/golden.py`: the formula for weights and inputs (its docstring defines it),
-//! the goldens' format, and the comparison.
+//! Shared by the golden tests: the formula for weights and inputs (defined in the docstring of
+//! `scripts/golden/golden.py`), the format of the goldens, and the comparison.
 #![allow(
     dead_code,
     missing_docs,
@@ -17,13 +17,14 @@ use xception_model::{
     Xception, XceptionConfig,
 };
 
-/// The kitchenware package's folder; `None` after saying what is not tested.
+/// The kitchenware package's folder; `None`, with a message, if it is not available.
 pub fn kitchenware() -> Option<PathBuf> {
     let folder = std::env::var_os("XCEPTION_KITCHENWARE").map(PathBuf::from);
     if folder.is_none() {
         assert!(
             std::env::var_os("XCEPTION_REQUIRE_KITCHENWARE").is_none(),
-            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what scripts/kitchenware.sh prints"
+            "XCEPTION_REQUIRE_KITCHENWARE is set and XCEPTION_KITCHENWARE is not: set it to what \
+             scripts/kitchenware.sh prints"
         );
         eprintln!("skipped: XCEPTION_KITCHENWARE is not set; scripts/kitchenware.sh prints its value");
     }
@@ -55,7 +56,7 @@ fn weight(layer: &str, variable: &str, shape: &[usize]) -> Vec<f32> {
         "pointwise_kernel" => Box::new(move |u| (2.0 * u - 1.0) * (3.0 / inputs).sqrt()),
         "depthwise_kernel" => Box::new(|u| (2.0 * u - 1.0) * (3.0_f64 / 9.0).sqrt()),
         "bias" | "beta" | "moving_mean" => Box::new(|u| (2.0 * u - 1.0) * 0.1),
-        // The last norm of a ResNet's block: the formula's rule against activations that grow from sum to sum.
+        // The last norm of a ResNet's block: the formula halves its gamma, because activations grow from sum to sum.
         "gamma" if layer.ends_with("_3_bn") => Box::new(|u| f64::midpoint(0.5, u)),
         "gamma" | "moving_variance" => Box::new(|u| 0.5 + u),
         _ => panic!("no formula for {layer}/{variable}"),
@@ -66,7 +67,7 @@ fn weight(layer: &str, variable: &str, shape: &[usize]) -> Vec<f32> {
         .collect()
 }
 
-/// The input of a shape, given as `[batch, height, width, channels]`, as `[batch, channels, height, width]`.
+/// The input of shape `[batch, height, width, channels]`, returned as `[batch, channels, height, width]`.
 pub fn input(shape: [usize; 4], device: &Device) -> Tensor<4> {
     let key = format!("input/{}", dimensions(&shape));
     let values: Vec<f32> = uniform(&key, shape.iter().product())
@@ -75,7 +76,7 @@ pub fn input(shape: [usize; 4], device: &Device) -> Tensor<4> {
     Tensor::<4>::from_data(TensorData::new(values, shape), device).permute([0, 3, 1, 2])
 }
 
-/// The input of a shape `[batch, height, width, channels]` between two numbers, in that layout.
+/// The input of shape `[batch, height, width, channels]` with values between `low` and `high`, in that layout.
 pub fn uniform_input(shape: [usize; 4], low: f64, high: f64) -> Vec<f32> {
     let key = format!("input/{}", dimensions(&shape));
     uniform(&key, shape.iter().product())
@@ -87,12 +88,12 @@ fn dimensions(shape: &[usize]) -> String {
     shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
-/// A network whose every weight follows the formula.
+/// A network with all weights by the formula.
 pub fn network(config: &XceptionConfig, device: &Device) -> Xception {
     with_formula(&config.clone().into(), device)
 }
 
-/// A network of any architecture whose every weight follows the formula.
+/// A network of any architecture with all weights by the formula.
 pub fn with_formula(architecture: &Architecture, device: &Device) -> Xception {
     let model = architecture.init(device).expect("a valid configuration");
     let layers = model.graph().layers.iter();
@@ -104,7 +105,7 @@ pub fn with_formula(architecture: &Architecture, device: &Device) -> Xception {
 }
 
 struct Formula {
-    /// Module path to Keras layer.
+    /// Keras's layer for each module path.
     layers: HashMap<String, String>,
     path: Vec<String>,
 }
@@ -283,7 +284,7 @@ impl XceptionFields {
     }
 }
 
-/// One tensor of Keras: its shape, norm, and either samples of it or all its values.
+/// One tensor from Keras: its shape, its norm, and either samples or all values.
 #[derive(Deserialize)]
 pub struct Record {
     pub stage: String,
@@ -300,7 +301,7 @@ impl Record {
     ///
     /// # Panics
     ///
-    /// When the shape differs, or the golden holds nothing to compare.
+    /// If the shape differs, or the golden has no values.
     pub fn errors(&self, shape: &[usize], values: &[f32]) -> [f64; 2] {
         assert_eq!(self.shape, shape, "shape of {}", self.stage);
         let (theirs, ours): (&[f32], Vec<f32>) = if self.values.is_empty() {
@@ -321,7 +322,7 @@ impl Record {
             .zip(&ours)
             .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
         let square = theirs.iter().map(|a| f64::from(*a).powi(2)).sum::<f64>();
-        // A few samples may all be zeros of a ReLU: then the tensor's own scale stands for theirs.
+        // A few samples may all be zeros after a ReLU: then the tensor's own scale is used.
         let scale = square.max(self.norm.powi(2) * theirs.len() as f64 / values.len() as f64);
         let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         [
@@ -335,7 +336,7 @@ pub fn golden_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// The network's goldens whose name starts with `prefix` and holds one of `parts`: `least` or more.
+/// The network goldens whose name starts with `prefix` and contains one of `parts`; there must be at least `least`.
 pub fn goldens(prefix: &str, parts: &[&str], least: usize) -> Vec<String> {
     let mut files: Vec<String> = std::fs::read_dir(golden_folder().join("network"))
         .expect("the goldens are there")
@@ -360,7 +361,7 @@ pub fn read<T: for<'de> Deserialize<'de>>(file: &str) -> T {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The toy network of `scripts/golden.py`.
+/// The toy network of `scripts/golden/golden.py`.
 pub fn toy() -> XceptionConfig {
     XceptionConfig::new()
         .with_widths(Widths {
@@ -372,7 +373,7 @@ pub fn toy() -> XceptionConfig {
         .with_num_classes(10)
 }
 
-/// The processor's backends that are compiled in.
+/// The CPU backends that are compiled in.
 pub fn devices() -> Vec<(&'static str, Device)> {
     vec![
         #[cfg(feature = "flex")]
@@ -382,7 +383,7 @@ pub fn devices() -> Vec<(&'static str, Device)> {
     ]
 }
 
-/// The first of [`devices`]. Burn's own default is the GPU wherever one is compiled in, here a software one.
+/// The first of [`devices`]. Burn's default is the GPU if one is compiled in, which here is a software one.
 pub fn device() -> Device {
     devices().remove(0).1
 }
@@ -440,7 +441,7 @@ pub fn nhwc(tensor: &Tensor<4>) -> (Vec<usize>, Vec<f32>) {
     let tensor = tensor.clone().permute([0, 2, 3, 1]);
     let shape = tensor.dims();
     let values = tensor.into_data().convert::<f32>().try_to_vec().expect("f32 data");
-    // Keras's vectors have no height and width.
+    // Keras's vectors have neither height nor width.
     match shape {
         [batch, 1, 1, features] => (vec![batch, features], values),
         shape => (shape.to_vec(), values),

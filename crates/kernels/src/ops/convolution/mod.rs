@@ -94,8 +94,8 @@ pub struct ConvolutionShape {
 }
 
 impl ConvolutionShape {
-    /// Whether there is a kernel: one group, or a group for each channel with one output. Every kernel size, stride, dilation,
-    /// padding, residual and activation is supported.
+    /// Whether there is a kernel: one group, or a group for each channel with one output. Every kernel size, stride,
+    /// dilation, padding, residual and activation is supported.
     pub const fn is_supported(&self) -> bool {
         self.groups == 1 || self.is_depthwise()
     }

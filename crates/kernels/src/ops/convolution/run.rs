@@ -180,8 +180,8 @@ impl Run<'_> {
         }
     }
 
-    /// Computes pairs of rows with fewer multiplications. Outputs that are not finite then are computed in the order of the
-    /// definition.
+    /// Computes pairs of rows with fewer multiplications. Outputs that are not finite then are computed in the order of
+    /// the definition.
     ///
     /// # Safety
     ///

@@ -1,0 +1,65 @@
+//! `xception bench`.
+
+use std::ffi::OsString;
+
+use clap::{Args, ValueHint};
+
+use crate::args::architecture::ArchitectureName;
+use crate::args::cache::CacheArgs;
+use crate::args::format::ListFormat;
+use crate::args::size::Size;
+use crate::args::values::batch_size;
+use crate::compute::device::DeviceName;
+
+/// Measure how fast this machine puts pictures through a network
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The limit is the rate at which the processor multiplies and adds in registers alone, measured in the same run. Other
+programs that run at the same time make the network look slower.
+
+Examples:
+  xception bench                                     One thread and all cores, batches of 1 and 8 pictures
+  xception bench --plain --threads 2 --batch-size 1  Against Burn's own operations
+  xception bench --scaling --format json             Against batch size, threads and the pictures' size
+  xception bench --architecture resnet50
+  xception bench --weights my_model.bpk --device wgpu")]
+pub struct BenchArgs {
+    /// The network in these weights: a name, a Burn record, a Keras file or a card [default: random weights]
+    #[arg(short, long, value_name = "W", conflicts_with = "architecture", value_hint = ValueHint::AnyPath)]
+    pub weights: Option<OsString>,
+    /// The network with random weights
+    #[arg(long, value_enum, default_value_t = ArchitectureName::Xception)]
+    pub architecture: ArchitectureName,
+    /// Height and width of a picture [default: the weights' own, else the architecture's]
+    #[arg(long, value_name = "HxW")]
+    pub size: Option<Size>,
+    /// Pictures in a batch: a number or a list
+    #[arg(long, value_name = "N,...", default_value = "1,8", value_delimiter = ',', value_parser = batch_size)]
+    pub batch_size: Vec<usize>,
+    /// Processor threads: a number or a list [default: 1 and all cores]
+    #[arg(
+        short,
+        long,
+        value_name = "N,...",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    pub threads: Vec<u16>,
+    /// How many times each case is measured, after a warm-up
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub runs: u16,
+    /// Measure the network on Burn's own operations, layer by layer, as well
+    #[arg(long)]
+    pub plain: bool,
+    /// Measure batches of 1 to 32 pictures, 1 to all threads, and pictures of 150x150 to 600x600
+    #[arg(long, conflicts_with_all = ["batch_size", "threads", "size"])]
+    pub scaling: bool,
+    /// Where the network runs; `xception devices` lists the choices
+    #[arg(short, long, value_name = "NAME", default_value_t = DeviceName::default())]
+    pub device: DeviceName,
+    /// Format of the figures
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}

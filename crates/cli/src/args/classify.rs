@@ -1,0 +1,36 @@
+//! `xception classify`.
+
+use clap::Args;
+
+use crate::args::format::PredictionFormat;
+use crate::args::labels::LabelsArgs;
+use crate::args::output::OutputArgs;
+use crate::args::pictures::PictureArgs;
+use crate::args::values::count;
+use crate::args::weights::WeightsArgs;
+
+/// Name what is in pictures
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  xception classify photo.jpg
+  xception classify photos/ 'more/*.png' --top-k 1
+  xception classify photos/ --format jsonl | jq -r '.predictions[0].label'
+  curl -s https://example.org/cat.jpg | xception classify -
+  xception classify cup.jpg --weights my_model.keras --preset keras-nearest --labels classes.txt")]
+pub struct ClassifyArgs {
+    #[command(flatten)]
+    pub pictures: PictureArgs,
+    /// How many classes to name for each picture
+    #[arg(short = 'k', long, value_name = "N", default_value = "5", value_parser = count)]
+    pub top_k: usize,
+    /// Format of the results
+    #[arg(long, value_enum, default_value_t = PredictionFormat::Text)]
+    pub format: PredictionFormat,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub weights: WeightsArgs,
+    #[command(flatten)]
+    pub labels: LabelsArgs,
+}

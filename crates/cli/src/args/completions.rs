@@ -1,0 +1,16 @@
+//! `xception completions`.
+
+use clap::Args;
+use clap_complete::Shell;
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  xception completions bash > ~/.local/share/bash-completion/completions/xception
+  xception completions zsh > ~/.zfunc/_xception
+  xception completions fish > ~/.config/fish/completions/xception.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}

@@ -1,0 +1,18 @@
+//! How pictures are resized for the network.
+
+use clap::Args;
+use xception_model::picture::Preset;
+
+use crate::args::size::Size;
+use crate::args::values::preset;
+
+/// Replaces the preprocessing that the weights name.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// How pictures are resized [default: the weights' own]
+    #[arg(long, value_parser = preset())]
+    pub preset: Option<Preset>,
+    /// Height and width pictures are resized to [default: the weights' own]
+    #[arg(long, value_name = "HxW")]
+    pub size: Option<Size>,
+}

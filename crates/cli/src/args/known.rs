@@ -1,0 +1,60 @@
+//! What a weight file may not say of its network.
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use xception_model::{Known, Outputs, Pooling, Scaling, Variant};
+
+use crate::args::size::Size;
+use crate::args::values::parsed;
+
+/// Names of [`Outputs`].
+const OUTPUTS: [&str; 5] = ["softmax", "sigmoid", "binary", "logits", "value"];
+
+/// What a weight file may not say of its network. A value that contradicts the file is refused.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Where the weight file does not say")]
+pub struct KnownArgs {
+    /// What the outputs are: softmax, sigmoid (each class a yes or no), binary (one logit of two classes), logits (as
+    /// softmax), or value (a number)
+    #[arg(long, value_name = "OUTPUTS", value_parser = parsed::<Outputs>(&OUTPUTS))]
+    pub head: Option<Outputs>,
+    /// How channel values are scaled: tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation), caffe (BGR minus
+    /// means), or none (0..255)
+    #[arg(long, value_name = "NAME", value_parser = parsed::<Scaling>(&["tf", "unit", "torch", "caffe", "none"]))]
+    pub scaling: Option<Scaling>,
+    /// How the last feature map is pooled
+    #[arg(long, value_name = "NAME", value_parser = pooling())]
+    pub pooling: Option<Pooling>,
+    /// Whose batch-norm epsilon and pool padding the network has: Keras's, or those of timm's PyTorch Xception
+    #[arg(long, value_name = "NAME", value_parser = variant())]
+    pub variant: Option<Variant>,
+}
+
+impl KnownArgs {
+    /// What the user knows; `size` comes from another flag.
+    pub fn known(&self, size: Option<Size>) -> Known {
+        Known {
+            size: size.map(|size| [size.height, size.width]),
+            pooling: self.pooling,
+            variant: self.variant,
+            outputs: self.head,
+            scaling: self.scaling,
+            ..Known::default()
+        }
+    }
+}
+
+fn pooling() -> impl TypedValueParser<Value = Pooling> {
+    PossibleValuesParser::new(["average", "max", "none"]).map(|name| match name.as_str() {
+        "max" => Pooling::Max,
+        "none" => Pooling::None,
+        _ => Pooling::Average,
+    })
+}
+
+fn variant() -> impl TypedValueParser<Value = Variant> {
+    PossibleValuesParser::new(["keras", "torch"]).map(|name| match name.as_str() {
+        "torch" => Variant::Torch,
+        _ => Variant::Keras,
+    })
+}

@@ -1,0 +1,20 @@
+//! `--weights`, and what it needs to become a network.
+
+use std::ffi::OsString;
+
+use clap::{Args, ValueHint};
+
+use crate::args::cache::CacheArgs;
+use crate::args::known::KnownArgs;
+
+/// Where the weights come from.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// A name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), a run's folder, or a card
+    #[arg(short, long, value_name = "W", default_value = "xception-imagenet", value_hint = ValueHint::AnyPath)]
+    pub weights: OsString,
+    #[command(flatten)]
+    pub known: KnownArgs,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}

@@ -1,0 +1,25 @@
+//! What is done instead of training.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use trainer::augment::Level;
+
+/// What is done instead of training.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "More options")]
+pub struct InsteadArgs {
+    /// Only write a sheet of augmented pictures, and end
+    #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
+    pub preview: Option<PathBuf>,
+    /// Only look for a learning rate for the last phase, after the phases before it: write its curve, print a
+    /// suggestion, and end
+    #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
+    pub find_rate: Option<PathBuf>,
+    /// Print a recipe's file, to be copied and changed, and end
+    #[arg(long, value_name = "NAME")]
+    pub show_recipe: Option<String>,
+    /// Print an augmentation's file, to be copied and changed, and end
+    #[arg(long, value_name = "NAME", conflicts_with = "show_recipe")]
+    pub show_augmentation: Option<Level>,
+}

@@ -1,0 +1,43 @@
+//! The measurements of one call.
+
+use serde::Serialize;
+
+use crate::commands::bench::limit::Limit;
+use crate::commands::bench::row::{Implementation, Row};
+
+/// The measurements of one call.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub version: &'static str,
+    pub burn: &'static str,
+    pub processor: Option<String>,
+    pub cores: usize,
+    pub device: String,
+    /// The instruction set of the fused network's kernels.
+    pub instructions: &'static str,
+    /// Where the weights came from.
+    pub weights: String,
+    pub input: [usize; 3],
+    /// For one picture of this input.
+    pub multiply_adds: u64,
+    pub networks: Vec<Start>,
+    pub limits: Vec<Limit>,
+    pub rows: Vec<Row>,
+    /// Of the whole process, on Linux.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+impl Report {
+    /// Raises the peak of the whole run to that of a part of the run.
+    pub fn remember_peak(&mut self, peak: Option<u64>) {
+        self.peak_memory_bytes = self.peak_memory_bytes.max(peak);
+    }
+}
+
+/// How long an implementation took to get ready and to give its first prediction, on all threads.
+#[derive(Debug, Serialize)]
+pub struct Start {
+    pub network: Implementation,
+    pub load_ms: f64,
+    pub first_prediction_ms: f64,
+}

@@ -1,0 +1,37 @@
+//! `xception convert`, `verify` and `inspect`: the converter's commands; `convert` takes the registry's names as well.
+
+use converter::{OutputFormat, command};
+
+use crate::args::{ConvertArgs, InspectArgs, VerifyArgs};
+use crate::compute::device::DeviceName;
+use crate::exit::ExitStatus;
+use crate::io::target::Target;
+use crate::weights::file;
+
+pub fn convert(args: ConvertArgs) -> anyhow::Result<ExitStatus> {
+    let mut convert = args.convert;
+    // The output is checked first, because the weights may have to be downloaded.
+    OutputFormat::of(&convert.output)?;
+    Target::new(&convert.output, convert.force)?;
+    convert.input = file::find(convert.input.as_os_str(), &args.cache, &DeviceName::default().open()?)?;
+    command::convert(&convert).map(status)
+}
+
+pub fn verify(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
+    if let Some(path) = &args.json {
+        Target::new(path, args.force)?;
+    }
+    command::verify(args).map(status)
+}
+
+pub fn inspect(args: &InspectArgs) -> anyhow::Result<ExitStatus> {
+    command::inspect(args).map(status)
+}
+
+fn status(good: bool) -> ExitStatus {
+    if good {
+        ExitStatus::Complete
+    } else {
+        ExitStatus::Incomplete
+    }
+}

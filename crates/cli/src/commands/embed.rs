@@ -1,0 +1,73 @@
+//! `xception embed`.
+
+use std::path::Path;
+
+use anyhow::bail;
+use burn::tensor::Tensor;
+use xception_model::Classifier;
+use xception_model::picture::Pixels;
+
+use crate::args::{self, EmbedArgs, EmbeddingFormat};
+use crate::compute::threads;
+use crate::exit::ExitStatus;
+use crate::io::embeddings::EmbeddingWriter;
+use crate::pictures::batches::Pictures;
+use crate::pictures::source::Source;
+use crate::weights::classifier;
+
+pub fn embed(args: &EmbedArgs) -> anyhow::Result<ExitStatus> {
+    let path = args.output.path.as_deref();
+    let mut writer = EmbeddingWriter::open(choose_format(args.format, path), path, args.output.force)?;
+    let threads = threads::start(args.weights.compute.threads)?;
+    let pictures = Pictures::find(&args.pictures, threads)?;
+    let classifier = classifier::load_embedder(&args.weights, args.level.as_deref(), args.pictures.max_pixels)?;
+
+    let status = pictures.each_batch(
+        |source| source.prepare(&classifier),
+        |_, batch| features(&classifier, &batch, args.level.as_deref()),
+        |sources, (shape, values)| writer.write(&Source::names(sources), &shape, &values),
+    )?;
+    writer.finish()?;
+    Ok(status)
+}
+
+/// The shape of one picture's features, and the features of the batch, one picture after another.
+fn features(classifier: &Classifier, batch: &[Pixels], level: Option<&str>) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
+    let images = classifier.batch(batch)?;
+    let (shape, data) = match level {
+        None => {
+            let vectors: Tensor<2> = classifier.embed(images)?;
+            (vectors.dims().to_vec(), vectors.into_data())
+        }
+        Some(name) => {
+            let pyramid = match classifier.fused() {
+                Some(fused) => fused.pyramid(images)?,
+                None => classifier.network().pyramid(images)?,
+            };
+            let Some(level) = pyramid.level(name) else {
+                bail!("the network has no level {name}");
+            };
+            let maps = level.features.clone();
+            (maps.dims().to_vec(), maps.into_data())
+        }
+    };
+    Ok((shape.into_iter().skip(1).collect(), data.iter::<f32>().collect()))
+}
+
+fn choose_format(format: Option<EmbeddingFormat>, path: Option<&Path>) -> EmbeddingFormat {
+    let ending = path.and_then(Path::extension).and_then(|ending| ending.to_str());
+    match (format, path) {
+        (Some(EmbeddingFormat::Csv), _) | (None, None) => EmbeddingFormat::Csv,
+        (Some(format), Some(_)) => format,
+        (Some(_), None) => args::wrong_usage("only csv goes to standard output: name a file with --output"),
+        (None, Some(path)) => match ending {
+            Some("npy") => EmbeddingFormat::Npy,
+            Some("safetensors") => EmbeddingFormat::Safetensors,
+            Some("csv") => EmbeddingFormat::Csv,
+            _ => args::wrong_usage(format_args!(
+                "{} ends in none of .npy, .safetensors and .csv: say with --format which it is",
+                path.display()
+            )),
+        },
+    }
+}

@@ -1,0 +1,104 @@
+//! The files that an evaluation writes.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use trainer::evaluate::Evaluated;
+use trainer::explain::examples;
+use trainer::metrics::{write_class_table, write_predictions};
+use trainer::report::{self, ReportData};
+use xception_model::Classifier;
+
+use crate::args::EvaluateArgs;
+use crate::commands::evaluate::summary::Summary;
+use crate::io::json;
+use crate::io::target::Target;
+
+/// How many wrong and how many right answers a report shows.
+const SHOWN: [usize; 2] = [24, 12];
+
+/// The files that the command line asks for.
+pub struct ResultFiles {
+    report: Option<Target>,
+    json: Option<Target>,
+    csv: Option<Target>,
+    predictions: Option<Target>,
+}
+
+impl ResultFiles {
+    /// Refuses files that exist, before any work is done.
+    pub fn open(args: &EvaluateArgs) -> anyhow::Result<Self> {
+        let target = |path: &Option<PathBuf>| {
+            path.as_deref()
+                .map(|path: &Path| Target::new(path, args.force))
+                .transpose()
+        };
+        Ok(Self {
+            report: target(&args.report)?,
+            json: target(&args.json)?,
+            csv: target(&args.csv)?,
+            predictions: target(&args.predictions)?,
+        })
+    }
+
+    pub fn write(
+        &self,
+        args: &EvaluateArgs,
+        classifier: &Classifier,
+        summary: &Summary<'_>,
+        judged: &Evaluated,
+    ) -> anyhow::Result<()> {
+        if let Some(target) = &self.json {
+            target.publish(|file| json::write(file, summary))?;
+        }
+        if let Some(target) = &self.csv {
+            target.publish(|file| write_class_table(file, &judged.evaluation))?;
+        }
+        if let Some(target) = &self.predictions {
+            target.publish(|file| write_predictions(file, &judged.predictions))?;
+        }
+        if let Some(target) = &self.report {
+            let page = html(args, classifier, summary, judged)?;
+            target.publish(|file| file.write_all(page.as_bytes()))?;
+        }
+        Ok(())
+    }
+}
+
+fn html(
+    args: &EvaluateArgs,
+    classifier: &Classifier,
+    summary: &Summary<'_>,
+    judged: &Evaluated,
+) -> anyhow::Result<String> {
+    Ok(report::html(&ReportData {
+        root: args.data.clone(),
+        title: format!("Evaluation of {}", file_name(Path::new(&args.weights.source.weights))),
+        facts: facts(args, summary),
+        details: Vec::new(),
+        epochs: Vec::new(),
+        judged: summary.data.to_owned(),
+        evaluation: judged.evaluation.clone(),
+        examples: examples(classifier, &judged.predictions, &judged.evaluation, SHOWN)?,
+    })?)
+}
+
+/// The last part of a path, for a headline.
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn facts(args: &EvaluateArgs, summary: &Summary<'_>) -> Vec<(String, String)> {
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        fact("Weights", args.weights.source.weights.display().to_string()),
+        fact("Their origin", summary.weights.to_owned()),
+        fact("Data", args.data.display().to_string()),
+        fact("Preprocessing", summary.preset()),
+        fact("Device", args.weights.compute.device.to_string()),
+        fact("Speed", summary.speed()),
+    ]
+}

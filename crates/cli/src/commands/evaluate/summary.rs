@@ -1,0 +1,53 @@
+//! The figures of an evaluation.
+
+use serde::Serialize;
+use trainer::evaluate::{Evaluated, Speed};
+use trainer::metrics::Evaluation;
+use xception_model::Classifier;
+use xception_model::picture::Preset;
+
+use crate::commands::evaluate::pictures::LabelledPictures;
+
+/// The content of standard output and of `--json`.
+#[derive(Serialize)]
+pub struct Summary<'a> {
+    pub weights: &'a str,
+    pub data: &'a str,
+    preset: Preset,
+    height: usize,
+    width: usize,
+    pub speed: Speed,
+    #[serde(flatten)]
+    pub evaluation: &'a Evaluation,
+}
+
+impl<'a> Summary<'a> {
+    pub fn new(classifier: &'a Classifier, labelled: &'a LabelledPictures, judged: &'a Evaluated) -> Self {
+        let input = classifier.spec.input;
+        Self {
+            weights: &classifier.spec.source,
+            data: &labelled.description,
+            preset: judged.preset,
+            height: input.height,
+            width: input.width,
+            speed: judged.speed,
+            evaluation: &judged.evaluation,
+        }
+    }
+
+    /// For people.
+    pub fn preset(&self) -> String {
+        format!("{}, {} x {}", self.preset, self.height, self.width)
+    }
+
+    /// For people.
+    pub fn speed(&self) -> String {
+        let Speed {
+            seconds,
+            pictures_per_second,
+            wait_share,
+        } = self.speed;
+        let waited = 100.0 * wait_share;
+        format!("{pictures_per_second:.1} pictures/s, {seconds:.1} s in all, {waited:.0} % of it waiting for files")
+    }
+}

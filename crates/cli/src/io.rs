@@ -1,0 +1,13 @@
+//! Files, standard output and standard error.
+
+pub mod csv;
+pub mod embeddings;
+pub mod json;
+pub mod message;
+pub mod npy;
+pub mod output;
+pub mod path;
+pub mod predictions;
+pub mod progress;
+mod spool;
+pub mod target;

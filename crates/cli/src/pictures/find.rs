@@ -1,0 +1,248 @@
+//! From paths and patterns to pictures.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use walkdir::{DirEntry, WalkDir};
+
+use crate::args;
+use crate::io::message;
+use crate::io::path::missing;
+use crate::pictures::source::Source;
+
+/// The file endings that are looked for in folders. A file that is named on the command line may have any ending.
+const ENDINGS: [&str; 11] = [
+    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp",
+];
+
+/// The pictures in order, and the number of problems: arguments and folders without pictures, already reported.
+pub fn find(paths: &[OsString]) -> anyhow::Result<(Vec<Source>, usize)> {
+    let Found { sources, mut problems } = Found::expand(paths);
+    let failed = problems.len();
+    // Without any picture, the last problem is the error that ends the program.
+    let last = sources.is_empty().then(|| problems.pop());
+    for problem in &problems {
+        message::print("error", problem);
+    }
+    match last {
+        None => Ok((sources, failed)),
+        Some(problem) => bail!(problem.unwrap_or_else(|| "there are no pictures to work on".to_owned())),
+    }
+}
+
+/// Pictures and problems found so far.
+#[derive(Default)]
+struct Found {
+    /// The pictures in order.
+    sources: Vec<Source>,
+    /// A sentence for each argument and folder without pictures.
+    problems: Vec<String>,
+}
+
+impl Found {
+    fn expand(paths: &[OsString]) -> Self {
+        if paths.iter().filter(|path| *path == "-").count() > 1 {
+            args::wrong_usage("standard input (-) can be read once only");
+        }
+        let mut found = Self::default();
+        for path in paths {
+            if path == "-" {
+                found.sources.push(Source::Stdin);
+                continue;
+            }
+            let path = Path::new(path);
+            // The name of an existing file may contain brackets.
+            if path.exists() || !is_pattern(path) {
+                found.add(path.to_owned());
+                continue;
+            }
+            match matches(path) {
+                Ok(paths) => paths.into_iter().for_each(|path| found.add(path)),
+                Err(problem) => found.problems.push(problem),
+            }
+        }
+        found
+    }
+
+    /// Adds a file, or the pictures in a folder.
+    fn add(&mut self, path: PathBuf) {
+        if path.is_dir() {
+            self.add_folder(&path);
+            return;
+        }
+        // Whether the file is a picture is found out when it is opened.
+        match missing(&path) {
+            None => self.sources.push(Source::File(path)),
+            Some(problem) => self.problems.push(problem),
+        }
+    }
+
+    fn add_folder(&mut self, folder: &Path) {
+        let before = [self.sources.len(), self.problems.len()];
+        let walk = WalkDir::new(folder)
+            .follow_links(true)
+            .sort_by(|a, b| alphanumeric_sort::compare_os_str(a.file_name(), b.file_name()))
+            .into_iter()
+            .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
+        for entry in walk {
+            match entry {
+                Ok(entry) if entry.file_type().is_file() && has_ending(entry.path()) => {
+                    self.sources.push(Source::File(entry.into_path()));
+                }
+                Ok(_) => {}
+                Err(error) => self.problems.push(walk_problem(&error)),
+            }
+        }
+        if before == [self.sources.len(), self.problems.len()] {
+            self.problems.push(format!(
+                "{} holds no pictures ({})",
+                folder.display(),
+                ENDINGS.map(|ending| format!(".{ending}")).join(", ")
+            ));
+        }
+    }
+}
+
+fn walk_problem(error: &walkdir::Error) -> String {
+    match error.path() {
+        Some(place) if error.loop_ancestor().is_some() => {
+            format!("{} is a link to a folder it is in", place.display())
+        }
+        Some(place) => {
+            let problem = error.io_error().map_or_else(String::new, ToString::to_string);
+            format!("cannot read {}: {problem}", place.display())
+        }
+        None => error.to_string(),
+    }
+}
+
+/// Whether the program must expand the path: shells on Windows do not, and quotes keep other shells from it.
+fn is_pattern(path: &Path) -> bool {
+    path.to_str()
+        .is_some_and(|text| text.contains(['*', '?', '[']) && glob::Pattern::new(text).is_ok())
+}
+
+fn matches(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let pattern = path.to_string_lossy();
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        require_literal_separator: true,
+        ..glob::MatchOptions::new()
+    };
+    let found = glob::glob_with(&pattern, options).map_err(|error| format!("`{pattern}`: {error}"))?;
+    let mut paths = found
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("cannot read {}: {}", error.path().display(), error.error()))?;
+    if paths.is_empty() {
+        return Err(format!("no file matches `{pattern}`"));
+    }
+    alphanumeric_sort::sort_path_slice(&mut paths);
+    Ok(paths)
+}
+
+/// Hidden files include those that macOS writes beside every picture on foreign disks (`._photo.jpg`).
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+fn has_ending(path: &Path) -> bool {
+    path.extension()
+        .and_then(|ending| ending.to_str())
+        .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    /// Expands `argument` in `folder`. Names are relative to the folder.
+    fn names(folder: &Path, argument: &str) -> (Vec<String>, Vec<String>) {
+        let Found { sources, problems } = Found::expand(&[folder.join(argument).into_os_string()]);
+        let prefix = format!("{}/", folder.display());
+        let names = sources.iter().map(|source| source.name().replace(&prefix, ""));
+        (names.collect(), problems)
+    }
+
+    #[test]
+    fn folders_are_walked_in_natural_order() {
+        let folder = folder(&[
+            "10.jpg",
+            "9.PNG",
+            "a/2.jpg",
+            "a/b/1.webp",
+            "notes.txt",
+            ".hidden.jpg",
+            "._9.PNG",
+            ".git/1.jpg",
+        ]);
+        let (names, problems) = names(folder.path(), "");
+        assert_eq!(names, ["9.PNG", "10.jpg", "a/2.jpg", "a/b/1.webp"]);
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn patterns_that_the_shell_left() {
+        let folder = folder(&["10.jpg", "9.jpg", "9.png", "a/8.jpg", "x[1].jpg"]);
+        assert_eq!(names(folder.path(), "[0-9]*.jpg").0, ["9.jpg", "10.jpg"]);
+        assert_eq!(names(folder.path(), "**/8.jpg").0, ["a/8.jpg"]);
+        assert_eq!(
+            names(folder.path(), "x[1].jpg").0,
+            ["x[1].jpg"],
+            "a file of this name comes first"
+        );
+        let (found, problems) = names(folder.path(), "*.gif");
+        assert!(
+            found.is_empty() && problems.len() == 1 && problems[0].starts_with("no file matches `"),
+            "{problems:?}"
+        );
+        let (_, problems) = names(folder.path(), "[");
+        assert!(
+            problems[0].contains("cannot be read"),
+            "no pattern, so the name of a file: {problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_folder_without_pictures_a_lost_file_and_a_url_are_problems() {
+        let folder = folder(&["notes.txt"]);
+        let (found, problems) = names(folder.path(), "");
+        assert!(
+            found.is_empty() && problems[0].contains("holds no pictures (.bmp, "),
+            "{problems:?}"
+        );
+        let (found, problems) = names(folder.path(), "lost.jpg");
+        assert!(
+            found.is_empty() && problems[0].contains("lost.jpg: cannot be read: "),
+            "{problems:?}"
+        );
+        let Found { sources, problems } = Found::expand(&["https://example.org/cat.jpg".into()]);
+        assert!(
+            sources.is_empty() && problems[0].starts_with("https://example.org/cat.jpg: URLs are not read"),
+            "{problems:?}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_circles_reported() {
+        let folder = folder(&["a/1.jpg", "elsewhere/2.jpg"]);
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), folder.path().join("a/b")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("a"), folder.path().join("a/c")).unwrap();
+        let (found, problems) = names(folder.path(), "a");
+        assert_eq!(found, ["a/1.jpg", "a/b/2.jpg"]);
+        assert!(problems[0].ends_with("is a link to a folder it is in"), "{problems:?}");
+    }
+}

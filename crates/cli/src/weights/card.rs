@@ -1,0 +1,49 @@
+//! From a card to its weights.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use burn::tensor::Device;
+use xception_model::registry::{Cache, Card, FetchOptions, Format};
+use xception_model::{Description, Known, ModelSpec, Network};
+
+use crate::args::CacheArgs;
+
+/// The card's weight file: a Burn record, or a file of a format that only the converter reads.
+pub fn file(card: &Card, cache: &CacheArgs, device: &Device) -> anyhow::Result<PathBuf> {
+    let (kind, options) = (card.main_kind(), FetchOptions::default().offline(cache.offline));
+    let cache = Cache::new(cache.cache.clone())?;
+    Ok(if needs_converter(card)? {
+        cache.weights(card, kind, &options)?
+    } else {
+        xception_model::record(card, kind, &cache, &options, device)?
+    })
+}
+
+/// The network of a card, with its classifier if it has one.
+pub fn load(card: &Card, known: &Known, cache: &CacheArgs, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
+    let (kind, options) = (card.main_kind(), FetchOptions::default().offline(cache.offline));
+    let cache = Cache::new(cache.cache.clone())?;
+    if !needs_converter(card)? {
+        return Ok(xception_model::load_card(card, kind, known, &cache, &options, device)?);
+    }
+    let path = cache.weights(card, kind, &options)?;
+    let (network, spec) = converter::open(&path, &card.known(kind)?)?.load(device)?;
+    let described = card.network(kind)?;
+    if spec.network != described {
+        bail!(
+            "{}: the card of {} describes {described}, the file holds {}",
+            path.display(),
+            card.name,
+            spec.network
+        );
+    }
+    let spec = Description::of_spec(spec).complete(&path, known)?;
+    Ok((network, spec))
+}
+
+/// Whether the card's file is of a format that only the converter reads.
+fn needs_converter(card: &Card) -> anyhow::Result<bool> {
+    let format = card.weights(card.main_kind())?.format;
+    Ok(matches!(format, Format::Onnx | Format::Pytorch | Format::Safetensors))
+}

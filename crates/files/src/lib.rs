@@ -1,0 +1,28 @@
+//! What every crate of this house needs of the file system, once.
+//!
+//! A weight file is large and takes long to make. A kill, a full disk or a power cut while it is written must leave the
+//! old file as it was, and no half of the new one under its name. A pipe or a device given by mistake must not be read
+//! without end, nor be replaced by a file. Two processes must not write the same file.
+//!
+//! * [`write`](fn@write), [`write_with`], [`write_at`], [`NewFile`]: a file appears complete or not at all.
+//! * [`publish`], [`rename`], [`remove`], [`sync_folder`]: the same for a file or folder that is finished already.
+//! * [`check_target`], [`check_folder`], [`spool`]: what can be refused before any work is done.
+//! * [`open`], [`Kind`]: only files that have an end.
+//! * [`Lock`]: one process at a time.
+//! * `Sha256`, `Md5`, `ContentHash`, `sha256` (feature `hash`): checksums.
+
+mod error;
+mod folder;
+#[cfg(feature = "hash")]
+mod hash;
+mod lock;
+mod new_file;
+mod ordinary;
+
+pub use error::FileError;
+pub use folder::{check_folder, folder_of, spool, sync_folder};
+#[cfg(feature = "hash")]
+pub use hash::{ContentHash, Md5, Sha256, each_piece, sha256};
+pub use lock::Lock;
+pub use new_file::{NewFile, check_target, publish, remove, rename, write, write_at, write_with};
+pub use ordinary::{Kind, open};

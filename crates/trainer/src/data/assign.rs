@@ -1,0 +1,83 @@
+//! The pictures for validation and test, where the data set does not say.
+
+use std::collections::BTreeMap;
+
+use files::ContentHash;
+
+use super::{balance::rarest_labels, dataset::Dataset, options::DataOptions, split::Split};
+use crate::random::{Purpose, Random};
+
+/// The pictures of a class in a random order, in groups of the same content.
+type Groups = BTreeMap<(u64, ContentHash), Vec<usize>>;
+
+/// Moves training pictures to the splits that are missing, and returns these splits.
+///
+/// Without any given split, validation and test are taken from training. If the data set has a test split but no
+/// validation split, validation is taken from training. A missing test split stays empty, since the data set decides
+/// what to hold out.
+///
+/// Each class gives the same share. The split of a picture follows from its content and the seed: a renamed file keeps
+/// its split, copies stay together, and adding pictures moves few of the others.
+pub(super) fn assign(dataset: &mut Dataset, given: &[Split], options: &DataOptions) -> Vec<Split> {
+    let (val, test) = match given {
+        [] => (options.val_fraction, options.test_fraction),
+        given if given.contains(&Split::Val) => (0.0, 0.0),
+        _ => (options.val_fraction, 0.0),
+    };
+    let train = dataset.indices(Split::Train);
+    let rarest = rarest_labels(dataset, &train);
+    // Copies count for the class of the first of them.
+    let mut classes: BTreeMap<Option<usize>, Groups> = BTreeMap::new();
+    let mut homes: BTreeMap<ContentHash, Option<usize>> = BTreeMap::new();
+    for (&index, &label) in train.iter().zip(&rarest) {
+        let content = dataset.samples[index].content;
+        let home = *homes.entry(content).or_insert(label);
+        let place = (place(options.seed, content), content);
+        classes.entry(home).or_default().entry(place).or_default().push(index);
+    }
+    for groups in classes.values() {
+        let count: usize = groups.values().map(Vec::len).sum();
+        // At least one per split as soon as the class has three pictures, however small the share.
+        let share = |fraction: f64| {
+            let least = usize::from(fraction > 0.0 && count >= 3);
+            ((count as f64 * fraction).round() as usize).max(least)
+        };
+        let (mut val_left, mut test_left) = (share(val), share(test));
+        let mut train_left = count;
+        for group in groups.values() {
+            let side = if group.len() >= train_left {
+                // At least one group stays for training.
+                continue;
+            } else if group.len() <= test_left {
+                test_left -= group.len();
+                Split::Test
+            } else if group.len() <= val_left {
+                val_left -= group.len();
+                Split::Val
+            } else {
+                continue;
+            };
+            train_left -= group.len();
+            for &index in group {
+                dataset.samples[index].split = side;
+            }
+        }
+    }
+    let carved = [(val, Split::Val), (test, Split::Test)];
+    carved
+        .into_iter()
+        .filter(|&(fraction, _)| fraction > 0.0)
+        .map(|(_, split)| split)
+        .collect()
+}
+
+/// The position of a content in the random order of its class.
+fn place(seed: u64, content: ContentHash) -> u64 {
+    let words = content
+        .0
+        .chunks_exact(8)
+        .map(|word| word.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte)));
+    words.fold(seed, |place, word| {
+        Random::new(place ^ word, Purpose::Split, 0, 0).below(usize::MAX) as u64
+    })
+}

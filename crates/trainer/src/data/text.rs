@@ -1,0 +1,25 @@
+//! Counts and lists in sentences.
+
+use std::fmt;
+
+/// "1 file", "2 files": the count and the noun.
+pub(super) fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The number of names that a sentence lists.
+pub(super) const LISTED: usize = 10;
+
+/// The first of `count` names, and how many more there are.
+pub(super) struct Listed<'a>(pub &'a [String], pub usize);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(names, count) = *self;
+        f.write_str(&names.join(", "))?;
+        match count.saturating_sub(names.len()) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}

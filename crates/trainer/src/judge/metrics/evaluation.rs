@@ -1,0 +1,189 @@
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::calibration::Calibration;
+use super::mistakes::{self, Mistake};
+use super::predictions::{MetricsError, Predictions};
+use super::scores::{self, ClassScore, Score, Tally};
+
+/// The largest number of classes with a confusion matrix, which then takes 128 MB.
+const MAX_CONFUSION: usize = 4096;
+
+/// Every figure about a network's predictions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The number of pictures.
+    pub pictures: usize,
+    /// The mean loss: cross-entropy in nats; with several labels per picture the mean binary cross-entropy over the
+    /// classes. The loss of one answer is at most 87.3, that of the smallest normal 32-bit number.
+    pub loss: f64,
+    /// The figures that depend on whether a picture may have several labels.
+    pub task: Task,
+    /// The scores of every class, in the order of the network's outputs.
+    pub classes: Vec<ClassScore>,
+    /// The mean over the classes that occur or are predicted.
+    pub macro_average: Score,
+    /// The mean over the classes weighted by their pictures.
+    pub weighted_average: Score,
+    /// Whether confidence predicts accuracy.
+    pub calibration: Calibration,
+    /// The number of wrong pictures.
+    pub mistake_count: usize,
+    /// The mistakes of the highest confidence, at most a hundred.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// The figures that depend on whether a picture may have several labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "labels", rename_all = "kebab-case")]
+pub enum Task {
+    /// One class per picture.
+    Single {
+        /// The part of the pictures whose likeliest class is right.
+        top_1: f64,
+        /// The part of the pictures whose class is among the five likeliest; `None` with five classes or fewer.
+        top_5: Option<f64>,
+        /// The number of pictures of each class (row) by predicted class (column); `None` for more than 4,096 classes.
+        confusion: Option<Vec<Vec<usize>>>,
+    },
+    /// Any number of classes per picture.
+    Multi {
+        /// The part of the pictures whose classes are all predicted correctly.
+        subset_accuracy: f64,
+        /// The score over all answers together.
+        micro_average: Score,
+        /// The mean of the average precisions of the classes.
+        mean_average_precision: f64,
+    },
+}
+
+impl Evaluation {
+    /// Judges predictions.
+    ///
+    /// # Errors
+    ///
+    /// As [`Predictions::check`]. A NaN is an error too.
+    pub fn new(predictions: &Predictions) -> Result<Self, MetricsError> {
+        predictions.check()?;
+        let tallies = scores::tallies(predictions);
+        let classes: Vec<ClassScore> = predictions
+            .classes
+            .iter()
+            .zip(&tallies)
+            .enumerate()
+            .map(|(class, (name, tally))| ClassScore {
+                class: name.clone(),
+                score: tally.score(),
+                support: tally.support,
+                predicted: tally.predicted,
+                average_precision: predictions
+                    .multi_label
+                    .then(|| scores::average_precision(predictions, class))
+                    .flatten(),
+            })
+            .collect();
+        let (macro_average, weighted_average) = scores::averages(&classes);
+        let (mistakes, mistake_count) = mistakes::find(predictions);
+        let task = if predictions.multi_label {
+            multi(predictions, &tallies, &classes, mistake_count)
+        } else {
+            single(predictions)
+        };
+        Ok(Self {
+            pictures: predictions.len(),
+            loss: loss(predictions),
+            task,
+            classes,
+            macro_average,
+            weighted_average,
+            calibration: Calibration::new(predictions),
+            mistake_count,
+            mistakes,
+        })
+    }
+
+    /// The part of the pictures that is predicted correctly; with several labels per picture, correctly in every class.
+    pub fn accuracy(&self) -> f64 {
+        match &self.task {
+            Task::Single { top_1, .. } => *top_1,
+            Task::Multi { subset_accuracy, .. } => *subset_accuracy,
+        }
+    }
+}
+
+fn single(predictions: &Predictions) -> Task {
+    let count = predictions.classes.len();
+    let mut confusion = (count <= MAX_CONFUSION).then(|| vec![vec![0; count]; count]);
+    let mut in_top = [0_usize; 2];
+    for (truth, probabilities) in predictions.rows() {
+        for (&is, said) in truth.iter().zip(predictions.decide(probabilities)) {
+            if let Some(confusion) = &mut confusion {
+                confusion[is][said] += 1;
+            }
+            let rank = rank(probabilities, is);
+            in_top[0] += usize::from(rank < 1);
+            in_top[1] += usize::from(rank < 5);
+        }
+    }
+    let part = |count: usize| count as f64 / predictions.len() as f64;
+    Task::Single {
+        top_1: part(in_top[0]),
+        top_5: (count > 5).then(|| part(in_top[1])),
+        confusion,
+    }
+}
+
+/// The number of classes that are likelier than this one. Of equal probabilities, the earlier class counts as likelier.
+fn rank(probabilities: &[f32], class: usize) -> usize {
+    let own = probabilities[class];
+    let before = |(other, probability): (usize, &f32)| match probability.total_cmp(&own) {
+        Ordering::Greater => true,
+        Ordering::Equal => other < class,
+        Ordering::Less => false,
+    };
+    probabilities
+        .iter()
+        .enumerate()
+        .filter(|&answer| before(answer))
+        .count()
+}
+
+fn multi(predictions: &Predictions, tallies: &[Tally], classes: &[ClassScore], mistakes: usize) -> Task {
+    let all = tallies.iter().fold(Tally::default(), |all, class| Tally {
+        right: all.right + class.right,
+        support: all.support + class.support,
+        predicted: all.predicted + class.predicted,
+    });
+    let areas: Vec<f64> = classes.iter().filter_map(|class| class.average_precision).collect();
+    Task::Multi {
+        subset_accuracy: (predictions.len() - mistakes) as f64 / predictions.len() as f64,
+        micro_average: all.score(),
+        mean_average_precision: areas.iter().sum::<f64>() / areas.len().max(1) as f64,
+    }
+}
+
+/// The mean cross-entropy.
+fn loss(predictions: &Predictions) -> f64 {
+    let surprise = |probability: f64| -probability.max(f64::from(f32::MIN_POSITIVE)).ln();
+    let of_picture = |(truth, probabilities): (&[usize], &[f32])| {
+        let classes = probabilities
+            .iter()
+            .map(|probability| f64::from(*probability))
+            .enumerate();
+        if predictions.multi_label {
+            let losses = classes.map(|(class, probability)| {
+                surprise(if truth.contains(&class) {
+                    probability
+                } else {
+                    1.0 - probability
+                })
+            });
+            losses.sum::<f64>() / probabilities.len() as f64
+        } else {
+            let right = classes.filter(|(class, _)| truth.contains(class));
+            right.map(|(_, probability)| surprise(probability)).sum()
+        }
+    };
+    predictions.rows().map(of_picture).sum::<f64>() / predictions.len() as f64
+}

@@ -1,0 +1,20 @@
+//! The figures that `xception evaluate` prints, from predictions and true classes.
+//!
+//! Every figure follows scikit-learn's definition of the same name; `tests/report.rs` compares them. The expected
+//! calibration error follows Guo et al. 2017 (arXiv 1706.04599).
+
+mod calibration;
+mod epoch;
+mod evaluation;
+mod mistakes;
+mod predictions;
+mod scores;
+mod tables;
+
+pub use calibration::{Bin, Calibration};
+pub use epoch::{EpochRow, read_epochs, write_epochs};
+pub use evaluation::{Evaluation, Task};
+pub use mistakes::Mistake;
+pub use predictions::{MetricsError, Predictions};
+pub use scores::{ClassScore, Score};
+pub use tables::{write_class_table, write_predictions};

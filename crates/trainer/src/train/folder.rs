@@ -1,0 +1,74 @@
+//! The folder of a run: the names of its files, whether a run can start there, and its lock.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use files::Lock;
+
+use super::error::TrainError;
+
+/// The file that makes a folder the folder of a run.
+pub const RUN_FILE: &str = "run.toml";
+/// The best weights, with everything that is needed to classify.
+pub const MODEL: &str = "model.bpk";
+/// The last weights.
+pub const LAST_MODEL: &str = "last.bpk";
+/// The moving average of the last weights, where a recipe keeps one.
+pub const EMA_MODEL: &str = "ema.bpk";
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+/// The pictures, their labels and their split, as a table that `xception train` reads.
+pub(crate) const DATA: &str = "data.csv";
+/// The results of the last check of the pictures: a resumed run does not decode unchanged pictures for it.
+pub(crate) const CHECKED: &str = "checked.csv";
+pub(crate) const METRICS: &str = "metrics.csv";
+pub(crate) const STEPS: &str = "steps.csv";
+/// The kept features of the frozen backbone.
+pub(crate) const FEATURES: &str = "features";
+const LOCK: &str = ".lock";
+
+/// Whether a run on `data` can start in `folder`.
+///
+/// # Errors
+///
+/// [`TrainError::Run`] for a folder that is not empty, is a file, or lies in the data.
+pub(crate) fn check(folder: &Path, data: &Path) -> Result<(), TrainError> {
+    let wrong = |problem: &str| Err(TrainError::run(folder, problem));
+    if folder.join(RUN_FILE).exists() {
+        return wrong(
+            "there is a run in this folder already: continue it with --resume, or name another with --output",
+        );
+    }
+    if folder.exists() && !folder.is_dir() {
+        return wrong("this is a file, no folder: name another with --output");
+    }
+    // The files of the run would become data.
+    if data.is_dir() && resolved(folder).starts_with(resolved(data)) {
+        return wrong("the folder lies in the data: name another with --output");
+    }
+    if folder.is_dir() {
+        for entry in fs::read_dir(folder).map_err(TrainError::file(folder))? {
+            let name = entry.map_err(TrainError::file(folder))?.file_name();
+            if name != LOCK {
+                return wrong("the folder is not empty: empty it, or name another with --output");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The absolute path, with links resolved as far as the path exists.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.ancestors()
+        .find_map(|ancestor| {
+            let rest = path.strip_prefix(ancestor).ok()?;
+            Some(fs::canonicalize(ancestor).ok()?.join(rest))
+        })
+        .unwrap_or_else(|| path.clone())
+}
+
+/// Keeps other processes out of the folder for as long as the lock is held.
+pub(crate) fn lock(folder: &Path) -> Result<Lock, TrainError> {
+    Lock::try_take(&folder.join(LOCK))?
+        .ok_or_else(|| TrainError::run(folder, "another process is training in this folder"))
+}

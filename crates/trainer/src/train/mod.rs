@@ -1,0 +1,48 @@
+//! Training: a recipe is followed phase by phase in the folder of a run.
+
+mod card;
+mod checkpoint;
+mod devices;
+mod ema;
+mod environment;
+mod error;
+mod event;
+mod features;
+mod features_file;
+mod feed;
+mod finder;
+mod folder;
+mod forward;
+mod group_rate;
+mod no_display;
+mod objective;
+mod options;
+mod outcome;
+mod parameters;
+mod phase;
+mod recipe;
+mod run;
+mod run_file;
+mod schedule;
+mod settings;
+mod step;
+mod step_log;
+mod trainee;
+
+pub use card::CARD;
+pub use checkpoint::{Best, Progress};
+pub use environment::{BURN, Environment};
+pub use error::TrainError;
+pub use event::{Event, Observer};
+pub use finder::{FinderOptions, Found};
+pub use folder::{EMA_MODEL, LAST_MODEL, MODEL, RUN_FILE};
+pub use objective::Objective;
+pub use options::RunOptions;
+pub use outcome::Outcome;
+pub use recipe::{Inputs, Norms, Optimizer, Phase, Recipe, Start, Trains};
+pub use run::Run;
+pub use run_file::RunFile;
+pub use schedule::{Length, Schedule, Shape};
+pub use settings::RunSettings;
+pub use step::{NetworkInput, StepInput, StepOutput};
+pub use trainee::Trainee;

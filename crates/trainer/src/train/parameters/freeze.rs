@@ -1,0 +1,146 @@
+use std::collections::HashSet;
+
+use burn::module::{Flag, Module, ModuleMapper, Param};
+use xception_model::graph::Op;
+use xception_model::{Block, Network};
+
+use crate::train::recipe::{Norms, Phase, Trains};
+use crate::train::trainee::Trainee;
+
+/// Freezes the parameters that the phase does not train, and sets what its batch norms do.
+///
+/// # Errors
+///
+/// The phase names a block that the network does not have.
+pub(crate) fn prepare(trainee: Trainee, phase: &Phase) -> Result<Trainee, String> {
+    let mut trainee = trainee.unfreeze();
+    let first = match &phase.trains {
+        Trains::All => None,
+        Trains::Head => Some(Block::HEAD),
+        Trains::From(block) => Some(block.as_str()),
+    };
+    if let Some(name) = first {
+        let blocks = trainee.network.blocks();
+        let Some(first) = blocks.iter().position(|(block, _)| block == name) else {
+            let names: Vec<_> = blocks.iter().rev().map(|(name, _)| name.as_str()).collect();
+            return Err(format!(
+                "the network has no block `{name}`; it has {}",
+                names.join(", ")
+            ));
+        };
+        for (_, frozen) in blocks.into_iter().take(first) {
+            trainee = trainee.freeze_group(frozen);
+        }
+    }
+    Ok(match phase.norms {
+        Norms::Train => trainee,
+        Norms::Inference => {
+            let mut stop = StopNorms::new(&trainee.network);
+            trainee.map(&mut stop)
+        }
+    })
+}
+
+/// Makes batch norms use and keep the statistics that they have; their scale and shift still learn.
+struct StopNorms {
+    /// Their paths in the network.
+    norms: HashSet<String>,
+    path: Vec<String>,
+}
+
+impl StopNorms {
+    fn new(network: &Network) -> Self {
+        let norms = network
+            .graph()
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.op, Op::BatchNorm(_)));
+        Self {
+            norms: norms.map(|node| node.path.clone()).collect(),
+            path: Vec::new(),
+        }
+    }
+}
+
+impl ModuleMapper for StopNorms {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        // The path is `network`, the path of the norm, and the name of the flag.
+        let norm = self.path.get(1..self.path.len().saturating_sub(1)).unwrap_or_default();
+        if self.norms.contains(&norm.join(".")) {
+            flag.with_value(false)
+        } else {
+            flag
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Seen, batch, look, phase, trainee};
+    use super::*;
+    use crate::train::step::NetworkInput;
+    use burn::optim::GradientsParams;
+    use burn::train::TrainStep;
+
+    fn statistics(trainee: &Trainee) -> Vec<Vec<f32>> {
+        let seen = look(trainee, &GradientsParams::new());
+        let found: Vec<_> = seen
+            .into_iter()
+            .filter(Seen::is_statistic)
+            .map(|seen| seen.values)
+            .collect();
+        assert!(!found.is_empty());
+        found
+    }
+
+    #[test]
+    fn frozen_layers_get_no_gradient() {
+        let last = {
+            let trainee = trainee();
+            let blocks = trainee.network.blocks();
+            blocks[blocks.len() - 3].0.clone()
+        };
+        for (trains, trained) in [
+            (Trains::Head, &["network.head"][..]),
+            (Trains::From(last), &["network.head", "network.exit"]),
+            (Trains::All, &["network."]),
+        ] {
+            let mut phase = phase();
+            phase.trains = trains;
+            let trainee = prepare(trainee(), &phase).unwrap();
+            let gradients = TrainStep::step(&trainee, batch()).grads;
+            for seen in look(&trainee, &gradients).iter().filter(|seen| !seen.is_statistic()) {
+                let expected = trained.iter().any(|start| seen.path.starts_with(start));
+                assert_eq!(seen.gradient.is_some(), expected, "{:?}: {}", phase.trains, seen.path);
+            }
+        }
+    }
+
+    #[test]
+    fn norms_keep_or_update_their_statistics_as_the_phase_says() {
+        for (norms, moves) in [(Norms::Inference, false), (Norms::Train, true)] {
+            let mut phase = phase();
+            phase.norms = norms;
+            let trainee = prepare(trainee(), &phase).unwrap();
+            let before = statistics(&trainee.valid().train());
+            let item = batch();
+            let NetworkInput::Pictures(pictures) = item.input.clone() else {
+                unreachable!("it holds pictures")
+            };
+            let output = TrainStep::step(&trainee, item).item;
+            assert_eq!(statistics(&trainee.valid().train()) != before, moves, "{norms:?}");
+            let inference = trainee.network.valid().forward(pictures.inner()).unwrap();
+            let far: f32 = (output.logits.inner() - inference).abs().max().into_scalar();
+            // With a batch's own statistics the logits are others.
+            assert_eq!(far > 1e-4, moves, "{norms:?}: {far}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The epochs of a phase.
+
+use std::time::{Duration, Instant};
+
+use burn::data::dataloader::DataLoader;
+use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use burn::optim::{GradientsAccumulator, ModuleOptimizer};
+use burn::train::{EventProcessorTraining, LearnerEvent};
+
+use super::context::End;
+use super::phase_run::PhaseRun;
+use super::processor::Processor;
+use crate::train::error::TrainError;
+use crate::train::event::Event;
+use crate::train::parameters::{learning_rates, optimizer};
+use crate::train::step::StepOutput;
+use crate::train::trainee::Trainee;
+
+/// What a phase needs from its first step to its last, beside the weights.
+pub(super) struct PhaseState<'a> {
+    pub optimizer: ModuleOptimizer,
+    pub rates: ModuleLrScheduler,
+    pub last_save: LastSave,
+    /// Burn's metrics and dashboard.
+    pub processor: &'a mut Processor,
+}
+
+/// When the last checkpoint was written, and how long that took.
+pub(super) struct LastSave {
+    pub at: Instant,
+    pub took: Duration,
+}
+
+/// What an epoch needs from its first step to its last.
+pub(super) struct EpochState {
+    /// The learning rate of the last update.
+    pub rate: ModuleLearningRate,
+    pub gradients: GradientsAccumulator<Trainee>,
+    /// Batches whose gradients wait for an update.
+    pub pending: usize,
+    pub unreported: Unreported,
+    /// When the run's time was last counted.
+    pub clock: Instant,
+}
+
+/// Steps that Burn's metrics have not received yet.
+pub(super) struct Unreported {
+    pub outputs: Vec<StepOutput>,
+    pub since: Instant,
+}
+
+impl Default for Unreported {
+    fn default() -> Self {
+        Self {
+            outputs: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+}
+
+impl PhaseRun {
+    /// Trains the phase from where it stands.
+    pub(super) fn fit(&mut self, processor: &mut Processor) -> Result<End, TrainError> {
+        let mut state = PhaseState {
+            optimizer: match self.weights.optimizer.take() {
+                Some(optimizer) => optimizer,
+                None => optimizer(&self.weights.trainee, &self.phase),
+            },
+            rates: learning_rates(&self.weights.trainee, &self.phase, self.length, self.progress.update),
+            last_save: LastSave {
+                at: Instant::now(),
+                took: Duration::ZERO,
+            },
+            processor,
+        };
+        (self.context.observer)(Event::Phase {
+            name: self.phase.name.clone(),
+            epochs: self.phase.epochs,
+            done: self.progress.epoch,
+        });
+        let mut end = End::Complete;
+        while self.progress.epoch < self.phase.epochs && end == End::Complete {
+            end = self.epoch(&mut state)?;
+            if end == End::Complete && self.is_out_of_patience() {
+                break;
+            }
+        }
+        if end != End::Complete {
+            self.save(&mut state)?;
+        }
+        self.weights.optimizer = Some(state.optimizer);
+        Ok(end)
+    }
+
+    /// Trains one epoch, from the batch where it was left.
+    fn epoch(&mut self, state: &mut PhaseState<'_>) -> Result<End, TrainError> {
+        let number = self.progress.epoch + 1;
+        let feed = self.train.clone();
+        feed.begin(self.epochs_before + self.progress.epoch, self.progress.batch);
+        self.report(
+            state,
+            LearnerEvent::StartSplit {
+                epoch_number: number,
+                total_items: feed.num_items(),
+            },
+        );
+        let mut epoch = EpochState {
+            rate: 0.0.into(),
+            gradients: GradientsAccumulator::new(),
+            pending: 0,
+            unreported: Unreported::default(),
+            clock: Instant::now(),
+        };
+        if let Some(end) = self.steps(&feed, state, &mut epoch)? {
+            return Ok(end);
+        }
+        self.count_time(&mut epoch.clock);
+        self.report(state, LearnerEvent::EndSplit(number));
+
+        self.end_epoch(epoch.rate.base(), &mut epoch.clock, state.processor)?;
+        self.report(state, LearnerEvent::EndEpoch(number));
+        if self.progress.epoch < self.phase.epochs
+            && let Some(end) = self.must_stop()
+        {
+            return Ok(end);
+        }
+        // An epoch of kept features takes milliseconds: checkpoints may take a twentieth of the time at most.
+        let is_last = self.progress.epoch == self.phase.epochs || self.is_out_of_patience();
+        if is_last || state.last_save.at.elapsed() >= state.last_save.took * 20 {
+            self.save(state)?;
+        }
+        Ok(End::Complete)
+    }
+
+    /// Sends an event of the training split to Burn's metrics and dashboard.
+    pub(super) fn report(&self, state: &mut PhaseState<'_>, event: LearnerEvent<StepOutput>) {
+        let reported = state.processor.process_train(event);
+        self.context.interrupter.fail_on_error(reported);
+    }
+
+    /// Adds the time since the last call to the run's and the epoch's time.
+    pub(super) fn count_time(&mut self, clock: &mut Instant) {
+        let seconds = clock.elapsed().as_secs_f64();
+        *clock = Instant::now();
+        self.progress.seconds += seconds;
+        self.progress.epoch_seconds += seconds;
+        self.progress.wait_seconds += self.train.waited().as_secs_f64();
+        self.progress.step_seconds += self.train.embedded().as_secs_f64();
+    }
+
+    /// Adds the time since `start` to the time of the epoch's steps.
+    pub(super) fn count_step_time(&mut self, start: Instant) {
+        self.progress.step_seconds += start.elapsed().as_secs_f64();
+    }
+}

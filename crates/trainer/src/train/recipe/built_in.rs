@@ -1,0 +1,8 @@
+/// The recipes that ship with the crate, the default first.
+pub(super) const BUILT_IN: [(&str, &str); 5] = [
+    ("fine-tune", include_str!("../../../recipes/fine-tune.toml")),
+    ("linear-probe", include_str!("../../../recipes/linear-probe.toml")),
+    ("scratch", include_str!("../../../recipes/scratch.toml")),
+    ("paper-imagenet", include_str!("../../../recipes/paper-imagenet.toml")),
+    ("paper-jft", include_str!("../../../recipes/paper-jft.toml")),
+];

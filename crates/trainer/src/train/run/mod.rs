@@ -1,0 +1,145 @@
+//! A run: one training in a folder of its own, which can be stopped and resumed.
+
+mod begin;
+mod features;
+mod find_rate;
+mod finish;
+mod judge;
+mod metrics_table;
+mod next_phase;
+mod phase_inputs;
+mod report;
+mod resume;
+mod starting_network;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::train::renderer::MetricsRenderer;
+use files::Lock;
+
+use super::card::CARD;
+use super::checkpoint::{Checkpoints, Progress};
+use super::error::TrainError;
+use super::folder::{self, CHECKPOINTS, STEPS};
+use super::no_display::NoDisplay;
+use super::outcome::Outcome;
+use super::phase::{self, Context, End, PhaseRun, Weights};
+use super::run_file::RunFile;
+use super::settings::RunSettings;
+use super::step_log::StepLog;
+use crate::data::{DataReport, Dataset};
+
+/// A run that is ready to train.
+pub struct Run {
+    folder: PathBuf,
+    file: RunFile,
+    settings: RunSettings,
+    dataset: Arc<Dataset>,
+    report: DataReport,
+    weights: Weights,
+    progress: Progress,
+    /// Keeps other processes out for as long as the run is open.
+    _lock: Lock,
+}
+
+impl Run {
+    /// Whether a run on `data` can start in `folder`. [`new`](Self::new) checks this first.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] for a folder that is not empty, is a file, or lies in the data.
+    pub fn check_folder(folder: &Path, data: &Path) -> Result<(), TrainError> {
+        folder::check(folder, data)
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its `run.toml`.
+    pub fn file(&self) -> &RunFile {
+        &self.file
+    }
+
+    /// The counts and problems of the data.
+    pub fn report(&self) -> &DataReport {
+        &self.report
+    }
+
+    /// The data.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// Where it stands.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Trains to the end, or until the run is stopped. `renderer` is Burn's dashboard; `None` shows nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`]; the last checkpoint is whole in any case.
+    pub fn train(mut self, renderer: Option<Box<dyn MetricsRenderer>>) -> Result<Outcome, TrainError> {
+        let mut renderer = renderer.unwrap_or_else(|| Box::new(NoDisplay));
+        let mut steps = StepLog::open(&self.folder.join(STEPS), self.progress.step)?;
+        // A card from before is of other weights; a new one is written at the end.
+        files::remove(&self.folder.join(CARD))?;
+        let context = self.context();
+        let recipe = self.file.recipe.clone();
+        while let Some(phase) = recipe.phases.get(self.progress.phase) {
+            let phase_run = match self.phase_run(phase, &context, steps)? {
+                ControlFlow::Continue(phase_run) => phase_run,
+                ControlFlow::Break(end) => return self.end(end),
+            };
+            let end;
+            (steps, renderer, end) = self.train_phase(phase_run, renderer)?;
+            if end != End::Complete {
+                return self.end(end);
+            }
+        }
+        self.end(End::Complete)
+    }
+
+    /// Trains a phase. When it is complete, the run is ready for the next phase.
+    fn train_phase(
+        &mut self,
+        phase_run: PhaseRun,
+        renderer: Box<dyn MetricsRenderer>,
+    ) -> Result<(StepLog, Box<dyn MetricsRenderer>, End), TrainError> {
+        let (phase_run, end, renderer) = phase::run(phase_run, renderer)?;
+        (self.weights, self.progress) = (phase_run.weights, phase_run.progress);
+        if end == End::Complete {
+            self.next_phase()?;
+        }
+        Ok((phase_run.step_log, renderer, end))
+    }
+
+    /// What is the same for all phases.
+    fn context(&self) -> Arc<Context> {
+        let settings = &self.settings;
+        Arc::new(Context {
+            folder: self.folder.clone(),
+            devices: settings
+                .devices
+                .iter()
+                .map(|device| settings.training(device))
+                .collect(),
+            seed: self.file.seed,
+            checkpoints: self.checkpoints(),
+            checkpoint_every: settings.checkpoint_every,
+            budget: settings.budget,
+            interrupter: settings.interrupter.clone(),
+            observer: self.metrics_writer(),
+            spec: self.file.model.clone(),
+        })
+    }
+
+    fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(self.folder.join(CHECKPOINTS), self.settings.keep)
+    }
+}

@@ -1,0 +1,97 @@
+use burn::store::ModuleSnapshot;
+use burn::tensor::Device;
+use files::Sha256;
+use xception_model::labels::Label;
+use xception_model::{Architecture, InputSpec, ModelSpec, Network, NewHead, Outputs};
+
+use crate::augment::Augmentation;
+use crate::data::Dataset;
+use crate::random::{Purpose, Random};
+use crate::train::error::TrainError;
+use crate::train::options::RunOptions;
+use crate::train::recipe::Start;
+
+/// What a new network depends on, beside the network to start with.
+pub(super) struct Setup<'a> {
+    pub options: &'a RunOptions,
+    pub dataset: &'a Dataset,
+    pub augmentation: &'a Augmentation,
+    pub device: &'a Device,
+}
+
+impl Setup<'_> {
+    /// The network to train, its specification, and the hash of its starting weights: the backbone of `start` with a
+    /// new classifier, or a new network of the same architecture.
+    pub fn network(&self, start: Network, start_spec: &ModelSpec) -> Result<(Network, ModelSpec, String), TrainError> {
+        let recipe = &self.options.recipe;
+        let channels = start.graph().in_channels();
+        if channels != 3 {
+            return Err(TrainError::Recipe {
+                recipe: recipe.name.clone(),
+                problem: format!("training takes RGB pictures, and this network takes {channels} channels"),
+            });
+        }
+        let architecture = start.architecture().clone().with_classifier(&NewHead {
+            num_classes: self.dataset.classes.len(),
+            hidden_layers: recipe.hidden_layers.clone(),
+            dropout: recipe.dropout,
+        })?;
+        let seed = Random::new(self.options.seed, Purpose::Weights, 0, 0).seed();
+        self.device.seed(seed);
+        let fresh = architecture.init(self.device)?;
+        let (network, hash) = match recipe.start {
+            Start::Weights => {
+                let hash = weights_hash(&start)?;
+                (fresh.with_backbone(start), hash)
+            }
+            Start::Random => {
+                let hash = weights_hash(&fresh)?;
+                (fresh, hash)
+            }
+        };
+        // Fails now instead of in the first step if the network cannot take a size.
+        for size in [self.augmentation.train.size, self.augmentation.eval.size] {
+            network.summary(size, size)?;
+        }
+        Ok((network, self.specification(architecture, start_spec), hash))
+    }
+
+    fn specification(&self, network: Architecture, start: &ModelSpec) -> ModelSpec {
+        let (recipe, eval) = (&self.options.recipe, &self.augmentation.eval);
+        let from = match recipe.start {
+            Start::Weights => format!("from {}", start.source),
+            Start::Random => "from random weights".to_owned(),
+        };
+        ModelSpec {
+            source: format!("trained on {} ({}) {from}", self.options.data.display(), recipe.name),
+            outputs: if self.dataset.multi_label {
+                Outputs::Sigmoid
+            } else {
+                Outputs::Softmax
+            },
+            input: InputSpec {
+                height: eval.size,
+                width: eval.size,
+                preset: Some(eval.preset),
+                scaling: self.augmentation.scaling,
+            },
+            labels: self.dataset.classes.iter().map(Label::new).collect(),
+            network,
+        }
+    }
+}
+
+/// SHA-256 over the names, shapes and values of a network's weights.
+fn weights_hash(network: &Network) -> Result<String, TrainError> {
+    let mut hash = Sha256::new();
+    let mut tensors = network.collect(None, None, false);
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    for tensor in tensors {
+        let (name, _, shape, _, bytes) = tensor
+            .into_parts()
+            .map_err(|error| TrainError::Stopped(format!("the starting weights cannot be read: {error}")))?;
+        hash.update(format!("{name} {:?}\n", shape.as_slice()));
+        hash.update(&bytes[..]);
+    }
+    Ok(hash.finish().to_string())
+}

@@ -1,0 +1,100 @@
+//! Networks learn.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use trainer::{Recipe, Run};
+use xception_model::Variant;
+
+use crate::common::{self, options, settings, start};
+use crate::fixture::{Fixture, assert_card, begin, probe};
+
+#[test]
+fn several_labels_per_picture_are_learnt_judged_and_listed() {
+    let fixture = Fixture::new(8);
+    // Discs have no label of their own, and every second of them has none at all.
+    let mut table = "path,labels\n".to_owned();
+    for class in common::CLASSES {
+        for number in 0..8 {
+            let own = Some(class).filter(|class| *class != "disc");
+            let even = Some("even").filter(|_| number % 2 == 0);
+            let labels: Vec<&str> = own.into_iter().chain(even).collect();
+            writeln!(table, "pictures/{class}/{number:03}.png,{}", labels.join(";")).unwrap();
+        }
+    }
+    let data = fixture.path("pictures.csv");
+    fs::write(&data, table).unwrap();
+    let folder = fixture.path("run");
+    let mut recipe = probe();
+    (recipe.phases[0].epochs, recipe.phases[0].schedule.rate) = (30, 0.03);
+    let run = begin(&data, &folder, recipe, settings());
+    let dataset = run.dataset().clone();
+    assert_eq!(dataset.classes, ["even", "horizontal", "square", "vertical"]);
+    let outcome = run.train(None).unwrap();
+    let (_, evaluation) = outcome.evaluation.as_ref().unwrap();
+    assert!(matches!(evaluation.task, trainer::metrics::Task::Multi { .. }));
+    let losses: Vec<f64> = outcome.progress.rows.iter().map(|row| row.train_loss).collect();
+    assert!(losses.last() < losses.first(), "{losses:?}");
+    assert_card(&folder, &outcome);
+    assert!(folder.join("report.html").is_file() && !folder.join("confusion_matrix.png").exists());
+    let (_, spec) = xception_model::load(folder.join("model.bpk"), settings().device()).unwrap();
+    assert!(spec.is_multi_label());
+
+    // The run's own table has the same labels and splits, also for pictures without a label.
+    let table = folder.join("data.csv");
+    let (again, _) = trainer::data::Dataset::open(&table, &trainer::data::DataOptions::default()).unwrap();
+    assert!(again.multi_label);
+    let said = |dataset: &trainer::data::Dataset| -> Vec<_> {
+        let of = |sample: &trainer::data::Sample| {
+            let path = fs::canonicalize(&sample.path).unwrap();
+            (path, sample.labels.clone(), sample.split)
+        };
+        let mut said: Vec<_> = dataset.samples.iter().map(of).collect();
+        said.sort();
+        said
+    };
+    assert_eq!(said(&again), said(&dataset));
+}
+
+#[test]
+fn a_toy_network_learns_to_tell_shapes_apart() {
+    let fixture = Fixture::with_seed(60, 3);
+    let mut recipe = Recipe::load("scratch").unwrap();
+    recipe.dropout = 0.0;
+    recipe.label_smoothing = 0.0;
+    recipe.augmentation = trainer::augment::Level::None;
+    let phase = &mut recipe.phases[0];
+    phase.epochs = 25;
+    phase.batch_size = 16;
+    phase.schedule.rate = 5e-3;
+    phase.schedule.warm_up = 1.0;
+    phase.ema = Some(0.9);
+    // This variant's batch-norm averages adapt within hundreds of steps, not thousands.
+    let (_, mut spec) = start(settings().device());
+    spec.network = common::toy().with_variant(Variant::Torch).into();
+    let start = (spec.network.init(settings().device()).unwrap(), spec);
+    let run = Run::new(&options(&fixture.data, &fixture.path("run"), recipe), settings(), start).unwrap();
+    let outcome = run.train(None).unwrap();
+    let (_, evaluation) = outcome.evaluation.unwrap();
+    assert!(evaluation.accuracy() >= 0.99, "{}", evaluation.accuracy());
+}
+
+#[test]
+fn one_batch_is_learnt_by_heart() {
+    let fixture = Fixture::with_seed(2, 3);
+    let mut recipe = Recipe::load("scratch").unwrap();
+    recipe.dropout = 0.0;
+    recipe.label_smoothing = 0.0;
+    recipe.augmentation = trainer::augment::Level::None;
+    let phase = &mut recipe.phases[0];
+    phase.epochs = 150;
+    phase.batch_size = 8;
+    phase.schedule.rate = 1e-2;
+    phase.schedule.warm_up = 0.0;
+    let mut options = options(&fixture.data, &fixture.path("run"), recipe);
+    (options.data_options.val_fraction, options.data_options.test_fraction) = (0.0, 0.0);
+    let run = Run::new(&options, settings(), start(settings().device())).unwrap();
+    let outcome = run.train(None).unwrap();
+    let last = outcome.progress.rows.last().unwrap();
+    assert!(last.train_loss < 1e-3, "{last:?}");
+}

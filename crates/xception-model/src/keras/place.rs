@@ -1,0 +1,285 @@
+//! A layer of a model's config on its way into the graph.
+
+use std::collections::{HashMap, HashSet};
+
+use graph::{Activation, Graph, Layer, LayerId, Naming, Node, NodeId, Op, Taps};
+use serde_json::Value;
+
+use super::call::Operand;
+use super::paths::Paths;
+use super::settings::{Settings, count, shown};
+use super::wiring::{self, Wiring};
+
+/// Mean and variance, one for all channels or one for each.
+pub(super) type Statistics = (Vec<f64>, Vec<f64>);
+
+/// What a file says about its network, besides the config.
+pub(super) struct Weights<'a> {
+    pub(super) config: &'a Value,
+    /// The major version of Keras that wrote the file.
+    pub(super) keras: Option<u32>,
+    /// The shapes of the variables, by layer and name.
+    pub(super) shapes: HashMap<String, HashMap<String, Vec<usize>>>,
+    /// Mean and variance of the `Normalization` layers.
+    pub(super) statistics: HashMap<String, Option<Statistics>>,
+}
+
+/// What the config says about a node's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tensor {
+    pub(super) node: NodeId,
+    /// Whether the output is a feature map and not a vector.
+    pub(super) is_map: bool,
+    /// `None` if the number depends on the picture's size.
+    pub(super) channels: Option<usize>,
+    /// Whether the output is a map of 1 x 1 for every picture.
+    pub(super) is_pixel: bool,
+}
+
+impl Tensor {
+    pub(super) fn as_vector(self) -> Self {
+        Self {
+            is_map: false,
+            is_pixel: false,
+            ..self
+        }
+    }
+
+    pub(super) fn as_pixel(self) -> Self {
+        Self {
+            is_map: true,
+            is_pixel: true,
+            ..self
+        }
+    }
+}
+
+/// A graph that is made of a model's config.
+pub(super) struct Reader<'a> {
+    pub(super) file: &'a Weights<'a>,
+    pub(super) graph: Graph,
+    paths: Paths,
+    /// The network's input.
+    pub(super) picture: Tensor,
+    pub(super) size: Option<[usize; 2]>,
+}
+
+impl<'a> Reader<'a> {
+    /// A graph that has nothing but its input.
+    pub(super) fn new(file: &'a Weights<'a>, wiring: &Wiring<'_>) -> Result<Self, String> {
+        let entry = &wiring.layers[wiring.entry];
+        let config = file.config.get("config").unwrap_or(&Value::Null);
+        // A `Sequential` of Keras 2 may lack an input layer.
+        let build = file.config.get("build_config").unwrap_or(&Value::Null);
+        let shape = input_shape(entry.config)
+            .or_else(|| array(config, "build_input_shape"))
+            .or_else(|| array(build, "input_shape"));
+        let Some([_, _, _, channels]) = shape else {
+            return Err(format!(
+                "expected an input of pictures, a shape of batch, height, width and channels, found {}",
+                shown(&shape.into())
+            ));
+        };
+        let channels = count(channels).ok_or_else(|| format!("its pictures have {} channels", shown(channels)))?;
+        let is_input = entry.class == "InputLayer";
+        let taken: HashSet<&str> = wiring.layers.iter().map(|layer| layer.path.as_str()).collect();
+        let mut name = if is_input {
+            entry.path.clone()
+        } else {
+            "input_layer".to_owned()
+        };
+        while !is_input && taken.contains(name.as_str()) {
+            name.push('_');
+        }
+        let title = config.get("name").and_then(Value::as_str).unwrap_or("model");
+        let picture = Tensor {
+            node: NodeId(0),
+            is_map: true,
+            channels: Some(channels),
+            is_pixel: false,
+        };
+        Ok(Self {
+            file,
+            graph: Graph {
+                title: title.chars().filter(|c| !c.is_control()).take(100).collect(),
+                min_size: 1,
+                nodes: vec![Node {
+                    op: Op::Input { channels },
+                    inputs: Vec::new(),
+                    layer: LayerId(0),
+                    path: String::new(),
+                    torch: String::new(),
+                }],
+                layers: vec![Layer {
+                    name,
+                    naming: Naming::Given,
+                    block: "input".into(),
+                    path: String::new(),
+                }],
+                taps: Taps::default(),
+            },
+            paths: Paths::default(),
+            picture,
+            size: shape.and_then(size),
+        })
+    }
+}
+
+/// The shape stated by an input layer, or by the first layer of a `Sequential`.
+pub(super) fn input_shape(config: &Value) -> Option<&[Value]> {
+    array(config, "batch_shape").or_else(|| array(config, "batch_input_shape"))
+}
+
+fn array<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
+    value.get(key)?.as_array().map(Vec::as_slice)
+}
+
+/// Height and width of a shape, if both are stated.
+pub(super) fn size(shape: &[Value]) -> Option<[usize; 2]> {
+    match shape {
+        [_, height, width, _] => Some([count(height)?, count(width)?]),
+        _ => None,
+    }
+}
+
+/// A layer of the config that is being added to the graph.
+pub(super) struct Place<'r, 'a> {
+    pub(super) layer: &'r wiring::Layer<'r>,
+    pub(super) settings: Settings<'r>,
+    pub(super) operands: Vec<Operand<Tensor>>,
+    /// The layer's id in the graph, once it has a node.
+    pub(super) id: Option<LayerId>,
+    pub(super) reader: &'r mut Reader<'a>,
+}
+
+impl<'r> Place<'r, '_> {
+    pub(super) fn class(&self) -> &'r str {
+        self.layer.class
+    }
+
+    pub(super) fn only_input(&self) -> Result<Tensor, String> {
+        match self.several_inputs()?.as_slice() {
+            [input] => Ok(*input),
+            inputs => Err(format!("expected one input, found {}", inputs.len())),
+        }
+    }
+
+    pub(super) fn only_map(&self) -> Result<Tensor, String> {
+        let input = self.only_input()?;
+        if input.is_map {
+            Ok(input)
+        } else {
+            Err("it reads a feature map, and its input is a vector".into())
+        }
+    }
+
+    /// The tensors of a layer that takes one or more.
+    pub(super) fn several_inputs(&self) -> Result<Vec<Tensor>, String> {
+        let inputs: Vec<Tensor> = self
+            .operands
+            .iter()
+            .filter_map(|operand| match operand {
+                Operand::Tensor(tensor) => Some(*tensor),
+                Operand::Constant(_) => None,
+            })
+            .collect();
+        if inputs.is_empty() {
+            return Err("it has no input".into());
+        }
+        Ok(inputs)
+    }
+
+    /// Whether the file has this variable of the layer.
+    pub(super) fn holds(&self, variable: &str) -> bool {
+        let shapes = self.reader.file.shapes.get(&self.layer.path);
+        shapes.is_some_and(|shapes| shapes.contains_key(variable))
+    }
+
+    /// Channels of an input. If the config does not say, the shape of a variable does.
+    pub(super) fn channels(
+        &self,
+        input: Tensor,
+        variable: &str,
+        of: impl FnOnce(&[usize]) -> Option<usize>,
+    ) -> Result<usize, String> {
+        let shape = || self.reader.file.shapes.get(&self.layer.path)?.get(variable);
+        input.channels.or_else(|| of(shape()?)).ok_or_else(|| {
+            format!("the file does not say how many values it reads: no variable `{variable}` of its shape is there")
+        })
+    }
+
+    /// The mean and variance that the layer was adapted to.
+    pub(super) fn statistics(&self) -> Option<Statistics> {
+        self.reader.file.statistics.get(&self.layer.path)?.clone()
+    }
+
+    /// Adds a node that reads the layer's only tensor.
+    pub(super) fn push(&mut self, op: Op, output: Tensor) -> Tensor {
+        self.push_on(op, output, output)
+    }
+
+    /// Adds a node that reads `input`; its output is described by `output`.
+    pub(super) fn push_on(&mut self, op: Op, input: Tensor, output: Tensor) -> Tensor {
+        self.join(op, &[input], output)
+    }
+
+    /// Adds a node that reads `inputs`; its output is described by `output`.
+    pub(super) fn join(&mut self, op: Op, inputs: &[Tensor], output: Tensor) -> Tensor {
+        let inputs = inputs.iter().map(|input| input.node).collect();
+        self.node(op, inputs, String::new(), output)
+    }
+
+    /// Adds a node with parameters that reads `input` and outputs `channels`. `part` is its module within the layer's
+    /// module, if it has one.
+    pub(super) fn parameters(&mut self, op: Op, input: Tensor, channels: usize, part: &str) -> Tensor {
+        let layer = self.layer();
+        if self.reader.graph.layers[layer.0].path.is_empty() {
+            self.reader.graph.layers[layer.0].path = self.reader.paths.unique(&self.layer.path);
+        }
+        let mut path = self.reader.graph.layers[layer.0].path.clone();
+        if !part.is_empty() {
+            path = format!("{path}.{part}");
+        }
+        let output = Tensor {
+            channels: Some(channels),
+            ..input
+        };
+        self.node(op, vec![input.node], path, output)
+    }
+
+    pub(super) fn activated(&mut self, input: Tensor, activation: Option<Activation>) -> Tensor {
+        match activation {
+            Some(activation) => self.push(Op::Activation(activation), input),
+            None => input,
+        }
+    }
+
+    fn node(&mut self, op: Op, inputs: Vec<NodeId>, path: String, output: Tensor) -> Tensor {
+        let layer = self.layer();
+        let nodes = &mut self.reader.graph.nodes;
+        nodes.push(Node {
+            op,
+            inputs,
+            layer,
+            path,
+            torch: String::new(),
+        });
+        Tensor {
+            node: NodeId(nodes.len() - 1),
+            ..output
+        }
+    }
+
+    fn layer(&mut self) -> LayerId {
+        let layers = &mut self.reader.graph.layers;
+        *self.id.get_or_insert_with(|| {
+            layers.push(Layer {
+                name: self.layer.path.clone(),
+                naming: Naming::Given,
+                block: "network".into(),
+                path: String::new(),
+            });
+            LayerId(layers.len() - 1)
+        })
+    }
+}

@@ -1,0 +1,32 @@
+use crate::error::ConfigError;
+
+/// Limits for values from files, far above any real network. They keep every product of two widths, and every sum over
+/// the layers, within 64 bits.
+pub(super) struct Limits;
+
+impl Limits {
+    pub(super) const CLASSES: usize = 1 << 24;
+    pub(super) const WIDTH: usize = 1 << 16;
+    pub(super) const BLOCKS: usize = 1 << 10;
+
+    pub(super) fn classes(count: usize) -> Result<(), ConfigError> {
+        within("num_classes", count, Self::CLASSES)
+    }
+
+    pub(super) fn widths(name: &'static str, widths: &[usize]) -> Result<(), ConfigError> {
+        widths.iter().try_for_each(|width| within(name, *width, Self::WIDTH))
+    }
+
+    /// A count that may be zero.
+    pub(super) fn blocks(name: &'static str, count: usize) -> Result<(), ConfigError> {
+        within(name, count.max(1), Self::BLOCKS)
+    }
+}
+
+fn within(name: &'static str, count: usize, limit: usize) -> Result<(), ConfigError> {
+    match count {
+        0 => Err(ConfigError::Zero(name)),
+        count if count > limit => Err(ConfigError::TooLarge { name, count, limit }),
+        _ => Ok(()),
+    }
+}

@@ -1,8 +1,8 @@
 //! Converts any weight file of a trained network to a Burn record and back, with proof.
 //!
-//! [`open`] reads a file of Keras 1 to 3, PyTorch, safetensors, ONNX or Burn. [`Source::convert`] writes it as any of
-//! these (except PyTorch), after checking that every tensor of the network exists, has the right shape and is finite.
-//! [`verify`](verify()) compares two files tensor by tensor, bit for bit.
+//! [`open`](open()) reads a file of Keras 1 to 3, PyTorch, safetensors, ONNX or Burn. [`Source::convert`] writes it as
+//! any of these (except PyTorch), after checking that every tensor of the network exists, has the right shape and is
+//! finite. [`verify`](verify()) compares two files tensor by tensor, bit for bit.
 //!
 //! ```no_run
 //! use converter::{Known, Options, open};

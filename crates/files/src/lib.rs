@@ -4,7 +4,7 @@
 //! old file as it was, and no half of the new one under its name. A pipe or a device given by mistake must not be read
 //! without end, nor be replaced by a file. Two processes must not write the same file.
 //!
-//! * [`write`], [`write_with`], [`write_at`], [`NewFile`]: a file appears complete or not at all.
+//! * [`write`](fn@write), [`write_with`], [`write_at`], [`NewFile`]: a file appears complete or not at all.
 //! * [`publish`], [`rename`], [`remove`], [`sync_folder`]: the same for a file or folder that is finished already.
 //! * [`check_target`], [`check_folder`], [`spool`]: what can be refused before any work is done.
 //! * [`open`], [`Kind`]: only files that have an end.

@@ -15,8 +15,14 @@ use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 use crate::team::{Stage, work_through};
 
-/// Steps of the inner product after which the next panel is multiplied: a panel is 16 KiB.
+/// Steps of the inner product after which the next panel is multiplied: a panel is 16 KiB. Whole segments may be a quarter more.
 const BLOCK: usize = 256;
+
+/// Bytes of packed weights that stay in the second-level cache from job to job.
+const SMALL: usize = 256 * 1024;
+
+/// Bytes of a part's source up to which the source of a later part is read into the second-level cache during the product.
+const LATER: usize = 128 * 1024;
 
 /// Pixels of a part, at most: with a block of steps, 192 KiB of the source. At least half as many, where the channels of so many do
 /// not fit into a second-level cache.
@@ -299,8 +305,12 @@ impl Correlation {
                     } else {
                         source.values.map_or(own, Shared::address)
                     };
+                    // The part that this worker takes next, if all workers are as fast.
+                    let later = part + threads;
+                    let later = pixels * later / jobs.parts..pixels.min(pixels * (later + 1) / jobs.parts);
                     isa.run(PixelProduct {
                         correlation: self,
+                        later: if source.values.is_some() { later } else { 0..0 },
                         source: from.cast_const(),
                         zeros: zeros.as_ptr(),
                         pixels: pixels * part / jobs.parts..pixels * (part + 1) / jobs.parts,
@@ -375,6 +385,8 @@ struct PixelProduct<'a> {
     source: *const f32,
     zeros: *const f32,
     pixels: Range<usize>,
+    /// Pixels of a part whose source is soon read.
+    later: Range<usize>,
     packed: *const f32,
     panels: Range<usize>,
     target: *mut f32,
@@ -402,7 +414,7 @@ fn blocks(segments: usize, len: usize) -> Vec<Block> {
     let pieces = len.div_ceil(BLOCK);
     let together = if pieces == 1 {
         // Blocks of nearly equal size.
-        let blocks = segments.div_ceil((BLOCK / len).max(1));
+        let blocks = segments.div_ceil((BLOCK * 5 / 4 / len).max(1));
         segments.div_ceil(blocks)
     } else {
         1
@@ -433,6 +445,9 @@ impl Kernel for PixelProduct<'_> {
         let tiles = Tiles::new(count, V::TILE[0]);
         let len = inputs * correlation.merged;
         let panel_len = correlation.taps.len() * inputs * panel::<V>();
+        let all_panels = outputs.div_ceil(panel::<V>());
+        let is_small = all_panels * panel_len * size_of::<f32>() <= SMALL;
+        let mut later = self.later(tiles.count * self.panels.len());
         for (index, block) in blocks(correlation.taps.len() / correlation.merged, len)
             .into_iter()
             .enumerate()
@@ -441,8 +456,11 @@ impl Kernel for PixelProduct<'_> {
             let steps = block.segments * block.steps;
             for number in self.panels.clone() {
                 let right = self.packed.wrapping_add(number * panel_len + begin);
-                let lines = steps * panel::<V>() / LINE;
-                let mut ahead = Ahead::new(right.wrapping_add(panel_len), [1, lines, 0], tiles.count, steps);
+                let lines = if is_small { 0 } else { steps * panel::<V>() / LINE };
+                let mut ahead = [
+                    Ahead::new(right.wrapping_add(panel_len), [1, lines, 0], tiles.count, steps),
+                    later,
+                ];
                 for tile in 0..tiles.count {
                     let (row, rows) = tiles.at(tile);
                     let tile = GatheredTile {
@@ -464,8 +482,40 @@ impl Kernel for PixelProduct<'_> {
                     // SAFETY: the table has a readable place for each row and segment; the caller guarantees the rest.
                     unsafe { by_rows!(rows, V::TILE[0], run_tile, &tile, &mut ahead) };
                 }
+                later = ahead[1];
             }
         }
+    }
+}
+
+impl PixelProduct<'_> {
+    /// What the later part reads that no part has read before: as many pixels, where its last tap looks.
+    fn later(&self, tiles: usize) -> Ahead {
+        let Correlation {
+            source,
+            size,
+            step,
+            taps,
+            ..
+        } = self.correlation;
+        let (Some(tap), false) = (taps.last(), self.later.is_empty()) else {
+            return Ahead::NONE;
+        };
+        let values = self.later.len() * source.step;
+        if *step != [1; 2] || values * size_of::<f32>() > LATER {
+            return Ahead::NONE;
+        }
+        let (line, x) = (self.later.start / size[1], self.later.start % size[1]);
+        let (picture, y) = (line / size[0], line % size[0]);
+        let y = y.saturating_add_signed(tap.offset[0]).min(source.height - 1);
+        let first = picture * source.len() + y * source.row() + x.min(source.width - 1) * source.step;
+        let steps = taps.len() * source.channels;
+        Ahead::new(
+            self.source.wrapping_add(first),
+            [1, values.div_ceil(LINE), 0],
+            tiles,
+            steps,
+        )
     }
 }
 
@@ -473,7 +523,7 @@ impl Kernel for PixelProduct<'_> {
 ///
 /// See [`GatheredTile::run`].
 #[inline(always)]
-unsafe fn run_tile<V: Lanes, const ROWS: usize>(tile: &GatheredTile<Listed<'_>>, ahead: &mut Ahead) {
+unsafe fn run_tile<V: Lanes, const ROWS: usize>(tile: &GatheredTile<Listed<'_>>, ahead: &mut [Ahead; 2]) {
     // SAFETY: the caller's promise is the same.
     unsafe { tile.run::<V, ROWS>(ahead) }
 }

@@ -246,7 +246,7 @@ impl<P: Places> GatheredTile<P> {
     /// There must be a readable place for each of `ROWS` rows in every segment, the panel must be readable, and `ROWS` rows of the
     /// target writable by this thread alone.
     #[inline(always)]
-    pub(super) unsafe fn run<V: Lanes, const ROWS: usize>(&self, ahead: &mut Ahead) {
+    pub(super) unsafe fn run<V: Lanes, const ROWS: usize>(&self, ahead: &mut [Ahead; 2]) {
         // SAFETY: the caller's promise is the same.
         unsafe {
             match (V::TILE[1], half::<V>(self.target.columns)) {
@@ -261,7 +261,7 @@ impl<P: Places> GatheredTile<P> {
     ///
     /// See [`run`](Self::run).
     #[inline(always)]
-    unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, ahead: &mut Ahead) {
+    unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, ahead: &mut [Ahead; 2]) {
         self.target.prefetch::<V, ROWS, VECTORS>();
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         let mut right = self.right;
@@ -280,7 +280,9 @@ impl<P: Places> GatheredTile<P> {
                     right = right.add(chunk * panel::<V>());
                 }
                 done += chunk;
-                ahead.prefetch();
+                for ahead in &mut *ahead {
+                    ahead.prefetch();
+                }
             }
         }
         // SAFETY: the caller's promise is the same.

@@ -33,7 +33,7 @@ const PARTS: usize = 16;
 const JOBS: usize = 3;
 
 /// Groups of rows and columns up to which each group makes a fleeting input for itself.
-const FLEETING: usize = 2;
+const FLEETING: usize = 1;
 
 /// Writes the gradient of the weights. The caller has checked the lengths.
 ///

@@ -107,8 +107,8 @@ const UNITS: [(&str, usize, usize, usize); 5] = [
     ("unit 10 1536>2048", 10, 1536, 2048),
 ];
 
-/// A separable convolution with a whole map between its halves, and with a fleeting one: forward, and the pointwise half's weight
-/// gradient with the map computed again.
+/// A separable convolution with a whole map between its halves, and with a fleeting one: forward, and the pointwise
+/// half's weight gradient with the map computed again.
 fn unit(name: &str, [size, inputs, outputs]: [usize; 3], isa: Isa, seconds: f64, limit: f64) -> Result<(), Error> {
     let depthwise = same(size, inputs, inputs, 3, 1);
     let pointwise = same(size, inputs, outputs, 1, 1);

@@ -86,15 +86,7 @@ impl<'a> Run<'a> {
     pub fn from(&self, start: NodeId, value: Feature, output: NodeId, watch: &mut Watch<'_>) -> Feature {
         #[cfg(feature = "flex")]
         if units::are_for(&value) {
-            return self.walk(
-                start,
-                value,
-                output,
-                watch,
-                |value, is_shared| Held::new(value, is_shared),
-                Held::apply,
-                Held::into_feature,
-            );
+            return self.walk(start, value, output, watch, Held::new, Held::apply, Held::into_feature);
         }
         self.walk(start, value, output, watch, |value, _| value, apply, |feature| feature)
     }
@@ -122,8 +114,8 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let mut held: Vec<Option<H>> = vec![None; output.0 + 1];
-        held[start.0] = Some(hold(value, uses[start.0] > 1));
+        let mut slots: Vec<Option<H>> = vec![None; output.0 + 1];
+        slots[start.0] = Some(hold(value, uses[start.0] > 1));
         for index in start.0 + 1..=output.0 {
             if uses[index] == 0 {
                 continue;
@@ -132,7 +124,7 @@ impl<'a> Run<'a> {
             let is_shared = uses[index] > 1;
             let inputs = node.inputs.iter().map(|input| {
                 uses[input.0] -= 1;
-                let slot = &mut held[input.0];
+                let slot = &mut slots[input.0];
                 let input = if uses[input.0] == 0 { slot.take() } else { slot.clone() };
                 input.expect("nodes stand behind what they read, and outputs are kept until their last use")
             });
@@ -144,9 +136,9 @@ impl<'a> Run<'a> {
             } else if is_shared {
                 own = hold(feature(own), true);
             }
-            held[index] = Some(own);
+            slots[index] = Some(own);
         }
-        feature(held[output.0].take().expect("the last node was computed"))
+        feature(slots[output.0].take().expect("the last node was computed"))
     }
 }
 

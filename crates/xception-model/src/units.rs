@@ -23,6 +23,7 @@ pub(crate) fn are_for(feature: &Feature) -> bool {
 
 /// An output, or operations that make one.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "few are alive at a time")]
 pub(crate) enum Held<'a> {
     Feature(Feature, Option<SharedGradient>),
     Pending(Pending<'a>),

@@ -121,6 +121,7 @@ pub struct Norm {
 
 /// The statistics of a norm.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one is made for each norm of a step")]
 pub enum NormStatistics {
     /// Those of the batch, which [`UnitOutput::statistics`] gives.
     Batch,
@@ -302,7 +303,7 @@ pub trait TrainingBackend: Backend {
 
 impl TrainingBackend for Flex {
     fn training_unit(operands: TrainingOperands<Self>, unit: TrainingUnit) -> TrainingOutput<Self> {
-        let forward = step::forward(&unit, inputs(operands), None);
+        let forward = step::forward(&unit, &inputs(operands), None);
         let (mean, variance) = statistics(forward.moments, |tensor| tensor);
         TrainingOutput {
             y: forward.output.into_tensor(),

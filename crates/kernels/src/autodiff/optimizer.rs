@@ -72,6 +72,7 @@ impl Target {
 /// # Errors
 ///
 /// The tensors, if they do not lie on `Flex` in `f32` without autodiff, or differ in shape.
+#[allow(clippy::result_large_err, reason = "tensors are handles, and moved once")]
 pub fn sgd_update<const D: usize>(
     tensors: [Tensor<D>; 3],
     update: &SgdUpdate,
@@ -93,6 +94,7 @@ pub fn sgd_update<const D: usize>(
 /// # Errors
 ///
 /// The tensors, if they do not lie on `Flex` in `f32` without autodiff, or differ in shape.
+#[allow(clippy::result_large_err, reason = "tensors are handles, and moved once")]
 pub fn adamw_update<const D: usize>(
     tensors: [Tensor<D>; 4],
     update: &AdamWUpdate,

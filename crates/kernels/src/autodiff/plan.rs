@@ -36,7 +36,7 @@ pub(super) struct Stage<T> {
 }
 
 pub(super) enum Pool {
-    Max(MaxPool),
+    Max(Box<MaxPool>),
     GlobalAverage,
 }
 
@@ -109,7 +109,7 @@ impl Plan {
             Some(UnitPool::Max(window)) => {
                 let op = MaxPool::new(&geometry(output, channels, window), isa).ok()?;
                 output = sized(op.output_size(), batch, channels);
-                let op = Pool::Max(op);
+                let op = Pool::Max(Box::new(op));
                 Some(Stage { op, output })
             }
         };

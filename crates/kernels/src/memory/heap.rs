@@ -52,15 +52,20 @@ impl Block {
     /// Room for `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         let part = heap().take(bytes);
-        let (address, memory) = match part {
-            Some((region, address)) => (address, Memory::Part(region)),
-            None => {
-                let mut values = vec![0_u128; bytes.div_ceil(size_of::<u128>())];
-                let address = NonNull::new(values.as_mut_ptr()).unwrap_or(NonNull::dangling());
-                (address.cast(), Memory::Own { _values: values })
-            }
-        };
-        Self { address, bytes, memory }
+        if let Some((region, address)) = part {
+            return Self {
+                address,
+                bytes,
+                memory: Memory::Part(region),
+            };
+        }
+        let mut values = vec![0_u128; bytes.div_ceil(size_of::<u128>())];
+        let address = NonNull::new(values.as_mut_ptr()).unwrap_or(NonNull::dangling());
+        Self {
+            address: address.cast(),
+            bytes,
+            memory: Memory::Own { _values: values },
+        }
     }
 
     /// Room for `len` values.

@@ -106,7 +106,7 @@ impl Sums {
         }
     }
 
-    /// Takes more values in (Chan, Golub and LeVeque 1979).
+    /// Takes more values in (Chan, Golub and `LeVeque` 1979).
     #[inline(always)]
     fn merge<T: Copy + Into<f64>>(&mut self, count: f64, mean: &[T], squares: &[T]) {
         let total = self.count + count;
@@ -217,16 +217,14 @@ impl Kernel for Normalise<'_> {
         match (self.add, self.rectified) {
             (None, false) => {
                 for (y, x) in pixels {
-                    for index in 0..channels {
-                        y[index] = value(x, index);
-                    }
+                    y.iter_mut().enumerate().for_each(|(index, y)| *y = value(x, index));
                 }
             }
             (None, true) => {
                 for (y, x) in pixels {
-                    for index in 0..channels {
-                        y[index] = relu(value(x, index));
-                    }
+                    y.iter_mut()
+                        .enumerate()
+                        .for_each(|(index, y)| *y = relu(value(x, index)));
                 }
             }
             (Some(add), false) => {

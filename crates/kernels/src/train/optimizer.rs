@@ -101,7 +101,7 @@ impl Kernel for SgdBlock<'_> {
     }
 }
 
-/// AdamW (Loshchilov and Hutter 2019).
+/// `AdamW` (Loshchilov and Hutter 2019).
 #[derive(Clone, Copy, Debug)]
 pub struct AdamWUpdate {
     /// The learning rate.

@@ -255,6 +255,34 @@ fn convolutions_match_their_definition() {
     }
 }
 
+/// More pixels, inputs and outputs than a block, and more than a part.
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
+fn convolutions_of_many_blocks_match_their_definition() {
+    let (same, unit) = (Padding::Same, [1, 1]);
+    let table = [
+        ([37, 31], 70, 20, [1, 1], unit),
+        ([9, 7], 700, 41, [1, 1], unit),
+        ([9, 7], 33, 401, [1, 1], unit),
+        ([31, 33], 20, 35, [1, 1], [2, 2]),
+        ([21, 19], 100, 24, [3, 3], unit),
+        ([21, 19], 36, 40, [3, 3], [2, 2]),
+    ];
+    for (size, inputs, outputs, kernel, stride) in table {
+        let geometry = Geometry {
+            batch: 3,
+            size,
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            dilation: unit,
+            padding: same,
+        };
+        check(&geometry, false);
+    }
+}
+
 #[test]
 fn depthwise_convolutions_match_their_definition() {
     let channels: &[usize] = if cfg!(miri) { &[9] } else { &[1, 5, 8, 16, 23, 40] };

@@ -619,6 +619,8 @@ fn sizes_that_do_not_fit_are_refused() {
     assert!(matches!(Convolution::new(&valid, isa), Err(Error::Window { .. })));
     let empty = Geometry { inputs: 0, ..geometry };
     assert!(matches!(Convolution::new(&empty, isa), Err(Error::Zero { .. })));
+    let empty = Geometry { batch: 0, ..geometry };
+    assert!(matches!(Convolution::new(&empty, isa), Err(Error::Zero { .. })));
     let op = Convolution::new(&geometry, isa).unwrap();
     assert_eq!(op.output_size(), [2, 2]);
     let (input, weights) = ([0.0; 8], [0.0; 54]);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn_store::bridge;
-use common::{Bench, all_known, keras, logits_of, tiny, torch, torch_known};
+use common::{Bench, all_known, keras, logits_of, tf, tiny, torch, torch_known};
 use converter::{Known, Options, Precision, open, verify};
 use xception_model::picture::Preset;
 use xception_model::registry::{Card, Kind};
@@ -98,7 +98,7 @@ fn open_any(path: &Path) -> converter::Source {
                 path,
                 &Known {
                     size: Some([75, 90]),
-                    ..Known::default()
+                    ..tf()
                 },
             )
         })
@@ -132,7 +132,9 @@ fn every_format_is_read_and_written_bit_for_bit() {
                     &Known {
                         size: Some([75, 90]),
                         pooling: original.spec.network.pooling(),
-                        ..Known::default()
+                        outputs: Some(original.spec.outputs),
+                        hidden_activation: original.spec.network.hidden_activation(),
+                        ..tf()
                     },
                 )
                 .unwrap();
@@ -180,11 +182,11 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
                 precision,
                 ..Options::default()
             };
-            open(&keras("toy.keras"), &Known::default())
+            open(&keras("toy.keras"), &tf())
                 .unwrap()
                 .convert(&out, &options)
                 .unwrap();
-            let first = open(&keras("toy.keras"), &Known::default()).unwrap();
+            let first = open(&keras("toy.keras"), &tf()).unwrap();
             let second = open(&out, &Known::default()).unwrap();
             let verification = verify(&first, &second).unwrap();
             assert!(verification.is_equal(), "{verification}");
@@ -206,7 +208,7 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
         precision: Precision::F16,
         ..Options::default()
     };
-    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let source = open(&keras("toy.keras"), &tf()).unwrap();
     let error = source
         .convert(&bench.path("out.onnx"), &options)
         .unwrap_err()
@@ -218,7 +220,7 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
 fn a_changed_bit_is_found() {
     let bench = Bench::new();
     let out = bench.path("out.safetensors");
-    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let source = open(&keras("toy.keras"), &tf()).unwrap();
     source.convert(&out, &Options::default()).unwrap();
     let mut bytes = std::fs::read(&out).unwrap();
     let last = bytes.len() - 1;
@@ -297,25 +299,28 @@ fn what_the_file_leaves_open_is_asked_for_by_name() {
     let bench = Bench::new();
     let path = fixture(&bench, "legacy_weights.h5.gz");
     let error = open(&path, &Known::default()).unwrap_err().to_string();
-    assert!(error.contains("--size 299x299"), "{error}");
-    // The classifier of keras.applications follows an average; a classifier with another name may follow anything.
-    assert!(!error.contains("--pooling"), "{error}");
+    // `predictions` is the name of keras.applications' classifier, and of many others: weights alone do not say what
+    // stands before it.
+    for flag in ["--size 299x299", "--pooling average", "--scaling tf", "--head softmax"] {
+        assert!(error.contains(flag), "{error}");
+    }
     let path = fixture(&bench, "legacy_weights.h5.gz");
     let known = Known {
         pooling: Some(Pooling::Max),
         ..all_known()
     };
-    let error = open(&path, &known).unwrap_err().to_string();
+    // What a user says of it is never against the file.
+    let max = open(&path, &known).unwrap();
+    assert_eq!(max.spec.network, tiny().with_pooling(Pooling::Max).into());
+    let whole = open(&keras("max.keras"), &all_known()).unwrap_err().to_string();
     assert!(
-        error.ends_with("--pooling max was given, and the file says average"),
-        "{error}"
+        whole.ends_with("--pooling average was given, and the file says max"),
+        "{whole}"
     );
-    let run = bench.run(&[
-        path.as_os_str(),
-        "out.bpk".as_ref(),
-        "--size".as_ref(),
-        "12x12".as_ref(),
-    ]);
+    let said = ["--pooling", "average", "--head", "softmax", "--scaling", "tf"];
+    let said = said.map(std::ffi::OsStr::new);
+    let size = |size: &'static str| [std::ffi::OsStr::new("--size"), size.as_ref()];
+    let run = bench.run(&[&[path.as_os_str(), "out.bpk".as_ref()], &said[..], &size("12x12")].concat());
     let error = run.failed(1);
     assert!(
         error.contains("the input is 12 x 12; Xception takes pictures from 71 x 71 on"),
@@ -383,7 +388,7 @@ fn what_a_classifier_ends_in_is_read_and_kept() {
     };
     assert_eq!((graph.title.as_str(), graph.outputs()), ("Xception", Some(5)));
     let tanh = logits_of(&source.path.clone(), &Known::default());
-    let linear = logits_of(&keras("toy.keras"), &Known::default());
+    let linear = logits_of(&keras("toy.keras"), &tf());
     for (found, expected) in tanh.iter().zip(&linear) {
         assert!((found - expected.tanh()).abs() < 1e-6, "{found} {expected}");
     }
@@ -397,7 +402,7 @@ fn without_its_classifier() {
         no_top: true,
         ..Options::default()
     };
-    let report = open(&keras("hidden.keras"), &Known::default())
+    let report = open(&keras("hidden.keras"), &tf())
         .unwrap()
         .convert(&out, &options)
         .unwrap();

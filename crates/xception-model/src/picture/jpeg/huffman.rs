@@ -149,10 +149,17 @@ impl<'s, 'a> Bits<'s, 'a> {
         }
     }
 
-    /// Throws the rest of the current byte away; whole bytes read ahead count as superfluous.
+    /// Throws the rest of the current byte away; whole bytes read ahead are superfluous, unless they are stuffed.
     pub(super) fn finish(&mut self) {
-        self.stream.discarded += (self.left / 8) as usize;
+        if !self.insufficient {
+            self.stream.discarded += (self.left / 8) as usize;
+        }
         self.left = 0;
+        // The marker is found already, so nothing more is skipped.
+        if self.stream.marker != 0 {
+            self.stream.warnings.extraneous += self.stream.discarded;
+            self.stream.discarded = 0;
+        }
     }
 
     /// `process_restart`: goes to the next restart marker.

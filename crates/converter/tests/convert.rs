@@ -253,6 +253,8 @@ fn the_card_tells_where_the_file_came_from() {
         "classes.txt".as_ref(),
         "--preset".as_ref(),
         "keras-nearest".as_ref(),
+        "--scaling".as_ref(),
+        "tf".as_ref(),
     ];
     let said = bench.run(&arguments).ok();
     assert!(said.ends_with("wrote toy.bpk and toy.bpk.card.toml\n"), "{said}");
@@ -374,20 +376,20 @@ fn what_a_classifier_ends_in_is_read_and_kept() {
         let path = ending_in(&bench, activation);
         for ending in ["bpk", "safetensors", "keras", "h5", "onnx"] {
             let out = bench.path(&format!("{activation}-out.{ending}"));
-            let source = open(&path, &Known::default()).unwrap();
+            let source = open(&path, &tf()).unwrap();
             assert_eq!(source.spec.outputs, outputs, "{activation}");
             source.convert(&out, &Options::default()).unwrap();
-            let back = open(&out, &Known::default()).unwrap();
+            let back = open(&out, &tf()).unwrap();
             assert_eq!(back.spec.outputs, outputs, "{activation} as {ending}");
         }
     }
     // Another activation stays part of the network, which is then Xception with a custom head.
-    let source = open(&ending_in(&bench, "tanh"), &Known::default()).unwrap();
+    let source = open(&ending_in(&bench, "tanh"), &tf()).unwrap();
     let Architecture::Graph(graph) = &source.spec.network else {
         panic!("{}", source.spec.network);
     };
     assert_eq!((graph.title.as_str(), graph.outputs()), ("Xception", Some(5)));
-    let tanh = logits_of(&source.path.clone(), &Known::default());
+    let tanh = logits_of(&source.path.clone(), &tf());
     let linear = logits_of(&keras("toy.keras"), &tf());
     for (found, expected) in tanh.iter().zip(&linear) {
         assert!((found - expected.tanh()).abs() < 1e-6, "{found} {expected}");
@@ -483,10 +485,10 @@ fn inspect_says_what_the_file_does_not() {
     let open_size = torch("toy.pth");
     let text = run(&[], &open_size);
     assert!(text.contains("input       not said"), "{text}");
-    assert!(text.contains("\"pooling\": \"average\""), "{text}");
+    assert!(text.contains("\"pooling\": \"not said\""), "{text}");
     let json: serde_json::Value = serde_json::from_str(&run(&["--json"], &open_size)).unwrap();
     assert!(json["network"]["input"]["height"].is_null(), "{json}");
-    assert_eq!(json["network"]["network"]["pooling"], "average");
+    assert!(json["network"]["network"]["pooling"].is_null(), "{json}");
     let text = run(&["--size", "75x90"], &open_size);
     assert!(text.contains("input       75 x 90"), "{text}");
 
@@ -592,7 +594,7 @@ fn inspect_lists_the_tensors_of_any_network() {
 fn a_reader_that_stops_is_no_error() {
     let bench = Bench::new();
     let path = keras("toy.keras");
-    for line in ["inspect \"$1\"", "inspect \"$1\" --json", "\"$1\" out.bpk"] {
+    for line in ["inspect \"$1\"", "inspect \"$1\" --json", "\"$1\" out.bpk --scaling tf"] {
         // The reader has closed the pipe before anything is written.
         let line = format!("{{ sleep 0.2; \"$0\" {line}; echo $? >code; }} | true; cat code");
         let output = std::process::Command::new("bash")
@@ -629,7 +631,10 @@ fn a_record_of_burns_own_is_read_when_its_variant_is_said() {
 fn an_engine_that_cannot_run_says_why() {
     let bench = Bench::new();
     let input = keras("toy.keras");
-    bench.run(&[input.as_os_str(), "toy.bpk".as_ref()]).ok();
+    let scaling = ["--scaling", "tf"].map(std::ffi::OsStr::new);
+    bench
+        .run(&[&[input.as_os_str(), "toy.bpk".as_ref()], &scaling[..]].concat())
+        .ok();
     for (python, part) in [
         ("no/such/python", "cannot be started"),
         ("false", "keras ended with exit status: 1"),

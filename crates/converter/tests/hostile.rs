@@ -401,7 +401,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     for ending in ENDINGS {
         for folder in ["no/such", "file", "/proc"] {
             let output = format!("{folder}/out.{ending}");
-            let error = bench.bounded(&[input, &output]).failed(1);
+            let error = bench.bounded(&[input, &output, "--scaling", "tf"]).failed(1);
             assert!(error.contains(&output), "{error}");
         }
     }
@@ -434,7 +434,8 @@ fn a_folder_that_takes_no_files_is_named() {
     }
     for ending in ENDINGS {
         let output = format!("closed/out.{ending}");
-        let error = bench.limited(&limits, &[input.to_str().unwrap(), &output]).failed(1);
+        let arguments = [input.to_str().unwrap(), &output, "--scaling", "tf"];
+        let error = bench.limited(&limits, &arguments).failed(1);
         assert!(error.contains(&output) && error.contains("denied"), "{error}");
         assert_eq!(error.trim_end().lines().count(), 1, "{error}");
     }

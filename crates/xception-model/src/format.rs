@@ -377,7 +377,10 @@ fn folder(path: &Path) -> io::Result<Foreign> {
     let shown: Vec<&str> = names.iter().map(String::as_str).take(SHOWN).collect();
     Ok(Foreign::named(match shown.as_slice() {
         [] => "an empty folder".to_owned(),
-        shown => format!("a folder without weights: it holds {}", shown.join(", ")),
+        shown => format!(
+            "a folder without weights and without a card.toml: it holds {}",
+            shown.join(", ")
+        ),
     }))
 }
 

@@ -194,19 +194,18 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
         }
     }
     let (layer, problem) = match (refused, &wiring.outputs[..]) {
+        (_, ends @ [first, _, ..]) => {
+            let names: Vec<&str> = ends.iter().map(|end| wiring.layers[*end].path.as_str()).collect();
+            let count = ends.len();
+            let problem = format!(
+                "the model has {count} outputs{}; a network here has one",
+                listed(&names)
+            );
+            (&wiring.layers[*first], problem)
+        }
         (Some(refused), _) => refused,
         (None, [output]) => return reader.finish(outputs[*output]).map(Some),
-        (None, ends) => {
-            let names: Vec<&str> = ends.iter().map(|end| wiring.layers[*end].path.as_str()).collect();
-            (
-                &wiring.layers[ends[0]],
-                format!(
-                    "the model has {} outputs{}; a network here has one",
-                    ends.len(),
-                    listed(&names)
-                ),
-            )
-        }
+        (None, []) => return Err(ReadError::Model("it has no output".into())),
     };
     let end = backbone(&wiring, &order, &outputs, &reader.graph);
     let backbone = end.and_then(|end| reader.finish(Some(end)).ok());

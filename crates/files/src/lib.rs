@@ -1,12 +1,12 @@
-//! What every crate of this house needs of the file system, once.
+//! The file system, for all crates: atomic writing, locks, ordinary files, checksums.
 //!
 //! A weight file is large and takes long to make. A kill, a full disk or a power cut during writing must leave the old
 //! file unchanged, and no half of the new one under its name. A pipe or a device given by mistake must not be read
 //! without end, nor be replaced by a file. Two processes must not write the same file.
 //!
 //! * [`write`](fn@write), [`write_with`], [`write_at`], [`NewFile`]: a file appears complete or not at all.
-//! * [`publish`], [`rename`], [`remove`], [`sync_folder`]: the same for a file or folder that is finished already.
-//! * [`check_target`], [`check_folder`], [`spool`]: what can be refused before any work is done.
+//! * [`publish`], [`rename`], [`remove`], [`sync_folder`]: the same for a file or folder that is already complete.
+//! * [`check_target`], [`check_folder`], [`spool`]: refusals before any work is done.
 //! * [`open`], [`Kind`]: only files that have an end.
 //! * [`Lock`]: one process at a time.
 //! * `Sha256`, `Md5`, `ContentHash`, `sha256` (feature `hash`): checksums.

@@ -169,15 +169,7 @@ const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
         other!("DjVu", "a", "ddjvu -format=tiff FILE FILE.tif writes its pages"),
     ),
     (b"%PDF", other!("PDF", "a", " document", PDF)),
-    (
-        b"%!PS",
-        other!(
-            "PostScript",
-            "a",
-            " document",
-            "gs -sDEVICE=png16m -r150 -o FILE.png FILE writes its pages"
-        ),
-    ),
+    (b"%!PS", other!("PostScript", "a", " document", POSTSCRIPT)),
     (b"SIMPLE  =", other!("FITS", "a", FITS)),
     (b"\x93NUMPY", other!("NumPy", "a", " array", NUMPY)),
     (b"\x89HDF\r\n", other!("HDF5", "an", " file", "h5py opens it")),

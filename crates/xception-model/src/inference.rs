@@ -11,8 +11,8 @@ use graph::{Graph, NodeId, Taps};
 #[cfg(feature = "flex")]
 use crate::engine::Plan;
 use crate::error::InputError;
+use crate::feature::Feature;
 use crate::fold::folded;
-use crate::forward::Feature;
 use crate::network::{Network, Pyramid, check};
 use crate::zoo::Architecture;
 

@@ -65,6 +65,7 @@ mod description;
 #[cfg(feature = "flex")]
 mod engine;
 mod error;
+mod feature;
 #[cfg(feature = "std")]
 mod fold;
 #[cfg(feature = "std")]
@@ -76,6 +77,7 @@ mod inference;
 mod init;
 mod input;
 mod network;
+mod operations;
 mod outputs;
 mod parameters;
 #[cfg(feature = "flex")]

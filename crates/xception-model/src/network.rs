@@ -16,7 +16,8 @@ use burn::tensor::{Device, Tensor};
 use graph::{Block, Graph, NodeId, Op, Summary};
 
 use crate::error::{ConfigError, InputError};
-use crate::forward::{Feature, Run, Watch};
+use crate::feature::Feature;
+use crate::forward::{Run, Watch};
 use crate::parameters::Parameters;
 use crate::zoo::Architecture;
 

@@ -12,7 +12,8 @@ use kernels::{
     Norm, NormStatistics, SharedGradient, Source, Unit, UnitConvolution, UnitPool, Window, has_training_kernels, unit,
 };
 
-use crate::forward::{Feature, apply};
+use crate::feature::Feature;
+use crate::operations::apply;
 use crate::parameters::Parameters;
 
 /// Whether kernels compute what follows this feature.

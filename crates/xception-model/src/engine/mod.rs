@@ -18,8 +18,9 @@ use kernels::{Isa, Value};
 
 use self::fusions::{Fusion, fusions};
 use self::pack::Packer;
+use crate::feature::Feature;
 use crate::fold::Fold;
-use crate::forward::{Feature, Run, Watch};
+use crate::forward::{Run, Watch};
 use crate::network::Network;
 use crate::parameters::Parameters;
 

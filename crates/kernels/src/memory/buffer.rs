@@ -139,19 +139,6 @@ pub(crate) const fn padded(channels: usize) -> usize {
     channels.next_multiple_of(LINE)
 }
 
-/// The product of the sides of something that is to lie in memory.
-///
-/// # Errors
-///
-/// [`Error::TooLarge`] when no memory can hold as many `f32`: raw pointers rely on products of sizes that do not wrap.
-pub(crate) fn volume(sides: &[usize]) -> Result<usize, Error> {
-    sides
-        .iter()
-        .try_fold(1_usize, |volume, &side| volume.checked_mul(side))
-        .filter(|&volume| volume < isize::MAX as usize / size_of::<f32>())
-        .ok_or_else(|| Error::TooLarge(sides.to_vec()))
-}
-
 /// Memory that several threads write to, each thread to its own part.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(*mut f32);

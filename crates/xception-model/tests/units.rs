@@ -15,8 +15,8 @@ use xception_model::{
 /// The most that two ways of computing are apart, relative to the norm.
 const BOUND: f64 = 1e-5;
 
-/// Norms over the pixels of two pictures, one behind the other, amplify the rounding of every sum before them, in Burn's
-/// operations as well. There an error against `f64` may be this many times the error of Burn's operations.
+/// Norms over the pixels of two pictures, one behind the other, amplify the rounding of every sum before them, in
+/// Burn's operations as well. There an error against `f64` may be this many times the error of Burn's operations.
 const TIMES_BURN: f64 = 3.0;
 
 const CLASSES: usize = 5;
@@ -174,8 +174,8 @@ impl ModuleMapper for InDouble {
 
 /// One step both ways with the statistics of the batch, each against Burn's operations in `f64`.
 ///
-/// A value within rounding of a `ReLU`'s zero, or of the largest in its window, can fall on the other side and change the
-/// gradients at once, in a few draws of pictures. A wrong kernel fails every draw.
+/// A value within rounding of a `ReLU`'s zero, or of the largest in its window, can fall on the other side and change
+/// the gradients at once, in a few draws of pictures. A wrong kernel fails every draw.
 fn check_against_double(what: &str, network: &Network, shape: [usize; 4]) {
     let failed: Vec<String> = (0..3)
         .map_while(|_| distance_to_double(what, network, shape).err())

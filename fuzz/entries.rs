@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use xception_model::keras::{self, End, ReadError};
 use xception_model::picture::{self, DecodeLimits, Preset};
 use xception_model::registry::Card;
-use xception_model::{Outputs, Pooling, Scaling, Unknown, Variant, WeightsError, labels};
+use xception_model::{HiddenActivation, Outputs, Pooling, Scaling, Unknown, Variant, WeightsError, labels};
 
 /// What a target does with its bytes.
 pub type Target = fn(&[u8]);
@@ -91,7 +91,9 @@ pub fn weights(bytes: &[u8]) {
         let known = converter::Known {
             pooling: says(Unknown::Pooling).then_some(Pooling::Average),
             variant: says(Unknown::Variant).then_some(Variant::Keras),
-            outputs: says(Unknown::Outputs).then_some(Outputs::Value),
+            // Of one output or several.
+            outputs: says(Unknown::Outputs).then_some(Outputs::Sigmoid),
+            hidden_activation: says(Unknown::HiddenActivation).then_some(HiddenActivation::RELU),
             scaling: says(Unknown::Scaling).then_some(Scaling::Unit),
             ..known
         };

@@ -52,7 +52,9 @@ PATIENCE = 15 * 60  # Seconds that a process may take: none takes minutes, so it
 SCRIPT = pathlib.Path(__file__).with_name("bench_engines.py")
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 # Facts that this safetensors file leaves open.
-CONVERT_OPTIONS = ["--variant", "keras", "--pooling", "average", "--size", "299x299"]
+CONVERT_OPTIONS = [
+    "--variant", "keras", "--pooling", "average", "--size", "299x299", "--head", "softmax", "--scaling", "tf",
+]
 
 
 class Failed(Exception):

@@ -153,10 +153,10 @@ def environment(folder, name):
 def check(converter, python, path, kind):
     """Converts and verifies a file. The row, and whether all is well."""
     record, report = path.with_suffix(".bpk"), path.with_suffix(".json")
-    # A file with weights alone records nothing about its pictures; at most its classifier's name shows the pooling.
-    known = []
+    # No file records how its pictures are scaled; one with weights alone records nothing about pictures and outputs.
+    known = ["--scaling", "tf"]
     if kind in ("weights", "notop", "numbered", "named_weights"):
-        known = ["--size", "299x299", "--pooling", "none" if kind == "notop" else "average"]
+        known += ["--size", "299x299", "--pooling", "none" if kind == "notop" else "average", "--head", "softmax"]
     start = time.monotonic()
     done = subprocess.run([converter, path, record, "--force", *known], capture_output=True, text=True)
     seconds = time.monotonic() - start

@@ -33,14 +33,13 @@ use std::fmt::Display;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-pub use converter::command::{InspectArgs, VerifyArgs};
 
 pub use self::bench::BenchArgs;
 pub use self::cache::CacheArgs;
 pub use self::classify::ClassifyArgs;
 pub use self::completions::CompletionsArgs;
 pub use self::compute::{ComputeArgs, PlainArgs};
-pub use self::convert::ConvertArgs;
+pub use self::convert::{ConvertArgs, InspectArgs, VerifyArgs};
 pub use self::devices::DevicesArgs;
 pub use self::embed::EmbedArgs;
 pub use self::evaluate::EvaluateArgs;
@@ -84,16 +83,7 @@ pub enum Command {
     Embed(EmbedArgs),
     Run(RunArgs),
     Convert(ConvertArgs),
-    #[command(after_help = "\
-Examples:
-  xception verify model.keras model.bpk
-  xception verify model.keras model.bpk --with-keras venv/bin/python --picture cup.jpg
-  xception verify xception.onnx xception.bpk --with-onnxruntime venv/bin/python --json report.json")]
     Verify(VerifyArgs),
-    #[command(after_help = "\
-Examples:
-  xception inspect model.h5
-  xception inspect xception.pth --json")]
     Inspect(InspectArgs),
     Summary(SummaryArgs),
     Train(TrainArgs),

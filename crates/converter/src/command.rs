@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use xception_model::picture::DecodeLimits;
-use xception_model::{Known, Outputs, Pooling, Preset, Scaling, Unknown, Variant, labels};
+use xception_model::{HiddenActivation, Known, Outputs, Pooling, Preset, Scaling, Unknown, Variant, labels};
 
 use crate::convert::Options;
 use crate::dtype::Precision;
@@ -25,7 +25,7 @@ use crate::{ConvertError, OutputFormat};
 #[command(after_help = "\
 Examples:
   converter model.keras model.bpk --labels classes.txt --preset keras-nearest
-  converter xception.pth xception.bpk --size 299x299
+  converter xception.pth xception.bpk --size 299x299 --pooling average --head softmax --scaling tf
   converter trained.bpk trained.keras
   converter verify model.keras model.bpk --with-keras venv/bin/python
   converter inspect model.h5
@@ -91,7 +91,10 @@ pub struct KnownArgs {
     /// the second of two classes) or value (one number)
     #[arg(long, value_name = "OUTPUTS")]
     pub head: Option<Outputs>,
-    /// The scaling of the pictures, if the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and
+    /// What stands behind each hidden layer of its head, where the file doesn't say: relu, tanh, swish, linear, ...
+    #[arg(long, value_name = "NAME")]
+    pub hidden_activation: Option<HiddenActivation>,
+    /// How its pictures are scaled, where the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and
     /// deviation), caffe (BGR minus means) or none (0..255)
     #[arg(long, value_name = "SCALING")]
     pub scaling: Option<Scaling>,
@@ -104,6 +107,10 @@ pub struct KnownArgs {
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
+    /// What stands before the names of the network's tensors in a PyTorch checkpoint that holds it several times, such
+    /// as `ema_model.`
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
 }
 
 /// Compare a weight file with the file it was converted to, tensor by tensor and bit by bit
@@ -209,7 +216,7 @@ pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
     } else {
         open(&args.input, &known)?
     };
-    let (format, ignored) = (source.format.clone(), source.ignored.len());
+    let (format, ignored) = (source.format.clone(), source.ignored.clone());
     let report = source.convert(
         &args.output,
         &Options {
@@ -225,8 +232,19 @@ pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
         report.parameters,
         args.dtype
     ))?;
-    if ignored > 0 {
-        print(&format!("{ignored} tensors are no part of the network"))?;
+    if !ignored.is_empty() {
+        // Norms of PyTorch count their steps; other tensors may be missed.
+        let is_counter = |name: &&String| name.ends_with("num_batches_tracked");
+        let others: Vec<&str> = ignored
+            .iter()
+            .filter(|name| !is_counter(name))
+            .map(String::as_str)
+            .collect();
+        let mut text = format!("{} tensors are no part of the network", ignored.len());
+        if !others.is_empty() {
+            text = format!("{text} and are left out, among them {}", others.join(", "));
+        }
+        print(&text)?;
     }
     for (what, names) in [
         ("at their initial values", &report.initial),
@@ -324,6 +342,7 @@ fn completed(
             Unknown::Pooling => known.pooling = spec.network.pooling(),
             Unknown::Variant => known.variant = spec.network.variant(),
             Unknown::Outputs => known.outputs = Some(spec.outputs),
+            Unknown::HiddenActivation => known.hidden_activation = spec.network.hidden_activation(),
             Unknown::Scaling => known.scaling = Some(spec.input.scaling),
             _ => {}
         }
@@ -366,6 +385,7 @@ impl KnownArgs {
             pooling: self.pooling,
             variant: self.variant,
             outputs: self.head,
+            hidden_activation: self.hidden_activation,
             scaling: self.scaling,
             preset: self.preset,
             labels: match &self.labels {
@@ -373,6 +393,7 @@ impl KnownArgs {
                 None => Vec::new(),
             },
             key: self.key.clone(),
+            prefix: self.prefix.clone(),
         })
     }
 }

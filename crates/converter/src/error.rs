@@ -27,8 +27,8 @@ pub enum ConvertError {
     UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What its first bytes look like.
-        found: &'static str,
+        /// What it is by its content, and how a file that is read is made of it.
+        found: String,
     },
     /// The file is damaged, or its content is refused.
     #[error("{}: {problem}", path.display())]

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use xception_model::{Architecture, Known, ModelSpec, Outputs, Pooling, Scaling, Unknown, Variant};
+use xception_model::{Architecture, HiddenActivation, Known, ModelSpec, Outputs, Pooling, Scaling, Unknown, Variant};
 
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
@@ -115,7 +115,9 @@ fn placeholders(known: &Known, unknown: &[Unknown]) -> Known {
             Unknown::Size => known.size = Some([299; 2]),
             Unknown::Pooling => known.pooling = Some(Pooling::Average),
             Unknown::Variant => known.variant = Some(Variant::Keras),
-            Unknown::Outputs => known.outputs = Some(Outputs::Value),
+            // Of one output or several.
+            Unknown::Outputs => known.outputs = Some(Outputs::Sigmoid),
+            Unknown::HiddenActivation => known.hidden_activation = Some(HiddenActivation::RELU),
             Unknown::Scaling => known.scaling = Some(Scaling::None),
             _ => {}
         }

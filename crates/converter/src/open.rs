@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use xception_model::{InputError, Known, ModelSpec, Outputs};
+use xception_model::{InputError, Known, ModelSpec};
 
 use crate::detect::{Kind, detect};
 use crate::error::ConvertError;
@@ -33,13 +33,13 @@ pub fn open_backbone(path: &Path, known: &Known) -> Result<Source, ConvertError>
 fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError> {
     let mut found = match detect(path)? {
         Kind::Keras => keras::read(path, no_top)?,
-        Kind::Torch => torch::read(path, known.key.as_deref())?,
-        Kind::Safetensors => safetensors::read(path)?,
+        Kind::Torch => torch::read(path, known, no_top)?,
+        Kind::Safetensors => safetensors::read(path, known, no_top)?,
         Kind::Onnx => onnx::read(path, known, no_top)?,
         Kind::Record => record::read(path)?,
     };
     if no_top {
-        found.description.outputs = found.description.outputs.or(known.outputs).or(Some(Outputs::Softmax));
+        found.description = found.description.of_backbone(known);
     }
     let spec = found.description.complete(path, known)?;
     takes(&spec).map_err(|source| ConvertError::Input {

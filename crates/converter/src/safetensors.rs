@@ -10,7 +10,7 @@ use burn_store::bridge;
 use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
 use safetensors::tensor::{Dtype, Metadata};
 use safetensors::{SafeTensorError, View, serialize_to_file};
-use xception_model::{Description, ModelSpec};
+use xception_model::{Description, Known, ModelSpec};
 
 use crate::error::ConvertError;
 use crate::source::{Format, Found, Raw, SourceTensor};
@@ -20,10 +20,10 @@ use crate::torch;
 const MAX_HEADER: u64 = 4 << 20;
 
 /// Reads a safetensors file with our names or with timm's.
-pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
+pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, ConvertError> {
     let (tensors, metadata) = tensors(path)?;
     if torch::has_torch_names(tensors.iter().map(|tensor| tensor.name.as_str())) {
-        return torch::named(path, tensors, "safetensors");
+        return torch::named(path, tensors, "safetensors", known, no_top);
     }
     let tensors = tensors.into_iter().map(SourceTensor::own).collect();
     let format = Format {

@@ -1,5 +1,6 @@
 //! Reads PyTorch checkpoints, with the names of timm's and Cadene's Xception.
 
+mod head;
 mod homes;
 mod scan;
 
@@ -8,7 +9,9 @@ use std::path::Path;
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as PackTensor;
 use burn_store::pytorch_reader::{FileFormat, PickleValue, PytorchReader};
-use xception_model::{Pooling, Variant, WeightsError, XceptionConfig};
+use xception_model::{Known, Variant, WeightsError, XceptionConfig};
+
+use self::head::TorchHead;
 
 use crate::dtype::{rename, reshape, transpose};
 use crate::error::ConvertError;
@@ -25,10 +28,11 @@ const WRAPPERS: [&str; 7] = [
     "model_ema",
 ];
 
-/// Reads a checkpoint; `key` names the entry with the weights if there are several.
-pub(crate) fn read(path: &Path, key: Option<&str>) -> Result<Found, ConvertError> {
-    let (container, tensors) = tensors(path, key)?;
-    named(path, tensors, container)
+/// Reads a checkpoint; with `no_top` its backbone alone. `known` says which entry holds the weights, where there are
+/// several.
+pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, ConvertError> {
+    let (container, tensors) = tensors(path, known.key.as_deref())?;
+    named(path, tensors, container, known, no_top)
 }
 
 /// The tensors of a checkpoint of any network.
@@ -64,27 +68,80 @@ fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<PackTens
     Ok((container, tensors))
 }
 
-/// Renames the tensors of a PyTorch network, in whatever container, to ours.
-pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> Result<Found, ConvertError> {
+/// A PyTorch network's tensors, of whatever container, as ours.
+///
+/// Tensors that are of no layer of the network, and of none that could stand within it, are left out and listed.
+pub(crate) fn named(
+    path: &Path,
+    tensors: Vec<PackTensor>,
+    container: &str,
+    known: &Known,
+    no_top: bool,
+) -> Result<Found, ConvertError> {
     let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     let no_network = |problem: String| WeightsError::NoNetwork {
         path: path.to_owned(),
         problem,
     };
-    // A network with the same number of blocks, used only for its names.
-    let graph = XceptionConfig::of_torch_names(&names).map_err(no_network)?.graph();
-    let homes = homes::torch_homes(&graph, &names).map_err(no_network)?;
+    // Most names are those of the published network, whatever its depth.
+    let published = XceptionConfig::new().with_include_top(false).graph();
+    let prefix = homes::torch_prefix(&published, &names, known.prefix.as_deref())
+        .map_err(|problem| no_network(format!("{problem}; {ONNX}")))?
+        .to_owned();
+    let prefix = prefix.as_str();
+    let own: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(prefix)).collect();
+    let own: Vec<&str> = own.into_iter().filter(|name| name.starts_with("block")).collect();
+    let copies: Vec<String> = homes::torch_copies(&published, &names)
+        .into_iter()
+        .filter(|copy| *copy != prefix)
+        .map(str::to_owned)
+        .collect();
+    // A copy without a prefix has all that is not behind this one.
+    let is_of_copy = |name: &str| {
+        !name.starts_with(prefix)
+            && copies
+                .iter()
+                .any(|copy| copy.is_empty() || name.starts_with(copy.as_str()))
+            || name.starts_with(prefix)
+                && copies
+                    .iter()
+                    .any(|copy| copy.len() > prefix.len() && name.starts_with(copy.as_str()))
+    };
+    let config = XceptionConfig::of_torch_names(&own).map_err(|problem| no_network(format!("{problem}; {ONNX}")))?;
+    let graph = config.with_include_top(false).graph();
+    let homes = homes::torch_homes(&graph, &names, prefix).map_err(no_network)?;
+
+    let features = tensors.iter().zip(&homes).find_map(|(tensor, home)| {
+        let is_last = home.as_deref() == Some("exit.block14.sepconv2.bn.gamma");
+        is_last.then(|| tensor.shape.num_elements())
+    });
+    let is_in_backbone = |name: &str| {
+        let first = name.strip_prefix(prefix).and_then(|own| own.split('.').next());
+        first.is_some_and(|first| BACKBONE.contains(&first.trim_end_matches(|c: char| c.is_ascii_digit())))
+    };
+    let others = tensors.iter().zip(&homes).filter(|(tensor, home)| {
+        home.is_none() && !is_in_backbone(&tensor.name) && !is_counter(&tensor.name) && !is_of_copy(&tensor.name)
+    });
+    let others: Vec<(&str, Vec<usize>)> = others
+        .map(|(tensor, _)| (tensor.name.as_str(), tensor.shape.to_vec()))
+        .collect();
+    let head = match (no_top, features) {
+        (false, Some(features)) => TorchHead::find(&others, features).map_err(no_network)?,
+        _ => TorchHead::default(),
+    };
+
     let mut ignored = Vec::new();
     let mut found = Vec::new();
     for (tensor, home) in tensors.into_iter().zip(homes) {
         let origin = tensor.name.clone();
-        if origin.ends_with(".num_batches_tracked") {
-            ignored.push(origin);
-            continue;
-        }
-        let tensor = match home {
+        let tensor = match home.or_else(|| head.home(&origin)) {
             Some(home) => arrange(tensor, home),
-            None => tensor,
+            // Something within the network that is not known: it is compared, and refused.
+            None if is_in_backbone(&origin) && !is_counter(&origin) => tensor,
+            None => {
+                ignored.push(origin);
+                continue;
+            }
         };
         found.push(SourceTensor { origin, tensor });
     }
@@ -98,11 +155,24 @@ pub(crate) fn named(path: &Path, tensors: Vec<PackTensor>, container: &str) -> R
         writer: None,
     };
     let mut found = Found::bare(path, format, found)?;
-    // These networks have one forward function: average pooling, epsilon 1e-5, pools padded on every side.
-    found.description.pooling = Some(Pooling::Average);
-    found.description.variant = Some(Variant::Torch);
+    // Modules of these names have epsilon 1e-5 and pools padded on every side, unless somebody knows better.
+    found.description.variant = Some(known.variant.unwrap_or(Variant::Torch));
+    found.description.head_biases = head.layers.iter().map(|(_, bias)| *bias).collect();
     found.ignored = ignored;
     Ok(found)
+}
+
+/// Beginnings of the names of the backbone's modules.
+const BACKBONE: [&str; 3] = ["conv", "bn", "block"];
+
+/// What to do with a checkpoint of another network.
+const ONNX: &str = "weights alone are known of timm's and Cadene's Xception; of another network make an ONNX file, in \
+     Python: \
+                    torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\")";
+
+/// Steps that a norm has seen.
+fn is_counter(name: &str) -> bool {
+    name.ends_with("num_batches_tracked")
 }
 
 /// Whether the names are timm's or Cadene's.
@@ -131,7 +201,17 @@ fn wrapper(root: &PickleValue) -> Result<Option<String>, String> {
         return Ok(None);
     };
     let is_weights = |name: &&str| matches!(entries.get(*name), Some(PickleValue::Dict(_)));
-    let found: Vec<&str> = WRAPPERS.into_iter().filter(is_weights).collect();
+    let mut found: Vec<&str> = WRAPPERS.into_iter().filter(is_weights).collect();
+    // An entry of any other name that holds tensors by name.
+    if found.is_empty() {
+        let holds_weights = |value: &PickleValue| match value {
+            PickleValue::Dict(inner) => inner.keys().any(|name| name.ends_with(".weight")),
+            _ => false,
+        };
+        let others = entries.iter().filter(|(_, value)| holds_weights(value));
+        found = others.map(|(name, _)| name.as_str()).collect();
+        found.sort_unstable();
+    }
     match found.as_slice() {
         [] => Ok(None),
         [one] => Ok(Some((*one).to_owned())),
@@ -169,7 +249,7 @@ mod tests {
             ("fc.weight", "head.predictions.weight"),
             ("last_linear.bias", "head.predictions.bias"),
         ] {
-            let homes = homes::torch_homes(&graph, &[theirs]).unwrap();
+            let homes = homes::torch_homes(&graph, &[theirs], "").unwrap();
             assert_eq!(homes, [Some(ours.to_owned())], "{theirs}");
         }
         for unknown in [
@@ -178,8 +258,7 @@ mod tests {
             "layer1.0.conv1.weight",
             "weight",
         ] {
-            // Two names under different prefixes leave the network's prefix open: `torch_homes` refuses them.
-            let homes = homes::torch_homes(&graph, &["bn4.weight", "fc.weight", unknown]).unwrap();
+            let homes = homes::torch_homes(&graph, &["bn4.weight", "fc.weight", unknown], "").unwrap();
             assert_eq!(homes[2], None, "{unknown}");
         }
     }

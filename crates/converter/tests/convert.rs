@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn_store::bridge;
-use common::{Bench, all_known, keras, logits_of, tiny, torch, torch_known};
+use common::{Bench, all_known, keras, logits_of, tf, tiny, torch, torch_known};
 use converter::{Known, Options, Precision, open, verify};
 use xception_model::picture::Preset;
 use xception_model::registry::{Card, Kind};
@@ -98,7 +98,7 @@ fn open_any(path: &Path) -> converter::Source {
                 path,
                 &Known {
                     size: Some([75, 90]),
-                    ..Known::default()
+                    ..tf()
                 },
             )
         })
@@ -132,7 +132,9 @@ fn every_format_is_read_and_written_bit_for_bit() {
                     &Known {
                         size: Some([75, 90]),
                         pooling: original.spec.network.pooling(),
-                        ..Known::default()
+                        outputs: Some(original.spec.outputs),
+                        hidden_activation: original.spec.network.hidden_activation(),
+                        ..tf()
                     },
                 )
                 .unwrap();
@@ -180,11 +182,11 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
                 precision,
                 ..Options::default()
             };
-            open(&keras("toy.keras"), &Known::default())
+            open(&keras("toy.keras"), &tf())
                 .unwrap()
                 .convert(&out, &options)
                 .unwrap();
-            let first = open(&keras("toy.keras"), &Known::default()).unwrap();
+            let first = open(&keras("toy.keras"), &tf()).unwrap();
             let second = open(&out, &Known::default()).unwrap();
             let verification = verify(&first, &second).unwrap();
             assert!(verification.is_equal(), "{verification}");
@@ -206,7 +208,7 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
         precision: Precision::F16,
         ..Options::default()
     };
-    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let source = open(&keras("toy.keras"), &tf()).unwrap();
     let error = source
         .convert(&bench.path("out.onnx"), &options)
         .unwrap_err()
@@ -218,7 +220,7 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
 fn a_changed_bit_is_found() {
     let bench = Bench::new();
     let out = bench.path("out.safetensors");
-    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let source = open(&keras("toy.keras"), &tf()).unwrap();
     source.convert(&out, &Options::default()).unwrap();
     let mut bytes = std::fs::read(&out).unwrap();
     let last = bytes.len() - 1;
@@ -251,6 +253,8 @@ fn the_card_tells_where_the_file_came_from() {
         "classes.txt".as_ref(),
         "--preset".as_ref(),
         "keras-nearest".as_ref(),
+        "--scaling".as_ref(),
+        "tf".as_ref(),
     ];
     let said = bench.run(&arguments).ok();
     assert!(said.ends_with("wrote toy.bpk and toy.bpk.card.toml\n"), "{said}");
@@ -297,25 +301,28 @@ fn what_the_file_leaves_open_is_asked_for_by_name() {
     let bench = Bench::new();
     let path = fixture(&bench, "legacy_weights.h5.gz");
     let error = open(&path, &Known::default()).unwrap_err().to_string();
-    assert!(error.contains("--size 299x299"), "{error}");
-    // The classifier of keras.applications follows an average; a classifier with another name may follow anything.
-    assert!(!error.contains("--pooling"), "{error}");
+    // `predictions` is the name of keras.applications' classifier, and of many others: weights alone do not say what
+    // stands before it.
+    for flag in ["--size 299x299", "--pooling average", "--scaling tf", "--head softmax"] {
+        assert!(error.contains(flag), "{error}");
+    }
     let path = fixture(&bench, "legacy_weights.h5.gz");
     let known = Known {
         pooling: Some(Pooling::Max),
         ..all_known()
     };
-    let error = open(&path, &known).unwrap_err().to_string();
+    // What a user says of it is never against the file.
+    let max = open(&path, &known).unwrap();
+    assert_eq!(max.spec.network, tiny().with_pooling(Pooling::Max).into());
+    let whole = open(&keras("max.keras"), &all_known()).unwrap_err().to_string();
     assert!(
-        error.ends_with("--pooling max was given, and the file says average"),
-        "{error}"
+        whole.ends_with("--pooling average was given, and the file says max"),
+        "{whole}"
     );
-    let run = bench.run(&[
-        path.as_os_str(),
-        "out.bpk".as_ref(),
-        "--size".as_ref(),
-        "12x12".as_ref(),
-    ]);
+    let said = ["--pooling", "average", "--head", "softmax", "--scaling", "tf"];
+    let said = said.map(std::ffi::OsStr::new);
+    let size = |size: &'static str| [std::ffi::OsStr::new("--size"), size.as_ref()];
+    let run = bench.run(&[&[path.as_os_str(), "out.bpk".as_ref()], &said[..], &size("12x12")].concat());
     let error = run.failed(1);
     assert!(
         error.contains("the input is 12 x 12; Xception takes pictures from 71 x 71 on"),
@@ -369,21 +376,21 @@ fn what_a_classifier_ends_in_is_read_and_kept() {
         let path = ending_in(&bench, activation);
         for ending in ["bpk", "safetensors", "keras", "h5", "onnx"] {
             let out = bench.path(&format!("{activation}-out.{ending}"));
-            let source = open(&path, &Known::default()).unwrap();
+            let source = open(&path, &tf()).unwrap();
             assert_eq!(source.spec.outputs, outputs, "{activation}");
             source.convert(&out, &Options::default()).unwrap();
-            let back = open(&out, &Known::default()).unwrap();
+            let back = open(&out, &tf()).unwrap();
             assert_eq!(back.spec.outputs, outputs, "{activation} as {ending}");
         }
     }
     // Another activation stays part of the network, which is then Xception with a custom head.
-    let source = open(&ending_in(&bench, "tanh"), &Known::default()).unwrap();
+    let source = open(&ending_in(&bench, "tanh"), &tf()).unwrap();
     let Architecture::Graph(graph) = &source.spec.network else {
         panic!("{}", source.spec.network);
     };
     assert_eq!((graph.title.as_str(), graph.outputs()), ("Xception", Some(5)));
-    let tanh = logits_of(&source.path.clone(), &Known::default());
-    let linear = logits_of(&keras("toy.keras"), &Known::default());
+    let tanh = logits_of(&source.path.clone(), &tf());
+    let linear = logits_of(&keras("toy.keras"), &tf());
     for (found, expected) in tanh.iter().zip(&linear) {
         assert!((found - expected.tanh()).abs() < 1e-6, "{found} {expected}");
     }
@@ -397,7 +404,7 @@ fn without_its_classifier() {
         no_top: true,
         ..Options::default()
     };
-    let report = open(&keras("hidden.keras"), &Known::default())
+    let report = open(&keras("hidden.keras"), &tf())
         .unwrap()
         .convert(&out, &options)
         .unwrap();
@@ -478,10 +485,10 @@ fn inspect_says_what_the_file_does_not() {
     let open_size = torch("toy.pth");
     let text = run(&[], &open_size);
     assert!(text.contains("input       not said"), "{text}");
-    assert!(text.contains("\"pooling\": \"average\""), "{text}");
+    assert!(text.contains("\"pooling\": \"not said\""), "{text}");
     let json: serde_json::Value = serde_json::from_str(&run(&["--json"], &open_size)).unwrap();
     assert!(json["network"]["input"]["height"].is_null(), "{json}");
-    assert_eq!(json["network"]["network"]["pooling"], "average");
+    assert!(json["network"]["network"]["pooling"].is_null(), "{json}");
     let text = run(&["--size", "75x90"], &open_size);
     assert!(text.contains("input       75 x 90"), "{text}");
 
@@ -587,7 +594,7 @@ fn inspect_lists_the_tensors_of_any_network() {
 fn a_reader_that_stops_is_no_error() {
     let bench = Bench::new();
     let path = keras("toy.keras");
-    for line in ["inspect \"$1\"", "inspect \"$1\" --json", "\"$1\" out.bpk"] {
+    for line in ["inspect \"$1\"", "inspect \"$1\" --json", "\"$1\" out.bpk --scaling tf"] {
         // The reader has closed the pipe before anything is written.
         let line = format!("{{ sleep 0.2; \"$0\" {line}; echo $? >code; }} | true; cat code");
         let output = std::process::Command::new("bash")
@@ -624,7 +631,10 @@ fn a_record_of_burns_own_is_read_when_its_variant_is_said() {
 fn an_engine_that_cannot_run_says_why() {
     let bench = Bench::new();
     let input = keras("toy.keras");
-    bench.run(&[input.as_os_str(), "toy.bpk".as_ref()]).ok();
+    let scaling = ["--scaling", "tf"].map(std::ffi::OsStr::new);
+    bench
+        .run(&[&[input.as_os_str(), "toy.bpk".as_ref()], &scaling[..]].concat())
+        .ok();
     for (python, part) in [
         ("no/such/python", "cannot be started"),
         ("false", "keras ended with exit status: 1"),

@@ -108,6 +108,7 @@ fn findings(target: &str) -> Vec<Vec<u8>> {
 fn the_seeds_of_weights_are_read() {
     let known = converter::Known {
         size: Some([75, 90]),
+        scaling: Some(xception_model::Scaling::Tf),
         ..converter::Known::default()
     };
     let folder = tempfile::tempdir().unwrap();

@@ -7,8 +7,8 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use common::{Bench, Run, keras};
-use converter::{Known, Options, engine, open};
+use common::{Bench, Run, keras, tf};
+use converter::{Options, engine, open};
 use serde_json::{Value, json};
 
 /// An engine's answer: names, shapes and values of stages.
@@ -27,7 +27,7 @@ impl Answer {
 fn prepared() -> (Bench, Answer) {
     let bench = Bench::new();
     std::fs::copy(keras("toy.keras"), bench.path("toy.keras")).unwrap();
-    let source = open(&bench.path("toy.keras"), &Known::default()).unwrap();
+    let source = open(&bench.path("toy.keras"), &tf()).unwrap();
     source.convert(&bench.path("toy.bpk"), &Options::default()).unwrap();
     let (model, spec) = xception_model::load(bench.path("toy.bpk"), &Device::flex()).unwrap();
     let sides = [1, spec.input.height, spec.input.width, spec.network.in_channels()];

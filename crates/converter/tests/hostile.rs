@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Bench, Random, all_known, keras, torch};
+use common::{Bench, Random, all_known, keras, tf, torch};
 use converter::{Known, Options, open, verify};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -19,7 +19,18 @@ fn refused(name: &str, bytes: &[u8]) -> String {
     let bench = Bench::new();
     bench.write(name, bytes);
     let error = bench
-        .bounded(&[name, "out.bpk", "--size", "75x90", "--pooling", "average"])
+        .bounded(&[
+            name,
+            "out.bpk",
+            "--size",
+            "75x90",
+            "--pooling",
+            "average",
+            "--head",
+            "softmax",
+            "--scaling",
+            "tf",
+        ])
         .failed(1);
     assert!(error.starts_with("error: ") && error.contains(name), "{error}");
     assert_eq!(bench.listing(), [name], "{error}");
@@ -30,7 +41,7 @@ fn refused(name: &str, bytes: &[u8]) -> String {
 fn samples(bench: &Bench) -> Vec<PathBuf> {
     let convert = |name: &str| {
         let path = bench.path(name);
-        let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+        let source = open(&keras("toy.keras"), &tf()).unwrap();
         source.convert(&path, &Options::default()).unwrap();
         path
     };
@@ -52,7 +63,7 @@ fn use_all(path: &std::path::Path) -> Result<(), String> {
             path,
             &Known {
                 size: Some([75, 90]),
-                ..Known::default()
+                ..tf()
             },
         )
     });
@@ -261,7 +272,7 @@ fn shapes_and_places_that_cannot_be_are_refused_before_anything_is_reserved() {
 #[test]
 fn a_record_whose_description_asks_for_a_giant_is_refused() {
     let bench = Bench::new();
-    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let source = open(&keras("toy.keras"), &tf()).unwrap();
     source.convert(&bench.path("toy.bpk"), &Options::default()).unwrap();
     let bytes = std::fs::read(bench.path("toy.bpk")).unwrap();
     let text = b"middle_blocks = 1\nnum_classes = 5\norder = \"depthwise-first\"\noutput_stride = \"32\"";
@@ -318,7 +329,7 @@ fn circles_depths_overlaps_and_giants_in_hdf5_stay_within_the_bounds() {
 fn not_a_number_is_listed_by_name() {
     let bench = Bench::new();
     let path = bench.path("toy.safetensors");
-    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let source = open(&keras("toy.keras"), &tf()).unwrap();
     source.convert(&path, &Options::default()).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     let last = bytes.len() - 4;
@@ -335,7 +346,7 @@ fn not_a_number_is_listed_by_name() {
 fn a_half_that_overflows_is_not_written() {
     let bench = Bench::new();
     let path = bench.path("toy.safetensors");
-    open(&keras("toy.keras"), &Known::default())
+    open(&keras("toy.keras"), &tf())
         .unwrap()
         .convert(&path, &Options::default())
         .unwrap();
@@ -357,7 +368,7 @@ fn a_file_that_shrinks_while_it_is_read_is_an_error() {
         std::fs::copy(&path, &copy).unwrap();
         let known = Known {
             size: Some([75, 90]),
-            ..Known::default()
+            ..tf()
         };
         let source = open(&copy, &known).or_else(|_| open(&copy, &all_known())).unwrap();
         let file = std::fs::File::options().write(true).open(&copy).unwrap();
@@ -390,7 +401,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     for ending in ENDINGS {
         for folder in ["no/such", "file", "/proc"] {
             let output = format!("{folder}/out.{ending}");
-            let error = bench.bounded(&[input, &output]).failed(1);
+            let error = bench.bounded(&[input, &output, "--scaling", "tf"]).failed(1);
             assert!(error.contains(&output), "{error}");
         }
     }
@@ -423,7 +434,8 @@ fn a_folder_that_takes_no_files_is_named() {
     }
     for ending in ENDINGS {
         let output = format!("closed/out.{ending}");
-        let error = bench.limited(&limits, &[input.to_str().unwrap(), &output]).failed(1);
+        let arguments = [input.to_str().unwrap(), &output, "--scaling", "tf"];
+        let error = bench.limited(&limits, &arguments).failed(1);
         assert!(error.contains(&output) && error.contains("denied"), "{error}");
         assert_eq!(error.trim_end().lines().count(), 1, "{error}");
     }
@@ -438,7 +450,7 @@ fn a_full_disk_loses_nothing() {
     // A deflated archive is unpacked to another file; this one is read in place.
     let folder = Bench::new();
     let input = folder.path("toy.bpk");
-    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let source = open(&keras("toy.keras"), &tf()).unwrap();
     source.convert(&input, &Options::default()).unwrap();
     for ending in ENDINGS {
         let output = format!("out.{ending}");
@@ -562,7 +574,7 @@ fn what_is_far_longer_than_its_content_is_refused_quickly() {
         file.set_len(length).unwrap();
     };
     let convert = |name: &str| {
-        let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+        let source = open(&keras("toy.keras"), &tf()).unwrap();
         source.convert(&bench.path(name), &Options::default()).unwrap();
         let bytes = std::fs::read(bench.path(name)).unwrap();
         std::fs::remove_file(bench.path(name)).unwrap();
@@ -658,7 +670,7 @@ fn a_pipe_is_no_file() {
 fn toy_safetensors() -> (serde_json::Map<String, serde_json::Value>, Vec<u8>) {
     let bench = Bench::new();
     let path = bench.path("toy.safetensors");
-    let source = open(&keras("toy.keras"), &Known::default()).unwrap();
+    let source = open(&keras("toy.keras"), &tf()).unwrap();
     source.convert(&path, &Options::default()).unwrap();
     let bytes = std::fs::read(path).unwrap();
     let start = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;

@@ -7,7 +7,7 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use burn::tensor::Device;
-use common::{Bench, keras, picture};
+use common::{Bench, keras, picture, tf};
 use converter::{ConvertError, Known, Source, Unknown, open};
 use serde_json::{Value, json};
 use xception_model::{Architecture, Scaling, WeightsError};
@@ -339,7 +339,7 @@ fn other_wires() -> Vec<Case> {
 }
 
 fn logits(path: &Path) -> Result<Vec<f32>, ConvertError> {
-    logits_of(open(path, &Known::default())?)
+    logits_of(open(path, &tf())?)
 }
 
 fn logits_of(source: Source) -> Result<Vec<f32>, ConvertError> {
@@ -352,7 +352,7 @@ fn logits_of(source: Source) -> Result<Vec<f32>, ConvertError> {
 /// The result for a file: the error message, [`OWN`] or [`SAME`].
 fn becomes(path: &Path, toy: &[f32]) -> String {
     let opened = open(path, &Known::default()).or_else(|error| match error {
-        // Only Xception's scaling is known without an option.
+        // What its pictures are fed is no part of a model.
         ConvertError::Weights(WeightsError::Unknown { unknown, .. }) => {
             assert_eq!(unknown, [Unknown::Scaling]);
             let known = Known {
@@ -491,7 +491,7 @@ fn layers_go_where_the_graph_has_them() {
     });
     let path = bench.write("swapped.keras", swapped);
     assert_ne!(logits(&path).unwrap(), expected);
-    let source = open(&path, &Known::default()).unwrap();
+    let source = open(&path, &tf()).unwrap();
     let origin = |name: &str| {
         source
             .tensors
@@ -519,14 +519,9 @@ fn several_labels_a_picture_are_told_by_a_sigmoid_behind_the_classifier() {
         ),
     ] {
         let path = bench.write(name, edited("toy.keras", edit));
-        assert!(open(&path, &Known::default()).unwrap().spec.is_multi_label(), "{name}");
+        assert!(open(&path, &tf()).unwrap().spec.is_multi_label(), "{name}");
     }
-    assert!(
-        !open(&keras("toy.keras"), &Known::default())
-            .unwrap()
-            .spec
-            .is_multi_label()
-    );
+    assert!(!open(&keras("toy.keras"), &tf()).unwrap().spec.is_multi_label());
 }
 
 /// burn-onnx exports few activations; ONNX has an operation for each, or two lines of arithmetic.

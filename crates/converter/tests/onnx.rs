@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use common::{Bench, Random, keras, logits, onnx, relative, tiny, torch, torch_known};
+use common::{Bench, Random, keras, logits, onnx, relative, tf, tiny, torch, torch_known};
 use converter::{ConvertError, Known, Options, Unknown, open, verify};
 use serde_json::Value;
 use xception_model::{
@@ -23,7 +23,7 @@ fn expected(name: &str) -> Vec<f32> {
 fn known() -> Known {
     Known {
         size: Some([75, 90]),
-        ..Known::default()
+        ..tf()
     }
 }
 
@@ -57,11 +57,11 @@ fn every_export_gives_onnx_runtimes_logits() {
 
 #[test]
 fn a_fixed_size_is_read_and_an_open_one_asked_for() {
-    let source = open(&onnx("tf2onnx.onnx"), &Known::default()).unwrap();
+    let source = open(&onnx("tf2onnx.onnx"), &tf()).unwrap();
     assert_eq!((source.spec.input.height, source.spec.input.width), (75, 90));
-    let source = open(&onnx("torch_folded.onnx"), &Known::default()).unwrap();
+    let source = open(&onnx("torch_folded.onnx"), &tf()).unwrap();
     assert_eq!((source.spec.input.height, source.spec.input.width), (75, 90));
-    let error = open(&onnx("torch_open.onnx"), &Known::default()).unwrap_err();
+    let error = open(&onnx("torch_open.onnx"), &tf()).unwrap_err();
     assert!(
         matches!(&error, ConvertError::Weights(WeightsError::Unknown { unknown, .. }) if *unknown == [Unknown::Size]),
         "{error}"
@@ -87,7 +87,7 @@ fn a_variant_that_only_the_caller_knows_computes_right() {
     let computed = |path: &std::path::Path, variant: Variant| -> Vec<f32> {
         let known = Known {
             variant: Some(variant),
-            ..Known::default()
+            ..tf()
         };
         let source = open(path, &known).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(source.spec.network, tiny().with_variant(variant).into());
@@ -121,7 +121,7 @@ fn a_description_of_another_network_is_refused() {
     use onnx_ir::Message;
     let bench = Bench::new();
     let out = bench.path("toy.onnx");
-    open(&keras("toy.keras"), &Known::default())
+    open(&keras("toy.keras"), &tf())
         .unwrap()
         .convert(&out, &Options::default())
         .unwrap();
@@ -364,13 +364,13 @@ fn hostile_graphs_are_refused_by_name() {
 fn keras_to_onnx_and_back_computes_the_same() {
     let bench = Bench::new();
     let out = bench.path("toy.onnx");
-    open(&keras("toy.keras"), &Known::default())
+    open(&keras("toy.keras"), &tf())
         .unwrap()
         .convert(&out, &Options::default())
         .unwrap();
     assert_eq!(boundaries(&out), ["images", "logits"]);
     let back = logits(open(&out, &Known::default()).unwrap());
-    assert!(relative(&back, &logits(open(&keras("toy.keras"), &Known::default()).unwrap())) <= 1e-6);
+    assert!(relative(&back, &logits(open(&keras("toy.keras"), &tf()).unwrap())) <= 1e-6);
 }
 
 /// Each model computes something else than Xception, with all tensors of one in their places: an operation that cannot

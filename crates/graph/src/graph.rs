@@ -625,12 +625,15 @@ fn numbers(op: &Op) -> Option<String> {
             .or_else(|| sides("stride", &pool.stride))
             .or_else(|| sides("dilation", &pool.dilation))
             .or_else(|| padding(pool.padding)),
-        Op::Pad { pads } => padding(Padding::Explicit(*pads)),
+        Op::Pad { pads: sides } | Op::Crop { crops: sides } => padding(Padding::Explicit(*sides)),
         Op::Activation(
             Activation::LeakyRelu { slope: value }
             | Activation::Elu { alpha: value }
             | Activation::HardSigmoid { slope: value },
         ) => finite("parameter", &[*value]),
+        Op::LayerNorm { epsilon } => {
+            (!(epsilon.is_finite() && *epsilon > 0.0)).then(|| format!("its epsilon is {epsilon}"))
+        }
         Op::ScaleShift(constants) => {
             let lengths = [constants.scale.len(), constants.shift.len()];
             counts("its constants", &lengths)

@@ -83,6 +83,8 @@ impl Graph {
             Op::Flatten { .. } => "Flatten",
             Op::ToMap => "Reshape",
             Op::Pad { .. } => "ZeroPadding2D",
+            Op::Crop { .. } => "Cropping2D",
+            Op::LayerNorm { .. } => "LayerNormalization",
             Op::Add => "Add",
             Op::Multiply => "Multiply",
             Op::Concat => "Concatenate",

@@ -37,6 +37,11 @@ pub enum Op {
         /// Rows above, columns left, rows below, columns right.
         pads: [usize; 4],
     },
+    /// A map without its borders.
+    Crop {
+        /// Rows above, columns left, rows below, columns right.
+        crops: [usize; 4],
+    },
     /// The sum of all inputs, which have one shape.
     Add,
     /// The product of two inputs of one shape, or of a map and a map of 1 x 1.
@@ -45,7 +50,13 @@ pub enum Op {
     Concat,
     /// `scale * x + shift` with constants that are not trained.
     ScaleShift(ScaleShift),
-    /// Drops values at random in training; does nothing in inference.
+    /// The channels of a vector, or of each pixel of a map, minus their mean and by the root of their variance (Ba
+    /// 2016). Factor and term follow as a [`ScaleShift`].
+    LayerNorm {
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// Values dropped at random in training; nothing otherwise.
     Dropout {
         /// The probability that a value is dropped.
         rate: f64,
@@ -421,10 +432,12 @@ impl Op {
             Self::Flatten { .. } => "flatten",
             Self::ToMap => "reshape to a map",
             Self::Pad { .. } => "zero padding",
+            Self::Crop { .. } => "cropping",
             Self::Add => "sum",
             Self::Multiply => "product",
             Self::Concat => "concatenation",
             Self::ScaleShift(_) => "scale and shift",
+            Self::LayerNorm { .. } => "layer norm",
             Self::Dropout { .. } => "dropout",
         }
     }

@@ -128,7 +128,7 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
             fits(any()?.channels(), norm.channels)?;
             any()
         }
-        Op::Activation(_) | Op::Dropout { .. } => any(),
+        Op::Activation(_) | Op::Dropout { .. } | Op::LayerNorm { .. } => any(),
         Op::ScaleShift(ScaleShift { scale, shift }) => {
             for constants in [scale, shift] {
                 if constants.len() != 1 {
@@ -167,6 +167,20 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
         } => {
             let [channels, height, width] = map(0)?;
             Ok(Shape::Map([channels, height + top + bottom, width + left + right]))
+        }
+        Op::Crop {
+            crops: [top, left, bottom, right],
+        } => {
+            let [channels, height, width] = map(0)?;
+            let left_over = |side: usize, crops: usize| side.checked_sub(crops).filter(|left| *left > 0);
+            match (left_over(height, top + bottom), left_over(width, left + right)) {
+                (Some(rows), Some(columns)) => Ok(Shape::Map([channels, rows, columns])),
+                _ => Err(format!(
+                    "it cuts {} rows and {} columns off a map of {height} x {width}",
+                    top + bottom,
+                    left + right
+                )),
+            }
         }
         Op::Add => {
             let shape = any()?;

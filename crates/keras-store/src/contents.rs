@@ -286,7 +286,9 @@ fn keras3_layers(
         path,
         format!(
             "expected the attribute `layer_names` or groups `layers/*/vars` with variables, \
-             found {found}"
+             found {found}; if it is no file of Keras's, set the weights of the model that it belongs to, and save \
+             that: \
+             model.save(\"model.keras\")"
         ),
     ))
 }

@@ -8,11 +8,20 @@ use burn_store::KeyRemapper;
 #[derive(Default)]
 pub(crate) struct Naming {
     pub(crate) layers: BTreeMap<String, String>,
+    /// Further modules with the variables of a layer that its model calls several times.
+    pub(crate) copies: BTreeMap<String, Vec<String>>,
     pub(crate) keys: KeyRemapper,
 }
 
 impl Naming {
-    /// The module's name for the variable `variable` (Burn's name) of the layer at path `layer`.
+    /// The names of all modules for the variable which Burn calls `variable` of the layer at `layer`.
+    pub(crate) fn every_key(&self, layer: &str, variable: &str) -> Vec<String> {
+        let copies = self.copies.get(layer).into_iter().flatten();
+        let copies = copies.map(|path| format!("{path}.{variable}"));
+        [self.key(layer, variable)].into_iter().chain(copies).collect()
+    }
+
+    /// The module's name for the variable which Burn calls `variable` of the layer at `layer`.
     pub(crate) fn key(&self, layer: &str, variable: &str) -> String {
         let mut key = match self.module_path(layer).as_str() {
             "" => variable.to_owned(),

@@ -237,10 +237,19 @@ impl KerasStore {
 
     /// Rename layers exactly: `(layer path, module path)`, such as
     /// `("xception/block1_conv1", "backbone.entry.conv1")`. The path of a nested model renames all
-    /// its layers which have no entry of their own. An entry no layer has is ignored.
+    /// its layers which have no entry of their own. An entry no layer has is ignored. A layer that stands here several
+    /// times gives its variables to each of its modules: its model calls it several times.
     #[must_use]
     pub fn with_names(mut self, map: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.naming.layers.extend(map);
+        let mut seen = BTreeSet::new();
+        for (layer, module) in map {
+            if seen.insert(layer.clone()) {
+                self.naming.copies.remove(&layer);
+                self.naming.layers.insert(layer, module);
+            } else {
+                self.naming.copies.entry(layer).or_default().push(module);
+            }
+        }
         self.tensors = None;
         self
     }
@@ -438,18 +447,19 @@ impl KerasStore {
             for (variable, data) in layer.variables.iter().zip(data) {
                 let (suffix, arrangement) =
                     burn_variable(layer.class.as_deref(), separable, &variable.name, variable.shape.len());
-                let key = self.naming.key(&layer.path, suffix);
                 let origin = format!("{}/{}", layer.path, variable.name);
-                tensors.push(deferred(
-                    key,
-                    variable,
-                    arrangement,
-                    Arc::clone(data),
-                    !self.allow_non_finite,
-                    origin.clone(),
-                    Arc::clone(&failures),
-                ));
-                origins.push(origin);
+                for key in self.naming.every_key(&layer.path, suffix) {
+                    tensors.push(deferred(
+                        key,
+                        variable,
+                        arrangement,
+                        Arc::clone(data),
+                        !self.allow_non_finite,
+                        origin.clone(),
+                        Arc::clone(&failures),
+                    ));
+                    origins.push(origin.clone());
+                }
             }
         }
 

@@ -151,7 +151,11 @@ const PHOTOGRAPHS: &str = "datasets/kitchenware-data/images";
 /// The network of the kitchenware package.
 fn trained(package: &Path) -> Classifier {
     let model = "trained_models/kitchenware_xception_model_val-acc_0.901.keras";
-    let mut classifier = Classifier::load(package.join(model), &common::device()).unwrap();
+    let known = xception_model::Known {
+        scaling: Some(xception_model::Scaling::Tf),
+        ..xception_model::Known::default()
+    };
+    let mut classifier = Classifier::load_with(package.join(model), &known, &common::device()).unwrap();
     classifier.spec.input.preset = Some(Preset::KerasNearest);
     classifier
 }

@@ -85,7 +85,14 @@ pub enum ClassifyError {
         /// Height and width of the first picture.
         first: [usize; 2],
     },
-    /// The weights do not record how pictures were resized.
+    /// The network takes pictures of another number of channels than can be made of a picture file.
+    #[error(
+        "the network takes pictures of {0} channels, and of a picture file 3 (colours) or 1 (grey) are made: give it \
+         tensors of \
+         your own, `xception run`"
+    )]
+    Channels(usize),
+    /// The weights came without a word on how pictures were resized.
     #[error(
         "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
          ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bicubic (Pillow's resize), or another \
@@ -240,14 +247,31 @@ impl Classifier {
         }
     }
 
-    /// Resizes a decoded picture as the network's training did.
+    /// Resizes a decoded picture as the network's training did. For a network of one channel it is made grey first, as
+    /// Keras's `load_img(color_mode="grayscale")` does.
     ///
     /// # Errors
     ///
     /// As [`prepare_file`](Self::prepare_file).
     pub fn prepare_image(&self, picture: &RgbImage) -> Result<Pixels, ClassifyError> {
         let preset = self.preset()?;
-        Ok(preset.apply(picture, self.spec.input.height, self.spec.input.width)?)
+        let (height, width) = (self.spec.input.height, self.spec.input.width);
+        if self.channels()? == 1 {
+            return Ok(preset.apply(&grey(picture), height, width)?);
+        }
+        Ok(preset.apply(picture, height, width)?)
+    }
+
+    /// Channels of the network's pictures: 3, or 1 for grey.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifyError::Channels`] for any other number.
+    pub fn channels(&self) -> Result<usize, ClassifyError> {
+        match self.network().graph().in_channels() {
+            channels @ (1 | 3) => Ok(channels),
+            channels => Err(ClassifyError::Channels(channels)),
+        }
     }
 
     /// The `top_k` most likely classes of one picture file, the most likely first.
@@ -292,18 +316,22 @@ impl Classifier {
         self.spec.outputs.probabilities(logits)
     }
 
-    /// A batch of pictures as the network's input, `[batch, 3, height, width]`, scaled as the specification says.
+    /// Pictures as the network's input, `[batch, channels, height, width]`, scaled as its specification says. The one
+    /// channel of a grey picture is scaled as red is.
     ///
     /// # Errors
     ///
-    /// [`ClassifyError::Input`] for an empty batch, [`ClassifyError::Sizes`] for pictures of different sizes.
+    /// [`ClassifyError::Input`] for an empty batch, [`ClassifyError::Sizes`] for pictures of different sizes,
+    /// [`ClassifyError::Channels`] for a network that takes neither 3 channels nor 1.
     pub fn batch(&self, pictures: &[Pixels]) -> Result<Tensor<4>, ClassifyError> {
+        let channels = self.channels()?;
         let Some(first) = pictures.first() else {
-            return Err(InputError::EmptyBatch([0, 3, self.spec.input.height, self.spec.input.width]).into());
+            return Err(InputError::EmptyBatch([0, channels, self.spec.input.height, self.spec.input.width]).into());
         };
         let (height, width) = (first.height(), first.width());
-        let mut values = vec![0.0; pictures.len() * 3 * height * width];
-        let planes = values.chunks_exact_mut(3 * height * width);
+        let area = height * width;
+        let mut values = vec![0.0; pictures.len() * channels * area];
+        let planes = values.chunks_exact_mut(channels * area);
         for ((number, pixels), planes) in (1..).zip(pictures).zip(planes) {
             // Pictures of 100 x 200 and 200 x 100 have as many values, so sides are compared.
             if (pixels.height(), pixels.width()) != (height, width) {
@@ -313,15 +341,30 @@ impl Classifier {
                     first: [height, width],
                 });
             }
-            pixels.write_nchw(self.spec.input.scaling, planes)?;
+            if channels == 3 {
+                pixels.write_nchw(self.spec.input.scaling, planes)?;
+            } else {
+                planes.copy_from_slice(&pixels.to_nchw(self.spec.input.scaling)[..area]);
+            }
         }
-        let data = TensorData::new(values, [pictures.len(), 3, height, width]);
+        let data = TensorData::new(values, [pictures.len(), channels, height, width]);
         Ok(Tensor::from_data(data, &self.device))
     }
 
     fn preset(&self) -> Result<Preset, ClassifyError> {
         self.spec.input.preset.ok_or(ClassifyError::NoPreset)
     }
+}
+
+/// A picture in three equal channels of grey, in Pillow's weights (`L24` of `src/libImaging/Convert.c`).
+fn grey(picture: &RgbImage) -> RgbImage {
+    let mut grey = picture.clone();
+    for pixel in grey.pixels_mut() {
+        let [red, green, blue] = pixel.0.map(u32::from);
+        let sum = red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000;
+        pixel.0 = [(sum >> 16) as u8; 3];
+    }
+    grey
 }
 
 impl ModelSpec {
@@ -375,6 +418,47 @@ mod tests {
             error.to_string(),
             "picture 2 of the batch is 142 x 71, the first one 71 x 142: a batch holds pictures of one size"
         );
+    }
+
+    /// Pillow's `convert("L")` of (10, 128, 250) is 107: (10 * 19595 + 128 * 38470 + 250 * 7471 + 32768) >> 16.
+    #[test]
+    fn pictures_of_a_network_of_one_channel_are_grey() {
+        let network = |channels| {
+            let config = XceptionConfig::new().with_num_classes(2).with_middle_blocks(0);
+            let config = config.with_in_channels(channels);
+            let model = config.init(&Device::flex()).unwrap();
+            let spec = ModelSpec {
+                source: String::new(),
+                outputs: Outputs::Softmax,
+                input: InputSpec {
+                    height: 71,
+                    width: 72,
+                    preset: Some(Preset::KerasNearest),
+                    ..InputSpec::default()
+                },
+                labels: Vec::new(),
+                network: config.into(),
+            };
+            Classifier::new(&model, spec)
+        };
+        let picture = RgbImage::from_pixel(80, 90, image::Rgb([10, 128, 250]));
+        let grey = network(1);
+        let pixels = grey.prepare_image(&picture).unwrap();
+        let batch = grey.batch(&[pixels]).unwrap();
+        assert_eq!(batch.dims(), [1, 1, 71, 72]);
+        let values: Vec<f32> = batch.into_data().iter::<f32>().collect();
+        assert!(
+            values.iter().all(|value| *value == 107.0 / 127.5 - 1.0),
+            "{}",
+            values[0]
+        );
+        assert_eq!(
+            grey.classify(&[grey.prepare_image(&picture).unwrap()], 2).unwrap()[0].len(),
+            2
+        );
+
+        let error = network(4).prepare_image(&picture).unwrap_err();
+        assert!(error.to_string().contains("takes pictures of 4 channels"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::hidden::HiddenActivation;
 use crate::input::Scaling;
 use crate::label::Label;
 use crate::outputs::Outputs;
@@ -24,7 +25,9 @@ pub struct Known {
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
-    /// The scaling of channel values.
+    /// What stands behind each hidden layer of the head.
+    pub hidden_activation: Option<HiddenActivation>,
+    /// How channel values are scaled.
     pub scaling: Option<Scaling>,
     /// The preset by which pictures are resized.
     pub preset: Option<Preset>,
@@ -32,6 +35,8 @@ pub struct Known {
     pub labels: Vec<Label>,
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`.
     pub key: Option<String>,
+    /// What stands before the names of the network's tensors in a PyTorch checkpoint, such as `ema_model.`.
+    pub prefix: Option<String>,
 }
 
 /// What a file says about its network. Everything it leaves open is `None`.
@@ -49,7 +54,15 @@ pub struct Description {
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
-    /// The scaling of channel values before the network.
+    /// What they are taken for where nobody says it: several numbers that a graph shows without an activation are
+    /// logits, as a rule of one class of several.
+    pub usual_outputs: Option<Outputs>,
+    /// What stands behind each hidden layer of the head of an architecture of the zoo.
+    pub hidden_activation: Option<HiddenActivation>,
+    /// Which fully-connected layers of that head have a bias: the hidden ones in order and the classifier. Empty where
+    /// all have.
+    pub head_biases: Vec<bool>,
+    /// How channel values are scaled before the network, or by the file itself.
     pub scaling: Option<Scaling>,
     /// The preset by which pictures are resized.
     pub preset: Option<Preset>,
@@ -58,16 +71,19 @@ pub struct Description {
 }
 
 impl Description {
-    /// The description of a file that has nothing but tensors. Without a classifier, or with several outputs, the
-    /// outputs have their usual meaning; the meaning of a single number stays open.
+    /// A file that says no more than its tensors do. What the outputs of a network without a classifier are is no
+    /// question.
     pub fn new(network: Architecture) -> Self {
         Self {
             source: None,
             size: None,
             pooling: None,
             variant: None,
-            outputs: (network.outputs() != Some(1)).then_some(Outputs::Softmax),
-            scaling: default_scaling(&network),
+            outputs: (!network.include_top()).then_some(Outputs::Softmax),
+            usual_outputs: None,
+            hidden_activation: None,
+            head_biases: Vec::new(),
+            scaling: None,
             preset: None,
             labels: Vec::new(),
             network,
@@ -81,13 +97,10 @@ impl Description {
             size,
             pooling: plain.network.pooling(),
             variant: plain.network.variant(),
-            outputs: found
-                .outputs
-                .or(plain.outputs.filter(|_| plain.network.outputs().is_none())),
-            scaling: match (found.scaling, found.scales_inside) {
-                (None, false) => plain.scaling,
-                (scaling, _) => scaling,
-            },
+            outputs: found.outputs.or(plain.outputs),
+            usual_outputs: (plain.network.outputs() != Some(1)).then_some(Outputs::Softmax),
+            hidden_activation: plain.network.hidden_activation(),
+            scaling: found.scaling,
             ..plain
         }
     }
@@ -100,6 +113,9 @@ impl Description {
             pooling: spec.network.pooling(),
             variant: spec.network.variant(),
             outputs: Some(spec.outputs),
+            usual_outputs: None,
+            hidden_activation: spec.network.hidden_activation(),
+            head_biases: Vec::new(),
             scaling: Some(spec.input.scaling),
             preset: spec.input.preset,
             labels: spec.labels,
@@ -107,7 +123,31 @@ impl Description {
         }
     }
 
-    /// Fills in what the file leaves open.
+    /// What the caller says of the outputs. A sigmoid over one number tells two classes apart.
+    fn said_outputs(&self, known: &Known) -> Option<Outputs> {
+        match known.outputs {
+            Some(Outputs::Sigmoid) if self.network.outputs() == Some(1) && self.outputs != Some(Outputs::Sigmoid) => {
+                Some(Outputs::Binary)
+            }
+            said => said,
+        }
+    }
+
+    /// The same where only the backbone is used: what the head's outputs and hidden layers are is no question.
+    #[must_use]
+    pub fn of_backbone(mut self, known: &Known) -> Self {
+        let any = if self.network.outputs() == Some(1) {
+            Outputs::Value
+        } else {
+            Outputs::Softmax
+        };
+        self.outputs = self.outputs.or(self.said_outputs(known)).or(Some(any));
+        let hidden = self.hidden_activation.or(known.hidden_activation);
+        self.hidden_activation = hidden.or(Some(HiddenActivation::RELU));
+        self
+    }
+
+    /// Fills what the file leaves open.
     ///
     /// # Errors
     ///
@@ -120,6 +160,7 @@ impl Description {
                 unknown.push(what);
             }
         };
+        let said_outputs = self.said_outputs(known);
         let size = known.size.or(self.size);
         need(Unknown::Size, size.is_some());
         let mut network = self.network;
@@ -140,13 +181,23 @@ impl Description {
                 Architecture::Graph(_) => {}
             }
         }
-        let outputs = agree(path, "--head", known.outputs, self.outputs)?;
+        let outputs = agree(path, "--head", said_outputs, self.outputs)?.or(self.usual_outputs);
         need(Unknown::Outputs, outputs.is_some());
-        let scaling = match self.scaling {
-            // The usual scaling of an architecture is a guess, which the caller's word overrides.
-            Some(usual) if Some(usual) == default_scaling(&network) => known.scaling.or(self.scaling),
-            _ => agree(path, "--scaling", known.scaling, self.scaling)?,
-        };
+        let hidden = agree(
+            path,
+            "--hidden-activation",
+            known.hidden_activation,
+            self.hidden_activation,
+        )?;
+        need(
+            Unknown::HiddenActivation,
+            hidden.is_some() || network.hidden_layers() == 0,
+        );
+        if let Some(hidden) = hidden {
+            network = network.with_hidden_activation(hidden);
+        }
+        network = network.with_head_biases(&self.head_biases);
+        let scaling = agree(path, "--scaling", known.scaling, self.scaling)?;
         need(Unknown::Scaling, scaling.is_some());
         let (Some([height, width]), Some(outputs), Some(scaling), []) = (size, outputs, scaling, unknown.as_slice())
         else {
@@ -155,6 +206,20 @@ impl Description {
                 unknown,
             });
         };
+        // One number is no softmax, and several are no one logit.
+        let count = network.outputs();
+        let fits = |count: usize| match outputs {
+            Outputs::Softmax => count > 1,
+            Outputs::Sigmoid => true,
+            Outputs::Binary | Outputs::Value => count == 1,
+        };
+        if !count.is_none_or(fits) {
+            return Err(WeightsError::Outputs {
+                path: path.to_owned(),
+                outputs,
+                count: count.unwrap_or_default(),
+            });
+        }
         network.validate().map_err(|source| WeightsError::Config {
             path: path.to_owned(),
             source,
@@ -181,28 +246,13 @@ impl Description {
     }
 }
 
-/// The scaling of an architecture's published weights, if it is one of the zoo: `preprocess_input` of its module in
-/// `keras.applications`.
-pub fn default_scaling(network: &Architecture) -> Option<Scaling> {
-    match network {
-        Architecture::Xception(_) => Some(Scaling::Tf),
-        Architecture::ResNet(_) => Some(Scaling::Caffe),
-        // A custom head after a known backbone; the graph keeps the backbone's title.
-        Architecture::Graph(graph) => match graph.title.as_str() {
-            "Xception" => Some(Scaling::Tf),
-            title if title.starts_with("ResNet") => Some(Scaling::Caffe),
-            _ => None,
-        },
-    }
-}
-
-/// Whether the network's pooling is an option. A graph shows its pooling.
+/// Whether a network's pooling is an option; a graph shows it.
 fn has_options(network: &Architecture) -> bool {
     !matches!(network, Architecture::Graph(_))
 }
 
-/// Checks that the file and the caller agree: a flag never changes the network of a file.
-fn agree<T: Copy + PartialEq + fmt::Debug>(
+/// What is known of both sides must agree: a flag never turns a network into another.
+fn agree<T: Copy + PartialEq + fmt::Display>(
     path: &Path,
     flag: &'static str,
     known: Option<T>,
@@ -212,8 +262,8 @@ fn agree<T: Copy + PartialEq + fmt::Debug>(
         (Some(said), Some(found)) if said != found => Err(WeightsError::Contradiction {
             path: path.to_owned(),
             flag,
-            said: format!("{said:?}").to_lowercase(),
-            found: format!("{found:?}").to_lowercase(),
+            said: said.to_string(),
+            found: found.to_string(),
         }),
         _ => Ok(known.or(found)),
     }

@@ -68,11 +68,16 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
         Err(error) => return Err(no_network(error.to_string())),
     };
     let Some(file) = file else {
-        let (description, names) = weights::recognise(store.layers()?).map_err(no_network)?;
+        let layers = store.layers()?;
+        let known = match weights::recognise(layers, true) {
+            Err(_) if no_top => weights::recognise(layers, false),
+            known => known,
+        }
+        .map_err(no_network)?;
         return Ok(KerasNetwork {
-            stages: weights::stages(&description.network.graph()),
-            description,
-            store: store.with_names(names),
+            stages: weights::stages(&known.description.network.graph()),
+            description: known.description,
+            store: store.without_layers(known.left_out).with_names(known.names),
             scales_pictures: false,
         });
     };
@@ -108,9 +113,17 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
 fn stages(candidate: &Candidate, file: &FileGraph) -> Vec<(String, String)> {
     let ends = file.graph.layer_outputs();
     let is_end = |node: &graph::NodeId| ends[file.graph.node(*node).layer.0] == Some(*node);
+    let calls = file.graph.layers.iter().map(|layer| layer.name.as_str());
+    let shared: BTreeSet<&str> = calls
+        .filter(|name| place::stored(name) != *name)
+        .map(place::stored)
+        .collect();
     let stages = candidate.stages().into_iter().filter(|(_, node)| is_end(node));
     stages
-        .map(|(stage, node)| (stage, file.graph.layer_of(node).name.clone()))
+        .map(|(stage, node)| (stage, &file.graph.layer_of(node).name))
+        // Of a layer that is called several times its output says nothing of the call.
+        .filter(|(_, name)| !shared.contains(&place::stored(name)))
+        .map(|(stage, name)| (stage, name.clone()))
         .collect()
 }
 
@@ -137,7 +150,7 @@ fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)
                 layer.name, node.path
             ));
         };
-        let pair = (layer.name.clone(), home.to_owned());
+        let pair = (place::stored(&layer.name).to_owned(), home.to_owned());
         if names.last() != Some(&pair) {
             names.push(pair);
         }
@@ -146,10 +159,21 @@ fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)
     Ok(names)
 }
 
-/// Loads the network that [`open`] describes; `known` fills in what the file leaves open.
-pub(crate) fn load(path: &Path, known: &Known, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
-    let mut file = open(path, false)?;
-    let spec = file.description.complete(path, known)?;
+/// Loads what [`open`] opens; `known` fills in what the file does not say. Of a `backbone` nothing behind it is asked
+/// for, and nothing behind it need be a layer that can be computed.
+pub(crate) fn load(
+    path: &Path,
+    known: &Known,
+    backbone: bool,
+    device: &Device,
+) -> Result<(Network, ModelSpec), WeightsError> {
+    let mut file = open(path, backbone)?;
+    let description = if backbone {
+        file.description.of_backbone(known)
+    } else {
+        file.description
+    };
+    let spec = description.complete(path, known)?;
     let mut network = Network::new(spec.network.clone(), device);
     file.store.apply_to(&mut network)?;
     Ok((network, spec))

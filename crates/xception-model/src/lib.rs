@@ -68,7 +68,10 @@ mod error;
 mod feature;
 #[cfg(feature = "std")]
 mod fold;
+#[cfg(feature = "std")]
+mod format;
 mod forward;
+mod hidden;
 #[cfg(feature = "std")]
 mod inference;
 mod init;
@@ -112,6 +115,7 @@ mod weights_error;
 pub use description::{Description, Known};
 pub use error::{ConfigError, InputError};
 pub use graph::{self, Block, Graph, GraphError, Summary, SummaryRow};
+pub use hidden::{HiddenActivation, UnknownActivation};
 #[cfg(feature = "std")]
 pub use inference::InferenceNetwork;
 pub use input::{Scaling, UnknownScaling};
@@ -127,13 +131,15 @@ pub use zoo::{
 #[cfg(feature = "picture")]
 pub use classifier::{Classifier, ClassifyError, Prediction};
 #[cfg(feature = "std")]
+pub use format::{Foreign, WeightFormat};
+#[cfg(feature = "std")]
 pub use preset::{Preset, UnknownPreset};
 #[cfg(feature = "pretrained")]
 pub use pretrained::{load_card, record};
 #[cfg(feature = "std")]
 pub use reading::{AlphaMode, OrientationMode, Reading, SixteenBitMode, TruncatedMode, UnknownMode};
 #[cfg(feature = "std")]
-pub use record::{load, load_reader, load_with, read_record, save, save_tensors};
+pub use record::{load, load_backbone, load_reader, load_with, read_record, save, save_tensors};
 #[cfg(feature = "std")]
 pub use spec::{InputSpec, ModelSpec};
 #[cfg(feature = "std")]

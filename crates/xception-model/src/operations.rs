@@ -60,6 +60,17 @@ pub(crate) fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> F
             let map = next().into_map();
             Feature::Map(map.pad([(*top, *bottom), (*left, *right)], PadMode::Constant(0.0)))
         }
+        (
+            Op::Crop {
+                crops: [top, left, bottom, right],
+            },
+            _,
+        ) => {
+            let map = next().into_map();
+            let [batch, channels, height, width] = map.dims();
+            let kept = [0..batch, 0..channels, *top..height - bottom, *left..width - right];
+            Feature::Map(map.slice(kept))
+        }
         (Op::Add, _) => {
             let first = next();
             inputs.fold(first, |sum, input| match (sum, input) {
@@ -84,6 +95,10 @@ pub(crate) fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> F
         (Op::ScaleShift(constants), _) => match next() {
             Feature::Map(map) => Feature::Map(scale_and_shift(map, constants)),
             Feature::Vector(vector) => Feature::Vector(scale_and_shift(vector, constants)),
+        },
+        (Op::LayerNorm { epsilon }, _) => match next() {
+            Feature::Map(map) => Feature::Map(layer_norm(map, *epsilon)),
+            Feature::Vector(vector) => Feature::Vector(layer_norm(vector, *epsilon)),
         },
         (op, _) => unreachable!("a {} without its parameters", op.name()),
     }
@@ -162,6 +177,13 @@ fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
         Activation::Exponential => x.exp(),
         Activation::Softmax => softmax(x, 1),
     }
+}
+
+/// Over axis 1, the channels.
+fn layer_norm<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = (centred.clone() * centred.clone()).mean_dim(1);
+    centred / (variance + epsilon).sqrt()
 }
 
 fn scale_and_shift<const D: usize>(x: Tensor<D>, ScaleShift { scale, shift }: &ScaleShift) -> Tensor<D> {

@@ -5,9 +5,11 @@ use burn::tensor::Device;
 use crate::classifier::Classifier;
 use crate::description::{Description, Known};
 use crate::network::Network;
+use crate::outputs::Outputs;
 use crate::record::{load_with, save};
 use crate::registry::{self, Cache, Card, FetchOptions, Format, Kind};
 use crate::spec::ModelSpec;
+use crate::unknown::Unknown;
 use crate::weights_error::WeightsError;
 
 impl Network {
@@ -126,7 +128,16 @@ pub fn record(
 /// Loads a verified weight file, and checks that it holds the network that its card describes.
 fn open(card: &Card, kind: Kind, path: &Path, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
     let described = card.network(kind)?;
-    let (network, spec) = load_with(path, &card.known(kind)?, device)?;
+    let mut known = card.known(kind)?;
+    let loaded = match load_with(path, &known, device) {
+        // A card that is silent about several outputs means one class of several.
+        Err(WeightsError::Unknown { unknown, .. }) if unknown == [Unknown::Outputs] && card.outputs.is_none() => {
+            known.outputs = Some(Outputs::Softmax);
+            load_with(path, &known, device)
+        }
+        loaded => loaded,
+    };
+    let (network, spec) = loaded?;
     if spec.network == described {
         return Ok((network, spec));
     }

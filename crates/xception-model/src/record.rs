@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::store::burn_pack::{
-    HEADER_SIZE, Header, MAGIC_NUMBER, Reader, TENSOR_ALIGNMENT, Tensor as PackTensor, Writer,
-    aligned_data_section_start,
+    HEADER_SIZE, Header, Reader, TENSOR_ALIGNMENT, Tensor as PackTensor, Writer, aligned_data_section_start,
 };
 use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device, Tensor};
 use files::FileError;
 
 use crate::description::{Description, Known};
+use crate::format::WeightFormat;
 use crate::labels;
 use crate::network::Network;
 use crate::spec::ModelSpec;
@@ -82,35 +82,47 @@ pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<(Network, ModelSp
 ///
 /// As [`load`].
 pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Result<(Network, ModelSpec), WeightsError> {
-    let path = path.as_ref();
-    let mut start = Vec::with_capacity(512);
-    files::open(path)
-        .map_err(FileError::into_io)
-        .and_then(|file| file.take(512).read_to_end(&mut start))
-        .map_err(|source| WeightsError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-    if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) {
-        let (network, spec) = load_record(path, device)?;
-        // A record says everything; what is known besides must agree.
-        let spec = Description::of_spec(spec).complete(path, known)?;
-        return Ok((network, spec));
-    }
-    // A zip archive, HDF5 (perhaps behind a user block), or the JSON index of a sharded file.
-    #[cfg(feature = "keras")]
-    if start.starts_with(b"PK") || start.starts_with(b"{") || !start.is_ascii() {
-        return crate::keras::load(path, known, device);
-    }
-    Err(WeightsError::UnknownFormat {
+    load_part(path.as_ref(), known, false, device)
+}
+
+/// As [`load_with`], for what uses the backbone alone, such as embedding and fine-tuning: nothing is asked about the
+/// head, and a head with a layer that cannot be computed is left out.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_backbone(
+    path: impl AsRef<Path>,
+    known: &Known,
+    device: &Device,
+) -> Result<(Network, ModelSpec), WeightsError> {
+    load_part(path.as_ref(), known, true, device)
+}
+
+fn load_part(
+    path: &Path,
+    known: &Known,
+    backbone: bool,
+    device: &Device,
+) -> Result<(Network, ModelSpec), WeightsError> {
+    let format = WeightFormat::of(path).map_err(|source| WeightsError::Read {
         path: path.to_owned(),
-        found: match start.as_slice() {
-            [] => "an empty file",
-            start if start.trim_ascii_start().starts_with(b"<") => "a web page",
-            start if start.is_ascii() => "text",
-            _ => "other data",
-        },
-    })
+        source,
+    })?;
+    match format {
+        WeightFormat::Record => {
+            let (network, spec) = load_record(path, device)?;
+            // A record says everything; what is known besides must agree.
+            let spec = Description::of_spec(spec).complete(path, known)?;
+            Ok((network, spec))
+        }
+        #[cfg(feature = "keras")]
+        WeightFormat::Keras => crate::keras::load(path, known, backbone, device),
+        other => Err(WeightsError::UnknownFormat {
+            path: path.to_owned(),
+            found: other.found(path),
+        }),
+    }
 }
 
 /// As [`load_with`], for weights from memory or a stream: an embedded file, an entry of an archive, an answer of a

@@ -10,9 +10,11 @@ pub enum Unknown {
     Pooling,
     /// The library whose batch-norm epsilon and pool padding apply.
     Variant,
-    /// The meaning of a single output.
+    /// What its outputs are.
     Outputs,
-    /// The scaling of the pictures.
+    /// What stands behind each hidden layer of its head.
+    HiddenActivation,
+    /// How its pictures are scaled.
     Scaling,
 }
 
@@ -25,12 +27,18 @@ impl fmt::Display for Unknown {
                 "whose batch-norm epsilon and pool padding it has (option: --variant keras, or torch for timm's)"
             }
             Self::Outputs => {
-                "what its one output is (option: --head binary for the logit of the second of two classes, \
-                 or --head value for a number)"
+                "what its outputs are (option: --head softmax for one class of several, sigmoid for several labels, \
+                 binary for one \
+                 logit, that of the second of two classes, or value for one number that is no probability)"
+            }
+            Self::HiddenActivation => {
+                "what stands behind the hidden layers of its head (option: --hidden-activation relu, tanh, swish, \
+                 linear, ...)"
             }
             Self::Scaling => {
-                "how its pictures are scaled (option: --scaling tf for -1..1, unit for 0..1, torch for ImageNet's mean \
-                 and deviation, caffe for BGR minus means, or none for 0..255)"
+                "how its pictures are scaled (option: --scaling tf for -1..1, as Keras's Xception is fed; unit for \
+                 0..1; torch for \
+                 ImageNet's mean and deviation; caffe for BGR minus means, as Keras's ResNet is fed; none for 0..255)"
             }
         })
     }

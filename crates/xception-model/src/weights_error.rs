@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::error::ConfigError;
 use crate::label::LabelError;
+use crate::outputs::Outputs;
 use crate::unknown::{self, Unknown};
 
 /// A weight file that does not give a network, or a record that could not be written.
@@ -28,8 +29,8 @@ pub enum WeightsError {
     UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What its first bytes look like.
-        found: &'static str,
+        /// What it is by its content, and how a file that is read is made of it.
+        found: String,
     },
     /// A burnpack file is damaged.
     #[error("{}: {problem}", path.display())]
@@ -105,8 +106,9 @@ pub enum WeightsError {
     },
     /// The file leaves open something that must be known.
     #[error(
-        "{path} does not say {}; convert the file once with that option (`xception convert {path} OUTPUT.bpk`), and \
-         load the output",
+        "{path} does not say {}; say it here, or once: `xception convert {path} OUTPUT.bpk` with the option, and use \
+         the output \
+         (in Rust: `load_with` and the fields of `Known`)",
         unknown::list(unknown),
         path = path.display()
     )]
@@ -128,10 +130,29 @@ pub enum WeightsError {
         /// The file's value.
         found: String,
     },
+    /// The network does not have such outputs.
+    #[error("{}: its outputs are taken as `{outputs}`, and it has {count}{}", path.display(), wrong_outputs(*outputs))]
+    Outputs {
+        /// The file.
+        path: PathBuf,
+        /// What they were said to be.
+        outputs: Outputs,
+        /// How many there are.
+        count: usize,
+    },
     /// Trained weights could not be fetched.
     #[cfg(feature = "pretrained")]
     #[error(transparent)]
     Registry(#[from] crate::registry::RegistryError),
+}
+
+fn wrong_outputs(outputs: Outputs) -> &'static str {
+    match outputs {
+        Outputs::Softmax => {
+            ", over which a softmax is always 1: say --head binary for one logit of two classes, or value"
+        }
+        _ => ": say --head softmax for one class of several, or sigmoid for several labels",
+    }
 }
 
 /// The tensors of a record that are not those of its network.

@@ -13,8 +13,8 @@ use common::Record;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use xception_model::{
-    InputError, InputSpec, Known, ModelSpec, Pooling, Scaling, WeightsError, Widths, Xception, XceptionConfig, load,
-    load_with,
+    InputError, InputSpec, Known, ModelSpec, Outputs, Pooling, Scaling, WeightsError, Widths, Xception, XceptionConfig,
+    load, load_with,
 };
 
 /// Relative, in norm.
@@ -54,8 +54,13 @@ impl Fixture {
         Self { path, _folder: folder }
     }
 
+    /// Loads a file of which its user knows the scaling.
     fn load(&self) -> Result<(Xception, ModelSpec), WeightsError> {
-        load(&self.path, &common::device())
+        let known = Known {
+            scaling: Some(Scaling::Tf),
+            ..Known::default()
+        };
+        load_with(&self.path, &known, &common::device())
     }
 
     /// Loads a file that leaves open the pictures' size and, in some cases, the pooling.
@@ -63,6 +68,8 @@ impl Fixture {
         let known = Known {
             size: Some([299; 2]),
             pooling,
+            outputs: Some(Outputs::Softmax),
+            scaling: Some(Scaling::Tf),
             ..Known::default()
         };
         load_with(&self.path, &known, &common::device()).unwrap_or_else(|error| panic!("{error}"))
@@ -129,7 +136,8 @@ fn check_bare(name: &str) {
     let fixture = Fixture::new(name);
     let error = fixture.load().expect_err("the file says no size").to_string();
     assert!(error.contains("does not say the size of its pictures"), "{error}");
-    check_loaded(name, fixture.load_known(None), "toy", &tiny(), InputSpec::default());
+    let known = fixture.load_known(Some(Pooling::Average));
+    check_loaded(name, known, "toy", &tiny(), InputSpec::default());
 }
 
 /// The input of a file with a config.
@@ -224,7 +232,7 @@ fn pooling_that_a_file_does_not_say_is_asked_for() {
 /// The files of `scripts/fixtures/keras_unnamed_model.py`: networks that are not in the zoo.
 mod unnamed {
     use super::*;
-    use xception_model::{Architecture, Classifier, Outputs};
+    use xception_model::{Architecture, Classifier};
 
     #[derive(Deserialize)]
     struct Models {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use xception_model::picture::{Pixels, Preset};
 use xception_model::registry::{self, Cache, FetchOptions, Kind, Reporter};
-use xception_model::{Classifier, InputSpec, Scaling, Xception, XceptionConfig};
+use xception_model::{Classifier, InputSpec, Known, Scaling, Xception, XceptionConfig};
 
 const MODEL: &str = "kitchenware_xception_model_val-acc_0.901.keras";
 
@@ -44,10 +44,18 @@ fn golden() -> Golden {
     golden
 }
 
+/// What the Keras file does not say: it was trained with Xception's `preprocess_input`.
+fn known() -> Known {
+    Known {
+        scaling: Some(Scaling::Tf),
+        ..Known::default()
+    }
+}
+
 /// The network of the Keras file, with the card's preset.
 fn classifier(package: &std::path::Path, device: &Device) -> Classifier {
     let path = package.join("trained_models").join(MODEL);
-    let mut classifier = Classifier::load(&path, device).unwrap_or_else(|error| panic!("{error}"));
+    let mut classifier = Classifier::load_with(&path, &known(), device).unwrap_or_else(|error| panic!("{error}"));
     classifier.spec.input.preset = Some(Preset::KerasNearest);
     classifier
 }
@@ -72,7 +80,8 @@ fn sha256(pixels: &Pixels) -> String {
 fn the_file_says_what_the_network_is() {
     let Some(package) = common::kitchenware() else { return };
     let path = package.join("trained_models").join(MODEL);
-    let (model, spec) = xception_model::load(&path, &common::device()).unwrap_or_else(|error| panic!("{error}"));
+    let loaded = xception_model::load_with(&path, &known(), &common::device());
+    let (model, spec) = loaded.unwrap_or_else(|error| panic!("{error}"));
     let expected = XceptionConfig::new()
         .with_num_classes(6)
         .with_hidden_layers(vec![100])

@@ -17,7 +17,7 @@ Examples:
   xception classify photos/ 'more/*.png' --top-k 1
   xception classify photos/ --format jsonl | jq -r '.predictions[0].label'
   curl -s https://example.org/cat.jpg | xception classify -
-  xception classify cup.jpg --weights my_model.keras --preset keras-nearest --labels classes.txt")]
+  xception classify cup.jpg --weights my_model.keras --scaling tf --preset keras-nearest --labels classes.txt")]
 pub struct ClassifyArgs {
     #[command(flatten)]
     pub pictures: PictureArgs,

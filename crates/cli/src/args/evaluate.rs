@@ -22,7 +22,7 @@ training run beside the weights recorded. Otherwise all pictures are judged.
 
 Examples:
   xception evaluate flowers/ --weights runs/flowers/model.bpk --report flowers.html
-  xception evaluate flowers/ --weights my_model.keras --split val --format json
+  xception evaluate flowers/ --weights my_model.keras --scaling tf --split val --format json
   xception evaluate photos.csv --weights my_model.bpk --predictions answers.csv
   xception evaluate ILSVRC2012_img_val/ --imagenet-labels val.txt \\
     --blacklist ILSVRC2014_clsloc_validation_blacklist.txt")]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use xception_model::{Known, Outputs, Pooling, Scaling, Variant};
+use xception_model::{HiddenActivation, Known, Outputs, Pooling, Scaling, Variant};
 
 use crate::args::size::Size;
 use crate::args::values::parsed;
@@ -18,6 +18,9 @@ pub struct KnownArgs {
     /// softmax), or value (a number)
     #[arg(long, value_name = "OUTPUTS", value_parser = parsed::<Outputs>(&OUTPUTS))]
     pub head: Option<Outputs>,
+    /// What stands behind each hidden layer of the head: relu, tanh, swish, leaky_relu=0.01, linear, ...
+    #[arg(long, value_name = "NAME")]
+    pub hidden_activation: Option<HiddenActivation>,
     /// How channel values are scaled: tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation), caffe (BGR minus
     /// means), or none (0..255)
     #[arg(long, value_name = "NAME", value_parser = parsed::<Scaling>(&["tf", "unit", "torch", "caffe", "none"]))]
@@ -28,6 +31,12 @@ pub struct KnownArgs {
     /// Whose batch-norm epsilon and pool padding the network has: Keras's, or those of timm's PyTorch Xception
     #[arg(long, value_name = "NAME", value_parser = variant())]
     pub variant: Option<Variant>,
+    /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`
+    #[arg(long, value_name = "NAME")]
+    pub key: Option<String>,
+    /// What stands before the names of the network's tensors in a PyTorch checkpoint, such as `ema_model.`
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
 }
 
 impl KnownArgs {
@@ -38,7 +47,10 @@ impl KnownArgs {
             pooling: self.pooling,
             variant: self.variant,
             outputs: self.head,
+            hidden_activation: self.hidden_activation,
             scaling: self.scaling,
+            key: self.key.clone(),
+            prefix: self.prefix.clone(),
             ..Known::default()
         }
     }

@@ -32,7 +32,7 @@ use crate::compute::device::DeviceName;
 Examples:
   xception train flowers/                                    A classifier of your folders, and a report to look at
   xception train flowers/ --recipe linear-probe              The same in a minute or two
-  xception train flowers/ --weights my_model.keras -o runs/2 From other weights, into this folder
+  xception train flowers/ --weights mine.keras --scaling tf  From other weights
   xception train --resume runs/flowers                       Continue a run that was stopped
   xception classify new.jpg --weights runs/flowers           Use the trained network
 

@@ -78,7 +78,7 @@ fn load(args: &BenchArgs, device: &Device) -> anyhow::Result<(Network, ModelSpec
             size: args.size.map(|size| [size.height, size.width]),
             ..Known::default()
         };
-        let (network, spec) = network::load(weights, &known, &args.cache, device)?;
+        let (network, spec) = network::load_for_tensors(weights, &known, &args.cache, device)?;
         check::has_classifier(weights, &network)?;
         return Ok((network, spec));
     }

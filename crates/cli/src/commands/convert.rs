@@ -1,4 +1,4 @@
-//! `xception convert`, `verify` and `inspect`: the converter's commands; `convert` takes the registry's names as well.
+//! `xception convert`, `verify` and `inspect`: the converter's commands, which take the registry's names as well.
 
 use converter::{OutputFormat, command};
 
@@ -17,15 +17,21 @@ pub fn convert(args: ConvertArgs) -> anyhow::Result<ExitStatus> {
     command::convert(&convert).map(status)
 }
 
-pub fn verify(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
-    if let Some(path) = &args.json {
-        Target::new(path, args.force)?;
+pub fn verify(args: VerifyArgs) -> anyhow::Result<ExitStatus> {
+    let mut verify = args.verify;
+    if let Some(path) = &verify.json {
+        Target::new(path, verify.force)?;
     }
-    command::verify(args).map(status)
+    for path in [&mut verify.input, &mut verify.record] {
+        *path = file::find(path.as_os_str(), &args.cache, &DeviceName::default().open()?)?;
+    }
+    command::verify(&verify).map(status)
 }
 
-pub fn inspect(args: &InspectArgs) -> anyhow::Result<ExitStatus> {
-    command::inspect(args).map(status)
+pub fn inspect(args: InspectArgs) -> anyhow::Result<ExitStatus> {
+    let mut inspect = args.inspect;
+    inspect.file = file::find(inspect.file.as_os_str(), &args.cache, &DeviceName::default().open()?)?;
+    command::inspect(&inspect).map(status)
 }
 
 fn status(good: bool) -> ExitStatus {

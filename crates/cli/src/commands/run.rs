@@ -35,7 +35,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitStatus> {
 
 fn list_stages(args: &RunArgs) -> anyhow::Result<ExitStatus> {
     let known = args.source.known.known(args.size);
-    let (network, _) = network::open(&args.source, &known, &args.compute)?;
+    let (network, _) = network::open_for_tensors(&args.source, &known, &args.compute)?;
     let mut output = Output::stdout();
     for name in network.stage_names() {
         writeln!(output, "{name}")?;
@@ -69,7 +69,7 @@ fn read(path: &Path, layout: Layout) -> anyhow::Result<Images> {
 /// The network of `--weights`, and which of its outputs is asked for.
 fn open(args: &RunArgs) -> anyhow::Result<NetworkOutput<'_>> {
     let known = args.source.known.known(args.size);
-    let (network, spec) = network::open(&args.source, &known, &args.compute)?;
+    let (network, spec) = network::open_for_tensors(&args.source, &known, &args.compute)?;
     if let Some(name) = &args.stage {
         check::has_stage(&network, name)?;
         return Ok(NetworkOutput::Layer(Box::new(network), name));

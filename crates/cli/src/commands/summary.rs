@@ -16,7 +16,7 @@ pub fn summary(args: &SummaryArgs) -> anyhow::Result<ExitStatus> {
     let device = DeviceName::default().open()?;
     let (network, input) = if let Some(weights) = &args.weights {
         let known = args.known.known(args.size);
-        let (network, spec) = network::load(weights, &known, &args.cache, &device)?;
+        let (network, spec) = network::load_for_tensors(weights, &known, &args.cache, &device)?;
         (network, spec.input)
     } else {
         let architecture = args.architecture.architecture().with_num_classes(args.classes)?;

@@ -4,7 +4,9 @@ use std::io::{self, ErrorKind, Write};
 
 /// Writes one sentence to standard error. A failure is ignored, because standard error is where it would be reported.
 pub fn print(kind: &str, sentence: &str) {
-    drop(writeln!(io::stderr(), "{kind}: {}", printable(sentence)));
+    // Our own lists and lines of Python stand on indented lines.
+    let lines: Vec<String> = sentence.split("\n  ").map(printable).collect();
+    drop(writeln!(io::stderr(), "{kind}: {}", lines.join("\n  ")));
 }
 
 /// An error and its causes in one sentence. The messages of some libraries include their causes' already.

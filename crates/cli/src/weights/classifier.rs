@@ -7,7 +7,8 @@ use anyhow::{anyhow, bail};
 use xception_model::labels::Label;
 use xception_model::{Classifier, ClassifyError, ModelSpec, Network, WeightsError, labels};
 
-use crate::args::{LabelsArgs, PlainArgs, WeightsArgs};
+use crate::args::{LabelsArgs, PlainArgs, SourceArgs, WeightsArgs};
+use crate::weights::network::Part;
 use crate::weights::{check, network};
 
 /// The most memory that decoding takes: four channels of 16 bits, and the copy in RGB.
@@ -20,7 +21,7 @@ pub fn load(args: &WeightsArgs, classes: &LabelsArgs, max_pixels: Option<u64>) -
         Some(path) => Some((path, labels::read(path)?)),
         None => None,
     };
-    let mut classifier = open(args)?;
+    let mut classifier = open(args, Part::Whole)?;
     check::has_classifier(&args.source.weights, classifier.network())?;
     if let Some((path, names)) = names {
         rename(&mut classifier, args, path, names)?;
@@ -30,7 +31,7 @@ pub fn load(args: &WeightsArgs, classes: &LabelsArgs, max_pixels: Option<u64>) -
 
 /// A network that gives features of pictures: of a level of the pyramid, or the pooled vector.
 pub fn load_embedder(args: &WeightsArgs, level: Option<&str>, max_pixels: Option<u64>) -> anyhow::Result<Classifier> {
-    let classifier = open(args)?;
+    let classifier = open(args, Part::Backbone)?;
     check::has_features(&args.source.weights, classifier.network(), level)?;
     prepare(classifier, args, max_pixels)
 }
@@ -47,9 +48,10 @@ pub fn predictor(network: &Network, spec: ModelSpec, args: &PlainArgs) -> Classi
 }
 
 /// The network of `--weights` on `--device`.
-fn open(args: &WeightsArgs) -> anyhow::Result<Classifier> {
+fn open(args: &WeightsArgs, part: Part) -> anyhow::Result<Classifier> {
     let known = args.source.known.known(args.input.size);
-    let (network, spec) = network::open(&args.source, &known, &args.compute)?;
+    let SourceArgs { weights, cache, .. } = &args.source;
+    let (network, spec) = network::load(weights, &known, part, cache, &args.compute.device.open()?)?;
     Ok(predictor(&network, spec, &args.plain))
 }
 
@@ -88,6 +90,11 @@ fn prepare(mut classifier: Classifier, args: &WeightsArgs, max_pixels: Option<u6
             anyhow!(ClassifyError::NoPreset).context(format!("{}: --preset is missing", args.source.weights.display()))
         );
     }
+    // A network that takes no pictures is refused before any is read.
+    let weights = || args.source.weights.display().to_string();
+    classifier
+        .channels()
+        .map_err(|error| anyhow!(error).context(weights()))?;
     // A size that the network refuses is reported once, before any picture is read.
     classifier.network().summary(height, width)?;
     if let Some(max_pixels) = max_pixels {

@@ -9,7 +9,18 @@ use xception_model::registry::{self, Card};
 use crate::io::path;
 
 /// Endings of weight files and cards. A path with one of them is never taken for a misspelt name of the registry.
-const ENDINGS: [&str; 5] = ["bpk", "h5", "hdf5", "keras", "toml"];
+const ENDINGS: [&str; 10] = [
+    "bpk",
+    "ckpt",
+    "h5",
+    "hdf5",
+    "keras",
+    "onnx",
+    "pt",
+    "pth",
+    "safetensors",
+    "toml",
+];
 
 /// A weight file, or a card that says where to get one.
 pub enum Location {
@@ -33,12 +44,15 @@ impl Location {
                 path.display(),
                 path.display()
             ),
-            Err(_) if path.is_dir() || ending == "toml" => Ok(Self::Card(Box::new(Card::load(path)?))),
+            Err(_) if path.join("card.toml").is_file() || ending == "toml" => {
+                Ok(Self::Card(Box::new(Card::load(path)?)))
+            }
             Err(_) if path.exists() || path.components().count() > 1 || ENDINGS.contains(&ending) => {
                 Ok(Self::File(path.to_owned()))
             }
             Err(unknown) => bail!(
-                "{unknown}; or name a weight file (.bpk, .keras, .h5), a training run's folder or a card (card.toml)"
+                "{unknown}; or name a weight file (.bpk, .keras, .h5, .pth, .safetensors, .onnx), a training run's \
+                 folder or a card (card.toml)"
             ),
         }
     }

@@ -1,32 +1,107 @@
 //! From weights to a network that can be trained.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use xception_model::{Known, ModelSpec, Network};
+use converter::ConvertError;
+use xception_model::{Known, ModelSpec, Network, Outputs, Scaling, Unknown, WeightFormat, WeightsError};
 
 use crate::args::{CacheArgs, ComputeArgs, SourceArgs};
 use crate::weights::card;
 use crate::weights::location::Location;
 
-/// The network of `--weights` on `--device`.
-pub fn open(source: &SourceArgs, known: &Known, compute: &ComputeArgs) -> anyhow::Result<(Network, ModelSpec)> {
-    load(&source.weights, known, &source.cache, &compute.device.open()?)
+/// The network of `--weights` on `--device`, where pictures come as tensors: neither their scaling nor the meaning of
+/// the outputs is used, and none is asked for.
+pub fn open_for_tensors(
+    source: &SourceArgs,
+    known: &Known,
+    compute: &ComputeArgs,
+) -> anyhow::Result<(Network, ModelSpec)> {
+    load_for_tensors(&source.weights, known, &source.cache, &compute.device.open()?)
+}
+
+/// How much of a network is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// What comes before the head: a head that cannot be computed is left out, and nothing is asked about it.
+    Backbone,
 }
 
 /// The network that a name, a file or a card stands for; `known` replaces what the file does not say.
 pub fn load(
     weights: &OsStr,
     known: &Known,
+    part: Part,
     cache: &CacheArgs,
     device: &Device,
 ) -> anyhow::Result<(Network, ModelSpec)> {
     let start = Instant::now();
     let (network, spec) = match Location::of(weights)? {
-        Location::File(path) => xception_model::load_with(path, known, device)?,
+        Location::File(path) => read(&path, known, part, device)?,
         Location::Card(card) => card::load(&card, known, cache, device)?,
     };
     tracing::info!(source = spec.source, elapsed = ?start.elapsed(), "weights loaded");
     Ok((network, spec))
+}
+
+/// As [`load`], where the scaling of pictures and the meaning of the outputs are not used.
+pub fn load_for_tensors(
+    weights: &OsStr,
+    known: &Known,
+    cache: &CacheArgs,
+    device: &Device,
+) -> anyhow::Result<(Network, ModelSpec)> {
+    let file = match Location::of(weights)? {
+        Location::File(path) => path,
+        Location::Card(card) => return card::load(&card, known, cache, device),
+    };
+    let error = match read(&file, known, Part::Whole, device) {
+        Err(error) => error,
+        loaded => return loaded,
+    };
+    let Some(unknown) = unknown(&error) else {
+        return Err(error);
+    };
+    let mut known = known.clone();
+    for what in unknown {
+        match what {
+            Unknown::Scaling => known.scaling = Some(Scaling::None),
+            // Of one output or several.
+            Unknown::Outputs => known.outputs = Some(Outputs::Sigmoid),
+            _ => {}
+        }
+    }
+    read(&file, &known, Part::Whole, device)
+}
+
+/// What a file does not say, if that is what is wrong.
+fn unknown(error: &anyhow::Error) -> Option<&[Unknown]> {
+    let own = error.downcast_ref::<WeightsError>();
+    let converted = error.downcast_ref::<ConvertError>().and_then(|error| match error {
+        ConvertError::Weights(error) => Some(error),
+        _ => None,
+    });
+    match own.or(converted) {
+        Some(WeightsError::Unknown { unknown, .. }) => Some(unknown),
+        _ => None,
+    }
+}
+
+/// Records and Keras files are loaded as they are, other formats through the converter.
+fn read(file: &Path, known: &Known, part: Part, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
+    let format = WeightFormat::of(file).ok();
+    Ok(match (format, part) {
+        (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Whole) => {
+            converter::open(file, known)?.load(device)?
+        }
+        (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Backbone) => {
+            converter::open_backbone(file, known)?.load(device)?
+        }
+        (_, Part::Whole) => xception_model::load_with(file, known, device)?,
+        (_, Part::Backbone) => xception_model::load_backbone(file, known, device)?,
+    })
 }

@@ -142,7 +142,18 @@ fn old_files_of_every_format_hold_the_same_network() {
     fs::write(sandbox.path("labels.txt"), "ant\nbee\ncat\ndog\neel\n").unwrap();
     for ending in ["keras", "weights.h5", "h5", "safetensors", "onnx"] {
         let (file, record) = (format!("files/toy.{ending}"), format!("{ending}.bpk"));
-        let known = ["--size", "331x200", "--pooling", "average", "--variant", "keras"];
+        let known = [
+            "--size",
+            "331x200",
+            "--pooling",
+            "average",
+            "--variant",
+            "keras",
+            "--head",
+            "softmax",
+            "--scaling",
+            "tf",
+        ];
         let told = ["--preset", "keras-bilinear", "--labels", "labels.txt"];
         sandbox
             .run(&[&["convert", file.as_str(), record.as_str()], &known[..], &told[..]].concat())

@@ -4,9 +4,9 @@ use std::process::Stdio;
 
 use burn::tensor::Device;
 use serde_json::Value;
-use xception_model::Classifier;
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
+use xception_model::{Classifier, Known, Scaling};
 
 use crate::sandbox::{LABELS, Run, Sandbox, parse_csv};
 
@@ -178,7 +178,11 @@ fn a_keras_file_and_a_card_are_weights_as_well() {
     let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras/toy.keras");
     sandbox.write("mine/toy.keras", std::fs::read(keras).unwrap());
     let file = sandbox.path("mine/toy.keras");
-    let mut expected = Classifier::load(&file, &Device::flex()).unwrap();
+    let known = Known {
+        scaling: Some(Scaling::Tf),
+        ..Known::default()
+    };
+    let mut expected = Classifier::load_with(&file, &known, &Device::flex()).unwrap();
     expected.spec.input.preset = Some(Preset::PilBilinear);
 
     let check = |expected: Classifier, arguments: &[&str]| {
@@ -200,7 +204,10 @@ fn a_keras_file_and_a_card_are_weights_as_well() {
         }
         assert_eq!(said.as_array().unwrap().len(), 2);
     };
-    check(expected.clone(), &["mine/toy.keras", "--preset", "pil-bilinear"]);
+    check(
+        expected.clone(),
+        &["mine/toy.keras", "--scaling", "tf", "--preset", "pil-bilinear"],
+    );
 
     let labels = ["a", "b", "c", "d", "e"];
     let sha256 = files::sha256(&file).unwrap().1;

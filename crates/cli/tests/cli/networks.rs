@@ -150,3 +150,161 @@ fn what_a_file_does_not_say_is_asked_for() {
     let tf = run("raw.keras", &["--scaling", "tf"]).ok();
     assert_ne!(tf, run("raw.keras", &["--scaling", "unit"]).ok());
 }
+
+/// A Keras model whose pictures were scaled before it says nothing of that: no command takes -1..1 without a word.
+#[test]
+fn the_scaling_of_a_known_architecture_is_asked_for_too() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
+    sandbox.fixture("toy.keras");
+    let weights = ["-w", "toy.keras", "--preset", "keras-nearest"];
+    for command in [
+        &["classify", "pictures"][..],
+        &["embed", "pictures", "-o", "vectors.npy"],
+        &["explain", "pictures/1.png", "-o", "heat.png"],
+    ] {
+        let error = sandbox.run(&[command, &weights[..]].concat()).failed(1);
+        assert!(error.contains("--scaling tf") && !error.contains("--head"), "{error}");
+    }
+    // Tensors are scaled already, and layers are no pictures.
+    sandbox.run(&["summary", "-w", "toy.keras"]).ok();
+    sandbox.run(&["run", "--list-stages", "-w", "toy.keras"]).ok();
+    // Said once, it is remembered.
+    sandbox
+        .run(&[
+            "convert",
+            "toy.keras",
+            "toy2.bpk",
+            "--scaling",
+            "unit",
+            "--preset",
+            "keras-nearest",
+        ])
+        .ok();
+    let unit = sandbox
+        .run(&[&["classify", "pictures", "--scaling", "unit"], &weights[..]].concat())
+        .ok();
+    assert_eq!(sandbox.run(&["classify", "pictures", "-w", "toy2.bpk"]).ok(), unit);
+}
+
+#[test]
+fn pytorch_and_safetensors_files_are_weights_like_others() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../converter/tests/fixtures/torch");
+    for name in ["toy.pth", "toy.safetensors"] {
+        sandbox.write(name, std::fs::read(fixtures.join(name)).unwrap());
+    }
+    let classify = |file: &str, more: &[&str]| {
+        let arguments = [
+            "classify",
+            "pictures",
+            "--preset",
+            "keras-nearest",
+            "--format",
+            "csv",
+            "-w",
+            file,
+        ];
+        sandbox.run(&[&arguments[..], more].concat())
+    };
+    let error = classify("toy.pth", &[]).failed(1);
+    for flag in ["--size", "--pooling", "--head", "--scaling"] {
+        assert!(error.contains(flag), "{error}");
+    }
+    let said = [
+        "--size",
+        "75x90",
+        "--pooling",
+        "average",
+        "--head",
+        "softmax",
+        "--scaling",
+        "tf",
+    ];
+    let pth = classify("toy.pth", &said).ok();
+    assert_eq!(parse_csv(&pth).len(), 6, "{pth}");
+    assert_eq!(classify("toy.safetensors", &said).ok(), pth);
+    // Nothing is asked about a head that is not used.
+    let known = ["--size", "75x90", "--pooling", "average", "--scaling", "tf"];
+    sandbox
+        .run(
+            &[
+                &[
+                    "embed",
+                    "pictures",
+                    "--preset",
+                    "keras-nearest",
+                    "-w",
+                    "toy.pth",
+                    "-o",
+                    "vectors.npy",
+                ],
+                &known[..],
+            ]
+            .concat(),
+        )
+        .ok();
+    assert_eq!(read_npy(&sandbox.path("vectors.npy")).0, [1, 8]);
+}
+
+#[test]
+fn formats_that_are_not_read_are_named_with_lines_of_python() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    sandbox.write("saved/saved_model.pb", b"\x08\x01");
+    sandbox.write("saved/keras_metadata.pb", b"");
+    sandbox.write("model.tflite", b"\x1c\0\0\0TFL3");
+    for (weights, part) in [("saved", "tf_keras.models.load_model"), ("model.tflite", "model.save(")] {
+        for command in [
+            &["classify", "pictures", "--preset", "keras-nearest", "-w", weights][..],
+            &[
+                "embed",
+                "pictures",
+                "--preset",
+                "keras-nearest",
+                "-w",
+                weights,
+                "-o",
+                "x.npy",
+            ],
+            &["convert", weights, "x.bpk"],
+            &["inspect", weights],
+            &["summary", "-w", weights],
+        ] {
+            let error = sandbox.run(command).failed(1);
+            assert!(
+                error.contains(part) && error.contains("TensorFlow"),
+                "{command:?}: {error}"
+            );
+            assert!(
+                error.lines().count() > 1 && !error.contains("\\n"),
+                "{command:?}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn verify_and_inspect_take_the_registrys_names() {
+    let sandbox = Sandbox::new();
+    for command in [
+        &["inspect", "xception-imagenet", "--offline", "--cache", "cache"][..],
+        &[
+            "verify",
+            "toy.bpk",
+            "xception-imagenet",
+            "--offline",
+            "--cache",
+            "cache",
+        ],
+    ] {
+        let error = sandbox.run(command).failed(1);
+        assert!(
+            error.contains("xception_weights_tf_dim_ordering_tf_kernels.h5"),
+            "{error}"
+        );
+    }
+    let text = sandbox.run(&["inspect", "toy.bpk"]).ok();
+    assert!(text.contains("It is complete"), "{text}");
+}

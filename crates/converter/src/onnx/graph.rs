@@ -197,7 +197,7 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
         (outputs, _) => {
             let names: Vec<_> = outputs.iter().take(4).map(|output| shown(&output.name)).collect();
             return Err(format!(
-                "it has {} outputs, and a classifier has one: {}",
+                "it has {} outputs, and a classifier has one: {}; with --no-top the backbone can be used",
                 outputs.len(),
                 names.join(", ")
             ));
@@ -503,7 +503,9 @@ impl<'a> Reader<'a> {
             match (self.shapes[id.0], &node.op) {
                 (Some(shape), _) => return matches!(shape, Shape::Vector(_)),
                 (None, Op::Flatten { .. } | Op::Dense(_) | Op::GlobalPool(_)) => return true,
-                (None, Op::Input { .. } | Op::Conv(_) | Op::Pool(_) | Op::Pad { .. } | Op::ToMap) => return false,
+                (None, Op::Input { .. } | Op::Conv(_) | Op::Pool(_) | Op::Pad { .. } | Op::Crop { .. } | Op::ToMap) => {
+                    return false;
+                }
                 _ => id = node.inputs[0],
             }
         }

@@ -111,10 +111,14 @@ fn choose(model: &ModelProto, file: &Network, found: &Recognised, known: &Known)
         .collect();
     let variant = match variants[..] {
         [variant] => variant,
-        _ => producers(model).filter(|variant| variants.contains(&Some(*variant))),
+        // The exporter is a hint that a user's word overrides.
+        _ => known
+            .variant
+            .or_else(|| producers(model))
+            .filter(|variant| variants.contains(&Some(*variant))),
     };
-    // Without a variant, the file is refused when the specification is completed.
-    let wanted = variant.or(known.variant);
+    // Without any the file is refused when it is completed.
+    let wanted = variant;
     let index = variants.iter().position(|variant| *variant == wanted).unwrap_or(0);
     let candidate = found.candidates.get(index)?.clone();
     let description = Description {

@@ -35,6 +35,9 @@ impl<'a> Reader<'a> {
             "GlobalMaxPool" | "ReduceMax" | "TopK" => self.reduce(node, PoolKind::Max),
             "ReduceSum" => self.softmax_sum(node),
             "Pad" => self.pad(node),
+            "Slice" => self.crop(node),
+            "PRelu" => self.prelu(node),
+            "LayerNormalization" => self.layer_norm(node),
             "Gemm" | "MatMul" => self.dense(node),
             "Transpose" => {
                 // Also inside the steps of an activation.
@@ -313,11 +316,14 @@ impl<'a> Reader<'a> {
 
     fn pool(&mut self, node: &'a NodeProto, kind: PoolKind) -> Result<Value, String> {
         let mut window = window(node, None)?;
+        let counts = int(node, "count_include_pad", 0) != 0;
         if int(node, "ceil_mode", 0) != 0 {
-            return Err("it rounds its size up (ceil_mode)".into());
+            window.padding = rounded_up(&window, kind == PoolKind::Average && counts)?;
         }
         let map = match self.value(node, 0)? {
-            Value::Bordered(pads, data) if kind == PoolKind::Max && window.padding == Padding::Valid => {
+            Value::Bordered(pads, data)
+                if kind == PoolKind::Max && window.padding == Padding::Valid && int(node, "ceil_mode", 0) == 0 =>
+            {
                 window.padding = Padding::Explicit(pads);
                 self.as_map(data.node)?
             }
@@ -329,7 +335,7 @@ impl<'a> Reader<'a> {
             stride: window.stride,
             dilation: window.dilation,
             padding: window.padding,
-            count_padding: int(node, "count_include_pad", 0) != 0,
+            count_padding: counts,
         };
         let id = self.add(Op::Pool(pool), &[map])?;
         Ok(self.mapped(id))
@@ -345,6 +351,7 @@ impl<'a> Reader<'a> {
         let axes = axes.filter(|axes| axes.len() * 2 == pads.len());
         let axes = axes.ok_or("its padding is not of these axes")?;
         let mut sides = [0; 4];
+        let (mut cuts, mut pads_any) = (false, false);
         for (index, pad) in pads.iter().enumerate().filter(|(_, pad)| **pad != 0) {
             let after = index / axes.len();
             let side = match data.axes[axes[index % axes.len()]] {
@@ -352,7 +359,16 @@ impl<'a> Reader<'a> {
                 Axis::Width => 2 * after + 1,
                 other => return Err(format!("it pads the axis {other:?}")),
             };
-            sides[side] = usize::try_from(*pad).map_err(|_| "it cuts off pixels")?;
+            sides[side] = usize::try_from(pad.unsigned_abs()).map_err(|_| "it pads too far")?;
+            cuts |= *pad < 0;
+            pads_any |= *pad > 0;
+        }
+        if cuts && pads_any {
+            return Err("it pads some sides and cuts others".into());
+        }
+        if cuts {
+            let id = self.add(Op::Crop { crops: sides }, &[data.node])?;
+            return Ok(data.at(id));
         }
         let mode = attribute(node, "mode").map_or(&b"constant"[..], |mode| &mode.s[..]);
         let value = self.number(node, 2).unwrap_or_else(|| float(node, "value", 0.0));
@@ -368,7 +384,101 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A mean or a maximum over axes.
+    /// A part of a map without its borders.
+    fn crop(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let data = self.input(node, 0)?;
+        let lengths = self.lengths(&data);
+        let numbers = |name: &str, at: usize| self.integers(node, name, at);
+        let (starts, ends) = numbers("starts", 1)
+            .zip(numbers("ends", 2))
+            .ok_or("the part that it takes is not known")?;
+        let axes = numbers("axes", 3).unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = numbers("steps", 4).unwrap_or_else(|| vec![1; starts.len()]);
+        if starts.len() != ends.len() || starts.len() != axes.len() || steps.iter().any(|step| *step != 1) {
+            return Err("it takes a part in steps".into());
+        }
+        let mut crops = [0; 4];
+        for ((axis, start), end) in axes.iter().zip(&starts).zip(&ends) {
+            let at = place(*axis, data.axes.len()).ok_or("it takes a part of an axis that is not there")?;
+            let side = match data.axes[at] {
+                Axis::Height => 0,
+                Axis::Width => 1,
+                other => return Err(format!("it takes a part of the axis {other:?}")),
+            };
+            // A part that begins from the start and ends from the end is one of pictures of every size.
+            let before = usize::try_from(*start).ok();
+            let behind = match *end {
+                end if end < 0 => usize::try_from(end.unsigned_abs()).ok(),
+                end => lengths[at]
+                    .is_some_and(|length| usize::try_from(end).is_ok_and(|end| end >= length))
+                    .then_some(0)
+                    .or((end >= i64::from(i32::MAX)).then_some(0)),
+            };
+            let (before, behind) = before
+                .zip(behind)
+                .ok_or("the part that it takes depends on the picture's size")?;
+            (crops[side], crops[side + 2]) = (before, behind);
+        }
+        if crops == [0; 4] {
+            return Ok(Value::Data(data));
+        }
+        let id = self.add(Op::Crop { crops }, &[data.node])?;
+        Ok(data.at(id))
+    }
+
+    /// Over the channels, where they are the last axis; factor and term are constants.
+    fn layer_norm(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let data = self.input(node, 0)?;
+        let axis = place(int(node, "axis", -1), data.axes.len());
+        if data.axes.last() != Some(&Axis::Channels) || axis.map(|axis| axis + 1) != Some(data.axes.len()) {
+            return Err(format!("a layer norm over the axes {:?}", data.axes));
+        }
+        let channels = self.constant(node, 1)?.count().unwrap_or(usize::MAX);
+        let left = self.budget.checked_sub(channels.saturating_mul(2));
+        self.budget = left.ok_or("its graph has more constants than any network")?;
+        let scale = self.numbers(&self.constant(node, 1)?)?;
+        let shift = match self.bias(node, 2, channels)? {
+            Some(bias) => self.numbers(&bias)?,
+            None => vec![0.0],
+        };
+        let epsilon = float(node, "epsilon", 1e-5);
+        let id = self.add(Op::LayerNorm { epsilon }, &[data.node])?;
+        let id = self.add(Op::ScaleShift(ScaleShift { scale, shift }), &[id])?;
+        Ok(data.at(id))
+    }
+
+    /// `max(x, 0) - slope * max(-x, 0)`, with a slope for each channel.
+    fn prelu(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let slopes = self.constant(node, 1)?;
+        let data = self.input(node, 0)?;
+        let channels = data.axes.iter().position(|axis| *axis == Axis::Channels);
+        let channels = channels.and_then(|at| self.lengths(&data)[at]);
+        let count = slopes.count().unwrap_or(usize::MAX);
+        // The shape is broadcast from the end, so that [channels, 1, 1] fits a map.
+        if !is_along_channels(&slopes, &data.axes) || count != 1 && channels.is_some_and(|channels| channels != count) {
+            return Err(format!(
+                "its slopes have the shape {:?}, for values of the axes {:?}",
+                slopes.dims, data.axes
+            ));
+        }
+        let left = self.budget.checked_sub(count);
+        self.budget = left.ok_or("its graph has more constants than any network")?;
+        let numbers = self.numbers(&slopes)?;
+        let scaled = |scale: Vec<f64>| {
+            Op::ScaleShift(ScaleShift {
+                scale,
+                shift: vec![0.0],
+            })
+        };
+        let positive = self.add(Op::Activation(Activation::Relu), &[data.node])?;
+        let negative = self.add(scaled(vec![-1.0]), &[data.node])?;
+        let negative = self.add(Op::Activation(Activation::Relu), &[negative])?;
+        let negative = self.add(scaled(numbers.into_iter().map(|slope| -slope).collect()), &[negative])?;
+        let id = self.add(Op::Add, &[positive, negative])?;
+        Ok(data.at(id))
+    }
+
+    /// A mean or maximum over axes.
     fn reduce(&mut self, node: &'a NodeProto, kind: PoolKind) -> Result<Value, String> {
         let mut data = match self.value(node, 0)? {
             Value::Halved(half, data) if half == kind => data,
@@ -720,6 +830,33 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, String
         dilation,
         padding,
     })
+}
+
+/// The padding with which a size that is rounded down is what `ceil_mode` rounds up: as far as a step reaches, at the
+/// end. It never wins a maximum and is left out of a mean; one that counts its padding would count it.
+fn rounded_up(window: &Window, counts: bool) -> Result<Padding, String> {
+    let [top, left, bottom, right] = match window.padding {
+        Padding::Valid => [0; 4],
+        Padding::Explicit(pads) => pads,
+        // `same` rounds up by itself.
+        Padding::Same => return Ok(Padding::Same),
+    };
+    let ends = [bottom, right];
+    let more = [0, 1].map(|axis| window.stride[axis].saturating_sub(1));
+    // A window that would begin in the padding at the end is left out by ONNX, and would be one here.
+    let begins_within = |axis: usize| {
+        let reach = window.side[axis]
+            .saturating_sub(1)
+            .saturating_mul(window.dilation[axis])
+            + 1;
+        ends[axis].saturating_add(more[axis]) < reach
+    };
+    if !begins_within(0) || !begins_within(1) || counts && more != [0; 2] {
+        return Err(
+            "it rounds its size up (ceil_mode) and counts padding, or has a window smaller than its step".into(),
+        );
+    }
+    Ok(Padding::Explicit([top, left, bottom + more[0], right + more[1]]))
 }
 
 fn linear(kernel: Constant, bias: Option<Constant>, times: [f64; 2]) -> Weights {

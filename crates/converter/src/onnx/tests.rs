@@ -110,6 +110,21 @@ fn run(network: &Network, size: [usize; 2]) -> Vec<f64> {
                 let zero = |(c, y, x)| pixel(input(0), shape(0), c, [y, x], [*top, *left]).unwrap_or(0.0);
                 each(channels, height, width).map(zero).collect()
             }
+            Op::Crop { crops: [top, left, ..] } => {
+                let [channels, height, width] = sides(shapes[id.0]);
+                let kept = |(c, y, x)| pixel(input(0), shape(0), c, [y + top, x + left], [0; 2]).unwrap_or(f64::NAN);
+                each(channels, height, width).map(kept).collect()
+            }
+            Op::LayerNorm { epsilon } => {
+                let (values, step) = (input(0), spatial(0));
+                let normed = |(at, x): (usize, &f64)| {
+                    let own: Vec<f64> = values.iter().skip(at % step).step_by(step).copied().collect();
+                    let mean = own.iter().sum::<f64>() / own.len() as f64;
+                    let variance = own.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / own.len() as f64;
+                    (x - mean) / (variance + epsilon).sqrt()
+                };
+                values.iter().enumerate().map(normed).collect()
+            }
             Op::GlobalPool(pool) => {
                 let chunks = input(0).chunks(spatial(0));
                 match pool.kind {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xception_model::graph::{Graph, NodeId, Op};
 
-/// Names that people and libraries use for the last layer.
-const CLASSIFIERS: [&str; 7] = [
+/// What people and libraries call the last layer.
+pub(super) const CLASSIFIERS: [&str; 7] = [
     "fc",
     "last_linear",
     "classifier",
@@ -18,17 +18,58 @@ const CLASSIFIERS: [&str; 7] = [
 /// Most name parts that wrapping modules may put before a name.
 const MAX_WRAPPERS: usize = 16;
 
-/// For each name of a checkpoint, the network's tensor; `None` for a tensor that is not part of the network.
+/// What stands before the names of the network's tensors.
 ///
-/// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix under which most of
-/// the network's tensors are found is used.
+/// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix is the one behind
+/// which most of the network's tensors are, or `chosen` where there are several.
 ///
 /// # Errors
 ///
-/// If no tensor of the network is found, if several prefixes hold the network, or if two names mean the same tensor.
-pub(crate) fn torch_homes(graph: &Graph, names: &[&str]) -> Result<Vec<Option<String>>, String> {
+/// When nothing of the network is found, or not behind `chosen`; when several prefixes have the network and none is
+/// chosen.
+pub(crate) fn torch_prefix<'a>(graph: &Graph, names: &[&'a str], chosen: Option<&str>) -> Result<&'a str, String> {
     let known = known(graph);
-    let prefix = detect(&known, names)?;
+    let Some(chosen) = chosen else {
+        return detect(&known, names);
+    };
+    let chosen = chosen.trim_end_matches('.');
+    let found = behind(&known, names);
+    match found.keys().find(|prefix| prefix.trim_end_matches('.') == chosen) {
+        Some(prefix) => Ok(prefix),
+        None => {
+            let copies = copies(&found);
+            let prefixes: Vec<String> = copies.into_iter().map(|prefix| format!("`{prefix}`")).collect();
+            Err(format!(
+                "no tensor of the network has a name behind the prefix `{chosen}`; they are behind {}",
+                if prefixes.is_empty() {
+                    "none".to_owned()
+                } else {
+                    prefixes.join(", ")
+                }
+            ))
+        }
+    }
+}
+
+/// What stands before each copy of the network.
+pub(crate) fn torch_copies<'a>(graph: &Graph, names: &[&'a str]) -> Vec<&'a str> {
+    copies(&behind(&known(graph), names))
+}
+
+/// Prefixes behind which there is more than half of what is behind the one with most.
+fn copies<'a>(found: &BTreeMap<&'a str, Vec<&'a str>>) -> Vec<&'a str> {
+    let most = found.values().map(Vec::len).max().unwrap_or_default();
+    let whole = found.iter().filter(|(_, names)| names.len() * 2 > most);
+    whole.map(|(prefix, _)| *prefix).collect()
+}
+
+/// For each name of a checkpoint the tensor of the network that it is; `None` for what is no part of the network.
+///
+/// # Errors
+///
+/// When two names are the same tensor.
+pub(crate) fn torch_homes(graph: &Graph, names: &[&str], prefix: &str) -> Result<Vec<Option<String>>, String> {
+    let known = known(graph);
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     let mut homes = Vec::with_capacity(names.len());
     for name in names {
@@ -72,7 +113,8 @@ fn classifier(graph: &Graph) -> Option<NodeId> {
     Some(id)
 }
 
-fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a str, String> {
+/// The names of the network's tensors by what stands before them.
+fn behind<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in names {
         let ends = name.match_indices('.').map(|(dot, _)| dot + 1);
@@ -82,6 +124,11 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
             }
         }
     }
+    found
+}
+
+fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a str, String> {
+    let found = behind(known, names);
     let most = found
         .iter()
         .max_by_key(|(prefix, names)| (names.len(), std::cmp::Reverse(prefix.len())));
@@ -92,9 +139,7 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
     match found.iter().find(|(_, names)| others(names) * 2 > own.len()) {
         None => Ok(one),
         Some((two, _)) => Err(format!(
-            "it holds the network several times, under `{one}` and `{two}`; save one of them: \
-             torch.save({{name.removeprefix('{two}'): value for name, value in weights.items() \
-             if name.startswith('{two}')}}, 'weights.pth')"
+            "it holds the network several times, under `{one}` and `{two}`; choose one, such as --prefix {two}"
         )),
     }
 }
@@ -154,7 +199,7 @@ mod tests {
 
     fn homes(names: &[String]) -> Result<Vec<Option<String>>, String> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        torch_homes(&network(), &names)
+        torch_homes(&network(), &names, torch_prefix(&network(), &names, None)?)
     }
 
     fn under(prefix: &str) -> Vec<String> {
@@ -193,6 +238,21 @@ mod tests {
         names.extend(under("ema_model."));
         let error = homes(&names).unwrap_err();
         assert!(error.contains("under `model.` and `ema_model.`"), "{error}");
+    }
+
+    #[test]
+    fn one_of_two_copies_is_chosen() {
+        let mut names = under("model.");
+        names.extend(under("ema_model."));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for chosen in ["ema_model.", "ema_model"] {
+            let prefix = torch_prefix(&network(), &names, Some(chosen)).unwrap();
+            assert_eq!(prefix, "ema_model.");
+            let homes = torch_homes(&network(), &names, prefix).unwrap();
+            assert_eq!([&homes[0], &homes[8]], [&None, &Some("stem.conv.weight".to_owned())]);
+        }
+        let error = torch_prefix(&network(), &names, Some("net.")).unwrap_err();
+        assert!(error.contains("they are behind `ema_model.`, `model.`"), "{error}");
     }
 
     #[test]

@@ -179,10 +179,50 @@ impl Scan {
         }
         Err(format!(
             "its pickle names {}, which no file of weights needs; nothing of it was run, and it is refused. If you \
-             trust the file: load it in PyTorch and save the weights alone, \
-             torch.save(model.state_dict(), \"weights.pth\")",
-            names.join(", ")
+             trust the \
+             file, {}",
+            names.join(", "),
+            self.advice()
         ))
+    }
+
+    /// How the weights alone are had, by whose objects the pickle holds.
+    fn advice(&self) -> &'static str {
+        let holds = |package: &str| {
+            let is_of = |name: &String| name.split('.').next() == Some(package);
+            self.refused.iter().any(is_of)
+        };
+        if holds("fastai") {
+            return "save the weights alone, in Python:
+    import torch
+    from fastai.learner import load_learner
+    torch.save(load_learner(\"export.pkl\").model.state_dict(), \"weights.pth\")";
+        }
+        if holds("keras") || holds("tensorflow") || holds("tf_keras") {
+            return "save the Keras model as Keras does, in Python:
+    import pickle
+    pickle.load(open(\"model.pkl\", \"rb\")).save(\"model.keras\")";
+        }
+        if holds("joblib") || holds("sklearn") {
+            return "load it, and save the network in it as its own library does, in Python:
+    import joblib
+    model = joblib.load(\"model.joblib\")
+    model.save(\"model.keras\")    # of a Keras model; torch.save(model.state_dict(), \"weights.pth\") of a PyTorch \
+         one";
+        }
+        // Modules restore their parameters whatever their class is.
+        "save the weights alone, in Python; the model's own class is not needed:
+    import pickle, torch
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module, name):
+            try:
+                return super().find_class(module, name)
+            except (ImportError, AttributeError):
+                return type(name, (torch.nn.Module,), {})
+    pickle.Unpickler = Unpickler
+    model = torch.load(\"model.pth\", map_location=\"cpu\", weights_only=False, pickle_module=pickle)
+    model = model if hasattr(model, \"state_dict\") else model[\"state_dict\"]    # or the entry that holds the weights
+    torch.save(model.state_dict() if hasattr(model, \"state_dict\") else model, \"weights.pth\")"
     }
 
     fn name(&mut self, module: &str, object: &str) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use burn::tensor::{Device, Tensor, TensorData};
 use converter::{Known, Source, open};
 use tempfile::TempDir;
-use xception_model::{Pooling, Variant, Widths, XceptionConfig};
+use xception_model::{HiddenActivation, Outputs, Pooling, Scaling, Variant, Widths, XceptionConfig};
 
 /// `TOY` of `scripts/fixtures/keras_toy_xception.py`.
 pub fn tiny() -> XceptionConfig {
@@ -42,12 +42,22 @@ pub fn onnx(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Everything that a file may leave open.
+/// The scaling, which is all that a whole Keras model of the toy leaves open.
+pub fn tf() -> Known {
+    Known {
+        scaling: Some(Scaling::Tf),
+        ..Known::default()
+    }
+}
+
+/// All that a file may leave open.
 pub fn all_known() -> Known {
     Known {
         size: Some([75, 90]),
         pooling: Some(Pooling::Average),
-        ..Known::default()
+        outputs: Some(Outputs::Softmax),
+        hidden_activation: Some(HiddenActivation::RELU),
+        ..tf()
     }
 }
 

@@ -98,7 +98,7 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         // The dense layer's kernel reads one pixel.
         Op::Dense(_) => !is_flattened(graph, node.inputs[0]),
         Op::Add => node.inputs.len() == 2,
-        Op::Flatten { .. } | Op::Pad { .. } => false,
+        Op::Flatten { .. } | Op::Pad { .. } | Op::Crop { .. } | Op::LayerNorm { .. } => false,
     };
     if has_kernel { Fusion::Alone } else { Fusion::Without }
 }

@@ -14,8 +14,8 @@ pub(super) enum Operand<T> {
 /// outputs are written in the same way.
 #[derive(Debug, Default)]
 pub(super) struct Call<'a> {
-    /// In the order of the call.
-    pub(super) operands: Vec<Operand<&'a str>>,
+    /// In the order in which they are given. A tensor is a layer's name and the number of its call.
+    pub(super) operands: Vec<Operand<(&'a str, usize)>>,
     pub(super) training: bool,
     /// The target type of a cast.
     pub(super) dtype: Option<&'a str>,
@@ -32,13 +32,13 @@ impl<'a> Call<'a> {
         call
     }
 
-    /// The names of the tensors.
-    pub(super) fn tensors(&self) -> Vec<&'a str> {
-        let name = |operand: &Operand<&'a str>| match operand {
-            Operand::Tensor(name) => Some(*name),
+    /// The tensors: the names of their layers, and the numbers of their calls.
+    pub(super) fn tensors(&self) -> Vec<(&'a str, usize)> {
+        let tensor = |operand: &Operand<(&'a str, usize)>| match operand {
+            Operand::Tensor(tensor) => Some(*tensor),
             Operand::Constant(_) => None,
         };
-        self.operands.iter().filter_map(name).collect()
+        self.operands.iter().filter_map(tensor).collect()
     }
 
     /// The recursion is bounded: `serde_json` reads at most 128 levels.
@@ -50,7 +50,11 @@ impl<'a> Call<'a> {
         match value {
             Value::Array(list) => match list.as_slice() {
                 [Value::String(name), node, tensor, rest @ ..] if node.is_u64() && tensor.is_u64() => {
-                    self.operands.push(Operand::Tensor(name));
+                    let call = node
+                        .as_u64()
+                        .and_then(|call| usize::try_from(call).ok())
+                        .unwrap_or(usize::MAX);
+                    self.operands.push(Operand::Tensor((name, call)));
                     self.all(rest);
                 }
                 [Value::String(name), _, rest @ ..] if name == CONSTANT => self.all(rest),
@@ -106,8 +110,8 @@ mod tests {
     use serde_json::json;
 
     fn operands(value: &Value) -> Vec<Operand<String>> {
-        let owned = |operand: Operand<&str>| match operand {
-            Operand::Tensor(name) => Operand::Tensor(name.to_owned()),
+        let owned = |operand: Operand<(&str, usize)>| match operand {
+            Operand::Tensor((name, _)) => Operand::Tensor(name.to_owned()),
             Operand::Constant(values) => Operand::Constant(values),
         };
         Call::of(value).operands.into_iter().map(owned).collect()

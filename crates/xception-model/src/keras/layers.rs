@@ -40,10 +40,14 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Flatten" => flatten(at),
         "Reshape" => reshape(at),
         "ZeroPadding2D" => zero_padding(at),
+        "Cropping2D" => cropping(at),
+        "PReLU" => prelu(at),
+        "LayerNormalization" => layer_norm(at),
         "Add" => arithmetic(at, Arithmetic::Add),
         "Subtract" => arithmetic(at, Arithmetic::Subtract),
         "Multiply" => arithmetic(at, Arithmetic::Multiply),
         "Divide" | "TrueDivide" => arithmetic(at, Arithmetic::Divide),
+        "Average" => average(at),
         "Concatenate" => concatenate(at, "axis"),
         "Merge" => merge(at),
         "TFOpLambda" => tf_operation(at),
@@ -52,18 +56,22 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Normalization" => normalization(at),
         "Dropout" | "SpatialDropout2D" => dropout(at),
         "Cast" => cast(at, at.settings.text(&["dtype"])),
+        "Resizing" => resizing(at),
+        "CenterCrop" | "RandomCrop" => center_crop(at),
         class if is_harmless(class) => at.only_input(),
-        "RandomCrop" => Err("it crops pictures, also in inference in most versions of Keras".into()),
+        class if is_active(class) => Err("it changes pictures at rest too, as no operation here does".into()),
         _ => Err("there is no operation for its class".into()),
     }
 }
 
-/// Whether a layer changes nothing in inference.
+/// Layers that do nothing to a picture when a network is used. Each was run so, in Keras 3.15.1
+/// (`scripts/fixtures/keras_augmentation.py`), but for those of older versions.
 fn is_harmless(class: &str) -> bool {
-    const HARMLESS: [&str; 14] = [
+    const HARMLESS: [&str; 35] = [
         "ActivityRegularization",
         "AlphaDropout",
         "AugMix",
+        "CastLike",
         "CutMix",
         "Equalization",
         "GaussianDropout",
@@ -73,10 +81,41 @@ fn is_harmless(class: &str) -> bool {
         "MaxNumBoundingBoxes",
         "MixUp",
         "RandAugment",
+        "RandomBrightness",
+        "RandomColorDegeneration",
+        "RandomColorJitter",
+        "RandomContrast",
+        "RandomElasticTransform",
+        "RandomErasing",
+        "RandomFlip",
+        "RandomGaussianBlur",
+        "RandomGrayscale",
+        "RandomHeight",
+        "RandomHue",
+        "RandomInvert",
+        "RandomPerspective",
+        "RandomPosterization",
+        "RandomRotation",
+        "RandomSaturation",
+        "RandomSharpness",
+        "RandomShear",
+        "RandomTranslation",
+        "RandomWidth",
+        "RandomZoom",
         "Solarization",
-        "CastLike",
     ];
-    HARMLESS.contains(&class) || (class.starts_with("Random") && class != "RandomCrop")
+    HARMLESS.contains(&class)
+}
+
+/// Layers that change a picture at rest too.
+fn is_active(class: &str) -> bool {
+    [
+        "AutoContrast",
+        "ContrastLimitedAdaptiveHistogramEqualization",
+        "Grayscale",
+        "RandomResizedCrop",
+    ]
+    .contains(&class)
 }
 
 fn activate(at: &mut Place<'_, '_>, class: &str, activation: Option<Activation>) -> Result<Tensor, String> {
@@ -400,7 +439,15 @@ fn arithmetic(at: &mut Place<'_, '_>, kind: Arithmetic) -> Result<Tensor, String
                 Ok(at.join(Op::Add, &inputs, inputs[0]))
             }
             Arithmetic::Multiply => product(at),
-            Arithmetic::Subtract => Err("it subtracts one tensor from another".into()),
+            Arithmetic::Subtract => {
+                let inputs = at.several_inputs()?;
+                let [first, second] = inputs[..] else {
+                    return Err(format!("expected 2 inputs, found {}", inputs.len()));
+                };
+                alike(&inputs)?;
+                let negative = scaled(at, second, vec![-1.0], vec![0.0])?;
+                Ok(at.join(Op::Add, &[first, negative], first))
+            }
             Arithmetic::Divide => Err("it divides one tensor by another".into()),
         },
     }
@@ -449,7 +496,121 @@ fn concatenate(at: &mut Place<'_, '_>, key: &str) -> Result<Tensor, String> {
     Ok(at.join(Op::Concat, &inputs, output))
 }
 
-/// Keras 1's layer with several inputs.
+/// The mean of its inputs.
+fn average(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let inputs = at.several_inputs()?;
+    alike(&inputs)?;
+    if let [only] = inputs[..] {
+        return Ok(only);
+    }
+    let sum = at.join(Op::Add, &inputs, inputs[0]);
+    scaled(at, sum, vec![1.0 / inputs.len() as f64], vec![0.0])
+}
+
+/// `max(x, 0) - alpha * max(-x, 0)`: the slopes are constants of the network, as a `Normalization`'s are.
+fn prelu(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let shape = at.shape("alpha").map(<[usize]>::to_vec);
+    let slopes = at.numbers("alpha").zip(shape);
+    let (slopes, shape) = slopes.ok_or("its slopes are not among the weights, or too many")?;
+    let channels = *shape.last().unwrap_or(&0);
+    if shape[..shape.len().max(1) - 1].iter().any(|side| *side != 1) {
+        return Err(format!(
+            "it has a slope for each place, of the shape {shape:?}; known is one for each channel (shared_axes=[1, 2])"
+        ));
+    }
+    if slopes.len() != channels {
+        return Err(format!("its slopes have the shape {shape:?}"));
+    }
+    let positive = at.push_on(Op::Activation(Activation::Relu), input, input);
+    let negative = scaled(at, input, vec![-1.0], vec![0.0])?;
+    let negative = at.push_on(Op::Activation(Activation::Relu), negative, negative);
+    let negative = scaled(at, negative, slopes.iter().map(|slope| -slope).collect(), vec![0.0])?;
+    Ok(at.join(Op::Add, &[positive, negative], input))
+}
+
+/// Over the channels. Factor and term are constants of the network.
+fn layer_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    at.settings.channel_axis(&["axis"], -1, input.is_map)?;
+    if at.settings.is_on(&["rms_scaling"], false) {
+        return Err("it scales by the root of the mean square (rms_scaling)".into());
+    }
+    let epsilon = at.settings.number(&["epsilon"], 1e-3)?;
+    let part = |setting: &str, variable: &'static str, missing: f64| {
+        if !at.settings.is_on(&[setting], true) {
+            return Ok(vec![missing]);
+        }
+        at.numbers(variable)
+            .ok_or_else(|| format!("its `{variable}` is not among the weights, or has too many numbers"))
+    };
+    let (scale, shift) = (part("scale", "gamma", 1.0)?, part("center", "beta", 0.0)?);
+    let normed = at.push(Op::LayerNorm { epsilon }, input);
+    scaled(at, normed, scale, shift)
+}
+
+/// A picture that has the size already stays as it is; another one is resized by the preset, and by nothing else.
+fn resizing(at: &Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let target = [at.settings.count(&["height"])?, at.settings.count(&["width"])?];
+    match at.size() {
+        Some(size) if size == target && at.is_picture(input) => Ok(input),
+        _ => Err(format!(
+            "it resizes to {} x {}, which no operation here does; resize pictures before the network: build the model \
+             on an \
+             input of that size",
+            target[0], target[1]
+        )),
+    }
+}
+
+/// The middle of a picture. At rest a random crop is one (`random_crop.py` of Keras 3).
+fn center_crop(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    at.settings.channels_last()?;
+    let target = [at.settings.count(&["height"])?, at.settings.count(&["width"])?];
+    let size = at.size().filter(|_| at.is_picture(input));
+    let Some(size) = size else {
+        return Err("it crops, and the file does not say the size of what it crops".into());
+    };
+    if size == target {
+        return Ok(input);
+    }
+    if at.class() == "RandomCrop" {
+        return Err("it crops pictures, at rest too in most versions of Keras".into());
+    }
+    let [Some(rows), Some(columns)] = [0, 1].map(|axis| size[axis].checked_sub(target[axis])) else {
+        return Err(format!(
+            "it makes {} x {} larger, to {} x {}",
+            size[0], size[1], target[0], target[1]
+        ));
+    };
+    let (top, left) = (rows / 2, columns / 2);
+    Ok(at.push(
+        Op::Crop {
+            crops: [top, left, rows - top, columns - left],
+        },
+        input,
+    ))
+}
+
+fn cropping(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    at.settings.channels_last()?;
+    let found = at.settings.get(&["cropping"]);
+    let crops = found.map_or(Some([0; 4]), pads);
+    let crops = crops.ok_or_else(|| {
+        let found = shown(found.unwrap_or(&Value::Null));
+        format!("expected rows and columns for `cropping`, found {found}")
+    })?;
+    let output = Tensor {
+        is_pixel: false,
+        ..input
+    };
+    Ok(at.push(Op::Crop { crops }, output))
+}
+
+/// Keras 1's layer of several inputs.
 fn merge(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     match at.settings.text(&["mode"]) {
         Some("sum") | None => arithmetic(at, Arithmetic::Add),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::call::Operand;
 use super::paths::Paths;
-use super::settings::{Settings, count, shown};
+use super::settings::{Settings, array, count, input_shape, shown};
 use super::wiring::{self, Wiring};
 
 /// Mean and variance, one for all channels or one for each.
@@ -22,6 +22,19 @@ pub(super) struct Weights<'a> {
     pub(super) shapes: HashMap<String, HashMap<String, Vec<usize>>>,
     /// Mean and variance of the `Normalization` layers.
     pub(super) statistics: HashMap<String, Option<Statistics>>,
+    /// The variables of other layers that are constants of the graph, by layer and name.
+    pub(super) numbers: HashMap<(String, &'static str), Vec<f64>>,
+}
+
+/// Stands between a layer's path and the number of its call, in the names of the second call and those that follow.
+const CALL: &str = "#call";
+
+/// A layer's path in the file, by its name in the graph.
+pub(super) fn stored(name: &str) -> &str {
+    match name.rsplit_once(CALL) {
+        Some((path, number)) if number.parse::<usize>().is_ok() => path,
+        _ => name,
+    }
 }
 
 /// What the config says about a node's output.
@@ -125,16 +138,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The shape stated by an input layer, or by the first layer of a `Sequential`.
-pub(super) fn input_shape(config: &Value) -> Option<&[Value]> {
-    array(config, "batch_shape").or_else(|| array(config, "batch_input_shape"))
-}
-
-fn array<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
-    value.get(key)?.as_array().map(Vec::as_slice)
-}
-
-/// Height and width of a shape, if both are stated.
+/// Height and width of a shape that states both.
 pub(super) fn size(shape: &[Value]) -> Option<[usize; 2]> {
     match shape {
         [_, height, width, _] => Some([count(height)?, count(width)?]),
@@ -208,7 +212,37 @@ impl<'r> Place<'r, '_> {
         })
     }
 
-    /// The mean and variance that the layer was adapted to.
+    /// Height and width of the picture, where the file states them.
+    pub(super) fn size(&self) -> Option<[usize; 2]> {
+        self.reader.size
+    }
+
+    /// Whether a tensor is the network's input, with nothing but constants computed of it.
+    pub(super) fn is_picture(&self, tensor: Tensor) -> bool {
+        let mut at = tensor.node;
+        loop {
+            let node = self.reader.graph.node(at);
+            match (&node.op, node.inputs.first()) {
+                (Op::Input { .. }, _) => return true,
+                (Op::ScaleShift(_), Some(input)) => at = *input,
+                _ => return false,
+            }
+        }
+    }
+
+    /// The numbers of one of its variables, where they are constants of the graph.
+    pub(super) fn numbers(&self, variable: &'static str) -> Option<Vec<f64>> {
+        let numbers = &self.reader.file.numbers;
+        numbers.get(&(self.layer.path.clone(), variable)).cloned()
+    }
+
+    /// The shape of one of its variables.
+    pub(super) fn shape(&self, variable: &str) -> Option<&[usize]> {
+        let shapes = self.reader.file.shapes.get(&self.layer.path)?;
+        shapes.get(variable).map(Vec::as_slice)
+    }
+
+    /// Mean and variance that it was adapted to.
     pub(super) fn statistics(&self) -> Option<Statistics> {
         self.reader.file.statistics.get(&self.layer.path)?.clone()
     }
@@ -273,8 +307,12 @@ impl<'r> Place<'r, '_> {
     fn layer(&mut self) -> LayerId {
         let layers = &mut self.reader.graph.layers;
         *self.id.get_or_insert_with(|| {
+            let name = match self.layer.call {
+                0 => self.layer.path.clone(),
+                call => format!("{}{CALL}{call}", self.layer.path),
+            };
             layers.push(Layer {
-                name: self.layer.path.clone(),
+                name,
                 naming: Naming::Given,
                 block: "network".into(),
                 path: String::new(),

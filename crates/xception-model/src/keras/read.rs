@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use super::call::Operand;
 use super::layers;
-use super::place::{Place, Reader, Tensor, Weights, input_shape, size};
-use super::settings::Settings;
+use super::place::{Place, Reader, Tensor, Weights, size, stored};
+use super::settings::{Settings, input_shape};
 use super::wiring::{self, Wiring};
 use crate::zoo::FileGraph;
 
-/// Limit on the numbers of all `Normalization` layers together: one picture of 1024 x 1024 pixels.
+/// Numbers of all layers together that become constants: one picture of 1024 x 1024 pixels.
 const MAX_STATISTICS: usize = 1 << 20;
 
 /// Why a Keras file does not give a network.
@@ -67,18 +67,31 @@ pub fn read(store: &mut KerasStore) -> Result<Option<FileGraph>, ReadError> {
     let keras = store.keras_version()?.and_then(major);
     let layers = store.layers()?;
     let shapes = layers.iter().map(shapes).collect();
-    let adapted = constants(layers);
+    let adapted = of_class(layers, "Normalization");
+    let kept: Vec<(String, &[&str])> = CONSTANTS
+        .iter()
+        .flat_map(|(class, names)| of_class(layers, class).into_iter().map(move |layer| (layer, *names)))
+        .collect();
     let mut statistics = HashMap::new();
     let mut left = MAX_STATISTICS;
     for layer in adapted {
         let [mean, variance] = ["mean", "variance"].map(|name| values(store, &layer, name, &mut left));
         statistics.insert(layer, mean?.zip(variance?));
     }
+    let mut numbers = HashMap::new();
+    for (layer, names) in kept {
+        for name in names {
+            if let Some(values) = values(store, &layer, name, &mut left)? {
+                numbers.insert((layer.clone(), *name), values);
+            }
+        }
+    }
     graph(&Weights {
         config: &config,
         keras,
         shapes,
         statistics,
+        numbers,
     })
 }
 
@@ -94,24 +107,31 @@ pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGrap
         keras,
         shapes: HashMap::new(),
         statistics: HashMap::new(),
+        numbers: HashMap::new(),
     })
 }
 
 /// For each layer of a network, its path in the file and its module's path in a record, for [`KerasStore::with_names`].
 pub fn names(network: &FileGraph) -> Vec<(String, String)> {
     let layers = network.graph.layers.iter().filter(|layer| !layer.path.is_empty());
-    layers.map(|layer| (layer.name.clone(), layer.path.clone())).collect()
+    layers
+        .map(|layer| (stored(&layer.name).to_owned(), layer.path.clone()))
+        .collect()
 }
 
 /// The layers whose variables became constants in the network of [`read`], for [`KerasStore::without_layers`].
 pub fn constants(layers: &[KerasLayer]) -> Vec<String> {
-    let is_constant =
-        |layer: &&KerasLayer| layer.class.as_deref() == Some("Normalization") && !layer.variables.is_empty();
-    layers
-        .iter()
-        .filter(is_constant)
-        .map(|layer| layer.path.clone())
-        .collect()
+    let classes = CONSTANTS.iter().map(|(class, _)| *class).chain(["Normalization"]);
+    classes.flat_map(|class| of_class(layers, class)).collect()
+}
+
+/// Classes of layers whose variables become constants of the graph, and their variables.
+const CONSTANTS: [(&str, &[&str]); 2] = [("PReLU", &["alpha"]), ("LayerNormalization", &["gamma", "beta"])];
+
+/// The paths of the layers of a class that have variables.
+fn of_class(layers: &[KerasLayer], class: &str) -> Vec<String> {
+    let is_one = |layer: &&KerasLayer| layer.class.as_deref() == Some(class) && !layer.variables.is_empty();
+    layers.iter().filter(is_one).map(|layer| layer.path.clone()).collect()
 }
 
 /// `3.15.1` is 3.
@@ -173,8 +193,19 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
             }
         }
     }
-    let Some((layer, problem)) = refused else {
-        return reader.finish(outputs[wiring.output]).map(Some);
+    let (layer, problem) = match (refused, &wiring.outputs[..]) {
+        (_, ends @ [first, _, ..]) => {
+            let names: Vec<&str> = ends.iter().map(|end| wiring.layers[*end].path.as_str()).collect();
+            let count = ends.len();
+            let problem = format!(
+                "the model has {count} outputs{}; a network here has one",
+                listed(&names)
+            );
+            (&wiring.layers[*first], problem)
+        }
+        (Some(refused), _) => refused,
+        (None, [output]) => return reader.finish(outputs[*output]).map(Some),
+        (None, []) => return Err(ReadError::Model("it has no output".into())),
     };
     let end = backbone(&wiring, &order, &outputs, &reader.graph);
     let backbone = end.and_then(|end| reader.finish(Some(end)).ok());
@@ -200,7 +231,7 @@ fn operands(layer: &wiring::Layer<'_>, outputs: &[Option<Tensor>]) -> Option<Vec
 fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
     let count = wiring.layers.len();
     let mut needed = vec![false; count];
-    let mut open = vec![wiring.output];
+    let mut open = wiring.outputs.clone();
     while let Some(index) = open.pop() {
         if !std::mem::replace(&mut needed[index], true) && index != wiring.entry {
             open.extend(wiring.layers[index].inputs());
@@ -235,24 +266,38 @@ fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
     }
 }
 
-/// The last global pooling, or else the last feature map, that lies on every path from the picture to the output.
+/// The last global pooling, or else the last feature map, on every way from the picture to the outputs.
 fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], graph: &Graph) -> Option<Tensor> {
     let mut places = vec![0; wiring.layers.len()];
     for (place, index) in order.iter().enumerate() {
         places[*index] = place;
     }
-    // `reach` is the furthest layer connected to any layer so far. A layer at which nothing reaches further lies on
-    // every path.
+    // What does not depend on the picture, as other inputs, lies on no way from it.
+    let mut depends = vec![false; order.len()];
+    // How far the connections of the layers so far reach: a layer that none of them passes over is on every way.
     let mut reach = vec![0; order.len()];
-    for (place, &index) in order.iter().enumerate().filter(|(_, index)| **index != wiring.entry) {
+    for (place, &index) in order.iter().enumerate() {
+        if index == wiring.entry {
+            depends[place] = true;
+            continue;
+        }
         for input in wiring.layers[index].inputs() {
             let from = places[input];
-            reach[from] = reach[from].max(place);
+            if depends[from] {
+                depends[place] = true;
+                reach[from] = reach[from].max(place);
+            }
+        }
+    }
+    // Every output is read by somebody behind the last layer.
+    if let [_, _, ..] = wiring.outputs[..] {
+        for output in &wiring.outputs {
+            reach[places[*output]] = order.len();
         }
     }
     let mut furthest = 0;
     let mut on_every_way = Vec::new();
-    for (place, &index) in order.iter().enumerate() {
+    for (place, &index) in order.iter().enumerate().filter(|(place, _)| depends[*place]) {
         if furthest <= place {
             on_every_way.extend(outputs[index]);
         }
@@ -270,16 +315,17 @@ fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], gr
 
 impl Reader<'_> {
     fn layer(&mut self, layer: &wiring::Layer<'_>, operands: Vec<Operand<Tensor>>) -> Result<Tensor, String> {
-        if layer.calls > 1 {
-            return Err(format!(
-                "the model uses it {} times; a network here uses each layer once",
-                layer.calls
-            ));
+        if let Some(problem) = &layer.problem {
+            return Err(problem.clone());
         }
         if layer.training {
             return Err("it is called with training=True, so it would act as in training".into());
         }
-        // The picture's size, if only a model within the model states it.
+        // Another input than the pictures.
+        if layer.class == "InputLayer" && operands.is_empty() {
+            return Err("it is a second input; a network here has one, the pictures".into());
+        }
+        // The picture's size, where only a model within the model states it.
         if layer.class == "InputLayer" && self.size.is_none() && operands == [Operand::Tensor(self.picture)] {
             self.size = input_shape(layer.config).and_then(size);
         }
@@ -317,4 +363,11 @@ impl Reader<'_> {
             size: self.size,
         })
     }
+}
+
+/// Names in brackets, the first of many.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let more = if names.len() > SHOWN { ", .." } else { "" };
+    format!(" ({}{more})", names[..names.len().min(SHOWN)].join(", "))
 }

@@ -214,7 +214,16 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// A number of at least 1, within the range of sides and widths.
+/// The shape that an input layer, or the first layer of a `Sequential`, states.
+pub(super) fn input_shape(config: &Value) -> Option<&[Value]> {
+    array(config, "batch_shape").or_else(|| array(config, "batch_input_shape"))
+}
+
+pub(super) fn array<'a>(value: &'a Value, key: &str) -> Option<&'a [Value]> {
+    value.get(key)?.as_array().map(Vec::as_slice)
+}
+
+/// A count in the range of every side and width.
 pub(super) fn count(value: &Value) -> Option<usize> {
     let count = usize::try_from(value.as_u64()?).ok()?;
     (1..=MAX_CHANNELS).contains(&count).then_some(count)

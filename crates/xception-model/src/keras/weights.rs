@@ -8,19 +8,34 @@ use keras_store::KerasLayer;
 use crate::description::Description;
 use crate::zoo::{Architecture, Pooling, ResNetConfig, Variant, XceptionConfig, XceptionShapes};
 
-/// The network of these layers, and for each layer its module: `(layer, module path)`.
-pub(super) fn recognise(layers: &[KerasLayer]) -> Result<(Description, Vec<(String, String)>), String> {
-    let weighted = Weighted::sort(layers)?;
-    let network = weighted.network()?;
-    let names = weighted.homes(&network.graph())?;
-    // Keras 1 used the class's name.
-    let official = |layer: &&KerasLayer| ["predictions", "dense_2"].contains(&layer.name.as_str());
-    let mut description = Description::new(network);
-    // In `keras.applications`, the classifier follows an average pooling.
-    description.pooling =
-        (weighted.denses.len() == 1 && weighted.denses.iter().all(official)).then_some(Pooling::Average);
-    description.variant = Some(Variant::Keras);
-    Ok((description, names))
+/// A network that is known by its weights alone.
+pub(super) struct Known {
+    pub(super) description: Description,
+    /// Where each layer lives: its path in the file, and that of its module.
+    pub(super) names: Vec<(String, String)>,
+    /// The paths of layers behind the backbone, which are left out.
+    pub(super) left_out: Vec<String>,
+}
+
+/// The network of these layers; without `top` its backbone, whatever layers stand behind that.
+pub(super) fn recognise(layers: &[KerasLayer], top: bool) -> Result<Known, String> {
+    let weighted = Weighted::sort(layers, top)?;
+    let network = weighted.network(top)?;
+    let (names, left_out) = weighted.homes(&network.graph(), top)?;
+    let has_bias = |layer: &&KerasLayer| shape(layer, "bias").is_some();
+    Ok(Known {
+        description: Description {
+            variant: Some(Variant::Keras),
+            head_biases: if top {
+                weighted.denses.iter().map(has_bias).collect()
+            } else {
+                Vec::new()
+            },
+            ..Description::new(network)
+        },
+        names,
+        left_out,
+    })
 }
 
 /// The named outputs of a network of `keras.applications`, with their layers there: by name, or by class and number of
@@ -54,6 +69,8 @@ pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
 /// The layers with weights, by class and in order.
 #[derive(Default)]
 struct Weighted<'a> {
+    /// Layers that no network known by its weights alone has.
+    others: Vec<&'a KerasLayer>,
     convs: Vec<&'a KerasLayer>,
     separables: Vec<&'a KerasLayer>,
     norms: Vec<&'a KerasLayer>,
@@ -61,7 +78,7 @@ struct Weighted<'a> {
 }
 
 impl<'a> Weighted<'a> {
-    fn sort(layers: &'a [KerasLayer]) -> Result<Self, String> {
+    fn sort(layers: &'a [KerasLayer], top: bool) -> Result<Self, String> {
         let mut weighted = Self::default();
         for layer in layers.iter().filter(|layer| !layer.variables.is_empty()) {
             let rank = |name| shape(layer, name).map(<[usize]>::len);
@@ -73,21 +90,24 @@ impl<'a> Weighted<'a> {
                 weighted.convs.push(layer);
             } else if rank("kernel") == Some(2) {
                 weighted.denses.push(layer);
-            } else {
-                let class = layer.class.as_deref().unwrap_or("unknown class");
+            } else if top {
                 return Err(format!(
-                    "layer {} ({class}) has weights, and no network that is known by its weights alone has such a \
-                     layer; save the whole model (model.save), whose config says what it computes",
-                    layer.path
+                    "layer {} ({}) has weights, and no network that is known by its weights alone has such a layer; \
+                     {WAY_OUT}",
+                    layer.path,
+                    class(layer)
                 ));
+            } else {
+                weighted.others.push(layer);
             }
         }
         Ok(weighted)
     }
 
-    /// The network with these names and shapes.
-    fn network(&self) -> Result<Architecture, String> {
+    /// The network whose names and shapes these are.
+    fn network(&self, top: bool) -> Result<Architecture, String> {
         let (num_classes, hidden_layers) = match self.denses.split_last() {
+            _ if !top => (None, Vec::new()),
             None => (None, Vec::new()),
             Some((predictions, hidden)) => (
                 Some(last_side(predictions, "kernel")),
@@ -150,13 +170,14 @@ impl<'a> Weighted<'a> {
         ResNetConfig::of_blocks(inputs(stem), last_side(stem, "kernel"), &blocks)
     }
 
-    /// For every layer, its path in the file and its module's path.
+    /// Pairs every layer's path with the path of its module. Without `top`, layers behind the backbone are left out.
     ///
-    /// A layer with a known Keras name goes to the module of that name. The others (shortcuts without a stable name,
-    /// and whole files with automatic names) are matched by their order within their class, which is that of
-    /// `model.layers`.
-    fn homes(&self, graph: &Graph) -> Result<Vec<(String, String)>, String> {
+    /// A layer that has its Keras name goes where the name says. The rest, shortcuts without a stable name and whole
+    /// files with automatic names, go by their order within their class, which is that of `model.layers`.
+    #[allow(clippy::type_complexity, reason = "two lists")]
+    fn homes(&self, graph: &Graph, top: bool) -> Result<(Vec<(String, String)>, Vec<String>), String> {
         let mut names = Vec::new();
+        let mut left_out: Vec<String> = self.others.iter().map(|layer| layer.path.clone()).collect();
         let order: Vec<LayerId> = graph.keras_order();
         for (class, layers) in [
             ("Conv2D", &self.convs),
@@ -169,10 +190,7 @@ impl<'a> Weighted<'a> {
                 .filter(|layer| graph.keras_class(**layer) == class)
                 .map(|layer| graph.layer(*layer))
                 .collect();
-            if left.len() != layers.len() {
-                let (expected, found) = (left.len(), layers.len());
-                return Err(format!("expected {expected} layers of class {class}, found {found}"));
-            }
+            let expected = left.len();
             let mut unnamed = Vec::new();
             for layer in layers {
                 match left.iter().position(|own| own.name == layer.name) {
@@ -180,11 +198,40 @@ impl<'a> Weighted<'a> {
                     None => unnamed.push(layer),
                 }
             }
+            // What is built later is listed later: the backbone comes first.
+            let extra = unnamed.split_off(left.len().min(unnamed.len()));
+            if unnamed.len() < left.len() {
+                let found = layers.len();
+                return Err(format!(
+                    "expected {expected} layers of class {class}, found {found}; {WAY_OUT}"
+                ));
+            }
+            if top && !extra.is_empty() {
+                let list: Vec<&str> = extra.iter().take(SHOWN).map(|layer| layer.path.as_str()).collect();
+                let more = if extra.len() > SHOWN { ", .." } else { "" };
+                return Err(format!(
+                    "beside the {expected} layers of class {class} that {} has, it has {}{more}, and weights alone do \
+                     not say \
+                     where they stand; {WAY_OUT}; with `--no-top` the backbone can be used",
+                    graph.title,
+                    list.join(", ")
+                ));
+            }
+            left_out.extend(extra.into_iter().map(|layer| layer.path.clone()));
             let pairs = unnamed.into_iter().zip(left);
             names.extend(pairs.map(|(layer, own)| (layer.path.clone(), own.path.clone())));
         }
-        Ok(names)
+        Ok((names, left_out))
     }
+}
+
+/// Layers that a message lists.
+const SHOWN: usize = 5;
+
+const WAY_OUT: &str = "save the whole model (model.save), whose config says what it computes";
+
+fn class(layer: &KerasLayer) -> &str {
+    layer.class.as_deref().unwrap_or("unknown class")
 }
 
 fn shape<'a>(layer: &'a KerasLayer, variable: &str) -> Option<&'a [usize]> {

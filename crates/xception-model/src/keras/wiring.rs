@@ -6,6 +6,7 @@ use graph::MAX_NODES;
 use serde_json::Value;
 
 use super::call::{Call, Operand};
+use super::settings::input_shape;
 
 /// Longest name of a layer.
 const MAX_NAME: usize = 300;
@@ -23,9 +24,11 @@ pub(super) struct Layer<'a> {
     pub(super) config: &'a Value,
     /// What the layer reads; a tensor is given by the index of its layer.
     pub(super) operands: Vec<Operand<usize>>,
-    /// How often the model calls the layer.
-    pub(super) calls: usize,
-    /// Whether the model calls it with `training=True`.
+    /// Which call of it this is, from 0: a model may use a layer several times.
+    pub(super) call: usize,
+    /// Why it cannot be computed, whatever its class.
+    pub(super) problem: Option<String>,
+    /// Whether it is called with `training=True`.
     pub(super) training: bool,
     /// The target type of a cast.
     pub(super) dtype: Option<&'a str>,
@@ -46,15 +49,27 @@ pub(super) struct Wiring<'a> {
     pub(super) layers: Vec<Layer<'a>>,
     /// The layer that takes the picture.
     pub(super) entry: usize,
-    pub(super) output: usize,
+    /// Where the model ends; it may have several outputs.
+    pub(super) outputs: Vec<usize>,
 }
 
-/// A layer or a whole model, as other layers see it.
-#[derive(Clone, Copy)]
+/// A layer or a whole model, seen from outside.
+#[derive(Clone)]
 struct Part {
     /// The layer that takes the input.
     entry: usize,
-    output: usize,
+    /// Its output in each call of it.
+    outputs: Vec<usize>,
+}
+
+impl Part {
+    /// Its output in a call. What is used once is told by its name alone.
+    fn output(&self, call: usize) -> Option<usize> {
+        match self.outputs[..] {
+            [only] => Some(only),
+            _ => self.outputs.get(call).copied(),
+        }
+    }
 }
 
 impl<'a> Wiring<'a> {
@@ -66,14 +81,15 @@ impl<'a> Wiring<'a> {
         let mut wiring = Self {
             layers: Vec::new(),
             entry: 0,
-            output: 0,
+            outputs: Vec::new(),
         };
-        let Part { entry, output } = wiring.model(model, "")?;
-        Ok(Some(Self {
-            entry,
-            output,
-            ..wiring
-        }))
+        let whole = wiring.model(model, "")?;
+        wiring.entry = whole.entry;
+        // A functional model has told its ends already.
+        if wiring.outputs.is_empty() {
+            wiring.outputs = whole.outputs;
+        }
+        Ok(Some(wiring))
     }
 
     /// The recursion is bounded: `serde_json` reads at most 128 levels.
@@ -107,7 +123,7 @@ impl<'a> Wiring<'a> {
             } else {
                 self.layer(layer, class, inner)?
             };
-            if parts.insert(name, part).is_some() {
+            if parts.insert(name, part.clone()).is_some() {
                 return Err(format!("{} has two layers of the name {name}", place(path)));
             }
             order.push((part, layer));
@@ -119,79 +135,180 @@ impl<'a> Wiring<'a> {
         if !order.iter().any(|(_, layer)| layer.get("inbound_nodes").is_some()) {
             let part = Part {
                 entry: first.entry,
-                output: last.output,
+                outputs: last.outputs.clone(),
             };
             for pair in order.windows(2) {
                 if let [(before, _), (next, _)] = pair {
-                    self.layers[next.entry].operands = vec![Operand::Tensor(before.output)];
+                    self.layers[next.entry].operands = before.output(0).map(Operand::Tensor).into_iter().collect();
                 }
             }
             return Ok(part);
         }
-        for (part, layer) in &order {
-            let Some(nodes) = layer.get("inbound_nodes") else {
-                continue;
-            };
-            let call = Call::of(nodes);
-            let path = &self.layers[part.entry].path;
-            let operand = |operand: Operand<&str>| match operand {
-                Operand::Constant(values) => Ok(Operand::Constant(values)),
-                Operand::Tensor(from) => match parts.get(from) {
-                    Some(part) => Ok(Operand::Tensor(part.output)),
-                    None => Err(format!(
-                        "layer {path} reads the layer {from}, which the model does not have"
-                    )),
-                },
-            };
-            let operands = call.operands.into_iter().map(operand).collect::<Result<_, _>>()?;
-            let entry = &mut self.layers[part.entry];
-            entry.operands = operands;
-            entry.calls = nodes.as_array().map_or(1, Vec::len);
-            entry.training |= call.training;
-            entry.dtype = call.dtype;
-        }
-        let end = |key: &str, what: &str| {
+        self.calls(path, &mut order, &mut parts)?;
+        let ends = |key: &str, what: &str| {
             let ends = model.get("config").and_then(|config| config.get(key)).map(Call::of);
-            match ends.map(|ends| ends.tensors()).unwrap_or_default()[..] {
-                [end] => parts
-                    .get(end)
-                    .copied()
-                    .ok_or_else(|| format!("{} has the {what} {end}, and no layer of that name", place(path))),
-                ref ends => Err(format!(
+            let ends = ends.map(|ends| ends.tensors()).unwrap_or_default();
+            let part = |(name, call): (&str, usize)| match parts.get(name).map(|part| (part.entry, part.output(call))) {
+                Some((entry, Some(output))) => Ok((entry, output)),
+                Some(_) => Err(format!(
+                    "{} has the {what} {name} of its call {call}, and there is none",
+                    place(path)
+                )),
+                None => Err(format!(
+                    "{} has the {what} {name}, and no layer of that name",
+                    place(path)
+                )),
+            };
+            let found: Vec<_> = ends.iter().copied().map(part).collect::<Result<_, _>>()?;
+            let names: Vec<&str> = ends.iter().map(|(name, _)| *name).collect();
+            match found[..] {
+                [_] => Ok(found),
+                // The whole model's are refused later, when its backbone is known.
+                [_, ..] if path.is_empty() => Ok(found),
+                _ => Err(format!(
                     "{} has {} {what}s{}; a network here has one",
                     place(path),
-                    ends.len(),
-                    listed(ends)
+                    names.len(),
+                    listed(&names)
                 )),
             }
         };
-        Ok(Part {
-            output: end("output_layers", "output")?.output,
-            entry: end("input_layers", "input")?.entry,
-        })
+        let outputs: Vec<usize> = ends("output_layers", "output")?
+            .into_iter()
+            .map(|(_, output)| output)
+            .collect();
+        let inputs: Vec<usize> = ends("input_layers", "input")?
+            .into_iter()
+            .map(|(entry, _)| entry)
+            .collect();
+        // Of several inputs the pictures are the one with four axes.
+        let is_input = |entry: &usize| self.layers[*entry].class == "InputLayer";
+        let is_picture = |entry: &usize| {
+            let shape = input_shape(self.layers[*entry].config);
+            shape.is_some_and(|shape| shape.len() == 4)
+        };
+        let pictures: Vec<usize> = inputs.iter().copied().filter(is_picture).collect();
+        let entry = match (&inputs[..], &pictures[..]) {
+            ([only], _) => *only,
+            (_, [only]) if inputs.iter().all(is_input) => *only,
+            _ => {
+                let names: Vec<&str> = inputs.iter().map(|entry| self.layers[*entry].path.as_str()).collect();
+                return Err(format!(
+                    "{} has {} inputs{}; a network here has one",
+                    place(path),
+                    inputs.len(),
+                    listed(&names)
+                ));
+            }
+        };
+        if path.is_empty() {
+            self.outputs.clone_from(&outputs);
+        }
+        Ok(Part { entry, outputs })
     }
 
-    fn layer(&mut self, layer: &'a Value, class: &'a str, path: String) -> Result<Part, String> {
+    /// What each layer of a functional model is called with.
+    fn calls(
+        &mut self,
+        path: &str,
+        order: &mut [(Part, &'a Value)],
+        parts: &mut HashMap<&'a str, Part>,
+    ) -> Result<(), String> {
+        // A layer that is called several times becomes as many layers.
+        for (part, layer) in order.iter_mut() {
+            let layer: &'a Value = layer;
+            let calls = layer.get("inbound_nodes").and_then(Value::as_array).map_or(1, Vec::len);
+            let Some(name) = name(layer) else { continue };
+            if calls < 2 {
+                continue;
+            }
+            if layers_of(layer).is_some() {
+                self.layers[part.entry].problem = Some(format!(
+                    "the model it stands in, {name}, is used {calls} times; a network here uses a model once"
+                ));
+                continue;
+            }
+            for call in 1..calls {
+                self.push(Layer {
+                    call,
+                    path: self.layers[part.entry].path.clone(),
+                    problem: self.layers[part.entry].problem.clone(),
+                    operands: Vec::new(),
+                    ..self.layers[part.entry]
+                })?;
+                part.outputs.push(self.layers.len() - 1);
+            }
+            parts.insert(name, part.clone());
+        }
+        for (part, layer) in order.iter() {
+            let Some(nodes) = layer.get("inbound_nodes") else {
+                continue;
+            };
+            let is_model = layers_of(layer).is_some();
+            let calls = nodes.as_array().map(Vec::as_slice).unwrap_or_default();
+            let calls: Vec<&Value> = if calls.len() < 2 {
+                vec![nodes]
+            } else {
+                calls.iter().collect()
+            };
+            for (number, call) in calls.into_iter().enumerate() {
+                let index = if is_model {
+                    part.entry
+                } else {
+                    part.output(number).unwrap_or(part.entry)
+                };
+                let call = Call::of(call);
+                let own = &self.layers[index].path;
+                let operand = |operand: Operand<(&str, usize)>| match operand {
+                    Operand::Constant(values) => Ok(Operand::Constant(values)),
+                    Operand::Tensor((from, call)) => match parts.get(from).map(|part| part.output(call)) {
+                        Some(Some(output)) => Ok(Operand::Tensor(output)),
+                        Some(None) => Err(format!(
+                            "layer {own} reads what the layer {from} gives in its call {call}, and there is none"
+                        )),
+                        None => Err(format!(
+                            "layer {own} reads the layer {from}, which {} does not have",
+                            place(path)
+                        )),
+                    },
+                };
+                let operands = call.operands.into_iter().map(operand).collect::<Result<_, _>>()?;
+                let entry = &mut self.layers[index];
+                entry.operands = operands;
+                entry.training |= call.training;
+                entry.dtype = call.dtype;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, layer: Layer<'a>) -> Result<(), String> {
         if self.layers.len() >= MAX_NODES {
             return Err(format!(
                 "it has more than the {MAX_NODES} layers that a network here can have"
             ));
         }
-        self.layers.push(Layer {
+        self.layers.push(layer);
+        Ok(())
+    }
+
+    fn layer(&mut self, layer: &'a Value, class: &'a str, path: String) -> Result<Part, String> {
+        self.push(Layer {
             path,
             class,
             is_custom: is_custom(layer),
             is_operation: class == "TFOpLambda" || text(layer, "module").is_some_and(|module| module.contains(".ops")),
             config: layer.get("config").unwrap_or(&Value::Null),
             operands: Vec::new(),
-            calls: 1,
+            call: 0,
+            problem: None,
             training: false,
             dtype: None,
-        });
+        })?;
         let only = self.layers.len() - 1;
         Ok(Part {
             entry: only,
-            output: only,
+            outputs: vec![only],
         })
     }
 }
@@ -213,7 +330,8 @@ fn name(layer: &Value) -> Option<&str> {
 }
 
 /// Whether the class is the user's own. Keras's own classes have a module of Keras in the config, or, in a legacy
-/// config, no module.
+/// config, no module. `KerasCV`'s augmentation is refused as a user's own: it changes pictures in inference too
+/// (`BaseImageAugmentationLayer.call` knows no `training`).
 fn is_custom(layer: &Value) -> bool {
     match text(layer, "module") {
         Some(module) => !["keras", "tf_keras", "tensorflow"].contains(&module.split('.').next().unwrap_or_default()),

@@ -498,6 +498,19 @@ fn plain_layer(
             set("padding", json!([[top, bottom], [left, right]]));
             "ZeroPadding2D"
         }
+        Op::Crop {
+            crops: [top, left, bottom, right],
+        } => {
+            set("cropping", json!([[top, bottom], [left, right]]));
+            "Cropping2D"
+        }
+        Op::LayerNorm { epsilon } => {
+            set("axis", (-1).into());
+            set("epsilon", (*epsilon).into());
+            set("center", false.into());
+            set("scale", false.into());
+            "LayerNormalization"
+        }
         Op::Add => "Add",
         Op::Multiply => "Multiply",
         Op::Concat => {
@@ -659,6 +672,8 @@ const fn suffix(op: &Op) -> &'static str {
         Op::ToMap => "reshape",
         Op::ScaleShift(_) => "scale",
         Op::Pad { .. } => "pad",
+        Op::Crop { .. } => "crop",
+        Op::LayerNorm { .. } => "norm",
         _ => "part",
     }
 }

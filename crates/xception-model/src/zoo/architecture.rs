@@ -11,10 +11,11 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::head::Pooling;
+use super::head::{self, Pooling};
 use super::resnet::ResNetConfig;
 use super::xception::{Variant, XceptionConfig};
 use crate::error::ConfigError;
+use crate::hidden::HiddenActivation;
 
 /// A network's architecture: one of the zoo with its options, or a graph of its own.
 ///
@@ -125,6 +126,46 @@ impl Architecture {
             Self::ResNet(config) => config.pooling != Pooling::None,
             Self::Graph(graph) => graph.taps.embedding.is_some(),
         }
+    }
+
+    /// How many hidden layers the head of an architecture of the zoo has; a graph shows its own.
+    pub const fn hidden_layers(&self) -> usize {
+        match self {
+            Self::Xception(config) => config.hidden_layers.len(),
+            Self::ResNet(config) => config.hidden_layers.len(),
+            Self::Graph(_) => 0,
+        }
+    }
+
+    /// What stands behind each hidden layer of its head, where all have the same and the head is one of this crate's.
+    pub fn hidden_activation(&self) -> Option<HiddenActivation> {
+        match self {
+            Self::Graph(graph) => head::hidden_activation(graph),
+            zoo => (zoo.hidden_layers() > 0).then_some(HiddenActivation::RELU),
+        }
+    }
+
+    /// The same with another activation behind each hidden layer of its head. Other than ReLU it is a graph, whose
+    /// tensors have the same names.
+    #[must_use]
+    pub fn with_hidden_activation(self, activation: HiddenActivation) -> Self {
+        if self.hidden_layers() == 0 || activation == HiddenActivation::RELU {
+            return self;
+        }
+        Self::Graph(Arc::new(head::with_hidden_activation(
+            (*self.graph()).clone(),
+            activation,
+        )))
+    }
+
+    /// The same with biases in the fully-connected layers of its head where `biases` says so: of the hidden layers in
+    /// order, and of the classifier. A network with a layer without one is a graph, whose tensors have the same names.
+    #[must_use]
+    pub fn with_head_biases(self, biases: &[bool]) -> Self {
+        if biases.iter().all(|bias| *bias) {
+            return self;
+        }
+        Self::Graph(Arc::new(head::with_head_biases((*self.graph()).clone(), biases)))
     }
 
     /// Every tensor of the network by its path in the module tree, with its shape in Burn's layout: kernels

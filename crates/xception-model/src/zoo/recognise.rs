@@ -34,7 +34,8 @@ pub struct Recognised {
     /// The possible networks. There are several if folded batch norms no longer show the constants in which they
     /// differ.
     pub candidates: Vec<Candidate>,
-    /// The meaning of the outputs; `None` for a single number, which may be a logit or a value.
+    /// What the outputs are; `None` for numbers without an activation: one may be a logit or a value, several are most
+    /// often the logits of a softmax.
     pub outputs: Option<Outputs>,
     /// The file's own scaling of pictures. `None` if the file does not scale, or if its constants do not show which
     /// values it expects.
@@ -216,9 +217,7 @@ impl Plain {
                     problem: "it is a softmax over one number, which is 1 for every picture".into(),
                 });
             }
-            (Some(outputs), _) => Some(outputs),
-            (None, true) => None,
-            (None, false) => Some(Outputs::Softmax),
+            (outputs, _) => outputs,
         };
         Ok(Self {
             graph: plain,
@@ -501,7 +500,9 @@ fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
         match &node.op {
             Op::Dense(_) | Op::Flatten { .. } => return true,
             Op::GlobalPool(pool) => return !pool.keep_dims,
-            Op::Input { .. } | Op::Conv(_) | Op::Pool(_) | Op::Pad { .. } | Op::ToMap => return false,
+            Op::Input { .. } | Op::Conv(_) | Op::Pool(_) | Op::Pad { .. } | Op::Crop { .. } | Op::ToMap => {
+                return false;
+            }
             _ => match node.inputs.first() {
                 Some(input) => id = *input,
                 None => return false,

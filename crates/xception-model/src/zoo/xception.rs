@@ -4,6 +4,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use burn::config::Config;
 use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
@@ -77,6 +78,15 @@ pub enum Variant {
     /// timm and Cadene: batch-norm epsilon 1e-5 and momentum 0.9 (PyTorch's 0.1); pools pad one pixel on every side
     /// (`nn.MaxPool2d(3, 2, 1)` in timm's `xception.py`).
     Torch,
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Keras => "keras",
+            Self::Torch => "torch",
+        })
+    }
 }
 
 impl Variant {

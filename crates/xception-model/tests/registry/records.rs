@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use xception_model::picture::Preset;
 use xception_model::registry::{Cache, Card, FetchOptions, Kind, Reporter};
-use xception_model::{Classifier, Known, Pooling, Xception, load_with};
+use xception_model::{Classifier, Known, Outputs, Pooling, Scaling, Xception, load_with};
 
 use crate::common;
 use crate::desk::{Desk, FILE, NETWORK, SIZE, content, files, has, hex};
@@ -181,6 +181,8 @@ fn a_card_gives_the_network_of_its_file_and_the_second_time_without_a_server() {
         let known = Known {
             size: Some([90, 80]),
             pooling: Some(Pooling::Average),
+            outputs: Some(Outputs::Softmax),
+            scaling: Some(Scaling::Tf),
             ..Known::default()
         };
         load_with(&path, &known, &device).unwrap().0

@@ -16,7 +16,7 @@ use crate::commands::train::session::Session;
 use crate::commands::train::settings::settings;
 use crate::io::output::Output;
 use crate::io::path;
-use crate::weights::network;
+use crate::weights::network::{self, Part};
 
 /// The command line of a new run.
 pub struct NewRun<'a> {
@@ -113,7 +113,7 @@ impl<'a> NewRun<'a> {
             height: side.into(),
             width: side.into(),
         }));
-        network::load(&args.new.weights, &known, &args.cache, &device)
+        network::load(&args.new.weights, &known, Part::Backbone, &args.cache, &device)
     }
 }
 

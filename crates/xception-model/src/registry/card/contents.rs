@@ -226,6 +226,7 @@ impl Card {
             size: Some([self.input.height, self.input.width]),
             pooling: network.pooling(),
             variant: network.variant(),
+            hidden_activation: network.hidden_activation(),
             scaling: Some(self.input.scaling),
             preset: self.input.preset,
             outputs: self.outputs.filter(|_| kind == Kind::Full),

@@ -1,0 +1,220 @@
+//! The classifier of a PyTorch checkpoint: which of its tensors are fully-connected layers behind the backbone.
+
+use std::collections::BTreeMap;
+
+/// Parts of a name by which a head is known, perhaps with a number behind it (`fc2`).
+const STEMS: [&str; 9] = [
+    "fc",
+    "last_linear",
+    "classifier",
+    "head",
+    "logits",
+    "linear",
+    "top",
+    "cls",
+    "clf",
+];
+/// Layers that a message lists, and that a head may have.
+const MAX_LAYERS: usize = 16;
+
+/// A module that is no part of the backbone, by the shapes of its tensors.
+#[derive(Debug, Default)]
+struct Module {
+    weight: Option<Vec<usize>>,
+    others: Vec<String>,
+}
+
+/// The fully-connected layers of a head, in the order of computation.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct TorchHead {
+    /// The name of each layer, and whether it has a bias.
+    pub layers: Vec<(String, bool)>,
+}
+
+impl TorchHead {
+    /// Finds the head among the tensors that are no part of the backbone: `names` and shapes in PyTorch's layout. The
+    /// first layer reads `features`, each next one what the one before gives.
+    ///
+    /// # Errors
+    ///
+    /// A layer with a head's name that is not fully connected, or layers that do not follow each other.
+    pub fn find(tensors: &[(&str, Vec<usize>)], features: usize) -> Result<Self, String> {
+        let mut modules: BTreeMap<Vec<Part<'_>>, (&str, Module)> = BTreeMap::new();
+        for (name, shape) in tensors {
+            let (path, kind) = name.rsplit_once('.').unwrap_or((name, ""));
+            let (_, module) = modules.entry(parts(path)).or_insert((path, Module::default()));
+            match kind {
+                "weight" => module.weight = Some(shape.clone()),
+                kind => module.others.push(kind.to_owned()),
+            }
+        }
+        let is_dense = |module: &Module| module.weight.as_ref().is_some_and(|shape| shape.len() == 2);
+        let (named, unnamed): (Vec<_>, Vec<_>) = modules.values().partition(|(path, _)| is_called_head(path));
+        if named.is_empty() {
+            // A layer of any name that reads the features is a classifier, if it is the only one.
+            let reads = |(_, module): &&&(&str, Module)| {
+                is_dense(module) && module.weight.as_ref().is_some_and(|shape| shape[1] == features)
+            };
+            return match unnamed.iter().filter(reads).collect::<Vec<_>>()[..] {
+                [only] => Ok(Self {
+                    layers: vec![layer(only)],
+                }),
+                _ => Ok(Self::default()),
+            };
+        }
+        if let Some((path, module)) = named.iter().find(|(_, module)| !is_dense(module)) {
+            let shape = module.weight.clone().unwrap_or_default();
+            let kind = match shape.len() {
+                _ if module.others.iter().any(|kind| kind == "running_mean") => "a batch norm".to_owned(),
+                1 => "a norm, or an activation with weights".to_owned(),
+                _ => format!("a layer with a weight of {shape:?}"),
+            };
+            return Err(format!(
+                "its head has {path}, {kind}: of weights alone, heads of fully-connected layers are read; --no-top \
+                 leaves the \
+                 head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it"
+            ));
+        }
+        let (mut reads, mut layers) = (features, Vec::new());
+        for found in &named {
+            match found.1.weight.as_deref() {
+                Some([output, input]) if *input == reads => reads = *output,
+                _ => return Err(no_chain(&named, features)),
+            }
+            layers.push(layer(found));
+        }
+        if layers.len() > MAX_LAYERS {
+            return Err(no_chain(&named, features));
+        }
+        Ok(Self { layers })
+    }
+
+    /// The tensor of the network that a name of the file is.
+    pub fn home(&self, name: &str) -> Option<String> {
+        let (path, kind) = name.rsplit_once('.')?;
+        let index = self.layers.iter().position(|(layer, _)| layer == path)?;
+        if !["weight", "bias"].contains(&kind) {
+            return None;
+        }
+        Some(if index + 1 == self.layers.len() {
+            format!("head.predictions.{kind}")
+        } else {
+            format!("head.hidden.{index}.{kind}")
+        })
+    }
+}
+
+fn layer((path, module): &(&str, Module)) -> (String, bool) {
+    ((*path).to_owned(), module.others.iter().any(|kind| kind == "bias"))
+}
+
+fn no_chain(named: &[&(&str, Module)], features: usize) -> String {
+    let shown: Vec<String> = named
+        .iter()
+        .take(MAX_LAYERS)
+        .map(|(path, module)| format!("{path} {:?}", module.weight.clone().unwrap_or_default()))
+        .collect();
+    format!(
+        "the layers of its head do not follow each other, the first one on {features} features: {}; --no-top leaves \
+         the head out, \
+         and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it",
+        shown.join(", ")
+    )
+}
+
+/// Whether a part of a module's name is that of a head.
+fn is_called_head(path: &str) -> bool {
+    path.split('.').any(|part| {
+        let stem = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+        STEMS.contains(&stem.to_lowercase().as_str())
+    })
+}
+
+/// A part of a name, so that 10 comes behind 9.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part<'a> {
+    Number(u64),
+    Text(&'a str, u64),
+}
+
+fn parts(path: &str) -> Vec<Part<'_>> {
+    let part = |part| match str::parse(part) {
+        Ok(number) => Part::Number(number),
+        Err(_) => {
+            let stem = str::trim_end_matches(part, |c: char| c.is_ascii_digit());
+            Part::Text(stem, part[stem.len()..].parse().unwrap_or_default())
+        }
+    };
+    path.split('.').map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(tensors: &[(&'static str, &[usize])]) -> Result<Vec<(String, bool)>, String> {
+        let tensors: Vec<(&str, Vec<usize>)> = tensors.iter().map(|(name, shape)| (*name, shape.to_vec())).collect();
+        TorchHead::find(&tensors, 8).map(|head| head.layers)
+    }
+
+    #[test]
+    fn heads_have_many_names() {
+        for name in [
+            "fc",
+            "last_linear",
+            "model.last_linear.1",
+            "fc.1",
+            "classifier",
+            "classifier.1",
+            "head",
+            "head.fc",
+            "module.backbone.last_linear",
+        ] {
+            let (weight, bias): (&'static str, &'static str) =
+                (format!("{name}.weight").leak(), format!("{name}.bias").leak());
+            let found = find(&[(weight, &[3, 8]), (bias, &[3])]).unwrap();
+            assert_eq!(found, [(name.to_owned(), true)], "{name}");
+            assert_eq!(
+                find(&[(weight, &[3, 8])]).unwrap(),
+                [(name.to_owned(), false)],
+                "{name}"
+            );
+        }
+        // A name that nobody uses, but the only layer that reads the features.
+        assert_eq!(
+            find(&[("decide.weight", &[3, 8]), ("loss.weight", &[3])]).unwrap(),
+            [("decide".to_owned(), false)]
+        );
+        assert_eq!(find(&[("loss.weight", &[3])]).unwrap(), []);
+    }
+
+    #[test]
+    fn layers_follow_each_other() {
+        let found = find(&[("fc.10.weight", &[2, 4]), ("fc.9.weight", &[4, 8]), ("fc.9.bias", &[4])]);
+        assert_eq!(found.unwrap(), [("fc.9".to_owned(), true), ("fc.10".to_owned(), false)]);
+        let found = find(&[("fc1.weight", &[4, 8]), ("fc2.weight", &[2, 4])]);
+        assert_eq!(found.unwrap(), [("fc1".to_owned(), false), ("fc2".to_owned(), false)]);
+        let head = TorchHead {
+            layers: vec![("fc1".into(), true), ("fc2".into(), true)],
+        };
+        assert_eq!(head.home("fc1.bias").as_deref(), Some("head.hidden.0.bias"));
+        assert_eq!(head.home("fc2.weight").as_deref(), Some("head.predictions.weight"));
+        assert_eq!(head.home("fc3.weight"), None);
+    }
+
+    #[test]
+    fn other_heads_are_named() {
+        let error = find(&[
+            ("fc.0.weight", &[8]),
+            ("fc.0.running_mean", &[8]),
+            ("fc.1.weight", &[2, 8]),
+        ])
+        .unwrap_err();
+        assert!(error.contains("its head has fc.0, a batch norm"), "{error}");
+        let error = find(&[("fc.weight", &[2, 8]), ("last_linear.weight", &[2, 8])]).unwrap_err();
+        assert!(
+            error.contains("do not follow each other") && error.contains("last_linear [2, 8]"),
+            "{error}"
+        );
+    }
+}

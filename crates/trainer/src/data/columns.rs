@@ -38,8 +38,8 @@ const SPLIT: Names = [
     &[],
 ];
 
-/// The column of a run's table that this crate writes for itself.
-pub(super) const CONTENT: &str = "sha256";
+/// The columns of a run's table beside path, label and split.
+const OF_A_RUN: [&str; 2] = ["name", "sha256"];
 
 /// The columns' numbers.
 pub(super) struct Columns {
@@ -86,7 +86,9 @@ impl Columns {
     pub fn note(&self) -> Option<String> {
         let used = [Some(self.file), Some(self.label), self.split];
         let unused = (0..self.header.len()).filter(|&column| !used.contains(&Some(column)));
-        let names = unused.map(|column| &self.header[column]).filter(|name| *name != CONTENT);
+        let is_of_a_run = OF_A_RUN.iter().all(|name| self.header.iter().any(|header| header == name));
+        let names = unused.map(|column| &self.header[column]);
+        let names = names.filter(|name| !is_of_a_run || !OF_A_RUN.contains(&name.as_str()));
         let ignored: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
         let columns = if ignored.len() == 1 { "column" } else { "columns" };
         let read: Vec<&str> = used.into_iter().flatten().map(|column| self.header[column].as_str()).collect();

@@ -96,7 +96,11 @@ impl FileError {
             Self::NotAFolder { .. } => io::ErrorKind::NotADirectory.into(),
             Self::NoSpace { needed, free, .. } => io::Error::new(
                 io::ErrorKind::StorageFull,
-                format!("the disk has {} MB free, and {} MB are needed", free / 1_000_000, needed.div_ceil(1_000_000)),
+                format!(
+                    "the disk has {} MB free, and {} MB are needed",
+                    free / 1_000_000,
+                    needed.div_ceil(1_000_000)
+                ),
             ),
             Self::ClosedFolder { source, .. } | Self::System { source, .. } => source,
         }

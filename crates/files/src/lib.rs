@@ -26,6 +26,6 @@ pub use folder::{check_folder, check_space, folder_of, spool, sync_folder};
 #[cfg(feature = "hash")]
 pub use hash::{ContentHash, Md5, Sha256, each_piece, sha256};
 pub use lock::Lock;
-pub use new_file::{NewFile, check_target, publish, remove, rename, write, write_at, write_with};
+pub use new_file::{NewFile, check_target, folder_behind_links, publish, remove, rename, write, write_at, write_with};
 pub use ordinary::{Kind, open};
 pub use scratch::{ScratchFolder, remove_scratch};

@@ -112,6 +112,15 @@ fn inherit_permissions(scratch: &Path, target: &Path) -> io::Result<()> {
     }
 }
 
+/// The folder of a file, or of the file that a link leads to.
+///
+/// # Errors
+///
+/// [`FileError::System`] for links in a circle.
+pub fn folder_behind_links(path: &Path) -> Result<PathBuf, FileError> {
+    behind_links(path).map(|file| folder_of(&file).to_owned())
+}
+
 /// The file that a link leads to, through other links; it may not exist.
 fn behind_links(path: &Path) -> Result<PathBuf, FileError> {
     /// As Linux.
@@ -124,7 +133,9 @@ fn behind_links(path: &Path) -> Result<PathBuf, FileError> {
             Err(_) => return Ok(file),
         }
     }
-    Err(FileError::system("write", path)(io::Error::other("its links lead in a circle")))
+    Err(FileError::system("write", path)(io::Error::other(
+        "its links lead in a circle",
+    )))
 }
 
 /// Refuses early what a new file could not, or must not, replace: a folder, a pipe, a device, and without `overwrite`
@@ -134,7 +145,11 @@ fn behind_links(path: &Path) -> Result<PathBuf, FileError> {
 ///
 /// [`FileError::Folder`], [`FileError::NotOrdinary`], [`FileError::Exists`].
 pub fn check_target(path: &Path, overwrite: bool) -> Result<(), FileError> {
-    if path.as_os_str().as_encoded_bytes().last().is_some_and(|&last| std::path::is_separator(last.into()))
+    if path
+        .as_os_str()
+        .as_encoded_bytes()
+        .last()
+        .is_some_and(|&last| std::path::is_separator(last.into()))
         || path.file_name().is_none()
     {
         return Err(FileError::Folder { path: path.to_owned() });
@@ -383,6 +398,15 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_ends_like_a_folder_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["none/", "none/deeper/", ".."] {
+            let error = check_target(&home.path().join(name), true).unwrap_err();
+            assert!(matches!(error, FileError::Folder { .. }), "{name}: {error}");
+        }
+    }
+
+    #[test]
     fn finished_files_and_folders_are_renamed() {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
@@ -431,19 +455,25 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_replaced_and_their_targets_kept() {
+    fn links_stay_and_their_targets_are_written() {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
-        fs::write(at("target"), "target").unwrap();
-        for (link, target) in [("link", "target"), ("dangling", "none")] {
+        fs::create_dir(at("other")).unwrap();
+        fs::write(at("other/target"), "target").unwrap();
+        for (link, target) in [("link", "other/target"), ("dangling", "none"), ("chain", "link")] {
             std::os::unix::fs::symlink(target, at(link)).unwrap();
             assert!(matches!(write(&at(link), false, b""), Err(FileError::Exists { .. })));
-            write(&at(link), true, b"new").unwrap();
-            assert!(!at(link).is_symlink());
-            assert_eq!(fs::read(at(link)).unwrap(), b"new");
+            write(&at(link), true, link.as_bytes()).unwrap();
+            assert!(at(link).is_symlink());
+            assert_eq!(fs::read(at(target)).unwrap(), link.as_bytes());
+            write_at(&at(link), true, |scratch| fs::write(scratch, "again")).unwrap();
+            assert!(at(link).is_symlink());
+            assert_eq!(fs::read(at(target)).unwrap(), b"again");
         }
-        assert_eq!(fs::read(at("target")).unwrap(), b"target");
-        assert!(!at("none").exists());
+        assert_eq!(names(&at("other")), ["target"]);
+        std::os::unix::fs::symlink("circle", at("circle")).unwrap();
+        let error = write(&at("circle"), true, b"").unwrap_err().to_string();
+        assert!(error.contains("circle"), "{error}");
     }
 
     #[cfg(unix)]

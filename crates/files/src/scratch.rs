@@ -17,7 +17,11 @@ fn with_named<T>(change: impl FnOnce(&mut BTreeSet<PathBuf>) -> T) -> T {
 pub fn remove_scratch() {
     for path in with_named(mem::take) {
         // Nothing more can be done about a file that stays.
-        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let _ = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
     }
 }
 
@@ -111,7 +115,10 @@ mod tests {
         }
         let home = tempfile::tempdir().unwrap();
         let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "scratch::tests::a_process_that_ends_removes_its_temporary_files"])
+            .args([
+                "--exact",
+                "scratch::tests::a_process_that_ends_removes_its_temporary_files",
+            ])
             .env(PLACE, home.path())
             .output()
             .unwrap();

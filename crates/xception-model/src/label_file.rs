@@ -125,7 +125,10 @@ fn table(lines: &[&str], delimiter: char) -> Result<Option<Vec<Label>>, LabelErr
     if header.is_empty() && indices.is_empty() && delimiter != '\t' {
         return Ok(None);
     }
-    let ids = texts.iter().copied().find(|&number| texts.len() > 1 && column(number).all(is_wnid));
+    let ids = texts
+        .iter()
+        .copied()
+        .find(|&number| texts.len() > 1 && column(number).all(is_wnid));
     let mut names: Vec<usize> = texts.into_iter().filter(|&number| Some(number) != ids).collect();
     let is_name = |&number: &usize| header.get(number).is_some_and(|name| is_header(name));
     let titled: Vec<usize> = names.iter().copied().filter(is_name).collect();
@@ -192,7 +195,10 @@ fn wnids(lines: &[&str]) -> Option<Vec<Label>> {
 
 /// `0 cup`, `0: cup`, `cup 0` or `cup: 0`, in each line.
 fn numbered(lines: &[&str]) -> Result<Option<Vec<Label>>, LabelError> {
-    for (split, is_first) in [(number_first as fn(&str) -> Option<(usize, &str)>, true), (number_last, false)] {
+    for (split, is_first) in [
+        (number_first as fn(&str) -> Option<(usize, &str)>, true),
+        (number_last, false),
+    ] {
         let Some(split): Option<Vec<_>> = lines.iter().map(|line| split(line.trim())).collect() else {
             continue;
         };
@@ -201,7 +207,8 @@ fn numbered(lines: &[&str]) -> Result<Option<Vec<Label>>, LabelError> {
         if names.len() < split.len() || split.is_empty() {
             continue;
         }
-        let (numbers, labels): (Vec<_>, Vec<_>) = split.iter().map(|(number, name)| (*number, Label::new(*name))).unzip();
+        let (numbers, labels): (Vec<_>, Vec<_>) =
+            split.iter().map(|(number, name)| (*number, Label::new(*name))).unzip();
         match ordered(Some(numbers), labels) {
             Ok(labels) => return Ok(Some(labels)),
             Err(error) if is_first => {
@@ -257,7 +264,8 @@ fn ordered(numbers: Option<Vec<usize>>, labels: Vec<Label>) -> Result<Vec<Label>
 fn json(text: &str) -> Result<Vec<Label>, LabelError> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
         whole(if text.contains('\'') {
-            "this is a dictionary or list of Python: write it with json.dump(names, open('labels.json', 'w'))".to_owned()
+            "this is a dictionary or list of Python: write it with json.dump(names, open('labels.json', 'w'))"
+                .to_owned()
         } else {
             format!("this is not JSON, though it begins like it: {error}")
         })
@@ -295,7 +303,9 @@ fn list(items: &[Value]) -> Result<Vec<Label>, LabelError> {
     let labels: Option<Vec<Label>> = items.iter().map(label).collect();
     let labels = labels.ok_or_else(unexpected)?;
     let number = |item: &Value| {
-        let number = ["id", "index", "class_id"].iter().find_map(|key| item.get(key)?.as_u64())?;
+        let number = ["id", "index", "class_id"]
+            .iter()
+            .find_map(|key| item.get(key)?.as_u64())?;
         usize::try_from(number).ok()
     };
     let numbers: Option<Vec<usize>> = items.iter().map(number).collect();
@@ -317,7 +327,9 @@ fn label(value: &Value) -> Option<Label> {
             _ => None,
         },
         Value::Object(map) => {
-            let name = ["name", "label", "class_name"].iter().find_map(|key| map.get(*key)?.as_str())?;
+            let name = ["name", "label", "class_name"]
+                .iter()
+                .find_map(|key| map.get(*key)?.as_str())?;
             Some(Label::new(name))
         }
         _ => None,
@@ -404,7 +416,10 @@ mod tests {
             ("1 001.Albatross\n2 002.Auklet", "001.Albatross|002.Auklet"),
             ("7 up\ncola", "7 up|cola"),
             ("boeing 707\nairbus 320", "boeing 707|airbus 320"),
-            ("tench, Tinca tinca\ngoldfish, Carassius auratus", "tench, Tinca tinca|goldfish, Carassius auratus"),
+            (
+                "tench, Tinca tinca\ngoldfish, Carassius auratus",
+                "tench, Tinca tinca|goldfish, Carassius auratus",
+            ),
             ("{\"8\": 1, \"7\": 0}", "7|8"),
             ("{\"1\": \"7\", \"0\": \"8\"}", "8|7"),
             ("label", "label"),

@@ -13,7 +13,10 @@ use crate::weights_error::WeightsError;
 
 /// `ImageNet`'s 1,000 classes in Keras's order: `WordNet` id and name (`imagenet_class_index.json`).
 pub fn imagenet() -> Vec<Label> {
-    include_str!("../../../models/xception-imagenet/labels.txt").lines().map(Label::of_line).collect()
+    include_str!("../../../models/xception-imagenet/labels.txt")
+        .lines()
+        .map(Label::of_line)
+        .collect()
 }
 
 /// Reads a label file's text, in the order of the network's outputs: one class per line (`name` or `id<TAB>name`, with a
@@ -66,7 +69,12 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
 /// UTF-8, or the UTF-16 that Windows writes.
 #[cfg(feature = "picture")]
 fn text_of(bytes: Vec<u8>) -> io::Result<String> {
-    let units = |read: fn([u8; 2]) -> u16| bytes[2..].chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
+    let units = |read: fn([u8; 2]) -> u16| {
+        bytes[2..]
+            .chunks_exact(2)
+            .map(|pair| read([pair[0], pair[1]]))
+            .collect()
+    };
     let wide: Vec<u16> = match bytes.as_slice() {
         [0xff, 0xfe, ..] => units(u16::from_le_bytes),
         [0xfe, 0xff, ..] => units(u16::from_be_bytes),

@@ -2,13 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    error::DataError,
-    formats::is_picture,
-    options::TableOptions,
-    split::Split,
-    text::listed,
-};
+use super::{error::DataError, formats::is_picture, options::TableOptions, split::Split, text::listed};
 
 /// The usual names of a column, as [`key`] writes them, from the clearest to the vaguest.
 type Names = [&'static [&'static str]; 3];
@@ -16,9 +10,29 @@ type Names = [&'static [&'static str]; 3];
 const FILE: Names = [
     &["path"],
     &[
-        "file", "files", "filename", "filenames", "filepath", "filepaths", "fname", "image", "images", "imagefile",
-        "imagefilename", "imagename", "imagepath", "imagepaths", "img", "imgfile", "imgname", "imgpath", "imgfilename",
-        "photo", "picture", "relativepath", "relpath",
+        "file",
+        "files",
+        "filename",
+        "filenames",
+        "filepath",
+        "filepaths",
+        "fname",
+        "image",
+        "images",
+        "imagefile",
+        "imagefilename",
+        "imagename",
+        "imagepath",
+        "imagepaths",
+        "img",
+        "imgfile",
+        "imgname",
+        "imgpath",
+        "imgfilename",
+        "photo",
+        "picture",
+        "relativepath",
+        "relpath",
     ],
     &["id", "idcode", "imageid", "imgid", "photoid", "pictureid", "name"],
 ];
@@ -26,17 +40,25 @@ const FILE: Names = [
 const LABEL: Names = [
     &["label", "labels"],
     &[
-        "breed", "categories", "category", "categoryname", "class", "classes", "classlabel", "classname", "labelname",
-        "species", "target", "targets", "tag", "tags",
+        "breed",
+        "categories",
+        "category",
+        "categoryname",
+        "class",
+        "classes",
+        "classlabel",
+        "classname",
+        "labelname",
+        "species",
+        "target",
+        "targets",
+        "tag",
+        "tags",
     ],
     &["categoryid", "classid", "classindex", "labelid", "y"],
 ];
 
-const SPLIT: Names = [
-    &["split"],
-    &["datasplit", "dataset", "partition", "set", "subset"],
-    &[],
-];
+const SPLIT: Names = [&["split"], &["datasplit", "dataset", "partition", "set", "subset"], &[]];
 
 /// The columns of a run's table beside path, label and split.
 const OF_A_RUN: [&str; 2] = ["name", "sha256"];
@@ -86,14 +108,24 @@ impl Columns {
     pub fn note(&self) -> Option<String> {
         let used = [Some(self.file), Some(self.label), self.split];
         let unused = (0..self.header.len()).filter(|&column| !used.contains(&Some(column)));
-        let is_of_a_run = OF_A_RUN.iter().all(|name| self.header.iter().any(|header| header == name));
+        let is_of_a_run = OF_A_RUN
+            .iter()
+            .all(|name| self.header.iter().any(|header| header == name));
         let names = unused.map(|column| &self.header[column]);
         let names = names.filter(|name| !is_of_a_run || !OF_A_RUN.contains(&name.as_str()));
         let ignored: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
         let columns = if ignored.len() == 1 { "column" } else { "columns" };
-        let read: Vec<&str> = used.into_iter().flatten().map(|column| self.header[column].as_str()).collect();
+        let read: Vec<&str> = used
+            .into_iter()
+            .flatten()
+            .map(|column| self.header[column].as_str())
+            .collect();
         (!ignored.is_empty()).then(|| {
-            format!("{columns} of the table other than {}, ignored: {}", read.join(", "), listed(&ignored))
+            format!(
+                "{columns} of the table other than {}, ignored: {}",
+                read.join(", "),
+                listed(&ignored)
+            )
         })
     }
 }
@@ -148,11 +180,17 @@ impl Table<'_> {
     }
 
     fn columns(&self, is: impl Fn(&str) -> bool) -> Vec<usize> {
-        (0..self.header.len()).filter(|&column| is(&self.header[column])).collect()
+        (0..self.header.len())
+            .filter(|&column| is(&self.header[column]))
+            .collect()
     }
 
     fn missing(&self, what: &str, usual: &str, flag: &str) -> DataError {
-        if let Some(name) = self.header.iter().find(|name| is_picture(Path::new(&name.replace('\\', "/")))) {
+        if let Some(name) = self
+            .header
+            .iter()
+            .find(|name| is_picture(Path::new(&name.replace('\\', "/"))))
+        {
             return self.problem(format!(
                 "its first line names the picture {name}: put a line above it that names the columns, such as path,label"
             ));
@@ -189,4 +227,3 @@ pub(super) fn are_splits<'a>(mut cells: impl Iterator<Item = &'a str>) -> bool {
         Split::from_name(cell).is_some()
     }) && any
 }
-

@@ -15,7 +15,10 @@ pub(super) fn open(path: &Path) -> io::Result<(File, u8)> {
     let mut file = File::open(path)?;
     let mut line = Vec::new();
     BufReader::new((&mut file).take(MAX_LINE)).read_until(b'\n', &mut line)?;
-    let named = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).strip_prefix(b"sep=");
+    let named = line
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(&line)
+        .strip_prefix(b"sep=");
     if let Some([delimiter, ..]) = named {
         file.seek(io::SeekFrom::Start(line.len() as u64))?;
         return Ok((file, *delimiter));

@@ -64,7 +64,9 @@ pub(super) fn loose_pictures(path: &Path) -> Result<usize, DataError> {
 /// Whether a picture lies in a folder, not in its folders.
 pub(super) fn has_loose_pictures(path: &Path) -> bool {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).any(|path| is_loose_picture(&path) && !path.is_dir())
+    entries
+        .map(|entry| entry.path())
+        .any(|path| is_loose_picture(&path) && !path.is_dir())
 }
 
 fn is_loose_picture(path: &Path) -> bool {

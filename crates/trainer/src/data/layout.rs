@@ -130,7 +130,9 @@ impl Layout {
         for folder in outer {
             let inner = folders_with_pictures(&folder.path)?;
             let is_split = |folder: &Folder| folder.name.as_deref().and_then(Split::from_name);
-            if inner.len() < 2 || has_loose_pictures(&folder.path) || !inner.iter().all(|inner| is_split(inner).is_some())
+            if inner.len() < 2
+                || has_loose_pictures(&folder.path)
+                || !inner.iter().all(|inner| is_split(inner).is_some())
             {
                 return Ok(false);
             }
@@ -145,7 +147,8 @@ impl Layout {
             }));
         }
         self.given = Split::ALL.to_vec();
-        self.given.retain(|split| classes.iter().any(|class| class.split == *split));
+        self.given
+            .retain(|split| classes.iter().any(|class| class.split == *split));
         self.classes = classes;
         self.holders = vec![top.to_owned()];
         Ok(true)
@@ -272,7 +275,9 @@ fn inside_doubled(folder: &Path) -> Result<PathBuf, DataError> {
         let outer = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
         let inner = folders(&folder)?;
         let [only] = inner.as_slice() else { return Ok(folder) };
-        let same = outer.file_name().is_some_and(|name| name.eq_ignore_ascii_case(only.shown()));
+        let same = outer
+            .file_name()
+            .is_some_and(|name| name.eq_ignore_ascii_case(only.shown()));
         if !same || has_loose_pictures(&folder) || folders(&only.path)?.is_empty() {
             return Ok(folder);
         }

@@ -78,7 +78,10 @@ impl Listing {
         }
         let mut merged = self.classes.clone();
         for numbers in spellings.into_values() {
-            let best = numbers.iter().copied().max_by_key(|&number| (counts[number], usize::MAX - number));
+            let best = numbers
+                .iter()
+                .copied()
+                .max_by_key(|&number| (counts[number], usize::MAX - number));
             for &number in &numbers {
                 merged[number].clone_from(&self.classes[best.unwrap_or(number)]);
             }
@@ -87,7 +90,10 @@ impl Listing {
         classes.sort_unstable();
         classes.dedup();
         for item in &mut self.items {
-            let labels = item.labels.iter().filter_map(|&label| classes.binary_search(&merged[label]).ok());
+            let labels = item
+                .labels
+                .iter()
+                .filter_map(|&label| classes.binary_search(&merged[label]).ok());
             item.labels = labels.collect();
             item.labels.sort_unstable();
             item.labels.dedup();

@@ -90,7 +90,11 @@ impl Pictures {
 
     fn listing(&mut self, folder: &Path) -> &[String] {
         self.listings.entry(folder.to_owned()).or_insert_with(|| {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let folder = if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            };
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             let files = entries.filter(|entry| entry.path().is_file());
             files.filter_map(|entry| entry.file_name().into_string().ok()).collect()
@@ -108,9 +112,16 @@ impl Pictures {
             };
             matches!(pictures.find(name), Found::File(_))
         };
-        let own = if self.folder.as_os_str().is_empty() { Path::new(".") } else { &self.folder };
+        let own = if self.folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            &self.folder
+        };
         if is_here(own, true) {
-            return format!("the first one is there without its first folders: add --pictures {}; {FLAG}", own.display());
+            return format!(
+                "the first one is there without its first folders: add --pictures {}; {FLAG}",
+                own.display()
+            );
         }
         let folders = fs::read_dir(own).into_iter().flatten().flatten();
         let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();

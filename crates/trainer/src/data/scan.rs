@@ -128,7 +128,10 @@ impl Notes {
         };
         match self.tables.as_slice() {
             [] => found,
-            tables => format!("{found}; if a table says their classes, name the table: {}", listed(tables)),
+            tables => format!(
+                "{found}; if a table says their classes, name the table: {}",
+                listed(tables)
+            ),
         }
     }
 }
@@ -142,7 +145,10 @@ fn class_pictures(
 ) -> Result<(), DataError> {
     let ignored = |entry: &DirEntry| entry.depth() > 0 && is_ignored(entry.file_name());
     let depth = if folder.is_deep { usize::MAX } else { 1 };
-    let walk = WalkDir::new(&folder.path).follow_links(true).max_depth(depth).into_iter();
+    let walk = WalkDir::new(&folder.path)
+        .follow_links(true)
+        .max_depth(depth)
+        .into_iter();
     for entry in walk.filter_entry(|entry| !ignored(entry)) {
         let path: PathBuf = match entry {
             Ok(entry) if !entry.file_type().is_file() => continue,

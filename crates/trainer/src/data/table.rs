@@ -61,7 +61,10 @@ pub(super) fn read(path: &Path, options: &TableOptions, judging: bool) -> Result
     let classes: BTreeSet<&String> = labelled.iter().flat_map(|(labels, _)| labels).collect();
     let classes: Vec<String> = classes.into_iter().cloned().collect();
     let number = |(labels, mut item): (Vec<String>, Item)| {
-        item.labels = labels.iter().filter_map(|label| classes.binary_search(label).ok()).collect();
+        item.labels = labels
+            .iter()
+            .filter_map(|label| classes.binary_search(label).ok())
+            .collect();
         item
     };
     let items: Vec<Item> = labelled.into_iter().map(number).collect();
@@ -120,7 +123,10 @@ fn row(record: &StringRecord, line: u64, columns: &Columns) -> Row {
         let labels = label.split(SEPARATORS).map(str::trim);
         labels.filter(|label| !label.is_empty()).map(str::to_owned).collect()
     } else {
-        Some(label.to_owned()).filter(|label| !label.is_empty()).into_iter().collect()
+        Some(label.to_owned())
+            .filter(|label| !label.is_empty())
+            .into_iter()
+            .collect()
     };
     labels.sort_unstable();
     labels.dedup();
@@ -178,7 +184,11 @@ fn items(
         let file = match pictures.find(&row.path) {
             Found::File(file) => file,
             Found::Several(names) => {
-                return Err(wrong(format!("{} can be {}: write the ending", row.path, names.join(" or "))));
+                return Err(wrong(format!(
+                    "{} can be {}: write the ending",
+                    row.path,
+                    names.join(" or ")
+                )));
             }
             Found::Nothing => {
                 missing.push(row.path);

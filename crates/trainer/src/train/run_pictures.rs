@@ -81,7 +81,9 @@ impl RunPictures {
             pictures.push(Remembered {
                 name,
                 content,
-                labels: cell(&record, "labels").or_else(|| cell(&record, "label")).unwrap_or_default(),
+                labels: cell(&record, "labels")
+                    .or_else(|| cell(&record, "label"))
+                    .unwrap_or_default(),
                 split: cell(&record, "split").unwrap_or_default(),
             });
         }
@@ -103,11 +105,18 @@ impl RunPictures {
 
     /// A sentence on how a data set differs from the run's; `None` if no picture does.
     pub(crate) fn difference(&self, dataset: &Dataset) -> Option<String> {
-        let before: BTreeMap<&str, &Remembered> =
-            self.pictures.iter().map(|picture| (picture.name.as_str(), picture)).collect();
+        let before: BTreeMap<&str, &Remembered> = self
+            .pictures
+            .iter()
+            .map(|picture| (picture.name.as_str(), picture))
+            .collect();
         let samples = dataset.samples.iter().zip(labels(dataset));
         let now: BTreeMap<&str, _> = samples.map(|sample| (sample.0.name.as_str(), sample)).collect();
-        let both = || before.iter().filter_map(|(name, then)| Some((*name, *then, now.get(name)?)));
+        let both = || {
+            before
+                .iter()
+                .filter_map(|(name, then)| Some((*name, *then, now.get(name)?)))
+        };
         let changed = both().filter(|(_, then, (sample, _))| then.content != sample.content);
         let moved = both().filter(|(_, then, (sample, labels))| {
             then.content == sample.content && (then.labels != *labels || then.split != sample.split.name())

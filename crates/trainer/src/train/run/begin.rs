@@ -106,7 +106,11 @@ impl Run {
             },
         )?;
         let path = self.folder.join(DATA);
-        files::write(&path, true, &run_pictures::table(&self.dataset).map_err(TrainError::file(&path))?)?;
+        files::write(
+            &path,
+            true,
+            &run_pictures::table(&self.dataset).map_err(TrainError::file(&path))?,
+        )?;
         let path = self.folder.join(CHECKED);
         known.write(&path).map_err(TrainError::file(&path))?;
         self.file.write(&self.folder)

@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM.
 
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -25,6 +26,10 @@ pub fn listen() -> anyhow::Result<()> {
         for signal in signals.forever() {
             if !stop_training(signal) {
                 files::remove_scratch();
+                if io::stderr().is_terminal() {
+                    // Behind a bar.
+                    eprintln!();
+                }
                 low_level::exit(128 + signal);
             }
         }

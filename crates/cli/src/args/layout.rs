@@ -26,6 +26,9 @@ pub struct LayoutArgs {
     /// A cell of a table may hold several labels, `cat;dog`, whatever its column is called
     #[arg(long)]
     pub multi_label: bool,
+    /// A cell of a table holds one label, even if its column is called labels
+    #[arg(long, conflicts_with = "multi_label")]
+    pub single_label: bool,
     /// Leave out a table's pictures that do not exist, instead of refusing the table
     #[arg(long)]
     pub skip_missing: bool,
@@ -60,7 +63,7 @@ impl LayoutArgs {
             label_column: self.label_column.clone(),
             split_column: self.split_column.clone(),
             pictures: self.pictures.clone(),
-            multi_label: self.multi_label,
+            multi_label: (self.multi_label || self.single_label).then_some(self.multi_label),
             skip_missing: self.skip_missing,
         }
     }

@@ -96,7 +96,9 @@ impl Columns {
         Ok(Self {
             file,
             label,
-            several: options.multi_label || key(&table.header[label]) == "labels",
+            several: options
+                .multi_label
+                .unwrap_or_else(|| key(&table.header[label]) == "labels"),
             label_name: table.header[label].clone(),
             split: split.map(|place| place.column),
             split_is_doubtful: split.is_some_and(|place| place.tier > 0),

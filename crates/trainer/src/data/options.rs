@@ -63,9 +63,9 @@ pub struct TableOptions {
     /// are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<PathBuf>,
-    /// A cell may hold several labels, separated by `;` or `|`, whatever the column is called.
-    #[serde(skip_serializing_if = "is_false")]
-    pub multi_label: bool,
+    /// Whether a cell may hold several labels, separated by `;` or `|`; `None` for yes if the column is called `labels`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_label: Option<bool>,
     /// Leave out pictures that do not exist, instead of refusing the table.
     #[serde(skip_serializing_if = "is_false")]
     pub skip_missing: bool,

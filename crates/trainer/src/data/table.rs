@@ -57,6 +57,7 @@ pub(super) fn read(path: &Path, options: &TableOptions, judging: bool) -> Result
     }
     let mut notes: Vec<String> = columns.note().into_iter().collect();
     notes.extend(cells_with_separators(&rows, &columns));
+    notes.extend(one_label_each(&rows, &columns, options));
     let labelled = items(path, rows, &columns, options, &mut notes)?;
     let classes: BTreeSet<&String> = labelled.iter().flat_map(|(labels, _)| labels).collect();
     let classes: Vec<String> = classes.into_iter().cloned().collect();
@@ -155,6 +156,18 @@ fn cells_with_separators(rows: &[Row], columns: &Columns) -> Option<String> {
         first.label,
         first.line
     ))
+}
+
+/// A note on a column of several labels whose cells hold one each.
+fn one_label_each(rows: &[Row], columns: &Columns, options: &TableOptions) -> Option<String> {
+    let one_each = columns.several && options.multi_label.is_none() && rows.iter().all(|row| row.labels.len() == 1);
+    one_each.then(|| {
+        format!(
+            "each cell of the column {} holds one label, and still a picture may have any number of them, because of the \
+             column's name: if each picture is of one class, add --single-label",
+            columns.label_name
+        )
+    })
 }
 
 /// The pictures with their labels, by name.

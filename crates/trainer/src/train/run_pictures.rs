@@ -9,7 +9,6 @@ use files::ContentHash;
 
 use super::error::TrainError;
 use super::folder::{CHECKED, DATA};
-use super::run_file::RunFile;
 use crate::data::{Dataset, Known, Split};
 
 /// The pictures of a run, known by their content, wherever they lie now.
@@ -27,8 +26,14 @@ struct Remembered {
     split: String,
 }
 
-/// `data.csv`: the absolute path, the labels, the split, the name in the data set and the content of every picture.
-pub(crate) fn table(dataset: &Dataset) -> io::Result<Vec<u8>> {
+/// Writes `data.csv`: the absolute path, the labels, the split, the name in the data set and the content of every picture.
+pub(crate) fn write_table(folder: &Path, dataset: &Dataset) -> Result<(), TrainError> {
+    let path = folder.join(DATA);
+    files::write(&path, true, &table(dataset).map_err(TrainError::file(&path))?)?;
+    Ok(())
+}
+
+fn table(dataset: &Dataset) -> io::Result<Vec<u8>> {
     let mut rows = csv::Writer::from_writer(Vec::new());
     let label = if dataset.multi_label { "labels" } else { "label" };
     rows.write_record(["path", label, "split", "name", "sha256"])?;
@@ -59,7 +64,7 @@ impl RunPictures {
     /// # Errors
     ///
     /// [`TrainError::Run`] if its table cannot be read.
-    pub fn read(folder: &Path, file: &RunFile) -> Result<Self, TrainError> {
+    pub fn read(folder: &Path) -> Result<Self, TrainError> {
         let wrong = |error: csv::Error| TrainError::run(folder, format!("{DATA} cannot be read: {error}"));
         let mut reader = csv::Reader::from_path(folder.join(DATA)).map_err(wrong)?;
         let header = reader.headers().map_err(wrong)?.clone();
@@ -73,7 +78,7 @@ impl RunPictures {
         for record in reader.records() {
             let record = record.map_err(wrong)?;
             let path = PathBuf::from(cell(&record, "path").unwrap_or_default());
-            let name = cell(&record, "name").unwrap_or_else(|| name_in(&file.data, &path));
+            let name = cell(&record, "name").unwrap_or_else(|| name_in(&checked, &path));
             let content = cell(&record, "sha256").and_then(|text| ContentHash::parse(&text));
             let Some(content) = content.or_else(|| checked.content(&name)) else {
                 continue;
@@ -147,13 +152,10 @@ fn some(names: &[&str]) -> String {
     }
 }
 
-/// A picture's path in the data set, which may not be there any more.
-fn name_in(data: &Path, picture: &Path) -> String {
-    let folder = match data.extension() {
-        Some(ending) if ending.eq_ignore_ascii_case("csv") => data.parent().unwrap_or(data),
-        _ => data,
-    };
-    let inside = picture.strip_prefix(folder).unwrap_or(picture);
-    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("/")
+/// A picture's path in the data set: the longest end of its absolute path that the check knows.
+fn name_in(checked: &Known, picture: &Path) -> String {
+    let parts: Vec<_> = picture.iter().map(|part| part.to_string_lossy()).collect();
+    let ends = (0..parts.len()).map(|start| parts[start..].join("/"));
+    let mut known = ends.filter(|end| checked.content(end).is_some());
+    known.next().unwrap_or_else(|| picture.to_string_lossy().into_owned())
 }

@@ -23,7 +23,7 @@ impl TrainedRun {
         let folder = weights.parent().filter(|folder| folder.join(RUN_FILE).is_file())?;
         let read = || -> anyhow::Result<Self> {
             let file = RunFile::read(folder)?;
-            let pictures = RunPictures::read(folder, &file)?;
+            let pictures = RunPictures::read(folder)?;
             Ok(Self { file, pictures })
         };
         match read() {
@@ -39,8 +39,11 @@ impl TrainedRun {
         }
     }
 
-    fn was_trained_on(&self, sample: &Sample) -> bool {
-        self.pictures.split(sample.content) == Some(Split::Train)
+    /// How many of these pictures the network was trained on.
+    pub fn count_trained_on<'a>(&self, samples: impl Iterator<Item = &'a Sample>) -> usize {
+        samples
+            .filter(|sample| self.pictures.split(sample.content) == Some(Split::Train))
+            .count()
     }
 }
 
@@ -68,8 +71,6 @@ pub struct Opened {
     pub judged: Vec<usize>,
     /// Their part of the data, if it is one.
     pub split: Option<Split>,
-    /// How many of them the network was trained on.
-    pub trained_on: usize,
     /// The number of files that cannot be read, already reported.
     pub unreadable: usize,
 }
@@ -102,16 +103,10 @@ pub fn open(
     let split = args.split.or(has_test.then_some(Split::Test));
     let judged = (0..dataset.samples.len()).filter(|&index| split.is_none() || in_split[index] == split);
     let judged: Vec<usize> = judged.collect();
-    let trained_on = run.map_or(0, |run| {
-        let samples = judged.iter().map(|&index| &dataset.samples[index]);
-        samples.filter(|sample| run.was_trained_on(sample)).count()
-    });
-    warn_of_trained(args, &dataset, judged.len(), trained_on);
     Ok(Opened {
         dataset,
         judged,
         split,
-        trained_on,
         unreadable: report.unreadable.len(),
     })
 }
@@ -147,11 +142,11 @@ fn split(args: &EvaluateArgs, run: Option<&TrainedRun>, dataset: &mut Dataset) -
 }
 
 /// A picture that the network was trained on tests nothing.
-fn warn_of_trained(args: &EvaluateArgs, dataset: &Dataset, judged: usize, trained_on: usize) {
+pub fn warn_of_trained_on(args: &EvaluateArgs, judged: usize, trained_on: usize) {
     if trained_on == 0 {
         return;
     }
-    let advice = if args.split.is_none() && trained_on < dataset.samples.len() {
+    let advice = if args.split.is_none() {
         "; --split test judges those that the run held out"
     } else {
         ""

@@ -39,7 +39,7 @@ impl LabelledPictures {
                 trained_on: 0,
             }
         } else {
-            Self::of_dataset(args, &dataset::open(args, run, classifier, threads)?, classifier)?
+            Self::of_dataset(args, run, &dataset::open(args, run, classifier, threads)?, classifier)?
         };
         if let Some(path) = &args.blacklist {
             found.leave_out(path)?;
@@ -51,7 +51,12 @@ impl LabelledPictures {
     }
 
     /// The pictures of a data set with the network's numbers of their classes.
-    fn of_dataset(args: &EvaluateArgs, opened: &Opened, classifier: &Classifier) -> anyhow::Result<Self> {
+    fn of_dataset(
+        args: &EvaluateArgs,
+        run: Option<&TrainedRun>,
+        opened: &Opened,
+        classifier: &Classifier,
+    ) -> anyhow::Result<Self> {
         let (dataset, spec, data) = (&opened.dataset, &classifier.spec, args.data.display());
         if dataset.multi_label && !spec.is_multi_label() {
             bail!(
@@ -80,9 +85,11 @@ impl LabelledPictures {
             );
         }
         let mut pictures = Vec::with_capacity(opened.judged.len());
+        let mut samples = Vec::with_capacity(opened.judged.len());
         for sample in opened.judged.iter().map(|&index| &dataset.samples[index]) {
             let classes = sample.labels.iter().map(|&label| matched.outputs[label]);
             if let Some(classes) = classes.collect() {
+                samples.push(sample);
                 pictures.push(Labelled {
                     path: sample.path.clone(),
                     classes,
@@ -99,6 +106,8 @@ impl LabelledPictures {
                 ),
             );
         }
+        let trained_on = run.map_or(0, |run| run.count_trained_on(samples.into_iter()));
+        dataset::warn_of_trained_on(args, pictures.len(), trained_on);
         Ok(Self {
             pictures,
             description: match opened.split {
@@ -106,7 +115,7 @@ impl LabelledPictures {
                 Some(split) => format!("the {split} pictures of {data}"),
             },
             unreadable: opened.unreadable,
-            trained_on: opened.trained_on,
+            trained_on,
         })
     }
 

@@ -14,12 +14,12 @@ use crate::data::{DataOptions, Known};
 use crate::train::checkpoint::{Progress, State};
 use crate::train::environment::Environment;
 use crate::train::error::TrainError;
-use crate::train::folder::{self, CHECKED, DATA};
+use crate::train::folder::{self, CHECKED};
 use crate::train::options::RunOptions;
 use crate::train::phase::Weights;
 use crate::train::run_data::RunData;
 use crate::train::run_file::{RunFile, VERSION, now};
-use crate::train::run_pictures;
+use crate::train::run_pictures::write_table;
 use crate::train::settings::RunSettings;
 use crate::train::trainee::Trainee;
 
@@ -105,12 +105,7 @@ impl Run {
                 optimizer: None,
             },
         )?;
-        let path = self.folder.join(DATA);
-        files::write(
-            &path,
-            true,
-            &run_pictures::table(&self.dataset).map_err(TrainError::file(&path))?,
-        )?;
+        write_table(&self.folder, &self.dataset)?;
         let path = self.folder.join(CHECKED);
         known.write(&path).map_err(TrainError::file(&path))?;
         self.file.write(&self.folder)

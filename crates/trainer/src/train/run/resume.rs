@@ -17,7 +17,7 @@ use crate::train::folder::{self, CHECKED, CHECKPOINTS};
 use crate::train::parameters::optimizer;
 use crate::train::phase::Weights;
 use crate::train::run_file::{RunFile, VERSION};
-use crate::train::run_pictures::RunPictures;
+use crate::train::run_pictures::{RunPictures, write_table};
 use crate::train::settings::RunSettings;
 use crate::train::trainee::Trainee;
 
@@ -60,6 +60,7 @@ impl Run {
         let lock = folder::lock(folder)?;
         let (dataset, report) = open_data(folder, &file, &settings)?;
         if moved {
+            write_table(folder, &dataset)?;
             file.write(folder)?;
         }
         let (loaded, warnings) = Checkpoints::new(folder.join(CHECKPOINTS), settings.keep).load()?;
@@ -94,7 +95,7 @@ fn open_data(folder: &Path, file: &RunFile, settings: &RunSettings) -> Result<(D
         (settings.observer)(Event::Check { done, total });
     })?;
     if dataset.fingerprint() != file.fingerprint {
-        let difference = RunPictures::read(folder, file)?.difference(&dataset);
+        let difference = RunPictures::read(folder)?.difference(&dataset);
         let problem = format!(
             "the pictures of {} are not those the run began with{}: restore them, name another place with --data, or \
              begin a new run",

@@ -18,8 +18,8 @@ static TRAINING: Mutex<Option<Interrupter>> = Mutex::new(None);
 /// The signal that stopped the training; 0 if none did.
 static RECEIVED: AtomicU8 = AtomicU8::new(0);
 
-/// Listens for Ctrl-C and SIGTERM, which end the program at once: its temporary files are removed, and the exit status is
-/// that of shells, 130 and 143. A training is saved first; a second signal ends it at once.
+/// Listens for Ctrl-C and SIGTERM, which end the program at once: its temporary files are removed, and the exit status
+/// is that of shells, 130 and 143. A training is saved first; a second signal ends it at once.
 pub fn listen() -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for Ctrl-C")?;
     std::thread::spawn(move || {

@@ -44,7 +44,10 @@ pub enum FileError {
         source: io::Error,
     },
     /// The disk is too full.
-    #[error("the disk of {} has {} MB free, and {} MB are needed", path.display(), free / 1_000_000, needed.div_ceil(1_000_000))]
+    #[error(
+        "the disk of {} has {} MB free, and {} MB are needed",
+        path.display(), free / 1_000_000, needed.div_ceil(1_000_000)
+    )]
     NoSpace {
         /// The folder.
         path: PathBuf,

@@ -213,8 +213,8 @@ fn numbered(lines: &[&str]) -> Result<Option<Vec<Label>>, LabelError> {
             Ok(labels) => return Ok(Some(labels)),
             Err(error) if is_first => {
                 return Err(whole(format!(
-                    "every line begins with a number, but {}; if the numbers are parts of the names, write the names as a \
-                     JSON list",
+                    "every line begins with a number, but {}; if the numbers are parts of the names, write the names \
+                     as a JSON list",
                     error.problem
                 )));
             }
@@ -338,7 +338,8 @@ fn label(value: &Value) -> Option<Label> {
 
 fn unexpected() -> LabelError {
     whole(
-        "expected JSON of class names: [\"cup\", \"fork\"], {\"0\": \"cup\", \"1\": \"fork\"} or {\"cup\": 0, \"fork\": 1}"
+        "expected JSON of class names: [\"cup\", \"fork\"], {\"0\": \"cup\", \"1\": \"fork\"} or {\"cup\": 0, \
+         \"fork\": 1}"
             .to_owned(),
     )
 }

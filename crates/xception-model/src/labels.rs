@@ -19,8 +19,8 @@ pub fn imagenet() -> Vec<Label> {
         .collect()
 }
 
-/// Reads a label file's text, in the order of the network's outputs: one class per line (`name` or `id<TAB>name`, with a
-/// header or not), lines with the classes' numbers (`0 cup`, `cup,0`), a CSV table of them, or JSON (a list of names,
+/// Reads a label file's text, in the order of the network's outputs: one class per line (`name` or `id<TAB>name`, with
+/// a header or not), lines with the classes' numbers (`0 cup`, `cup,0`), a CSV table of them, or JSON (a list of names,
 /// `id2label`, `class_indices`). Numbers are 0 to n - 1, or 1 to n, each once.
 ///
 /// # Errors

@@ -19,8 +19,8 @@ pub struct LayoutArgs {
     /// The column of a table that says train, val or test [default: split, set or the like]
     #[arg(long, value_name = "NAME")]
     pub split_column: Option<String>,
-    /// The folder of a table's pictures, if it is not the table's own. Folders that the table names and that do not exist
-    /// there are left out of the names
+    /// The folder of a table's pictures, if it is not the table's own. Folders that the table names and that do not
+    /// exist there are left out of the names
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub pictures: Option<PathBuf>,
     /// A cell of a table may hold several labels, `cat;dog`, whatever its column is called
@@ -32,8 +32,8 @@ pub struct LayoutArgs {
     /// Leave out a table's pictures that do not exist, instead of refusing the table
     #[arg(long)]
     pub skip_missing: bool,
-    /// Which folders are the classes, where folders lie in folders: top (all pictures below are of the class), or deepest
-    /// (those that hold pictures)
+    /// Which folders are the classes, where folders lie in folders: top (all pictures below are of the class), or
+    /// deepest (those that hold pictures)
     #[arg(long, value_name = "WHICH", value_parser = parsed::<ClassFolders>(&["top", "deepest"]))]
     pub class_folders: Option<ClassFolders>,
     /// Classes whose names differ in upper and lower case alone: merge them, or keep them apart

@@ -11,8 +11,8 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Starts the pool in which the processor backends compute, by default with a thread for each core. More threads than that
-/// only get in each other's way, and are not started. Returns the number of threads.
+/// Starts the pool in which the processor backends compute, by default with a thread for each core. More threads than
+/// that only get in each other's way, and are not started. Returns the number of threads.
 pub fn start(threads: Option<u16>) -> anyhow::Result<usize> {
     let cores = cores();
     let threads = match threads.map(usize::from) {

@@ -25,8 +25,8 @@ enum Kind {
 }
 
 impl Target {
-    /// Checks, before any work is done, that the path may be written: its folder exists and takes files, and an existing
-    /// file is replaced only with `force`. `/dev/stdout` is standard output.
+    /// Checks, before any work is done, that the path may be written: its folder exists and takes files, and an
+    /// existing file is replaced only with `force`. `/dev/stdout` is standard output.
     pub fn new(path: &Path, force: bool) -> anyhow::Result<Self> {
         if let Some(number) = standard_stream(path) {
             return Ok(Self {
@@ -101,8 +101,8 @@ impl Target {
     }
 }
 
-/// The number of the program's own stream that a path names, directly or through links. What lies behind such a path may
-/// be a file, and writing it anew would lose what others wrote there.
+/// The number of the program's own stream that a path names, directly or through links. What lies behind such a path
+/// may be a file, and writing it anew would lose what others wrote there.
 fn standard_stream(path: &Path) -> Option<u8> {
     /// As Linux.
     const LONGEST_CHAIN: usize = 40;

@@ -171,7 +171,8 @@ impl Table<'_> {
                         format!("column \"{first}\" is there twice")
                     } else {
                         format!(
-                            "both columns {first} and {second} may be meant: say which with {flag} (the columns are {})",
+                            "both columns {first} and {second} may be meant: say which with {flag} (the columns are \
+                             {})",
                             self.listed()
                         )
                     }));
@@ -194,7 +195,8 @@ impl Table<'_> {
             .find(|name| is_picture(Path::new(&name.replace('\\', "/"))))
         {
             return self.problem(format!(
-                "its first line names the picture {name}: put a line above it that names the columns, such as path,label"
+                "its first line names the picture {name}: put a line above it that names the columns, such as \
+                 path,label"
             ));
         }
         self.problem(format!(

@@ -15,9 +15,10 @@
 //!   folders `train`, `val` (or `valid`, `validation`) and `test`, or `seg_train`, `val_data` and the like, the classes'
 //!   folders are inside them; or each class's folder holds them. Folders in folders that can be read in two ways are
 //!   refused, and [`ClassFolders`] decides.
-//! * A `.csv` or `.tsv` file with the columns `path`, `label` and optionally `split` (`train`, `val` or `test`), or others
-//!   that [`TableOptions`] names; the usual names are known. Other columns are ignored, with a note. Paths are relative
-//!   to the file. If the column is called `labels`, a picture may have any number of labels, separated by `;` or `|`.
+//! * A `.csv` or `.tsv` file with the columns `path`, `label` and optionally `split` (`train`, `val` or `test`); other
+//!   usual names are known, and [`TableOptions`] gives any others. More columns are ignored, with a note. Paths are
+//!   relative to the file. If the column is called `labels`, a picture may have any number of labels, separated by `;`
+//!   or `|`.
 //!
 //! Pictures without a given split are split by a seed, each class in the same proportions. Files with the same content
 //! go to the same split, because a copy in another split would give the answer away.

@@ -63,7 +63,8 @@ pub struct TableOptions {
     /// are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<PathBuf>,
-    /// Whether a cell may hold several labels, separated by `;` or `|`; `None` for yes if the column is called `labels`.
+    /// Whether a cell may hold several labels, separated by `;` or `|`; `None` for yes if the column is called
+    /// `labels`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multi_label: Option<bool>,
     /// Leave out pictures that do not exist, instead of refusing the table.

@@ -149,8 +149,8 @@ fn cells_with_separators(rows: &[Row], columns: &Columns) -> Option<String> {
     let first = cells.next()?;
     let count = 1 + cells.count();
     Some(format!(
-        "{} in the column {} with \";\" or \"|\", each taken for one class, such as \"{}\" in line {}: if that is a list of \
-         labels, add --multi-label",
+        "{} in the column {} with \";\" or \"|\", each taken for one class, such as \"{}\" in line {}: if that is a \
+         list of labels, add --multi-label",
         counted(count, "cell"),
         columns.label_name,
         first.label,
@@ -163,8 +163,8 @@ fn one_label_each(rows: &[Row], columns: &Columns, options: &TableOptions) -> Op
     let one_each = columns.several && options.multi_label.is_none() && rows.iter().all(|row| row.labels.len() == 1);
     one_each.then(|| {
         format!(
-            "each cell of the column {} holds one label, and still a picture may have any number of them, because of the \
-             column's name: if each picture is of one class, add --single-label",
+            "each cell of the column {} holds one label, and still a picture may have any number of them, because of \
+             the column's name: if each picture is of one class, add --single-label",
             columns.label_name
         )
     })

@@ -26,7 +26,8 @@ struct Remembered {
     split: String,
 }
 
-/// Writes `data.csv`: the absolute path, the labels, the split, the name in the data set and the content of every picture.
+/// Writes `data.csv`: the absolute path, the labels, the split, the name in the data set and the content of every
+/// picture.
 pub(crate) fn write_table(folder: &Path, dataset: &Dataset) -> Result<(), TrainError> {
     let path = folder.join(DATA);
     files::write(&path, true, &table(dataset).map_err(TrainError::file(&path))?)?;

@@ -330,8 +330,8 @@ fn mistakes_in_a_table_are_sentences() {
         ),
         (
             "path,size\nx,z\n",
-            "there is no column of labels called label, class, category or the like: say with --label-column which it is \
-             (the columns are path, size)",
+            "there is no column of labels called label, class, category or the like: say with --label-column which it \
+             is (the columns are path, size)",
         ),
         (
             "path,label,labels\nx,y,z\n",

@@ -127,8 +127,8 @@ fn split(args: &EvaluateArgs, run: Option<&TrainedRun>, dataset: &mut Dataset) -
         None if unknown > 0 => return Ok(vec![None; own.len()]),
         None => {}
         Some(split) if unknown == own.len() => bail!(
-            "{data} is not split, and none of its pictures is one of the run beside the weights: without --split {split} \
-             all of them are judged"
+            "{data} is not split, and none of its pictures is one of the run beside the weights: without --split \
+             {split} all of them are judged"
         ),
         Some(_) if unknown > 0 => message::print(
             "warning",
@@ -154,8 +154,8 @@ pub fn warn_of_trained_on(args: &EvaluateArgs, judged: usize, trained_on: usize)
     message::print(
         "warning",
         &format!(
-            "the network was trained on {trained_on} of the {judged} pictures that are judged, so that the figures look \
-             better than it is{advice}"
+            "the network was trained on {trained_on} of the {judged} pictures that are judged, so that the figures \
+             look better than it is{advice}"
         ),
     );
 }

@@ -13,13 +13,13 @@ pub struct MatchedClasses {
     pub unknown: Vec<String>,
 }
 
-/// Finds each class of the data by the name of a label or, as in ImageNet's folders, by its id; or else by the only name
-/// that differs in upper and lower case, spaces, `_` and `-` alone.
+/// Finds each class of the data by the name of a label or, as in ImageNet's folders, by its id; or else by the only
+/// name that differs in upper and lower case, spaces, `_` and `-` alone.
 ///
 /// # Errors
 ///
-/// [`EvaluateError::NoLabels`], or [`EvaluateError::Classes`] with the classes of both if the network knows none of them,
-/// or not all of them and `skip_unknown` is false.
+/// [`EvaluateError::NoLabels`], or [`EvaluateError::Classes`] with the classes of both if the network knows none of
+/// them, or not all of them and `skip_unknown` is false.
 pub fn match_classes(
     data: &[String],
     labels: &[Label],

@@ -23,8 +23,8 @@ pub enum EvaluateError {
     NoClasses,
     /// The network's outputs have no names.
     #[error(
-        "the weights don't name their {outputs} classes, so those of the data ({}) cannot be found among them: give the \
-         names in a file (--labels), one per line in the order of the outputs",
+        "the weights don't name their {outputs} classes, so those of the data ({}) cannot be found among them: give \
+         the names in a file (--labels), one per line in the order of the outputs",
         listed(data)
     )]
     NoLabels {

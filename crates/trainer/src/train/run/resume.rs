@@ -52,8 +52,8 @@ impl Run {
             .for_each(warn);
         if file.version != VERSION {
             warn(format!(
-                "version {} of this program began the run, and {VERSION} continues it: its numbers may differ from those \
-                 of a run that was not stopped",
+                "version {} of this program began the run, and {VERSION} continues it: its numbers may differ from \
+                 those of a run that was not stopped",
                 file.version
             ));
         }

@@ -73,7 +73,7 @@ impl RunPictures {
             let column = header.iter().position(|header| header == name)?;
             record.get(column).map(str::to_owned)
         };
-        // Runs before version 0.1 lack names and contents: they are found in the table of the check.
+        // Older runs lack names and contents here: the table of the check has them.
         let checked = Known::read(&folder.join(CHECKED));
         let mut pictures = Vec::new();
         for record in reader.records() {

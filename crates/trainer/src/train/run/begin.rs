@@ -53,8 +53,6 @@ impl Run {
         let RunOptions { folder, recipe, .. } = options;
         let RunData { dataset, report, known } = data;
         let augmentation = augmentation(options, &start.1);
-        fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
-        let lock = folder::lock(folder)?;
         let setup = Setup {
             options,
             dataset: &dataset,
@@ -63,6 +61,11 @@ impl Run {
         };
         let (network, spec, weights_sha256) = setup.network(start.0, &start.1)?;
         check_space(folder, network.num_params())?;
+        fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
+        let lock = folder::lock(folder)?;
+        // Another process may have begun a run since the first check.
+        folder::check(folder, &options.data)?;
+        folder::clear_unbegun(folder);
         let file = RunFile {
             version: VERSION.to_owned(),
             started: now(),
@@ -89,7 +92,12 @@ impl Run {
             file,
             _lock: lock,
         };
-        run.write_folder(&known)?;
+        if let Err(error) = run.write_folder(&known) {
+            let folder = run.folder.clone();
+            drop(run);
+            folder::clear(&folder);
+            return Err(error);
+        }
         Ok(run)
     }
 

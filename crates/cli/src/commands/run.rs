@@ -35,7 +35,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitStatus> {
 
 fn list_stages(args: &RunArgs) -> anyhow::Result<ExitStatus> {
     let known = args.source.known.known(args.size);
-    let network = match network::untrained(&args.source.weights, &args.compute.device.open()?)? {
+    let network = match network::untrained(&args.source.weights, &known, &args.compute.device.open()?)? {
         Some((network, _)) => network,
         None => network::open_for_tensors(&args.source, &known, &args.compute)?.0,
     };

@@ -1,6 +1,6 @@
 //! From a card to its weights.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use burn::tensor::Device;
@@ -43,17 +43,17 @@ pub fn load(card: &Card, known: &Known, cache: &CacheArgs, device: &Device) -> a
 }
 
 /// The network that a card describes, with random numbers for weights. Nothing is downloaded.
-pub fn untrained(card: &Card, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
+pub fn untrained(card: &Card, known: &Known, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
     let kind = card.main_kind();
-    let network = card.network(kind)?;
-    let spec = ModelSpec {
+    let described = ModelSpec {
         source: card.name.clone(),
         outputs: card.outputs.unwrap_or(Outputs::Softmax),
         input: card.input,
         labels: card.known(kind)?.labels,
-        network: network.clone(),
+        network: card.network(kind)?,
     };
-    Ok((network.init(device)?, spec))
+    let spec = Description::of_spec(described).complete(Path::new(&card.name), known)?;
+    Ok((spec.network.init(device)?, spec))
 }
 
 /// Whether the card's file is of a format that only the converter reads.

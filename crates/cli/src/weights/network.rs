@@ -50,10 +50,10 @@ pub fn load(
 
 /// A network of the architecture of weights that would have to be downloaded, with random numbers for weights, and the
 /// specification that their card describes. `None` for weights that are here.
-pub fn untrained(weights: &OsStr, device: &Device) -> anyhow::Result<Option<(Network, ModelSpec)>> {
+pub fn untrained(weights: &OsStr, known: &Known, device: &Device) -> anyhow::Result<Option<(Network, ModelSpec)>> {
     match Location::of(weights)? {
         Location::File(_) => Ok(None),
-        Location::Card(card) => card::untrained(&card, device).map(Some),
+        Location::Card(card) => card::untrained(&card, known, device).map(Some),
     }
 }
 

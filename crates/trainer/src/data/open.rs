@@ -7,7 +7,7 @@ use super::dataset::Dataset;
 use super::error::DataError;
 use super::known::Known;
 use super::listing::Listing;
-use super::options::DataOptions;
+use super::options::{DataOptions, TableOptions};
 use super::report::{DataReport, Described};
 use super::split::Split;
 use super::{assign, report, scan, table};
@@ -86,6 +86,7 @@ impl Dataset {
             carved: &carved,
             seed: options.seed,
             notes: listing.notes,
+            judging: options.judging,
             unreadable,
             doubtful,
             sizes: &sizes,
@@ -114,6 +115,12 @@ fn list(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
     })?;
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     if metadata.is_dir() {
+        if options.table != TableOptions::default() {
+            return Err(DataError::Columns {
+                path: path.to_owned(),
+                problem: "this is a folder, and has no columns: leave out what is said of a table".to_owned(),
+            });
+        }
         return scan::scan(path, options);
     }
     match ending.as_str() {

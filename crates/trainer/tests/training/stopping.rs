@@ -163,7 +163,7 @@ fn a_checkpoint_that_finds_no_room_stops_the_run_and_costs_nothing() {
 
     // A run that cannot even begin leaves nothing, and begins again in the same folder.
     let new = fixture.path("new");
-    let output = as_child(&mut shell, &fixture.data, &new).output().unwrap();
+    let output = shell.env("RUN_FOLDER", &new).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
         !output.status.success() && said.contains("the first checkpoint could not be written"),

@@ -90,7 +90,7 @@ pub fn open(
     let (mut dataset, report) = Dataset::open_watched(&args.data, &options, &|done, total| progress.set(done, total))?;
     drop(progress);
     for warning in &report.warnings {
-        tracing::info!("{warning}");
+        message::print("warning", warning);
     }
     for file in &report.doubtful {
         message::print("warning", &format!("{}: {}", file.name, file.reason));

@@ -124,7 +124,7 @@ impl<'a> NewRun<'a> {
     /// A network of the same architecture, whose weights are not used and not downloaded.
     fn untrained_network(&self) -> anyhow::Result<(Network, ModelSpec)> {
         let device = self.args.compute.device.open()?;
-        match network::untrained(&self.args.new.weights, &device)? {
+        match network::untrained(&self.args.new.weights, &self.known(), &device)? {
             Some(untrained) => Ok(untrained),
             None => self.load_network(),
         }

@@ -227,9 +227,16 @@ fn numbered(lines: &[&str]) -> Result<Option<Vec<Label>>, LabelError> {
 fn number_first(line: &str) -> Option<(usize, &str)> {
     let end = line.find(|char: char| !char.is_ascii_digit())?;
     let (number, rest) = line.split_at(end);
-    let name = rest.trim_start_matches([':', '=']).trim_start();
-    let is_apart = rest.starts_with([' ', '\t', ':', '=']);
-    Some((number.parse().ok()?, name)).filter(|_| is_apart && !name.is_empty())
+    let start = rest.trim_start();
+    // `001.Albatross` is a name.
+    let name = if let Some(name) = start.strip_prefix([':', '=']) {
+        name.trim_start()
+    } else if let Some(name) = start.strip_prefix(['.', ')', '-']).filter(|name| name.starts_with(' ')) {
+        name.trim_start()
+    } else {
+        Some(start).filter(|start| start.len() < rest.len())?
+    };
+    Some((number.parse().ok()?, name)).filter(|_| !name.is_empty())
 }
 
 fn number_last(line: &str) -> Option<(usize, &str)> {
@@ -373,6 +380,9 @@ mod tests {
             "1 fork\n0 cup\n2 knife",
             "1 cup\n2 fork\n3 knife",
             "0: cup\n1: fork\n2: knife",
+            "0. cup\n1. fork\n2. knife",
+            "1) cup\n2) fork\n3) knife",
+            "0 - cup\n1 - fork\n2 - knife",
             "0\tcup\n1\tfork\n2\tknife",
             "cup,0\nknife,2\nfork,1",
             "0,cup\n1,fork\n2,knife",

@@ -11,6 +11,11 @@ use crate::sandbox::Sandbox;
 const CLASSIFY: [&str; 6] = ["classify", "pictures", "-w", "toy.bpk", "--format", "csv"];
 
 #[cfg(target_os = "linux")]
+fn to(output: &str) -> Vec<&str> {
+    [&CLASSIFY[..], &["-o", output]].concat()
+}
+
+#[cfg(target_os = "linux")]
 #[test]
 fn streams_devices_and_links_are_never_replaced() {
     use std::os::unix::fs::{FileTypeExt, symlink};
@@ -18,7 +23,6 @@ fn streams_devices_and_links_are_never_replaced() {
     let sandbox = Sandbox::new();
     sandbox.pictures(2);
     let expected = sandbox.run(&CLASSIFY).ok();
-    let to = |output: &str| [&CLASSIFY[..], &["-o", output]].concat();
     symlink("/dev/stdout", sandbox.path("out")).unwrap();
     for output in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "out"] {
         assert_eq!(sandbox.run(&to(output)).ok(), expected, "{output}");

@@ -59,7 +59,9 @@ impl Split {
         ];
         const ENDINGS: [&str; 6] = ["", "set", "data", "dataset", "images", "pictures"];
         STEMS.iter().find_map(|&(stem, split)| {
-            let rest = word.strip_prefix(stem)?;
+            let rest = word
+                .strip_prefix(stem)?
+                .trim_end_matches(|char: char| char.is_ascii_digit());
             ENDINGS.contains(&rest).then_some(split)
         })
     }
@@ -83,6 +85,7 @@ mod tests {
             ("Test-Images", Some(Split::Test)),
             ("val_data", Some(Split::Val)),
             ("trainset", Some(Split::Train)),
+            ("val2017", Some(Split::Val)),
             ("VALIDATION", Some(Split::Val)),
             ("train train", Some(Split::Train)),
             ("train_val", None),

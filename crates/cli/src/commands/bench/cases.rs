@@ -50,7 +50,7 @@ fn threads(args: &BenchArgs, cores: usize, on_processor: bool) -> Vec<usize> {
             .chain([cores])
             .collect(),
         (true, false, []) => vec![1, cores],
-        (true, false, asked) => asked.iter().map(|&asked| threads::limited(asked)).collect(),
+        (true, false, threads) => threads.iter().map(|&threads| threads.into()).collect(),
     }
 }
 

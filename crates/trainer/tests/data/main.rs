@@ -6,7 +6,7 @@ mod tables;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use image::{Rgb, RgbImage};

@@ -164,7 +164,7 @@ fn control_c_is_heard_within_a_second_at_every_stage() {
                 "--find-rate",
                 "curve.png",
             ],
-            2.0,
+            1.0,
         ),
     ] {
         let mut command = sandbox.command(&[arguments, &toy].concat());

@@ -15,6 +15,7 @@ mod format;
 mod input;
 mod known;
 mod labels;
+mod layout;
 mod models;
 mod output;
 mod pictures;
@@ -68,7 +69,8 @@ Examples:
   xception embed photos/ --output photos.npy       Feature vectors for a search or a classifier
   xception models                                  Which weights there are
 
-Exit status: 0 all done; 1 something failed, and standard error says what; 2 the command line is wrong.")]
+Exit status: 0 all done; 1 something failed, and standard error says what; 2 the command line is wrong; 130 stopped by
+Ctrl-C.")]
 pub struct Cli {
     /// Log to standard error: -v what is done and how long it took, -vv everything
     #[arg(short, long, global = true, display_order = 900, action = clap::ArgAction::Count)]

@@ -112,6 +112,9 @@ impl Source {
             left_out,
         } = self.check(options)?;
 
+        let bytes = if options.precision == Precision::F32 { 4 } else { 2 };
+        files::check_space(files::folder_of(output), bytes * spec.network.num_params() as u64)
+            .map_err(|error| ConvertError::not_written(output, error))?;
         match format {
             OutputFormat::Record => xception_model::save_tensors(tensors, &spec, output, options.overwrite)?,
             OutputFormat::Safetensors => files::write_at(output, options.overwrite, |scratch| {

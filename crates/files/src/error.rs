@@ -43,6 +43,19 @@ pub enum FileError {
         /// The system's error.
         source: io::Error,
     },
+    /// The disk is too full.
+    #[error(
+        "the disk of {} has {} MB free, and {} MB are needed",
+        path.display(), free / 1_000_000, needed.div_ceil(1_000_000)
+    )]
+    NoSpace {
+        /// The folder.
+        path: PathBuf,
+        /// Bytes to write.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// The system refused the action: full disk, missing permission, no such file.
     #[error("cannot {action} {}: {source}", path.display())]
     System {
@@ -71,6 +84,7 @@ impl FileError {
             | Self::NoFolder { path }
             | Self::NotAFolder { path }
             | Self::ClosedFolder { path, .. }
+            | Self::NoSpace { path, .. }
             | Self::System { path, .. } => path,
         }
     }
@@ -83,6 +97,14 @@ impl FileError {
             Self::NotOrdinary { .. } => io::Error::other("it is a pipe or a device, and no ordinary file"),
             Self::NoFolder { .. } => io::Error::new(io::ErrorKind::NotFound, "there is no such folder; make it first"),
             Self::NotAFolder { .. } => io::ErrorKind::NotADirectory.into(),
+            Self::NoSpace { needed, free, .. } => io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!(
+                    "the disk has {} MB free, and {} MB are needed",
+                    free / 1_000_000,
+                    needed.div_ceil(1_000_000)
+                ),
+            ),
             Self::ClosedFolder { source, .. } | Self::System { source, .. } => source,
         }
     }

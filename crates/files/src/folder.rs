@@ -54,6 +54,36 @@ pub fn spool(folder: &Path) -> Result<File, FileError> {
     })
 }
 
+/// Refuses a disk with less free space than `bytes`, where the free space can be known. The folder may not exist yet.
+///
+/// # Errors
+///
+/// [`FileError::NoSpace`].
+pub fn check_space(folder: &Path, bytes: u64) -> Result<(), FileError> {
+    match free_space(folder) {
+        Some(free) if free < bytes => Err(FileError::NoSpace {
+            path: folder.to_owned(),
+            needed: bytes,
+            free,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The bytes that this user may still write to the disk of a folder, or of the nearest folder above that exists.
+#[cfg(unix)]
+fn free_space(folder: &Path) -> Option<u64> {
+    let folder = std::path::absolute(folder).ok()?;
+    let existing = folder.ancestors().find(|folder| folder.exists())?;
+    let disk = rustix::fs::statvfs(existing).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_space(_: &Path) -> Option<u64> {
+    None
+}
+
 pub(crate) fn is_folder(folder: &Path) -> Result<(), FileError> {
     let path = || folder.to_owned();
     match fs::metadata(folder) {
@@ -94,6 +124,19 @@ mod tests {
         fs::write(&file, "").unwrap();
         let error = check_folder(&file).unwrap_err();
         assert_eq!(error.to_string(), format!("{} is no folder", file.display()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_disk_is_too_small_or_not() {
+        let home = tempfile::tempdir().unwrap();
+        let none = home.path().join("none/deeper");
+        check_space(&none, 1).unwrap();
+        let error = check_space(&none, u64::MAX).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("the disk of {} has ", none.display())) && error.contains(" MB free, and "),
+            "{error}"
+        );
     }
 
     /// Nobody, not even root, can create files in `/proc`.

@@ -6,8 +6,9 @@
 //!
 //! * [`write`](fn@write), [`write_with`], [`write_at`], [`NewFile`]: a file appears complete or not at all.
 //! * [`publish`], [`rename`], [`remove`], [`sync_folder`]: the same for a file or folder that is already complete.
-//! * [`check_target`], [`check_folder`], [`spool`]: refusals before any work is done.
+//! * [`check_target`], [`check_folder`], [`check_space`], [`spool`]: refusals before any work is done.
 //! * [`open`], [`Kind`]: only files that have an end.
+//! * [`remove_scratch`], [`ScratchFolder`]: nothing is left behind by a process that a signal ends.
 //! * [`Lock`]: one process at a time.
 //! * `Sha256`, `Md5`, `ContentHash`, `sha256` (feature `hash`): checksums.
 
@@ -18,11 +19,13 @@ mod hash;
 mod lock;
 mod new_file;
 mod ordinary;
+mod scratch;
 
 pub use error::FileError;
-pub use folder::{check_folder, folder_of, spool, sync_folder};
+pub use folder::{check_folder, check_space, folder_of, spool, sync_folder};
 #[cfg(feature = "hash")]
 pub use hash::{ContentHash, Md5, Sha256, each_piece, sha256};
 pub use lock::Lock;
-pub use new_file::{NewFile, check_target, publish, remove, rename, write, write_at, write_with};
+pub use new_file::{NewFile, check_target, folder_behind_links, publish, remove, rename, write, write_at, write_with};
 pub use ordinary::{Kind, open};
+pub use scratch::{ScratchFolder, remove_scratch};

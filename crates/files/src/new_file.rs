@@ -2,19 +2,18 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::TempPath;
-
 use crate::error::FileError;
 use crate::folder::{folder_of, is_folder, sync_folder};
 use crate::ordinary::Kind;
+use crate::scratch::Scratch;
 
 /// A file under construction. It lies beside its target under another name, and is removed when this value is dropped.
 ///
-/// The target is a file, a link (the link itself is replaced), or does not exist.
+/// The target is a file, a link (the file that it leads to is replaced, or made), or does not exist.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
-    scratch: TempPath,
+    scratch: Scratch,
     target: PathBuf,
     overwrite: bool,
 }
@@ -27,6 +26,7 @@ impl NewFile {
     /// Those of [`check_target`], [`FileError::NoFolder`], or [`FileError::System`].
     pub fn create(target: &Path, overwrite: bool) -> Result<Self, FileError> {
         check_target(target, overwrite)?;
+        let target = &behind_links(target)?;
         let folder = folder_of(target);
         is_folder(folder)?;
         let (file, scratch) = tempfile::Builder::new()
@@ -38,6 +38,7 @@ impl NewFile {
             })
             .map_err(FileError::system("write", target))?
             .into_parts();
+        let scratch = Scratch::new(scratch);
         Ok(Self {
             file,
             scratch,
@@ -83,7 +84,8 @@ impl NewFile {
 }
 
 /// Renames a complete file to its target.
-fn take_name(scratch: TempPath, target: &Path, overwrite: bool) -> Result<(), FileError> {
+fn take_name(scratch: Scratch, target: &Path, overwrite: bool) -> Result<(), FileError> {
+    let scratch = scratch.into_path();
     let write_error = |source| FileError::system("write", target)(source);
     if overwrite {
         inherit_permissions(&scratch, target).map_err(write_error)?;
@@ -110,13 +112,48 @@ fn inherit_permissions(scratch: &Path, target: &Path) -> io::Result<()> {
     }
 }
 
+/// The folder of a file, or of the file that a link leads to.
+///
+/// # Errors
+///
+/// [`FileError::System`] for links in a circle.
+pub fn folder_behind_links(path: &Path) -> Result<PathBuf, FileError> {
+    behind_links(path).map(|file| folder_of(&file).to_owned())
+}
+
+/// The file that a link leads to, through other links; it may not exist.
+fn behind_links(path: &Path) -> Result<PathBuf, FileError> {
+    /// As Linux.
+    const LONGEST_CHAIN: usize = 40;
+
+    let mut file = path.to_owned();
+    for _ in 0..LONGEST_CHAIN {
+        match fs::read_link(&file) {
+            Ok(next) => file = folder_of(&file).join(next),
+            Err(_) => return Ok(file),
+        }
+    }
+    Err(FileError::system("write", path)(io::Error::other(
+        "its links lead in a circle",
+    )))
+}
+
 /// Refuses early what a new file could not, or must not, replace: a folder, a pipe, a device, and without `overwrite`
-/// anything of that name, including a dangling link.
+/// anything of that name, including a dangling link. A path that ends like a folder's is refused, too.
 ///
 /// # Errors
 ///
 /// [`FileError::Folder`], [`FileError::NotOrdinary`], [`FileError::Exists`].
 pub fn check_target(path: &Path, overwrite: bool) -> Result<(), FileError> {
+    if path
+        .as_os_str()
+        .as_encoded_bytes()
+        .last()
+        .is_some_and(|&last| std::path::is_separator(last.into()))
+        || path.file_name().is_none()
+    {
+        return Err(FileError::Folder { path: path.to_owned() });
+    }
     if fs::symlink_metadata(path).is_err() {
         return Ok(());
     }
@@ -160,17 +197,19 @@ pub fn write_with(
 ///
 /// As [`write_with`].
 pub fn write_at(path: &Path, overwrite: bool, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), FileError> {
-    let NewFile { file, scratch, .. } = NewFile::create(path, overwrite)?;
+    let NewFile {
+        file, scratch, target, ..
+    } = NewFile::create(path, overwrite)?;
     (|| {
         let permissions = file.metadata()?.permissions();
         drop(file);
-        fill(&scratch)?;
-        fs::set_permissions(&scratch, permissions)?;
-        sync_file(&scratch)
+        fill(scratch.path())?;
+        fs::set_permissions(scratch.path(), permissions)?;
+        sync_file(scratch.path())
     })()
     .map_err(FileError::system("write", path))?;
-    take_name(scratch, path, overwrite)?;
-    sync_folder(folder_of(path))
+    take_name(scratch, &target, overwrite)?;
+    sync_folder(folder_of(&target))
 }
 
 /// Syncs a finished file, renames it to its target, and syncs the folder. An existing file of that name is replaced.
@@ -359,6 +398,15 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_ends_like_a_folder_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["none/", "none/deeper/", ".."] {
+            let error = check_target(&home.path().join(name), true).unwrap_err();
+            assert!(matches!(error, FileError::Folder { .. }), "{name}: {error}");
+        }
+    }
+
+    #[test]
     fn finished_files_and_folders_are_renamed() {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
@@ -407,19 +455,25 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_replaced_and_their_targets_kept() {
+    fn links_stay_and_their_targets_are_written() {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
-        fs::write(at("target"), "target").unwrap();
-        for (link, target) in [("link", "target"), ("dangling", "none")] {
+        fs::create_dir(at("other")).unwrap();
+        fs::write(at("other/target"), "target").unwrap();
+        for (link, target) in [("link", "other/target"), ("dangling", "none"), ("chain", "link")] {
             std::os::unix::fs::symlink(target, at(link)).unwrap();
             assert!(matches!(write(&at(link), false, b""), Err(FileError::Exists { .. })));
-            write(&at(link), true, b"new").unwrap();
-            assert!(!at(link).is_symlink());
-            assert_eq!(fs::read(at(link)).unwrap(), b"new");
+            write(&at(link), true, link.as_bytes()).unwrap();
+            assert!(at(link).is_symlink());
+            assert_eq!(fs::read(at(target)).unwrap(), link.as_bytes());
+            write_at(&at(link), true, |scratch| fs::write(scratch, "again")).unwrap();
+            assert!(at(link).is_symlink());
+            assert_eq!(fs::read(at(target)).unwrap(), b"again");
         }
-        assert_eq!(fs::read(at("target")).unwrap(), b"target");
-        assert!(!at("none").exists());
+        assert_eq!(names(&at("other")), ["target"]);
+        std::os::unix::fs::symlink("circle", at("circle")).unwrap();
+        let error = write(&at("circle"), true, b"").unwrap_err().to_string();
+        assert!(error.contains("circle"), "{error}");
     }
 
     #[cfg(unix)]

@@ -51,10 +51,17 @@ impl fmt::Display for Label {
 
 /// An invalid list of labels.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("label {number}: {problem}")]
+#[error("{}{problem}", place(*number))]
 pub struct LabelError {
-    /// The label's place in the list, from 1.
+    /// The label's place in the list, from 1; 0 if the list as a whole is wrong.
     pub number: usize,
     /// What was expected and what was found.
     pub problem: String,
+}
+
+fn place(number: usize) -> String {
+    match number {
+        0 => String::new(),
+        number => format!("label {number}: "),
+    }
 }

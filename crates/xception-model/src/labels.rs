@@ -1,4 +1,4 @@
-//! Class names: a text file with one class per line, in the order of the network's outputs.
+//! Class names, in the order of the network's outputs.
 
 use std::collections::HashSet;
 #[cfg(feature = "picture")]
@@ -7,21 +7,27 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub use crate::label::{Label, LabelError};
+use crate::label_file::labels_of;
 #[cfg(feature = "picture")]
 use crate::weights_error::WeightsError;
 
 /// `ImageNet`'s 1,000 classes in Keras's order: `WordNet` id and name (`imagenet_class_index.json`).
 pub fn imagenet() -> Vec<Label> {
-    split(include_str!("../../../models/xception-imagenet/labels.txt"))
+    include_str!("../../../models/xception-imagenet/labels.txt")
+        .lines()
+        .map(Label::of_line)
+        .collect()
 }
 
-/// Reads a label file's text: one class per line, `name` or `id<TAB>name`.
+/// Reads a label file's text, in the order of the network's outputs: one class per line (`name` or `id<TAB>name`, with
+/// a header or not), lines with the classes' numbers (`0 cup`, `cup,0`), a CSV table of them, or JSON (a list of names,
+/// `id2label`, `class_indices`). Numbers are 0 to n - 1, or 1 to n, each once.
 ///
 /// # Errors
 ///
-/// As [`check`].
+/// As [`check`], or what the text is instead.
 pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
-    let labels = split(text);
+    let labels = labels_of(text)?;
     check(&labels)?;
     Ok(labels)
 }
@@ -37,17 +43,17 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     /// Far above any label file (`ImageNet`'s has 20 kB).
     const MAX_BYTES: u64 = 4 << 20;
 
-    let mut text = String::new();
-    files::open(path)
+    let mut bytes = Vec::new();
+    let text = files::open(path)
         .map_err(files::FileError::into_io)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .and_then(|_| {
-            if text.len() as u64 > MAX_BYTES {
+            if bytes.len() as u64 > MAX_BYTES {
                 Err(io::Error::other(format!(
                     "it has more than {MAX_BYTES} bytes, so it is no label file"
                 )))
             } else {
-                Ok(())
+                text_of(bytes)
             }
         })
         .map_err(|source| WeightsError::Read {
@@ -60,8 +66,23 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     })
 }
 
-fn split(text: &str) -> Vec<Label> {
-    text.lines().map(Label::of_line).collect()
+/// UTF-8, or the UTF-16 that Windows writes.
+#[cfg(feature = "picture")]
+fn text_of(bytes: Vec<u8>) -> io::Result<String> {
+    let units = |read: fn([u8; 2]) -> u16| {
+        bytes[2..]
+            .chunks_exact(2)
+            .map(|pair| read([pair[0], pair[1]]))
+            .collect()
+    };
+    let wide: Vec<u16> = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => units(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => units(u16::from_be_bytes),
+        _ => {
+            return String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text: save it as UTF-8"));
+        }
+    };
+    String::from_utf16(&wide).map_err(io::Error::other)
 }
 
 /// Checks that there are labels, that each can be printed, and that no two are equal.

@@ -91,6 +91,8 @@ pub mod keras;
 #[cfg(feature = "std")]
 mod label;
 #[cfg(feature = "std")]
+mod label_file;
+#[cfg(feature = "std")]
 pub mod labels;
 #[cfg(feature = "picture")]
 pub mod picture;

@@ -75,7 +75,10 @@ pub enum WeightsError {
         source: LabelError,
     },
     /// The numbers of labels and classes differ.
-    #[error("{}: {labels} labels for {classes} classes; there must be one for each", path.display())]
+    #[error(
+        "{}: {labels} labels for {classes} classes; there must be one for each{}",
+        path.display(), of_one_output(*labels, *classes)
+    )]
     LabelCount {
         /// The file.
         path: PathBuf,
@@ -199,5 +202,13 @@ impl std::fmt::Display for TensorMismatch {
                 .collect(),
         );
         f.write_str(&text)
+    }
+}
+
+/// The way out for the labels of a network with one output.
+fn of_one_output(labels: usize, classes: usize) -> &'static str {
+    match (labels, classes) {
+        (2, 1) => ", or --head binary if the one output tells two classes apart",
+        _ => "",
     }
 }

@@ -7,6 +7,7 @@ use trainer::data::Split;
 
 use crate::args::format::FigureFormat;
 use crate::args::labels::LabelsArgs;
+use crate::args::layout::LayoutArgs;
 use crate::args::values::{batch_size, split};
 use crate::args::weights::WeightsArgs;
 
@@ -17,8 +18,9 @@ use crate::args::weights::WeightsArgs;
 /// by name or wnid.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --split, the test part is judged if the data has one: a folder `test`, a column `split`, or the split that the
-training run beside the weights recorded. Otherwise all pictures are judged.
+Without --split, the test part is judged if the data has one: a folder `test`, a column `split`, or the split of the
+training run beside the weights, which knows its pictures by their content. Otherwise all pictures are judged. A warning
+says how many of them the network was trained on.
 
 Examples:
   xception evaluate flowers/ --weights runs/flowers/model.bpk --report flowers.html
@@ -64,6 +66,11 @@ pub struct EvaluateArgs {
     /// Refuse pictures of more pixels [default: 178,956,970]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_pixels: Option<u64>,
+    /// Leave out pictures of classes that the network does not know, instead of refusing the data
+    #[arg(long, conflicts_with = "imagenet_labels")]
+    pub skip_unknown: bool,
+    #[command(flatten, next_help_heading = "How the data lies")]
+    pub layout: LayoutArgs,
     #[command(flatten)]
     pub weights: WeightsArgs,
     #[command(flatten)]

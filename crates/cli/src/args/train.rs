@@ -25,8 +25,8 @@ use crate::compute::device::DeviceName;
 ///
 /// DATA is a folder with one folder of pictures per class, or a CSV file with the columns path and label. Folders
 /// `train`, `val` and `test` in DATA, or a column `split` with these words, are kept as they are; otherwise the
-/// pictures are split. A picture with several labels has them in one cell, `cat;dog`, best in a column called `labels`.
-/// Other columns are ignored.
+/// pictures are split. A picture with several labels has them in one cell, `cat;dog`, in a column called `labels`.
+/// Other columns are ignored. docs/training.md lists other folders and tables, and what to type for them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -47,11 +47,21 @@ pub struct TrainArgs {
         long,
         value_name = "RUN",
         conflicts_with_all = [
-            "NewRunArgs", "RecipeArgs", "DataArgs", "ReadingArgs", "InsteadArgs", "KnownArgs", "CacheArgs"
+            "NewRunArgs", "RecipeArgs", "DataArgs", "LayoutArgs", "ReadingArgs", "InsteadArgs", "KnownArgs", "CacheArgs"
         ],
         value_hint = ValueHint::DirPath
     )]
     pub resume: Option<PathBuf>,
+    /// With --resume: where the pictures lie now, if they were moved or copied
+    #[arg(
+        long = "data",
+        id = "moved-data",
+        value_name = "DATA",
+        requires = "resume",
+        help_heading = "More options",
+        value_hint = ValueHint::AnyPath
+    )]
+    pub moved_data: Option<PathBuf>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
     #[command(flatten)]
@@ -91,7 +101,8 @@ mod tests {
     use super::*;
 
     /// What may differ from the run that is resumed, because no number of the result depends on it.
-    const FREE: [&str; 10] = [
+    const FREE: [&str; 11] = [
+        "data",
         "time-budget",
         "picture-cache",
         "checkpoint-minutes",

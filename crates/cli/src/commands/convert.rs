@@ -12,7 +12,7 @@ pub fn convert(args: ConvertArgs) -> anyhow::Result<ExitStatus> {
     let mut convert = args.convert;
     // The output is checked first, because the weights may have to be downloaded.
     OutputFormat::of(&convert.output)?;
-    Target::new(&convert.output, convert.force)?;
+    Target::new_file(&convert.output, convert.force)?;
     convert.input = file::find(convert.input.as_os_str(), &args.cache, &DeviceName::default().open()?)?;
     command::convert(&convert).map(status)
 }
@@ -20,7 +20,7 @@ pub fn convert(args: ConvertArgs) -> anyhow::Result<ExitStatus> {
 pub fn verify(args: VerifyArgs) -> anyhow::Result<ExitStatus> {
     let mut verify = args.verify;
     if let Some(path) = &verify.json {
-        Target::new(path, verify.force)?;
+        Target::new_file(path, verify.force)?;
     }
     for path in [&mut verify.input, &mut verify.record] {
         *path = file::find(path.as_os_str(), &args.cache, &DeviceName::default().open()?)?;

@@ -8,10 +8,12 @@ mod summary;
 mod text;
 
 use anyhow::bail;
+use trainer::data::Dataset;
 use trainer::evaluate::{EvaluateOptions, Evaluated, evaluate as judge};
 use trainer::metrics::write_class_table;
 use xception_model::Classifier;
 
+use self::dataset::TrainedRun;
 use self::files::ResultFiles;
 use self::pictures::LabelledPictures;
 use self::summary::Summary;
@@ -30,10 +32,15 @@ pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitStatus> {
         bail!(problem);
     }
     let threads = threads::start(args.weights.compute.threads)?;
+    let weights = file::local(&args.weights.source.weights);
+    let run = weights.as_deref().and_then(TrainedRun::beside);
+    if args.imagenet_labels.is_none() {
+        // Faults of the data are found before weights are downloaded.
+        Dataset::check_listing(&args.data, &dataset::options(args, run.as_ref()))?;
+    }
     let classifier = classifier::load(&args.weights, &args.labels, args.max_pixels)?;
     check::has_classes(&args.weights.source.weights, &classifier.spec)?;
-    let weights = file::local(&args.weights.source.weights);
-    let labelled = LabelledPictures::find(args, weights.as_deref(), &classifier, threads)?;
+    let labelled = LabelledPictures::find(args, run.as_ref(), &classifier, threads)?;
 
     let judged = judge_all(args, &classifier, &labelled, threads)?;
     let summary = Summary::new(&classifier, &labelled, &judged);

@@ -35,7 +35,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitStatus> {
 
 fn list_stages(args: &RunArgs) -> anyhow::Result<ExitStatus> {
     let known = args.source.known.known(args.size);
-    let (network, _) = network::open_for_tensors(&args.source, &known, &args.compute)?;
+    let network = match network::untrained(&args.source.weights, &known, &args.compute.device.open()?)? {
+        Some((network, _)) => network,
+        None => network::open_for_tensors(&args.source, &known, &args.compute)?.0,
+    };
     let mut output = Output::stdout();
     for name in network.stage_names() {
         writeln!(output, "{name}")?;

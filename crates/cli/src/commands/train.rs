@@ -9,7 +9,6 @@ mod new_run;
 mod session;
 mod settings;
 mod shown;
-mod signal;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -17,7 +16,6 @@ use std::path::Path;
 use anyhow::bail;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
-use tempfile::TempDir;
 use trainer::{FinderOptions, Run};
 
 use self::new_run::NewRun;
@@ -27,6 +25,7 @@ use crate::args::TrainArgs;
 use crate::compute::device::DeviceName;
 use crate::compute::failure;
 use crate::exit::ExitStatus;
+use crate::interrupt;
 
 pub fn train(args: &TrainArgs) -> anyhow::Result<ExitStatus> {
     if let Some(name) = &args.instead.show_recipe {
@@ -44,7 +43,7 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn resume(args: &TrainArgs, folder: &Path, session: Session) -> anyhow::Result<ExitStatus> {
-    let run = Run::resume(folder, settings(args, folder, &session)?)?;
+    let run = Run::resume_with(folder, settings(args, folder, &session)?, args.moved_data.as_deref())?;
     session.display.print_last(&run.report().to_string());
     if args.check {
         return Ok(ExitStatus::Complete);
@@ -66,7 +65,7 @@ fn begin(args: &TrainArgs, data: &Path, session: Session) -> anyhow::Result<Exit
     if let Some(path) = &args.instead.find_rate {
         folder::check_png(path)?;
         // The finder's run is not kept.
-        let scratch = TempDir::new()?;
+        let scratch = files::ScratchFolder::new()?;
         return find_rate(new.begin(scratch.path(), &session)?, path, &session);
     }
     let folder = args.new.output.clone().unwrap_or_else(|| folder::free(data));
@@ -91,6 +90,7 @@ fn find_rate(run: Run, path: &Path, session: &Session) -> anyhow::Result<ExitSta
 
 fn train_to_end(args: &TrainArgs, run: Run, session: Session) -> anyhow::Result<ExitStatus> {
     let folder = run.folder().to_owned();
+    interrupt::save_first(&session.interrupter);
     let renderer: Option<Box<dyn MetricsRenderer>> = if args.resources.dashboard && std::io::stdout().is_terminal() {
         Some(Box::new(TuiMetricsRendererWrapper::new(session.interrupter, None)))
     } else {
@@ -100,7 +100,7 @@ fn train_to_end(args: &TrainArgs, run: Run, session: Session) -> anyhow::Result<
     let advice = advice(&devices, &folder);
     let outcome = failure::as_error(&devices, &advice, || Ok(run.train(renderer)?))?;
     session.display.clear();
-    conclusion::conclude(&folder, &outcome, session.signal.number())
+    conclusion::conclude(&folder, &outcome, interrupt::received())
 }
 
 /// What to do when a device fails.

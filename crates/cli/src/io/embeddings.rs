@@ -42,6 +42,12 @@ impl EmbeddingWriter {
             });
         };
         let target = Target::new(path, force)?;
+        if format == EmbeddingFormat::Npy && !target.is_file() {
+            bail!(
+                "{}: the names of the pictures go into a second file beside a .npy file: name a file, or --format csv",
+                path.display()
+            );
+        }
         let names_target = match format {
             EmbeddingFormat::Npy => Some(Target::new(&path.with_extension("names.txt"), force)?),
             EmbeddingFormat::Safetensors | EmbeddingFormat::Csv => None,

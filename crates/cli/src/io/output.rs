@@ -17,11 +17,17 @@ impl Output {
         Self::Stdout(BufWriter::new(io::stdout()))
     }
 
-    /// Standard output if there is no path. A file that exists is refused here, before any work is done.
+    /// Standard output if there is no path, or one that leads there. A file that exists is refused here, before any
+    /// work is done.
     pub fn open(path: Option<&Path>, force: bool) -> anyhow::Result<Self> {
-        Ok(match path {
-            None => Self::stdout(),
-            Some(path) => Self::File(Spool::new(Target::new(path, force)?)?),
+        let Some(path) = path else {
+            return Ok(Self::stdout());
+        };
+        let target = Target::new(path, force)?;
+        Ok(if target.is_standard_output() {
+            Self::stdout()
+        } else {
+            Self::File(Spool::new(target)?)
         })
     }
 

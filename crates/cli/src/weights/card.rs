@@ -1,11 +1,11 @@
 //! From a card to its weights.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use burn::tensor::Device;
 use xception_model::registry::{Cache, Card, FetchOptions, Format};
-use xception_model::{Description, Known, ModelSpec, Network};
+use xception_model::{Description, Known, ModelSpec, Network, Outputs};
 
 use crate::args::CacheArgs;
 
@@ -40,6 +40,20 @@ pub fn load(card: &Card, known: &Known, cache: &CacheArgs, device: &Device) -> a
     }
     let spec = Description::of_spec(spec).complete(&path, known)?;
     Ok((network, spec))
+}
+
+/// The network that a card describes, with random numbers for weights. Nothing is downloaded.
+pub fn untrained(card: &Card, known: &Known, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
+    let kind = card.main_kind();
+    let described = ModelSpec {
+        source: card.name.clone(),
+        outputs: card.outputs.unwrap_or(Outputs::Softmax),
+        input: card.input,
+        labels: card.known(kind)?.labels,
+        network: card.network(kind)?,
+    };
+    let spec = Description::of_spec(described).complete(Path::new(&card.name), known)?;
+    Ok((spec.network.init(device)?, spec))
 }
 
 /// Whether the card's file is of a format that only the converter reads.

@@ -48,6 +48,15 @@ pub fn load(
     Ok((network, spec))
 }
 
+/// A network of the architecture of weights that would have to be downloaded, with random numbers for weights, and the
+/// specification that their card describes. `None` for weights that are here.
+pub fn untrained(weights: &OsStr, known: &Known, device: &Device) -> anyhow::Result<Option<(Network, ModelSpec)>> {
+    match Location::of(weights)? {
+        Location::File(_) => Ok(None),
+        Location::Card(card) => card::untrained(&card, known, device).map(Some),
+    }
+}
+
 /// As [`load`], where the scaling of pictures and the meaning of the outputs are not used.
 pub fn load_for_tensors(
     weights: &OsStr,

@@ -449,18 +449,11 @@ fn the_output_file_appears_complete_or_not_at_all() {
         .run(&[&arguments[..], &["-o", "no/where.csv"]].concat())
         .failed(1);
     assert_eq!(nowhere, "error: cannot write no/where.csv: there is no folder no\n");
-    if cfg!(unix) {
-        let device = sandbox
-            .run(&[&arguments[..], &["-o", "/dev/null", "--force"]].concat())
-            .failed(1);
-        assert!(device.contains("no ordinary file"), "{device}");
-    }
 }
 
 #[cfg(unix)]
 #[test]
 fn being_ended_leaves_nothing() {
-    use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
     use std::time::{Duration, Instant};
 
@@ -491,7 +484,7 @@ fn being_ended_leaves_nothing() {
         .status()
         .unwrap();
     assert!(interrupt.success());
-    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
     assert!(start.elapsed() < Duration::from_secs(2));
     assert_eq!(sandbox.listing(), ["pictures", "toy.bpk"]);
 }

@@ -261,12 +261,117 @@ fn weights_of_a_run_are_judged_by_what_it_did_not_train_on() {
         let line = format!("test     {:.1} % of {pictures} pictures right", 100.0 * top_1);
         assert!(trained.stdout.contains(&line), "{line}\n{}", trained.stdout);
     }
-    // The run's split does not apply to other data.
-    fs::rename(sandbox.path("data"), sandbox.path("others")).unwrap();
+    // Moved pictures are known by their content.
+    fs::rename(sandbox.path("data"), sandbox.path("moved")).unwrap();
+    let run = |arguments: &[&str]| sandbox.run(&[&["evaluate", "moved", "-w", "run"], arguments].concat());
+    let figures = |run: crate::sandbox::Run| {
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        let json: Value = serde_json::from_str(&run.stdout).unwrap();
+        (
+            json["data"].as_str().unwrap().to_owned(),
+            json["pictures"].as_u64().unwrap(),
+            json["trained_on"].as_u64().unwrap(),
+            run.stderr,
+        )
+    };
+    for arguments in [&["--format", "json"][..], &["--format", "json", "--split", "test"]] {
+        let (data, pictures, trained_on, said) = figures(run(arguments));
+        assert_eq!(
+            (data.as_str(), pictures, trained_on),
+            ("the test pictures of moved", 4, 0)
+        );
+        assert_eq!(said, "");
+    }
+    let (_, pictures, trained_on, said) = figures(run(&["--format", "json", "--split", "train"]));
+    assert_eq!((pictures, trained_on), (16, 16));
+    assert!(
+        said.starts_with("warning: the network was trained on 16 of the 16 pictures"),
+        "{said}"
+    );
+
+    // Pictures of the run among others.
+    for number in 0..6 {
+        sandbox.picture(&format!("moved/a/new{number}.png"), 200 + number);
+    }
+    let (data, pictures, trained_on, said) = figures(run(&["--format", "json"]));
+    assert_eq!((data.as_str(), pictures, trained_on), ("all pictures of moved", 30, 16));
+    assert!(
+        said.starts_with("warning: the network was trained on 16 of the 30 pictures") && said.contains("--split test"),
+        "{said}"
+    );
+    let (_, pictures, trained_on, said) = figures(run(&["--format", "json", "--split", "test"]));
+    assert_eq!((pictures, trained_on), (4, 0));
+    assert!(
+        said.contains("6 pictures of moved are not of the run beside the weights"),
+        "{said}"
+    );
+    // A split of the data's own stands, and training pictures in its test part are told.
+    for (from, to) in [("moved/a", "split/test/a"), ("moved/b", "split/train/b")] {
+        fs::create_dir_all(sandbox.path(to)).unwrap();
+        fs::remove_dir(sandbox.path(to)).unwrap();
+        fs::rename(sandbox.path(from), sandbox.path(to)).unwrap();
+    }
+    let json = sandbox.run(&["evaluate", "split", "-w", "run", "--format", "json"]);
+    let (data, pictures, trained_on, _) = figures(json);
+    assert_eq!(
+        (data.as_str(), pictures, trained_on),
+        ("the test pictures of split", 18, 8)
+    );
+
+    // Data that is not the run's has no split.
+    for number in 0..3 {
+        sandbox.picture(&format!("others/a/{number}.png"), 300 + number);
+        sandbox.picture(&format!("others/b/{number}.png"), 400 + number);
+    }
+    let error = sandbox
+        .run(&["evaluate", "others", "-w", "run", "--split", "test"])
+        .failed(1);
+    assert!(
+        error.contains("none of its pictures is one of the run beside the weights"),
+        "{error}"
+    );
     let json = sandbox
         .run(&["evaluate", "others", "-w", "run", "--format", "json"])
         .ok();
     let figures: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(figures["data"], "all pictures of others");
-    assert_eq!(figures["pictures"], 24);
+    assert_eq!(figures["pictures"], 6);
+}
+
+#[test]
+fn classes_in_another_spelling_are_found_and_foreign_ones_left_out_on_request() {
+    let sandbox = Sandbox::new();
+    sandbox.write("labels.txt", "Coffee cup\nfork\nknife\n");
+    sandbox.picture("data/coffee_cup/1.png", 1);
+    sandbox.picture("data/Fork/1.png", 2);
+    let evaluate = |more: &[&str]| {
+        let arguments = [&TOY[..], &["--labels", "labels.txt", "--format", "csv"], more].concat();
+        sandbox.run(&arguments)
+    };
+    let found = evaluate(&[]);
+    assert_eq!(found.status, Some(0), "{}", found.stderr);
+    assert_eq!(
+        found.stderr,
+        "warning: the class Fork is taken for the network's fork\nwarning: the class coffee_cup is taken for the \
+         network's Coffee cup\n"
+    );
+    let supports =
+        |text: &str| -> Vec<String> { parse_csv(text).into_iter().skip(1).map(|row| row[4].clone()).collect() };
+    assert_eq!(supports(&found.stdout), ["1", "1", "0"]);
+    sandbox.picture("data/spoon/1.png", 3);
+    let error = evaluate(&[]).failed(1);
+    assert!(
+        error.contains("`spoon`") && error.contains("--skip-unknown leaves their pictures out"),
+        "{error}"
+    );
+    let found = evaluate(&["--skip-unknown"]);
+    assert_eq!(found.status, Some(0), "{}", found.stderr);
+    assert!(
+        found
+            .stderr
+            .contains("1 pictures of classes that the network does not know are left out: spoon"),
+        "{}",
+        found.stderr
+    );
+    assert_eq!(supports(&found.stdout), ["1", "1", "0"]);
 }

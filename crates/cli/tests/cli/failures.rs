@@ -327,12 +327,13 @@ fn weights_without_a_classifier_say_what_they_can_do() {
     npy.extend(header.bytes().chain(pixels));
     sandbox.write("in.npy", npy);
 
+    sandbox.picture("data/cup/1.png", 1);
     sandbox.save_headless("notop.bpk", Pooling::Average);
     sandbox.save_headless("maps.bpk", Pooling::None);
     let questions: [&[&str]; 5] = [
         &["classify", "pictures"],
         &["explain", "pictures"],
-        &["evaluate", "pictures"],
+        &["evaluate", "data"],
         &["run", "in.npy", "-o", "out.npy"],
         &["bench", "--runs", "1"],
     ];

@@ -83,6 +83,35 @@ fn one_logit_is_judged_by_its_two_classes() {
     assert!((accuracy - right as f64 / 8.0).abs() < 1e-12, "{figures}");
 }
 
+/// Nothing says which of two folders is the class of outputs near 0.
+#[test]
+fn the_names_of_one_logit_are_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.save_one_output("bare.bpk", &[], Outputs::Binary);
+    let mut right = [0, 0];
+    for (class, label) in ["fake", "real"].iter().enumerate() {
+        for number in 0..3_u32 {
+            let name = format!("data/{label}/{number}.png");
+            sandbox.picture(&name, 10 * class as u32 + number);
+            right[usize::from(usize::from(output(&sandbox, "bare.bpk", &name) > 0.0) != class)] += 1;
+        }
+    }
+    let evaluate = |more: &[&str]| sandbox.run(&[&["evaluate", "data", "-w", "bare.bpk"], more].concat());
+    let error = evaluate(&[]).failed(1);
+    assert!(
+        error.contains("first the class of outputs near 0, then the class of outputs near 1; the data has fake, real"),
+        "{error}"
+    );
+    for (names, right) in [("fake\nreal\n", right[0]), ("{\"fake\": 1, \"real\": 0}", right[1])] {
+        sandbox.write("names", names);
+        let json = evaluate(&["--labels", "names", "--format", "json"]).ok();
+        let figures: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(figures["pictures"], 6);
+        let accuracy = figures["task"]["top_1"].as_f64().unwrap();
+        assert!((accuracy - f64::from(right) / 6.0).abs() < 1e-12, "{figures}");
+    }
+}
+
 /// What speaks for one class speaks against the other.
 #[test]
 fn both_classes_of_one_logit_are_explained() {
@@ -144,7 +173,8 @@ fn a_number_is_printed_and_not_judged() {
         assert!(picture.get("predictions").is_none());
     }
 
-    let error = sandbox.run(&["evaluate", "pictures", "-w", "price.bpk"]).failed(1);
+    sandbox.picture("data/cup/1.png", 1);
+    let error = sandbox.run(&["evaluate", "data", "-w", "price.bpk"]).failed(1);
     assert!(
         error.contains("its output is a number and tells no classes apart"),
         "{error}"

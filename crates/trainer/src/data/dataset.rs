@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use files::{ContentHash, Sha256};
 use xception_model::picture::{DecodeLimits, DecodeOptions, Reading};
 
+use super::error::DataError;
+use super::options::DataOptions;
 use super::split::Split;
 
 /// Labelled pictures, all of which could be decoded when they were checked.
@@ -58,6 +60,23 @@ impl Dataset {
         (0..self.samples.len())
             .filter(|&index| self.samples[index].split == split)
             .collect()
+    }
+
+    /// Whether pictures are held out where the options ask for some.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::TooFew`] if no class has enough pictures for it.
+    pub fn check_held_out(&self, options: &DataOptions) -> Result<(), DataError> {
+        let wanted = options.val_fraction + options.test_fraction > 0.0;
+        if wanted && self.count(Split::Val) + self.count(Split::Test) == 0 {
+            return Err(DataError::TooFew {
+                path: self.root.clone(),
+                pictures: self.samples.len(),
+                classes: self.classes.len(),
+            });
+        }
+        Ok(())
     }
 
     /// SHA-256 over everything that training depends on: the classes, and the relative path, content, labels and split

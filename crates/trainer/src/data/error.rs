@@ -6,7 +6,7 @@ use xception_model::picture::PictureError;
 
 use super::formats::EXTENSIONS;
 use super::split::Split;
-use super::text::{Listed, counted};
+use super::text::{Listed, counted, listed, shown};
 
 /// Why a data set cannot be used, or a picture of it any longer.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +24,13 @@ pub enum DataError {
     /// The path is neither a folder nor a table.
     #[error(
         "{}: this is neither a folder nor a .csv file; name a folder with one folder per class, or a table with the \
-         columns path and label", path.display()
+         columns path and label{advice}", path.display()
     )]
     Kind {
         /// The path.
         path: PathBuf,
+        /// What to do with a file of this ending, as the rest of the sentence, or empty.
+        advice: &'static str,
     },
 
     /// There is no file with the extension of a picture.
@@ -55,7 +57,9 @@ pub enum DataError {
     },
 
     /// There is a single class.
-    #[error("{}: all pictures are of one class, {class}; a classifier needs at least two classes", path.display())]
+    #[error(
+        "{}: all pictures are of one class, {}; a classifier needs at least two classes", path.display(), shown(class)
+    )]
     OneClass {
         /// The data set.
         path: PathBuf,
@@ -63,8 +67,101 @@ pub enum DataError {
         class: String,
     },
 
+    /// The only folder of a class holds folders with pictures.
+    #[error(
+        "{}: there is one class, {}, and that folder holds {}: did you mean {}?",
+        path.display(), shown(class), listed(holds), path.join(class).display()
+    )]
+    FolderAround {
+        /// The data set.
+        path: PathBuf,
+        /// The folder, relative to the data set.
+        class: String,
+        /// The folders with pictures in it.
+        holds: Vec<String>,
+    },
+
+    /// Folders of classes hold folders with pictures.
+    #[error(
+        "{}: {} holds {}, so the classes can be the outer or the inner folders: --class-folders top takes {}; \
+         --class-folders deepest takes {}",
+        path.display(), shown(folder), listed(holds), listed(top), listed(deepest)
+    )]
+    NestedClasses {
+        /// The data set.
+        path: PathBuf,
+        /// The first such folder.
+        folder: String,
+        /// The folders with pictures in it.
+        holds: Vec<String>,
+        /// The classes, if they are the outer folders.
+        top: Vec<String>,
+        /// The classes, if they are the inner folders.
+        deepest: Vec<String>,
+    },
+
+    /// Two inner folders have the same name.
+    #[error(
+        "{}: both {} and {} would be the class {}: rename one, or use --class-folders top",
+        path.display(), shown(first), shown(second), shown(class)
+    )]
+    SameClass {
+        /// The data set.
+        path: PathBuf,
+        /// One folder.
+        first: String,
+        /// The other.
+        second: String,
+        /// Their name.
+        class: String,
+    },
+
+    /// The names of two classes differ in upper and lower case alone.
+    #[error(
+        "{}: {} and {} differ in upper and lower case alone: are they one class (--class-case merge) or two \
+         (--class-case keep)?",
+        path.display(), shown(first), shown(second)
+    )]
+    ClassCase {
+        /// The data set.
+        path: PathBuf,
+        /// One class.
+        first: String,
+        /// The other.
+        second: String,
+    },
+
+    /// The name of a class cannot be saved with the network.
+    #[error(
+        "{}: the class \"{}\" cannot be saved with a network: {problem}; rename it", path.display(), shown(class)
+    )]
+    ClassText {
+        /// The data set.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// What is wrong with its name.
+        problem: String,
+    },
+
+    /// No picture is left for validation or test.
+    #[error(
+        "{}: {pictures} pictures of {classes} classes are too few to hold any out, so that nothing would say how good \
+         the network is: a class needs at least 3; add pictures, or train on all of them with --val-fraction 0 \
+         --test-fraction 0",
+        path.display()
+    )]
+    TooFew {
+        /// The data set.
+        path: PathBuf,
+        /// How many pictures.
+        pictures: usize,
+        /// How many classes.
+        classes: usize,
+    },
+
     /// The network does not know a class.
-    #[error("{}: {class} is none of the network's {known} classes", path.display())]
+    #[error("{}: {} is none of the network's {known} classes", path.display(), shown(class))]
     UnknownClass {
         /// The data set.
         path: PathBuf,
@@ -89,7 +186,9 @@ pub enum DataError {
     },
 
     /// Two folders hold the same split.
-    #[error("{}: both {first} and {second} hold the {split} pictures; keep one of them", path.display())]
+    #[error(
+        "{}: both {} and {} hold the {split} pictures; keep one of them", path.display(), shown(first), shown(second)
+    )]
     TwoFolders {
         /// The data set.
         path: PathBuf,
@@ -125,7 +224,7 @@ pub enum DataError {
     },
 
     /// The first line of the table lacks a column.
-    #[error("{}: {problem}; the columns are path, label (or labels) and, if wanted, split", path.display())]
+    #[error("{}: {}", path.display(), shown(problem))]
     Columns {
         /// The table.
         path: PathBuf,
@@ -134,7 +233,7 @@ pub enum DataError {
     },
 
     /// One line of the table is wrong.
-    #[error("{}, line {line}: {problem}", path.display())]
+    #[error("{}, line {line}: {}", path.display(), shown(problem))]
     Line {
         /// The table.
         path: PathBuf,
@@ -155,7 +254,7 @@ pub enum DataError {
 
     /// Files of the table do not exist.
     #[error(
-        "{}: {count} of the files that it names cannot be found: {}; paths are relative to the table's folder",
+        "{}: {count} of the {of} files that it names cannot be found: {}; {advice}",
         path.display(), Listed(first, *count)
     )]
     Missing {
@@ -163,8 +262,12 @@ pub enum DataError {
         path: PathBuf,
         /// How many.
         count: usize,
+        /// How many files it names.
+        of: usize,
         /// The first ten.
         first: Vec<String>,
+        /// What to do.
+        advice: String,
     },
 
     /// Files cannot be decoded, and the options are strict.

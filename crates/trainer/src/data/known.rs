@@ -64,6 +64,11 @@ impl Known {
         self.0.get(name)
     }
 
+    /// The content of a picture.
+    pub(crate) fn content(&self, name: &str) -> Option<ContentHash> {
+        self.get(name).map(|entry| entry.content)
+    }
+
     /// Collects entries by name. Names that occur twice, which different names that are not UTF-8 may do, are left out.
     pub(super) fn collect(entries: impl Iterator<Item = (String, Entry)>) -> Self {
         let (mut known, mut twice) = (BTreeMap::new(), BTreeSet::new());

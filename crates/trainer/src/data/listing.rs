@@ -1,8 +1,13 @@
 //! The contents of a folder or a table, before any picture is opened.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use super::{error::DataError, split::Split};
+use xception_model::labels::{self, Label};
+
+use super::{error::DataError, options::ClassCase, split::Split};
 
 /// The pictures of a folder or a table.
 pub(super) struct Listing {
@@ -48,9 +53,69 @@ impl Listing {
         Ok(())
     }
 
-    /// Whether there are enough classes, and not too many.
+    /// Merges classes whose names differ in upper and lower case alone, keeps them, or refuses them.
+    pub(super) fn settle_case(&mut self, path: &Path, case: Option<ClassCase>) -> Result<(), DataError> {
+        if case == Some(ClassCase::Keep) {
+            return Ok(());
+        }
+        let mut spellings: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (number, class) in self.classes.iter().enumerate() {
+            spellings.entry(class.to_lowercase()).or_default().push(number);
+        }
+        let alike = spellings.values().find(|numbers| numbers.len() > 1);
+        let Some(alike) = alike else { return Ok(()) };
+        if case.is_none() {
+            return Err(DataError::ClassCase {
+                path: path.to_owned(),
+                first: self.classes[alike[0]].clone(),
+                second: self.classes[alike[1]].clone(),
+            });
+        }
+        // The spelling of the most pictures names the class.
+        let mut counts = vec![0_usize; self.classes.len()];
+        for &label in self.items.iter().flat_map(|item| &item.labels) {
+            counts[label] += 1;
+        }
+        let mut merged = self.classes.clone();
+        for numbers in spellings.into_values() {
+            let best = numbers
+                .iter()
+                .copied()
+                .max_by_key(|&number| (counts[number], usize::MAX - number));
+            for &number in &numbers {
+                merged[number].clone_from(&self.classes[best.unwrap_or(number)]);
+            }
+        }
+        let mut classes = merged.clone();
+        classes.sort_unstable();
+        classes.dedup();
+        for item in &mut self.items {
+            let labels = item
+                .labels
+                .iter()
+                .filter_map(|&label| classes.binary_search(&merged[label]).ok());
+            item.labels = labels.collect();
+            item.labels.sort_unstable();
+            item.labels.dedup();
+        }
+        self.classes = classes;
+        Ok(())
+    }
+
+    /// Whether there are enough classes, and not too many, and whether their names can be saved with a network.
     pub(super) fn check_classes(&self, path: &Path, given: bool) -> Result<(), DataError> {
         let path = path.to_owned();
+        let labels: Vec<Label> = self.classes.iter().map(Label::new).collect();
+        if let Some((error, class)) = labels::check(&labels)
+            .err()
+            .and_then(|error| Some((error.clone(), self.classes.get(error.number.checked_sub(1)?)?)))
+        {
+            return Err(DataError::ClassText {
+                path,
+                class: class.clone(),
+                problem: error.problem,
+            });
+        }
         match self.classes.as_slice() {
             [class] if !self.multi_label && !given => Err(DataError::OneClass {
                 path,

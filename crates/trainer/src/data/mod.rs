@@ -12,10 +12,13 @@
 //! Two layouts are read:
 //!
 //! * A folder with one folder per class. All pictures below a class's folder belong to the class. Where there are
-//!   folders `train`, `val` (or `valid`, `validation`) and `test`, the classes' folders are inside them.
-//! * A `.csv` file with the columns `path`, `label` and optionally `split` (`train`, `val` or `test`). Other columns
-//!   are ignored, with a note. Paths are relative to the file. Several labels in one cell are separated by `;` or `|`.
-//!   Then, or if the column is called `labels`, a picture may have any number of labels.
+//!   folders `train`, `val` (or `valid`, `validation`) and `test`, or `seg_train`, `val_data` and the like, the
+//!   classes' folders are inside them; or each class's folder holds them. Folders in folders that can be read in two ways are
+//!   refused, and [`ClassFolders`] decides.
+//! * A `.csv` or `.tsv` file with the columns `path`, `label` and optionally `split` (`train`, `val` or `test`); other
+//!   usual names are known, and [`TableOptions`] gives any others. More columns are ignored, with a note. Paths are
+//!   relative to the file. If the column is called `labels`, a picture may have any number of labels, separated by `;`
+//!   or `|`.
 //!
 //! Pictures without a given split are split by a seed, each class in the same proportions. Files with the same content
 //! go to the same split, because a copy in another split would give the answer away.
@@ -26,13 +29,18 @@
 mod assign;
 mod balance;
 mod check;
+mod columns;
 mod dataset;
+mod delimiter;
 mod error;
+mod folders;
 mod formats;
 mod known;
+mod layout;
 mod listing;
 mod open;
 mod options;
+mod pictures;
 mod read;
 mod report;
 mod scan;
@@ -47,7 +55,7 @@ pub use error::DataError;
 pub use files::ContentHash;
 pub use formats::EXTENSIONS;
 pub(crate) use known::Known;
-pub use options::DataOptions;
+pub use options::{ClassCase, ClassFolders, DataOptions, TableOptions, UnknownWord};
 pub(crate) use read::{decoder_failure, read_file};
 pub use report::{Alike, ClassCount, DataReport, Member, Range, Sizes, Unreadable};
 pub use split::Split;

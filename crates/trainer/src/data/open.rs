@@ -7,7 +7,7 @@ use super::dataset::Dataset;
 use super::error::DataError;
 use super::known::Known;
 use super::listing::Listing;
-use super::options::DataOptions;
+use super::options::{DataOptions, TableOptions};
 use super::report::{DataReport, Described};
 use super::split::Split;
 use super::{assign, report, scan, table};
@@ -40,6 +40,16 @@ impl Dataset {
         Ok((dataset, report))
     }
 
+    /// Whether the folder or table can be read as a data set, as far as that is known before any picture is opened:
+    /// [`open`](Self::open) checks this first.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open) but for the pictures' own.
+    pub fn check_listing(path: impl AsRef<Path>, options: &DataOptions) -> Result<(), DataError> {
+        listing(path.as_ref(), options).map(drop)
+    }
+
     /// [`open_watched`](Self::open_watched), which does not decode pictures that `known` lists unchanged. Returns the
     /// results of this check too, for the next one.
     pub(crate) fn open_known(
@@ -48,12 +58,7 @@ impl Dataset {
         known: &Known,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<(Self, DataReport, Known), DataError> {
-        options.check()?;
-        let mut listing = list(path)?;
-        if let Some(classes) = &options.classes {
-            listing.relabel(path, classes)?;
-        }
-        listing.check_classes(path, options.classes.is_some())?;
+        let listing = listing(path, options)?;
         let checked = check::check(&listing.items, options, known, progress)?;
         let known = checked.known(&listing.items);
         let Sorted {
@@ -72,7 +77,7 @@ impl Dataset {
         };
         let given: Vec<Split> = listing.given;
         let carved = assign::assign(&mut dataset, &given, options);
-        if dataset.count(Split::Train) == 0 && given.contains(&Split::Train) {
+        if !options.judging && dataset.count(Split::Train) == 0 && given.contains(&Split::Train) {
             return Err(DataError::NoTraining { path: path.to_owned() });
         }
         let report = report::describe(Described {
@@ -81,6 +86,7 @@ impl Dataset {
             carved: &carved,
             seed: options.seed,
             notes: listing.notes,
+            judging: options.judging,
             unreadable,
             doubtful,
             sizes: &sizes,
@@ -89,20 +95,45 @@ impl Dataset {
     }
 }
 
+/// The checked listing of a folder or table.
+fn listing(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
+    options.check()?;
+    let mut listing = list(path, options)?;
+    listing.settle_case(path, options.class_case)?;
+    if let Some(classes) = &options.classes {
+        listing.relabel(path, classes)?;
+    }
+    listing.check_classes(path, options.judging || options.classes.is_some())?;
+    Ok(listing)
+}
+
 /// What the folder or table lists, before any picture is opened.
-fn list(path: &Path) -> Result<Listing, DataError> {
+fn list(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
     let metadata = std::fs::metadata(path).map_err(|problem| DataError::Read {
         path: path.to_owned(),
         problem,
     })?;
-    let is_table = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     if metadata.is_dir() {
-        scan::scan(path)
-    } else if metadata.is_file() && is_table {
-        table::read(path)
-    } else {
-        Err(DataError::Kind { path: path.to_owned() })
+        if options.table != TableOptions::default() {
+            return Err(DataError::Columns {
+                path: path.to_owned(),
+                problem: "this is a folder, and has no columns: leave out what is said of a table".to_owned(),
+            });
+        }
+        return scan::scan(path, options);
+    }
+    match ending.as_str() {
+        "csv" | "tsv" | "tab" | "txt" if metadata.is_file() => table::read(path, &options.table, options.judging),
+        ending => Err(DataError::Kind {
+            path: path.to_owned(),
+            advice: match ending {
+                "zip" | "tar" | "gz" | "tgz" | "bz2" | "xz" | "7z" | "rar" => "; unpack this archive first",
+                "xlsx" | "xls" | "ods" | "parquet" | "json" | "jsonl" => {
+                    "; save it as CSV: python -c \"import pandas; pandas.read_...('FILE').to_csv('table.csv')\""
+                }
+                _ => "",
+            },
+        }),
     }
 }

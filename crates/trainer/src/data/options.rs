@@ -1,13 +1,14 @@
 //! How a data set is read and split.
 
-use std::thread::available_parallelism;
+use std::{path::PathBuf, str::FromStr, thread::available_parallelism};
 
 use serde::{Deserialize, Serialize};
 use xception_model::picture::{DecodeLimits, DecodeOptions, Reading};
 
 use super::error::DataError;
 
-/// How a data set is read and split. A run's folder saves all but `threads` and `limits`, which change no result.
+/// How a data set is read and split. A run's folder saves all but `threads`, `limits` and `judging`, which change no
+/// result of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataOptions {
@@ -22,6 +23,18 @@ pub struct DataOptions {
     /// The classes in the order of a network's outputs; `None` for the classes found, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
+    /// What is read of a table.
+    #[serde(skip_serializing_if = "TableOptions::is_default")]
+    pub table: TableOptions,
+    /// Which folders are the classes, where folders lie in folders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_folders: Option<ClassFolders>,
+    /// What becomes of classes whose names differ in upper and lower case alone; `None` refuses them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_case: Option<ClassCase>,
+    /// The pictures judge a network, and none of them has to be for training.
+    #[serde(skip)]
+    pub judging: bool,
     /// The number of pictures that are checked at the same time; by default the number of processors.
     #[serde(skip, default = "processors")]
     pub threads: usize,
@@ -33,6 +46,92 @@ pub struct DataOptions {
     pub limits: DecodeLimits,
 }
 
+/// What is read of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TableOptions {
+    /// The column of the pictures' files; `None` for one with a usual name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_column: Option<String>,
+    /// The column of the labels; `None` for one with a usual name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
+    /// The column that says train, val or test; `None` for one with a usual name, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_column: Option<String>,
+    /// The folder of the pictures; `None` for the table's own. Folders that the table names and that do not exist there
+    /// are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PathBuf>,
+    /// Whether a cell may hold several labels, separated by `;` or `|`; `None` for yes if the column is called
+    /// `labels`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_label: Option<bool>,
+    /// Leave out pictures that do not exist, instead of refusing the table.
+    #[serde(skip_serializing_if = "is_false")]
+    pub skip_missing: bool,
+}
+
+impl TableOptions {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Which folders are the classes, where folders lie in folders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassFolders {
+    /// The folders in the data's folder, with all pictures below them.
+    Top,
+    /// The folders that hold pictures.
+    Deepest,
+}
+
+/// What becomes of classes whose names differ in upper and lower case alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassCase {
+    /// They are one class.
+    Merge,
+    /// They are different classes.
+    Keep,
+}
+
+/// A word that is none of the known ones.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {0}")]
+pub struct UnknownWord(&'static str);
+
+impl FromStr for ClassFolders {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "top" => Ok(Self::Top),
+            "deepest" => Ok(Self::Deepest),
+            _ => Err(UnknownWord("top or deepest")),
+        }
+    }
+}
+
+impl FromStr for ClassCase {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "merge" => Ok(Self::Merge),
+            "keep" => Ok(Self::Keep),
+            _ => Err(UnknownWord("merge or keep")),
+        }
+    }
+}
+
 impl Default for DataOptions {
     fn default() -> Self {
         Self {
@@ -41,6 +140,10 @@ impl Default for DataOptions {
             seed: 42,
             strict: false,
             classes: None,
+            table: TableOptions::default(),
+            class_folders: None,
+            class_case: None,
+            judging: false,
             threads: processors(),
             reading: Reading::default(),
             limits: DecodeLimits::default(),

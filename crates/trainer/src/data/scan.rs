@@ -1,8 +1,7 @@
 //! A folder with one folder per class.
 
 use std::{
-    collections::BTreeMap,
-    fs, io,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -11,45 +10,41 @@ use xception_model::picture::SkippedFiles;
 
 use super::{
     error::DataError,
+    folders::{is_ignored, loose_pictures, name_of, tables},
     formats::is_picture,
+    layout::{ClassFolder, Layout},
     listing::{Item, Listing},
-    split::Split,
-    text::counted,
+    options::DataOptions,
+    text::{counted, listed},
 };
 
-/// A split, and the folder that holds its classes' folders.
-type Part = (Split, PathBuf);
-
-pub(super) fn scan(root: &Path) -> Result<Listing, DataError> {
-    let folders = folders(root)?;
-    let mut notes = Notes::default();
-    let (parts, given) = parts(root, &folders, &mut notes)?;
+pub(super) fn scan(root: &Path, options: &DataOptions) -> Result<Listing, DataError> {
+    let layout = Layout::find(root, options)?;
+    let mut notes = Notes {
+        beside: layout.beside,
+        unlabelled: layout.unlabelled,
+        ..Notes::default()
+    };
     let mut found: Vec<(String, Item)> = Vec::new();
-    for (split, folder) in &parts {
-        let inside = if *folder == *root {
-            folders.clone()
-        } else {
-            self::folders(folder)?
-        };
+    for folder in &layout.holders {
         notes.loose += loose_pictures(folder)?;
-        for (class, path) in inside {
-            let class = class.ok_or(DataError::ClassName { path: path.clone() })?;
-            let before = found.len();
-            class_pictures(root, &path, &class, *split, &mut found, &mut notes)?;
-            if found.len() == before {
-                notes.empty.push(name_of(root, &path));
-            }
+    }
+    for folder in &layout.classes {
+        let before = found.len();
+        class_pictures(root, folder, &mut found, &mut notes)?;
+        if found.len() == before {
+            notes.empty.push(name_of(root, &folder.path));
         }
     }
     if found.is_empty() {
+        notes.tables = tables(root);
         return Err(DataError::NoPictures {
             path: root.to_owned(),
             hint: notes.instead(),
         });
     }
-    let mut classes: Vec<String> = found.iter().map(|(class, _)| class.clone()).collect();
-    classes.sort_unstable();
-    classes.dedup();
+    let classes: BTreeSet<&String> = found.iter().map(|(class, _)| class).collect();
+    let classes: Vec<String> = classes.into_iter().cloned().collect();
     let mut items: Vec<Item> = found
         .into_iter()
         .map(|(class, mut item)| {
@@ -63,7 +58,7 @@ pub(super) fn scan(root: &Path) -> Result<Listing, DataError> {
         classes,
         multi_label: false,
         items,
-        given,
+        given: layout.given,
         notes: notes.sentences(),
     })
 }
@@ -77,15 +72,25 @@ struct Notes {
     empty: Vec<String>,
     /// Folders beside `train`, `val` and `test`.
     beside: Vec<String>,
+    /// Folders of a split whose pictures are in no class's folder, and how many they are.
+    unlabelled: Vec<(String, usize)>,
     /// The number of files that are not pictures, by extension.
     others: BTreeMap<String, usize>,
     /// The same by their content.
     skipped: SkippedFiles,
+    /// Tables in the folder.
+    tables: Vec<String>,
 }
 
 impl Notes {
     fn sentences(&self) -> Vec<String> {
         let mut sentences = Vec::new();
+        for (folder, count) in &self.unlabelled {
+            sentences.push(format!(
+                "{} of {folder} in no class's folder: their classes are not known, ignored",
+                counted(*count, "picture")
+            ));
+        }
         if self.loose > 0 {
             sentences.push(format!(
                 "{} in no class's folder, ignored",
@@ -115,91 +120,37 @@ impl Notes {
 
     /// For a folder without pictures: what it holds instead.
     fn instead(&self) -> String {
-        match (self.loose, self.others()) {
+        let loose = self.loose + self.unlabelled.iter().map(|(_, count)| count).sum::<usize>();
+        let found = match (loose, self.others()) {
             (0, None) => String::new(),
             (0, Some(others)) => format!("; found instead: {others}"),
             (loose, _) => format!("; {} beside the folders, not in them", counted(loose, "picture")),
+        };
+        match self.tables.as_slice() {
+            [] => found,
+            tables => format!(
+                "{found}; if a table says their classes, name the table: {}",
+                listed(tables)
+            ),
         }
     }
-}
-
-/// The folders that hold the classes' folders, and the splits that they name.
-fn parts(root: &Path, folders: &[Folder], notes: &mut Notes) -> Result<(Vec<Part>, Vec<Split>), DataError> {
-    let mut parts: Vec<(Split, &str, PathBuf)> = Vec::new();
-    for (name, path) in folders {
-        let Some(name) = name.as_deref() else { continue };
-        let Some(split) = Split::from_name(name) else { continue };
-        if let Some((_, first, _)) = parts.iter().find(|(other, ..)| *other == split) {
-            return Err(DataError::TwoFolders {
-                path: root.to_owned(),
-                first: (*first).to_owned(),
-                second: name.to_owned(),
-                split,
-            });
-        }
-        parts.push((split, name, path.clone()));
-    }
-    // A lone `train` among other folders is a class: pictures of trains.
-    let whole = vec![(Split::Train, root.to_owned())];
-    if parts.is_empty() || (parts.len() == 1 && folders.len() > 1) {
-        return Ok((whole, Vec::new()));
-    }
-    if !parts.iter().any(|&(split, ..)| split == Split::Train) {
-        return Err(DataError::NoTraining { path: root.to_owned() });
-    }
-    let beside = folders
-        .iter()
-        .filter(|(_, path)| !parts.iter().any(|(.., part)| part == path));
-    notes.beside = beside.map(|(_, path)| name_of(root, path)).collect();
-    parts.sort_by_key(|&(split, ..)| split);
-    let given = parts.iter().map(|&(split, ..)| split).collect();
-    Ok((parts.into_iter().map(|(split, _, path)| (split, path)).collect(), given))
-}
-
-/// A folder's name, if it is text, and its path.
-type Folder = (Option<String>, PathBuf);
-
-/// The folders in a folder but for hidden ones, by name.
-fn folders(path: &Path) -> Result<Vec<Folder>, DataError> {
-    let mut folders = Vec::new();
-    for path in entries(path)? {
-        let name = path.file_name().unwrap_or_default();
-        if path.is_dir() && !name.as_encoded_bytes().starts_with(b".") {
-            folders.push((name.to_str().map(str::to_owned), path));
-        }
-    }
-    folders.sort_unstable();
-    Ok(folders)
-}
-
-fn loose_pictures(path: &Path) -> Result<usize, DataError> {
-    let pictures = entries(path)?
-        .into_iter()
-        .filter(|path| is_picture(path) && path.is_file());
-    Ok(pictures.count())
-}
-
-fn entries(path: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let read = || -> io::Result<Vec<PathBuf>> { fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect() };
-    read().map_err(|problem| DataError::Read {
-        path: path.to_owned(),
-        problem,
-    })
 }
 
 /// Adds every picture below a class's folder, through links.
 fn class_pictures(
     root: &Path,
-    folder: &Path,
-    class: &str,
-    split: Split,
+    folder: &ClassFolder,
     found: &mut Vec<(String, Item)>,
     notes: &mut Notes,
 ) -> Result<(), DataError> {
-    let hidden = |entry: &DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
-    let walk = WalkDir::new(folder).follow_links(true).into_iter();
-    for entry in walk.filter_entry(|entry| !hidden(entry)) {
-        let path = match entry {
+    let ignored = |entry: &DirEntry| entry.depth() > 0 && is_ignored(entry.file_name());
+    let depth = if folder.is_deep { usize::MAX } else { 1 };
+    let walk = WalkDir::new(&folder.path)
+        .follow_links(true)
+        .max_depth(depth)
+        .into_iter();
+    for entry in walk.filter_entry(|entry| !ignored(entry)) {
+        let path: PathBuf = match entry {
             Ok(entry) if !entry.file_type().is_file() => continue,
             Ok(entry) => entry.into_path(),
             Err(error) => match error.path() {
@@ -207,7 +158,7 @@ fn class_pictures(
                 Some(path) if is_picture(path) && path.is_symlink() && !path.exists() => path.to_owned(),
                 path => {
                     return Err(DataError::Read {
-                        path: path.unwrap_or(folder).to_owned(),
+                        path: path.unwrap_or(&folder.path).to_owned(),
                         problem: error.into(),
                     });
                 }
@@ -222,9 +173,9 @@ fn class_pictures(
             name: name_of(root, &path),
             path,
             labels: Vec::new(),
-            split,
+            split: folder.split,
         };
-        found.push((class.to_owned(), item));
+        found.push((folder.class.clone(), item));
     }
     Ok(())
 }
@@ -234,11 +185,4 @@ fn ending(path: &Path) -> String {
         Some(extension) => format!(".{}", extension.to_string_lossy()),
         None => "without an ending".to_owned(),
     }
-}
-
-/// The path inside the data set, the same on every system.
-fn name_of(root: &Path, path: &Path) -> String {
-    let inside = path.strip_prefix(root).unwrap_or(path);
-    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("/")
 }

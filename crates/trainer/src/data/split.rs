@@ -27,19 +27,74 @@ impl Split {
         }
     }
 
-    /// The part that the name of a folder or a cell of a table means, in upper or lower case.
+    /// The part that the name of a folder or a cell of a table is.
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        match name.trim().to_ascii_lowercase().as_str() {
+        match name.trim().to_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
             "val" | "valid" | "validation" => Some(Self::Val),
             "test" | "testing" => Some(Self::Test),
             _ => None,
         }
     }
+
+    /// The part that one of the words of a name is: `seg_train`, `Test-Images`, `validationset`. `None` if there are
+    /// several, as in `train_val`.
+    pub(super) fn among_words(name: &str) -> Option<Self> {
+        let name = name.to_lowercase();
+        let words = name.split(|char: char| !char.is_alphanumeric());
+        let mut splits = words.filter_map(Self::of_word);
+        let first = splits.next()?;
+        splits.all(|split| split == first).then_some(first)
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        const STEMS: [(&str, Split); 7] = [
+            ("training", Split::Train),
+            ("train", Split::Train),
+            ("validation", Split::Val),
+            ("valid", Split::Val),
+            ("val", Split::Val),
+            ("testing", Split::Test),
+            ("test", Split::Test),
+        ];
+        const ENDINGS: [&str; 6] = ["", "set", "data", "dataset", "images", "pictures"];
+        STEMS.iter().find_map(|&(stem, split)| {
+            let rest = word
+                .strip_prefix(stem)?
+                .trim_end_matches(|char: char| char.is_ascii_digit());
+            ENDINGS.contains(&rest).then_some(split)
+        })
+    }
 }
 
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_names() {
+        for (name, split) in [
+            ("seg_train", Some(Split::Train)),
+            ("training_set", Some(Split::Train)),
+            ("Test-Images", Some(Split::Test)),
+            ("val_data", Some(Split::Val)),
+            ("trainset", Some(Split::Train)),
+            ("val2017", Some(Split::Val)),
+            ("VALIDATION", Some(Split::Val)),
+            ("train train", Some(Split::Train)),
+            ("train_val", None),
+            ("trainval", None),
+            ("trains", None),
+            ("contest", None),
+            ("seg_pred", None),
+        ] {
+            assert_eq!(Split::among_words(name), split, "{name}");
+        }
     }
 }

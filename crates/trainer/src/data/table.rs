@@ -3,16 +3,20 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs::File,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
 use super::{
+    columns::{Columns, are_splits},
+    delimiter,
     error::DataError,
     listing::{Item, Listing},
+    options::TableOptions,
+    pictures::{Found, Pictures},
     split::Split,
-    text::LISTED,
+    text::{LISTED, counted, listed},
 };
 
 /// The most bytes of a table: room for ten million lines.
@@ -25,147 +29,82 @@ const SEPARATORS: [char; 2] = [';', '|'];
 struct Row {
     line: u64,
     path: String,
+    /// The cell of the labels.
+    label: String,
     labels: Vec<String>,
-    split: Option<Split>,
+    /// The cell of the split.
+    split: String,
 }
 
-pub(super) fn read(path: &Path) -> Result<Listing, DataError> {
+pub(super) fn read(path: &Path, options: &TableOptions, judging: bool) -> Result<Listing, DataError> {
     let failed = |problem| DataError::Read {
         path: path.to_owned(),
         problem,
     };
-    let file = File::open(path).map_err(failed)?;
+    let (file, delimiter) = delimiter::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.len() > MAX_BYTES {
         return Err(DataError::TableTooLarge {
             path: path.to_owned(),
             limit: MAX_BYTES,
         });
     }
-    let mut reader = ReaderBuilder::new().from_reader(file);
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(file);
     let header = reader.headers().map_err(|error| in_table(path, &error))?.clone();
-    let columns = Columns::find(path, &header)?;
-    let (rows, multi_label) = rows(path, &mut reader, &columns)?;
-    let classes: BTreeSet<&String> = rows.iter().flat_map(|row| &row.labels).collect();
+    let mut columns = Columns::find(path, &header.iter().collect::<Vec<_>>(), options)?;
+    let rows = rows(path, &mut reader, &columns)?;
+    if columns.split_is_doubtful && !are_splits(rows.iter().map(|row| row.split.as_str())) {
+        columns.split = None;
+    }
+    let mut notes: Vec<String> = columns.note().into_iter().collect();
+    notes.extend(cells_with_separators(&rows, &columns));
+    notes.extend(one_label_each(&rows, &columns, options));
+    let labelled = items(path, rows, &columns, options, &mut notes)?;
+    let classes: BTreeSet<&String> = labelled.iter().flat_map(|(labels, _)| labels).collect();
     let classes: Vec<String> = classes.into_iter().cloned().collect();
-    let mut given: Vec<Split> = rows.iter().filter_map(|row| row.split).collect();
+    let number = |(labels, mut item): (Vec<String>, Item)| {
+        item.labels = labels
+            .iter()
+            .filter_map(|label| classes.binary_search(label).ok())
+            .collect();
+        item
+    };
+    let items: Vec<Item> = labelled.into_iter().map(number).collect();
+    let mut given: Vec<Split> = items.iter().map(|item| item.split).collect();
     given.sort_unstable();
     given.dedup();
-    if !given.is_empty() && !given.contains(&Split::Train) {
+    if columns.split.is_none() {
+        given.clear();
+    }
+    if !judging && !given.is_empty() && !given.contains(&Split::Train) {
         return Err(DataError::NoTraining { path: path.to_owned() });
     }
-    let items = items(path, rows, &classes)?;
     Ok(Listing {
         classes,
-        multi_label,
+        multi_label: columns.several,
         items,
         given,
-        notes: columns.note().into_iter().collect(),
+        notes,
     })
 }
 
-/// The columns' numbers.
-struct Columns {
-    path: usize,
-    label: usize,
-    split: Option<usize>,
-    /// The column is called `labels`.
-    several: bool,
-    /// The names of the other columns, in quotes.
-    ignored: Vec<String>,
-}
-
-impl Columns {
-    fn find(path: &Path, header: &StringRecord) -> Result<Self, DataError> {
-        let problem = |problem: String| DataError::Columns {
-            path: path.to_owned(),
-            problem,
-        };
-        let names: Vec<String> = header.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
-        if let [name] = names.as_slice()
-            && name.contains([';', '\t'])
-        {
-            return Err(problem(
-                "the columns are separated by something else than commas".to_owned(),
-            ));
-        }
-        let known = ["path", "label", "labels", "split"];
-        let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
-        let ignored: Vec<String> = unknown.map(|name| format!("\"{name}\"")).collect();
-        let place = |wanted: &[&str]| -> Result<Option<usize>, DataError> {
-            let mut places = (0..names.len()).filter(|&index| wanted.contains(&names[index].as_str()));
-            match (places.next(), places.next()) {
-                (_, Some(_)) => Err(problem(format!("column \"{}\" is there twice", wanted.join(" or ")))),
-                (first, None) => Ok(first),
-            }
-        };
-        let needed = |wanted: &[&str]| {
-            place(wanted)?.ok_or_else(|| {
-                problem(format!(
-                    "there is no column \"{}\" in its first line ({})",
-                    wanted.join("\" or \""),
-                    names.join(", ")
-                ))
-            })
-        };
-        let label = needed(&["label", "labels"])?;
-        Ok(Self {
-            path: needed(&["path"])?,
-            label,
-            split: place(&["split"])?,
-            several: names[label] == "labels",
-            ignored,
-        })
-    }
-
-    /// A note about ignored columns, so that a misspelt `split` is noticed.
-    fn note(&self) -> Option<String> {
-        let count = self.ignored.len();
-        let columns = if count == 1 { "column" } else { "columns" };
-        let listed = self.ignored[..count.min(LISTED)].join(", ");
-        let more = match count.saturating_sub(LISTED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        (count > 0).then(|| format!("{columns} of the table other than path, label and split, ignored: {listed}{more}"))
-    }
-}
-
-/// The lines, and whether a picture may have several labels.
-fn rows(path: &Path, reader: &mut Reader<File>, columns: &Columns) -> Result<(Vec<Row>, bool), DataError> {
+fn rows(path: &Path, reader: &mut Reader<File>, columns: &Columns) -> Result<Vec<Row>, DataError> {
     let mut rows: Vec<Row> = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| in_table(path, &error))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let at = |problem: String| DataError::Line {
+        let row = row(&record, line, columns);
+        let problem = if row.path.is_empty() {
+            "the path is empty"
+        } else if row.labels.is_empty() && !columns.several {
+            "the label is empty; pictures without a label need a column called labels, or --multi-label"
+        } else {
+            rows.push(row);
+            continue;
+        };
+        return Err(DataError::Line {
             path: path.to_owned(),
             line,
-            problem,
-        };
-        // `csv` refuses lines with fewer cells than the first line.
-        let cell = |column: usize| record.get(column).unwrap_or_default().trim();
-        let file = cell(columns.path);
-        if file.is_empty() {
-            return Err(at("the path is empty".to_owned()));
-        }
-        let split = match columns.split.map(cell) {
-            None => None,
-            Some(name) => Some(
-                Split::from_name(name)
-                    .ok_or_else(|| at(format!("split is \"{name}\", and should be train, val or test")))?,
-            ),
-        };
-        let mut labels: Vec<String> = cell(columns.label)
-            .split(SEPARATORS)
-            .map(|label| label.trim().to_owned())
-            .filter(|label| !label.is_empty())
-            .collect();
-        labels.sort_unstable();
-        labels.dedup();
-        rows.push(Row {
-            line,
-            path: file.to_owned(),
-            labels,
-            split,
+            problem: problem.to_owned(),
         });
     }
     if rows.is_empty() {
@@ -174,56 +113,144 @@ fn rows(path: &Path, reader: &mut Reader<File>, columns: &Columns) -> Result<(Ve
             hint: "; the table has no lines".to_owned(),
         });
     }
-    let multi_label = columns.several || rows.iter().any(|row| row.labels.len() > 1);
-    if !multi_label && let Some(row) = rows.iter().find(|row| row.labels.is_empty()) {
-        return Err(DataError::Line {
-            path: path.to_owned(),
-            line: row.line,
-            problem: "the label is empty; pictures without a label need a column called labels".to_owned(),
-        });
-    }
-    Ok((rows, multi_label))
+    Ok(rows)
 }
 
-fn items(path: &Path, rows: Vec<Row>, classes: &[String]) -> Result<Vec<Item>, DataError> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut lines: HashMap<String, u64> = HashMap::new();
-    let mut missing = Vec::new();
-    let mut items = Vec::with_capacity(rows.len());
+fn row(record: &StringRecord, line: u64, columns: &Columns) -> Row {
+    // `csv` refuses lines with fewer cells than the first line.
+    let cell = |column: usize| record.get(column).unwrap_or_default().trim();
+    let label = cell(columns.label);
+    let mut labels: Vec<String> = if columns.several {
+        let labels = label.split(SEPARATORS).map(str::trim);
+        labels.filter(|label| !label.is_empty()).map(str::to_owned).collect()
+    } else {
+        Some(label.to_owned())
+            .filter(|label| !label.is_empty())
+            .into_iter()
+            .collect()
+    };
+    labels.sort_unstable();
+    labels.dedup();
+    Row {
+        line,
+        path: cell(columns.file).to_owned(),
+        label: label.to_owned(),
+        labels,
+        split: columns.split.map(cell).unwrap_or_default().to_owned(),
+    }
+}
+
+/// A note on cells that may hold several labels, in a column of one label each.
+fn cells_with_separators(rows: &[Row], columns: &Columns) -> Option<String> {
+    if columns.several {
+        return None;
+    }
+    let mut cells = rows.iter().filter(|row| row.label.contains(SEPARATORS));
+    let first = cells.next()?;
+    let count = 1 + cells.count();
+    Some(format!(
+        "{} in the column {} with \";\" or \"|\", each taken for one class, such as \"{}\" in line {}: if that is a \
+         list of labels, add --multi-label",
+        counted(count, "cell"),
+        columns.label_name,
+        first.label,
+        first.line
+    ))
+}
+
+/// A note on a column of several labels whose cells hold one each.
+fn one_label_each(rows: &[Row], columns: &Columns, options: &TableOptions) -> Option<String> {
+    let one_each = columns.several && options.multi_label.is_none() && rows.iter().all(|row| row.labels.len() == 1);
+    one_each.then(|| {
+        format!(
+            "each cell of the column {} holds one label, and still a picture may have any number of them, because of \
+             the column's name: if each picture is of one class, add --single-label",
+            columns.label_name
+        )
+    })
+}
+
+/// The pictures with their labels, by name.
+fn items(
+    path: &Path,
+    rows: Vec<Row>,
+    columns: &Columns,
+    options: &TableOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<(Vec<String>, Item)>, DataError> {
+    let mut pictures = Pictures::new(path, options.pictures.as_deref());
+    let mut lines: HashMap<PathBuf, (u64, Vec<String>, String)> = HashMap::new();
+    let (mut missing, mut repeated) = (Vec::new(), 0);
+    let of = rows.len();
+    let mut items = Vec::with_capacity(of);
     for row in rows {
-        if let Some(first) = lines.insert(row.path.clone(), row.line) {
-            return Err(DataError::Line {
-                path: path.to_owned(),
-                line: row.line,
-                problem: format!(
-                    "{} is in line {first} already; several labels go into one cell, separated by \";\"",
+        let wrong = |problem: String| DataError::Line {
+            path: path.to_owned(),
+            line: row.line,
+            problem,
+        };
+        let split = match columns.split {
+            None => Split::Train,
+            Some(_) => Split::from_name(&row.split)
+                .ok_or_else(|| wrong(format!("split is \"{}\", and should be train, val or test", row.split)))?,
+        };
+        let file = match pictures.find(&row.path) {
+            Found::File(file) => file,
+            Found::Several(names) => {
+                return Err(wrong(format!(
+                    "{} can be {}: write the ending",
+                    row.path,
+                    names.join(" or ")
+                )));
+            }
+            Found::Nothing => {
+                missing.push(row.path);
+                continue;
+            }
+        };
+        let described = (row.line, row.labels.clone(), row.split.clone());
+        match lines.insert(file.clone(), described) {
+            Some((_, labels, split)) if (&labels, &split) == (&row.labels, &row.split) => {
+                repeated += 1;
+                continue;
+            }
+            Some((first, ..)) => {
+                return Err(wrong(format!(
+                    "{} is in line {first} already, with another label or split; several labels go into one cell of a \
+                     column called labels, separated by \";\"",
                     row.path
-                ),
-            });
+                )));
+            }
+            None => {}
         }
-        let file = folder.join(&row.path);
-        if !file.is_file() {
-            missing.push(row.path);
-            continue;
-        }
-        let labels = row.labels.iter().filter_map(|label| classes.binary_search(label).ok());
-        items.push(Item {
+        let item = Item {
             path: file,
-            labels: labels.collect(),
-            split: row.split.unwrap_or(Split::Train),
-            name: row.path,
-        });
+            labels: Vec::new(),
+            split,
+            name: row.path.replace('\\', "/"),
+        };
+        items.push((row.labels, item));
+    }
+    if repeated > 0 {
+        notes.push(format!("{} of the table repeated, ignored", counted(repeated, "line")));
     }
     if !missing.is_empty() {
-        let count = missing.len();
-        missing.truncate(LISTED);
-        return Err(DataError::Missing {
-            path: path.to_owned(),
-            count,
-            first: missing,
-        });
+        if !options.skip_missing || items.is_empty() {
+            return Err(DataError::Missing {
+                path: path.to_owned(),
+                count: missing.len(),
+                of,
+                advice: pictures.advice(&missing[0]),
+                first: missing.into_iter().take(LISTED).collect(),
+            });
+        }
+        notes.push(format!(
+            "{} of the table cannot be found, left out: {}",
+            counted(missing.len(), "file"),
+            listed(&missing)
+        ));
     }
-    items.sort_by(|a, b| a.name.cmp(&b.name));
+    items.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     Ok(items)
 }
 

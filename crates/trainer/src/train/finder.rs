@@ -59,7 +59,10 @@ pub(crate) fn find(phase_run: PhaseRun, options: FinderOptions) -> Result<Found,
         train.begin(epoch, 0);
         for batch in train.iter() {
             let step = curve.len();
-            if step == options.steps || context.interrupter.should_stop() {
+            if context.interrupter.should_stop() {
+                return Err(stopped());
+            }
+            if step == options.steps {
                 break 'all;
             }
             let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
@@ -90,6 +93,11 @@ pub(crate) fn find(phase_run: PhaseRun, options: FinderOptions) -> Result<Found,
     let counted = curve.get(options.steps / 10..curve.len().saturating_sub(5));
     let suggestion = counted.and_then(valley);
     Ok(Found { curve, suggestion })
+}
+
+/// Part of a curve suggests nothing.
+pub(crate) fn stopped() -> TrainError {
+    TrainError::Stopped("the search for a learning rate was interrupted, so there is no suggestion".to_owned())
 }
 
 impl FinderOptions {

@@ -46,14 +46,32 @@ pub(crate) fn check(folder: &Path, data: &Path) -> Result<(), TrainError> {
         return wrong("the folder lies in the data: name another with --output");
     }
     if folder.is_dir() {
+        let was_locked = folder.join(LOCK).exists();
         for entry in fs::read_dir(folder).map_err(TrainError::file(folder))? {
             let name = entry.map_err(TrainError::file(folder))?.file_name();
-            if name != LOCK {
+            let is_left = was_locked && [LOCK, CHECKPOINTS, DATA, CHECKED].iter().any(|own| name == *own);
+            if !is_left {
                 return wrong("the folder is not empty: empty it, or name another with --output");
             }
         }
     }
     Ok(())
+}
+
+/// Removes what a run left that ended before its first files were complete.
+pub(crate) fn clear_unbegun(folder: &Path) {
+    // What cannot be removed is in the way of the new files, whose errors say so.
+    let _ = fs::remove_dir_all(folder.join(CHECKPOINTS));
+    for name in [DATA, CHECKED] {
+        let _ = fs::remove_file(folder.join(name));
+    }
+}
+
+/// Removes a run that could not begin, and its folder if nothing else is in it.
+pub(crate) fn clear(folder: &Path) {
+    clear_unbegun(folder);
+    let _ = fs::remove_file(folder.join(LOCK));
+    let _ = fs::remove_dir(folder);
 }
 
 /// The absolute path, with links resolved as far as the path exists.

@@ -48,15 +48,21 @@ pub struct RunFile {
 
 impl RunFile {
     /// Reads and checks the file of a run.
-    pub(crate) fn read(folder: &Path) -> Result<Self, TrainError> {
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`] for a folder without it, or a file that this version does not understand.
+    pub fn read(folder: &Path) -> Result<Self, TrainError> {
         if folder.is_file() {
             let problem = format!("this is a file, not the folder of a run, which holds {RUN_FILE}");
             return Err(TrainError::run(folder, problem));
         }
         let text = fs::read_to_string(folder.join(RUN_FILE))
             .map_err(|error| TrainError::run(folder, format!("{RUN_FILE} cannot be read: {error}")))?;
-        let file: Self = toml::from_str(&text)
-            .map_err(|error| TrainError::run(folder, format!("{RUN_FILE}, {}", toml_problem(&text, &error))))?;
+        let file: Self = toml::from_str(&text).map_err(|error| {
+            let problem = format!("{RUN_FILE}, {}", toml_problem(&text, &error));
+            TrainError::run(folder, problem + &written_by(&text))
+        })?;
         file.recipe
             .validate()
             .map_err(|problem| TrainError::run(folder, format!("{RUN_FILE}: {problem}")))?;
@@ -72,10 +78,38 @@ impl RunFile {
         }
     }
 
+    /// Replaces the place of the pictures. A folder of pictures that lay beside the table moves with it.
+    pub(crate) fn move_data(&mut self, data: &Path) -> Result<(), TrainError> {
+        let data = fs::canonicalize(data).map_err(TrainError::file(data))?;
+        if let Some(pictures) = &mut self.data_options.table.pictures
+            && let (Some(old), Some(new)) = (self.data.parent(), data.parent())
+            && let Ok(inside) = pictures.strip_prefix(old)
+        {
+            *pictures = new.join(inside);
+        }
+        self.data = data;
+        Ok(())
+    }
+
     /// Writes the file of a run.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), TrainError> {
         let text = toml::to_string(self).map_err(|error| TrainError::run(folder, error.to_string()))?;
         Ok(files::write(&folder.join(RUN_FILE), true, text.as_bytes())?)
+    }
+}
+
+/// The version of this program.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The rest of a sentence about a file that cannot be read: another version wrote it.
+fn written_by(text: &str) -> String {
+    let table: Option<toml::Table> = toml::from_str(text).ok();
+    let version = table.as_ref().and_then(|table| table.get("version")?.as_str());
+    match version {
+        Some(version) if version != VERSION => {
+            format!("; version {version} wrote it, and this is {VERSION}: use that version for this run")
+        }
+        _ => String::new(),
     }
 }
 

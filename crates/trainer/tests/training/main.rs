@@ -6,5 +6,6 @@ mod features;
 mod fixture;
 mod folder;
 mod learning;
+mod moved;
 mod stopping;
 mod updates;

@@ -160,6 +160,22 @@ fn a_checkpoint_that_finds_no_room_stops_the_run_and_costs_nothing() {
     let run = Run::resume(&folder, settings()).unwrap();
     assert!(run.train(None).unwrap().complete);
     assert_same(&folder, &whole);
+
+    // A run that cannot even begin leaves nothing, and begins again in the same folder.
+    let new = fixture.path("new");
+    let output = shell.env("RUN_FOLDER", &new).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("the first checkpoint could not be written"),
+        "{said}"
+    );
+    assert!(said.contains("make room, then begin again") && !new.exists(), "{said}");
+    // So does one that was killed between its first files.
+    fs::create_dir_all(new.join("checkpoints/unfinished")).unwrap();
+    fs::write(new.join(".lock"), "").unwrap();
+    fs::write(new.join("data.csv"), "path,label\n").unwrap();
+    drop(fixture.begin(&new, recipe(), settings()));
+    assert!(Run::resume(&new, settings()).is_ok());
 }
 
 #[test]

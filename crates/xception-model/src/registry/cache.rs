@@ -142,6 +142,9 @@ impl Cache {
                 .say(&format!("{} is wrong ({problem}), fetching it anew", path.display())),
             Look::Absent => {}
         }
+        let here = size(&partial_path(&path)).unwrap_or(0);
+        let missing = weights.bytes.unwrap_or(0).saturating_sub(here);
+        files::check_space(&self.folder(card), missing).map_err(RegistryError::not_written)?;
         match fetch(weights, &path, options) {
             Ok(()) => Ok(path),
             Err(Failure::Local(error)) => Err(error),

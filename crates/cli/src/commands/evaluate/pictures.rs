@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use trainer::data::{Dataset, Split};
 use trainer::evaluate::{Labelled, match_classes};
-use xception_model::Classifier;
+use xception_model::{Classifier, Outputs};
 
 use crate::args::EvaluateArgs;
-use crate::commands::evaluate::{dataset, imagenet};
+use crate::commands::evaluate::dataset::{self, Opened, TrainedRun};
+use crate::commands::evaluate::imagenet;
+use crate::io::message;
 
 /// The pictures to judge.
 pub struct LabelledPictures {
@@ -18,14 +19,15 @@ pub struct LabelledPictures {
     pub description: String,
     /// The number of files that cannot be read, already reported.
     pub unreadable: usize,
+    /// How many of the pictures the network was trained on, as far as that is known.
+    pub trained_on: usize,
 }
 
 impl LabelledPictures {
-    /// Finds the pictures of DATA and matches their classes to the network's. `weights` is the weight file, if there is
-    /// one.
+    /// Finds the pictures of DATA and matches their classes to the network's. `run` trained the weights.
     pub fn find(
         args: &EvaluateArgs,
-        weights: Option<&Path>,
+        run: Option<&TrainedRun>,
         classifier: &Classifier,
         threads: usize,
     ) -> anyhow::Result<Self> {
@@ -34,10 +36,10 @@ impl LabelledPictures {
                 pictures: imagenet::validation(&args.data, labels, &classifier.spec.labels)?,
                 description: format!("the pictures of {}", args.data.display()),
                 unreadable: 0,
+                trained_on: 0,
             }
         } else {
-            let (dataset, unreadable) = dataset::open(args, weights, classifier, threads)?;
-            Self::of_dataset(args, &dataset, classifier, unreadable)?
+            Self::of_dataset(args, run, &dataset::open(args, run, classifier, threads)?, classifier)?
         };
         if let Some(path) = &args.blacklist {
             found.leave_out(path)?;
@@ -48,44 +50,72 @@ impl LabelledPictures {
         Ok(found)
     }
 
-    /// The part of a data set that is judged: that of `--split`, else the test part, else all.
+    /// The pictures of a data set with the network's numbers of their classes.
     fn of_dataset(
         args: &EvaluateArgs,
-        dataset: &Dataset,
+        run: Option<&TrainedRun>,
+        opened: &Opened,
         classifier: &Classifier,
-        unreadable: usize,
     ) -> anyhow::Result<Self> {
-        let (spec, data) = (&classifier.spec, args.data.display());
+        let (dataset, spec, data) = (&opened.dataset, &classifier.spec, args.data.display());
         if dataset.multi_label && !spec.is_multi_label() {
             bail!(
                 "{data} gives pictures several labels and {} gives each one class: they can't be compared",
                 spec.source
             );
         }
-        let classes = match_classes(&dataset.classes, &spec.labels, spec.classes().unwrap_or(0))
-            .with_context(|| data.to_string())?;
-        let has_test = dataset.count(Split::Test) > 0;
-        let split = args.split.or(has_test.then_some(Split::Test));
-        let pictures = dataset
-            .samples
-            .iter()
-            .filter(|sample| split.is_none_or(|split| sample.split == split))
-            .map(|sample| Labelled {
-                path: sample.path.clone(),
-                classes: sample
-                    .labels
-                    .iter()
-                    .filter_map(|&label| classes.get(label).copied())
-                    .collect(),
-            })
-            .collect();
+        if spec.labels.is_empty() && spec.outputs == Outputs::Binary {
+            bail!(
+                "{data}: the weights have one output and don't name its two classes: give their names in a file \
+                 (--labels), first the class of outputs near 0, then the class of outputs near 1; the data has {}",
+                dataset.classes.join(", ")
+            );
+        }
+        let matched = match_classes(
+            &dataset.classes,
+            &spec.labels,
+            spec.classes().unwrap_or(0),
+            args.skip_unknown,
+        )
+        .with_context(|| data.to_string())?;
+        for (class, label) in &matched.respelled {
+            message::print(
+                "warning",
+                &format!("the class {class} is taken for the network's {label}"),
+            );
+        }
+        let mut pictures = Vec::with_capacity(opened.judged.len());
+        let mut samples = Vec::with_capacity(opened.judged.len());
+        for sample in opened.judged.iter().map(|&index| &dataset.samples[index]) {
+            let classes = sample.labels.iter().map(|&label| matched.outputs[label]);
+            if let Some(classes) = classes.collect() {
+                samples.push(sample);
+                pictures.push(Labelled {
+                    path: sample.path.clone(),
+                    classes,
+                });
+            }
+        }
+        if !matched.unknown.is_empty() {
+            message::print(
+                "warning",
+                &format!(
+                    "{} pictures of classes that the network does not know are left out: {}",
+                    opened.judged.len() - pictures.len(),
+                    matched.unknown.join(", ")
+                ),
+            );
+        }
+        let trained_on = run.map_or(0, |run| run.count_trained_on(samples.into_iter()));
+        dataset::warn_of_trained_on(args, pictures.len(), trained_on);
         Ok(Self {
             pictures,
-            description: match split {
+            description: match opened.split {
                 None => format!("all pictures of {data}"),
                 Some(split) => format!("the {split} pictures of {data}"),
             },
-            unreadable,
+            unreadable: opened.unreadable,
+            trained_on,
         })
     }
 

@@ -13,6 +13,8 @@ use crate::commands::evaluate::pictures::LabelledPictures;
 pub struct Summary<'a> {
     pub weights: &'a str,
     pub data: &'a str,
+    /// How many of the pictures the network was trained on, as far as that is known.
+    trained_on: usize,
     preset: Preset,
     height: usize,
     width: usize,
@@ -27,6 +29,7 @@ impl<'a> Summary<'a> {
         Self {
             weights: &classifier.spec.source,
             data: &labelled.description,
+            trained_on: labelled.trained_on,
             preset: judged.preset,
             height: input.height,
             width: input.width,

@@ -27,7 +27,8 @@ enum Place<'a> {
 impl<'a> Targets<'a> {
     pub fn new(args: &'a ExplainArgs, pictures: usize) -> anyhow::Result<Self> {
         let output = args.output.as_deref().unwrap_or(Path::new(""));
-        let place = if plots::is_png(output) && !output.is_dir() {
+        let is_file = plots::is_png(output) || output.exists();
+        let place = if is_file && !output.is_dir() {
             Place::File(output)
         } else {
             Place::Folder(output)
@@ -52,7 +53,7 @@ impl<'a> Targets<'a> {
     /// The file for one picture. A file that exists is refused.
     pub fn target(&mut self, source: &Source) -> anyhow::Result<Target> {
         let folder = match self.place {
-            Place::File(file) => return Target::new(file, self.args.force),
+            Place::File(file) => return Target::new_file(file, self.args.force),
             Place::Folder(folder) => folder,
         };
         let stem = match source {

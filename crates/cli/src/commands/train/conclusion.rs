@@ -49,7 +49,10 @@ fn print_result(folder: &Path, outcome: &Outcome) -> anyhow::Result<()> {
             evaluation.pictures
         )?;
     }
-    writeln!(output, "report   {}", folder.join("report.html").display())?;
+    let report = folder.join("report.html");
+    if report.exists() {
+        writeln!(output, "report   {}", report.display())?;
+    }
     writeln!(output, "weights  {}", folder.join("model.bpk").display())?;
     writeln!(
         output,

@@ -36,7 +36,7 @@ pub fn check_png(path: &Path) -> anyhow::Result<()> {
     if path.exists() {
         bail!("{} exists already: name another file", path.display());
     }
-    Target::new(path, false)?;
+    Target::new_file(path, false)?;
     ensure!(
         trainer::plots::is_png(path),
         "{}: the file is written as PNG: give it a name that ends in .png",

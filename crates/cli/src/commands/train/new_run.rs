@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::bail;
 use trainer::data::{DataOptions, DataReport, Dataset};
-use trainer::{Recipe, Run, RunOptions};
-use xception_model::{ModelSpec, Network, Reading};
+use trainer::{Recipe, Run, RunData, RunOptions, Start};
+use xception_model::{Known, ModelSpec, Network, Reading};
 
 use crate::args::{Size, TrainArgs};
 use crate::commands::train::augmentation::Named;
@@ -35,7 +35,7 @@ impl<'a> NewRun<'a> {
             args,
             data,
             recipe: recipe(args)?,
-            data_options: DataOptions {
+            data_options: args.data.layout.over(DataOptions {
                 val_fraction: args.data.val_fraction,
                 test_fraction: args.data.test_fraction,
                 seed: args.recipe.seed,
@@ -43,26 +43,30 @@ impl<'a> NewRun<'a> {
                 reading: args.reading.over(Reading::default()),
                 threads,
                 ..DataOptions::default()
-            },
+            }),
         })
     }
 
     /// `--check`: prints the counts and problems of the data.
     pub fn check(&self, display: &Display) -> anyhow::Result<()> {
-        let (_, report) = self.open_data(display)?;
+        let (dataset, report) = self.open_data(display)?;
         let mut output = Output::stdout();
         writeln!(output, "{report}")?;
-        output.finish()
+        output.finish()?;
+        Ok(dataset.check_held_out(&self.data_options)?)
     }
 
     /// `--preview`: writes a sheet of augmented pictures.
     pub fn preview(&self, path: &Path, display: &Display) -> anyhow::Result<()> {
         let named = self.named_augmentation()?;
         folder::check_png(path)?;
-        let (_, spec) = self.load_network()?;
-        let (size, preset) = (spec.input.height, self.args.recipe.preset);
-        let augmentation = named.unwrap_or(Named::Level(self.recipe.augmentation));
         let (dataset, _) = self.open_data(display)?;
+        let size = match self.args.recipe.size {
+            Some(size) => size.into(),
+            None => self.untrained_network()?.1.input.height,
+        };
+        let preset = self.args.recipe.preset;
+        let augmentation = named.unwrap_or(Named::Level(self.recipe.augmentation));
         let seed = self.args.recipe.seed;
         trainer::preview::contact_sheet(&dataset, &augmentation.resolve(size, preset), seed, path, false)?;
         let mut output = Output::stdout();
@@ -73,9 +77,14 @@ impl<'a> NewRun<'a> {
     /// The run in its folder, ready to be trained.
     pub fn begin(self, folder: &Path, session: &Session) -> anyhow::Result<Run> {
         let named = self.named_augmentation()?;
-        let (network, spec) = self.load_network()?;
-        let (size, preset) = (spec.input.height, self.args.recipe.preset);
         let settings = settings(self.args, folder, session)?;
+        // Faults of the data are found before weights are downloaded.
+        let data = RunData::open(self.data, &self.data_options, &settings.observer)?;
+        let (network, spec) = match self.recipe.start {
+            Start::Weights => self.load_network()?,
+            Start::Random => self.untrained_network()?,
+        };
+        let (size, preset) = (spec.input.height, self.args.recipe.preset);
         let options = RunOptions {
             data: self.data.to_owned(),
             data_options: self.data_options,
@@ -88,7 +97,7 @@ impl<'a> NewRun<'a> {
             class_weights: self.args.recipe.class_weights,
             balanced: self.args.recipe.balanced,
         };
-        let run = Run::new(&options, settings, (network, spec))?;
+        let run = Run::with_data(&options, settings, data, (network, spec))?;
         session.display.print_last(&run.report().to_string());
         Ok(run)
     }
@@ -109,11 +118,23 @@ impl<'a> NewRun<'a> {
     fn load_network(&self) -> anyhow::Result<(Network, ModelSpec)> {
         let args = self.args;
         let device = args.compute.device.open()?;
-        let known = args.known.known(args.recipe.size.map(|side| Size {
+        network::load(&args.new.weights, &self.known(), Part::Backbone, &args.cache, &device)
+    }
+
+    /// A network of the same architecture, whose weights are not used and not downloaded.
+    fn untrained_network(&self) -> anyhow::Result<(Network, ModelSpec)> {
+        let device = self.args.compute.device.open()?;
+        match network::untrained(&self.args.new.weights, &self.known(), &device)? {
+            Some(untrained) => Ok(untrained),
+            None => self.load_network(),
+        }
+    }
+
+    fn known(&self) -> Known {
+        self.args.known.known(self.args.recipe.size.map(|side| Size {
             height: side.into(),
             width: side.into(),
-        }));
-        network::load(&args.new.weights, &known, Part::Backbone, &args.cache, &device)
+        }))
     }
 }
 

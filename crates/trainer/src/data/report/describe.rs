@@ -18,6 +18,8 @@ pub(in crate::data) struct Described<'a> {
     /// The seed that chose their pictures.
     pub seed: u64,
     pub notes: Vec<String>,
+    /// The pictures judge a network: no split needs pictures of every class.
+    pub judging: bool,
     pub unreadable: Vec<Unreadable>,
     pub doubtful: Vec<Unreadable>,
     pub sizes: &'a [Size],
@@ -41,7 +43,9 @@ pub(in crate::data) fn describe(described: Described<'_>) -> DataReport {
     };
     let classes = count(dataset);
     let mut warnings = described.notes;
-    warnings.extend(empty_classes(dataset, &classes));
+    if !described.judging {
+        warnings.extend(empty_classes(dataset, &classes));
+    }
     DataReport {
         root: dataset.root.clone(),
         multi_label: dataset.multi_label,

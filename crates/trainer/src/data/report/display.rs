@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Alike, DataReport, Member, Sizes};
-use crate::data::text::{LISTED, counted};
+use crate::data::text::{LISTED, counted, shown};
 
 /// The number of classes that are printed; more do not fit a screen.
 const CLASSES_SHOWN: usize = 40;
@@ -26,7 +26,7 @@ impl fmt::Display for DataReport {
         section(f, ("doubtful picture", "(see docs/pictures.md)"), doubtful)?;
         self.groups(f)?;
         for warning in &self.warnings {
-            writeln!(f, "warning: {warning}")?;
+            writeln!(f, "warning: {}", shown(warning))?;
         }
         Ok(())
     }
@@ -43,7 +43,7 @@ impl DataReport {
         writeln!(
             f,
             "{}: {}, {} classes{kind}, {}",
-            self.root.display(),
+            shown(&self.root.display().to_string()),
             counted(pictures, "picture"),
             self.classes.len(),
             self.split_by
@@ -51,19 +51,19 @@ impl DataReport {
     }
 
     fn class_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.classes[..self.classes.len().min(CLASSES_SHOWN)];
-        let names = shown.iter().map(|class| class.name.chars().count());
+        let classes = &self.classes[..self.classes.len().min(CLASSES_SHOWN)];
+        let names = classes.iter().map(|class| class.name.chars().count());
         let wide = names.max().unwrap_or(0).max("total".len());
         let row = |f: &mut fmt::Formatter<'_>, name: &str, cells: [&dyn fmt::Display; 3]| {
             let [train, val, test] = cells.map(ToString::to_string);
             writeln!(f, "  {name:wide$}  {train:>7} {val:>7} {test:>7}")
         };
         row(f, "class", [&"train", &"val", &"test"])?;
-        for class in shown {
+        for class in classes {
             row(f, &class.name, [&class.train, &class.val, &class.test])?;
         }
-        if shown.len() < self.classes.len() {
-            writeln!(f, "  and {} more classes", self.classes.len() - shown.len())?;
+        if classes.len() < self.classes.len() {
+            writeln!(f, "  and {} more classes", self.classes.len() - classes.len())?;
         }
         let total = &self.total;
         row(f, &total.name, [&total.train, &total.val, &total.test])
@@ -111,7 +111,7 @@ fn section(
     }
     writeln!(f, "{} {what}:", counted(count, thing))?;
     for line in lines.take(LISTED) {
-        writeln!(f, "  {line}")?;
+        writeln!(f, "  {}", shown(&line))?;
     }
     if count > LISTED {
         writeln!(f, "  and {} more", count - LISTED)?;

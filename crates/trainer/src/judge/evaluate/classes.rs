@@ -2,28 +2,73 @@ use xception_model::labels::Label;
 
 use super::error::EvaluateError;
 
-/// The number that the network gives each class of the data. Classes are found by the name of a label or, as in
-/// ImageNet's folders, by its id.
+/// The classes of a data set among those of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatchedClasses {
+    /// The number that the network gives each class; `None` if it does not know the class.
+    pub outputs: Vec<Option<usize>>,
+    /// Classes that were found by a name in another spelling, and that name.
+    pub respelled: Vec<(String, String)>,
+    /// Classes that the network does not know.
+    pub unknown: Vec<String>,
+}
+
+/// Finds each class of the data by the name of a label or, as in ImageNet's folders, by its id; or else by the only
+/// name that differs in upper and lower case, spaces, `_` and `-` alone.
 ///
 /// # Errors
 ///
-/// [`EvaluateError::NoLabels`], or [`EvaluateError::Classes`] with the classes of both.
-pub fn match_classes(data: &[String], labels: &[Label], outputs: usize) -> Result<Vec<usize>, EvaluateError> {
+/// [`EvaluateError::NoLabels`], or [`EvaluateError::Classes`] with the classes of both if the network knows none of
+/// them, or not all of them and `skip_unknown` is false.
+pub fn match_classes(
+    data: &[String],
+    labels: &[Label],
+    outputs: usize,
+    skip_unknown: bool,
+) -> Result<MatchedClasses, EvaluateError> {
     if labels.is_empty() {
-        return Err(EvaluateError::NoLabels(outputs));
+        return Err(EvaluateError::NoLabels {
+            outputs,
+            data: data.to_vec(),
+        });
     }
-    let find = |class: &String| {
-        let is = |label: &Label| label.name == *class || label.id.as_ref() == Some(class);
-        labels.iter().position(is).ok_or_else(|| class.clone())
+    let mut matched = MatchedClasses {
+        outputs: Vec::with_capacity(data.len()),
+        respelled: Vec::new(),
+        unknown: Vec::new(),
     };
-    let (found, unknown): (Vec<_>, Vec<_>) = data.iter().map(find).partition(Result::is_ok);
-    if unknown.is_empty() {
-        return Ok(found.into_iter().flatten().collect());
+    for class in data {
+        let is = |label: &Label| label.name == *class || label.id.as_ref() == Some(class);
+        let output = labels.iter().position(is).or_else(|| {
+            let output = only_alike(class, labels)?;
+            matched.respelled.push((class.clone(), labels[output].name.clone()));
+            Some(output)
+        });
+        if output.is_none() {
+            matched.unknown.push(class.clone());
+        }
+        matched.outputs.push(output);
+    }
+    if matched.unknown.is_empty() || (skip_unknown && matched.unknown.len() < data.len()) {
+        return Ok(matched);
     }
     Err(EvaluateError::Classes {
-        unknown: unknown.into_iter().filter_map(Result::err).collect(),
+        all: matched.unknown.len() == data.len(),
+        unknown: matched.unknown,
         known: labels.iter().map(|label| label.name.clone()).collect(),
     })
+}
+
+/// The only label whose name is the same but for its spelling.
+fn only_alike(class: &str, labels: &[Label]) -> Option<usize> {
+    let wanted = spelling(class);
+    let mut alike = (0..labels.len()).filter(|&output| spelling(&labels[output].name) == wanted);
+    alike.next().filter(|_| alike.next().is_none())
+}
+
+fn spelling(name: &str) -> String {
+    let words = name.split([' ', '_', '-']).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -43,14 +88,29 @@ mod tests {
             },
             Label::new("cup"),
         ];
-        let found = match_classes(&names(&["cup", "n01440764", "tench"]), &labels, 2).unwrap();
-        assert_eq!(found, [1, 0, 0]);
-        let error = match_classes(&names(&["cup", "mug", "jar"]), &labels, 2).unwrap_err();
+        let found = match_classes(&names(&["cup", "n01440764", "tench"]), &labels, 2, false).unwrap();
+        assert_eq!(found.outputs, [Some(1), Some(0), Some(0)]);
+        let error = match_classes(&names(&["cup", "mug", "jar"]), &labels, 2, false).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the data has classes that the network does not know: `mug`, `jar`; the network knows `tench`, `cup`"
+            "the data has classes that the network does not know: `mug`, `jar`; the network knows `tench`, `cup`; \
+             --skip-unknown leaves their pictures out"
         );
-        let error = match_classes(&names(&["cup"]), &[], 7).unwrap_err().to_string();
+        let error = match_classes(&names(&["mug"]), &labels, 2, true)
+            .unwrap_err()
+            .to_string();
+        assert!(error.ends_with("the network knows `tench`, `cup`"), "{error}");
+        let error = match_classes(&names(&["cup"]), &[], 7, true).unwrap_err().to_string();
         assert!(error.starts_with("the weights don't name their 7 classes"), "{error}");
+    }
+
+    #[test]
+    fn spellings_that_only_one_label_has_are_found() {
+        let labels = ["golden retriever", "Cup", "crane", "Crane"].map(Label::new);
+        let found = match_classes(&names(&["Golden_Retriever", "cup", "Crane", "CRANE"]), &labels, 4, true).unwrap();
+        assert_eq!(found.outputs, [Some(0), Some(1), Some(3), None]);
+        assert_eq!(found.unknown, ["CRANE"], "two labels may be meant");
+        let respelled = [("Golden_Retriever", "golden retriever"), ("cup", "Cup")];
+        assert_eq!(found.respelled, respelled.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 }

@@ -23,17 +23,26 @@ pub enum EvaluateError {
     NoClasses,
     /// The network's outputs have no names.
     #[error(
-        "the weights don't name their {0} classes, so those of the data cannot be found among them: give the names in \
-         a file, one per line in the order of the outputs"
+        "the weights don't name their {outputs} classes, so those of the data ({}) cannot be found among them: give \
+         the names in a file (--labels), one per line in the order of the outputs",
+        listed(data)
     )]
-    NoLabels(usize),
+    NoLabels {
+        /// How many classes the network has.
+        outputs: usize,
+        /// The classes of the data.
+        data: Vec<String>,
+    },
     /// The network does not know a class of the data.
     #[error(
-        "the data has classes that the network does not know: {}; the network knows {}",
+        "the data has classes that the network does not know: {}; the network knows {}{}",
         listed(unknown),
-        listed(known)
+        listed(known),
+        if *all { "" } else { "; --skip-unknown leaves their pictures out" }
     )]
     Classes {
+        /// The network knows none of the classes.
+        all: bool,
         /// The classes of the data that the network lacks.
         unknown: Vec<String>,
         /// The classes of the network.

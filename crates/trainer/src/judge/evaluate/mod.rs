@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use xception_model::picture::Preset;
 use xception_model::{Classifier, ClassifyError};
 
-pub use classes::match_classes;
+pub use classes::{MatchedClasses, match_classes};
 pub use error::EvaluateError;
 
 use super::metrics::{Evaluation, Predictions};

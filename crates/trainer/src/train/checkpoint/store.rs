@@ -50,11 +50,15 @@ impl Checkpoints {
         if let Err(source) = written {
             // Frees the room that the unfinished checkpoint takes. Whole checkpoints are untouched.
             let _ = fs::remove_dir_all(&partial);
-            let problem = format!(
-                "the checkpoint of step {} could not be written ({source}); the earlier checkpoints are whole: make \
-                 room, then continue with --resume",
-                progress.step
-            );
+            let problem = if self.positions().is_ok_and(|positions| positions.is_empty()) {
+                format!("the first checkpoint could not be written ({source}): make room, then begin again")
+            } else {
+                format!(
+                    "the checkpoint of step {} could not be written ({source}); the earlier checkpoints are whole: \
+                     make room, then continue with --resume",
+                    progress.step
+                )
+            };
             return Err(TrainError::run(&self.folder, problem));
         }
         self.prune(position)

@@ -1,7 +1,8 @@
 //! The start of a run.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
-use std::{fs, io};
 
 use burn::module::Module;
 use xception_model::{ModelSpec, Network};
@@ -9,15 +10,16 @@ use xception_model::{ModelSpec, Network};
 use super::Run;
 use super::starting_network::Setup;
 use crate::augment::Augmentation;
-use crate::data::{Dataset, Known};
+use crate::data::{DataOptions, Known};
 use crate::train::checkpoint::{Progress, State};
 use crate::train::environment::Environment;
 use crate::train::error::TrainError;
-use crate::train::event::Event;
-use crate::train::folder::{self, CHECKED, DATA};
+use crate::train::folder::{self, CHECKED};
 use crate::train::options::RunOptions;
 use crate::train::phase::Weights;
-use crate::train::run_file::{RunFile, now};
+use crate::train::run_data::RunData;
+use crate::train::run_file::{RunFile, VERSION, now};
+use crate::train::run_pictures::write_table;
 use crate::train::settings::RunSettings;
 use crate::train::trainee::Trainee;
 
@@ -31,22 +33,26 @@ impl Run {
     ///
     /// [`TrainError`] for unusable data, a folder in use, or a recipe that the network cannot follow.
     pub fn new(options: &RunOptions, settings: RunSettings, start: (Network, ModelSpec)) -> Result<Self, TrainError> {
-        settings.check()?;
+        check(options, &settings)?;
+        let data = RunData::open(&options.data, &options.data_options, &settings.observer)?;
+        Self::with_data(options, settings, data, start)
+    }
+
+    /// As [`new`](Self::new), with data that is open already. The options' own data must be the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_data(
+        options: &RunOptions,
+        settings: RunSettings,
+        data: RunData,
+        start: (Network, ModelSpec),
+    ) -> Result<Self, TrainError> {
+        check(options, &settings)?;
         let RunOptions { folder, recipe, .. } = options;
-        recipe.validate().map_err(|problem| TrainError::Recipe {
-            recipe: recipe.name.clone(),
-            problem,
-        })?;
-        folder::check(folder, &options.data)?;
-        let (dataset, report, known) = Dataset::open_known(
-            &options.data,
-            &options.data_options,
-            &Known::default(),
-            &|done, total| (settings.observer)(Event::Check { done, total }),
-        )?;
+        let RunData { dataset, report, known } = data;
         let augmentation = augmentation(options, &start.1);
-        fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
-        let lock = folder::lock(folder)?;
         let setup = Setup {
             options,
             dataset: &dataset,
@@ -54,8 +60,14 @@ impl Run {
             device: settings.device(),
         };
         let (network, spec, weights_sha256) = setup.network(start.0, &start.1)?;
+        check_space(folder, network.num_params())?;
+        fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
+        let lock = folder::lock(folder)?;
+        // Another process may have begun a run since the first check.
+        folder::check(folder, &options.data)?;
+        folder::clear_unbegun(folder);
         let file = RunFile {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: VERSION.to_owned(),
             started: now(),
             data: fs::canonicalize(&options.data).map_err(TrainError::file(&options.data))?,
             fingerprint: dataset.fingerprint(),
@@ -64,7 +76,7 @@ impl Run {
             balanced: options.balanced,
             weights_sha256,
             environment: Environment::of(&settings),
-            data_options: options.data_options.clone(),
+            data_options: absolute(&options.data_options)?,
             augmentation,
             model: spec,
             recipe: recipe.clone(),
@@ -80,7 +92,12 @@ impl Run {
             file,
             _lock: lock,
         };
-        run.write_folder(&known)?;
+        if let Err(error) = run.write_folder(&known) {
+            let folder = run.folder.clone();
+            drop(run);
+            folder::clear(&folder);
+            return Err(error);
+        }
         Ok(run)
     }
 
@@ -96,8 +113,7 @@ impl Run {
                 optimizer: None,
             },
         )?;
-        let path = self.folder.join(DATA);
-        files::write(&path, true, &table(&self.dataset).map_err(TrainError::file(&path))?)?;
+        write_table(&self.folder, &self.dataset)?;
         let path = self.folder.join(CHECKED);
         known.write(&path).map_err(TrainError::file(&path))?;
         self.file.write(&self.folder)
@@ -114,19 +130,30 @@ fn augmentation(options: &RunOptions, start: &ModelSpec) -> Augmentation {
     augmentation
 }
 
-/// `data.csv`: the absolute path, the labels and the split of every picture.
-fn table(dataset: &Dataset) -> io::Result<Vec<u8>> {
-    let mut rows = csv::Writer::from_writer(Vec::new());
-    let label = if dataset.multi_label { "labels" } else { "label" };
-    rows.write_record(["path", label, "split"])?;
-    for sample in &dataset.samples {
-        let labels: Vec<&str> = sample
-            .labels
-            .iter()
-            .map(|&label| dataset.classes[label].as_str())
-            .collect();
-        let path = std::path::absolute(&sample.path)?;
-        rows.write_record([&path.to_string_lossy(), labels.join(";").as_str(), sample.split.name()])?;
+/// Whether a run can begin, before its data is opened.
+fn check(options: &RunOptions, settings: &RunSettings) -> Result<(), TrainError> {
+    settings.check()?;
+    let recipe = &options.recipe;
+    recipe.validate().map_err(|problem| TrainError::Recipe {
+        recipe: recipe.name.clone(),
+        problem,
+    })?;
+    folder::check(&options.folder, &options.data)
+}
+
+/// Refuses a disk that is too full for the run's least files: a checkpoint of the weights, one of the weights and the
+/// best weights, and both as records.
+fn check_space(folder: &Path, parameters: usize) -> Result<(), TrainError> {
+    let least = 5 * size_of::<f32>() as u64 * parameters as u64;
+    files::check_space(folder, least)?;
+    Ok(())
+}
+
+/// The options with absolute paths: the run may be resumed elsewhere.
+fn absolute(options: &DataOptions) -> Result<DataOptions, TrainError> {
+    let mut options = options.clone();
+    if let Some(pictures) = &mut options.table.pictures {
+        *pictures = fs::canonicalize(&*pictures).map_err(TrainError::file(pictures))?;
     }
-    rows.into_inner().map_err(csv::IntoInnerError::into_error)
+    Ok(options)
 }

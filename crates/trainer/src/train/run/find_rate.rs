@@ -8,7 +8,7 @@ use burn::train::renderer::MetricsRenderer;
 use super::Run;
 use crate::plots;
 use crate::train::error::TrainError;
-use crate::train::finder::{self, FinderOptions, Found};
+use crate::train::finder::{self, FinderOptions, Found, stopped};
 use crate::train::folder::STEPS;
 use crate::train::no_display::NoDisplay;
 use crate::train::phase::End;
@@ -24,7 +24,6 @@ impl Run {
     /// [`TrainError`] as for training, or for a plot that cannot be written.
     pub fn find_rate(mut self, options: FinderOptions, plot: &Path) -> Result<Found, TrainError> {
         let context = self.context();
-        let stopped = || TrainError::Stopped("the search for a learning rate was interrupted".to_owned());
         let mut steps = StepLog::open(&self.folder.join(STEPS), self.progress.step)?;
         let phases = self.file.recipe.phases.clone();
         let mut renderer: Box<dyn MetricsRenderer> = Box::new(NoDisplay);

@@ -47,7 +47,9 @@ impl Run {
         xception_model::save(&model, &self.file.model, &self.folder.join(MODEL), true)?;
         let (mut evaluation, mut predictions) = (None, None);
         if self.dataset.count(split) > 0 {
-            let predicted = self.predict(&model, split)?;
+            let Some(predicted) = self.predict(&model, split)? else {
+                return Ok(self.stopped());
+            };
             let judged =
                 Evaluation::new(&predicted).map_err(|error| TrainError::run(&self.folder, error.to_string()))?;
             self.write_report(&model, split, &judged, &predicted)?;

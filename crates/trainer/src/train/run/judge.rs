@@ -14,22 +14,25 @@ use crate::train::forward::outputs;
 use crate::train::step::NetworkInput;
 
 impl Run {
-    /// The predictions of `model` for the pictures of a split.
-    pub(super) fn predict(&self, model: &Network, split: Split) -> Result<Predictions, TrainError> {
+    /// The predictions of `model` for the pictures of a split; `None` if the run is asked to stop.
+    pub(super) fn predict(&self, model: &Network, split: Split) -> Result<Option<Predictions>, TrainError> {
         let features = self.kept_features(split);
         let probabilities = match features.filter(|kept| kept.len() == self.dataset.count(split)) {
-            Some(features) => self.predict_features(model, &features)?,
+            Some(features) => Some(self.predict_features(model, &features)?),
             None => self.predict_pictures(model, split)?,
+        };
+        let Some(probabilities) = probabilities else {
+            return Ok(None);
         };
         let samples = self.dataset.indices(split);
         let samples = samples.iter().map(|&index| &self.dataset.samples[index]);
-        Ok(Predictions {
+        Ok(Some(Predictions {
             classes: self.dataset.classes.clone(),
             multi_label: self.dataset.multi_label,
             paths: samples.clone().map(|sample| sample.path.clone()).collect(),
             truths: samples.map(|sample| sample.labels.clone()).collect(),
             probabilities,
-        })
+        }))
     }
 
     /// Probabilities by the head alone, from kept features.
@@ -45,9 +48,9 @@ impl Run {
     }
 
     /// Probabilities by the whole network.
-    fn predict_pictures(&self, model: &Network, split: Split) -> Result<Vec<f32>, TrainError> {
+    fn predict_pictures(&self, model: &Network, split: Split) -> Result<Option<Vec<f32>>, TrainError> {
         let Some(pipeline) = self.inference_pipeline(split)? else {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         };
         let fused = model.fuse();
         let mut probabilities = Vec::new();
@@ -55,9 +58,12 @@ impl Run {
             Ok(self.probabilities(fused.forward(pictures)?))
         });
         for batch in batches {
+            if self.settings.interrupter.should_stop() {
+                return Ok(None);
+            }
             probabilities.extend(batch?.1);
         }
-        Ok(probabilities)
+        Ok(Some(probabilities))
     }
 
     fn probabilities(&self, logits: Tensor<2>) -> Tensor<2> {

@@ -16,7 +16,8 @@ use crate::train::event::Event;
 use crate::train::folder::{self, CHECKED, CHECKPOINTS};
 use crate::train::parameters::optimizer;
 use crate::train::phase::Weights;
-use crate::train::run_file::RunFile;
+use crate::train::run_file::{RunFile, VERSION};
+use crate::train::run_pictures::{RunPictures, write_table};
 use crate::train::settings::RunSettings;
 use crate::train::trainee::Trainee;
 
@@ -27,16 +28,41 @@ impl Run {
     ///
     /// [`TrainError`] if the folder holds no run, its data has changed, or no checkpoint is whole.
     pub fn resume(folder: &Path, settings: RunSettings) -> Result<Self, TrainError> {
+        Self::resume_with(folder, settings, None)
+    }
+
+    /// As [`resume`](Self::resume); `data` is the new place of the pictures, which the run remembers.
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Self::resume).
+    pub fn resume_with(folder: &Path, settings: RunSettings, data: Option<&Path>) -> Result<Self, TrainError> {
         settings.check()?;
-        let file = RunFile::read(folder)?;
+        let mut file = RunFile::read(folder)?;
+        let moved = data.is_some();
+        if let Some(data) = data {
+            file.move_data(data)?;
+        }
+        let file = file;
         let warn = |warning: String| (settings.observer)(Event::Warning(warning));
         file.environment
             .admits(&Environment::of(&settings))
             .map_err(|problem| TrainError::run(folder, problem))?
             .into_iter()
             .for_each(warn);
+        if file.version != VERSION {
+            warn(format!(
+                "version {} of this program began the run, and {VERSION} continues it: its numbers may differ from \
+                 those of a run that was not stopped",
+                file.version
+            ));
+        }
         let lock = folder::lock(folder)?;
         let (dataset, report) = open_data(folder, &file, &settings)?;
+        if moved {
+            write_table(folder, &dataset)?;
+            file.write(folder)?;
+        }
         let (loaded, warnings) = Checkpoints::new(folder.join(CHECKPOINTS), settings.keep).load()?;
         warnings.into_iter().for_each(warn);
         let loaded = loaded.ok_or_else(|| TrainError::run(folder, "no checkpoint is whole: begin a new run"))?;
@@ -56,15 +82,25 @@ impl Run {
 
 /// Opens the pictures of the run, and compares them with those that it started with.
 fn open_data(folder: &Path, file: &RunFile, settings: &RunSettings) -> Result<(Dataset, DataReport), TrainError> {
+    if !file.data.exists() {
+        let problem = format!(
+            "its pictures are not at {} any more: name their new place with --data",
+            file.data.display()
+        );
+        return Err(TrainError::run(folder, problem));
+    }
     let path = folder.join(CHECKED);
     let known = Known::read(&path);
     let (dataset, report, checked) = Dataset::open_known(&file.data, &file.data_options, &known, &|done, total| {
         (settings.observer)(Event::Check { done, total });
     })?;
     if dataset.fingerprint() != file.fingerprint {
+        let difference = RunPictures::read(folder)?.difference(&dataset);
         let problem = format!(
-            "the pictures of {} are not those the run began with: restore them, or begin a new run",
-            file.data.display()
+            "the pictures of {} are not those the run began with{}: restore them, name another place with --data, or \
+             begin a new run",
+            file.data.display(),
+            difference.map_or_else(String::new, |difference| format!(": {difference}"))
         );
         return Err(TrainError::run(folder, problem));
     }

@@ -65,7 +65,10 @@ impl Card {
         card.labels = match (&source.file, &source.names) {
             (Some(file), None) => labels::parse(&read_labels(file)?).map_err(|error| RegistryError::Card {
                 file: origin.with_file_name(file),
-                place: format!("line {}", error.number),
+                place: match error.number {
+                    0 => "the file".to_owned(),
+                    number => format!("label {number}"),
+                },
                 problem: error.problem,
             })?,
             (None, Some(names)) => {

@@ -1,9 +1,12 @@
 //! Data sets are found, checked and split.
 
+mod layouts;
+mod tables;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use image::{Rgb, RgbImage};
@@ -30,13 +33,6 @@ fn folder(classes: &[(&str, u32)]) -> TempDir {
         }
     }
     root
-}
-
-fn table(text: &str) -> (TempDir, PathBuf) {
-    let root = folder(&[("pictures", 12)]);
-    let path = root.path().join("labels.csv");
-    fs::write(&path, text).unwrap();
-    (root, path)
 }
 
 fn open(path: &Path) -> (Dataset, DataReport) {
@@ -260,138 +256,6 @@ fn a_class_may_be_called_train() {
 }
 
 #[test]
-fn a_table_gives_labels_and_uses() {
-    let (root, path) = table(
-        "\u{feff}split, path ,label\ntrain,pictures/000.png,cat\nTRAIN,pictures/001.png,\"dog, small\"\nvalidation,\
-         pictures/002.png,cat\ntest,pictures/003.png, cat \n",
-    );
-    let (dataset, report) = open(&path);
-    assert_eq!(dataset.classes, ["cat", "dog, small"]);
-    assert!(!dataset.multi_label);
-    assert_eq!(report.split_by, "split by its column");
-    let expected = [(0, Split::Train), (1, Split::Train), (0, Split::Val), (0, Split::Test)];
-    for (sample, (label, split)) in dataset.samples.iter().zip(expected) {
-        assert_eq!(
-            (&sample.labels[..], sample.split),
-            (&[label][..], split),
-            "{}",
-            sample.name
-        );
-    }
-    assert_eq!(dataset.samples[0].path, root.path().join("pictures/000.png"));
-}
-
-#[test]
-fn a_table_may_give_several_labels() {
-    let (_root, path) = table(
-        "path,labels\npictures/000.png,sea;sun\npictures/001.png,sun\npictures/002.png,\n\
-         pictures/003.png,sea|rock;sun\n\
-         pictures/004.png,rock\npictures/005.png,sun\n",
-    );
-    let (dataset, report) = open(&path);
-    assert!(dataset.multi_label && report.multi_label);
-    assert_eq!(dataset.classes, ["rock", "sea", "sun"]);
-    let labels: Vec<&[usize]> = dataset.samples.iter().map(|sample| &sample.labels[..]).collect();
-    assert_eq!(labels, [&[1, 2][..], &[2], &[], &[0, 1, 2], &[0], &[2]]);
-    assert!(report.to_string().contains("3 classes, any number of them per picture"));
-
-    // One cell with several labels is enough.
-    let (_root, path) = table("path,label\npictures/000.png,sea;sun\npictures/001.png,sun\n");
-    assert!(open(&path).0.multi_label);
-}
-
-#[test]
-fn other_columns_are_ignored_with_a_note() {
-    let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join("pictures");
-    std::fs::create_dir(&folder).unwrap();
-    let mut text = "width,path,label,spilt\n".to_owned();
-    for number in 0..6 {
-        let name = format!("pictures/{number}.png");
-        image::RgbImage::from_pixel(8, 8, image::Rgb([number, 0, 0]))
-            .save(home.path().join(&name))
-            .unwrap();
-        text += &["8,", &name, ",", ["a", "b"][usize::from(number % 2)], ",val\n"].concat();
-    }
-    let table = home.path().join("table.csv");
-    std::fs::write(&table, text).unwrap();
-    let (dataset, report) = Dataset::open(&table, &DataOptions::default()).unwrap();
-    assert_eq!(dataset.samples.len(), 6);
-    assert_eq!(
-        report.warnings.first().map(String::as_str),
-        Some("columns of the table other than path, label and split, ignored: \"width\", \"spilt\"")
-    );
-}
-
-#[test]
-fn mistakes_in_a_table_are_sentences() {
-    let lines: Vec<String> = (0..14).map(|index| format!("lost/{index}.png,cat\n")).collect();
-    let long = format!("path,label\n{}", lines.concat());
-    for (text, expected) in [
-        ("path,label\n", "the table has no lines"),
-        ("", "there is no column \"label\" or \"labels\" in its first line ()"),
-        (
-            "label,split\n",
-            "there is no column \"path\" in its first line (label, split)",
-        ),
-        (
-            "path,size\nx,z\n",
-            "there is no column \"label\" or \"labels\" in its first line (path, size); the columns are path, label \
-             (or labels)",
-        ),
-        (
-            "path;label\nx;y\n",
-            "the columns are separated by something else than commas",
-        ),
-        (
-            "path,label,labels\nx,y,z\n",
-            "column \"label or labels\" is there twice",
-        ),
-        ("path,label\nx\n", "line 2: 1 cells where the first line has 2"),
-        ("path,label\n,cat\n", "line 2: the path is empty"),
-        ("path,labels\npictures/000.png,\n", "no picture has a label"),
-        (
-            "path,label\npictures/000.png,cat\npictures/001.png,\n",
-            "line 3: the label is empty; pictures without a label need a column called labels",
-        ),
-        (
-            "path,label,split\npictures/000.png,cat,later\n",
-            "line 2: split is \"later\", and should be train, val or test",
-        ),
-        (
-            "path,label\npictures/000.png,cat\npictures/000.png,dog\n",
-            "line 3: pictures/000.png is in line 2 already",
-        ),
-        (
-            "path,label,split\npictures/000.png,cat,val\n",
-            "there are no pictures to train on",
-        ),
-        (
-            "path,label\npictures/000.png,cat\n",
-            "all pictures are of one class, cat",
-        ),
-        (
-            "path,label\npictures,cat\n",
-            "1 of the files that it names cannot be found: pictures",
-        ),
-        (
-            &long,
-            "14 of the files that it names cannot be found: lost/0.png, lost/1.png",
-        ),
-        (&long, "lost/9.png and 4 more; paths are relative to the table's folder"),
-    ] {
-        let (_root, path) = table(text);
-        let sentence = error(&path);
-        assert!(sentence.contains(expected), "{text:?}: {sentence}");
-        assert!(sentence.starts_with(path.to_str().unwrap()), "{sentence}");
-    }
-    let (_root, path) = table("");
-    fs::write(&path, b"path,label\nx,\xff\xfe\n").unwrap();
-    let sentence = error(&path);
-    assert!(sentence.contains("line 2: this is not UTF-8 text"), "{sentence}");
-}
-
-#[test]
 fn damaged_files_are_skipped_and_named_or_refused() {
     let root = folder(&[("cat", 6), ("dog", 6)]);
     let whole = fs::read(root.path().join("cat/000.png")).unwrap();
@@ -464,6 +328,47 @@ fn a_folder_without_use_is_a_sentence() {
     };
     let error = Dataset::open(one.path(), &options).unwrap_err();
     assert!(matches!(error, DataError::Fractions { .. }));
+}
+
+#[test]
+fn too_few_pictures_to_hold_any_out_are_refused() {
+    let root = folder(&[("cat", 2), ("dog", 2)]);
+    let (dataset, _) = open(root.path());
+    let sentence = dataset.check_held_out(&DataOptions::default()).unwrap_err().to_string();
+    assert!(
+        sentence.contains("4 pictures of 2 classes are too few to hold any out")
+            && sentence.ends_with("--val-fraction 0 --test-fraction 0"),
+        "{sentence}"
+    );
+    let all = DataOptions {
+        val_fraction: 0.0,
+        test_fraction: 0.0,
+        ..DataOptions::default()
+    };
+    dataset.check_held_out(&all).unwrap();
+    let root = folder(&[("cat", 3), ("dog", 2)]);
+    open(root.path()).0.check_held_out(&DataOptions::default()).unwrap();
+}
+
+/// A name with an escape moves the terminal's cursor, and cannot be saved with a network.
+#[cfg(unix)]
+#[test]
+fn classes_that_cannot_be_saved_are_refused_and_shown_escaped() {
+    for name in ["cat\u{1b}[2J", "two\nlines", " "] {
+        let root = folder(&[(name, 4), ("dog", 4)]);
+        let sentence = error(root.path());
+        assert!(
+            sentence.contains("cannot be saved with a network") && !sentence.contains(['\u{1b}', '\n']),
+            "{sentence:?}"
+        );
+    }
+    let root = folder(&[("cat", 4), ("dog", 4)]);
+    fs::write(root.path().join("cat/\u{1b}[2J.png"), "no picture").unwrap();
+    let text = open(root.path()).1.to_string();
+    assert!(
+        text.contains("cat/\\u{1b}[2J.png: ") && !text.contains('\u{1b}'),
+        "{text:?}"
+    );
 }
 
 #[cfg(unix)]

@@ -1,0 +1,127 @@
+//! What lies in a folder.
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use walkdir::WalkDir;
+
+use super::{error::DataError, formats::is_picture};
+
+/// A folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Folder {
+    /// `None` for a name that is not text.
+    pub name: Option<String>,
+    pub path: PathBuf,
+}
+
+impl Folder {
+    /// Its name as text.
+    pub fn shown(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// Whether a file or folder is hidden, or one that macOS and Synology write beside others.
+pub(super) fn is_ignored(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" || name == "@eaDir"
+}
+
+/// The folders in a folder but for ignored ones, by name.
+pub(super) fn folders(path: &Path) -> Result<Vec<Folder>, DataError> {
+    let mut folders = Vec::new();
+    for path in entries(path)? {
+        let name = path.file_name().unwrap_or_default();
+        if path.is_dir() && !is_ignored(name) {
+            folders.push(Folder {
+                name: name.to_str().map(str::to_owned),
+                path,
+            });
+        }
+    }
+    folders.sort_unstable();
+    Ok(folders)
+}
+
+/// The folders in a folder that hold pictures, at any depth.
+pub(super) fn folders_with_pictures(path: &Path) -> Result<Vec<Folder>, DataError> {
+    let mut folders = folders(path)?;
+    folders.retain(|folder| holds_pictures(&folder.path));
+    Ok(folders)
+}
+
+/// The number of pictures in a folder, not in its folders.
+pub(super) fn loose_pictures(path: &Path) -> Result<usize, DataError> {
+    let pictures = entries(path)?
+        .into_iter()
+        .filter(|path| is_loose_picture(path) && path.is_file());
+    Ok(pictures.count())
+}
+
+/// Whether a picture lies in a folder, not in its folders.
+pub(super) fn has_loose_pictures(path: &Path) -> bool {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .any(|path| is_loose_picture(&path) && !path.is_dir())
+}
+
+fn is_loose_picture(path: &Path) -> bool {
+    is_picture(path) && !is_ignored(path.file_name().unwrap_or_default())
+}
+
+/// Whether a picture lies below a folder.
+fn holds_pictures(path: &Path) -> bool {
+    let walk = WalkDir::new(path).follow_links(true).into_iter();
+    let mut entries = walk.filter_entry(|entry| entry.depth() == 0 || !is_ignored(entry.file_name()));
+    entries.any(|entry| entry.is_ok_and(|entry| !entry.file_type().is_dir() && is_picture(entry.path())))
+}
+
+/// The folders below a folder that hold pictures themselves.
+pub(super) fn deepest(path: &Path) -> Result<Vec<Folder>, DataError> {
+    let walk = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
+    let mut found = Vec::new();
+    for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_ignored(entry.file_name())) {
+        let entry = entry.map_err(|error| DataError::Read {
+            path: error.path().unwrap_or(path).to_owned(),
+            problem: error.into(),
+        })?;
+        if entry.file_type().is_dir() && has_loose_pictures(entry.path()) {
+            found.push(Folder {
+                name: entry.file_name().to_str().map(str::to_owned),
+                path: entry.into_path(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The names of the tables in a folder.
+pub(super) fn tables(path: &Path) -> Vec<String> {
+    let is_table = |path: &PathBuf| {
+        let ending = path.extension().unwrap_or_default();
+        ["csv", "tsv"].iter().any(|table| ending.eq_ignore_ascii_case(table))
+    };
+    let mut tables: Vec<PathBuf> = entries(path).unwrap_or_default();
+    tables.retain(is_table);
+    tables.sort_unstable();
+    tables.iter().map(|path| path.display().to_string()).collect()
+}
+
+fn entries(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let read = || -> io::Result<Vec<PathBuf>> { fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect() };
+    read().map_err(|problem| DataError::Read {
+        path: path.to_owned(),
+        problem,
+    })
+}
+
+/// The path inside the data set, the same on every system.
+pub(super) fn name_of(root: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
+}

@@ -1,0 +1,292 @@
+//! Which of a data set's folders are splits, and which are classes.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    error::DataError,
+    folders::{Folder, deepest, folders, folders_with_pictures, has_loose_pictures, loose_pictures, name_of},
+    options::{ClassFolders, DataOptions},
+    split::Split,
+};
+
+/// The folders of a data set.
+pub(super) struct Layout {
+    pub classes: Vec<ClassFolder>,
+    /// The splits that folders name.
+    pub given: Vec<Split>,
+    /// The folders that hold the classes' folders.
+    pub holders: Vec<PathBuf>,
+    /// Folders beside those of the splits.
+    pub beside: Vec<String>,
+    /// Folders of a split with pictures and without classes, and the number of the pictures.
+    pub unlabelled: Vec<(String, usize)>,
+}
+
+/// A folder whose pictures are of one class.
+pub(super) struct ClassFolder {
+    pub class: String,
+    pub split: Split,
+    pub path: PathBuf,
+    /// The pictures in its folders belong to the class, too.
+    pub is_deep: bool,
+}
+
+/// A split, and the folder that holds its classes' folders.
+struct Part {
+    split: Split,
+    folder: PathBuf,
+}
+
+impl Layout {
+    pub fn find(root: &Path, options: &DataOptions) -> Result<Self, DataError> {
+        let top = inside_doubled(root)?;
+        let folders = folders(&top)?;
+        let mut layout = Self {
+            classes: Vec::new(),
+            given: Vec::new(),
+            holders: Vec::new(),
+            beside: Vec::new(),
+            unlabelled: Vec::new(),
+        };
+        let parts = layout.parts(root, &top, &folders, options)?;
+        if layout.given.is_empty() && layout.splits_in_classes(&top)? {
+            return Ok(layout);
+        }
+        layout.holders.extend(parts.iter().map(|part| part.folder.clone()));
+        if options.class_folders == Some(ClassFolders::Deepest) {
+            layout.deepest_classes(root, &parts)?;
+            return Ok(layout);
+        }
+        for part in &parts {
+            for folder in self::folders(&part.folder)? {
+                layout.classes.push(ClassFolder {
+                    class: class_of(&folder)?,
+                    split: part.split,
+                    path: folder.path,
+                    is_deep: true,
+                });
+            }
+        }
+        if options.class_folders.is_none() {
+            layout.check_nested(root, &parts)?;
+        }
+        Ok(layout)
+    }
+
+    /// The folders that hold the classes' folders: those of the splits, or the data set's own.
+    fn parts(
+        &mut self,
+        root: &Path,
+        top: &Path,
+        folders: &[Folder],
+        options: &DataOptions,
+    ) -> Result<Vec<Part>, DataError> {
+        let whole = vec![Part {
+            split: Split::Train,
+            folder: top.to_owned(),
+        }];
+        let named = named_splits(root, folders)?;
+        // A lone `train` among other folders is a class: pictures of trains.
+        if named.is_empty() || (named.len() == 1 && folders.len() > 1) {
+            return Ok(whole);
+        }
+        let mut parts = Vec::new();
+        for (&split, &folder) in &named {
+            let holder = inside_doubled(&folder.path)?;
+            let loose = loose_pictures(&holder)?;
+            if loose > 0 && folders_with_pictures(&holder)?.is_empty() {
+                self.unlabelled.push((name_of(root, &holder), loose));
+            } else {
+                parts.push(Part { split, folder: holder });
+            }
+        }
+        if !options.judging && !parts.iter().any(|part| part.split == Split::Train) {
+            // Pictures without classes are no split, but folders named `train` and `test` are no classes either.
+            return match self.unlabelled.len() {
+                0 => Err(DataError::NoTraining { path: root.to_owned() }),
+                _ => Ok(parts),
+            };
+        }
+        let is_part = |folder: &&Folder| named.values().any(|part| part.path == folder.path);
+        let beside = folders.iter().filter(|folder| !is_part(folder));
+        self.beside = beside.map(|folder| name_of(root, &folder.path)).collect();
+        // The training part alone, beside pictures without classes: nothing is held out yet.
+        if self.unlabelled.is_empty() || parts.len() > 1 {
+            self.given = parts.iter().map(|part| part.split).collect();
+        }
+        Ok(parts)
+    }
+
+    /// Folders of classes that hold nothing but folders of splits: `cat/train`, `cat/test`, `dog/train`, ...
+    fn splits_in_classes(&mut self, top: &Path) -> Result<bool, DataError> {
+        let mut classes = Vec::new();
+        let outer = folders_with_pictures(top)?;
+        if outer.len() < 2 {
+            return Ok(false);
+        }
+        for folder in outer {
+            let inner = folders_with_pictures(&folder.path)?;
+            let is_split = |folder: &Folder| folder.name.as_deref().and_then(Split::from_name);
+            if inner.len() < 2
+                || has_loose_pictures(&folder.path)
+                || !inner.iter().all(|inner| is_split(inner).is_some())
+            {
+                return Ok(false);
+            }
+            let class = class_of(&folder)?;
+            classes.extend(inner.into_iter().filter_map(|inner| {
+                Some(ClassFolder {
+                    class: class.clone(),
+                    split: is_split(&inner)?,
+                    path: inner.path,
+                    is_deep: true,
+                })
+            }));
+        }
+        self.given = Split::ALL.to_vec();
+        self.given
+            .retain(|split| classes.iter().any(|class| class.split == *split));
+        self.classes = classes;
+        self.holders = vec![top.to_owned()];
+        Ok(true)
+    }
+
+    /// The folders that hold pictures themselves are the classes.
+    fn deepest_classes(&mut self, root: &Path, parts: &[Part]) -> Result<(), DataError> {
+        for part in parts {
+            let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+            for outer in folders(&part.folder)? {
+                for folder in deepest(&outer.path)? {
+                    let class = class_of(&folder)?;
+                    if let Some(first) = seen.insert(class.clone(), folder.path.clone()) {
+                        return Err(DataError::SameClass {
+                            path: root.to_owned(),
+                            first: name_of(root, &first),
+                            second: name_of(root, &folder.path),
+                            class,
+                        });
+                    }
+                    self.classes.push(ClassFolder {
+                        class,
+                        split: part.split,
+                        path: folder.path,
+                        is_deep: false,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses classes' folders that hold several folders with pictures, and no picture themselves.
+    fn check_nested(&self, root: &Path, parts: &[Part]) -> Result<(), DataError> {
+        let mut nested = None;
+        for class in &self.classes {
+            if has_loose_pictures(&class.path) {
+                continue;
+            }
+            let inner = folders_with_pictures(&class.path)?;
+            if inner.len() > 1 {
+                nested = Some((class, inner));
+                break;
+            }
+        }
+        let Some((class, inner)) = nested else { return Ok(()) };
+        let holds: Vec<String> = inner.iter().map(Folder::shown).collect();
+        let mut top: Vec<String> = Vec::new();
+        let mut inside: Vec<String> = Vec::new();
+        for part in parts {
+            for folder in folders_with_pictures(&part.folder)? {
+                top.push(folder.shown());
+                inside.extend(deepest(&folder.path)?.iter().map(Folder::shown));
+            }
+        }
+        for names in [&mut top, &mut inside] {
+            names.sort();
+            names.dedup();
+        }
+        let folder = name_of(root, &class.path);
+        Err(if top.len() == 1 && parts.len() == 1 {
+            DataError::FolderAround {
+                path: root.to_owned(),
+                class: folder,
+                holds,
+            }
+        } else {
+            DataError::NestedClasses {
+                path: root.to_owned(),
+                folder,
+                holds,
+                top,
+                deepest: inside,
+            }
+        })
+    }
+}
+
+/// The folder of each split: one with its very name, or else one with its name among others' words that holds folders
+/// with pictures, and no pictures.
+fn named_splits<'a>(root: &Path, folders: &'a [Folder]) -> Result<BTreeMap<Split, &'a Folder>, DataError> {
+    let exact: Vec<(Split, &Folder)> = folders
+        .iter()
+        .filter_map(|folder| Some((Split::from_name(folder.name.as_deref()?)?, folder)))
+        .collect();
+    let mut named = BTreeMap::new();
+    insert_all(root, &exact, &mut named)?;
+    let mut by_words = Vec::new();
+    for folder in folders {
+        let split = folder.name.as_deref().and_then(Split::among_words);
+        if let Some(split) = split.filter(|split| !named.contains_key(split))
+            && !has_loose_pictures(&folder.path)
+            && !folders_with_pictures(&folder.path)?.is_empty()
+        {
+            by_words.push((split, folder));
+        }
+    }
+    insert_all(root, &by_words, &mut named)?;
+    Ok(named)
+}
+
+fn insert_all<'a>(
+    root: &Path,
+    folders: &[(Split, &'a Folder)],
+    named: &mut BTreeMap<Split, &'a Folder>,
+) -> Result<(), DataError> {
+    for &(split, folder) in folders {
+        if let Some(first) = named.insert(split, folder) {
+            return Err(DataError::TwoFolders {
+                path: root.to_owned(),
+                first: first.shown(),
+                second: folder.shown(),
+                split,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// `training_set/training_set`, as archives are often unpacked: the inner folder.
+fn inside_doubled(folder: &Path) -> Result<PathBuf, DataError> {
+    let mut folder = folder.to_owned();
+    loop {
+        let outer = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
+        let inner = folders(&folder)?;
+        let [only] = inner.as_slice() else { return Ok(folder) };
+        let same = outer
+            .file_name()
+            .is_some_and(|name| name.eq_ignore_ascii_case(only.shown()));
+        if !same || has_loose_pictures(&folder) || folders(&only.path)?.is_empty() {
+            return Ok(folder);
+        }
+        folder.clone_from(&only.path);
+    }
+}
+
+fn class_of(folder: &Folder) -> Result<String, DataError> {
+    folder.name.clone().ok_or_else(|| DataError::ClassName {
+        path: folder.path.clone(),
+    })
+}

@@ -1,0 +1,185 @@
+//! The files that a table names.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::formats::is_picture;
+
+/// What a name of a table leads to.
+pub(super) enum Found {
+    File(PathBuf),
+    /// Several files have the name that the table gives without its ending, or in another case.
+    Several(Vec<String>),
+    Nothing,
+}
+
+/// Finds the pictures of a table.
+pub(super) struct Pictures {
+    folder: PathBuf,
+    /// Leading folders that do not exist are left out: the same ones of all names.
+    shorten: bool,
+    /// The leading folders that are left out.
+    left_out: Option<String>,
+    /// What lies in folders that were searched.
+    listings: HashMap<PathBuf, Listing>,
+}
+
+/// The names in a folder.
+#[derive(Default)]
+struct Listing {
+    files: Vec<String>,
+    folders: Vec<String>,
+}
+
+impl Pictures {
+    /// `given` is the folder of the options.
+    pub fn new(table: &Path, given: Option<&Path>) -> Self {
+        let own = table.parent().unwrap_or(Path::new(""));
+        Self::in_folder(given.unwrap_or(own), given.is_some())
+    }
+
+    fn in_folder(folder: &Path, shorten: bool) -> Self {
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        Self {
+            folder: folder.to_owned(),
+            shorten,
+            left_out: None,
+            listings: HashMap::new(),
+        }
+    }
+
+    /// The file of a name: as it stands, with `/` for `\`, in another case, or with the ending of a picture.
+    pub fn find(&mut self, name: &str) -> Found {
+        let path = self.folder.join(name);
+        if path.is_file() {
+            return Found::File(plain(path));
+        }
+        let name = name.replace('\\', "/");
+        let mut start = 0;
+        loop {
+            let left_out = &name[..start];
+            let same = self.left_out.as_deref().is_none_or(|known| known == left_out);
+            match self.find_inside(&name[start..]) {
+                found if same && !matches!(found, Found::Nothing) => {
+                    if start > 0 {
+                        self.left_out = Some(left_out.to_owned());
+                    }
+                    return found;
+                }
+                _ => {}
+            }
+            match name[start..].find('/') {
+                Some(slash) if self.shorten => start += slash + 1,
+                _ => return Found::Nothing,
+            }
+        }
+    }
+
+    fn find_inside(&mut self, name: &str) -> Found {
+        // A path from the root is no name inside of the folder, and is looked for as it stands.
+        let mut folder = if name.starts_with('/') {
+            PathBuf::from("/")
+        } else {
+            self.folder.clone()
+        };
+        let mut parts: Vec<&str> = name
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+            .collect();
+        let Some(wanted) = parts.pop() else {
+            return Found::Nothing;
+        };
+        for part in parts {
+            let next = folder.join(part);
+            folder = if next.is_dir() {
+                next
+            } else {
+                let alike = self.listing(&folder).folders.iter().filter(|name| alike(name, part));
+                match alike.collect::<Vec<_>>()[..] {
+                    [only] => folder.join(only),
+                    _ => return Found::Nothing,
+                }
+            };
+        }
+        if folder.join(wanted).is_file() {
+            return Found::File(plain(folder.join(wanted)));
+        }
+        let files = &self.listing(&folder).files;
+        let ways: [&dyn Fn(&str) -> bool; 3] = [
+            &|name| stem(name) == Some(wanted),
+            &|name| alike(name, wanted),
+            &|name| stem(name).is_some_and(|stem| alike(stem, wanted)),
+        ];
+        for way in ways {
+            let mut found: Vec<String> = files.iter().filter(|name| way(name)).cloned().collect();
+            match found.len() {
+                0 => {}
+                1 => return Found::File(plain(folder.join(&found[0]))),
+                _ => {
+                    found.sort();
+                    return Found::Several(found);
+                }
+            }
+        }
+        Found::Nothing
+    }
+
+    fn listing(&mut self, folder: &Path) -> &Listing {
+        self.listings.entry(folder.to_owned()).or_insert_with(|| {
+            let mut listing = Listing::default();
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let Ok(name) = entry.file_name().into_string() else {
+                    continue;
+                };
+                if entry.path().is_dir() {
+                    listing.folders.push(name);
+                } else {
+                    listing.files.push(name);
+                }
+            }
+            listing
+        })
+    }
+
+    /// Where the files may be, for a name that leads to nothing.
+    pub fn advice(&self, name: &str) -> String {
+        const FLAG: &str = "--skip-missing leaves them out";
+        let is_in = |folder: &Path, shorten| matches!(Self::in_folder(folder, shorten).find(name), Found::File(_));
+        let folder = self.folder.display();
+        if is_in(&self.folder, true) {
+            return format!("the first one is there without its first folders: add --pictures {folder}; {FLAG}");
+        }
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut folders: Vec<PathBuf> = entries
+            .map(|entry| plain(entry.path()))
+            .filter(|path| path.is_dir())
+            .collect();
+        folders.sort();
+        match folders.iter().find(|folder| is_in(folder, false)) {
+            Some(folder) => format!("the first one is in {0}: add --pictures {0}; {FLAG}", folder.display()),
+            None => format!("paths are relative to the table's folder, or to that of --pictures; {FLAG}"),
+        }
+    }
+}
+
+/// The path without a leading `./`.
+fn plain(path: PathBuf) -> PathBuf {
+    path.strip_prefix(".").map(Path::to_owned).unwrap_or(path)
+}
+
+fn alike(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// A picture's name without its ending.
+fn stem(name: &str) -> Option<&str> {
+    let path = Path::new(name);
+    is_picture(path).then(|| path.file_stem()?.to_str()).flatten()
+}

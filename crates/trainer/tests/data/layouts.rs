@@ -1,0 +1,226 @@
+//! Folders as people unpack them.
+
+use std::fs;
+
+use trainer::data::{ClassCase, ClassFolders, DataOptions, Dataset, Split};
+
+use super::{error, folder, open, paint};
+
+/// The classes, and the number of pictures for training, validation and test that the folders name.
+fn read(folders: &[(&str, u32)], options: &DataOptions) -> (Vec<String>, [usize; 3]) {
+    let root = folder(folders);
+    let options = DataOptions {
+        val_fraction: 0.0,
+        test_fraction: 0.0,
+        ..options.clone()
+    };
+    let (dataset, _) = Dataset::open(root.path(), &options).unwrap();
+    (dataset.classes.clone(), Split::ALL.map(|split| dataset.count(split)))
+}
+
+#[test]
+fn folders_of_splits_are_recognised_by_their_words() {
+    let two = [("cats", 3), ("dogs", 3)];
+    for parts in [
+        ["seg_train/seg_train", "seg_test/seg_test"],
+        ["training_set/training_set", "test_set/test_set"],
+        ["Train-Images", "Test-Images"],
+        ["trainset", "testset"],
+        ["train", "test_data"],
+        ["my training pictures", "my test pictures"],
+    ] {
+        let names: Vec<String> = parts
+            .iter()
+            .flat_map(|part| two.map(|(class, _)| format!("{part}/{class}")))
+            .collect();
+        let folders: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 3)).collect();
+        let (classes, counts) = read(&folders, &DataOptions::default());
+        assert_eq!(
+            (classes, counts),
+            (vec!["cats".to_owned(), "dogs".to_owned()], [6, 0, 6]),
+            "{parts:?}"
+        );
+    }
+    let (classes, counts) = read(
+        &[
+            ("train_data/a", 2),
+            ("train_data/b", 2),
+            ("val_data/a", 1),
+            ("val_data/b", 1),
+        ],
+        &DataOptions::default(),
+    );
+    assert_eq!((classes, counts), (vec!["a".to_owned(), "b".to_owned()], [4, 2, 0]));
+}
+
+#[test]
+fn unlabelled_pictures_are_no_class_and_no_split() {
+    let root = folder(&[
+        ("seg_train/sea", 5),
+        ("seg_train/ice", 5),
+        ("seg_test/sea", 2),
+        ("seg_test/ice", 2),
+    ]);
+    for number in 0..3 {
+        paint(
+            &root.path().join(format!("seg_pred/seg_pred/{number}.png")),
+            700 + number,
+        );
+    }
+    let (dataset, report) = open(root.path());
+    assert_eq!(dataset.classes, ["ice", "sea"]);
+    assert_eq!(dataset.samples.len(), 14);
+    assert_eq!(report.warnings, ["beside the train folder, ignored: seg_pred"]);
+
+    let root = folder(&[("train/cats", 10), ("train/dogs", 10)]);
+    for number in 0..4 {
+        paint(&root.path().join(format!("test/{number}.png")), 800 + number);
+    }
+    let (dataset, report) = open(root.path());
+    assert_eq!(dataset.classes, ["cats", "dogs"]);
+    assert_eq!((report.split_by.as_str(), report.total.test), ("split by seed 42", 4));
+    assert_eq!(
+        report.warnings,
+        ["4 pictures of test in no class's folder: their classes are not known, ignored"]
+    );
+}
+
+#[test]
+fn classes_may_hold_the_splits() {
+    let (classes, counts) = read(
+        &[("cat/train", 4), ("cat/test", 2), ("dog/train", 4), ("dog/test", 2)],
+        &DataOptions::default(),
+    );
+    assert_eq!((classes, counts), (vec!["cat".to_owned(), "dog".to_owned()], [8, 0, 4]));
+}
+
+#[test]
+fn classes_may_be_called_like_splits() {
+    let (classes, _) = read(
+        &[("test_tube", 3), ("train_station", 3), ("pen", 3)],
+        &DataOptions::default(),
+    );
+    assert_eq!(classes, ["pen", "test_tube", "train_station"]);
+}
+
+#[test]
+fn a_folder_around_the_classes_is_asked_about() {
+    let root = folder(&[("PetImages/Cat", 4), ("PetImages/Dog", 4)]);
+    fs::write(root.path().join("readme.txt"), "").unwrap();
+    let inside = root.path().join("PetImages");
+    let sentence = error(root.path());
+    assert!(
+        sentence.ends_with(&format!(
+            "there is one class, PetImages, and that folder holds Cat, Dog: did you mean {}?",
+            inside.display()
+        )),
+        "{sentence}"
+    );
+    assert_eq!(open(&inside).0.classes, ["Cat", "Dog"]);
+}
+
+#[test]
+fn nested_classes_are_asked_about() {
+    let folders = [
+        ("animal/cat", 3),
+        ("animal/dog", 3),
+        ("vehicle/car", 3),
+        ("vehicle/bus", 3),
+    ];
+    let root = folder(&folders);
+    let sentence = error(root.path());
+    assert!(
+        sentence.ends_with(
+            "animal holds cat, dog, so the classes can be the outer or the inner folders: --class-folders top takes \
+             animal, vehicle; --class-folders deepest takes bus, car, cat, dog"
+        ),
+        "{sentence}"
+    );
+    let by = |class_folders| DataOptions {
+        class_folders: Some(class_folders),
+        ..DataOptions::default()
+    };
+    assert_eq!(read(&folders, &by(ClassFolders::Top)).0, ["animal", "vehicle"]);
+    assert_eq!(
+        read(&folders, &by(ClassFolders::Deepest)).0,
+        ["bus", "car", "cat", "dog"]
+    );
+    let split = [
+        ("train/x/a", 2),
+        ("train/x/b", 2),
+        ("train/y/c", 2),
+        ("val/x/a", 1),
+        ("val/y/c", 1),
+    ];
+    assert_eq!(
+        read(&split, &by(ClassFolders::Deepest)),
+        (["a", "b", "c"].map(str::to_owned).to_vec(), [6, 2, 0])
+    );
+    let twice = folder(&[("cat/2019", 2), ("cat/2020", 2), ("dog/2019", 2)]);
+    let sentence = Dataset::open(twice.path(), &by(ClassFolders::Deepest))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        sentence.contains("both cat/2019 and dog/2019 would be the class 2019"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn classes_that_differ_in_case_are_asked_about() {
+    let folders = [("train/cats", 4), ("train/dogs", 4), ("val/Cats", 2), ("val/dogs", 2)];
+    let root = folder(&folders);
+    let sentence = error(root.path());
+    assert!(
+        sentence.contains("Cats and cats differ in upper and lower case alone"),
+        "{sentence}"
+    );
+    let by = |class_case| DataOptions {
+        class_case: Some(class_case),
+        ..DataOptions::default()
+    };
+    let (classes, counts) = read(&folders, &by(ClassCase::Merge));
+    assert_eq!(
+        (classes, counts),
+        (vec!["cats".to_owned(), "dogs".to_owned()], [8, 4, 0])
+    );
+    assert_eq!(read(&folders, &by(ClassCase::Keep)).0, ["Cats", "cats", "dogs"]);
+}
+
+#[test]
+fn what_systems_write_beside_pictures_is_ignored() {
+    let folders = [("a", 3), ("b", 3), ("__MACOSX/a", 2), ("b/@eaDir", 1), (".cache", 1)];
+    assert_eq!(
+        read(&folders, &DataOptions::default()),
+        (vec!["a".to_owned(), "b".to_owned()], [6, 0, 0])
+    );
+}
+
+#[test]
+fn a_table_beside_loose_pictures_is_named() {
+    let root = folder(&[("train", 0)]);
+    for number in 0..3 {
+        paint(&root.path().join(format!("train/{number}.png")), number);
+    }
+    fs::write(root.path().join("labels.csv"), "id,breed\n").unwrap();
+    let sentence = error(root.path());
+    assert!(
+        sentence
+            .contains("3 pictures beside the folders, not in them; if a table says their classes, name the table: ")
+            && sentence.ends_with("labels.csv"),
+        "{sentence}"
+    );
+}
+
+/// A test set alone can be judged, and not trained on.
+#[test]
+fn a_network_is_judged_by_a_test_set_alone() {
+    let root = folder(&[("test/cat", 3)]);
+    assert!(error(root.path()).ends_with("there are no pictures to train on; name them train"));
+    let judging = DataOptions {
+        judging: true,
+        ..DataOptions::default()
+    };
+    let (dataset, _) = Dataset::open(root.path(), &judging).unwrap();
+    assert_eq!((dataset.classes.len(), dataset.count(Split::Test)), (1, 3));
+}

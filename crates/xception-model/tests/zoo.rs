@@ -149,7 +149,10 @@ fn pytorch_networks_have_their_tensors_and_numbers() {
         assert_eq!(summary.trainable_params(), trainable, "{name}");
         assert_eq!(graph.parameters().len(), tensors, "{name}");
         assert_eq!(summary.multiply_adds() / 1_000_000, multiply_adds, "{name}");
-        let unnamed = graph.parameters().into_iter().find(|parameter| graph.node(parameter.node).torch.is_empty());
+        let unnamed = graph
+            .parameters()
+            .into_iter()
+            .find(|parameter| graph.node(parameter.node).torch.is_empty());
         assert_eq!(unnamed, None, "{name}: every tensor has its name in PyTorch");
     }
 }

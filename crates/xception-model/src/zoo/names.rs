@@ -97,6 +97,15 @@ mod tests {
     }
 
     #[test]
+    fn every_published_network_is_known_by_its_tensors() {
+        for published in Architecture::published() {
+            assert_eq!(found(&published.network), published.network, "{}", published.name);
+            let backbone = published.network.without_top();
+            assert_eq!(found(&backbone), backbone, "{}", published.name);
+        }
+    }
+
+    #[test]
     fn what_no_shape_tells_is_a_default() {
         let config = XceptionConfig::new().with_pooling(Pooling::Max).with_dropout(0.5);
         assert_eq!(found(&config.into()), XceptionConfig::new().into());

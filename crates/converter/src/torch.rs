@@ -115,8 +115,18 @@ pub(crate) fn named(
     let graph = network.without_top().graph();
     let homes = homes::torch_homes(&graph, &names, prefix).map_err(no_network)?;
 
+<<<<<<< HEAD
     let features = features(&graph, &tensors, &homes, family.flattened.then_some(prefix));
     let backbone = modules(&graph);
+=======
+    // As many features as the last norm has channels.
+    let last = graph.parameters().last().map(|parameter| parameter.name.clone());
+    let features = tensors
+        .iter()
+        .zip(&homes)
+        .find(|(_, home)| home.is_some() && **home == last)
+        .map(|(tensor, _)| tensor.shape.num_elements());
+>>>>>>> 1544c57
     let is_in_backbone = |name: &str| {
         let first = name.strip_prefix(prefix).and_then(|own| own.split('.').next());
         first.is_some_and(|first| backbone.contains(without_number(first)))

@@ -4,14 +4,14 @@ mod head;
 mod homes;
 mod scan;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as PackTensor;
 use burn_store::pytorch_reader::{FileFormat, PickleValue, PytorchReader};
 use xception_model::graph::{Graph, Node};
-use xception_model::zoo::Torch;
+use xception_model::zoo::{Torch, of_record_names};
 use xception_model::{Architecture, Known, Variant, WeightsError};
 
 use self::head::TorchHead;
@@ -115,18 +115,8 @@ pub(crate) fn named(
     let graph = network.without_top().graph();
     let homes = homes::torch_homes(&graph, &names, prefix).map_err(no_network)?;
 
-<<<<<<< HEAD
-    let features = features(&graph, &tensors, &homes, family.flattened.then_some(prefix));
+    let features = features(&tensors, &homes, family.flattened.then_some(prefix));
     let backbone = modules(&graph);
-=======
-    // As many features as the last norm has channels.
-    let last = graph.parameters().last().map(|parameter| parameter.name.clone());
-    let features = tensors
-        .iter()
-        .zip(&homes)
-        .find(|(_, home)| home.is_some() && **home == last)
-        .map(|(tensor, _)| tensor.shape.num_elements());
->>>>>>> 1544c57
     let is_in_backbone = |name: &str| {
         let first = name.strip_prefix(prefix).and_then(|own| own.split('.').next());
         first.is_some_and(|first| backbone.contains(without_number(first)))
@@ -230,22 +220,18 @@ fn renamed(tensors: Vec<PackTensor>, table: &[(&str, &str)]) -> Vec<PackTensor> 
 
 /// How many features the head reads: the channels of the last feature map, or, where the head flattens the map, the
 /// inputs of the first layer after it. `flattened` is then the prefix of the network's names.
-fn features(graph: &Graph, tensors: &[PackTensor], homes: &[Option<String>], flattened: Option<&str>) -> Option<usize> {
-    if let Some(prefix) = flattened {
-        let name = format!("{prefix}classifier.0.weight");
-        let first = tensors.iter().find(|tensor| tensor.name == name);
-        return first.and_then(|tensor| dense_shape(tensor, true).get(1).copied());
+fn features(tensors: &[PackTensor], homes: &[Option<String>], flattened: Option<&str>) -> Option<usize> {
+    let name = flattened.map(|prefix| format!("{prefix}classifier.0.weight"));
+    let first = tensors.iter().find(|tensor| Some(&tensor.name) == name.as_ref());
+    if let Some(first) = first {
+        return dense_shape(first, true).get(1).copied();
     }
-    let parameters = graph.parameters();
-    let last = parameters.iter().map(|parameter| parameter.node).max()?;
-    let mut own = parameters.iter().filter(|parameter| parameter.node == last);
-    let first = own.next()?;
-    let (tensor, _) = tensors
-        .iter()
-        .zip(homes)
-        .find(|(_, home)| home.as_deref() == Some(first.name.as_str()))?;
-    // Output channels come first in kernels; norms have one side.
-    tensor.shape.to_vec().first().copied()
+    let shapes = tensors.iter().zip(homes);
+    let shapes: BTreeMap<String, Vec<usize>> = shapes
+        .filter_map(|(tensor, home)| Some((home.clone()?, tensor.shape.to_vec())))
+        .collect();
+    let graph = of_record_names(&shapes).ok()?.graph();
+    graph.features(graph.taps.feature_map?)
 }
 
 /// A tensor's shape; in a head that flattens, a convolution of the whole map is a fully-connected layer.

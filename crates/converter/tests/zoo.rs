@@ -14,7 +14,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
 use xception_model::graph::ParameterKind;
 use xception_model::{
-    Architecture, HiddenActivation, InputSpec, ModelSpec, Network, Outputs, Published, Scaling, Variant, WeightsError,
+    Architecture, HiddenActivation, InputSpec, ModelSpec, Network, Outputs, Published, Scaling, Variant,
 };
 
 const SIZE: [usize; 2] = [75, 101];
@@ -143,7 +143,12 @@ impl burn::module::ModuleVisitor for Tensors {
 /// Reads a file as this network with these logits.
 fn check(path: &Path, known: &Known, network: &Architecture, expected: &[f32], bound: f64) {
     let source = open(path, known).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(source.spec.network, *network, "{}", path.display());
+    let found = &source.spec.network;
+    assert!(
+        found == network,
+        "{}: found {found}, expected {network}",
+        path.display()
+    );
     let (model, _) = source.load(&Device::flex()).unwrap();
     let error = relative(&logits(&model), expected);
     assert!(error <= bound, "{}: off by {error:.1e}", path.display());
@@ -367,11 +372,8 @@ fn relatives_are_refused() {
 
     let vgg = small(&published("vgg16"), Variant::Torch);
     checkpoint(&self::network(&vgg), &path, |name, shape| {
-        (name.replace("features.2.", "features.3."), shape)
+        (name.replace("features.2.", "features.4."), shape)
     });
     let error = open(&path, &known(&vgg)).unwrap_err();
-    assert!(
-        matches!(error, converter::ConvertError::Weights(WeightsError::NoNetwork { .. })),
-        "{error}"
-    );
+    assert!(error.to_string().contains("VGG without batch norms"), "{error}");
 }

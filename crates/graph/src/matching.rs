@@ -30,8 +30,8 @@ pub type Correspondence = Vec<Option<NodeId>>;
 impl Graph {
     /// Pairs the nodes that `output` depends on with the nodes that `other_output` depends on in `other`.
     ///
-    /// These count as equal: a dropout and no dropout; a padding node and the same padding inside the convolution or the
-    /// pooling after it; the two orders of a sum.
+    /// These count as equal: a dropout and no dropout; a padding node and the same padding inside the convolution or
+    /// the pooling after it; the two orders of a sum.
     ///
     /// # Errors
     ///
@@ -146,7 +146,8 @@ impl<'a> View<'a> {
         id
     }
 
-    /// The padding node before a convolution or a pooling, if it can be part of it: its pads, and the node that it pads.
+    /// The padding node before a convolution or a pooling, if it can be part of it: its pads, and the node that it
+    /// pads.
     fn padding_before(&self, id: NodeId) -> Option<([usize; 4], NodeId)> {
         let node = self.graph.node(id);
         let padding = match &node.op {

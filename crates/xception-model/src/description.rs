@@ -21,7 +21,7 @@ pub struct Known {
     pub size: Option<[usize; 2]>,
     /// The pooling of the last feature map.
     pub pooling: Option<Pooling>,
-    /// The library whose batch-norm epsilon and pool padding apply.
+    /// The library whose version of the network it is.
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
@@ -50,7 +50,7 @@ pub struct Description {
     pub size: Option<[usize; 2]>,
     /// The pooling of the last feature map.
     pub pooling: Option<Pooling>,
-    /// The library whose batch-norm epsilon and pool padding apply.
+    /// The library whose version of the network it is.
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,

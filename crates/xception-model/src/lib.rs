@@ -6,8 +6,8 @@
 //!
 //! The crate follows a picture from file to label, and every step can be used alone:
 //!
-//! * [`XceptionConfig`], [`ResNetConfig`] and others are architectures: functions from options to a [`Graph`] of operations.
-//!   [`Architecture::init`] makes a [`Network`] of one, a Burn module like any other.
+//! * [`XceptionConfig`], [`ResNetConfig`] and others are architectures: functions from options to a [`Graph`] of
+//!   operations. [`Architecture::init`] makes a [`Network`] of one, a Burn module like any other.
 //! * [`Network::forward`] gives logits, [`Network::embed`] the pooled features, [`Network::pyramid`] feature maps at
 //!   strides 2 to 32 and [`Network::stage`] any layer's output by its Keras name.
 #![cfg_attr(

@@ -1,5 +1,5 @@
-//! Inception V3 (Szegedy 2015, arXiv 1512.00567): `keras/src/applications/inception_v3.py`, and torchvision's and timm's
-//! `inception.py`.
+//! Inception V3 (Szegedy 2015, arXiv 1512.00567): `keras/src/applications/inception_v3.py`, and torchvision's and
+//! timm's versions.
 //!
 //! The layers stand in the order in which both libraries create them, because Keras numbers most of them.
 

@@ -5,6 +5,7 @@
 mod adapt;
 mod architecture;
 mod design;
+pub mod figures;
 mod file_graph;
 mod head;
 mod inception_v3;

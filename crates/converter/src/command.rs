@@ -84,7 +84,7 @@ pub struct KnownArgs {
     /// The pooling, if the file doesn't say
     #[arg(long, value_name = "POOLING", value_parser = pooling)]
     pub pooling: Option<Pooling>,
-    /// The library whose batch-norm epsilon and pool padding apply, if the file doesn't say: keras or torch
+    /// The library whose version of the network it is, if the file doesn't say: keras or torch
     #[arg(long, value_name = "VARIANT", value_parser = variant)]
     pub variant: Option<Variant>,
     /// The meaning of the outputs, if the file doesn't say: softmax (or logits), sigmoid, binary (one logit, that of

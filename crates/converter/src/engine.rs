@@ -8,9 +8,7 @@ use std::process::Command;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use xception_model::{
-    Architecture, ModelSpec, Network, Outputs, Pooling, Prediction, ResNetConfig, Scaling, XceptionConfig,
-};
+use xception_model::{Architecture, ModelSpec, Network, Outputs, Pooling, Prediction, Scaling};
 
 use crate::error::ConvertError;
 use crate::source::{Source, Stage};
@@ -318,52 +316,16 @@ fn wanted(original: &Source) -> Value {
 
 /// The function of `keras.applications` that builds this network, and its arguments, if there is one.
 fn application(network: &Architecture) -> Option<Value> {
-    let (name, include_top, classes, pooling, hidden) = match network {
-        Architecture::Xception(config) => {
-            let plain = XceptionConfig {
-                num_classes: config.num_classes,
-                in_channels: config.in_channels,
-                include_top: config.include_top,
-                pooling: config.pooling,
-                hidden_layers: config.hidden_layers.clone(),
-                dropout: config.dropout,
-                ..XceptionConfig::new()
-            };
-            let name = (plain == *config).then_some("Xception")?;
-            (
-                name,
-                config.include_top,
-                config.num_classes,
-                config.pooling,
-                &config.hidden_layers,
-            )
-        }
-        Architecture::ResNet(config) => {
-            let plain = ResNetConfig::new();
-            let name = match config.blocks {
-                _ if config.stem != plain.stem || config.widths != plain.widths => return None,
-                [3, 4, 6, 3] => "ResNet50",
-                [3, 4, 23, 3] => "ResNet101",
-                [3, 8, 36, 3] => "ResNet152",
-                _ => return None,
-            };
-            (
-                name,
-                config.include_top,
-                config.num_classes,
-                config.pooling,
-                &config.hidden_layers,
-            )
-        }
-        _ => return None,
-    };
-    let pooling = match pooling {
+    let name = network.published_as()?.keras?;
+    let pooling = match network.pooling()? {
         Pooling::Average => Some("avg"),
         Pooling::Max => Some("max"),
+        Pooling::Flatten => Some("flatten"),
         Pooling::None => None,
     };
     Some(json!({
-        "application": name, "include_top": include_top, "classes": classes, "pooling": pooling, "hidden": hidden,
+        "application": name, "include_top": network.include_top(), "classes": network.outputs(), "pooling": pooling,
+        "hidden": network.hidden_widths(),
     }))
 }
 

@@ -28,9 +28,10 @@ wanted.json   the stages in the order in which they are wanted: a list of [our n
 
 architecture.json
               only for files of weights alone (`.weights.h5`, `.h5` without `model_config`), to build the model they
-              belong to: {"application": "Xception", "include_top": true, "classes": 1000,
-              "pooling": "avg" | "max" | null, "hidden": [128]}. `application` is a function of `keras.applications`;
-              `hidden` are Dense layers with ReLU between the pooling and the last layer. Sizes come from --shape.
+              belong to: {"application": "Xception", "include_top": true, "classes": 1000 | null,
+              "pooling": "avg" | "max" | "flatten" | null, "hidden": [128]}. `application` is a function of
+              `keras.applications`; `hidden` are Dense layers with ReLU between the pooling and the last layer. Sizes
+              come from --shape.
 
 In DIR appear stages.f32, all values as little-endian f32 in the order [batch, channels, height, width], and
 stages.json:
@@ -121,16 +122,18 @@ def build_keras(architecture, shape):
     application = getattr(importlib.import_module("keras.applications"), architecture["application"])
     top, pooling = architecture["include_top"], architecture["pooling"]
     hidden, classes = architecture.get("hidden", []), architecture.get("classes")
-    if top and not hidden and pooling == "avg":
+    # The networks that flatten their last map have two layers of their own before the last.
+    is_whole = hidden == [4096, 4096] if pooling == "flatten" else not hidden and pooling == "avg"
+    if top and is_whole:
         options = {} if classes == 1000 else {"classes": classes}
         if not is_graph():
             options["classifier_activation"] = None
         return application(weights=None, include_top=True, input_shape=shape, **options)
-    options = {} if pooling is None else {"pooling": pooling}
+    options = {} if pooling in (None, "flatten") else {"pooling": pooling}
     model = application(weights=None, include_top=False, input_shape=shape, **options)
     if not top:
         return model
-    x = model.output
+    x = keras.layers.Flatten()(model.output) if pooling == "flatten" else model.output
     for index, width in enumerate(hidden):
         x = keras.layers.Dense(width, activation="relu", name="hidden_{}".format(index))(x)
     return keras.models.Model(model.input, keras.layers.Dense(classes, name="predictions")(x))

@@ -1,15 +1,18 @@
-//! Reads PyTorch checkpoints, with the names of timm's and Cadene's Xception.
+//! Reads PyTorch checkpoints with the names of torchvision, timm and Cadene.
 
 mod head;
 mod homes;
 mod scan;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as PackTensor;
 use burn_store::pytorch_reader::{FileFormat, PickleValue, PytorchReader};
-use xception_model::{Known, Variant, WeightsError, XceptionConfig};
+use xception_model::graph::{Graph, Node};
+use xception_model::zoo::{Torch, of_record_names};
+use xception_model::{Architecture, Known, Variant, WeightsError};
 
 use self::head::TorchHead;
 
@@ -78,19 +81,20 @@ pub(crate) fn named(
     known: &Known,
     no_top: bool,
 ) -> Result<Found, ConvertError> {
-    let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     let no_network = |problem: String| WeightsError::NoNetwork {
         path: path.to_owned(),
         problem,
     };
+    let family = family(&tensors);
+    let tensors = renamed(tensors, family.renamed);
+    let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     // Most names are those of the published network, whatever its depth.
-    let published = XceptionConfig::new().with_include_top(false).graph();
+    let published = family.published.clone().without_top().graph();
     let prefix = homes::torch_prefix(&published, &names, known.prefix.as_deref())
         .map_err(|problem| no_network(format!("{problem}; {ONNX}")))?
         .to_owned();
     let prefix = prefix.as_str();
     let own: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(prefix)).collect();
-    let own: Vec<&str> = own.into_iter().filter(|name| name.starts_with("block")).collect();
     let copies: Vec<String> = homes::torch_copies(&published, &names)
         .into_iter()
         .filter(|copy| *copy != prefix)
@@ -107,26 +111,29 @@ pub(crate) fn named(
                     .iter()
                     .any(|copy| copy.len() > prefix.len() && name.starts_with(copy.as_str()))
     };
-    let config = XceptionConfig::of_torch_names(&own).map_err(|problem| no_network(format!("{problem}; {ONNX}")))?;
-    let graph = config.with_include_top(false).graph();
+    let network = (family.of_names)(&own).map_err(|problem| no_network(format!("{problem}; {ONNX}")))?;
+    let graph = network.without_top().graph();
     let homes = homes::torch_homes(&graph, &names, prefix).map_err(no_network)?;
 
-    // As many features as the last norm has channels.
-    let last = graph.parameters().last().map(|parameter| parameter.name.clone());
-    let features = tensors
-        .iter()
-        .zip(&homes)
-        .find(|(_, home)| home.is_some() && **home == last)
-        .map(|(tensor, _)| tensor.shape.num_elements());
+    let features = features(&tensors, &homes, family.flattened.then_some(prefix));
+    let backbone = modules(&graph);
     let is_in_backbone = |name: &str| {
         let first = name.strip_prefix(prefix).and_then(|own| own.split('.').next());
-        first.is_some_and(|first| BACKBONE.contains(&first.trim_end_matches(|c: char| c.is_ascii_digit())))
+        first.is_some_and(|first| backbone.contains(without_number(first)))
+    };
+    let is_unused = |name: &str| {
+        let own = name.strip_prefix(prefix).unwrap_or(name);
+        family.unused.iter().any(|unused| own.starts_with(unused))
     };
     let others = tensors.iter().zip(&homes).filter(|(tensor, home)| {
-        home.is_none() && !is_in_backbone(&tensor.name) && !is_counter(&tensor.name) && !is_of_copy(&tensor.name)
+        home.is_none()
+            && !is_in_backbone(&tensor.name)
+            && !is_counter(&tensor.name)
+            && !is_of_copy(&tensor.name)
+            && !is_unused(&tensor.name)
     });
     let others: Vec<(&str, Vec<usize>)> = others
-        .map(|(tensor, _)| (tensor.name.as_str(), tensor.shape.to_vec()))
+        .map(|(tensor, _)| (tensor.name.as_str(), dense_shape(tensor, family.flattened)))
         .collect();
     let head = match (no_top, features) {
         (false, Some(features)) => TorchHead::find(&others, features).map_err(no_network)?,
@@ -148,7 +155,9 @@ pub(crate) fn named(
         };
         found.push(SourceTensor { origin, tensor });
     }
-    let style = if found.iter().any(|entry| entry.origin.contains("last_linear.")) {
+    let style = if !is_xception(&family) {
+        "PyTorch"
+    } else if found.iter().any(|entry| entry.origin.contains("last_linear.")) {
         "Cadene"
     } else {
         "timm"
@@ -158,29 +167,118 @@ pub(crate) fn named(
         writer: None,
     };
     let mut found = Found::bare(path, format, found)?;
-    // Modules of these names have epsilon 1e-5 and pools padded on every side, unless somebody knows better.
-    found.description.variant = Some(known.variant.unwrap_or(Variant::Torch));
+    // Modules of these names are PyTorch's version of the network, unless the user knows better.
+    let has_variants = found.description.network.variant().is_some();
+    found.description.variant = has_variants.then(|| known.variant.unwrap_or(Variant::Torch));
     found.description.head_biases = head.layers.iter().map(|(_, bias)| *bias).collect();
     found.ignored = ignored;
     Ok(found)
 }
 
-/// Beginnings of the names of the backbone's modules.
-const BACKBONE: [&str; 3] = ["conv", "bn", "block"];
-
 /// What to do with a checkpoint of another network.
-const ONNX: &str = "weights alone are known of timm's and Cadene's Xception; of another network make an ONNX file, in \
-     Python: \
-                    torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\")";
+const ONNX: &str = "weights alone are known of the networks that `xception summary --architecture` lists, with the \
+     names of timm, torchvision or Cadene; of another network make an ONNX file, in Python: \
+     torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\")";
+
+/// The architecture that has most of these tensors.
+fn family(tensors: &[PackTensor]) -> Torch {
+    let mut families = Architecture::torch();
+    let count = |family: &Torch| {
+        let graph = family.published.graph();
+        let names: Vec<String> = tensors
+            .iter()
+            .map(|tensor| new_name(&tensor.name, family.renamed))
+            .collect();
+        homes::torch_count(&graph, &names.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    // The last of several equal ones is taken.
+    let best = (0..families.len()).max_by_key(|index| count(&families[*index]));
+    families.swap_remove(best.unwrap_or_default())
+}
+
+/// A tensor's name with the architecture's own name of its module.
+fn new_name(name: &str, renamed: &[(&str, &str)]) -> String {
+    for (theirs, ours) in renamed {
+        if let Some(at) = name.find(theirs)
+            && (at == 0 || name[..at].ends_with('.'))
+        {
+            return format!("{}{ours}{}", &name[..at], &name[at + theirs.len()..]);
+        }
+    }
+    name.to_owned()
+}
+
+fn renamed(tensors: Vec<PackTensor>, table: &[(&str, &str)]) -> Vec<PackTensor> {
+    let tensors = tensors.into_iter();
+    tensors
+        .map(|tensor| match new_name(&tensor.name, table) {
+            name if name == tensor.name => tensor,
+            name => rename(tensor, name),
+        })
+        .collect()
+}
+
+/// How many features the head reads: the channels of the last feature map, or, where the head flattens the map, the
+/// inputs of the first layer after it. `flattened` is then the prefix of the network's names.
+fn features(tensors: &[PackTensor], homes: &[Option<String>], flattened: Option<&str>) -> Option<usize> {
+    let name = flattened.map(|prefix| format!("{prefix}classifier.0.weight"));
+    let first = tensors.iter().find(|tensor| Some(&tensor.name) == name.as_ref());
+    if let Some(first) = first {
+        return dense_shape(first, true).get(1).copied();
+    }
+    let shapes = tensors.iter().zip(homes);
+    let shapes: BTreeMap<String, Vec<usize>> = shapes
+        .filter_map(|(tensor, home)| Some((home.clone()?, tensor.shape.to_vec())))
+        .collect();
+    let graph = of_record_names(&shapes).ok()?.graph();
+    graph.features(graph.taps.feature_map?)
+}
+
+/// A tensor's shape; in a head that flattens, a convolution of the whole map is a fully-connected layer.
+fn dense_shape(tensor: &PackTensor, flattened: bool) -> Vec<usize> {
+    let shape = tensor.shape.to_vec();
+    match *shape.as_slice() {
+        [output, channels, height, width] if flattened => vec![output, channels * height * width],
+        _ => shape,
+    }
+}
+
+/// The first parts of the names of a network's modules in PyTorch, without numbers.
+fn modules(graph: &Graph) -> BTreeSet<String> {
+    let first = |node: &Node| node.torch.split('.').next().map(|part| without_number(part).to_owned());
+    let nodes = graph.nodes.iter().filter(|node| !node.torch.is_empty());
+    nodes.filter_map(first).collect()
+}
+
+fn without_number(part: &str) -> &str {
+    part.trim_end_matches(|c: char| c.is_ascii_digit())
+}
+
+fn is_xception(family: &Torch) -> bool {
+    family.published.xception().is_some()
+}
 
 /// Steps that a norm has seen.
 fn is_counter(name: &str) -> bool {
     name.ends_with("num_batches_tracked")
 }
 
-/// Whether the names are timm's or Cadene's.
-pub(crate) fn has_torch_names<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
-    names.any(|name| name.ends_with("block1.rep.0.conv1.weight"))
+/// Whether the names are PyTorch's: those of the second convolution of an architecture.
+pub(crate) fn has_torch_names<'a>(names: impl Iterator<Item = &'a str>) -> bool {
+    let names: Vec<&str> = names.collect();
+    Architecture::torch().into_iter().any(|family| {
+        let graph = family.published.graph();
+        let mut torch = graph
+            .nodes
+            .iter()
+            .filter(|node| !node.torch.is_empty() && !node.torch.starts_with("bn"));
+        torch.nth(2).is_some_and(|node| {
+            let wanted = format!("{}.weight", node.torch);
+            names
+                .iter()
+                .any(|name| new_name(name, family.renamed).ends_with(&wanted))
+        })
+    })
 }
 
 /// A tensor under the network's name and in its layout.
@@ -191,6 +289,9 @@ fn arrange(tensor: PackTensor, home: String) -> PackTensor {
     match *shape.as_slice() {
         // A dense layer's weights are `[out, in]` in PyTorch and `[in, out]` here.
         [_, _] if is_dense => transpose(tensor),
+        [output, channels, height, width] if is_dense => {
+            transpose(reshape(tensor, vec![output, channels * height * width]))
+        }
         // Files from before 2018 have kernels without the axes of size 1.
         [channels, 3, 3] if tensor.name.ends_with(".depthwise.weight") => reshape(tensor, vec![channels, 1, 3, 3]),
         [output, input] if tensor.name.ends_with(".weight") => reshape(tensor, vec![output, input, 1, 1]),
@@ -228,6 +329,8 @@ fn wrapper(root: &PickleValue) -> Result<Option<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use xception_model::XceptionConfig;
+
     use super::*;
 
     #[test]

@@ -155,7 +155,7 @@ impl Graph {
 }
 
 /// Whether every output is at least 0.
-fn is_positive(graph: &Graph, inputs: &[NodeId]) -> bool {
+pub(crate) fn is_positive(graph: &Graph, inputs: &[NodeId]) -> bool {
     inputs.iter().all(|input| {
         matches!(
             graph.node(*input).op,

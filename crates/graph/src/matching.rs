@@ -7,9 +7,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::error::GraphError;
-use crate::fold::padded;
+use crate::fold::{is_positive, padded};
 use crate::graph::{Graph, NodeId};
-use crate::op::{Activation, Op, Padding, ScaleShift};
+use crate::op::{Activation, Op, Padding, Pool, PoolKind, ScaleShift};
 use crate::shape::Shape;
 
 /// The differences that are accepted between two graphs.
@@ -30,8 +30,8 @@ pub type Correspondence = Vec<Option<NodeId>>;
 impl Graph {
     /// Pairs the nodes that `output` depends on with the nodes that `other_output` depends on in `other`.
     ///
-    /// These count as equal: a dropout and no dropout; a padding node and the same padding inside the convolution after
-    /// it; the two orders of a sum.
+    /// These count as equal: a dropout and no dropout; a padding node and the same padding inside the convolution or
+    /// the pooling after it; the two orders of a sum.
     ///
     /// # Errors
     ///
@@ -146,15 +146,30 @@ impl<'a> View<'a> {
         id
     }
 
-    /// The padding node before a convolution, if it can be part of it: its pads, and the node that it pads.
+    /// The padding node before a convolution or a pooling, if it can be part of it: its pads, and the node that it
+    /// pads.
     fn padding_before(&self, id: NodeId) -> Option<([usize; 4], NodeId)> {
         let node = self.graph.node(id);
-        let Op::Conv(conv) = &node.op else { return None };
+        let padding = match &node.op {
+            Op::Conv(conv) => conv.padding,
+            Op::Pool(pool) => pool.padding,
+            _ => return None,
+        };
         let input = self.graph.node(self.essential(node.inputs[0]));
-        match input.op {
-            Op::Pad { pads } if padded(conv.padding, pads).is_some() => Some((pads, input.inputs[0])),
-            _ => None,
-        }
+        let Op::Pad { pads } = input.op else { return None };
+        let joins = match &node.op {
+            // Zeros never win a maximum of numbers that are not negative.
+            Op::Pool(pool) if pool.kind == PoolKind::Max => is_positive(self.graph, &input.inputs),
+            // The mean counts the zeros around the map: its own padding must be counted, too.
+            Op::Pool(pool) => pool.count_padding || pool.padding == Padding::Valid,
+            _ => true,
+        };
+        (joins && padded(padding, pads).is_some()).then_some((pads, input.inputs[0]))
+    }
+
+    /// Whether the mean of a pooling counts padded pixels.
+    fn counts_padding(&self, id: NodeId, pool: &Pool) -> bool {
+        pool.count_padding || self.padding_before(id).is_some()
     }
 
     fn inputs(&self, id: NodeId) -> Vec<NodeId> {
@@ -182,7 +197,13 @@ impl<'a> View<'a> {
                 };
                 (padding, conv.kernel, conv.stride, conv.dilation)
             }
-            Op::Pool(pool) => (pool.padding, pool.window, pool.stride, pool.dilation),
+            Op::Pool(pool) => {
+                let padding = match self.padding_before(id) {
+                    Some((pads, _)) => padded(pool.padding, pads).unwrap_or(pool.padding),
+                    None => pool.padding,
+                };
+                (padding, pool.window, pool.stride, pool.dilation)
+            }
             _ => return Some([0; 4]),
         };
         match padding {
@@ -300,9 +321,9 @@ fn same(ours: &View<'_>, one: NodeId, theirs: &View<'_>, two: NodeId) -> bool {
         (Op::Pool(a), Op::Pool(b)) => {
             (a.kind, a.window, a.stride, a.dilation) == (b.kind, b.window, b.stride, b.dilation)
                 && ours.pads(one) == theirs.pads(two)
-                && (a.count_padding == b.count_padding
+                && (ours.counts_padding(one, a) == theirs.counts_padding(two, b)
                     || ours.pads(one) == Some([0; 4])
-                    || a.kind == crate::op::PoolKind::Max)
+                    || a.kind == PoolKind::Max)
         }
         (Op::Activation(a), Op::Activation(b)) => match (a, b) {
             (Activation::LeakyRelu { slope: a }, Activation::LeakyRelu { slope: b })

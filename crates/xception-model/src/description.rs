@@ -21,7 +21,7 @@ pub struct Known {
     pub size: Option<[usize; 2]>,
     /// The pooling of the last feature map.
     pub pooling: Option<Pooling>,
-    /// The library whose batch-norm epsilon and pool padding apply.
+    /// The library whose version of the network it is.
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
@@ -50,7 +50,7 @@ pub struct Description {
     pub size: Option<[usize; 2]>,
     /// The pooling of the last feature map.
     pub pooling: Option<Pooling>,
-    /// The library whose batch-norm epsilon and pool padding apply.
+    /// The library whose version of the network it is.
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
@@ -77,7 +77,8 @@ impl Description {
         Self {
             source: None,
             size: None,
-            pooling: None,
+            // The shapes of tensors show a flattened map.
+            pooling: network.pooling().filter(|pooling| *pooling == Pooling::Flatten),
             variant: None,
             outputs: (!network.include_top()).then_some(Outputs::Softmax),
             usual_outputs: None,
@@ -168,17 +169,12 @@ impl Description {
             let pooling = agree(path, "--pooling", known.pooling, self.pooling)?;
             need(Unknown::Pooling, pooling.is_some());
             let variant = agree(path, "--variant", known.variant, self.variant)?;
-            need(
-                Unknown::Variant,
-                variant.is_some() || !matches!(network, Architecture::Xception(_)),
-            );
-            match &mut network {
-                Architecture::Xception(config) => {
-                    config.pooling = pooling.unwrap_or(config.pooling);
-                    config.variant = variant.unwrap_or(config.variant);
-                }
-                Architecture::ResNet(config) => config.pooling = pooling.unwrap_or(config.pooling),
-                Architecture::Graph(_) => {}
+            need(Unknown::Variant, variant.is_some() || network.variant().is_none());
+            if let Some(pooling) = pooling {
+                network = network.with_pooling(pooling);
+            }
+            if let Some(variant) = variant {
+                network = network.with_variant(variant);
             }
         }
         let outputs = agree(path, "--head", said_outputs, self.outputs)?.or(self.usual_outputs);

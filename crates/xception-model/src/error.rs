@@ -28,6 +28,15 @@ pub enum ConfigError {
         "`pooling` is none, and a classifier needs pooled features: choose average or max, or `include_top = false`"
     )]
     TopWithoutPooling,
+    /// `width_divisor` does not divide the network's widths.
+    #[error("`width_divisor` is {0}; possible are {1:?}")]
+    Divisor(usize, &'static [usize]),
+    /// `epsilon` is not above 0 and below 1.
+    #[error("`epsilon` is {0}; it must be above 0 and below 1")]
+    Epsilon(f64),
+    /// Only VGG's head reads a flattened map.
+    #[error("`pooling` is flatten, which is an option of VGG: choose average, max or none")]
+    Flatten,
     /// The network has no classifier to replace.
     #[error("the network was built with `include_top = false` and has no classifier; set `include_top` first")]
     NoTop,

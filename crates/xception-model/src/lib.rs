@@ -6,8 +6,8 @@
 //!
 //! The crate follows a picture from file to label, and every step can be used alone:
 //!
-//! * [`XceptionConfig`] and [`ResNetConfig`] are architectures: functions from options to a [`Graph`] of operations.
-//!   [`Architecture::init`] makes a [`Network`] of one, a Burn module like any other.
+//! * [`XceptionConfig`], [`ResNetConfig`] and others are architectures: functions from options to a [`Graph`] of
+//!   operations. [`Architecture::init`] makes a [`Network`] of one, a Burn module like any other.
 //! * [`Network::forward`] gives logits, [`Network::embed`] the pooled features, [`Network::pyramid`] feature maps at
 //!   strides 2 to 32 and [`Network::stage`] any layer's output by its Keras name.
 #![cfg_attr(
@@ -126,8 +126,9 @@ pub use kernels::{release_training_memory, with_burn_operations};
 pub use network::{Network, Pyramid, PyramidLevel, Xception};
 pub use outputs::{Outputs, UnknownOutputs};
 pub use zoo::{
-    Architecture, Candidate, FileGraph, IntermediateActivation, MIN_INPUT, NewHead, OutputStride, Pooling, Recognised,
-    ResNetConfig, SeparableOrder, Variant, Widths, XceptionConfig, recognise,
+    Architecture, Candidate, FileGraph, InceptionV3Config, IntermediateActivation, MIN_INPUT, NewHead, OutputStride,
+    Pooling, Published, Recognised, ResNetConfig, SeparableOrder, Variant, VggConfig, Widths, XceptionAlignedConfig,
+    XceptionConfig, recognise,
 };
 
 #[cfg(feature = "picture")]

@@ -13,7 +13,7 @@ use crate::unknown::Unknown;
 use crate::weights_error::WeightsError;
 
 impl Network {
-    /// A trained network by name: `xception-imagenet`, `resnet50-imagenet` or `xception-kitchenware`.
+    /// A trained network by name, such as `xception-imagenet` or `resnet50-imagenet`: one of [`registry::cards`].
     ///
     /// The weights are downloaded once into the platform's cache folder (or `XCEPTION_CACHE`), verified, and converted
     /// to a Burn record, from which later calls load. [`from_card`](Self::from_card) uses another folder;

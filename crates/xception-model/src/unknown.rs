@@ -8,7 +8,7 @@ pub enum Unknown {
     Size,
     /// The pooling of the last feature map.
     Pooling,
-    /// The library whose batch-norm epsilon and pool padding apply.
+    /// The library whose version of the network it is.
     Variant,
     /// What its outputs are.
     Outputs,
@@ -24,7 +24,8 @@ impl fmt::Display for Unknown {
             Self::Size => "the size of its pictures (option: --size 299x299)",
             Self::Pooling => "how it pools (option: --pooling average, max or none)",
             Self::Variant => {
-                "whose batch-norm epsilon and pool padding it has (option: --variant keras, or torch for timm's)"
+                "whose version of the network it is: strides, paddings, epsilons differ (option: --variant keras, or \
+                 torch for torchvision's and timm's)"
             }
             Self::Outputs => {
                 "what its outputs are (option, for one output: --head binary for the logit of the second of two \

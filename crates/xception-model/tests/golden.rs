@@ -10,13 +10,15 @@ use common::{Golden, nhwc};
 /// Compares one golden file on one device; returns the largest error seen.
 fn check(file: &str, device: &Device, bound: f64) -> f64 {
     let golden: Golden = common::read(&format!("network/{file}"));
-    let model = common::with_formula(&golden.network.architecture(), device);
+    let model = common::with_formula_of(&golden.network.architecture(), golden.names, device);
+    let names = common::stage_names(model.graph(), golden.names);
     let input = common::input(golden.input, device);
 
     let mut left: Vec<_> = golden.stages.iter().collect();
     let mut worst = 0.0_f64;
     model
         .each_stage(input, &mut |name, output| {
+            let name = names.get(name).map_or(name, String::as_str);
             let Some(index) = left.iter().position(|record| record.stage == name) else {
                 return;
             };
@@ -59,6 +61,13 @@ fn full_network_on_flex() {
 #[test]
 fn resnet_50_on_flex() {
     check_all(&common::goldens("resnet", &[""], 4), &Device::flex(), 1e-5);
+}
+
+/// By Keras, torchvision and timm.
+#[cfg(feature = "flex")]
+#[test]
+fn the_zoo_on_flex() {
+    check_all(&common::goldens("zoo", &[""], 32), &Device::flex(), 1e-5);
 }
 
 #[cfg(feature = "ndarray")]

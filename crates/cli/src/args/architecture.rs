@@ -1,43 +1,39 @@
 //! `--architecture`.
 
-use clap::ValueEnum;
-use xception_model::{Architecture, InputSpec, ResNetConfig, Scaling, XceptionConfig};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use xception_model::{Architecture, InputSpec, Published};
 
 /// An architecture as its paper describes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ArchitectureName {
-    /// Chollet 2017
-    Xception,
-    /// He 2015, 50 layers
-    Resnet50,
-    /// He 2015, 101 layers
-    Resnet101,
-    /// He 2015, 152 layers
-    Resnet152,
-}
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArchitectureName(Published);
 
 impl ArchitectureName {
-    pub fn architecture(self) -> Architecture {
-        let resnet = |blocks: [usize; 4]| ResNetConfig::new().with_blocks(blocks).into();
-        // He 2015, table 1.
-        match self {
-            Self::Xception => XceptionConfig::new().into(),
-            Self::Resnet50 => resnet([3, 4, 6, 3]),
-            Self::Resnet101 => resnet([3, 4, 23, 3]),
-            Self::Resnet152 => resnet([3, 8, 36, 3]),
-        }
+    /// The name of the default.
+    pub const DEFAULT: &str = "xception";
+
+    pub fn architecture(&self) -> Architecture {
+        self.0.network.clone()
     }
 
-    /// The input of the weights that `keras.applications` publishes.
-    pub fn input(self) -> InputSpec {
-        match self {
-            Self::Xception => InputSpec::default(),
-            Self::Resnet50 | Self::Resnet101 | Self::Resnet152 => InputSpec {
-                height: 224,
-                width: 224,
-                scaling: Scaling::Caffe,
-                ..InputSpec::default()
-            },
+    /// The input of the published weights.
+    pub fn input(&self) -> InputSpec {
+        InputSpec {
+            height: self.0.size,
+            width: self.0.size,
+            scaling: self.0.scaling,
+            ..InputSpec::default()
         }
     }
+}
+
+/// Parses the name of a published network.
+pub fn architecture() -> impl TypedValueParser<Value = ArchitectureName> {
+    let names = Architecture::published()
+        .into_iter()
+        .map(|published| PossibleValue::new(published.name).help(published.paper));
+    PossibleValuesParser::new(names).try_map(|name| {
+        let mut published = Architecture::published().into_iter();
+        let found = published.find(|published| published.name == name);
+        found.map(ArchitectureName).ok_or("no architecture has this name")
+    })
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
-use crate::args::architecture::ArchitectureName;
+use crate::args::architecture::{ArchitectureName, architecture};
 use crate::args::cache::CacheArgs;
 use crate::args::format::ListFormat;
 use crate::args::size::Size;
@@ -28,7 +28,7 @@ pub struct BenchArgs {
     #[arg(short, long, value_name = "W", conflicts_with = "architecture", value_hint = ValueHint::AnyPath)]
     pub weights: Option<OsString>,
     /// The network with random weights
-    #[arg(long, value_enum, default_value_t = ArchitectureName::Xception)]
+    #[arg(long, value_parser = architecture(), default_value = ArchitectureName::DEFAULT)]
     pub architecture: ArchitectureName,
     /// Height and width of a picture [default: the weights' own, else the architecture's]
     #[arg(long, value_name = "HxW")]

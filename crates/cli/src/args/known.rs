@@ -28,7 +28,8 @@ pub struct KnownArgs {
     /// How the last feature map is pooled
     #[arg(long, value_name = "NAME", value_parser = pooling())]
     pub pooling: Option<Pooling>,
-    /// Whose batch-norm epsilon and pool padding the network has: Keras's, or those of timm's PyTorch Xception
+    /// Whose version of the network it is (strides, paddings and epsilons differ): Keras's, or torch for torchvision's
+    /// and timm's
     #[arg(long, value_name = "NAME", value_parser = variant())]
     pub variant: Option<Variant>,
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`

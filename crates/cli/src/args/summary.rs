@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
-use crate::args::architecture::ArchitectureName;
+use crate::args::architecture::{ArchitectureName, architecture};
 use crate::args::cache::CacheArgs;
 use crate::args::format::ListFormat;
 use crate::args::known::KnownArgs;
@@ -30,7 +30,7 @@ pub struct SummaryArgs {
     )]
     pub weights: Option<OsString>,
     /// The network without weights
-    #[arg(long, value_enum, default_value_t = ArchitectureName::Xception)]
+    #[arg(long, value_parser = architecture(), default_value = ArchitectureName::DEFAULT)]
     pub architecture: ArchitectureName,
     /// Classes of the classifier
     #[arg(long, value_name = "N", default_value = "1000", value_parser = count)]

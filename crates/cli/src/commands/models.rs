@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use indicatif::DecimalBytes;
 use serde_json::{Value, json};
-use xception_model::Preset;
 use xception_model::registry::{self, Cache, Cached, Card};
+use xception_model::{Preset, Summary};
 
 use crate::args::{ListFormat, ModelsArgs};
 use crate::exit::ExitStatus;
@@ -45,6 +45,14 @@ fn write_card(output: &mut Output, card: &Card) -> io::Result<()> {
         input.preset.map_or("no preset", Preset::name),
         card.labels().len()
     )?;
+    if let Some(cost) = cost(card) {
+        writeln!(
+            output,
+            "  cost      {:.1} million parameters, {:.2} billion multiply-adds for each picture",
+            cost.params() as f64 / 1e6,
+            cost.multiply_adds() as f64 / 1e9
+        )?;
+    }
     if let Some(metrics) = &card.metrics {
         let top5 = metrics
             .top5
@@ -57,6 +65,12 @@ fn write_card(output: &mut Output, card: &Card) -> io::Result<()> {
         .as_ref()
         .map_or_else(String::new, |note| format!(" ({note})"));
     writeln!(output, "  licence   {}{note}", card.licence)
+}
+
+/// The layers of a card's network, for their parameters and multiply-adds.
+fn cost(card: &Card) -> Option<Summary> {
+    let network = card.architecture().ok()?;
+    network.graph().summary([card.input.height, card.input.width]).ok()
 }
 
 /// Which of a card's files are on this machine, and how to get the others.
@@ -101,6 +115,7 @@ fn as_json(card: &Card, files: &[Cached]) -> Value {
             })
         })
         .collect();
+    let cost = cost(card);
     json!({
         "name": card.name,
         "description": card.description,
@@ -109,6 +124,8 @@ fn as_json(card: &Card, files: &[Cached]) -> Value {
         "width": card.input.width,
         "preset": card.input.preset.map(Preset::name),
         "classes": card.labels().len(),
+        "parameters": cost.as_ref().map(Summary::params),
+        "multiply_adds": cost.as_ref().map(Summary::multiply_adds),
         "top1": card.metrics.as_ref().map(|metrics| metrics.top1),
         "files": files,
     })

@@ -56,6 +56,12 @@ pub(crate) fn torch_copies<'a>(graph: &Graph, names: &[&'a str]) -> Vec<&'a str>
     copies(&behind(&known(graph), names))
 }
 
+/// How many tensors of the network have one of these names, behind whatever prefix has most.
+pub(crate) fn torch_count(graph: &Graph, names: &[&str]) -> usize {
+    let found = behind(&known(graph), names);
+    found.values().map(Vec::len).max().unwrap_or_default()
+}
+
 /// Prefixes behind which there is more than half of what is behind the one with most.
 fn copies<'a>(found: &BTreeMap<&'a str, Vec<&'a str>>) -> Vec<&'a str> {
     let most = found.values().map(Vec::len).max().unwrap_or_default();

@@ -87,7 +87,9 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         | Op::Concat
         | Op::ScaleShift(_)
         | Op::Pool(_)
-        | Op::Dropout { .. } => true,
+        | Op::Dropout { .. }
+        // A flattened map comes from Burn as a vector, which is a map of one pixel.
+        | Op::Dense(_) => true,
         Op::Conv(conv) => ConvolutionShape {
             inputs: conv.channels[0],
             outputs: conv.channels[1],
@@ -95,27 +97,10 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         }
         .is_supported(),
         Op::Activation(activation) => kernel_of(*activation).is_some(),
-        // The dense layer's kernel reads one pixel.
-        Op::Dense(_) => !is_flattened(graph, node.inputs[0]),
         Op::Add => node.inputs.len() == 2,
         Op::Flatten { .. } | Op::Pad { .. } | Op::Crop { .. } | Op::LayerNorm { .. } => false,
     };
     if has_kernel { Fusion::Alone } else { Fusion::Without }
-}
-
-/// Whether a vector is a flattened map.
-fn is_flattened(graph: &Graph, mut id: NodeId) -> bool {
-    loop {
-        let node = graph.node(id);
-        match &node.op {
-            Op::Flatten { .. } => return true,
-            Op::Dense(_) | Op::GlobalPool(_) | Op::Input { .. } | Op::Conv(_) => return false,
-            _ => match node.inputs.first() {
-                Some(input) => id = *input,
-                None => return false,
-            },
-        }
-    }
 }
 
 /// The engine's name for an activation, if the engine has a kernel for it.

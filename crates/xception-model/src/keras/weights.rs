@@ -6,7 +6,7 @@ use graph::{Graph, LayerId, Naming};
 use keras_store::KerasLayer;
 
 use crate::description::Description;
-use crate::zoo::{Architecture, Pooling, ResNetConfig, Variant, XceptionConfig, XceptionShapes};
+use crate::zoo::{Architecture, KerasWeights, Variant};
 
 /// A network that is known by its weights alone.
 pub(super) struct Known {
@@ -114,60 +114,29 @@ impl<'a> Weighted<'a> {
                 hidden.iter().map(|layer| last_side(layer, "kernel")).collect(),
             ),
         };
-        if let Some(config) = self.resnet() {
-            return Ok(Architecture::ResNet(ResNetConfig {
-                include_top: num_classes.is_some(),
-                num_classes: num_classes.unwrap_or(config.num_classes),
-                hidden_layers,
-                pooling: Pooling::Average,
-                ..config
-            }));
-        }
-        let config = self.xception()?;
-        Ok(Architecture::Xception(XceptionConfig {
-            include_top: num_classes.is_some(),
-            num_classes: num_classes.unwrap_or(config.num_classes),
-            hidden_layers,
-            ..config
-        }))
-    }
-
-    fn xception(&self) -> Result<XceptionConfig, String> {
-        let (Some(conv1), Some(conv2)) = (self.convs.first(), self.convs.get(1)) else {
-            return Err(format!(
-                "expected the 2 convolutions of Xception's block 1, found {}; weights alone are known of Xception and \
-                 ResNet, and of other networks the whole model (model.save) is read",
-                self.convs.len()
-            ));
+        let convs = self.convs.iter().filter_map(|layer| match shape(layer, "kernel") {
+            Some(&[height, width, input, output]) => Some((layer.name.as_str(), [height, width, input, output])),
+            _ => None,
+        });
+        let separables = self
+            .separables
+            .iter()
+            .map(|layer| match shape(layer, "pointwise_kernel") {
+                Some([_, _, input, output]) => [*input, *output],
+                _ => [0; 2],
+            });
+        let denses = self.denses.iter().filter(|_| top);
+        let weights = KerasWeights {
+            convs: convs.collect(),
+            separables: separables.collect(),
+            denses: denses
+                .filter_map(|layer| match shape(layer, "kernel") {
+                    Some(&[input, output]) => Some([input, output]),
+                    _ => None,
+                })
+                .collect(),
         };
-        let pointwise = |layer: &&KerasLayer| match shape(layer, "pointwise_kernel") {
-            Some([_, _, input, output]) => [*input, *output],
-            _ => [0; 2],
-        };
-        XceptionShapes {
-            in_channels: inputs(conv1),
-            stem: [last_side(conv1, "kernel"), last_side(conv2, "kernel")],
-            separables: self.separables.iter().map(pointwise).collect(),
-            residual: self.convs.len() > 2,
-        }
-        .config()
-    }
-
-    fn resnet(&self) -> Option<ResNetConfig> {
-        let by_name: BTreeMap<&str, &KerasLayer> =
-            self.convs.iter().map(|layer| (layer.name.as_str(), *layer)).collect();
-        let stem = by_name.get("conv1_conv")?;
-        let mut blocks = Vec::new();
-        for stack in 2..=5 {
-            for block in 1.. {
-                let conv = |number: usize| by_name.get(format!("conv{stack}_block{block}_{number}_conv").as_str());
-                let (Some(reduce), Some(middle)) = (conv(1), conv(2)) else {
-                    break;
-                };
-                blocks.push([inputs(reduce), last_side(middle, "kernel")]);
-            }
-        }
-        ResNetConfig::of_blocks(inputs(stem), last_side(stem, "kernel"), &blocks)
+        Ok(Architecture::of_keras(&weights)?.with_dense_layers(num_classes, hidden_layers))
     }
 
     /// Pairs every layer's path with the path of its module. Without `top`, layers behind the backbone are left out.
@@ -239,14 +208,6 @@ fn shape<'a>(layer: &'a KerasLayer, variable: &str) -> Option<&'a [usize]> {
     variables
         .find(|found| found.name == variable)
         .map(|found| found.shape.as_slice())
-}
-
-/// Input channels of a convolution.
-fn inputs(layer: &KerasLayer) -> usize {
-    shape(layer, "kernel")
-        .and_then(|shape| shape.get(2))
-        .copied()
-        .unwrap_or(0)
 }
 
 /// Output channels, which are the last side of every Keras kernel.

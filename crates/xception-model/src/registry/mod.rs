@@ -33,24 +33,26 @@ pub use options::{CACHE_VARIABLE, FetchOptions};
 pub use reporter::Reporter;
 pub use weights::{Format, Kind, Weights};
 
-/// The card and the label file of each built-in set of weights: the name of its folder under `models/`, and the two
-/// texts.
-const BUILT_IN: [(&str, &str, &str); 3] = [
-    (
-        "xception-imagenet",
-        include_str!("../../../../models/xception-imagenet/card.toml"),
-        include_str!("../../../../models/xception-imagenet/labels.txt"),
-    ),
-    (
-        "xception-kitchenware",
-        include_str!("../../../../models/xception-kitchenware/card.toml"),
-        include_str!("../../../../models/xception-kitchenware/labels.txt"),
-    ),
-    (
-        "resnet50-imagenet",
-        include_str!("../../../../models/resnet50-imagenet/card.toml"),
-        include_str!("../../../../models/resnet50-imagenet/labels.txt"),
-    ),
+/// The folder under `models/`, the card and the label file of each built-in set of weights.
+macro_rules! built_in {
+    ($($folder:literal),* $(,)?) => {
+        [$((
+            $folder,
+            include_str!(concat!("../../../../models/", $folder, "/card.toml")),
+            include_str!(concat!("../../../../models/", $folder, "/labels.txt")),
+        )),*]
+    };
+}
+
+const BUILT_IN: &[(&str, &str, &str)] = &built_in![
+    "xception-imagenet",
+    "xception-kitchenware",
+    "vgg16-imagenet",
+    "vgg19-imagenet",
+    "resnet50-imagenet",
+    "resnet101-imagenet",
+    "resnet152-imagenet",
+    "inception-v3-imagenet",
 ];
 
 /// The built-in cards, in the order of `models/`.
@@ -102,14 +104,15 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_nearest_first() {
         let error = card("xception-kitchnware").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet, \
-             resnet50-imagenet"
-        );
-        let error = card("imagenet").unwrap_err().to_string();
         assert!(
-            error.ends_with("xception-imagenet, resnet50-imagenet, xception-kitchenware"),
+            error.starts_with(
+                "no weight set is called `xception-kitchnware`; known are xception-kitchenware, xception-imagenet, "
+            ),
+            "{error}"
+        );
+        let error = card("resnet51-imagenet").unwrap_err().to_string();
+        assert!(
+            error.contains("known are resnet50-imagenet, resnet101-imagenet, "),
             "{error}"
         );
     }

@@ -6,11 +6,9 @@ use alloc::vec::Vec;
 use graph::{Builder, Graph, Op, Taps};
 
 use super::architecture::Architecture;
-use super::head::{Head, Pooling};
+use super::head::{Head, HeadNames, Pooling};
 use super::limits::Limits;
 use super::recognise;
-use super::resnet::ResNetConfig;
-use super::xception::XceptionConfig;
 use crate::error::ConfigError;
 
 impl Architecture {
@@ -23,17 +21,17 @@ impl Architecture {
         if !self.include_top() {
             return Err(ConfigError::NoTop);
         }
-        match &mut self {
-            Self::Xception(config) => config.num_classes = num_classes,
-            Self::ResNet(config) => config.num_classes = num_classes,
-            Self::Graph(graph) => {
-                Limits::classes(num_classes)?;
-                let graph = Arc::make_mut(graph);
-                let last = graph.taps.logits.map(|logits| &mut graph.nodes[logits.0].op);
-                match last {
-                    Some(Op::Dense(dense)) => dense.features[1] = num_classes,
-                    _ => return Err(ConfigError::NoDense),
-                }
+        if let Some(design) = self.design_mut() {
+            let head = design.head();
+            design.set_head(Head { num_classes, ..head });
+        }
+        if let Self::Graph(graph) = &mut self {
+            Limits::classes(num_classes)?;
+            let graph = Arc::make_mut(graph);
+            let last = graph.taps.logits.map(|logits| &mut graph.nodes[logits.0].op);
+            match last {
+                Some(Op::Dense(dense)) => dense.features[1] = num_classes,
+                _ => return Err(ConfigError::NoDense),
             }
         }
         self.validate()?;
@@ -46,39 +44,34 @@ impl Architecture {
     ///
     /// [`ConfigError`] for a rate that is no probability.
     pub fn with_dropout(mut self, rate: f64) -> Result<Self, ConfigError> {
-        match &mut self {
-            Self::Xception(config) => config.dropout = rate,
-            Self::ResNet(config) => config.dropout = rate,
-            // A graph keeps the dropouts that it has.
-            Self::Graph(_) => {}
+        // A graph keeps the dropouts that it has.
+        if let Some(design) = self.design_mut() {
+            let head = design.head();
+            design.set_head(Head { dropout: rate, ..head });
         }
         self.validate()?;
         Ok(self)
     }
 
-    /// The same architecture without the layers after the embedding, or after the last feature map.
+    /// The same architecture without the layers after the embedding, or after the last feature map. A network that
+    /// flattens its last feature map (VGG) gets a mean over it instead, and takes pictures of every size.
     #[must_use]
     pub fn without_top(mut self) -> Self {
-        match &mut self {
-            Self::Xception(config) => {
-                let plain = XceptionConfig::new();
-                config.include_top = false;
-                config.num_classes = plain.num_classes;
-                config.hidden_layers = plain.hidden_layers;
-                config.dropout = plain.dropout;
-            }
-            Self::ResNet(config) => {
-                let plain = ResNetConfig::new();
-                config.include_top = false;
-                config.num_classes = plain.num_classes;
-                config.hidden_layers = plain.hidden_layers;
-                config.dropout = plain.dropout;
-            }
-            Self::Graph(graph) => {
-                if let Some(end) = graph.taps.embedding.or(graph.taps.feature_map) {
-                    return recognise::named(graph.up_to(end));
-                }
-            }
+        if let Some(design) = self.design_mut() {
+            let pooling = match design.head().pooling {
+                Pooling::Flatten => Pooling::Average,
+                pooling => pooling,
+            };
+            design.set_head(Head {
+                include_top: false,
+                pooling,
+                ..design.plain_head()
+            });
+        }
+        if let Self::Graph(graph) = &self
+            && let Some(end) = graph.taps.embedding.or(graph.taps.feature_map)
+        {
+            return recognise::named(graph.up_to(end));
         }
         self
     }
@@ -90,29 +83,24 @@ impl Architecture {
     ///
     /// [`ConfigError`] for an impossible classifier, or a network without a feature map.
     pub fn with_classifier(self, new: &NewHead) -> Result<Self, ConfigError> {
-        let pooled = |pooling| match pooling {
-            Pooling::None => Pooling::Average,
-            pooling => pooling,
-        };
-        let next = match self.without_top() {
-            Self::Xception(config) => Self::Xception(XceptionConfig {
+        let mut next = self.without_top();
+        if let Some(design) = next.design_mut() {
+            let head = design.head();
+            design.set_head(Head {
                 include_top: true,
-                pooling: pooled(config.pooling),
+                pooling: match head.pooling {
+                    Pooling::None => Pooling::Average,
+                    pooling => pooling,
+                },
                 num_classes: new.num_classes,
                 hidden_layers: new.hidden_layers.clone(),
                 dropout: new.dropout,
-                ..config
-            }),
-            Self::ResNet(config) => Self::ResNet(ResNetConfig {
-                include_top: true,
-                pooling: pooled(config.pooling),
-                num_classes: new.num_classes,
-                hidden_layers: new.hidden_layers.clone(),
-                dropout: new.dropout,
-                ..config
-            }),
-            Self::Graph(graph) => Self::Graph(Arc::new(new.behind((*graph).clone())?)),
-        };
+                map: head.map,
+            });
+        }
+        if let Self::Graph(graph) = &next {
+            next = Self::Graph(Arc::new(new.behind((**graph).clone())?));
+        }
         next.validate()?;
         Ok(next)
     }
@@ -123,25 +111,24 @@ impl Architecture {
     ///
     /// [`ConfigError`] for no channels, or a network whose first operation has a constant for each channel.
     pub fn with_in_channels(mut self, in_channels: usize) -> Result<Self, ConfigError> {
-        match &mut self {
-            Self::Xception(config) => config.in_channels = in_channels,
-            Self::ResNet(config) => config.in_channels = in_channels,
-            Self::Graph(graph) => {
-                Limits::widths("in_channels", &[in_channels])?;
-                let old = graph.in_channels();
-                let graph = Arc::make_mut(graph);
-                for node in &mut graph.nodes {
-                    match &mut node.op {
-                        Op::Input { channels } => *channels = in_channels,
-                        Op::Conv(conv) if node.inputs.first().is_some_and(|input| input.0 == 0) => {
-                            if conv.groups != 1 || conv.channels[0] != old {
-                                return Err(ConfigError::Channels);
-                            }
-                            conv.channels[0] = in_channels;
+        if let Some(design) = self.design_mut() {
+            design.set_in_channels(in_channels);
+        }
+        if let Self::Graph(graph) = &mut self {
+            Limits::widths("in_channels", &[in_channels])?;
+            let old = graph.in_channels();
+            let graph = Arc::make_mut(graph);
+            for node in &mut graph.nodes {
+                match &mut node.op {
+                    Op::Input { channels } => *channels = in_channels,
+                    Op::Conv(conv) if node.inputs.first().is_some_and(|input| input.0 == 0) => {
+                        if conv.groups != 1 || conv.channels[0] != old {
+                            return Err(ConfigError::Channels);
                         }
-                        _ if node.inputs.iter().any(|input| input.0 == 0) => return Err(ConfigError::Channels),
-                        _ => {}
+                        conv.channels[0] = in_channels;
                     }
+                    _ if node.inputs.iter().any(|input| input.0 == 0) => return Err(ConfigError::Channels),
+                    _ => {}
                 }
             }
         }
@@ -172,17 +159,21 @@ impl NewHead {
         let head = Head {
             pooling: Pooling::Average,
             include_top: true,
-            hidden_layers: &self.hidden_layers,
+            hidden_layers: self.hidden_layers.clone(),
             dropout: self.dropout,
             num_classes: self.num_classes,
+            map: None,
         };
         head.validate()?;
         let (min_size, end) = (graph.min_size, embedding.or(feature_map).ok_or(ConfigError::NoTop)?);
         let channels = graph.features(end).ok_or(ConfigError::NoTop)?;
         let mut net = Builder::from_graph(graph);
         let (embedding, logits) = match embedding {
-            Some(embedding) => (embedding, head.classifier(&mut net, embedding, channels, "")),
-            None => match head.build(&mut net, end, channels, "") {
+            Some(embedding) => (
+                embedding,
+                head.classifier(&mut net, embedding, channels, &HeadNames::OWN),
+            ),
+            None => match head.build(&mut net, end, channels, &HeadNames::OWN) {
                 (Some(embedding), Some(logits)) => (embedding, logits),
                 _ => return Err(ConfigError::NoTop),
             },

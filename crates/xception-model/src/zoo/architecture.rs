@@ -5,45 +5,217 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use burn::tensor::Device;
 use graph::{Graph, GraphError};
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::head::{self, Pooling};
-use super::resnet::ResNetConfig;
-use super::xception::{Variant, XceptionConfig};
+#[cfg(feature = "keras")]
+use super::design::KerasWeights;
+use super::design::{Design, Family, Published, Torch};
+use super::head::{self, Head, Pooling};
+use super::names::Tensors;
+use super::variant::Variant;
+use super::{InceptionV3Config, ResNetConfig, VggConfig, XceptionAlignedConfig, XceptionConfig};
 use crate::error::ConfigError;
 use crate::hidden::HiddenActivation;
+use crate::network::Network;
 
-/// A network's architecture: one of the zoo with its options, or a graph of its own.
-///
-/// In TOML or JSON it is a table with the key `architecture` (default `xception`), and with the options that differ
-/// from their defaults, or with the graph.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Architecture {
-    /// Xception.
-    Xception(XceptionConfig),
+/// Declares [`Architecture`] from the list of the zoo: each family's variant and configuration.
+macro_rules! zoo {
+    ($($(#[$doc:meta])* $variant:ident($config:ident),)*) => {
+        /// A network's architecture: one of the zoo with its options, or a graph of its own.
+        ///
+        /// In TOML or JSON it is a table with the key `architecture` (default `xception`), and with the options that
+        /// differ from their defaults, or with the graph.
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum Architecture {
+            $($(#[$doc])* $variant($config),)*
+            /// A network that has no configuration in the zoo.
+            Graph(Arc<Graph>),
+        }
+
+        impl Architecture {
+            /// The architecture's name in descriptions and cards.
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $config::NAME,)*
+                    Self::Graph(_) => GRAPH,
+                }
+            }
+
+            /// The options; `None` for a graph.
+            pub(super) fn design(&self) -> Option<&dyn Design> {
+                match self {
+                    $(Self::$variant(config) => Some(config),)*
+                    Self::Graph(_) => None,
+                }
+            }
+
+            /// The options, to be changed; `None` for a graph.
+            pub(super) fn design_mut(&mut self) -> Option<&mut dyn Design> {
+                match self {
+                    $(Self::$variant(config) => Some(config),)*
+                    Self::Graph(_) => None,
+                }
+            }
+
+            /// The networks of the zoo without a head that may have made this graph.
+            pub(super) fn candidates(graph: &Graph) -> Vec<Self> {
+                let mut found = Vec::new();
+                $(found.extend($config::candidates(graph).into_iter().map(Self::$variant));)*
+                found
+            }
+
+            /// The network of the zoo with these tensors, without options of its head.
+            pub(super) fn of_tensors(tensors: &Tensors<'_>) -> Result<Self, String> {
+                $(if let Some(found) = $config::of_tensors(tensors) {
+                    return found.map(Self::$variant);
+                })*
+                Err("it has the tensors of no architecture of the zoo".into())
+            }
+
+            /// The network of the zoo with these layers in a Keras file of weights alone, without options of its head.
+            #[cfg(feature = "keras")]
+            pub(crate) fn of_keras(weights: &KerasWeights<'_>) -> Result<Self, String> {
+                $(if let Some(found) = $config::of_keras(weights) {
+                    return found.map(Self::$variant);
+                })*
+                Err("it has the layers of no architecture of the zoo".into())
+            }
+
+            /// The published networks of the zoo.
+            pub fn published() -> Vec<Published> {
+                let mut found = Vec::new();
+                $(found.extend($config::published().into_iter().map(|published| Published {
+                    network: Self::$variant(published.network),
+                    name: published.name,
+                    paper: published.paper,
+                    keras: published.keras,
+                    size: published.size,
+                    scaling: published.scaling,
+                }));)*
+                found
+            }
+
+            /// How the networks of the zoo are found in PyTorch files.
+            pub fn torch() -> Vec<Torch> {
+                let mut found = Vec::new();
+                $(if let Some(torch) = $config::torch() {
+                    let of_names = |names: &[&str]| {
+                        let torch = $config::torch().ok_or_else(String::new)?;
+                        (torch.of_names)(names).map(Self::$variant)
+                    };
+                    found.push(Torch {
+                        published: Self::$variant(torch.published),
+                        of_names,
+                        renamed: torch.renamed,
+                        unused: torch.unused,
+                        flattened: torch.flattened,
+                    });
+                })*
+                found
+            }
+
+            /// Reads the options of an architecture by name; if `complete`, none may be missing.
+            fn of_table(name: &str, table: Map<String, Value>, complete: bool) -> Result<Self, String> {
+                match name {
+                    $($config::NAME => Ok(Self::$variant(options::<$config>(table, complete)?)),)*
+                    GRAPH => {
+                        let graph: Graph =
+                            serde_json::from_value(Value::Object(table)).map_err(|error| error.to_string())?;
+                        graph.validate().map_err(|error| error.to_string())?;
+                        Ok(Self::Graph(Arc::new(graph)))
+                    }
+                    _ => {
+                        let known = [$($config::NAME),*].join(", ");
+                        Err(format!("there is no architecture `{name}`; there are {known} and {GRAPH}"))
+                    }
+                }
+            }
+
+            /// The network's operations.
+            pub fn graph(&self) -> Arc<Graph> {
+                match self {
+                    $(Self::$variant(config) => Arc::new(config.graph()),)*
+                    Self::Graph(graph) => Arc::clone(graph),
+                }
+            }
+
+            fn options(&self) -> Result<Value, serde_json::Error> {
+                match self {
+                    $(Self::$variant(config) => serde_json::to_value(config),)*
+                    Self::Graph(graph) => serde_json::to_value(&**graph),
+                }
+            }
+        }
+
+        $(
+            impl From<$config> for Architecture {
+                fn from(config: $config) -> Self {
+                    Self::$variant(config)
+                }
+            }
+
+            impl Default for $config {
+                fn default() -> Self {
+                    Self::new()
+                }
+            }
+
+            impl $config {
+                /// Checks that the options describe a network.
+                ///
+                /// # Errors
+                ///
+                /// Names the first option that is wrong.
+                pub fn validate(&self) -> Result<(), ConfigError> {
+                    Design::validate(self)
+                }
+
+                /// The network's operations.
+                pub fn graph(&self) -> Graph {
+                    Design::graph(self)
+                }
+
+                /// Initializes a network with random weights.
+                ///
+                /// Kernels are Glorot-uniform and biases zero, as in Keras.
+                ///
+                /// # Errors
+                ///
+                /// A [`ConfigError`] that names the bad option.
+                pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
+                    Architecture::from(self.clone()).init(device)
+                }
+            }
+        )*
+    };
+}
+
+// A file of tensors without a description is of the first family that knows them; Xception's says what is missing.
+zoo! {
     /// ResNet, first version.
     ResNet(ResNetConfig),
-    /// A network that has no configuration in the zoo.
-    Graph(Arc<Graph>),
+    /// VGG.
+    Vgg(VggConfig),
+    /// Inception V3.
+    InceptionV3(InceptionV3Config),
+    /// The aligned Xception.
+    XceptionAligned(XceptionAlignedConfig),
+    /// Xception.
+    Xception(XceptionConfig),
 }
+
+/// The name of [`Architecture::Graph`].
+const GRAPH: &str = "graph";
 
 impl Architecture {
     /// The key that names the architecture.
     const KEY: &str = "architecture";
-
-    /// The architecture's name in descriptions and cards.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Xception(_) => "xception",
-            Self::ResNet(_) => "resnet",
-            Self::Graph(_) => "graph",
-        }
-    }
 
     /// Checks that the options describe a network.
     ///
@@ -52,18 +224,8 @@ impl Architecture {
     /// Names the first option or layer that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Xception(config) => config.validate(),
-            Self::ResNet(config) => config.validate(),
             Self::Graph(graph) => Ok(graph.validate()?),
-        }
-    }
-
-    /// The network's operations.
-    pub fn graph(&self) -> Arc<Graph> {
-        match self {
-            Self::Xception(config) => Arc::new(config.graph()),
-            Self::ResNet(config) => Arc::new(config.graph()),
-            Self::Graph(graph) => Arc::clone(graph),
+            zoo => zoo.design().map_or(Ok(()), Design::validate),
         }
     }
 
@@ -75,66 +237,118 @@ impl Architecture {
         }
     }
 
-    /// The pooling, if it is an option of the architecture.
-    pub const fn pooling(&self) -> Option<Pooling> {
-        match self {
-            Self::Xception(config) => Some(config.pooling),
-            Self::ResNet(config) => Some(config.pooling),
-            Self::Graph(_) => None,
-        }
+    /// The name under which the network is published, with whatever head; `None` if it is not published.
+    pub fn published_as(&self) -> Option<Published> {
+        let head = self.design()?.head();
+        let in_channels = self.in_channels();
+        Self::published().into_iter().find(|published| {
+            let mut plain = published.network.clone();
+            if let Some(design) = plain.design_mut() {
+                design.set_head(head.clone());
+                design.set_in_channels(in_channels);
+            }
+            plain == *self
+        })
     }
 
-    /// The variant (batch-norm epsilon and pool padding), if it is an option of the architecture.
-    pub const fn variant(&self) -> Option<Variant> {
-        match self {
-            Self::Xception(config) => Some(config.variant),
-            _ => None,
+    /// The pooling, if it is an option of the architecture.
+    pub fn pooling(&self) -> Option<Pooling> {
+        self.design().map(|design| design.head().pooling)
+    }
+
+    /// The same with this pooling, if it is an option of the architecture.
+    #[must_use]
+    pub fn with_pooling(mut self, pooling: Pooling) -> Self {
+        if let Some(design) = self.design_mut() {
+            let head = design.head();
+            design.set_head(Head { pooling, ..head });
         }
+        self
+    }
+
+    /// The variant, if it is an option of the architecture.
+    pub fn variant(&self) -> Option<Variant> {
+        self.design()?.variant()
+    }
+
+    /// The same of this variant, if it is an option of the architecture.
+    #[must_use]
+    pub fn with_variant(mut self, variant: Variant) -> Self {
+        if let Some(design) = self.design_mut() {
+            design.set_variant(variant);
+        }
+        self
     }
 
     /// Channels of the pictures.
     pub fn in_channels(&self) -> usize {
         match self {
-            Self::Xception(config) => config.in_channels,
-            Self::ResNet(config) => config.in_channels,
             Self::Graph(graph) => graph.in_channels(),
+            zoo => zoo.design().map_or(0, Design::in_channels),
         }
     }
 
     /// Whether the network has a classifier.
     pub fn include_top(&self) -> bool {
         match self {
-            Self::Xception(config) => config.include_top,
-            Self::ResNet(config) => config.include_top,
             Self::Graph(graph) => graph.taps.logits.is_some(),
+            zoo => zoo.design().is_some_and(|design| design.head().include_top),
         }
     }
 
     /// Number of the classifier's outputs; `None` without a classifier.
     pub fn outputs(&self) -> Option<usize> {
         match self {
-            Self::Xception(config) => config.include_top.then_some(config.num_classes),
-            Self::ResNet(config) => config.include_top.then_some(config.num_classes),
             Self::Graph(graph) => graph.outputs(),
+            zoo => {
+                let head = zoo.design()?.head();
+                head.include_top.then_some(head.num_classes)
+            }
         }
     }
 
     /// Whether the network gives one vector for each picture.
     pub fn is_pooled(&self) -> bool {
         match self {
-            Self::Xception(config) => config.pooling != Pooling::None,
-            Self::ResNet(config) => config.pooling != Pooling::None,
             Self::Graph(graph) => graph.taps.embedding.is_some(),
+            zoo => zoo.pooling() != Some(Pooling::None),
         }
     }
 
+    /// The widths of the hidden layers in the head of an architecture of the zoo; a graph shows its own.
+    pub fn hidden_widths(&self) -> Vec<usize> {
+        let head = self.design().map(Design::head).filter(|head| head.include_top);
+        head.map_or_else(Vec::new, |head| head.hidden_layers)
+    }
+
     /// How many hidden layers the head of an architecture of the zoo has; a graph shows its own.
-    pub const fn hidden_layers(&self) -> usize {
-        match self {
-            Self::Xception(config) => config.hidden_layers.len(),
-            Self::ResNet(config) => config.hidden_layers.len(),
-            Self::Graph(_) => 0,
+    pub fn hidden_layers(&self) -> usize {
+        self.hidden_widths().len()
+    }
+
+    /// The same with the head that its tensors show: the number of classes, if there is a classifier, and the widths
+    /// of the layers before it. Pooling and dropout are unchanged.
+    #[must_use]
+    pub(crate) fn with_dense_layers(mut self, num_classes: Option<usize>, hidden_layers: Vec<usize>) -> Self {
+        if let Some(design) = self.design_mut() {
+            let own = design.head();
+            let head = match num_classes {
+                Some(num_classes) => Head {
+                    include_top: true,
+                    num_classes,
+                    hidden_layers,
+                    ..own
+                },
+                None => Head {
+                    pooling: own.pooling,
+                    map: own.map,
+                    include_top: false,
+                    ..design.plain_head()
+                },
+            };
+            design.set_head(head);
         }
+        self
     }
 
     /// What stands behind each hidden layer of its head, where all have the same and the head is one of this crate's.
@@ -198,29 +412,11 @@ impl Architecture {
             Some(Value::String(name)) => name,
             Some(other) => return Err(format!("`{}` is {other}, which is no name", Self::KEY)),
         };
-        let architecture = match name.as_str() {
-            "xception" => Self::Xception(options(&XceptionConfig::new(), table, complete)?),
-            "resnet" => Self::ResNet(options(&ResNetConfig::new(), table, complete)?),
-            "graph" => {
-                let graph: Graph = serde_json::from_value(Value::Object(table)).map_err(|error| error.to_string())?;
-                graph.validate().map_err(|error| error.to_string())?;
-                Self::Graph(Arc::new(graph))
-            }
-            _ => {
-                return Err(format!(
-                    "there is no architecture `{name}`; there are xception, resnet and graph"
-                ));
-            }
-        };
-        Ok(architecture)
+        Self::of_table(&name, table, complete)
     }
 
     fn to_table(&self) -> Result<Map<String, Value>, serde_json::Error> {
-        let value = match self {
-            Self::Xception(config) => serde_json::to_value(config)?,
-            Self::ResNet(config) => serde_json::to_value(config)?,
-            Self::Graph(graph) => serde_json::to_value(&**graph)?,
-        };
+        let value = self.options()?;
         let mut table = Map::new();
         table.insert(Self::KEY.into(), self.name().into());
         if let Value::Object(options) = value {
@@ -232,19 +428,16 @@ impl Architecture {
 
 /// The options of a table over the defaults. Burn's `Config` ignores unknown options; here they are an error, because a
 /// misspelt option would silently give another network.
-fn options<T: Serialize + for<'de> Deserialize<'de>>(
-    defaults: &T,
-    table: Map<String, Value>,
-    complete: bool,
-) -> Result<T, String> {
-    let defaults = serde_json::to_value(defaults).map_err(|error| error.to_string())?;
+fn options<C: Family>(table: Map<String, Value>, complete: bool) -> Result<C, String> {
+    let defaults = serde_json::to_value(C::default()).map_err(|error| error.to_string())?;
     let Value::Object(mut options) = defaults else {
         return Err("its options are not a table".into());
     };
     if let Some(unknown) = table.keys().find(|key| !options.contains_key(*key)) {
         return Err(format!("`{unknown}` is not an option of the network"));
     }
-    if complete && let Some(missing) = options.keys().find(|key| !table.contains_key(*key)) {
+    let is_missing = |key: &&String| !table.contains_key(*key) && !C::LATER.contains(&key.as_str());
+    if complete && let Some(missing) = options.keys().find(is_missing) {
         return Err(format!("it does not say `{missing}` of the network"));
     }
     options.extend(table);
@@ -272,18 +465,6 @@ impl fmt::Display for Architecture {
                 Err(_) => f.write_str(self.name()),
             },
         }
-    }
-}
-
-impl From<XceptionConfig> for Architecture {
-    fn from(config: XceptionConfig) -> Self {
-        Self::Xception(config)
-    }
-}
-
-impl From<ResNetConfig> for Architecture {
-    fn from(config: ResNetConfig) -> Self {
-        Self::ResNet(config)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The head: the layers after the last feature map, the same in every architecture of the zoo.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use graph::{Activation, Block, Builder, Dense, GlobalPool, Graph, NewLayer, NodeId, Op, PoolKind};
+use graph::{Activation, Block, Builder, ChannelOrder, Dense, GlobalPool, Graph, NewLayer, NodeId, Op, PoolKind};
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
@@ -24,6 +25,8 @@ pub enum Pooling {
     Average,
     /// Largest value over height and width.
     Max,
+    /// All values of the map, flattened (VGG). The network takes pictures of one size.
+    Flatten,
     /// No pooling: the network ends in its feature map.
     None,
 }
@@ -33,72 +36,109 @@ impl fmt::Display for Pooling {
         f.pad(match self {
             Self::Average => "average",
             Self::Max => "max",
+            Self::Flatten => "flatten",
             Self::None => "none",
         })
     }
 }
 
 /// The options of a head.
-pub(super) struct Head<'a> {
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Head {
     pub pooling: Pooling,
     pub include_top: bool,
-    pub hidden_layers: &'a [usize],
+    pub hidden_layers: Vec<usize>,
     pub dropout: f64,
     pub num_classes: usize,
+    /// Height and width of a map that is flattened.
+    pub map: Option<[usize; 2]>,
 }
 
-impl Head<'_> {
+/// What an architecture calls the layers of its head.
+pub(super) struct HeadNames {
+    /// The name of a hidden layer in Keras, by its number from 0.
+    pub hidden: fn(usize) -> String,
+    /// The name of a layer in PyTorch, by its number from 0 and the number of hidden layers; empty where PyTorch has no
+    /// such layer.
+    pub torch: fn(usize, usize) -> String,
+    /// The order of a flattened map.
+    pub order: ChannelOrder,
+}
+
+impl HeadNames {
+    /// One layer, which PyTorch calls `fc`.
+    pub const FC: Self = Self {
+        hidden: |index| format!("hidden_{index}"),
+        torch: |index, hidden| if index == hidden { "fc".into() } else { String::new() },
+        order: ChannelOrder::ChannelsLast,
+    };
+    /// Names of our own.
+    pub const OWN: Self = Self {
+        torch: |_, _| String::new(),
+        ..Self::FC
+    };
+}
+
+impl Head {
     pub fn validate(&self) -> Result<(), ConfigError> {
         Limits::classes(self.num_classes)?;
-        Limits::widths("hidden_layers", self.hidden_layers)?;
+        Limits::widths("hidden_layers", &self.hidden_layers)?;
         Limits::blocks("hidden_layers", self.hidden_layers.len())?;
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(ConfigError::Dropout(self.dropout));
         }
-        if self.include_top && self.pooling == Pooling::None {
-            return Err(ConfigError::TopWithoutPooling);
+        match (self.pooling, self.map) {
+            (Pooling::None, _) if self.include_top => Err(ConfigError::TopWithoutPooling),
+            (Pooling::Flatten, None) => Err(ConfigError::Flatten),
+            (Pooling::Flatten, Some(map)) => Limits::widths("map", &map),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Adds the head after a feature map of `channels`, and returns the nodes of the embedding and the logits.
-    /// `classifier` is the last layer's name in PyTorch.
     pub fn build(
         &self,
         net: &mut Builder,
         features: NodeId,
         channels: usize,
-        classifier: &str,
+        names: &HeadNames,
     ) -> (Option<NodeId>, Option<NodeId>) {
         net.block(Block::HEAD);
-        let (name, kind) = match self.pooling {
-            Pooling::Average => ("avg_pool", PoolKind::Average),
-            Pooling::Max => ("max_pool", PoolKind::Max),
+        let pool = |kind| Op::GlobalPool(GlobalPool { kind, keep_dims: false });
+        let (name, op) = match self.pooling {
+            Pooling::Average => ("avg_pool", pool(PoolKind::Average)),
+            Pooling::Max => ("max_pool", pool(PoolKind::Max)),
+            Pooling::Flatten => ("flatten", Op::Flatten { order: names.order }),
             Pooling::None => return (None, None),
         };
-        let pool = GlobalPool { kind, keep_dims: false };
-        let embedding = net.layer(NewLayer::new(name), Op::GlobalPool(pool), &[features]);
-        let logits = self
-            .include_top
-            .then(|| self.classifier(net, embedding, channels, classifier));
+        let embedding = net.layer(NewLayer::new(name), op, &[features]);
+        let length = match (self.pooling, self.map) {
+            (Pooling::Flatten, Some([height, width])) => channels * height * width,
+            _ => channels,
+        };
+        let logits = self.include_top.then(|| self.classifier(net, embedding, length, names));
         (Some(embedding), logits)
     }
 
-    /// Adds the classifier after an embedding of `channels`.
-    pub fn classifier(&self, net: &mut Builder, embedding: NodeId, channels: usize, classifier: &str) -> NodeId {
+    /// Adds the classifier after an embedding of this length.
+    pub fn classifier(&self, net: &mut Builder, embedding: NodeId, length: usize, names: &HeadNames) -> NodeId {
         net.block(Block::HEAD);
         let dense = |features: [usize; 2]| Op::Dense(Dense { features, bias: true });
-        let (mut x, mut inputs) = (embedding, channels);
+        let count = self.hidden_layers.len();
+        let (mut x, mut inputs) = (embedding, length);
         for (index, &width) in self.hidden_layers.iter().enumerate() {
-            let (name, path) = (format!("hidden_{index}"), format!("{HIDDEN}{index}"));
-            x = net.layer(NewLayer::new(&name).at(&path), dense([inputs, width]), &[x]);
+            let (name, path) = ((names.hidden)(index), format!("{HIDDEN}{index}"));
+            let torch = (names.torch)(index, count);
+            let layer = NewLayer::new(&name).at(&path).torch(&torch);
+            x = net.layer(layer, dense([inputs, width]), &[x]);
             x = net.part("", "", Op::Activation(Activation::Relu), &[x]);
             inputs = width;
         }
         if self.dropout > 0.0 {
             x = net.layer(NewLayer::new("dropout"), Op::Dropout { rate: self.dropout }, &[x]);
         }
-        let layer = NewLayer::new("predictions").at(PREDICTIONS).torch(classifier);
+        let torch = (names.torch)(count, count);
+        let layer = NewLayer::new("predictions").at(PREDICTIONS).torch(&torch);
         net.layer(layer, dense([inputs, self.num_classes]), &[x])
     }
 }

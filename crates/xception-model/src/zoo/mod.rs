@@ -4,21 +4,30 @@
 
 mod adapt;
 mod architecture;
+mod design;
+pub mod figures;
 mod file_graph;
 mod head;
+mod inception_v3;
 mod limits;
 mod names;
 mod recognise;
 mod resnet;
+mod variant;
+mod vgg;
 mod xception;
+mod xception_aligned;
 
 pub use adapt::NewHead;
 pub use architecture::Architecture;
+pub use design::{KerasWeights, Published, Torch};
 pub use file_graph::FileGraph;
 pub use head::Pooling;
+pub use inception_v3::InceptionV3Config;
 pub use names::of_record_names;
 pub use recognise::{Candidate, Recognised, recognise};
 pub use resnet::ResNetConfig;
-#[cfg(feature = "keras")]
-pub(crate) use xception::Shapes as XceptionShapes;
-pub use xception::{IntermediateActivation, MIN_INPUT, OutputStride, SeparableOrder, Variant, Widths, XceptionConfig};
+pub use variant::Variant;
+pub use vgg::VggConfig;
+pub use xception::{IntermediateActivation, MIN_INPUT, OutputStride, SeparableOrder, Widths, XceptionConfig};
+pub use xception_aligned::XceptionAlignedConfig;

@@ -1,13 +1,11 @@
 //! Recognises the architecture of tensors without a description, by their record names and shapes.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::architecture::Architecture;
-use super::resnet::ResNetConfig;
-use super::xception::{Shapes, XceptionConfig};
 
 /// The architecture whose record has tensors of these names and shapes. Shapes do not show pooling and variant, which
 /// are set to their defaults.
@@ -18,36 +16,31 @@ use super::xception::{Shapes, XceptionConfig};
 pub fn of_record_names(tensors: &BTreeMap<String, Vec<usize>>) -> Result<Architecture, String> {
     let tensors = Tensors(tensors);
     let (num_classes, hidden_layers) = tensors.head()?;
-    if tensors.0.contains_key("conv2.block1.conv1.conv.weight") {
-        let config = tensors.resnet()?;
-        return Ok(Architecture::ResNet(ResNetConfig {
-            include_top: num_classes.is_some(),
-            num_classes: num_classes.unwrap_or(config.num_classes),
-            hidden_layers,
-            pooling: ResNetConfig::new().pooling,
-            ..config
-        }));
-    }
-    let config = tensors.xception()?;
-    Ok(Architecture::Xception(XceptionConfig {
-        include_top: num_classes.is_some(),
-        num_classes: num_classes.unwrap_or(config.num_classes),
-        hidden_layers,
-        ..config
-    }))
+    Ok(Architecture::of_tensors(&tensors)?.with_dense_layers(num_classes, hidden_layers))
 }
 
-struct Tensors<'a>(&'a BTreeMap<String, Vec<usize>>);
+/// The shapes of tensors by their names in a record.
+#[derive(Clone, Copy)]
+pub(super) struct Tensors<'a>(&'a BTreeMap<String, Vec<usize>>);
 
-impl Tensors<'_> {
-    fn side(&self, name: &str, axis: usize) -> Result<usize, String> {
+impl<'a> Tensors<'a> {
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Length of an axis of a tensor.
+    pub fn side(&self, name: &str, axis: usize) -> Result<usize, String> {
         let shape = self.0.get(name).ok_or_else(|| format!("it has no {name}"))?;
         let side = shape.get(axis).copied();
         side.ok_or_else(|| format!("{name} has the shape {shape:?}"))
     }
 
     /// Input and output channels of a convolution.
-    fn channels(&self, path: &str) -> Result<[usize; 2], String> {
+    pub fn channels(&self, path: &str) -> Result<[usize; 2], String> {
         let name = format!("{path}.weight");
         Ok([self.side(&name, 1)?, self.side(&name, 0)?])
     }
@@ -62,73 +55,12 @@ impl Tensors<'_> {
         let widths = hidden.map(|name| self.side(&name, 1)).collect::<Result<_, _>>()?;
         Ok((Some(self.side("head.predictions.weight", 1)?), widths))
     }
-
-    fn xception(&self) -> Result<XceptionConfig, String> {
-        let [in_channels, first] = self.channels("block1.conv1.conv")?;
-        let [_, second] = self.channels("block1.conv2.conv")?;
-        let shapes = Shapes {
-            in_channels,
-            stem: [first, second],
-            separables: self
-                .separables()
-                .iter()
-                .map(|path| self.separable(path))
-                .collect::<Result<_, _>>()?,
-            residual: self.0.contains_key("entry.block2.residual.conv.weight"),
-        };
-        shapes.config()
-    }
-
-    /// The paths of all separable convolutions, such as `entry.block2.sepconv1`, in order.
-    fn separables(&self) -> Vec<&str> {
-        let number = |part: &str, stem: &str| part.strip_prefix(stem)?.parse::<usize>().ok();
-        let found = self.0.keys().filter_map(|name| {
-            let mut parts = name.split('.');
-            let (flow, block, layer) = (parts.next()?, parts.next()?, parts.next()?);
-            let place = (number(block, "block")?, number(layer, "sepconv")?);
-            Some((place, &name[..flow.len() + block.len() + layer.len() + 2]))
-        });
-        let found: BTreeSet<((usize, usize), &str)> = found.collect();
-        found.into_iter().map(|(_, path)| path).collect()
-    }
-
-    /// Input and output channels of a separable convolution. If its kernel is missing, the output channels come from
-    /// its norm.
-    fn separable(&self, path: &str) -> Result<[usize; 2], String> {
-        self.channels(&format!("{path}.pointwise"))
-            .or_else(|problem| match self.side(&format!("{path}.bn.gamma"), 0) {
-                Ok(output) => Ok([0, output]),
-                Err(_) => Err(problem),
-            })
-    }
-
-    fn resnet(&self) -> Result<ResNetConfig, String> {
-        let [in_channels, stem] = self.channels("conv1.conv")?;
-        let mut blocks = Vec::new();
-        for stack in 2_usize.. {
-            let path = |block: usize, conv: usize| format!("conv{stack}.block{block}.conv{conv}.conv");
-            let is_there = |block: &usize| self.0.contains_key(&format!("{}.weight", path(*block, 1)));
-            let before = blocks.len();
-            for block in (1..).take_while(is_there) {
-                blocks.push([self.channels(&path(block, 1))?[0], self.channels(&path(block, 2))?[1]]);
-            }
-            if blocks.len() == before {
-                break;
-            }
-        }
-        ResNetConfig::of_blocks(in_channels, stem, &blocks).ok_or_else(|| {
-            format!(
-                "expected the four stacks of a ResNet, found {} blocks of other widths",
-                blocks.len()
-            )
-        })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zoo::{Pooling, SeparableOrder, Widths};
+    use crate::zoo::{Pooling, ResNetConfig, SeparableOrder, Widths, XceptionConfig};
 
     fn found(architecture: &Architecture) -> Architecture {
         of_record_names(&architecture.tensor_shapes()).unwrap()
@@ -161,6 +93,15 @@ mod tests {
         ];
         for architecture in architectures {
             assert_eq!(found(&architecture), architecture);
+        }
+    }
+
+    #[test]
+    fn every_published_network_is_known_by_its_tensors() {
+        for published in Architecture::published() {
+            assert_eq!(found(&published.network), published.network, "{}", published.name);
+            let backbone = published.network.without_top();
+            assert_eq!(found(&backbone), backbone, "{}", published.name);
         }
     }
 

@@ -22,9 +22,7 @@ use graph::{
 
 use super::architecture::Architecture;
 use super::file_graph::FileGraph;
-use super::head::Pooling;
-use super::resnet::ResNetConfig;
-use super::xception::XceptionConfig;
+use super::head::{Head, Pooling};
 use crate::input::Scaling;
 use crate::outputs::Outputs;
 
@@ -94,7 +92,7 @@ pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, Gra
         size: file.size,
     };
     let mut candidates = Vec::new();
-    for architecture in backbones(&plain.graph) {
+    for architecture in Architecture::candidates(&plain.graph) {
         candidates.extend(plain.named(&architecture, tolerance));
     }
     if candidates.is_empty() {
@@ -137,15 +135,6 @@ pub(super) fn named(graph: Graph) -> Architecture {
         None | Some(Architecture::Graph(_)) => Architecture::Graph(Arc::new(file.graph)),
         Some(architecture) => architecture,
     }
-}
-
-/// The networks without a head that may have made this graph.
-fn backbones(graph: &Graph) -> Vec<Architecture> {
-    let xceptions = XceptionConfig::candidates(graph)
-        .into_iter()
-        .map(Architecture::Xception);
-    let resnets = ResNetConfig::candidates(graph).into_iter().map(Architecture::ResNet);
-    xceptions.chain(resnets).collect()
 }
 
 /// The part of a file's graph between the scaling of the picture and the activation of the outputs.
@@ -304,13 +293,18 @@ impl Plain {
         let mut pooling = Pooling::None;
         let mut widths = Vec::new();
         let mut dropout = 0.0;
-        for node in &self.graph.nodes[features.0 + 1..] {
+        let mut map = None;
+        for (index, node) in self.graph.nodes.iter().enumerate().skip(features.0 + 1) {
             match &node.op {
                 Op::GlobalPool(pool) => {
                     pooling = match pool.kind {
                         PoolKind::Average => Pooling::Average,
                         PoolKind::Max => Pooling::Max,
                     };
+                }
+                Op::Flatten { .. } => {
+                    pooling = Pooling::Flatten;
+                    map = Some(self.flattened_map(NodeId(index), features, tolerance)?);
                 }
                 Op::Dense(dense) => widths.push(dense.features[1]),
                 Op::Dropout { rate } => dropout = *rate,
@@ -320,23 +314,16 @@ impl Plain {
         }
         let num_classes = widths.pop();
         let mut architecture = backbone.clone();
-        match &mut architecture {
-            Architecture::Xception(config) => {
-                config.pooling = pooling;
-                config.include_top = num_classes.is_some();
-                config.num_classes = num_classes.unwrap_or(config.num_classes);
-                config.hidden_layers = widths;
-                config.dropout = dropout;
-            }
-            Architecture::ResNet(config) => {
-                config.pooling = pooling;
-                config.include_top = num_classes.is_some();
-                config.num_classes = num_classes.unwrap_or(config.num_classes);
-                config.hidden_layers = widths;
-                config.dropout = dropout;
-            }
-            Architecture::Graph(_) => return None,
-        }
+        let design = architecture.design_mut()?;
+        design.set_head(Head {
+            pooling,
+            map,
+            ..design.head()
+        });
+        let mut architecture = architecture.with_dense_layers(num_classes, widths);
+        let design = architecture.design_mut()?;
+        let head = design.head();
+        design.set_head(Head { dropout, ..head });
         architecture.validate().ok()?;
         let ours = architecture.graph();
         let pairs = ours
@@ -349,6 +336,18 @@ impl Plain {
                 .map(|pair| pair.map(|node| self.origin(node)))
                 .collect(),
         })
+    }
+
+    /// Height and width of the map that a node flattens: those at the file's picture size; without one, those of the
+    /// square that the next layer expects.
+    fn flattened_map(&self, flatten: NodeId, features: NodeId, tolerance: Tolerance) -> Option<[usize; 2]> {
+        if let Some(size) = tolerance.size {
+            let shapes = self.graph.shapes(size).ok()?;
+            return Some(shapes[features.0].size());
+        }
+        let pixels = self.graph.features(flatten)? / self.graph.features(features)?;
+        let side = pixels.isqrt();
+        (side * side == pixels).then_some([side; 2])
     }
 
     /// The network as its own graph, with its layers in blocks by the resolution of their maps.

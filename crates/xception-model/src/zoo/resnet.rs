@@ -1,22 +1,34 @@
-//! ResNet, first version (He 2015, arXiv 1512.03385), as `keras/src/applications/resnet.py` builds it: the first 1 x 1
-//! convolution of a block has the stride, every convolution has a bias, and the paddings are layers of their own.
+//! ResNet, first version (He 2015, arXiv 1512.03385): `keras/src/applications/resnet.py`, and torchvision's and timm's
+//! `resnet.py`.
+//!
+//! In Keras the first 1 x 1 convolution of a block has the stride, every convolution has a bias, and the paddings are
+//! layers of their own. In PyTorch ("v1.5") the 3 x 3 convolution has the stride, and no convolution has a bias.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use burn::config::Config;
 use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
 
-use super::head::{Head, Pooling};
+use super::design::{Design, Family, KerasWeights, Published, Torch, head_options};
+use super::head::{Head, HeadNames, Pooling};
 use super::limits::Limits;
+use super::names::Tensors;
+use super::variant::Variant;
 use crate::error::ConfigError;
+use crate::input::Scaling;
 
 /// Smallest height and width, in pixels (`min_size` in `resnet.py`).
 const MIN_INPUT: usize = 32;
-/// `layers.BatchNormalization(epsilon=1.001e-5)` in `resnet.py`.
-const EPSILON: f64 = 1.001e-5;
-/// 1 minus Keras's momentum of 0.99.
-const MOMENTUM: f64 = 0.01;
+/// Epsilon and momentum of the batch norms: `layers.BatchNormalization(epsilon=1.001e-5)` in Keras, whose momentum of
+/// 0.99 is 0.01 here; `nn.BatchNorm2d`'s defaults in PyTorch.
+const fn norm_constants(variant: Variant) -> (f64, f64) {
+    match variant {
+        Variant::Keras => (1.001e-5, 0.01),
+        Variant::Torch => (1e-5, 0.1),
+    }
+}
 /// The ratio of a block's output channels to its middle channels (paper, Table 1).
 const EXPANSION: usize = 4;
 
@@ -57,48 +69,19 @@ pub struct ResNetConfig {
     /// Channels of the middle of each stack's blocks; a block's output has four times as many.
     #[config(default = "[64, 128, 256, 512]")]
     pub widths: [usize; 4],
-}
-
-impl Default for ResNetConfig {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// Keras's network, or PyTorch's with the stride in the 3 x 3 convolutions.
+    #[config(default = "Variant::Keras")]
+    pub variant: Variant,
 }
 
 impl ResNetConfig {
-    /// Checks that the options describe a network.
-    ///
-    /// # Errors
-    ///
-    /// Names the first option that is wrong.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        Limits::widths("stem", &[self.stem])?;
-        Limits::widths("widths", &self.widths)?;
-        Limits::widths("in_channels", &[self.in_channels])?;
-        for blocks in self.blocks {
-            Limits::widths("blocks", &[blocks])?;
-            Limits::blocks("blocks", blocks)?;
-        }
-        self.head().validate()
-    }
-
     /// Length of the embedding: the channels of the last feature map.
     pub fn embedding_len(&self) -> usize {
         EXPANSION * self.widths[3]
     }
 
-    pub(super) fn head(&self) -> Head<'_> {
-        Head {
-            pooling: self.pooling,
-            include_top: self.include_top,
-            hidden_layers: &self.hidden_layers,
-            dropout: self.dropout,
-            num_classes: self.num_classes,
-        }
-    }
-
-    /// A network without a head that may have made this graph, guessed from its convolutions.
-    pub(super) fn candidates(graph: &Graph) -> Option<Self> {
+    /// Keras's network without a head that may have made this graph, guessed from its convolutions.
+    fn from_operations(graph: &Graph) -> Option<Self> {
         let conv_before = |mut id: NodeId| {
             loop {
                 let node = graph.node(id);
@@ -127,7 +110,7 @@ impl ResNetConfig {
     }
 
     /// The network with these numbers of channels read and in the middle of each block, without a head.
-    pub(crate) fn of_blocks(in_channels: usize, stem: usize, blocks: &[[usize; 2]]) -> Option<Self> {
+    fn of_blocks(in_channels: usize, stem: usize, blocks: &[[usize; 2]]) -> Option<Self> {
         let mut stacks: Vec<(usize, usize)> = Vec::new();
         for &[input, width] in blocks {
             match stacks.last_mut() {
@@ -156,11 +139,27 @@ impl ResNetConfig {
             _ => "ResNet",
         }
     }
+}
+
+impl Design for ResNetConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        Limits::widths("stem", &[self.stem])?;
+        Limits::widths("widths", &self.widths)?;
+        Limits::widths("in_channels", &[self.in_channels])?;
+        for blocks in self.blocks {
+            Limits::widths("blocks", &[blocks])?;
+            Limits::blocks("blocks", blocks)?;
+        }
+        self.head().validate()
+    }
 
     /// The network (paper, Table 1 and Figure 5).
-    pub fn graph(&self) -> Graph {
+    fn graph(&self) -> Graph {
         let (net, picture) = Builder::new(self.title(), self.in_channels);
-        let mut draft = Draft { net };
+        let mut draft = Draft {
+            net,
+            variant: self.variant,
+        };
         let mut levels = Vec::new();
         let mut level = |name: &str, stride, node| {
             levels.push(Level {
@@ -171,13 +170,13 @@ impl ResNetConfig {
         };
 
         draft.net.block("conv1");
-        let x = draft.pad("conv1_pad", 3, picture);
-        let conv = Conv::new([self.in_channels, self.stem], [7; 2], Padding::Valid).with_stride(2);
-        let x = draft.conv_norm("conv1", "conv1", conv, x);
+        let (x, padding) = draft.pad("conv1_pad", 3, picture);
+        let conv = Conv::new([self.in_channels, self.stem], [7; 2], padding).with_stride(2);
+        let x = draft.conv_norm(["conv1", "conv1"], ["conv1", "bn1"], conv, x);
         let x = draft.relu("conv1_relu", x);
         level("stride_2", 2, x);
-        let x = draft.pad("pool1_pad", 1, x);
-        let pool = Op::Pool(Pool::max(3, 2, Padding::Valid));
+        let (x, padding) = draft.pad("pool1_pad", 1, x);
+        let pool = Op::Pool(Pool::max(3, 2, padding));
         let mut x = draft.net.layer(NewLayer::new("pool1_pool"), pool, &[x]);
 
         let mut channels = self.stem;
@@ -191,8 +190,8 @@ impl ResNetConfig {
             level(&format!("stride_{stride}"), stride, x);
         }
 
-        let Draft { mut net } = draft;
-        let (embedding, logits) = self.head().build(&mut net, x, self.embedding_len(), "fc");
+        let Draft { mut net, .. } = draft;
+        let (embedding, logits) = self.head().build(&mut net, x, self.embedding_len(), &HeadNames::FC);
         let taps = Taps {
             feature_map: Some(x),
             embedding,
@@ -201,11 +200,135 @@ impl ResNetConfig {
         };
         net.finish(taps, MIN_INPUT)
     }
+
+    head_options!();
+
+    fn variant(&self) -> Option<Variant> {
+        Some(self.variant)
+    }
+
+    fn set_variant(&mut self, variant: Variant) {
+        self.variant = variant;
+    }
+}
+
+impl Family for ResNetConfig {
+    const NAME: &'static str = "resnet";
+    const LATER: &'static [&'static str] = &["variant"];
+
+    fn published() -> Vec<Published<Self>> {
+        let networks = [
+            ("resnet50", "He 2015, 50 layers", "ResNet50", [3, 4, 6, 3]),
+            ("resnet101", "He 2015, 101 layers", "ResNet101", [3, 4, 23, 3]),
+            ("resnet152", "He 2015, 152 layers", "ResNet152", [3, 8, 36, 3]),
+        ];
+        let published = networks.map(|(name, paper, keras, blocks)| Published {
+            name,
+            paper,
+            keras: Some(keras),
+            network: Self::new().with_blocks(blocks),
+            size: 224,
+            scaling: Scaling::Caffe,
+        });
+        published.into()
+    }
+
+    fn candidates(graph: &Graph) -> Vec<Self> {
+        let variants = [Variant::Keras, Variant::Torch];
+        let found = Self::from_operations(graph);
+        let networks = found
+            .into_iter()
+            .flat_map(|found| variants.map(|variant| found.clone().with_variant(variant)));
+        networks.collect()
+    }
+
+    fn of_tensors(tensors: &Tensors<'_>) -> Option<Result<Self, String>> {
+        if !tensors.contains("conv2.block1.conv1.conv.weight") {
+            return None;
+        }
+        let found = || {
+            let [in_channels, stem] = tensors.channels("conv1.conv")?;
+            let mut blocks = Vec::new();
+            for stack in 2_usize.. {
+                let path = |block: usize, conv: usize| format!("conv{stack}.block{block}.conv{conv}.conv");
+                let is_there = |block: &usize| tensors.contains(&format!("{}.weight", path(*block, 1)));
+                let before = blocks.len();
+                for block in (1..).take_while(is_there) {
+                    blocks.push([
+                        tensors.channels(&path(block, 1))?[0],
+                        tensors.channels(&path(block, 2))?[1],
+                    ]);
+                }
+                if blocks.len() == before {
+                    break;
+                }
+            }
+            Self::of_blocks(in_channels, stem, &blocks)
+                .map(|found| found.with_pooling(Pooling::Average))
+                .ok_or_else(|| not_four_stacks(blocks.len()))
+        };
+        Some(found())
+    }
+
+    fn torch() -> Option<Torch<Self>> {
+        Some(Torch {
+            published: Self::new().with_variant(Variant::Torch),
+            of_names: of_torch_names,
+            renamed: &[],
+            unused: &[],
+            flattened: false,
+        })
+    }
+
+    fn of_keras(weights: &KerasWeights<'_>) -> Option<Result<Self, String>> {
+        let by_name = |wanted: &str| {
+            let mut convs = weights.convs.iter();
+            convs.find(|(name, _)| *name == wanted).map(|(_, kernel)| kernel)
+        };
+        let [.., in_channels, stem] = *by_name("conv1_conv")?;
+        let mut blocks = Vec::new();
+        for stack in 2..=5 {
+            for block in 1.. {
+                let conv = |number: usize| by_name(&format!("conv{stack}_block{block}_{number}_conv"));
+                let (Some(reduce), Some(middle)) = (conv(1), conv(2)) else {
+                    break;
+                };
+                blocks.push([reduce[2], middle[3]]);
+            }
+        }
+        let found = Self::of_blocks(in_channels, stem, &blocks)?;
+        Some(Ok(found.with_pooling(Pooling::Average)))
+    }
+}
+
+fn not_four_stacks(blocks: usize) -> String {
+    format!("expected the four stacks of a ResNet, found {blocks} blocks of other widths")
+}
+
+/// The network with as many blocks as these names of torchvision's have; other options are defaults.
+fn of_torch_names(names: &[&str]) -> Result<ResNetConfig, String> {
+    let has = |stack: usize, block: usize, conv: usize| {
+        names.contains(&format!("layer{stack}.{block}.conv{conv}.weight").as_str())
+    };
+    if !has(1, 0, 3) {
+        return Err(
+            "its blocks have no third convolution (layer1.0.conv3), as ResNet-50 and deeper have: ResNet-18 and \
+             ResNet-34 are not known"
+                .into(),
+        );
+    }
+    let count = |stack| (0..Limits::BLOCKS).take_while(|block| has(stack, *block, 1)).count();
+    let blocks = [1, 2, 3, 4].map(count);
+    if blocks.contains(&0) {
+        return Err(not_four_stacks(blocks.iter().sum()));
+    }
+    Ok(ResNetConfig::new().with_variant(Variant::Torch).with_blocks(blocks))
 }
 
 /// A network under construction.
 struct Draft {
     net: Builder,
+    variant: Variant,
 }
 
 impl Draft {
@@ -221,24 +344,42 @@ impl Draft {
     ) -> NodeId {
         let name = format!("conv{stack}_block{block}");
         let path = format!("conv{stack}.block{block}");
+        let torch = format!("layer{}.{}", stack - 1, block - 1);
         self.net.block(&name);
         let output = EXPANSION * width;
         let pointwise = |channels| Conv::new(channels, [1; 2], Padding::Valid);
         let shortcut = match block {
             1 => {
                 let conv = pointwise([channels, output]).with_stride(stride);
-                self.conv_norm(&format!("{name}_0"), &format!("{path}.residual"), conv, input)
+                let names = [format!("{name}_0"), format!("{path}.residual")];
+                let torch = [0, 1].map(|part| format!("{torch}.downsample.{part}"));
+                self.conv_norm(
+                    names.each_ref().map(|n| &**n),
+                    torch.each_ref().map(|n| &**n),
+                    conv,
+                    input,
+                )
             }
             _ => input,
         };
+        let middle = match self.variant {
+            Variant::Keras => Conv::new([width; 2], [3; 2], Padding::Same),
+            Variant::Torch => Conv::new([width; 2], [3; 2], Padding::symmetric(1)),
+        };
+        let [first, second] = match self.variant {
+            Variant::Keras => [stride, 1],
+            Variant::Torch => [1, stride],
+        };
         let convs = [
-            pointwise([channels, width]).with_stride(stride),
-            Conv::new([width; 2], [3; 2], Padding::Same),
+            pointwise([channels, width]).with_stride(first),
+            middle.with_stride(second),
             pointwise([width, output]),
         ];
         let mut x = input;
         for (number, conv) in (1..).zip(convs) {
-            x = self.conv_norm(&format!("{name}_{number}"), &format!("{path}.conv{number}"), conv, x);
+            let names = [format!("{name}_{number}"), format!("{path}.conv{number}")];
+            let torch = ["conv", "bn"].map(|part| format!("{torch}.{part}{number}"));
+            x = self.conv_norm(names.each_ref().map(|n| &**n), torch.each_ref().map(|n| &**n), conv, x);
             if number < 3 {
                 x = self.relu(&format!("{name}_{number}_relu"), x);
             }
@@ -249,19 +390,21 @@ impl Draft {
         self.relu(&format!("{name}_out"), sum)
     }
 
-    /// A convolution with a bias, followed by its batch norm.
-    fn conv_norm(&mut self, name: &str, path: &str, conv: Conv, x: NodeId) -> NodeId {
+    /// A convolution followed by its batch norm. `torch` names the two modules in PyTorch.
+    fn conv_norm(&mut self, [name, path]: [&str; 2], torch: [&str; 2], conv: Conv, x: NodeId) -> NodeId {
+        let (epsilon, momentum) = norm_constants(self.variant);
         let norm = BatchNorm {
             channels: conv.channels[1],
-            epsilon: EPSILON,
-            momentum: MOMENTUM,
+            epsilon,
+            momentum,
             scale: true,
             center: true,
         };
-        let layers = [("conv", Op::Conv(conv.with_bias(true))), ("bn", Op::BatchNorm(norm))];
-        layers.into_iter().fold(x, |x, (part, op)| {
+        let conv = conv.with_bias(self.variant == Variant::Keras);
+        let layers = [("conv", Op::Conv(conv)), ("bn", Op::BatchNorm(norm))];
+        layers.into_iter().zip(torch).fold(x, |x, ((part, op), torch)| {
             let (name, path) = (format!("{name}_{part}"), format!("{path}.{part}"));
-            self.net.layer(NewLayer::new(&name).at(&path), op, &[x])
+            self.net.layer(NewLayer::new(&name).at(&path).torch(torch), op, &[x])
         })
     }
 
@@ -270,7 +413,14 @@ impl Draft {
             .layer(NewLayer::new(name), Op::Activation(Activation::Relu), &[x])
     }
 
-    fn pad(&mut self, name: &str, pixels: usize, x: NodeId) -> NodeId {
-        self.net.layer(NewLayer::new(name), Op::Pad { pads: [pixels; 4] }, &[x])
+    /// Pads the map, in a layer of its own in Keras. Returns the map, and the padding that is left to the next layer.
+    fn pad(&mut self, name: &str, pixels: usize, x: NodeId) -> (NodeId, Padding) {
+        match self.variant {
+            Variant::Keras => {
+                let pad = Op::Pad { pads: [pixels; 4] };
+                (self.net.layer(NewLayer::new(name), pad, &[x]), Padding::Valid)
+            }
+            Variant::Torch => (x, Padding::symmetric(pixels)),
+        }
     }
 }

@@ -1,18 +1,22 @@
 //! Xception (Chollet 2017, arXiv 1610.02357): `keras/src/applications/xception.py`, timm's `legacy_xception` and
 //! Cadene's.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use burn::config::Config;
 use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
 use serde::{Deserialize, Serialize};
 
-use super::head::{Head, Pooling};
+use super::design::{Design, Family, KerasWeights, Published, Torch, head_options};
+use super::head::{Head, HeadNames, Pooling};
 use super::limits::Limits;
+use super::names::Tensors;
+use super::variant::Variant;
 use crate::error::ConfigError;
+use crate::input::Scaling;
 
 /// Smallest height and width, in pixels (`min_size` in `keras/src/applications/xception.py`).
 pub const MIN_INPUT: usize = 71;
@@ -68,45 +72,6 @@ impl OutputStride {
     }
 }
 
-/// The library whose constants the network was trained with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Variant {
-    /// Keras: batch-norm epsilon 1e-3 and momentum 0.99 (`keras/src/layers/normalization/batch_normalization.py`);
-    /// pools pad as `same`, the odd pixel at the end.
-    Keras,
-    /// timm and Cadene: batch-norm epsilon 1e-5 and momentum 0.9 (PyTorch's 0.1); pools pad one pixel on every side
-    /// (`nn.MaxPool2d(3, 2, 1)` in timm's `xception.py`).
-    Torch,
-}
-
-impl fmt::Display for Variant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Keras => "keras",
-            Self::Torch => "torch",
-        })
-    }
-}
-
-impl Variant {
-    /// Added to the variance before its square root.
-    pub const fn epsilon(self) -> f64 {
-        match self {
-            Self::Keras => 1e-3,
-            Self::Torch => 1e-5,
-        }
-    }
-
-    /// Weight of a new batch in the running statistics, Burn's and PyTorch's sense: 1 minus Keras's momentum.
-    pub const fn momentum(self) -> f64 {
-        match self {
-            Self::Keras => 0.01,
-            Self::Torch => 0.1,
-        }
-    }
-}
-
 /// Channels of the convolutions; the defaults are the paper's Figure 5.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,6 +91,22 @@ impl Default for Widths {
             entry: [128, 256, 728],
             exit: [1024, 1536, 2048],
         }
+    }
+}
+
+/// Added to the variance before its square root.
+const fn epsilon(variant: Variant) -> f64 {
+    match variant {
+        Variant::Keras => 1e-3,
+        Variant::Torch => 1e-5,
+    }
+}
+
+/// Weight of a new batch in the running statistics, Burn's and PyTorch's sense: 1 minus Keras's momentum.
+const fn momentum(variant: Variant) -> f64 {
+    match variant {
+        Variant::Keras => 0.01,
+        Variant::Torch => 0.1,
     }
 }
 
@@ -182,71 +163,10 @@ pub struct XceptionConfig {
     pub variant: Variant,
 }
 
-impl Default for XceptionConfig {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl XceptionConfig {
-    /// Checks that the options describe a network.
-    ///
-    /// # Errors
-    ///
-    /// Names the first option that is wrong.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let Widths { stem, entry, exit } = &self.widths;
-
-        Limits::widths("widths.stem", stem)?;
-        Limits::widths("widths.entry", entry)?;
-        Limits::widths("widths.exit", exit)?;
-        Limits::widths("in_channels", &[self.in_channels])?;
-        Limits::blocks("middle_blocks", self.middle_blocks)?;
-        self.head().validate()
-    }
-
     /// Length of the embedding: the channels of the last feature map.
     pub fn embedding_len(&self) -> usize {
         self.widths.exit[2]
-    }
-
-    pub(super) fn head(&self) -> Head<'_> {
-        Head {
-            pooling: self.pooling,
-            include_top: self.include_top,
-            hidden_layers: &self.hidden_layers,
-            dropout: self.dropout,
-            num_classes: self.num_classes,
-        }
-    }
-
-    /// A network with the number of blocks in these names of timm or Cadene; other options are defaults. Their `block1`
-    /// is our block 2, and they do not number the last block.
-    ///
-    /// # Errors
-    ///
-    /// The names contain no blocks.
-    pub fn of_torch_names(names: &[&str]) -> Result<Self, String> {
-        let number = |name: &&str| {
-            let (_, block) = name.split_once("block")?;
-            block.split_once('.')?.0.parse::<usize>().ok()
-        };
-        // Three of the entry flow and one of the exit flow beside those of the middle flow.
-        let middle = names
-            .iter()
-            .filter_map(number)
-            .max()
-            .and_then(|last| last.checked_sub(4));
-        match middle {
-            Some(middle) => Ok(Self::new().with_middle_blocks(middle.min(Limits::BLOCKS))),
-            None => Err("it has no block4 or later, which every Xception of timm has".into()),
-        }
-    }
-
-    /// The networks without a head that may have made this graph. Widths and constants are read from its tensors; if no
-    /// batch norm is left, the variant is unknown.
-    pub(super) fn candidates(graph: &Graph) -> Vec<Self> {
-        Self::from_operations(graph).unwrap_or_default()
     }
 
     fn from_operations(graph: &Graph) -> Option<Vec<Self>> {
@@ -335,19 +255,31 @@ impl XceptionConfig {
             output_stride,
             ..shapes.config().ok()?
         };
-        let epsilon = graph.nodes.iter().find_map(|node| match &node.op {
+        let found = graph.nodes.iter().find_map(|node| match &node.op {
             Op::BatchNorm(norm) => Some(norm.epsilon),
             _ => None,
         });
-        let is_possible = |variant: &Variant| {
-            epsilon.is_none_or(|epsilon| (epsilon - variant.epsilon()).abs() < 1e-3 * variant.epsilon())
-        };
+        let is_possible =
+            |variant: &Variant| found.is_none_or(|found| (found - epsilon(*variant)).abs() < 1e-3 * epsilon(*variant));
         let variants = [Variant::Keras, Variant::Torch].into_iter().filter(is_possible);
         Some(variants.map(|variant| config.clone().with_variant(variant)).collect())
     }
+}
+
+impl Design for XceptionConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let Widths { stem, entry, exit } = &self.widths;
+
+        Limits::widths("widths.stem", stem)?;
+        Limits::widths("widths.entry", entry)?;
+        Limits::widths("widths.exit", exit)?;
+        Limits::widths("in_channels", &[self.in_channels])?;
+        Limits::blocks("middle_blocks", self.middle_blocks)?;
+        self.head().validate()
+    }
 
     /// The network (paper, Figure 5).
-    pub fn graph(&self) -> Graph {
+    fn graph(&self) -> Graph {
         let Widths { stem, entry, exit } = &self.widths;
         let (net, picture) = Builder::new("Xception", self.in_channels);
         let mut draft = Draft {
@@ -380,7 +312,7 @@ impl XceptionConfig {
         draft.level("stride_32", x);
 
         let Draft { mut net, levels, .. } = draft;
-        let (embedding, logits) = self.head().build(&mut net, x, self.embedding_len(), "fc");
+        let (embedding, logits) = self.head().build(&mut net, x, self.embedding_len(), &HeadNames::FC);
         let taps = Taps {
             feature_map: Some(x),
             embedding,
@@ -389,21 +321,139 @@ impl XceptionConfig {
         };
         net.finish(taps, MIN_INPUT)
     }
+
+    head_options!();
+
+    fn variant(&self) -> Option<Variant> {
+        Some(self.variant)
+    }
+
+    fn set_variant(&mut self, variant: Variant) {
+        self.variant = variant;
+    }
+}
+
+impl Family for XceptionConfig {
+    const NAME: &'static str = "xception";
+
+    fn published() -> Vec<Published<Self>> {
+        alloc::vec![Published {
+            name: "xception",
+            paper: "Chollet 2017",
+            keras: Some("Xception"),
+            network: Self::new(),
+            size: 299,
+            scaling: Scaling::Tf,
+        }]
+    }
+
+    /// Widths and constants are read from the graph's operations; if no batch norm is left, the variant is unknown.
+    fn candidates(graph: &Graph) -> Vec<Self> {
+        Self::from_operations(graph).unwrap_or_default()
+    }
+
+    fn of_tensors(tensors: &Tensors<'_>) -> Option<Result<Self, String>> {
+        let shapes = || {
+            let [in_channels, first] = tensors.channels("block1.conv1.conv")?;
+            let [_, second] = tensors.channels("block1.conv2.conv")?;
+            let separables = separables(tensors);
+            let separables = separables.iter().map(|path| separable(tensors, path));
+            Shapes {
+                in_channels,
+                stem: [first, second],
+                separables: separables.collect::<Result<_, _>>()?,
+                residual: tensors.contains("entry.block2.residual.conv.weight"),
+            }
+            .config()
+        };
+        Some(shapes())
+    }
+
+    fn torch() -> Option<Torch<Self>> {
+        Some(Torch {
+            published: Self::new(),
+            of_names: of_torch_names,
+            renamed: &[],
+            unused: &[],
+            flattened: false,
+        })
+    }
+
+    fn of_keras(weights: &KerasWeights<'_>) -> Option<Result<Self, String>> {
+        let (Some((_, conv1)), Some((_, conv2))) = (weights.convs.first(), weights.convs.get(1)) else {
+            return Some(Err(format!(
+                "expected the 2 convolutions of Xception's block 1, found {}; weights alone are known of the networks \
+                 that `xception summary --architecture` lists, and of other networks the whole model (model.save) is \
+                 read",
+                weights.convs.len()
+            )));
+        };
+        let shapes = Shapes {
+            in_channels: conv1[2],
+            stem: [conv1[3], conv2[3]],
+            separables: weights.separables.clone(),
+            residual: weights.convs.len() > 2,
+        };
+        Some(shapes.config())
+    }
+}
+
+/// A network with the number of blocks in these names of timm or Cadene; other options are defaults. Their `block1` is
+/// our block 2, and they do not number the last block.
+fn of_torch_names(names: &[&str]) -> Result<XceptionConfig, String> {
+    let number = |name: &&str| {
+        let block = name.strip_prefix("block")?;
+        block.split_once('.')?.0.parse::<usize>().ok()
+    };
+    // Three of the entry flow and one of the exit flow beside those of the middle flow.
+    let middle = names
+        .iter()
+        .filter_map(number)
+        .max()
+        .and_then(|last| last.checked_sub(4));
+    match middle {
+        Some(middle) => Ok(XceptionConfig::new().with_middle_blocks(middle.min(Limits::BLOCKS))),
+        None => Err("it has no block4 or later, which every Xception of timm has".into()),
+    }
+}
+
+/// The paths of all separable convolutions, such as `entry.block2.sepconv1`, in order.
+fn separables<'a>(tensors: &Tensors<'a>) -> Vec<&'a str> {
+    let number = |part: &str, stem: &str| part.strip_prefix(stem)?.parse::<usize>().ok();
+    let found = tensors.names().filter_map(|name| {
+        let mut parts = name.split('.');
+        let (flow, block, layer) = (parts.next()?, parts.next()?, parts.next()?);
+        let place = (number(block, "block")?, number(layer, "sepconv")?);
+        Some((place, &name[..flow.len() + block.len() + layer.len() + 2]))
+    });
+    let found: BTreeSet<((usize, usize), &str)> = found.collect();
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Input and output channels of a separable convolution. If its kernel is missing, the output channels come from its
+/// norm.
+fn separable(tensors: &Tensors<'_>, path: &str) -> Result<[usize; 2], String> {
+    tensors.channels(&format!("{path}.pointwise")).or_else(|problem| {
+        match tensors.side(&format!("{path}.bn.gamma"), 0) {
+            Ok(output) => Ok([0, output]),
+            Err(_) => Err(problem),
+        }
+    })
 }
 
 /// What the shapes of a network's tensors show, in whatever file they are.
-pub(crate) struct Shapes {
-    pub in_channels: usize,
+struct Shapes {
+    in_channels: usize,
     /// Output channels of the two convolutions of block 1.
-    pub stem: [usize; 2],
+    stem: [usize; 2],
     /// Input and output channels of all separable convolutions, in order.
-    pub separables: Vec<[usize; 2]>,
-    pub residual: bool,
+    separables: Vec<[usize; 2]>,
+    residual: bool,
 }
 
 impl Shapes {
     /// The network with these shapes and the default head.
-    pub fn config(&self) -> Result<XceptionConfig, String> {
+    fn config(&self) -> Result<XceptionConfig, String> {
         let count = self.separables.len();
         // Blocks 2 to 4, 13 and 14 have two each; each block of the middle flow has three.
         let middle_blocks = match count.checked_sub(10) {
@@ -484,8 +534,8 @@ impl Draft<'_> {
     fn norm(&mut self, new: NewLayer<'_>, channels: usize, x: NodeId) -> NodeId {
         let norm = BatchNorm {
             channels,
-            epsilon: self.config.variant.epsilon(),
-            momentum: self.config.variant.momentum(),
+            epsilon: epsilon(self.config.variant),
+            momentum: momentum(self.config.variant),
             scale: true,
             center: true,
         };

@@ -13,7 +13,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 use xception_model::{
-    Architecture, IntermediateActivation, OutputStride, Pooling, ResNetConfig, SeparableOrder, Variant, Widths,
+    Architecture, Graph, IntermediateActivation, OutputStride, Pooling, ResNetConfig, SeparableOrder, Variant, Widths,
     Xception, XceptionConfig,
 };
 
@@ -93,21 +93,85 @@ pub fn network(config: &XceptionConfig, device: &Device) -> Xception {
     with_formula(&config.clone().into(), device)
 }
 
-/// A network of any architecture with all weights by the formula.
+/// A network of any architecture with all weights by the formula, under our names of layers.
 pub fn with_formula(architecture: &Architecture, device: &Device) -> Xception {
+    with_formula_of(architecture, Names::Ours, device)
+}
+
+/// A network of any architecture with all weights by the formula, under these names.
+pub fn with_formula_of(architecture: &Architecture, names: Names, device: &Device) -> Xception {
     let model = architecture.init(device).expect("a valid configuration");
-    let layers = model.graph().layers.iter();
-    let layers = layers.map(|layer| (layer.path.clone(), layer.name.clone())).collect();
+    let graph = model.graph();
+    let own = match names {
+        Names::Keras => graph.keras_names(),
+        Names::Ours | Names::Torch => graph.layers.iter().map(|layer| layer.name.clone()).collect(),
+    };
+    let layers = graph.layers.iter().zip(own);
+    let layers = layers.map(|(layer, name)| (layer.path.clone(), name)).collect();
+    let torch = graph.nodes.iter().filter(|_| names == Names::Torch);
+    let torch = torch.map(|node| (node.path.clone(), node.torch.clone())).collect();
     model.map(&mut Formula {
         layers,
+        torch,
         path: Vec::new(),
     })
+}
+
+/// Whose names of layers a golden has.
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Names {
+    /// Keras's where they are fixed, and ours.
+    #[default]
+    Ours,
+    /// Those of a fresh Keras process.
+    Keras,
+    /// Those of PyTorch's modules.
+    Torch,
 }
 
 struct Formula {
     /// Keras's layer for each module path.
     layers: HashMap<String, String>,
+    /// PyTorch's module for each module path, in goldens with such names.
+    torch: HashMap<String, String>,
     path: Vec<String>,
+}
+
+/// The value of a tensor in PyTorch's layout, which is ours except for dense layers (`scripts/golden/golden_torch.py`).
+fn torch_weight(module: &str, tensor: &str, shape: &[usize]) -> Vec<f32> {
+    let inputs = shape[1..].iter().product::<usize>() as f64;
+    let value: Box<dyn Fn(f64) -> f64> = match (tensor, shape) {
+        ("weight", [_, 1, height, width]) => {
+            let taps = (height * width) as f64;
+            Box::new(move |u| (2.0 * u - 1.0) * (3.0 / taps).sqrt())
+        }
+        ("weight", [_, _, ..]) => Box::new(move |u| (2.0 * u - 1.0) * (6.0 / inputs).sqrt()),
+        ("weight", _) if module.ends_with(".bn3") => Box::new(|u| f64::midpoint(0.5, u)),
+        ("weight" | "running_var", _) => Box::new(|u| 0.5 + u),
+        ("bias" | "running_mean", _) => Box::new(|u| (2.0 * u - 1.0) * 0.1),
+        _ => panic!("no formula for {module}.{tensor}"),
+    };
+    let count = shape.iter().product();
+    uniform(&format!("{module}.{tensor}"), count)
+        .map(|u| value(u) as f32)
+        .collect()
+}
+
+fn torch_data(module: &str, name: &str, shape: &[usize]) -> TensorData {
+    let tensor = match name {
+        "gamma" => "weight",
+        "beta" => "bias",
+        name => name,
+    };
+    match *shape {
+        [inputs, outputs] => {
+            let values = torch_weight(module, tensor, &[outputs, inputs]);
+            let data = permuted(&values, [1, 1, outputs, inputs], [0, 1, 3, 2]);
+            TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), [inputs, outputs])
+        }
+        _ => TensorData::new(torch_weight(module, tensor, shape), shape.to_vec()),
+    }
 }
 
 impl ModuleMapper for Formula {
@@ -120,6 +184,13 @@ impl ModuleMapper for Formula {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if let [module @ .., name] = self.path.as_slice()
+            && let Some(torch) = self.torch.get(&module.join("."))
+        {
+            let data = torch_data(torch, name, &param.lazy_shape());
+            let device = param.lazy_device();
+            return param.map(|_| Tensor::from_data(data, &device));
+        }
         let (layer, variable) = keras_name(&self.layers, &self.path.join("."));
         let shape = param.lazy_shape();
         let data = match (variable, shape.as_slice()) {
@@ -179,6 +250,8 @@ pub fn permuted(values: &[f32], shape: [usize; 4], axes: [usize; 4]) -> TensorDa
 #[derive(Deserialize)]
 pub struct Golden {
     pub network: Network,
+    #[serde(default)]
+    pub names: Names,
     /// `[batch, height, width, channels]`.
     pub input: [usize; 4],
     #[serde(default)]
@@ -189,6 +262,8 @@ pub struct Golden {
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub enum Network {
+    /// The options of any architecture.
+    Options(OptionFields),
     Xception(XceptionFields),
     ResNet(ResNetFields),
 }
@@ -196,6 +271,11 @@ pub enum Network {
 impl Network {
     pub fn architecture(&self) -> Architecture {
         match self {
+            Self::Options(fields) => {
+                let mut options = fields.options.clone();
+                options.insert("architecture".into(), fields.architecture.clone().into());
+                Architecture::from_options(options).expect("options of an architecture")
+            }
             Self::Xception(fields) => fields.config().into(),
             Self::ResNet(fields) => ResNetConfig::new()
                 .with_stem(fields.stem)
@@ -210,9 +290,16 @@ impl Network {
     pub fn config(&self) -> XceptionConfig {
         match self {
             Self::Xception(fields) => fields.config(),
-            Self::ResNet(_) => panic!("a golden of a ResNet"),
+            Self::Options(_) | Self::ResNet(_) => panic!("a golden of another network"),
         }
     }
+}
+
+#[derive(Deserialize)]
+pub struct OptionFields {
+    architecture: String,
+    #[serde(flatten)]
+    options: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -352,6 +439,28 @@ pub fn goldens(prefix: &str, parts: &[&str], least: usize) -> Vec<String> {
     files.sort();
     assert!(files.len() >= least, "only {} goldens start with {prefix}", files.len());
     files
+}
+
+/// The name in a golden of each of our stages that it has.
+pub fn stage_names(graph: &Graph, names: Names) -> HashMap<String, String> {
+    let ends = graph.layer_outputs();
+    let keras = graph.keras_names();
+    let layers = graph.layers.iter().zip(ends).zip(keras);
+    layers
+        .filter_map(|((layer, end), keras)| {
+            let theirs = match names {
+                Names::Ours => layer.name.clone(),
+                Names::Keras => keras,
+                // The layer's name in PyTorch is that of its first node.
+                Names::Torch => {
+                    let id = end?;
+                    let first = graph.nodes.iter().find(|node| node.layer == graph.node(id).layer)?;
+                    first.torch.clone()
+                }
+            };
+            Some((layer.name.clone(), theirs))
+        })
+        .collect()
 }
 
 /// Reads a golden; the panic names the file.

@@ -1,0 +1,379 @@
+//! Every published network of the zoo, with fewer channels, in every format: what is written is read as the same
+//! network with the same outputs. README's table of architectures is what this test did.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Distribution, Tensor};
+use common::{Bench, picture, relative};
+use converter::{Known, Options, open};
+use safetensors::tensor::{Dtype, TensorView, serialize};
+use serde_json::{Value, json};
+use xception_model::graph::ParameterKind;
+use xception_model::{
+    Architecture, HiddenActivation, InputSpec, ModelSpec, Network, Outputs, Published, Scaling, Variant,
+};
+
+const SIZE: [usize; 2] = [75, 101];
+const CLASSES: usize = 5;
+
+/// The network with few channels, for pictures of [`SIZE`].
+fn small(published: &Published, variant: Variant) -> Architecture {
+    let network = published.network.clone().with_variant(variant);
+    let mut table = serde_json::to_value(&network).unwrap();
+    let narrow = match network.name() {
+        "xception" => json!({"widths": {"stem": [2, 3], "entry": [3, 4, 5], "exit": [6, 7, 8]}}),
+        "resnet" => json!({"stem": 4, "widths": [2, 4, 3, 5]}),
+        "vgg" => json!({"widths": [2, 3, 4, 5, 6], "hidden_layers": [9, 8], "map": [2, 3]}),
+        "inception-v3" => json!({"width_divisor": 16}),
+        "xception-aligned" => json!({"width_divisor": 8}),
+        other => panic!("no small {other}: add its options here"),
+    };
+    for (key, value) in narrow.as_object().unwrap() {
+        table[key] = value.clone();
+    }
+    table["num_classes"] = CLASSES.into();
+    serde_json::from_value(table).unwrap()
+}
+
+/// Moves every value, so that no two tensors of a norm are equal.
+struct Shaken;
+
+impl ModuleMapper for Shaken {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| {
+            let noise = Tensor::random(tensor.shape(), Distribution::Uniform(0.0, 0.2), &tensor.device());
+            tensor + noise
+        })
+    }
+}
+
+fn network(architecture: &Architecture) -> Network {
+    let device = Device::flex();
+    device.seed(7);
+    architecture.init(&device).unwrap().map(&mut Shaken)
+}
+
+fn spec(network: Architecture) -> ModelSpec {
+    ModelSpec {
+        source: "a test".into(),
+        network,
+        outputs: Outputs::Softmax,
+        input: InputSpec {
+            height: SIZE[0],
+            width: SIZE[1],
+            scaling: Scaling::Tf,
+            ..InputSpec::default()
+        },
+        labels: Vec::new(),
+    }
+}
+
+fn logits(network: &Network) -> Vec<f32> {
+    let logits = network.forward(picture([1, SIZE[0], SIZE[1], 3])).unwrap();
+    logits.into_data().iter::<f32>().collect()
+}
+
+/// What no format but a record says. A pooling that the file shows is not repeated.
+fn known(network: &Architecture) -> Known {
+    Known {
+        size: Some(SIZE),
+        pooling: network.pooling(),
+        outputs: Some(Outputs::Softmax),
+        hidden_activation: Some(HiddenActivation::RELU),
+        scaling: Some(Scaling::Tf),
+        ..Known::default()
+    }
+}
+
+/// A checkpoint with PyTorch's names and layout, as `state_dict` has them.
+fn checkpoint(model: &Network, path: &Path, rename: impl Fn(&str, Vec<usize>) -> (String, Vec<usize>)) {
+    let graph = model.graph();
+    let mut entries: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors = Tensors(Vec::new(), Vec::new());
+    model.visit(&mut tensors);
+    for parameter in graph.parameters() {
+        let (_, shape, values) = tensors.1.iter().find(|(name, ..)| *name == parameter.name).unwrap();
+        let (shape, values) = match *shape.as_slice() {
+            // `[in, out]` here, `[out, in]` in PyTorch.
+            [inputs, outputs] => {
+                let transposed = (0..outputs).flat_map(|out| (0..inputs).map(move |at| values[at * outputs + out]));
+                (vec![outputs, inputs], transposed.collect())
+            }
+            _ => (shape.clone(), values.clone()),
+        };
+        let torch = &graph.node(parameter.node).torch;
+        assert!(!torch.is_empty(), "{} has no name in PyTorch", parameter.name);
+        let (name, shape) = rename(&format!("{torch}.{}", parameter.kind.torch_name()), shape);
+        let bytes = values.iter().flat_map(|value: &f32| value.to_le_bytes()).collect();
+        entries.push((name, shape, bytes));
+        if parameter.kind == ParameterKind::RunningVar {
+            let counter = format!("{torch}.num_batches_tracked");
+            entries.push((rename(&counter, Vec::new()).0, vec![1], vec![0; 4]));
+        }
+    }
+    let views = entries
+        .iter()
+        .map(|(name, shape, bytes)| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    std::fs::write(path, serialize(views, None).unwrap()).unwrap();
+}
+
+/// Every tensor by its path, with shape and values.
+struct Tensors(Vec<String>, Vec<(String, Vec<usize>, Vec<f32>)>);
+
+impl burn::module::ModuleVisitor for Tensors {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.0.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.0.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        let values = tensor.to_data().iter::<f32>().collect();
+        self.1.push((self.0.join("."), tensor.shape().to_vec(), values));
+    }
+}
+
+/// Reads a file as this network with these logits.
+fn check(path: &Path, known: &Known, network: &Architecture, expected: &[f32], bound: f64) {
+    let source = open(path, known).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let found = &source.spec.network;
+    assert!(
+        found == network,
+        "{}: found {found}, expected {network}",
+        path.display()
+    );
+    let (model, _) = source.load(&Device::flex()).unwrap();
+    let error = relative(&logits(&model), expected);
+    assert!(error <= bound, "{}: off by {error:.1e}", path.display());
+}
+
+/// Writes a record in another format and reads that back; the message of a refusal.
+fn round_trip(
+    bench: &Bench,
+    record: &Path,
+    ending: &str,
+    network: &Architecture,
+    expected: &[f32],
+) -> Result<(), String> {
+    let out: PathBuf = bench.path(&format!("network.{ending}"));
+    let source = open(record, &Known::default()).unwrap();
+    let options = Options {
+        overwrite: true,
+        ..Options::default()
+    };
+    source.convert(&out, &options).map_err(|error| error.to_string())?;
+    let known = Known {
+        // `.weights.h5` of Keras's own networks is theirs; a whole file shows its variant.
+        variant: network.variant().filter(|_| ending == "safetensors"),
+        ..known(network)
+    };
+    // Keras's and ONNX's files compute in the same order here.
+    check(&out, &known, network, expected, 1e-6);
+    Ok(())
+}
+
+#[test]
+fn every_network_is_read_and_written_in_every_format() {
+    let bench = Bench::new();
+    let mut table = String::from(
+        "| `--architecture` | paper | parameters | Keras | PyTorch | ONNX | safetensors, record |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for published in Architecture::published() {
+        let mut torch = "";
+        let mut keras = "";
+        for variant in [Variant::Keras, Variant::Torch] {
+            let network = small(&published, variant);
+            if variant == Variant::Torch && network.variant().is_none() {
+                continue;
+            }
+            let model = self::network(&network);
+            let expected = logits(&model);
+            let record = bench.path("network.bpk");
+            xception_model::save(&model, &spec(network.clone()), &record, true).unwrap();
+            check(&record, &Known::default(), &network, &expected, 0.0);
+            for ending in ["safetensors", "onnx"] {
+                round_trip(&bench, &record, ending, &network, &expected).unwrap();
+            }
+            for ending in ["keras", "h5"] {
+                let written = round_trip(&bench, &record, ending, &network, &expected);
+                match (network.name(), variant, written) {
+                    (_, Variant::Keras, written) => written.unwrap(),
+                    // Symmetric max pools that may meet negative numbers, and a map flattened channel by channel.
+                    ("xception" | "vgg", Variant::Torch, written) => {
+                        let problem = written.unwrap_err();
+                        assert!(problem.contains("save the network as"), "{problem}");
+                    }
+                    (_, Variant::Torch, written) => written.unwrap(),
+                }
+            }
+            if published.keras.is_some() && variant == Variant::Keras {
+                round_trip(&bench, &record, "weights.h5", &network, &expected).unwrap();
+                keras = "read, written";
+            } else if published.keras.is_none() {
+                keras = "whole models read, written";
+            }
+            if variant == Variant::Torch || network.variant().is_none() {
+                let path = bench.path("torch.safetensors");
+                checkpoint(&model, &path, |name, shape| (format!("module.{name}"), shape));
+                check(&path, &self::known(&network), &network, &expected, 0.0);
+                torch = "read";
+            }
+        }
+        let parameters = published.network.num_params();
+        let _ = writeln!(
+            table,
+            "| `{}` | {} | {:.1} M | {keras} | {torch} | read, written | read, written |",
+            published.name,
+            published.paper,
+            parameters as f64 / 1e6
+        );
+    }
+
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let text = std::fs::read_to_string(&readme).unwrap();
+    let (begin, end) = ("<!-- architectures: begin -->\n", "<!-- architectures: end -->");
+    let start = text.find(begin).expect("the README has the table's begin") + begin.len();
+    let stop = text.find(end).expect("the README has the table's end");
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(&readme, format!("{}{table}{}", &text[..start], &text[stop..])).unwrap();
+    } else {
+        assert_eq!(
+            &text[start..stop],
+            table,
+            "UPDATE_README=1 writes the README's table anew"
+        );
+    }
+}
+
+fn published(name: &str) -> Published {
+    let mut found = Architecture::published().into_iter();
+    found.find(|published| published.name == name).unwrap()
+}
+
+#[test]
+fn timm_s_vgg_has_convolutions_for_fully_connected_layers() {
+    let bench = Bench::new();
+    let network = small(&published("vgg16"), Variant::Torch);
+    let model = self::network(&network);
+    let path = bench.path("timm.safetensors");
+    checkpoint(&model, &path, |name, shape| {
+        let shape = match (name, shape.as_slice()) {
+            ("classifier.0.weight", [output, _]) => vec![*output, 6, 2, 3],
+            ("classifier.3.weight", [output, input]) => vec![*output, *input, 1, 1],
+            _ => shape,
+        };
+        let name = name.replace("classifier.0.", "pre_logits.fc1.");
+        let name = name
+            .replace("classifier.3.", "pre_logits.fc2.")
+            .replace("classifier.6.", "head.fc.");
+        (name, shape)
+    });
+    // 2 x 3 is no square: the picture's size decides.
+    let error = open(&path, &known(&network)).unwrap_err().to_string();
+    assert!(error.contains("no square map of 6 channels"), "{error}");
+
+    let mut table: Value = serde_json::to_value(&network).unwrap();
+    table["map"] = json!([2, 2]);
+    let network: Architecture = serde_json::from_value(table).unwrap();
+    let model = self::network(&network);
+    checkpoint(&model, &path, |name, shape| {
+        let shape = match (name, shape.as_slice()) {
+            ("classifier.0.weight", [output, _]) => vec![*output, 6, 2, 2],
+            ("classifier.3.weight", [output, input]) => vec![*output, *input, 1, 1],
+            _ => shape,
+        };
+        let name = name.replace("classifier.0.", "pre_logits.fc1.");
+        let name = name
+            .replace("classifier.3.", "pre_logits.fc2.")
+            .replace("classifier.6.", "head.fc.");
+        (name, shape)
+    });
+    let source = open(
+        &path,
+        &Known {
+            size: Some([64, 64]),
+            ..known(&network)
+        },
+    )
+    .unwrap();
+    assert_eq!(source.spec.network, network);
+    let (read, _) = source.load(&Device::flex()).unwrap();
+    let picture = picture([1, 64, 64, 3]);
+    let values = |model: &Network| -> Vec<f32> {
+        model
+            .forward(picture.clone())
+            .unwrap()
+            .into_data()
+            .iter::<f32>()
+            .collect()
+    };
+    assert_eq!(values(&read), values(&model));
+}
+
+#[test]
+fn an_auxiliary_head_is_left_out() {
+    let bench = Bench::new();
+    let network = small(&published("inception_v3"), Variant::Torch);
+    let model = self::network(&network);
+    let expected = logits(&model);
+    let path = bench.path("aux.safetensors");
+    checkpoint(&model, &path, |name, shape| (name.to_owned(), shape));
+    let bytes = std::fs::read(&path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let zeros = vec![0; 4 * 1000 * 48];
+    let extra = [
+        ("AuxLogits.conv0.conv.weight", vec![8, 48, 1, 1], 8 * 48),
+        ("AuxLogits.fc.weight", vec![1000, 48], 1000 * 48),
+        ("AuxLogits.fc.bias", vec![1000], 1000),
+    ];
+    let extra = extra.map(|(name, shape, count)| {
+        let view = TensorView::new(Dtype::F32, shape, &zeros[..4 * count]).unwrap();
+        (name.to_owned(), view)
+    });
+    let all = tensors.tensors().into_iter().chain(extra);
+    std::fs::write(&path, serialize(all, None).unwrap()).unwrap();
+    check(&path, &known(&network), &network, &expected, 0.0);
+}
+
+/// The two ResNets have equal shapes but for the biases, and another stride: a flag never turns one into the other.
+#[test]
+fn torchvision_s_resnet_is_not_keras_s() {
+    let bench = Bench::new();
+    let network = small(&published("resnet50"), Variant::Torch);
+    let path = bench.path("resnet.safetensors");
+    checkpoint(&self::network(&network), &path, |name, shape| (name.to_owned(), shape));
+    let known = Known {
+        variant: Some(Variant::Keras),
+        ..known(&network)
+    };
+    let source = open(&path, &known).unwrap();
+    let error = source.load(&Device::flex()).unwrap_err().to_string();
+    assert!(error.contains("conv1.conv.bias"), "{error}");
+}
+
+/// ResNet-18 has other blocks, a VGG with batch norms other layers.
+#[test]
+fn relatives_are_refused() {
+    let bench = Bench::new();
+    let resnet = small(&published("resnet50"), Variant::Torch);
+    let model = self::network(&resnet);
+    let path = bench.path("relative.safetensors");
+    checkpoint(&model, &path, |name, shape| (name.replace(".conv3.", ".conv7."), shape));
+    let error = open(&path, &known(&resnet)).unwrap_err();
+    assert!(error.to_string().contains("ResNet-18"), "{error}");
+
+    let vgg = small(&published("vgg16"), Variant::Torch);
+    checkpoint(&self::network(&vgg), &path, |name, shape| {
+        (name.replace("features.2.", "features.4."), shape)
+    });
+    let error = open(&path, &known(&vgg)).unwrap_err();
+    assert!(error.to_string().contains("VGG without batch norms"), "{error}");
+}

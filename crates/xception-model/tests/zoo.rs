@@ -1,0 +1,194 @@
+//! The published networks against the numbers of the libraries that publish them: layers and their order, tensors,
+//! parameters, multiply-adds.
+
+use sha2::{Digest, Sha256};
+use xception_model::{Architecture, Graph, Published, Variant};
+
+/// What Keras 3.15 says about `keras.applications.X(weights=None)`.
+struct Keras {
+    name: &'static str,
+    layers: usize,
+    weighted: usize,
+    tensors: usize,
+    params: usize,
+    trainable: usize,
+    multiply_adds: u64,
+    /// The first digits of the SHA-256 of the names of `model.layers`, joined by line feeds.
+    order: &'static str,
+}
+
+const KERAS: [Keras; 7] = [
+    Keras {
+        name: "xception",
+        layers: 134,
+        weighted: 81,
+        tensors: 236,
+        params: 22_910_480,
+        trainable: 22_855_952,
+        multiply_adds: 8_357_403_496,
+        order: "a65ec06ca9bedd25",
+    },
+    Keras {
+        name: "vgg16",
+        layers: 23,
+        weighted: 16,
+        tensors: 32,
+        params: 138_357_544,
+        trainable: 138_357_544,
+        multiply_adds: 15_470_264_320,
+        order: "6ba21e72e9d82565",
+    },
+    Keras {
+        name: "vgg19",
+        layers: 26,
+        weighted: 19,
+        tensors: 38,
+        params: 143_667_240,
+        trainable: 143_667_240,
+        multiply_adds: 19_632_062_464,
+        order: "4d24e159bf723006",
+    },
+    Keras {
+        name: "resnet50",
+        layers: 177,
+        weighted: 107,
+        tensors: 320,
+        params: 25_636_712,
+        trainable: 25_583_592,
+        multiply_adds: 3_857_973_248,
+        order: "bb97e61fb3ad0d7d",
+    },
+    Keras {
+        name: "resnet101",
+        layers: 347,
+        weighted: 209,
+        tensors: 626,
+        params: 44_707_176,
+        trainable: 44_601_832,
+        multiply_adds: 7_570_194_432,
+        order: "dfec9a3331590a22",
+    },
+    Keras {
+        name: "resnet152",
+        layers: 517,
+        weighted: 311,
+        tensors: 932,
+        params: 60_419_944,
+        trainable: 60_268_520,
+        multiply_adds: 11_282_415_616,
+        order: "eac14d8894720065",
+    },
+    Keras {
+        name: "inception_v3",
+        layers: 313,
+        weighted: 189,
+        tensors: 378,
+        params: 23_851_784,
+        trainable: 23_817_352,
+        multiply_adds: 5_713_216_096,
+        order: "21d32daafca798d9",
+    },
+];
+
+/// What torchvision 0.29 and timm 1.0 say: tensors of the `state_dict` without `num_batches_tracked`, parameters
+/// without running statistics, and multiply-adds in millions.
+const TORCH: [(&str, usize, usize, u64); 11] = [
+    ("vgg16", 32, 138_357_544, 15_470),
+    ("vgg19", 38, 143_667_240, 19_632),
+    ("resnet50", 267, 25_557_032, 4_089),
+    ("resnet101", 522, 44_549_160, 7_801),
+    ("resnet152", 777, 60_192_808, 11_514),
+    ("inception_v3", 472, 23_834_568, 5_713),
+    ("xception41", 422, 26_969_560, 9_204),
+    ("xception65", 662, 39_916_312, 13_853),
+    ("xception71", 732, 42_338_736, 17_947),
+    ("xception41p", 246, 26_907_752, 9_204),
+    ("xception65p", 390, 39_819_560, 13_853),
+];
+
+fn published(name: &str) -> Published {
+    let mut found = Architecture::published().into_iter();
+    found
+        .find(|published| published.name == name)
+        .unwrap_or_else(|| panic!("no published network is called {name}"))
+}
+
+/// Names as `keras.applications` gives them in a fresh process, in the order of `model.layers`.
+fn names_in_order(graph: &Graph) -> Vec<String> {
+    let names = graph.keras_names();
+    let order = graph.keras_order().into_iter();
+    order.map(|layer| names[layer.0].clone()).collect()
+}
+
+#[test]
+fn keras_networks_have_keras_layers_and_numbers() {
+    for keras in &KERAS {
+        let published = published(keras.name);
+        let graph = published.network.graph();
+        let summary = graph.summary([published.size; 2]).unwrap();
+        assert_eq!(summary.params(), keras.params, "{}", keras.name);
+        assert_eq!(summary.trainable_params(), keras.trainable, "{}", keras.name);
+        assert_eq!(summary.multiply_adds(), keras.multiply_adds, "{}", keras.name);
+        let weighted = summary.rows.iter().filter(|row| row.params() > 0).count();
+        assert_eq!(weighted, keras.weighted, "{}", keras.name);
+        assert_eq!(graph.parameters().len(), keras.tensors, "{}", keras.name);
+        let names = names_in_order(&graph);
+        assert_eq!(names.len(), keras.layers, "{}", keras.name);
+        let digest = Sha256::digest(names.join("\n").as_bytes());
+        let digits: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, keras.order, "{}: the order of {names:?}", keras.name);
+    }
+}
+
+#[test]
+fn pytorch_networks_have_their_tensors_and_numbers() {
+    for (name, tensors, trainable, multiply_adds) in TORCH {
+        let published = published(name);
+        let graph = published.network.with_variant(Variant::Torch).graph();
+        let summary = graph.summary([published.size; 2]).unwrap();
+        assert_eq!(summary.trainable_params(), trainable, "{name}");
+        assert_eq!(graph.parameters().len(), tensors, "{name}");
+        assert_eq!((summary.multiply_adds() + 500_000) / 1_000_000, multiply_adds, "{name}");
+        let unnamed = graph
+            .parameters()
+            .into_iter()
+            .find(|parameter| graph.node(parameter.node).torch.is_empty());
+        assert_eq!(unnamed, None, "{name}: every tensor has its name in PyTorch");
+    }
+}
+
+#[test]
+fn every_published_network_is_known_by_its_options_and_its_graph() {
+    for published in Architecture::published() {
+        for variant in [Variant::Keras, Variant::Torch] {
+            let network = published.network.clone().with_variant(variant);
+            let table = serde_json::to_value(&network).unwrap();
+            let again: Architecture = serde_json::from_value(table).unwrap();
+            assert_eq!(again, network, "{}", published.name);
+            network.validate().unwrap();
+
+            let graph = (*network.graph()).clone();
+            let file = xception_model::FileGraph {
+                output: graph.output(),
+                graph,
+                size: Some([published.size; 2]),
+            };
+            let found = xception_model::recognise(&file, false).unwrap();
+            let found: Vec<_> = found.candidates.into_iter().map(|found| found.architecture).collect();
+            assert_eq!(found, [network], "{}", published.name);
+        }
+        assert_eq!(
+            published.network.published_as().map(|found| found.name),
+            Some(published.name)
+        );
+        let other = published.network.clone().with_num_classes(7).unwrap();
+        assert_eq!(other.published_as().map(|found| found.name), Some(published.name));
+        let backbone = published.network.clone().without_top();
+        let classifier = xception_model::NewHead {
+            num_classes: 3,
+            hidden_layers: vec![5],
+            dropout: 0.1,
+        };
+        assert_eq!(backbone.with_classifier(&classifier).unwrap().outputs(), Some(3));
+    }
+}

@@ -138,9 +138,9 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
-    /// The node, or the first node before it that is no dropout.
+    /// The node, or the first node before it that is more than a dropout or a vector's reshape to a map of one pixel.
     fn essential(&self, mut id: NodeId) -> NodeId {
-        while let Op::Dropout { .. } = self.graph.node(id).op {
+        while let Op::Dropout { .. } | Op::ToMap = self.graph.node(id).op {
             id = self.graph.node(id).inputs[0];
         }
         id
@@ -227,7 +227,7 @@ impl<'a> View<'a> {
         let of = |input: &NodeId| self.hashes[input.0];
         let folds = self.tolerance.folded_norms;
         match &node.op {
-            Op::Dropout { .. } => return of(&node.inputs[0]),
+            Op::Dropout { .. } | Op::ToMap => return of(&node.inputs[0]),
             Op::BatchNorm(_) if folds => {
                 let before = self.essential(node.inputs[0]);
                 if matches!(self.graph.node(before).op, Op::Conv(_) | Op::Dense(_)) {
@@ -331,7 +331,10 @@ fn same(ours: &View<'_>, one: NodeId, theirs: &View<'_>, two: NodeId) -> bool {
             | (Activation::HardSigmoid { slope: a }, Activation::HardSigmoid { slope: b }) => near(*a, *b),
             (a, b) => a == b,
         },
+        // A map of one pixel and a vector hold the same values.
+        (Op::GlobalPool(a), Op::GlobalPool(b)) => a.kind == b.kind,
         (Op::ScaleShift(a), Op::ScaleShift(b)) => near_constants(a, b),
+        (Op::LayerNorm { epsilon: a }, Op::LayerNorm { epsilon: b }) => near(*a, *b),
         (a, b) => a == b,
     }
 }

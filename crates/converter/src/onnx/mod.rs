@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use ::graph::{Op, Tolerance};
 use onnx_ir::ModelProto;
-use xception_model::{Candidate, Description, Known, ModelSpec, Recognised, Variant, recognise};
+use xception_model::{Architecture, Candidate, Description, Known, ModelSpec, Recognised, Variant, recognise};
 
 use self::structure::parse;
 use self::weights::Network;
@@ -42,10 +42,23 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, Co
     let stated = stated(&model).map_err(|problem| ConvertError::damaged(path, problem))?;
     let (description, candidate) = match stated.filter(|_| is_whole) {
         Some(spec) => {
-            let candidate = found.candidates.iter().find_map(|candidate| behind(&spec, candidate));
-            let candidate = candidate
-                .ok_or_else(|| ConvertError::damaged(path, "its description is of another network than its graph"))?;
-            (Description::of_spec(spec), candidate)
+            let mut tried = found.candidates.iter().map(|candidate| behind(&spec, candidate));
+            match tried
+                .clone()
+                .find_map(Result::ok)
+                .ok_or_else(|| tried.find_map(Result::err))
+            {
+                Ok(candidate) => (Description::of_spec(spec), candidate),
+                Err(difference) => {
+                    let own =
+                        choose(&model, &file, &found, known).and_then(|(own, candidate)| says(spec, &own, candidate));
+                    own.ok_or_else(|| {
+                        let difference = difference.map_or_else(String::new, |difference| format!(": {difference}"));
+                        let problem = format!("its description is of another network than its graph{difference}");
+                        ConvertError::damaged(path, problem)
+                    })?
+                }
+            }
         }
         None => choose(&model, &file, &found, known).ok_or_else(|| no_network("its graph is empty".to_owned()))?,
     };
@@ -87,8 +100,25 @@ fn stated(model: &ModelProto) -> Result<Option<ModelSpec>, String> {
     Ok(spec)
 }
 
-/// The described network with the nodes of a candidate, if both compute the same.
-fn behind(spec: &ModelSpec, candidate: &Candidate) -> Option<Candidate> {
+/// What a description says of a network without a name that ONNX holds in other operations, such as a sum of three as
+/// two sums, or a norm without a scale as one with a scale of 1. The network is the one of the file's operations.
+fn says(mut spec: ModelSpec, own: &Description, candidate: Candidate) -> Option<(Description, Candidate)> {
+    let described = (spec.network.outputs(), spec.network.include_top());
+    let found = (candidate.architecture.outputs(), candidate.architecture.include_top());
+    let is_same_end = described == found && own.outputs.is_none_or(|outputs| outputs == spec.outputs);
+    if !matches!(spec.network, Architecture::Graph(_)) || !is_same_end {
+        return None;
+    }
+    spec.network = candidate.architecture.clone();
+    Some((Description::of_spec(spec), candidate))
+}
+
+/// The described network with the nodes of a candidate.
+///
+/// # Errors
+///
+/// Says where the two compute something else.
+fn behind(spec: &ModelSpec, candidate: &Candidate) -> Result<Candidate, String> {
     let (ours, theirs) = (spec.network.graph(), candidate.architecture.graph());
     let tolerance = Tolerance {
         folded_norms: true,
@@ -96,8 +126,9 @@ fn behind(spec: &ModelSpec, candidate: &Candidate) -> Option<Candidate> {
     };
     let pairs = ours.correspondence(ours.output(), &theirs, theirs.output(), tolerance);
     let origin = |node: Option<::graph::NodeId>| candidate.correspondence[node?.0];
-    Some(Candidate {
-        correspondence: pairs.ok()?.into_iter().map(origin).collect(),
+    let pairs = pairs.map_err(|difference| difference.to_string())?;
+    Ok(Candidate {
+        correspondence: pairs.into_iter().map(origin).collect(),
         architecture: spec.network.clone(),
     })
 }

@@ -25,6 +25,18 @@ pub(crate) fn write(model: &Network, spec: &ModelSpec, path: &Path, overwrite: b
     let failed = |problem: String| ConvertError::write(path, problem);
     let size = [spec.input.height, spec.input.width];
     let graph = model.graph();
+    let shapes = graph.shapes(size).map_err(|error| failed(error.to_string()))?;
+    // burn-onnx has no mean over channels, and ONNX's norm is over the last axes.
+    for (id, node) in graph.iter() {
+        let input = node.inputs.first().map(|input| shapes[input.0]);
+        if let (Op::LayerNorm { .. }, Some(Shape::Map(_))) = (&node.op, input) {
+            return Err(failed(format!(
+                "layer {}: a norm over the channels of a map is not written as ONNX; write a record (.bpk), \
+                 .safetensors or .keras",
+                graph.layer_of(id).name
+            )));
+        }
+    }
     let traced = Traced::new(graph, size).map_err(|error| failed(error.to_string()))?;
     let device = Device::flex();
     let mut network = Architecture::Graph(Arc::new(traced.graph))
@@ -67,7 +79,15 @@ struct Operator {
     floats: Vec<(&'static str, f32)>,
     ints: Vec<(&'static str, Vec<i64>)>,
     /// Constant inputs after the first one.
-    constants: Vec<f32>,
+    constants: Vec<Constant>,
+}
+
+/// A constant input.
+enum Constant {
+    Number(f32),
+    /// Ones, one for each channel.
+    Ones(usize),
+    Indices(Vec<i64>),
 }
 
 impl Operator {
@@ -188,6 +208,36 @@ impl Traced {
                     node.op = FLATTEN;
                 }
             }
+            // burn-onnx would cut the batch to that of the tracing.
+            (
+                Op::Crop {
+                    crops: [top, left, bottom, right],
+                },
+                Some(Shape::Map(_)),
+            ) => {
+                // Counted from the end, as the size of the picture is open.
+                let end = |cropped: usize| if cropped == 0 { i64::MAX } else { -(cropped as i64) };
+                self.stand_ins.push(Some(Operator {
+                    constants: vec![
+                        Constant::Indices(vec![*top as i64, *left as i64]),
+                        Constant::Indices(vec![end(*bottom), end(*right)]),
+                        Constant::Indices(vec![2, 3]),
+                    ],
+                    ..Operator::new("Slice")
+                }));
+                node.op = Op::Pool(Pool {
+                    window: [top + bottom + 1, left + right + 1],
+                    ..Pool::max(1, 1, Padding::Valid)
+                });
+            }
+            (Op::LayerNorm { epsilon }, Some(Shape::Vector(channels))) => {
+                self.stand_ins.push(Some(Operator {
+                    ints: vec![("axis", vec![-1])],
+                    constants: vec![Constant::Ones(channels)],
+                    ..Operator::new("LayerNormalization").with("epsilon", *epsilon)
+                }));
+                node.op = STAND_IN;
+            }
             (Op::Flatten { order }, Some(Shape::Map(_))) if *order == ChannelOrder::ChannelsLast => {
                 self.stand_ins.push(Some(Operator {
                     ints: vec![("perm", vec![0, 2, 3, 1])],
@@ -215,7 +265,7 @@ fn operator(activation: Activation) -> Option<Operator> {
     Some(match activation {
         Activation::Relu | Activation::Sigmoid | Activation::Swish | Activation::Tanh => return None,
         Activation::Relu6 => Operator {
-            constants: vec![0.0, 6.0],
+            constants: vec![Constant::Number(0.0), Constant::Number(6.0)],
             ..new("Clip")
         },
         Activation::LeakyRelu { slope } => new("LeakyRelu").with("alpha", slope),
@@ -293,7 +343,7 @@ impl Operator {
             node.attribute.push(attribute);
         }
         for value in self.constants {
-            node.input.push(constant(graph, value));
+            node.input.push(constant(graph, &value));
         }
         node
     }
@@ -307,17 +357,40 @@ fn attribute(name: &str, kind: i32) -> AttributeProto {
     attribute
 }
 
-/// Adds a constant number and returns its name.
-fn constant(graph: &mut GraphProto, value: f32) -> String {
-    let mut tensor = TensorProto::new();
-    let name = format!("constant_{value}");
-    if !graph.initializer.iter().any(|tensor| tensor.name == name) {
-        tensor.name.clone_from(&name);
-        // TensorProto.DataType.FLOAT
-        tensor.data_type = 1;
-        tensor.float_data = vec![value];
-        graph.initializer.push(tensor);
+/// Adds a constant and returns its name.
+fn constant(graph: &mut GraphProto, value: &Constant) -> String {
+    let name = match value {
+        Constant::Number(number) => format!("constant_{number}"),
+        Constant::Ones(channels) => format!("ones_{channels}"),
+        Constant::Indices(indices) => {
+            let indices: Vec<String> = indices.iter().map(i64::to_string).collect();
+            format!("indices_{}", indices.join("_"))
+        }
+    };
+    if graph.initializer.iter().any(|tensor| tensor.name == name) {
+        return name;
     }
+    let mut tensor = TensorProto::new();
+    tensor.name.clone_from(&name);
+    // TensorProto.DataType
+    let (float, int64) = (1, 7);
+    match value {
+        Constant::Number(number) => {
+            tensor.data_type = float;
+            tensor.float_data = vec![*number];
+        }
+        Constant::Ones(channels) => {
+            tensor.data_type = float;
+            tensor.dims = vec![*channels as i64];
+            tensor.float_data = vec![1.0; *channels];
+        }
+        Constant::Indices(indices) => {
+            tensor.data_type = int64;
+            tensor.dims = vec![indices.len() as i64];
+            tensor.int64_data.clone_from(indices);
+        }
+    }
+    graph.initializer.push(tensor);
     name
 }
 
@@ -340,7 +413,7 @@ fn gelu(stand_in: &NodeProto, approximate: bool, graph: &mut GraphProto, nodes: 
         nodes.push(node);
         name
     };
-    let mut number = |value: f32| constant(graph, value);
+    let mut number = |value: f32| constant(graph, &Constant::Number(value));
     let [one, half] = [number(1.0), number(0.5)];
     let curve = if approximate {
         let square = step("Mul", [x, x]);

@@ -565,6 +565,13 @@ fn every_operation_reads_the_picture() {
         });
         compare_one("sum", &network, sum, &picture, &of_affine.plus(&picture), 2);
         compare_one("logits", &network, logits, &picture, &of_logits, 2);
+        // On a map, each pixel has outputs of its own.
+        let pixels = network.dense(Dense::new(input, &weights, 7)).unwrap();
+        let of_pixels = Map::filled(7, 6, 5, |output, y, x| {
+            let product = |channel: usize| picture.at(channel, y, x) * f64::from(weights[channel * 7 + output]);
+            (0..3).map(product).sum::<f64>()
+        });
+        compare_one("dense on pixels", &network, pixels, &picture, &of_pixels, 2);
     }
 }
 

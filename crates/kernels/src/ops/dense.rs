@@ -9,10 +9,10 @@ use crate::memory::map::Map;
 use crate::plan::cut::{Cut, Machine};
 use crate::value::Value;
 
-/// A fully-connected layer on a single pixel: `activation(input * weights + bias)`.
+/// A fully-connected layer on each pixel: `activation(input * weights + bias)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Dense<'a> {
-    /// A map of one pixel.
+    /// A map, most often of one pixel.
     pub input: Value,
     /// `[inputs, outputs]`.
     pub weights: &'a [f32],
@@ -48,19 +48,11 @@ impl Op for DenseOp {
     }
 
     fn output(&self, inputs: &[Map]) -> Result<Map, Error> {
-        if inputs[0].pixels() != 1 {
-            return Err(Error::Size {
-                op: "dense",
-                what: "the input",
-                expected: [1, 1],
-                found: inputs[0].size(),
-            });
-        }
-        Map::new(1, 1, self.weights.outputs())
+        Map::new(inputs[0].height, inputs[0].width, self.weights.outputs())
     }
 
-    fn multiplications(&self, _maps: &Maps) -> usize {
-        self.weights.inputs() * self.weights.outputs()
+    fn multiplications(&self, maps: &Maps) -> usize {
+        maps.output.pixels() * self.weights.inputs() * self.weights.outputs()
     }
 
     fn bytes(&self) -> usize {
@@ -73,12 +65,14 @@ impl Op for DenseOp {
 
     unsafe fn run(&self, job: Job<'_>) {
         let (_, panels) = self.cut(job.maps, job.machine).job(job.index, 1, self.weights.panels());
-        // SAFETY: the caller guarantees the pictures, each a pixel.
+        let Maps { output, .. } = job.maps;
+        let input = job.maps.input();
+        // SAFETY: the caller guarantees the pictures, whose pixels lie one after the other.
         unsafe {
             let multiply = Multiply {
                 input: job.pictures.input(),
-                pixels: Pixels::row(1, 0, 0, Prefetch::NONE),
-                window: Window::pixel(job.maps.input().channels),
+                pixels: Pixels::row(output.pixels(), input.step, output.step, Prefetch::NONE),
+                window: Window::pixel(input.channels),
                 weights: &self.weights,
                 panels,
                 epilogue: Epilogue {

@@ -13,7 +13,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use graph::{Graph, NodeId};
+use graph::{Graph, NodeId, Op};
 use kernels::{Isa, Value};
 
 use self::fusions::{Fusion, fusions};
@@ -37,6 +37,9 @@ struct Section {
     start: NodeId,
     /// The last node.
     end: NodeId,
+    /// Whether every node from `start` to `end` outputs a vector. The vectors of a batch then are the pixels of one
+    /// map, so that large weights are read once for all of them.
+    of_vectors: bool,
     executor: Executor,
 }
 
@@ -86,7 +89,12 @@ impl Plan {
                 });
                 Executor::Burn(own.collect())
             });
-            sections.push(Section { start, end, executor });
+            sections.push(Section {
+                start,
+                end,
+                of_vectors: is_of_vectors(&graph, start, end),
+                executor,
+            });
         }
         let any = sections
             .iter()
@@ -159,7 +167,14 @@ impl Plan {
                     .iter()
                     .map(|node| values.iter().find(|(own, _)| own == node).map(|(_, value)| *value))
                     .collect();
-                let images = input.into_map();
+                let turned = |map: Tensor<4>| {
+                    if section.of_vectors {
+                        map.permute([3, 1, 2, 0])
+                    } else {
+                        map
+                    }
+                };
+                let images = turned(input.into_map());
                 let [batch, _, height, width] = images.dims();
                 let data = images.into_data().convert::<f32>();
                 let Ok(pixels) = data.as_slice::<f32>() else {
@@ -188,7 +203,8 @@ impl Plan {
                 let tensors: Vec<(Value, Tensor<4>)> = buffers
                     .into_iter()
                     .map(|(value, buffer, shape)| {
-                        (value, Tensor::from_data(TensorData::new(buffer, shape), &self.device))
+                        let map = Tensor::from_data(TensorData::new(buffer, shape), &self.device);
+                        (value, turned(map))
                     })
                     .collect();
                 let tensor = |value: Value| tensors.iter().find(|(own, _)| *own == value);
@@ -212,6 +228,23 @@ impl Plan {
             }
         }
     }
+}
+
+/// Whether a node and those after it up to `end` output vectors.
+fn is_of_vectors(graph: &Graph, start: NodeId, end: NodeId) -> bool {
+    let first = match &graph.node(start).op {
+        Op::Flatten { .. } | Op::Dense(_) => true,
+        Op::GlobalPool(pool) => !pool.keep_dims,
+        _ => false,
+    };
+    let mut others = graph.nodes[start.0 + 1..=end.0].iter();
+    first
+        && others.all(|node| {
+            matches!(
+                node.op,
+                Op::Dense(_) | Op::Activation(_) | Op::BatchNorm(_) | Op::ScaleShift(_) | Op::Dropout { .. }
+            )
+        })
 }
 
 /// The intervals between the graph's cuts, joined with a neighbour of the same kind: node that is read, last node, and

@@ -284,6 +284,7 @@ impl Case {
                 None => self.average.then_some(UnitPool::GlobalAverage),
             },
             residual: self.residual.as_ref().map(|residual| residual.own.clone().into()),
+            measure: false,
         }
     }
 
@@ -472,6 +473,7 @@ fn gradients_of_a_shared_tensor_are_added() {
             let source = || Source {
                 tensor: own.clone(),
                 shared: Some(shared.clone()),
+                measured: None,
             };
             // x reaches the sum by a ReLU, a convolution, as a residual, and by Burn's operations before or after.
             let early = (by_burn == 1).then(|| own.clone().exp());

@@ -51,7 +51,7 @@ fn main() {
     let mode = words
         .pop_if(|word| word.parse::<usize>().is_err())
         .unwrap_or("full".into());
-    let number = |index: usize, default| words.get(index).and_then(|word| word.parse().ok()).unwrap_or(default);
+    let number = |index: usize, default: usize| words.get(index).and_then(|word| word.parse().ok()).unwrap_or(default);
     let (size, batch, steps) = (number(0, 299), number(1, 8), number(2, 4));
 
     let plain = Device::flex();

@@ -110,6 +110,42 @@ fn the_table_has_a_line_for_each() {
 }
 
 #[test]
+fn training_steps_are_measured_both_ways() {
+    let sandbox = Sandbox::new();
+    let report = measured(
+        &sandbox,
+        &["--train", "--plain", "--threads", "1,2", "--batch-size", "2"],
+    );
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 12);
+    for (kind, trains) in ["full", "frozen-statistics", "head"].into_iter().enumerate() {
+        let of_kind: Vec<&Value> = rows.iter().filter(|row| row["trains"] == trains).collect();
+        assert_eq!(of_kind.len(), 4, "{trains}");
+        for row in of_kind {
+            let number = |name: &str| row[name].as_f64().unwrap();
+            assert_eq!(
+                row["times_ms"].as_array().unwrap().len(),
+                2,
+                "the warm-up does not count"
+            );
+            assert!((number("pictures_per_second") * number("median_ms") - 2e3).abs() < 1e-6);
+            assert!(number("share_of_limit") > 0.0);
+            // Kernels and Burn compute the same.
+            let first = rows[2 * kind]["first_loss"].as_f64().unwrap();
+            assert!((number("first_loss") - first).abs() < 1e-4 * first.abs(), "{trains}");
+        }
+    }
+    let arguments = ["bench", "-w", "toy.bpk", "--train", "--runs", "1", "--threads", "1"];
+    let text = sandbox.run(&arguments).ok();
+    let row = text.lines().find(|line| line.starts_with("all, norms frozen")).unwrap();
+    let columns: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(columns[3..7], ["kernels", "1", "8", "71x71"]);
+    sandbox
+        .run(&["bench", "-w", "toy.bpk", "--train", "--scaling"])
+        .failed(2);
+}
+
+#[test]
 fn scaling_goes_over_batches_threads_and_sizes() {
     let report = measured(&Sandbox::new(), &["--scaling"]);
     let rows = report["rows"].as_array().unwrap();

@@ -1,7 +1,8 @@
 //! Dense convolutions (one group) with any kernel, stride, dilation and padding, forward and backward.
 
 use super::geometry::{Checked, Geometry};
-use super::{pixel_product, weight_product};
+use super::pixel_product::{self, Source, Visit};
+use super::weight_product;
 use crate::error::Error;
 use crate::memory::buffer::volume;
 use crate::simd::isa::Isa;
@@ -36,8 +37,25 @@ impl Convolution {
     ///
     /// [`Error::Length`] when the length of a slice is not that of its shape.
     pub fn forward(&self, input: &[f32], weights: &[f32], output: &mut [f32]) -> Result<(), Error> {
-        self.check(input.len(), weights.len(), output.len())?;
-        pixel_product::forward(&self.checked, self.isa, [input, weights], output);
+        self.forward_of(Source::Ready(input), weights, output, None)
+    }
+
+    /// As [`forward`](Self::forward), of an input that may be made part by part; `after` receives each part of the
+    /// output when it is written, most often while it is in the caches.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn forward_of(
+        &self,
+        input: Source<'_>,
+        weights: &[f32],
+        output: &mut [f32],
+        after: Option<Visit<'_>>,
+    ) -> Result<(), Error> {
+        let expected = self.checked.geometry.batch * self.checked.input.len();
+        self.check(input.len(expected), weights.len(), output.len())?;
+        pixel_product::forward(&self.checked, self.isa, input, weights, output, after);
         Ok(())
     }
 
@@ -52,8 +70,25 @@ impl Convolution {
         output_gradient: &[f32],
         input_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.check(input_gradient.len(), weights.len(), output_gradient.len())?;
-        pixel_product::input_gradient(&self.checked, self.isa, [weights, output_gradient], input_gradient);
+        self.input_gradient_of(weights, Source::Ready(output_gradient), input_gradient, None)
+    }
+
+    /// As [`input_gradient`](Self::input_gradient), of a gradient that may be made part by part; `after` receives each
+    /// part of the input's gradient when it is written, most often while it is in the caches.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn input_gradient_of(
+        &self,
+        weights: &[f32],
+        output_gradient: Source<'_>,
+        input_gradient: &mut [f32],
+        after: Option<Visit<'_>>,
+    ) -> Result<(), Error> {
+        let expected = self.checked.geometry.batch * self.checked.output.len();
+        self.check(input_gradient.len(), weights.len(), output_gradient.len(expected))?;
+        pixel_product::input_gradient(&self.checked, self.isa, weights, output_gradient, input_gradient, after);
         Ok(())
     }
 
@@ -68,8 +103,23 @@ impl Convolution {
         output_gradient: &[f32],
         weight_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.check(input.len(), weight_gradient.len(), output_gradient.len())?;
-        weight_product::weight_gradient(&self.checked, self.isa, [input, output_gradient], weight_gradient);
+        self.weight_gradient_of(Source::Ready(input), output_gradient, weight_gradient)
+    }
+
+    /// As [`weight_gradient`](Self::weight_gradient), of an input that may be made part by part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn weight_gradient_of(
+        &self,
+        input: Source<'_>,
+        output_gradient: &[f32],
+        weight_gradient: &mut [f32],
+    ) -> Result<(), Error> {
+        let expected = self.checked.geometry.batch * self.checked.input.len();
+        self.check(input.len(expected), weight_gradient.len(), output_gradient.len())?;
+        weight_product::weight_gradient(&self.checked, self.isa, input, output_gradient, weight_gradient);
         Ok(())
     }
 

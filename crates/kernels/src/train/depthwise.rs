@@ -2,9 +2,10 @@
 //! padding.
 
 use super::correlation::Correlation;
-use super::depthwise_rows::forward_rows;
+use super::depthwise_rows::{forward_part, forward_rows};
 use super::depthwise_sums::{Gate, GradientRows, Gradients};
 use super::geometry::{Checked, Geometry};
+use super::pixel_product::MapPart;
 use super::scratch::Scratch;
 use crate::error::Error;
 use crate::memory::buffer::{LINE, Shared, padded, volume};
@@ -119,6 +120,30 @@ impl Depthwise {
         transform.check(self.checked.input.channels)?;
         let weights = self.pack(weights);
         forward_rows(&self.forward, self.isa, transform, [input, &weights], output);
+        Ok(())
+    }
+
+    /// Writes a part of the output of [`forward_of`](Self::forward_of), on this thread: for the convolution that reads
+    /// it, as [`Source::Made`](super::Source::Made).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn forward_part(
+        &self,
+        transform: &Transform<'_>,
+        input: &[f32],
+        weights: &[f32],
+        part: MapPart<'_>,
+    ) -> Result<(), Error> {
+        let (channels, output) = (self.checked.input.channels, self.checked.output);
+        let pixels = self.checked.geometry.batch * output.pixels();
+        self.check(input.len(), weights.len(), pixels * channels)?;
+        transform.check(channels)?;
+        let inside = part.pixels.end.min(pixels).saturating_sub(part.pixels.start);
+        Error::unless_length(OP, "the part", &[inside, channels], part.values.len())?;
+        let weights = self.pack(weights);
+        forward_part(&self.forward, self.isa, transform, [input, &weights], part);
         Ok(())
     }
 

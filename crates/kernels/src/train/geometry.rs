@@ -131,6 +131,7 @@ impl Checked {
         window.check(op)?;
         let [height, width] = geometry.size;
         for (what, count) in [
+            ("the number of pictures", geometry.batch),
             ("the height", height),
             ("the width", width),
             ("the number of input channels", geometry.inputs),

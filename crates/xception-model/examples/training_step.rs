@@ -72,7 +72,7 @@ fn main() {
     }
     let momentum = MomentumConfig::new().with_dampening(0.0);
     let mut optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
-    let labels: Vec<i64> = (0..i64::from(batch)).map(|picture| picture * 37 % 1000).collect();
+    let labels: Vec<i64> = (0..batch).map(|picture| picture as i64 * 37 % 1000).collect();
     let images = Tensor::<4>::random([batch, 3, size, size], Distribution::Uniform(-1.0, 1.0), &device);
     let loss = CrossEntropyLossConfig::new().init(&device);
     for step in 0..steps {
@@ -95,7 +95,7 @@ fn main() {
             "step {step}: loss {shown:.6}, {:.3} pictures/s; forward {forward:.3} s, backward {backward:.3} s, \
              update {:.3} s; \
              {} faults, peak {} MB, now {} MB",
-            f64::from(batch) / all,
+            batch as f64 / all,
             all - forward - backward,
             minor_faults() - faults,
             status("VmHWM"),

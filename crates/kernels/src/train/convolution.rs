@@ -4,7 +4,6 @@ use super::geometry::{Checked, Geometry};
 use super::pixel_product::{self, Source, Visit};
 use super::weight_product;
 use crate::error::Error;
-use crate::error::volume;
 use crate::simd::isa::Isa;
 
 /// A dense convolution: every output channel is a sum over all input channels.
@@ -20,8 +19,7 @@ impl Convolution {
     ///
     /// An [`Error`] when a size is 0 or too large, or the window does not fit into the padded map.
     pub fn new(geometry: &Geometry, isa: Isa) -> Result<Self, Error> {
-        let checked = Checked::new("convolution", geometry)?;
-        volume(&[geometry.outputs, geometry.inputs, checked.taps()])?;
+        let checked = Checked::new("convolution", geometry, geometry.inputs)?;
         Ok(Self { checked, isa })
     }
 
@@ -54,7 +52,7 @@ impl Convolution {
         after: Option<Visit<'_>>,
     ) -> Result<(), Error> {
         let expected = self.checked.geometry.batch * self.checked.input.len();
-        self.check(input.len(expected), weights.len(), output.len())?;
+        self.checked.check(input.len(expected), weights.len(), output.len())?;
         pixel_product::forward(&self.checked, self.isa, input, weights, output, after);
         Ok(())
     }
@@ -87,7 +85,8 @@ impl Convolution {
         after: Option<Visit<'_>>,
     ) -> Result<(), Error> {
         let expected = self.checked.geometry.batch * self.checked.output.len();
-        self.check(input_gradient.len(), weights.len(), output_gradient.len(expected))?;
+        self.checked
+            .check(input_gradient.len(), weights.len(), output_gradient.len(expected))?;
         pixel_product::input_gradient(&self.checked, self.isa, weights, output_gradient, input_gradient, after);
         Ok(())
     }
@@ -118,20 +117,9 @@ impl Convolution {
         weight_gradient: &mut [f32],
     ) -> Result<(), Error> {
         let expected = self.checked.geometry.batch * self.checked.input.len();
-        self.check(input.len(expected), weight_gradient.len(), output_gradient.len())?;
+        self.checked
+            .check(input.len(expected), weight_gradient.len(), output_gradient.len())?;
         weight_product::weight_gradient(&self.checked, self.isa, input, output_gradient, weight_gradient);
         Ok(())
-    }
-
-    fn check(&self, input: usize, weights: usize, output: usize) -> Result<(), Error> {
-        let (inputs, outputs, taps) = self.sizes();
-        Error::unless_length(self.checked.op, "the weights", &[outputs, inputs, taps], weights)?;
-        self.checked.check_maps(input, output)
-    }
-
-    /// Input channels, output channels, taps.
-    fn sizes(&self) -> (usize, usize, usize) {
-        let Geometry { inputs, outputs, .. } = self.checked.geometry;
-        (inputs, outputs, self.checked.taps())
     }
 }

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
+use trainer::StepKind;
 
 use crate::args::architecture::ArchitectureName;
 use crate::args::cache::CacheArgs;
 use crate::args::format::ListFormat;
 use crate::args::size::Size;
-use crate::args::values::batch_size;
+use crate::args::values::{batch_size, step_kind};
 use crate::compute::device::DeviceName;
 
 /// Measure how fast this machine puts pictures through a network
@@ -56,6 +57,16 @@ pub struct BenchArgs {
     /// head
     #[arg(long, conflicts_with = "scaling")]
     pub train: bool,
+    /// The training steps that are measured: a name or a list
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        value_parser = step_kind(),
+        default_value = "full,frozen-statistics,head",
+        requires = "train"
+    )]
+    pub trains: Vec<StepKind>,
     /// Measure batches of 1 to 32 pictures, 1 to all threads, and pictures of 150x150 to 600x600
     #[arg(long, conflicts_with_all = ["batch_size", "threads", "size"])]
     pub scaling: bool,

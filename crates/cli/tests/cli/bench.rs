@@ -131,8 +131,13 @@ fn training_steps_are_measured_both_ways() {
             assert!((number("pictures_per_second") * number("median_ms") - 2e3).abs() < 1e-6);
             assert!(number("share_of_limit") > 0.0);
             // Kernels and Burn compute the same.
-            let first = rows[2 * kind]["first_loss"].as_f64().unwrap();
-            assert!((number("first_loss") - first).abs() < 1e-4 * first.abs(), "{trains}");
+            let [own, first] =
+                [row, &rows[2 * kind]].map(|row| row["losses"].as_array().unwrap().iter().map(Value::as_f64));
+            assert_eq!(own.len(), 3);
+            for (own, first) in own.zip(first) {
+                let (own, first) = (own.unwrap(), first.unwrap());
+                assert!((own - first).abs() < 1e-4 * first.abs(), "{trains}: {own} {first}");
+            }
         }
     }
     let arguments = ["bench", "-w", "toy.bpk", "--train", "--runs", "1", "--threads", "1"];
@@ -140,9 +145,11 @@ fn training_steps_are_measured_both_ways() {
     let row = text.lines().find(|line| line.starts_with("all, norms frozen")).unwrap();
     let columns: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(columns[3..7], ["kernels", "1", "8", "71x71"]);
-    sandbox
-        .run(&["bench", "-w", "toy.bpk", "--train", "--scaling"])
-        .failed(2);
+    for wrong in [["--train", "--scaling"], ["--trains", "head"]] {
+        sandbox.run(&["bench", "-w", "toy.bpk", wrong[0], wrong[1]]).failed(2);
+    }
+    let heads = measured(&sandbox, &["--train", "--trains", "head", "--threads", "1"]);
+    assert_eq!(heads["rows"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -15,8 +15,9 @@ use super::step::{NetworkInput, StepInput};
 use super::trainee::Trainee;
 use crate::tensor::numbers;
 
-/// Small, so that many steps on one batch change no weight to infinity.
-const RATE: f64 = 1e-5;
+/// Small, so that many steps on one batch change no weight to infinity; large enough for the next loss to show a wrong
+/// gradient.
+const RATE: f64 = 1e-3;
 
 /// What a measured step trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,6 +34,15 @@ pub enum StepKind {
 impl StepKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Full, Self::FrozenStatistics, Self::Head];
+
+    /// Its name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::FrozenStatistics => "frozen-statistics",
+            Self::Head => "head",
+        }
+    }
 
     fn phase(self, batch_size: usize) -> Phase {
         let built_in = Recipe::load("fine-tune").map(|recipe| recipe.phases);
@@ -64,7 +74,8 @@ pub struct StepTimer {
 }
 
 impl StepTimer {
-    /// Prepares steps of a network with a classifier on generated pictures of `[batch, height, width]`.
+    /// Prepares steps of a network with a classifier on generated pictures of `[batch, height, width]`:
+    /// `scripts/peers/training_engines.py` generates the same.
     ///
     /// # Panics
     ///

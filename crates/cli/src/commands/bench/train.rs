@@ -81,8 +81,8 @@ struct Row {
     share_of_limit: Option<f64>,
     /// While this row was measured.
     peak_memory_bytes: Option<u64>,
-    /// Of the first step: kernels and Burn compute the same.
-    first_loss: f32,
+    /// Of every step, those before the measured ones included: kernels and Burn compute the same.
+    losses: Vec<f32>,
 }
 
 /// Measures all cases and writes the report.
@@ -112,9 +112,9 @@ pub fn bench(args: &BenchArgs, network: &Network, spec: &ModelSpec, device: &Dev
     };
     let steps = WARM_UP + usize::from(args.runs());
     let pictures: usize = cases.iter().map(|case| case.batch_size).sum();
-    let progress = Progress::new(pictures * steps * StepKind::ALL.len() * operations.len());
+    let progress = Progress::new(pictures * steps * args.trains.len() * operations.len());
     for case in cases {
-        for trains in StepKind::ALL {
+        for &trains in &args.trains {
             for &operations in operations {
                 let workers = pool(case.threads)?;
                 memory::reset_peak();
@@ -187,7 +187,7 @@ fn measure(network: &Network, case: Case, trains: StepKind, steps: usize, device
         pictures_per_second: 1e3 * batch_size as f64 / median_ms,
         share_of_limit: None,
         peak_memory_bytes: None,
-        first_loss: measured[0].1,
+        losses: measured.iter().map(|(_, loss)| *loss).collect(),
         times_ms,
     }
 }

@@ -305,7 +305,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--batch", type=number, default=8, help="pictures of a step [default: 8]")
     parser.add_argument("--rounds", type=number, default=3, help="times that every engine has its turn [default: 3]")
-    parser.add_argument("--steps", type=number, default=3, help="steps of a turn that count, from 2 on [default: 3]")
+    parser.add_argument("--steps", type=number, default=3, help="steps of a turn that count, after two [default: 3]")
     parser.add_argument("--through", default="", help="a command that starts every process, such as 'nice -n -5'")
     parser.add_argument(
         "--out", type=pathlib.Path, help="new folder for the results [default: benches/runs/DATE-TIME-training-PROCESSOR]"
@@ -318,8 +318,6 @@ def arguments() -> argparse.Namespace:
 
     if max(args.threads) > available:
         parser.error(f"argument --threads: there are {available} processors")
-    if args.steps < 2:
-        parser.error("argument --steps: losses of three steps are compared, of which the first is a warm-up")
     args.batch = [args.batch]
     machine = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
     folder = f"{datetime.datetime.now():%Y-%m-%d-%H%M}-training-{machine}-{available}"

@@ -5,7 +5,7 @@
 
 NETWORK is the folder that `bench_peers.py` makes. A step is the forward pass, cross-entropy, the backward pass and an
 update by SGD with momentum, of Keras's Xception with its batch norms apart. Prints one line of JSON: the time and the
-loss of every step, and the peak memory. The first step is a warm-up.
+loss of every step, and the peak memory. The first steps are a warm-up.
 
 Each engine in its faster form: TensorFlow a step as one `tf.function`, with oneDNN; PyTorch channels last, ReLU in
 place where that is allowed, and the fused form of its optimizer.
@@ -27,6 +27,9 @@ from bench_engines import CLASSES, EPSILON, WEIGHTS, peak_memory, pool_padding, 
 # As `crates/trainer/src/train/step_timer.rs`.
 RATE = 1e-3
 MOMENTUM = 0.9
+
+# As `crates/cli/src/commands/bench/train.rs`.
+WARM_UP = 2
 
 TRAINS = ("full", "frozen-statistics", "head")
 
@@ -156,11 +159,11 @@ def main() -> None:
     args = parser.parse_args()
     engine = ENGINES[args.engine](load_file(args.network / WEIGHTS), args)
     times, losses = [], []
-    for _ in range(1 + args.steps):
+    for _ in range(WARM_UP + args.steps):
         start = time.perf_counter()
         losses.append(engine.step())
         times.append((time.perf_counter() - start) * 1e3)
-    print(json.dumps({"times_ms": times[1:], "losses": losses, "peak_memory_bytes": peak_memory()}), flush=True)
+    print(json.dumps({"times_ms": times[WARM_UP:], "losses": losses, "peak_memory_bytes": peak_memory()}), flush=True)
     sys.stdout.flush()
     os._exit(0)
 

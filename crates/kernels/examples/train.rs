@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use kernels::train::{Convolution, Depthwise, Geometry, MapPart, Source, Transform};
+use kernels::train::{Convolution, Depthwise, Geometry, MapPart, Reads, Source, Transform};
 use kernels::{Error, Isa, Padding, peak};
 use rayon::ThreadPoolBuilder;
 
@@ -123,20 +123,24 @@ fn unit(name: &str, [size, inputs, outputs]: [usize; 3], isa: Isa, seconds: f64,
             unreachable!("{error}");
         }
     };
+    let reads = Reads {
+        values: &input,
+        beyond: size * inputs,
+    };
     let times = [
         time(seconds, &mut || {
             first.forward_of(&transform, &input, &taps, &mut between)?;
             second.forward(&between, &weights, &mut output)
         })?,
         time(seconds, &mut || {
-            second.forward_of(Source::Fleeting(&make), &weights, &mut output, None)
+            second.forward_of(Source::Fleeting(&make, reads), &weights, &mut output, None)
         })?,
         time(seconds, &mut || {
             first.forward_of(&transform, &input, &taps, &mut between)?;
             second.weight_gradient(&between, &output, &mut gradient)
         })?,
         time(seconds, &mut || {
-            second.weight_gradient_of(Source::Fleeting(&make), &output, &mut gradient)
+            second.weight_gradient_of(Source::Fleeting(&make, reads), &output, &mut gradient)
         })?,
     ];
     let work = 2.0 * (pixels * inputs * (outputs + 9)) as f64;

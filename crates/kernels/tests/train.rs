@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use kernels::train::{Convolution, Depthwise, DepthwiseGradients, Geometry, MapPart, Source, Transform};
+use kernels::train::{Convolution, Depthwise, DepthwiseGradients, Geometry, MapPart, Reads, Source, Transform};
 use kernels::{Error, Isa, Padding};
 use rayon::ThreadPoolBuilder;
 
@@ -556,15 +556,24 @@ fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [f
     check_visits(&visited, gradient_parts);
     assert_eq!(found, expected);
 
+    let reads = Reads {
+        values: &first.input,
+        beyond: depthwise.size[1] * depthwise.inputs,
+    };
     let [mut map_again, mut gradient_again] = [&expected[0], &expected[2]].map(|like| vec![f32::NAN; like.len()]);
     let output = &mut found[1];
     output.fill(f32::NAN);
     reader
-        .forward_of(Source::Fleeting(&make), &second.weights, output, Some(&visit))
+        .forward_of(Source::Fleeting(&make, reads), &second.weights, output, Some(&visit))
         .unwrap();
     check_visits(&visited, output_parts);
     reader
-        .input_gradient_of(&second.weights, Source::Fleeting(&copies), &mut gradient_again, None)
+        .input_gradient_of(
+            &second.weights,
+            Source::Fleeting(&copies, Reads::default()),
+            &mut gradient_again,
+            None,
+        )
         .unwrap();
     assert_eq!([&found[1], &gradient_again], [&expected[1], &expected[2]]);
     let mut products = [(); 3].map(|()| vec![f32::NAN; second.weights.len()]);
@@ -574,7 +583,7 @@ fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [f
         .weight_gradient_of(Source::Made(&mut map_again, &make), &second.gradient, filled)
         .unwrap();
     reader
-        .weight_gradient_of(Source::Fleeting(&make), &second.gradient, fleeting)
+        .weight_gradient_of(Source::Fleeting(&make, reads), &second.gradient, fleeting)
         .unwrap();
     assert!(products[1] == products[0] && products[2] == products[0]);
 }

@@ -17,7 +17,7 @@ use crate::train::norm::{
     Affine, GradientSums, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise, normalise_part,
     part_sums,
 };
-use crate::train::{Convolution, Depthwise, DepthwiseGradients, MapPart, Source, Transform};
+use crate::train::{Convolution, Depthwise, DepthwiseGradients, MapPart, Reads, Source, Transform};
 
 /// Operands that may have gradients, in this order.
 pub(super) const PARENTS: usize = 8;
@@ -178,7 +178,7 @@ fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Af
     };
 
     let source = if plan.depthwise.is_some() || plan.is_normed() {
-        Source::Fleeting(&make)
+        Source::Fleeting(&make, reads(plan, x))
     } else {
         Source::Ready(x)
     };
@@ -196,6 +196,15 @@ fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Af
         let _ = slot.set(Arc::new(Moments::of_parts(stage.output[3], sums.values())));
     }
     output
+}
+
+/// What [`make_part`] reads: a depthwise convolution looks one row further than its output.
+fn reads<'a>(plan: &Plan, x: &'a [f32]) -> Reads<'a> {
+    let row = plan.input[2] * plan.input[3];
+    Reads {
+        values: x,
+        beyond: if plan.depthwise.is_some() { row } else { 0 },
+    }
 }
 
 /// A part of the convolution's input: the unit's input behind norm, `ReLU` and depthwise convolution, with its weights
@@ -396,7 +405,7 @@ impl<'a> BackwardPass<'a> {
             let [depthwise, bias] = [&kept.depthwise, &kept.depthwise_bias].map(Option::as_ref);
             let make = |part: MapPart<'_>| make_part(plan, affine, x, [depthwise, bias], part);
             let source = if plan.depthwise.is_some() || plan.is_normed() {
-                Source::Fleeting(&make)
+                Source::Fleeting(&make, reads(plan, x))
             } else {
                 Source::Ready(x)
             };

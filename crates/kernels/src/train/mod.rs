@@ -32,4 +32,4 @@ pub(crate) mod optimizer;
 pub use convolution::Convolution;
 pub use depthwise::{Depthwise, DepthwiseGradients, Transform};
 pub use geometry::Geometry;
-pub use pixel_product::{MapPart, Source, Visit};
+pub use pixel_product::{MapPart, Reads, Source, Visit};

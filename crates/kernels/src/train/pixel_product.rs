@@ -26,7 +26,7 @@ const SMALL: usize = 256 * 1024;
 
 /// Bytes of a part's source up to which the source of a later part is read into the second-level cache during the
 /// product.
-const LATER: usize = 128 * 1024;
+const LATER: usize = 208 * 1024;
 
 /// Pixels of a part, at most: with a block of steps, 192 KiB of the source. At least half as many, where the channels
 /// of so many do not fit into a second-level cache.
@@ -70,7 +70,27 @@ pub enum Source<'a> {
     Made(&'a mut [f32], Visit<'a>),
     /// As `Made`, in memory of the product's own: the map is never whole, where that is possible. A visitor may be
     /// asked for a part more than once.
-    Fleeting(Visit<'a>),
+    Fleeting(Visit<'a>, Reads<'a>),
+}
+
+/// What a visitor makes parts of: it is read into the second-level cache during the product of an earlier part.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reads<'a> {
+    /// A map. Parts read equal shares of it, in their order.
+    pub values: &'a [f32],
+    /// Values behind its share that a part reads as well.
+    pub beyond: usize,
+}
+
+impl Reads<'_> {
+    /// What some of `all` pixels read and no pixel before them.
+    fn later(&self, pixels: Range<usize>, all: usize) -> &[f32] {
+        let places = [pixels.start, pixels.end].map(|pixel| {
+            let share = self.values.len() / all * pixel;
+            (share + self.beyond).min(self.values.len())
+        });
+        &self.values[places[0]..places[1]]
+    }
 }
 
 impl Source<'_> {
@@ -79,7 +99,7 @@ impl Source<'_> {
         match self {
             Self::Ready(values) => values.len(),
             Self::Made(values, _) => values.len(),
-            Self::Fleeting(_) => expected,
+            Self::Fleeting(..) => expected,
         }
     }
 }
@@ -99,6 +119,8 @@ pub(super) struct Visited<'a> {
     /// Pixels of a part, at most.
     pub most: usize,
     pub visit: Option<Visit<'a>>,
+    /// What the visitor reads.
+    pub reads: Option<Reads<'a>>,
 }
 
 impl Visited<'_> {
@@ -198,19 +220,22 @@ fn run(
     let [first, ..] = correlations else {
         return;
     };
-    let visited = |map: &Map, values, visit| Visited {
+    let visited = |map: &Map, values, visit, reads| Visited {
         values,
         pixels: first.batch * map.pixels(),
         channels: map.channels,
         most: most_pixels(first.source.channels),
         visit,
+        reads,
     };
     let mut memory;
+    let mut reads = None;
     let (values, before) = match source {
         Source::Ready(values) => (Some(Shared::reading(values)), None),
         Source::Made(values, visit) => (Some(Shared::new(values)), Some(visit)),
-        Source::Fleeting(visit) => {
-            let fleeting = visited(&first.source, None, Some(visit));
+        Source::Fleeting(visit, read) => {
+            reads = Some(read);
+            let fleeting = visited(&first.source, None, Some(visit), reads);
             let values = if Jobs::new(isa, first, &fleeting).visit_source && correlations.len() == 1 {
                 None
             } else {
@@ -224,8 +249,8 @@ fn run(
     for (index, correlation) in correlations.iter().enumerate() {
         let last = index + 1 == correlations.len();
         let maps = [
-            visited(&correlation.source, values, before.filter(|_| index == 0)),
-            visited(&correlation.target, target, after.filter(|_| last)),
+            visited(&correlation.source, values, before.filter(|_| index == 0), reads),
+            visited(&correlation.target, target, after.filter(|_| last), None),
         ];
         correlation.run(isa, maps, weights);
     }
@@ -312,11 +337,19 @@ impl Correlation {
                         source.values.map_or(own, Shared::address)
                     };
                     // The part that this worker takes next, if all workers are as fast.
-                    let later = part + threads;
+                    let later = (part + threads).min(jobs.parts);
                     let later = pixels * later / jobs.parts..pixels.min(pixels * (later + 1) / jobs.parts);
+                    let later = match (source.values, &source.reads) {
+                        (Some(_), _) => self.later(from, later),
+                        (None, Some(reads)) => {
+                            let values = reads.later(later, pixels);
+                            (values.as_ptr(), values.len())
+                        }
+                        (None, None) => (from.cast_const(), 0),
+                    };
                     isa.run(PixelProduct {
                         correlation: self,
-                        later: if source.values.is_some() { later } else { 0..0 },
+                        later,
                         source: from.cast_const(),
                         zeros: zeros.as_ptr(),
                         pixels: pixels * part / jobs.parts..pixels * (part + 1) / jobs.parts,
@@ -335,6 +368,26 @@ impl Correlation {
             },
         };
         work_through(threads, &stages.map(Stage::new), &work, &|_| ());
+    }
+
+    /// What some pixels read that no pixel before them has read: as many pixels, where their last tap looks. Their
+    /// place in a source, and the number of values.
+    fn later(&self, from: *mut f32, pixels: Range<usize>) -> (*const f32, usize) {
+        let Self {
+            source,
+            size,
+            step,
+            taps,
+            ..
+        } = self;
+        let (Some(tap), [1, 1]) = (taps.last(), step) else {
+            return (from.cast_const(), 0);
+        };
+        let (line, x) = (pixels.start / size[1], pixels.start % size[1]);
+        let (picture, y) = (line / size[0], line % size[0]);
+        let y = y.saturating_add_signed(tap.offset[0]).min(source.height - 1);
+        let first = picture * source.len() + y * source.row() + x.min(source.width - 1) * source.step;
+        (from.cast_const().wrapping_add(first), pixels.len() * source.step)
     }
 }
 
@@ -392,8 +445,8 @@ struct PixelProduct<'a> {
     source: *const f32,
     zeros: *const f32,
     pixels: Range<usize>,
-    /// Pixels of a part whose source is soon read.
-    later: Range<usize>,
+    /// Values that are soon read: their place and their number.
+    later: (*const f32, usize),
     packed: *const f32,
     panels: Range<usize>,
     target: *mut f32,
@@ -454,7 +507,15 @@ impl Kernel for PixelProduct<'_> {
         let panel_len = correlation.taps.len() * inputs * panel::<V>();
         let all_panels = outputs.div_ceil(panel::<V>());
         let is_small = all_panels * panel_len * size_of::<f32>() <= SMALL;
-        let mut later = self.later(tiles.count * self.panels.len());
+        let (first, values) = self.later;
+        let values = if values * size_of::<f32>() > LATER { 0 } else { values };
+        let lines = [1, values.div_ceil(LINE), 0];
+        let mut later = Ahead::new(
+            first,
+            lines,
+            tiles.count * self.panels.len(),
+            correlation.taps.len() * inputs,
+        );
         for (index, block) in blocks(correlation.taps.len() / correlation.merged, len)
             .into_iter()
             .enumerate()
@@ -492,37 +553,6 @@ impl Kernel for PixelProduct<'_> {
                 later = ahead[1];
             }
         }
-    }
-}
-
-impl PixelProduct<'_> {
-    /// What the later part reads that no part has read before: as many pixels, where its last tap looks.
-    fn later(&self, tiles: usize) -> Ahead {
-        let Correlation {
-            source,
-            size,
-            step,
-            taps,
-            ..
-        } = self.correlation;
-        let (Some(tap), false) = (taps.last(), self.later.is_empty()) else {
-            return Ahead::NONE;
-        };
-        let values = self.later.len() * source.step;
-        if *step != [1; 2] || values * size_of::<f32>() > LATER {
-            return Ahead::NONE;
-        }
-        let (line, x) = (self.later.start / size[1], self.later.start % size[1]);
-        let (picture, y) = (line / size[0], line % size[0]);
-        let y = y.saturating_add_signed(tap.offset[0]).min(source.height - 1);
-        let first = picture * source.len() + y * source.row() + x.min(source.width - 1) * source.step;
-        let steps = taps.len() * source.channels;
-        Ahead::new(
-            self.source.wrapping_add(first),
-            [1, values.div_ceil(LINE), 0],
-            tiles,
-            steps,
-        )
     }
 }
 

@@ -72,15 +72,16 @@ pub(super) fn weight_gradient(
         channels: checked.input.channels,
         most: most_pixels(checked.input.channels),
         visit: None,
+        reads: None,
     };
     let mut fleeting = None;
     match input {
         Source::Ready(values) => source.values = Some(Shared::reading(values)),
         Source::Made(values, visit) => (source.values, source.visit) = (Some(Shared::new(values)), Some(visit)),
-        Source::Fleeting(visit) if checked.is_pointwise() && row_blocks * column_blocks <= FLEETING => {
+        Source::Fleeting(visit, _) if checked.is_pointwise() && row_blocks * column_blocks <= FLEETING => {
             fleeting = Some(visit);
         }
-        Source::Fleeting(visit) => {
+        Source::Fleeting(visit, _) => {
             whole_map = Scratch::take(source.pixels * source.channels);
             (source.values, source.visit) = (Some(Shared::new(whole_map.as_mut_slice())), Some(visit));
         }

@@ -23,8 +23,8 @@ use crate::io::json;
 use crate::io::output::Output;
 use crate::io::progress::Progress;
 
-/// Steps before those that count: the first touches memory.
-const WARM_UP: usize = 1;
+/// Steps before those that count: the first gets memory for maps and gradients, the second for the optimizer's state.
+const WARM_UP: usize = 2;
 
 /// Which operations compute a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -9,7 +9,7 @@
 #     scripts/peers/bench_peers.sh --engines all              with torch.compile, which needs a C++ compiler; on Linux
 #                                                             pip takes 5 GB for it unless PIP_EXTRA_INDEX_URL names
 #                                                             PyTorch's index of CPU wheels
-#     scripts/peers/bench_peers.sh --train                    training steps instead, with TensorFlow and PyTorch, 1 hour
+#     scripts/peers/bench_peers.sh --train                    training steps, TensorFlow's and PyTorch's too, 1 hour
 #     scripts/peers/bench_peers.sh --help                     also after --train
 #
 # XCEPTION_BENCH    folder of the Python environment and the network's files [default: the user's cache folder]

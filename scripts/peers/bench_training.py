@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Times this project's training steps against other engines. `bench_peers.sh --train` builds what it needs and starts it.
+"""Times this project's training steps against other engines. `bench_peers.sh --train` builds what it needs and starts
+it.
 
 The network is Keras's Xception with 1,000 classes. A step is the forward pass, cross-entropy, the backward pass and an
 update by SGD with momentum: of all weights with the statistics of the batch (full), or with the norms' own statistics
@@ -309,9 +310,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=number, default=3, help="times that every engine has its turn [default: 3]")
     parser.add_argument("--steps", type=number, default=3, help="steps of a turn that count, after two [default: 3]")
     parser.add_argument("--through", default="", help="a command that starts every process, such as 'nice -n -5'")
-    parser.add_argument(
-        "--out", type=pathlib.Path, help="new folder for the results [default: benches/runs/DATE-TIME-training-PROCESSOR]"
-    )
+    where = "benches/runs/DATE-TIME-training-PROCESSOR"
+    parser.add_argument("--out", type=pathlib.Path, help=f"new folder for the results [default: {where}]")
     # What bench_peers.sh asks and says.
     parser.add_argument("--list-engines", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--xception", type=pathlib.Path, help=argparse.SUPPRESS)

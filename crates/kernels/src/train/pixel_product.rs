@@ -12,6 +12,7 @@ use super::geometry::Checked;
 use super::scratch::Scratch;
 use super::tile::{Ahead, GatheredTile, Listed, MOST_COLUMNS, Target, Tiles, by_rows, panel};
 use crate::memory::buffer::{LINE, Shared, padded};
+use crate::memory::cache::second_level;
 use crate::memory::map::Map;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
@@ -24,9 +25,9 @@ const BLOCK: usize = 256;
 /// Bytes of packed weights that stay in the second-level cache from job to job.
 const SMALL: usize = 256 * 1024;
 
-/// Bytes of a part's source up to which the source of a later part is read into the second-level cache during the
-/// product.
-const LATER: usize = 208 * 1024;
+/// A share of the second-level cache: what a later part reads is read into the cache during the product, if it takes no
+/// more.
+const LATER: usize = 4;
 
 /// Pixels of a part, at most: with a block of steps, 192 KiB of the source. At least half as many, where the channels
 /// of so many do not fit into a second-level cache.
@@ -508,8 +509,8 @@ impl Kernel for PixelProduct<'_> {
         let all_panels = outputs.div_ceil(panel::<V>());
         let is_small = all_panels * panel_len * size_of::<f32>() <= SMALL;
         let (first, values) = self.later;
-        let values = if values * size_of::<f32>() > LATER { 0 } else { values };
-        let lines = [1, values.div_ceil(LINE), 0];
+        let is_later_read = values * size_of::<f32>() <= second_level() / LATER;
+        let lines = [1, if is_later_read { values.div_ceil(LINE) } else { 0 }, 0];
         let mut later = Ahead::new(
             first,
             lines,

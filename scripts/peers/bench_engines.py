@@ -238,11 +238,14 @@ def make_onnx(weights: dict[str, np.ndarray], path: pathlib.Path) -> None:
     onnx.save(model, path)
 
 
-def keras_model(weights: dict[str, np.ndarray]):
-    """Keras's Xception with the weights in it."""
+def keras_model(weights: dict[str, np.ndarray], size: int = SIZE):
+    """Keras's Xception with the weights in it, for pictures of `size` x `size`."""
     import keras
 
-    model = keras.applications.Xception(weights=None, classifier_activation=None, classes=CLASSES)
+    shape = (size, size, 3)
+    model = keras.applications.Xception(
+        weights=None, input_shape=shape, classifier_activation=None, classes=CLASSES
+    )
 
     def norm(path):
         return [weights[f"{path}.bn.{name}"] for name in ("gamma", "beta", "running_mean", "running_var")]

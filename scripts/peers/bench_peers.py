@@ -106,7 +106,7 @@ def processors(threads: int) -> set[int] | None:
 # ---------------------------------------------------------------------------------------------------- the processes
 
 
-def run(command: list, threads: int) -> str:
+def run(command: list, threads: int, environment: dict[str, str] | None = None, patience: int = PATIENCE) -> str:
     """The standard output of a process on `threads` processors. Its children are ended when this returns or raises."""
     chosen = processors(threads)
     mine = os.sched_getaffinity(0) if chosen else None
@@ -120,7 +120,7 @@ def run(command: list, threads: int) -> str:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), **(environment or {})},
             start_new_session=True,
         )
     except OSError as problem:
@@ -129,9 +129,9 @@ def run(command: list, threads: int) -> str:
         if mine:
             os.sched_setaffinity(0, mine)
     try:
-        output, errors = process.communicate(timeout=PATIENCE)
+        output, errors = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
-        raise Failed(f"it had not ended after {PATIENCE // 60} minutes") from None
+        raise Failed(f"it had not ended after {patience // 60} minutes") from None
     finally:
         # Whatever happened, Ctrl-C too: the process and what it has started, such as compilers.
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -199,8 +199,8 @@ class Contest:
         run(command, os.cpu_count())
         stamp.write_text(text)
 
-    def prepare(self) -> None:
-        """Every engine's files of the network, made once."""
+    def prepare_record(self) -> None:
+        """Weights, pictures and our record of the network, made once."""
         script = sha256(SCRIPT)
         count = max(*self.args.batch, 8)
         command = [sys.executable, SCRIPT, "inputs", self.network, "--pictures", count]
@@ -217,6 +217,11 @@ class Contest:
         except Failed as problem:
             program = self.args.xception
             sys.exit(f"error: {program} cannot convert the weights: {problem}; is it built from this checkout?")
+
+    def prepare(self) -> None:
+        """Every engine's files of the network, made once."""
+        self.prepare_record()
+        script, inputs = sha256(SCRIPT), sha256(self.network / bench_engines.WEIGHTS)
         for engine in self.args.engines:
             command = self.engine_command("prepare", engine)
             try:

@@ -9,7 +9,8 @@
 #     scripts/peers/bench_peers.sh --engines all              with torch.compile, which needs a C++ compiler; on Linux
 #                                                             pip takes 5 GB for it unless PIP_EXTRA_INDEX_URL names
 #                                                             PyTorch's index of CPU wheels
-#     scripts/peers/bench_peers.sh --help
+#     scripts/peers/bench_peers.sh --train                    training steps, TensorFlow's and PyTorch's too, 1 hour
+#     scripts/peers/bench_peers.sh --help                     also after --train
 #
 # XCEPTION_BENCH    folder of the Python environment and the network's files [default: the user's cache folder]
 # XCEPTION_BIN      a program that is built already
@@ -19,6 +20,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 peers=$here/bench_peers.py
+if [ "${1:-}" = --train ]; then
+    peers=$here/bench_training.py
+    shift
+fi
 requirements=$here/requirements.txt
 
 fail() {

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use kernels::train::{Convolution, Depthwise, Geometry};
+use kernels::train::{Convolution, Depthwise, Geometry, MapPart, Reads, Source, Transform};
 use kernels::{Error, Isa, Padding, peak};
 use rayon::ThreadPoolBuilder;
 
@@ -30,6 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{:<26}{:>8}{:>28}{:>28}{:>28}",
         "layer", "GFLOP", "forward", "inputs", "weights"
     );
+    for (name, size, inputs, outputs) in UNITS {
+        if name.contains(&wanted) {
+            pool.install(|| unit(name, [size, inputs, outputs], isa, seconds, limit))?;
+        }
+    }
     for (name, geometry, depthwise) in layers() {
         if !name.contains(&wanted) {
             continue;
@@ -93,6 +98,61 @@ fn measure(
     Ok((2.0 * (outputs * geometry.outputs * inputs * taps) as f64, times))
 }
 
+/// Separable convolutions: name, height and width, channels of the input and of the output.
+const UNITS: [(&str, usize, usize, usize); 5] = [
+    ("unit 147 64>128", 147, 64, 128),
+    ("unit 147 128>128", 147, 128, 128),
+    ("unit 74 256>256", 74, 256, 256),
+    ("unit 19 728>728", 19, 728, 728),
+    ("unit 10 1536>2048", 10, 1536, 2048),
+];
+
+/// A separable convolution with a whole map between its halves, and with a fleeting one: forward, and the pointwise
+/// half's weight gradient with the map computed again.
+fn unit(name: &str, [size, inputs, outputs]: [usize; 3], isa: Isa, seconds: f64, limit: f64) -> Result<(), Error> {
+    let depthwise = same(size, inputs, inputs, 3, 1);
+    let pointwise = same(size, inputs, outputs, 1, 1);
+    let pixels = BATCH * size * size;
+    let (first, second) = (Depthwise::new(&depthwise, isa)?, Convolution::new(&pointwise, isa)?);
+    let (input, taps, weights) = (numbers(pixels * inputs), numbers(inputs * 9), numbers(inputs * outputs));
+    let (mut between, mut output) = (vec![0.0; pixels * inputs], numbers(pixels * outputs));
+    let mut gradient = vec![0.0; weights.len()];
+    let transform = Transform { norm: None, relu: true };
+    let make = |part: MapPart<'_>| {
+        if let Err(error) = first.forward_part(&transform, &input, &taps, part) {
+            unreachable!("{error}");
+        }
+    };
+    let reads = Reads {
+        values: &input,
+        beyond: size * inputs,
+    };
+    let times = [
+        time(seconds, &mut || {
+            first.forward_of(&transform, &input, &taps, &mut between)?;
+            second.forward(&between, &weights, &mut output)
+        })?,
+        time(seconds, &mut || {
+            second.forward_of(Source::Fleeting(&make, reads), &weights, &mut output, None)
+        })?,
+        time(seconds, &mut || {
+            first.forward_of(&transform, &input, &taps, &mut between)?;
+            second.weight_gradient(&between, &output, &mut gradient)
+        })?,
+        time(seconds, &mut || {
+            second.weight_gradient_of(Source::Fleeting(&make, reads), &output, &mut gradient)
+        })?,
+    ];
+    let work = 2.0 * (pixels * inputs * (outputs + 9)) as f64;
+    print!("{name:<26}{:>8.3}  whole, fleeting:", work / 1e9);
+    for [least, processor] in times {
+        let [wall, own] = [least, processor].map(|seconds| 100.0 * work / seconds / limit);
+        print!("{:>12.3}{wall:>7.1}%{own:>7.1}%", least * 1e3);
+    }
+    println!();
+    Ok(())
+}
+
 fn time(seconds: f64, work: &mut dyn FnMut() -> Result<(), Error>) -> Result<[f64; 2], Error> {
     work()?;
     let (begin, used) = (Instant::now(), processor_seconds());
@@ -107,15 +167,18 @@ fn time(seconds: f64, work: &mut dyn FnMut() -> Result<(), Error>) -> Result<[f6
     Ok([least, used])
 }
 
-/// Processor time of this process; not a number where the system does not tell.
+/// Processor time of this process's threads; not a number where the system does not tell.
 fn processor_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    // User and system time in hundredths of a second: fields 14 and 15 of proc(5).
-    ticks(11)
-        .zip(ticks(12))
-        .map_or(f64::NAN, |(user, system)| (user + system) / 100.0)
+    // The first number of `schedstat`: nanoseconds on a processor, up to the last tick.
+    let threads = std::fs::read_dir("/proc/self/task").ok();
+    let times = threads.map(|threads| {
+        let files = threads.flatten().map(|thread| thread.path().join("schedstat"));
+        let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
+        texts
+            .filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok())
+            .sum::<f64>()
+    });
+    times.map_or(f64::NAN, |nanoseconds| nanoseconds / 1e9)
 }
 
 /// Small numbers of both signs, the same on every machine.
@@ -125,8 +188,8 @@ fn numbers(count: usize) -> Vec<f32> {
         .collect()
 }
 
-fn layers() -> Vec<Layer> {
-    let layer = |size: usize, inputs: usize, outputs: usize, kernel: usize, stride: usize| Geometry {
+fn same(size: usize, inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Geometry {
+    Geometry {
         batch: BATCH,
         size: [size; 2],
         inputs,
@@ -135,7 +198,11 @@ fn layers() -> Vec<Layer> {
         stride: [stride; 2],
         dilation: [1; 2],
         padding: Padding::Same,
-    };
+    }
+}
+
+fn layers() -> Vec<Layer> {
+    let layer = same;
     let valid = |geometry| Geometry {
         padding: Padding::VALID,
         ..geometry

@@ -67,7 +67,7 @@ mod value;
 pub use activation::Activation;
 #[cfg(feature = "burn")]
 pub use autodiff::{
-    Norm, NormStatistics, SharedGradient, Source, TrainingBackend, TrainingOperands, TrainingOutput, Unit,
+    Measured, Norm, NormStatistics, SharedGradient, Source, TrainingBackend, TrainingOperands, TrainingOutput, Unit,
     UnitConvolution, UnitOutput, UnitPool, Window, adamw_update, averaged, has_training_kernels, scaled, sgd_update,
     squared_norm, unit, with_burn_operations,
 };

@@ -1,46 +1,21 @@
 //! The operation on Burn's tensors against Burn's own operations one after the other, over random shapes, on every
 //! backend of the processor, with their gradients.
 
+mod common;
+
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use common::reference::Random;
 use kernels::{SeparableError, SeparableOptions, SeparableRelu, separable_conv2d};
 
 /// Shapes drawn a backend.
 const ROUNDS: u64 = 40;
 
-/// splitmix64: the same numbers on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// `1..=most`, 1 and `most` more often than the others.
-    fn size(&mut self, most: usize) -> usize {
-        match self.next() % 6 {
-            0 => 1,
-            1 => most,
-            _ => 1 + self.next() as usize % most,
-        }
-    }
-
-    fn yes(&mut self) -> bool {
-        self.next().is_multiple_of(2)
-    }
-
-    fn tensor<const D: usize>(&mut self, shape: [usize; D], device: &Device) -> Tensor<D> {
-        let count = shape.iter().product::<usize>();
-        let values: Vec<f32> = (0..count)
-            .map(|_| (self.next() >> 40) as f32 / (1_u64 << 23) as f32 - 1.0)
-            .collect();
-        Tensor::from_data(TensorData::new(values, shape), device)
-    }
+fn tensor<const D: usize>(random: &mut Random, shape: [usize; D], device: &Device) -> Tensor<D> {
+    let values = random.values(shape.iter().product());
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// A separable convolution drawn at random.
@@ -55,17 +30,17 @@ struct Case {
 
 impl Case {
     fn new(seed: u64, device: &Device) -> Self {
-        let random = &mut Random(seed);
+        let random = &mut Random::new(seed);
         let (channels, outputs) = (random.size(40), random.size(40));
         let (batch, height, width) = (random.size(3), random.size(15), random.size(15));
         Self {
-            x: random.tensor([batch, channels, height, width], device),
-            depthwise: random.tensor([channels, 1, 3, 3], device),
-            pointwise: random.tensor([outputs, channels, 1, 1], device),
-            bias: random.yes().then(|| random.tensor([outputs], device)),
+            x: tensor(random, [batch, channels, height, width], device),
+            depthwise: tensor(random, [channels, 1, 3, 3], device),
+            pointwise: tensor(random, [outputs, channels, 1, 1], device),
+            bias: random.yes().then(|| tensor(random, [outputs], device)),
             residual: random
                 .yes()
-                .then(|| random.tensor([batch, outputs, height, width], device)),
+                .then(|| tensor(random, [batch, outputs, height, width], device)),
             options: SeparableOptions {
                 dilation: random.size(3),
                 relu: SeparableRelu {
@@ -180,7 +155,7 @@ fn gradients_are_those_of_burns_operations() {
             assert_close(&fused.clone().inner(), &plain.clone().inner(), &what);
 
             // A weighted sum: the gradient of a plain sum is the same everywhere.
-            let weights = Random(!seed).tensor(fused.dims(), &device.clone().autodiff());
+            let weights = tensor(&mut Random::new(!seed), fused.dims(), &device.clone().autodiff());
             let our_grads = (fused * weights.clone()).sum().backward();
             let their_grads = (plain * weights).sum().backward();
             let check = |name: &str, a: &Tensor<4>, b: &Tensor<4>| {

@@ -1,6 +1,9 @@
 //! The products of a training step against their definition in `f64`.
 
-use kernels::train::{Convolution, Depthwise, DepthwiseGradients, Geometry, Transform};
+use std::ops::Range;
+use std::sync::Mutex;
+
+use kernels::train::{Convolution, Depthwise, DepthwiseGradients, Geometry, MapPart, Reads, Source, Transform};
 use kernels::{Error, Isa, Padding};
 use rayon::ThreadPoolBuilder;
 
@@ -252,6 +255,34 @@ fn convolutions_match_their_definition() {
     }
 }
 
+/// More pixels, inputs and outputs than a block, and more than a part.
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
+fn convolutions_of_many_blocks_match_their_definition() {
+    let (same, unit) = (Padding::Same, [1, 1]);
+    let table = [
+        ([37, 31], 70, 20, [1, 1], unit),
+        ([9, 7], 700, 41, [1, 1], unit),
+        ([9, 7], 33, 401, [1, 1], unit),
+        ([31, 33], 20, 35, [1, 1], [2, 2]),
+        ([21, 19], 100, 24, [3, 3], unit),
+        ([21, 19], 36, 40, [3, 3], [2, 2]),
+    ];
+    for (size, inputs, outputs, kernel, stride) in table {
+        let geometry = Geometry {
+            batch: 3,
+            size,
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            dilation: unit,
+            padding: same,
+        };
+        check(&geometry, false);
+    }
+}
+
 #[test]
 fn depthwise_convolutions_match_their_definition() {
     let channels: &[usize] = if cfg!(miri) { &[9] } else { &[1, 5, 8, 16, 23, 40] };
@@ -447,6 +478,128 @@ fn check_transformed(geometry: &Geometry, normed: bool, relu: bool) {
     }
 }
 
+/// A convolution of a map that a depthwise convolution makes part by part, each part of the output counted.
+#[test]
+fn parts_are_made_before_they_are_read_and_visited_after_they_are_written() {
+    for geometry in geometries() {
+        let depthwise = Geometry {
+            inputs: 19,
+            outputs: 19,
+            ..geometry
+        };
+        let size = output_size(&depthwise);
+        for (kernel, outputs) in [([1, 1], 7), ([1, 1], 400), ([3, 2], 40)] {
+            let dense = Geometry {
+                size,
+                kernel,
+                stride: [1; 2],
+                dilation: [1; 2],
+                padding: Padding::Same,
+                outputs,
+                ..depthwise
+            };
+            let (first, second) = (Operands::new(&depthwise, true, 1), Operands::new(&dense, false, 2));
+            let transform = Transform { norm: None, relu: true };
+            for threads in [1, 3] {
+                let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| check_parts(&transform, [&depthwise, &dense], [&first, &second]));
+            }
+        }
+    }
+}
+
+fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [first, second]: [&Operands; 2]) {
+    let maker = Depthwise::new(depthwise, Isa::detect()).unwrap();
+    let reader = Convolution::new(dense, Isa::detect()).unwrap();
+    let mut expected = [&first.gradient, &second.gradient, &second.input].map(|like| vec![0.0; like.len()]);
+    maker
+        .forward_of(transform, &first.input, &first.weights, &mut expected[0])
+        .unwrap();
+    let [map, output, gradient] = &mut expected;
+    reader.forward(map, &second.weights, output).unwrap();
+    reader
+        .input_gradient(&second.weights, &second.gradient, gradient)
+        .unwrap();
+
+    let mut found = expected.clone().map(|like| vec![f32::NAN; like.len()]);
+    let [map, output, gradient] = &mut found;
+    let make = |part: MapPart<'_>| {
+        maker
+            .forward_part(transform, &first.input, &first.weights, part)
+            .unwrap();
+    };
+    let visited = Mutex::new(Vec::new());
+    let visit = |part: MapPart<'_>| {
+        assert_eq!(part.values.len() % part.pixels.len(), 0);
+        assert!(part.values.iter().all(|value| value.is_finite()));
+        visited.lock().unwrap().push((part.index, part.pixels));
+    };
+    reader
+        .forward_of(Source::Made(map, &make), &second.weights, output, Some(&visit))
+        .unwrap();
+    let [output_parts, gradient_parts] = [output.len() / dense.outputs, gradient.len() / dense.inputs];
+    check_visits(&visited, output_parts);
+    let mut copy = vec![0.0; second.gradient.len()];
+    let copies = |part: MapPart<'_>| {
+        let first = part.pixels.start * dense.outputs;
+        part.values
+            .copy_from_slice(&second.gradient[first..first + part.values.len()]);
+    };
+    reader
+        .input_gradient_of(
+            &second.weights,
+            Source::Made(&mut copy, &copies),
+            gradient,
+            Some(&visit),
+        )
+        .unwrap();
+    check_visits(&visited, gradient_parts);
+    assert_eq!(found, expected);
+
+    let reads = Reads {
+        values: &first.input,
+        beyond: depthwise.size[1] * depthwise.inputs,
+    };
+    let [mut map_again, mut gradient_again] = [&expected[0], &expected[2]].map(|like| vec![f32::NAN; like.len()]);
+    let output = &mut found[1];
+    output.fill(f32::NAN);
+    reader
+        .forward_of(Source::Fleeting(&make, reads), &second.weights, output, Some(&visit))
+        .unwrap();
+    check_visits(&visited, output_parts);
+    reader
+        .input_gradient_of(
+            &second.weights,
+            Source::Fleeting(&copies, Reads::default()),
+            &mut gradient_again,
+            None,
+        )
+        .unwrap();
+    assert_eq!([&found[1], &gradient_again], [&expected[1], &expected[2]]);
+    let mut products = [(); 3].map(|()| vec![f32::NAN; second.weights.len()]);
+    let [ready, filled, fleeting] = &mut products;
+    reader.weight_gradient(&expected[0], &second.gradient, ready).unwrap();
+    reader
+        .weight_gradient_of(Source::Made(&mut map_again, &make), &second.gradient, filled)
+        .unwrap();
+    reader
+        .weight_gradient_of(Source::Fleeting(&make, reads), &second.gradient, fleeting)
+        .unwrap();
+    assert!(products[1] == products[0] && products[2] == products[0]);
+}
+
+/// Every pixel is visited once, in parts that are numbered in order.
+fn check_visits(visited: &Mutex<Vec<(usize, Range<usize>)>>, pixels: usize) {
+    let mut parts = std::mem::take(&mut *visited.lock().unwrap());
+    parts.sort_by_key(|(index, _)| *index);
+    let mut end = 0;
+    for (number, (index, part)) in parts.into_iter().enumerate() {
+        assert_eq!((index, part.start), (number, end));
+        end = part.end;
+    }
+    assert_eq!(end, pixels);
+}
+
 #[test]
 fn sizes_that_do_not_fit_are_refused() {
     let geometry = Geometry {
@@ -474,6 +627,8 @@ fn sizes_that_do_not_fit_are_refused() {
     };
     assert!(matches!(Convolution::new(&valid, isa), Err(Error::Window { .. })));
     let empty = Geometry { inputs: 0, ..geometry };
+    assert!(matches!(Convolution::new(&empty, isa), Err(Error::Zero { .. })));
+    let empty = Geometry { batch: 0, ..geometry };
     assert!(matches!(Convolution::new(&empty, isa), Err(Error::Zero { .. })));
     let op = Convolution::new(&geometry, isa).unwrap();
     assert_eq!(op.output_size(), [2, 2]);

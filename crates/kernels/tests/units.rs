@@ -1,10 +1,13 @@
 //! Units of training kernels against Burn's operations in `f64`: outputs, statistics, and the gradients of every
 //! operand.
 
+mod common;
+
 use burn::tensor::activation::relu;
 use burn::tensor::module::{batch_norm, batch_norm_train, conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use common::reference::Random;
 use kernels::{
     Norm, NormStatistics, Padding, SharedGradient, Source, Unit, UnitConvolution, UnitPool, Window,
     has_training_kernels, unit, with_burn_operations,
@@ -15,41 +18,6 @@ const ROUNDS: u64 = 300;
 
 /// The most that outputs and gradients are off, relative to the norm of what is expected.
 const BOUND: f64 = 1e-5;
-
-/// splitmix64: the same numbers on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// `1..=most`, 1 and `most` more often than the others.
-    fn size(&mut self, most: usize) -> usize {
-        match self.next() % 6 {
-            0 => 1,
-            1 => most,
-            _ => 1 + self.next() as usize % most,
-        }
-    }
-
-    fn yes(&mut self) -> bool {
-        self.next().is_multiple_of(2)
-    }
-
-    fn often(&mut self) -> bool {
-        !self.next().is_multiple_of(4)
-    }
-
-    fn values(&mut self, count: usize) -> Vec<f32> {
-        (0..count)
-            .map(|_| (self.next() >> 40) as f32 / (1_u64 << 23) as f32 - 1.0)
-            .collect()
-    }
-}
 
 /// An operand in `f32`, and in `f64` for Burn.
 struct Operand<const D: usize> {
@@ -184,10 +152,11 @@ fn pads(window: &Window) -> [(usize, usize); 2] {
 
 impl Case {
     fn new(seed: u64) -> Self {
-        let random = &mut Random(seed);
+        let random = &mut Random::new(seed);
         let (batch, mut channels) = (random.size(3), random.size(21));
         let mut size = [random.size(9), random.size(9)];
-        let x = Operand::random(random, [batch, channels, size[0], size[1]], !random.0.is_multiple_of(3));
+        let is_tracked = random.often();
+        let x = Operand::random(random, [batch, channels, size[0], size[1]], is_tracked);
         let vector = |channels: usize, random: &mut Random| {
             let is_tracked = random.often();
             Operand::random(random, [channels], is_tracked)
@@ -240,9 +209,10 @@ impl Case {
             size = [1; 2];
         }
         let shape = [batch, channels, size[0], size[1]];
-        let residual = random
-            .yes()
-            .then(|| Operand::random(random, shape, !random.0.is_multiple_of(3)));
+        let residual = random.yes().then(|| {
+            let is_tracked = random.often();
+            Operand::random(random, shape, is_tracked)
+        });
         Self {
             x,
             norm,
@@ -284,6 +254,7 @@ impl Case {
                 None => self.average.then_some(UnitPool::GlobalAverage),
             },
             residual: self.residual.as_ref().map(|residual| residual.own.clone().into()),
+            measure: false,
         }
     }
 
@@ -381,7 +352,7 @@ fn units_and_their_gradients_are_those_of_burn() {
 /// Values that are large beside their deviation: sums of squares would lose them.
 #[test]
 fn a_norm_far_from_zero_keeps_its_digits() {
-    let random = &mut Random(7);
+    let random = &mut Random::new(7);
     let values: Vec<f32> = random.values(2 * 5 * 31 * 29).into_iter().map(|x| 1000.0 + x).collect();
     let case = Case {
         x: Operand::new(values, [2, 5, 31, 29], true),
@@ -450,7 +421,7 @@ fn nan_infinity_and_ties_are_those_of_burn() {
 /// Gradients of one tensor that several units and an operation of Burn read.
 #[test]
 fn gradients_of_a_shared_tensor_are_added() {
-    let random = &mut Random(3);
+    let random = &mut Random::new(3);
     let x = Operand::random(random, [2, 5, 4, 3], true);
     let weights = Operand::random(random, [5, 5, 1, 1], true);
     let pixel = Window {
@@ -472,6 +443,7 @@ fn gradients_of_a_shared_tensor_are_added() {
             let source = || Source {
                 tensor: own.clone(),
                 shared: Some(shared.clone()),
+                measured: None,
             };
             // x reaches the sum by a ReLU, a convolution, as a residual, and by Burn's operations before or after.
             let early = (by_burn == 1).then(|| own.clone().exp());

@@ -34,6 +34,6 @@ pub use plots::preview;
 pub use train::{
     BURN, Best, CARD, EMA_MODEL, Environment, Event, FinderOptions, Found, Inputs, LAST_MODEL, Length, MODEL,
     NetworkInput, Norms, Objective, Observer, Optimizer, Outcome, Phase, Progress, RUN_FILE, Recipe, Run, RunData,
-    RunFile, RunOptions, RunPictures, RunSettings, Schedule, Shape, Start, StepInput, StepOutput, TrainError, Trainee,
-    Trains,
+    RunFile, RunOptions, RunPictures, RunSettings, Schedule, Shape, Start, StepInput, StepKind, StepOutput, StepTimer,
+    TrainError, Trainee, Trains,
 };

@@ -82,6 +82,11 @@ mod outputs;
 mod parameters;
 #[cfg(feature = "flex")]
 mod units;
+/// Passes over weights after the backward pass, each with all threads: optimizers, averages and norms.
+#[cfg(feature = "flex")]
+pub mod updates {
+    pub use kernels::{AdamWUpdate, SgdUpdate, adamw_update, averaged, scaled, sgd_update, squared_norm};
+}
 pub mod zoo;
 
 #[cfg(feature = "picture")]

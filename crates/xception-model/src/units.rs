@@ -9,7 +9,8 @@ use burn::nn::BatchNorm;
 use burn::tensor::Tensor;
 use graph::{Activation, Conv, Op, Padding, Pool, PoolKind};
 use kernels::{
-    Norm, NormStatistics, SharedGradient, Source, Unit, UnitConvolution, UnitPool, Window, has_training_kernels, unit,
+    Measured, Norm, NormStatistics, SharedGradient, Source, Unit, UnitConvolution, UnitPool, Window,
+    has_training_kernels, unit,
 };
 
 use crate::feature::Feature;
@@ -74,7 +75,7 @@ impl<'a> Held<'a> {
     pub fn into_feature(self) -> Feature {
         match self {
             Self::Feature(feature, _) => feature,
-            Self::Pending(pending) => pending.compute(),
+            Self::Pending(pending) => pending.compute(false).0,
         }
     }
 
@@ -89,11 +90,12 @@ impl<'a> Held<'a> {
             return Self::Feature(apply(op, parameters, features), None);
         };
         let input = inputs.into_iter().next().expect("a validated graph has all inputs");
-        let mut pending = input.into_pending(stage);
+        let measure = matches!(parameters, Parameters::Norm(module) if module.norm.training.is_enabled());
+        let mut pending = input.into_pending(stage, measure);
         pending.ops.push((stage, op, parameters));
         match op {
             Op::GlobalPool(pool) if !pool.keep_dims => {
-                Self::Feature(Feature::Vector(pending.compute().into_vector()), None)
+                Self::Feature(Feature::Vector(pending.compute(false).0.into_vector()), None)
             }
             _ => Self::Pending(pending),
         }
@@ -105,8 +107,8 @@ impl<'a> Held<'a> {
             (Self::Feature(..), Self::Pending(_)) => (other, self),
             _ => (self, other),
         };
-        let mut pending = main.into_pending(stage);
-        pending.residual = Some(other.into_source());
+        let mut pending = main.into_pending(stage, false);
+        pending.residual = Some(other.into_source(false));
         pending.ops.push((stage, op, parameters));
         Self::Pending(pending)
     }
@@ -118,33 +120,44 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Operations to which `stage` can be added.
-    fn into_pending(self, stage: Stage) -> Pending<'a> {
+    /// Operations to which `stage` can be added. `measure` says that it is a norm that takes the statistics of its
+    /// input.
+    fn into_pending(self, stage: Stage, measure: bool) -> Pending<'a> {
         match self {
             Self::Pending(pending) if pending.ops.last().is_none_or(|(last, ..)| *last < stage) => pending,
             other => Pending {
-                x: other.into_source(),
+                x: other.into_source(measure),
                 ops: Vec::new(),
                 residual: None,
             },
         }
     }
 
-    fn into_source(self) -> Source {
+    fn into_source(self, measure: bool) -> Source {
         match self {
             Self::Feature(feature, shared) => Source {
                 tensor: feature.into_map(),
                 shared,
+                measured: None,
             },
-            Self::Pending(pending) => pending.compute().into_map().into(),
+            Self::Pending(pending) => {
+                let (feature, measured) = pending.compute(measure);
+                Source {
+                    tensor: feature.into_map(),
+                    shared: None,
+                    measured,
+                }
+            }
         }
     }
 }
 
 impl Pending<'_> {
-    fn compute(self) -> Feature {
+    /// The output, measured if `measure` and possible.
+    fn compute(self, measure: bool) -> (Feature, Option<Measured>) {
         let mut planned = Unit {
             residual: self.residual.clone(),
+            measure,
             ..Unit::default()
         };
         let mut norm = None;
@@ -173,12 +186,12 @@ impl Pending<'_> {
             }
         }
         let Some(found) = unit(self.x.clone(), planned) else {
-            return self.compute_by_burn();
+            return (self.compute_by_burn(), None);
         };
         if let (Some(norm), Some(statistics)) = (norm, found.statistics) {
             update(norm, statistics);
         }
-        Feature::Map(found.output)
+        (Feature::Map(found.output), found.measured)
     }
 
     fn compute_by_burn(self) -> Feature {

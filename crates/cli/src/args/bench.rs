@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
+use trainer::StepKind;
 
 use crate::args::architecture::{ArchitectureName, architecture};
 use crate::args::cache::CacheArgs;
 use crate::args::format::ListFormat;
 use crate::args::size::Size;
-use crate::args::values::batch_size;
+use crate::args::values::{batch_size, step_kind};
 use crate::compute::device::DeviceName;
 
 /// Measure how fast this machine puts pictures through a network
@@ -21,6 +22,7 @@ Examples:
   xception bench                                     One thread and all cores, batches of 1 and 8 pictures
   xception bench --plain --threads 2 --batch-size 1  Against Burn's own operations
   xception bench --scaling --format json             Against batch size, threads and the pictures' size
+  xception bench --train --plain --threads 2         Training steps, against Burn's own operations
   xception bench --architecture resnet50
   xception bench --weights my_model.bpk --device wgpu")]
 pub struct BenchArgs {
@@ -33,8 +35,8 @@ pub struct BenchArgs {
     /// Height and width of a picture [default: the weights' own, else the architecture's]
     #[arg(long, value_name = "HxW")]
     pub size: Option<Size>,
-    /// Pictures in a batch: a number or a list
-    #[arg(long, value_name = "N,...", default_value = "1,8", value_delimiter = ',', value_parser = batch_size)]
+    /// Pictures in a batch: a number or a list [default: 1,8; with --train 8]
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = batch_size)]
     pub batch_size: Vec<usize>,
     /// Processor threads: a number or a list [default: 1 and all cores]
     #[arg(
@@ -45,12 +47,26 @@ pub struct BenchArgs {
         value_parser = clap::value_parser!(u16).range(1..=1024)
     )]
     pub threads: Vec<u16>,
-    /// How many times each case is measured, after a warm-up
-    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    pub runs: u16,
+    /// How many times each case is measured, after a warm-up [default: 10; with --train 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub runs: Option<u16>,
     /// Measure the network on Burn's own operations, layer by layer, as well
     #[arg(long)]
     pub plain: bool,
+    /// Measure training steps instead: of all weights, of all weights with frozen batch-norm statistics, and of the
+    /// head
+    #[arg(long, conflicts_with = "scaling")]
+    pub train: bool,
+    /// The training steps that are measured: a name or a list
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        value_parser = step_kind(),
+        default_value = "full,frozen-statistics,head",
+        requires = "train"
+    )]
+    pub trains: Vec<StepKind>,
     /// Measure batches of 1 to 32 pictures, 1 to all threads, and pictures of 150x150 to 600x600
     #[arg(long, conflicts_with_all = ["batch_size", "threads", "size"])]
     pub scaling: bool,
@@ -62,4 +78,20 @@ pub struct BenchArgs {
     pub format: ListFormat,
     #[command(flatten)]
     pub cache: CacheArgs,
+}
+
+impl BenchArgs {
+    /// The batch sizes that are measured.
+    pub fn batch_sizes(&self) -> &[usize] {
+        match self.batch_size.as_slice() {
+            [] if self.train => &[8],
+            [] => &[1, 8],
+            given => given,
+        }
+    }
+
+    /// How many times each case is measured.
+    pub fn runs(&self) -> u16 {
+        self.runs.unwrap_or(if self.train { 3 } else { 10 })
+    }
 }

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use trainer::StepKind;
 use trainer::data::Split;
 use xception_model::picture::{AlphaMode, OrientationMode, Preset, SixteenBitMode, TruncatedMode};
 
@@ -34,6 +35,14 @@ pub fn rate(text: &str) -> Result<f64, String> {
 pub fn split(name: &str) -> Result<Split, String> {
     let known = Split::ALL.into_iter().find(|split| split.name() == name);
     known.ok_or_else(|| "expected train, val or test".to_owned())
+}
+
+/// What a measured training step trains, by its name.
+pub fn step_kind() -> impl TypedValueParser<Value = StepKind> {
+    PossibleValuesParser::new(StepKind::ALL.map(StepKind::name)).map(|name| {
+        let known = StepKind::ALL.into_iter().find(|kind| kind.name() == name);
+        known.expect("one of the possible values")
+    })
 }
 
 /// A preset by its name.

@@ -8,6 +8,7 @@ mod memory;
 mod report;
 mod row;
 mod table;
+mod train;
 
 use std::time::Instant;
 
@@ -41,13 +42,17 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     let started = Instant::now();
     let (network, spec) = load(args, &device)?;
     let loading = started.elapsed();
+    if args.train {
+        train::bench(args, &network, &spec, &device)?;
+        return Ok(ExitStatus::Complete);
+    }
     let mut report = report(args, &network, &spec)?;
     let [_, height, width] = report.input;
     let cases = cases(args, report.cores, on_processor, Size { height, width });
     let mut bench = Bench {
         progress: progress(args, cases.iter().map(|case| case.batch_size).sum()),
         cases,
-        runs: args.runs.into(),
+        runs: args.runs().into(),
         on_processor,
         device,
         report: &mut report,
@@ -121,5 +126,5 @@ fn report(args: &BenchArgs, network: &Network, spec: &ModelSpec) -> anyhow::Resu
 /// A bar for all pictures, of which each run of all cases takes `pictures`.
 fn progress(args: &BenchArgs, pictures: usize) -> Progress {
     let implementations = if args.plain { 2 } else { 1 };
-    Progress::new(pictures * (usize::from(args.runs) + WARM_UP) * implementations)
+    Progress::new(pictures * (usize::from(args.runs()) + WARM_UP) * implementations)
 }

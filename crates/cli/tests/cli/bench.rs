@@ -110,6 +110,49 @@ fn the_table_has_a_line_for_each() {
 }
 
 #[test]
+fn training_steps_are_measured_both_ways() {
+    let sandbox = Sandbox::new();
+    let report = measured(
+        &sandbox,
+        &["--train", "--plain", "--threads", "1,2", "--batch-size", "2"],
+    );
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 12);
+    for (kind, trains) in ["full", "frozen-statistics", "head"].into_iter().enumerate() {
+        let of_kind: Vec<&Value> = rows.iter().filter(|row| row["trains"] == trains).collect();
+        assert_eq!(of_kind.len(), 4, "{trains}");
+        for row in of_kind {
+            let number = |name: &str| row[name].as_f64().unwrap();
+            assert_eq!(
+                row["times_ms"].as_array().unwrap().len(),
+                2,
+                "the warm-up does not count"
+            );
+            assert!((number("pictures_per_second") * number("median_ms") - 2e3).abs() < 1e-6);
+            assert!(number("share_of_limit") > 0.0);
+            // Kernels and Burn compute the same.
+            let [own, first] =
+                [row, &rows[2 * kind]].map(|row| row["losses"].as_array().unwrap().iter().map(Value::as_f64));
+            assert_eq!(own.len(), 4);
+            for (own, first) in own.zip(first) {
+                let (own, first) = (own.unwrap(), first.unwrap());
+                assert!((own - first).abs() < 1e-4 * first.abs(), "{trains}: {own} {first}");
+            }
+        }
+    }
+    let arguments = ["bench", "-w", "toy.bpk", "--train", "--runs", "1", "--threads", "1"];
+    let text = sandbox.run(&arguments).ok();
+    let row = text.lines().find(|line| line.starts_with("all, norms frozen")).unwrap();
+    let columns: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(columns[3..7], ["kernels", "1", "8", "71x71"]);
+    for wrong in [["--train", "--scaling"], ["--trains", "head"]] {
+        sandbox.run(&["bench", "-w", "toy.bpk", wrong[0], wrong[1]]).failed(2);
+    }
+    let heads = measured(&sandbox, &["--train", "--trains", "head", "--threads", "1"]);
+    assert_eq!(heads["rows"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn scaling_goes_over_batches_threads_and_sizes() {
     let report = measured(&Sandbox::new(), &["--scaling"]);
     let rows = report["rows"].as_array().unwrap();

@@ -94,6 +94,12 @@ pub(super) fn contiguous<const D: usize>(block: Block, shape: [usize; D]) -> Fle
     tensor(block, Layout::contiguous(Shape::new(shape)))
 }
 
+/// Another tensor of the shape of one in Burn's order; its values are any.
+pub(super) fn like(other: &FlexTensor) -> FlexTensor {
+    let shape = other.shape();
+    tensor(Block::values(shape.num_elements()), Layout::contiguous(shape))
+}
+
 /// A vector as a tensor.
 pub(super) fn vector(values: Vec<f32>) -> FlexTensor {
     let layout = Layout::contiguous(Shape::new([values.len()]));

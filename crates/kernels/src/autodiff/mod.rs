@@ -21,6 +21,7 @@ use burn::tensor::{DType, Device, Tensor};
 use crate::extension::Operand;
 use crate::ops::window::Padding;
 use crate::simd::isa::Isa;
+use crate::train::norm::Moments;
 use map::{Map, vector};
 pub use optimizer::{adamw_update, averaged, scaled, sgd_update, squared_norm};
 use plan::Plan;
@@ -69,13 +70,23 @@ pub struct Source {
     pub tensor: Tensor<4>,
     /// Given if other units read it.
     pub shared: Option<SharedGradient>,
+    /// Given if the unit that computed it has measured it.
+    pub measured: Option<Measured>,
 }
 
 impl From<Tensor<4>> for Source {
     fn from(tensor: Tensor<4>) -> Self {
-        Self { tensor, shared: None }
+        Self {
+            tensor,
+            shared: None,
+            measured: None,
+        }
     }
 }
+
+/// Mean and variance of every channel of a map.
+#[derive(Clone, Debug)]
+pub struct Measured(Arc<Moments>);
 
 /// What a unit computes, stage by stage in this order. All stages may be absent.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +103,8 @@ pub struct Unit {
     pub pool: Option<UnitPool>,
     /// A map that is added.
     pub residual: Option<Source>,
+    /// Whether to measure the output of the convolution, if it is the last stage: a norm comes next.
+    pub measure: bool,
 }
 
 /// A batch norm.
@@ -109,7 +122,7 @@ pub struct Norm {
 
 /// The statistics of a norm.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "one for each norm of a step")]
+#[allow(clippy::large_enum_variant, reason = "one is made for each norm of a step")]
 pub enum NormStatistics {
     /// Those of the batch, which [`UnitOutput::statistics`] gives.
     Batch,
@@ -162,6 +175,8 @@ pub struct UnitOutput {
     pub output: Tensor<4>,
     /// Mean and biased variance of every channel of the input, if a norm took those of the batch.
     pub statistics: Option<[Tensor<1>; 2]>,
+    /// For the [`Source`] of the next unit.
+    pub measured: Option<Measured>,
 }
 
 /// Computes a unit; `None` where there are no kernels for it, or its shapes do not fit together.
@@ -205,17 +220,19 @@ pub fn unit(x: Source, unit: Unit) -> Option<UnitOutput> {
         mean: vector(mean),
         variance: vector(variance),
     };
-    let found = <Dispatch as TrainingBackend>::training_unit(
-        operands,
-        TrainingUnit {
-            plan: Arc::new(plan),
-            shared,
-        },
-    );
+    let measure = unit.measure.then(|| Arc::new(OnceLock::new()));
+    let training = TrainingUnit {
+        plan: Arc::new(plan),
+        shared,
+        measured: x.measured,
+        measure: measure.clone(),
+    };
+    let found = <Dispatch as TrainingBackend>::training_unit(operands, training);
     let statistics = found.mean.into_option().zip(found.variance.into_option());
     Some(UnitOutput {
         output: Tensor::from_dispatch(found.y),
         statistics: statistics.map(|(mean, variance)| [Tensor::from_dispatch(mean), Tensor::from_dispatch(variance)]),
+        measured: measure.and_then(|slot| slot.get().cloned()).map(Measured),
     })
 }
 
@@ -272,6 +289,10 @@ pub struct TrainingUnit {
     plan: Arc<Plan>,
     /// Of the input and of the residual.
     shared: [Option<SharedGradient>; 2],
+    /// Of the input.
+    measured: Option<Measured>,
+    /// Where the moments of the output go.
+    measure: Option<Arc<OnceLock<Arc<Moments>>>>,
 }
 
 /// The backend with kernels for training.
@@ -283,7 +304,7 @@ pub trait TrainingBackend: Backend {
 
 impl TrainingBackend for Flex {
     fn training_unit(operands: TrainingOperands<Self>, unit: TrainingUnit) -> TrainingOutput<Self> {
-        let forward = step::forward(&unit.plan, inputs(operands), None);
+        let forward = step::forward(&unit, &inputs(operands), None);
         let (mean, variance) = statistics(forward.moments, |tensor| tensor);
         TrainingOutput {
             y: forward.output.into_tensor(),
@@ -310,7 +331,7 @@ fn inputs(operands: TrainingOperands<Flex>) -> step::Inputs {
 }
 
 fn statistics<B: Backend>(
-    moments: Option<crate::train::norm::Moments>,
+    moments: Option<Moments>,
     wrap: impl Fn(FlexTensor) -> FloatTensor<B>,
 ) -> (Operand<B>, Operand<B>) {
     match moments {

@@ -57,7 +57,7 @@ impl Backward<Flex, PARENTS> for UnitStep {
                 }
             }
         }
-        let found = step::backward(&unit.plan, kept, output_gradient, wanted, earlier);
+        let found = step::backward(&unit.plan, &kept, output_gradient, wanted, earlier);
         for (parent, gradient) in ops.parents.into_iter().zip(found) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<Flex>(parent.id, gradient);
@@ -109,13 +109,13 @@ pub(super) fn training_unit<C: CheckpointStrategy>(
     let inputs = inputs(operands);
     let (y, moments) = match UnitStep.prepare::<C>(guards).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
-            let forward = step::forward(&unit.plan, inputs, Some(wanted));
+            let forward = step::forward(&unit, &inputs, Some(wanted));
             let kept = forward.kept.unwrap_or_default();
             let y = prepared.finish(State { unit, kept }, forward.output.into_tensor());
             (y, forward.moments)
         }
         OpsKind::UnTracked(prepared) => {
-            let forward = step::forward(&unit.plan, inputs, None);
+            let forward = step::forward(&unit, &inputs, None);
             (prepared.finish(forward.output.into_tensor()), forward.moments)
         }
     };
@@ -147,10 +147,9 @@ impl Taken {
     /// An operand that is absent has a place without gradient.
     fn operand(&mut self, tensor: Option<Tracked>) -> Operand<Flex> {
         if let Some(tensor) = tensor {
-            Operand::Given(self.take(tensor))
-        } else {
-            self.take(Tracked::new(vector(Vec::new())));
-            Operand::Absent
+            return Operand::Given(self.take(tensor));
         }
+        self.take(Tracked::new(vector(Vec::new())));
+        Operand::Absent
     }
 }

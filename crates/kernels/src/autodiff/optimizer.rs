@@ -4,8 +4,9 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{BackendTensor, DType, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind};
 use burn::tensor::Tensor;
 
+use super::map::like;
 use crate::simd::isa::Isa;
-use crate::train::optimizer::{AdamWUpdate, SgdUpdate, mix, scale, sum_of_squares};
+use crate::train::optimizer::{AdamWUpdate, Changed, SgdUpdate, mix, scale, sum_of_squares};
 
 /// Tensors that a kernel takes, or the same ones back.
 type Taken<const D: usize, const N: usize> = Result<[FlexTensor; N], [Tensor<D>; N]>;
@@ -40,28 +41,51 @@ fn give<const D: usize>(tensor: FlexTensor) -> Tensor<D> {
     })
 }
 
+/// A tensor that a pass changes, and the old one if others hold its values.
+struct Target {
+    new: FlexTensor,
+    old: Option<FlexTensor>,
+}
+
+impl Target {
+    fn new(tensor: FlexTensor) -> Self {
+        if tensor.is_unique() {
+            return Self { new: tensor, old: None };
+        }
+        Self {
+            new: like(&tensor),
+            old: Some(tensor),
+        }
+    }
+
+    fn changed(&mut self) -> Changed<'_> {
+        Changed {
+            values: self.new.storage_mut(),
+            old: self.old.as_ref().map(FlexTensor::storage),
+        }
+    }
+}
+
 /// Updates weights by their gradient and velocity: both anew, or the three tensors back where there is no kernel for
 /// them.
 ///
 /// # Errors
 ///
 /// The tensors, if they do not lie on `Flex` in `f32` without autodiff, or differ in shape.
-#[allow(
-    clippy::result_large_err,
-    reason = "the caller goes on with the tensors that it gave"
-)]
+#[allow(clippy::result_large_err, reason = "tensors are handles, and moved once")]
 pub fn sgd_update<const D: usize>(
     tensors: [Tensor<D>; 3],
     update: &SgdUpdate,
 ) -> Result<[Tensor<D>; 2], [Tensor<D>; 3]> {
-    let [mut weights, gradient, mut velocity] = take(tensors)?;
+    let [weights, gradient, mut velocity] = take(tensors)?;
+    let mut weights = Target::new(weights);
     update.apply(
         Isa::detect(),
-        weights.storage_mut(),
+        weights.changed(),
         gradient.storage(),
         velocity.storage_mut(),
     );
-    Ok([weights, velocity].map(give))
+    Ok([weights.new, velocity].map(give))
 }
 
 /// Updates weights by their gradient and both moments: weights and moments anew, or the four tensors back where there
@@ -70,32 +94,26 @@ pub fn sgd_update<const D: usize>(
 /// # Errors
 ///
 /// The tensors, if they do not lie on `Flex` in `f32` without autodiff, or differ in shape.
-#[allow(
-    clippy::result_large_err,
-    reason = "the caller goes on with the tensors that it gave"
-)]
+#[allow(clippy::result_large_err, reason = "tensors are handles, and moved once")]
 pub fn adamw_update<const D: usize>(
     tensors: [Tensor<D>; 4],
     update: &AdamWUpdate,
 ) -> Result<[Tensor<D>; 3], [Tensor<D>; 4]> {
-    let [mut weights, gradient, mut first, mut second] = take(tensors)?;
+    let [weights, gradient, mut first, mut second] = take(tensors)?;
+    let mut weights = Target::new(weights);
     let moments = [first.storage_mut(), second.storage_mut()];
-    update.apply(Isa::detect(), weights.storage_mut(), gradient.storage(), moments);
-    Ok([weights, first, second].map(give))
+    update.apply(Isa::detect(), weights.changed(), gradient.storage(), moments);
+    Ok([weights.new, first, second].map(give))
 }
 
 /// `old * decay + new * (1 - decay)`.
 pub fn averaged<const D: usize>(old: Tensor<D>, new: Tensor<D>, decay: f64) -> Tensor<D> {
     match take([old, new]) {
-        Ok([mut old, new]) => {
-            mix(
-                Isa::detect(),
-                old.storage_mut(),
-                decay as f32,
-                new.storage(),
-                (1.0 - decay) as f32,
-            );
-            give(old)
+        Ok([old, new]) => {
+            let mut old = Target::new(old);
+            let share = (1.0 - decay) as f32;
+            mix(Isa::detect(), old.changed(), decay as f32, new.storage(), share);
+            give(old.new)
         }
         Err([old, new]) => old * decay + new * (1.0 - decay),
     }
@@ -104,9 +122,10 @@ pub fn averaged<const D: usize>(old: Tensor<D>, new: Tensor<D>, decay: f64) -> T
 /// The product with a number.
 pub fn scaled<const D: usize>(tensor: Tensor<D>, factor: f64) -> Tensor<D> {
     match take([tensor]) {
-        Ok([mut tensor]) => {
-            scale(Isa::detect(), tensor.storage_mut(), factor as f32);
-            give(tensor)
+        Ok([tensor]) => {
+            let mut tensor = Target::new(tensor);
+            scale(Isa::detect(), tensor.changed(), factor as f32);
+            give(tensor.new)
         }
         Err([tensor]) => tensor * factor,
     }

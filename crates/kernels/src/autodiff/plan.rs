@@ -37,7 +37,7 @@ pub(super) struct Stage<T> {
 
 #[allow(clippy::large_enum_variant, reason = "one for each unit")]
 pub(super) enum Pool {
-    Max(MaxPool),
+    Max(Box<MaxPool>),
     GlobalAverage,
 }
 
@@ -110,7 +110,7 @@ impl Plan {
             Some(UnitPool::Max(window)) => {
                 let op = MaxPool::new(&geometry(output, channels, window), isa).ok()?;
                 output = sized(op.output_size(), batch, channels);
-                let op = Pool::Max(op);
+                let op = Pool::Max(Box::new(op));
                 Some(Stage { op, output })
             }
         };

@@ -1,20 +1,23 @@
 //! A unit forward and backward.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 
 use super::map::{Map, contiguous, vector};
 use super::plan::{Plan, Pool, Stage, volume};
+use super::{Measured, TrainingUnit};
 use crate::error::Error;
 use crate::memory::heap::Block;
-use crate::train::elementwise::{add, add_bias, rectify, rectify_gradient};
+use crate::train::elementwise::{add, add_bias, add_bias_part, rectify, rectify_gradient, rectify_part};
 use crate::train::global_average::{global_average, global_average_gradient};
 use crate::train::norm::{
-    Affine, GradientSums, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise,
+    Affine, GradientSums, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise, normalise_part,
+    part_sums,
 };
-use crate::train::{Depthwise, DepthwiseGradients, Transform};
+use crate::train::{Convolution, Depthwise, DepthwiseGradients, MapPart, Reads, Source, Transform};
 
 /// Operands that may have gradients, in this order.
 pub(super) const PARENTS: usize = 8;
@@ -78,14 +81,14 @@ fn done(result: Result<(), Error>) {
 }
 
 /// Computes a unit. `wanted` says which operands have gradients, if any has.
-#[allow(clippy::needless_pass_by_value, reason = "the maps are freed at the end")]
-pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS]>) -> Forward {
+pub(super) fn forward(unit: &TrainingUnit, inputs: &Inputs, wanted: Option<[bool; PARENTS]>) -> Forward {
+    let plan = &*unit.plan;
     let isa = plan.isa;
     let x = &inputs.x;
-    let own_moments = plan
-        .norm
-        .filter(|norm| norm.batch)
-        .map(|_| moments(isa, x.values(), plan.channels()));
+    let own_moments = plan.norm.filter(|norm| norm.batch).map(|_| match &unit.measured {
+        Some(Measured(moments)) => (**moments).clone(),
+        None => moments(isa, x.values(), plan.channels()),
+    });
     let norm = plan.norm.map(|norm| {
         let given = own_moments.clone().unwrap_or_else(|| Moments {
             mean: some(inputs.mean.as_ref()).to_vec(),
@@ -99,25 +102,14 @@ pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS
     let mut residual = inputs.residual.as_ref().map(Map::values);
     let mut current: Option<Block> = None;
     let affine = norm.as_ref().map(|(affine, _)| affine);
-    if let Some(stage) = &plan.depthwise {
+    if let Some(stage) = &plan.convolution {
+        current = Some(convolved(unit, stage, affine, inputs));
+    } else if let Some(stage) = &plan.depthwise {
         let [weights, bias] = [&inputs.depthwise, &inputs.depthwise_bias].map(Option::as_ref);
         current = Some(depthwise(plan, stage, affine, x.values(), weights, bias));
     } else if plan.is_normed() {
         let sum = if plan.has_stages() { None } else { residual.take() };
         current = Some(normed(plan, x.values(), affine, sum));
-    }
-    if let Some(stage) = &plan.convolution {
-        let mut output = Block::values(volume(stage.output));
-        let from = current.as_ref().map_or(x.values(), Block::as_slice);
-        done(
-            stage
-                .op
-                .forward(from, some(inputs.weights.as_ref()), output.as_mut_slice()),
-        );
-        if let Some(bias) = &inputs.bias {
-            add_bias(isa, values(bias), output.as_mut_slice());
-        }
-        current = Some(output);
     }
     let mut taps = None;
     if let Some(stage) = &plan.pool {
@@ -158,6 +150,90 @@ pub(super) fn forward(plan: &Plan, inputs: Inputs, wanted: Option<[bool; PARENTS
         output: Map::new(output, plan.output),
         moments: own_moments,
         kept,
+    }
+}
+
+/// The convolution, and all that stands before it. Its input is made part by part, and its output measured while parts
+/// of it are in the caches.
+fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Affine>, inputs: &Inputs) -> Block {
+    let plan = &*unit.plan;
+    let (isa, x) = (plan.isa, inputs.x.values());
+    let [weights, bias] = [&inputs.depthwise, &inputs.depthwise_bias].map(Option::as_ref);
+    let make = |part: MapPart<'_>| make_part(plan, affine, x, [weights, bias], part);
+    let sums = Mutex::new(BTreeMap::new());
+    let measure = unit
+        .measure
+        .as_ref()
+        .filter(|_| plan.pool.is_none() && inputs.residual.is_none());
+    let after = |part: MapPart<'_>| {
+        if let Some(bias) = &inputs.bias {
+            add_bias_part(isa, values(bias), part.values);
+        }
+        if measure.is_some() {
+            let own = part_sums(isa, part.values, stage.output[3]);
+            sums.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(part.index, own);
+        }
+    };
+
+    let source = if plan.depthwise.is_some() || plan.is_normed() {
+        Source::Fleeting(&make, reads(plan, x))
+    } else {
+        Source::Ready(x)
+    };
+    let mut output = Block::values(volume(stage.output));
+    let is_visited = inputs.bias.is_some() || measure.is_some();
+    let after: Option<&(dyn Fn(MapPart<'_>) + Sync)> = if is_visited { Some(&after) } else { None };
+    done(
+        stage
+            .op
+            .forward_of(source, some(inputs.weights.as_ref()), output.as_mut_slice(), after),
+    );
+    if let Some(slot) = measure {
+        let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // One unit fills it.
+        let _ = slot.set(Arc::new(Moments::of_parts(stage.output[3], sums.values())));
+    }
+    output
+}
+
+/// What [`make_part`] reads: a depthwise convolution looks one row further than its output.
+fn reads<'a>(plan: &Plan, x: &'a [f32]) -> Reads<'a> {
+    let row = plan.input[2] * plan.input[3];
+    Reads {
+        values: x,
+        beyond: if plan.depthwise.is_some() { row } else { 0 },
+    }
+}
+
+/// A part of the convolution's input: the unit's input behind norm, `ReLU` and depthwise convolution, with its weights
+/// and its bias.
+fn make_part(
+    plan: &Plan,
+    affine: Option<&Affine>,
+    x: &[f32],
+    [weights, bias]: [Option<&FlexTensor>; 2],
+    part: MapPart<'_>,
+) {
+    let MapPart { index, pixels, values } = part;
+    if let Some(stage) = &plan.depthwise {
+        let whole = MapPart {
+            index,
+            pixels,
+            values: &mut *values,
+        };
+        done(stage.op.forward_part(&transform(plan, affine), x, some(weights), whole));
+        if let Some(bias) = bias {
+            add_bias_part(plan.isa, self::values(bias), values);
+        }
+        return;
+    }
+    let start = pixels.start * plan.channels();
+    let x = &x[start..start + values.len()];
+    match affine {
+        Some(affine) => normalise_part(plan.isa, x, affine, plan.relu, values),
+        None => rectify_part(plan.isa, x, values),
     }
 }
 
@@ -230,90 +306,122 @@ impl Gradient {
 
 /// The gradients of the operands that `wanted` asks for. `earlier` are gradients of the input and of the residual that
 /// other operations have computed before: the new ones are added to them.
-#[allow(
-    clippy::needless_pass_by_value,
-    clippy::too_many_lines,
-    reason = "the maps are freed at the end; one paragraph for each stage, last to first"
-)]
 pub(super) fn backward(
     plan: &Plan,
-    kept: Kept,
+    kept: &Kept,
     output_gradient: FlexTensor,
     wanted: [bool; PARENTS],
     earlier: [Option<FlexTensor>; 2],
 ) -> [Option<FlexTensor>; PARENTS] {
-    let isa = plan.isa;
-    let mut found = [const { None }; PARENTS];
     let [earlier_x, earlier_residual] = earlier;
+    let mut pass = BackwardPass {
+        plan,
+        kept,
+        wanted,
+        earlier: earlier_x.map(Map::from_tensor),
+        sums: None,
+        is_rectified: false,
+        found: [const { None }; PARENTS],
+    };
     let output_gradient = Map::from_tensor(output_gradient);
     if wanted[RESIDUAL] {
-        let gradient = match earlier_residual {
-            None => output_gradient.clone(),
+        pass.residual(&output_gradient, earlier_residual);
+    }
+    if wanted[..RESIDUAL].contains(&true) {
+        let gradient = pass.pool(Gradient::Given(output_gradient));
+        let gradient = pass.convolution(gradient);
+        let gradient = gradient.and_then(|gradient| pass.depthwise(gradient));
+        if let Some(gradient) = gradient {
+            pass.norm(gradient);
+        }
+    }
+    pass.found
+}
+
+/// A backward pass, from the last stage to the first.
+struct BackwardPass<'a> {
+    plan: &'a Plan,
+    kept: &'a Kept,
+    wanted: [bool; PARENTS],
+    /// A gradient of the input that is not yet added.
+    earlier: Option<Map>,
+    /// The norm's sums, once they are known.
+    sums: Option<GradientSums>,
+    /// Whether the gradient is that of the `ReLU`'s input.
+    is_rectified: bool,
+    found: [Option<FlexTensor>; PARENTS],
+}
+
+impl<'a> BackwardPass<'a> {
+    fn affine(&self) -> Option<&'a Affine> {
+        self.kept.norm.as_ref().map(|(affine, _)| affine)
+    }
+
+    fn x(&self) -> &'a [f32] {
+        self.kept.x.as_ref().map_or(&[], Map::values)
+    }
+
+    fn residual(&mut self, gradient: &Map, earlier: Option<FlexTensor>) {
+        let gradient = match earlier {
+            None => gradient.clone(),
             Some(earlier) => {
                 let mut sum = Map::from_tensor(earlier).into_mut();
-                add(isa, output_gradient.values(), sum.values_mut());
+                add(self.plan.isa, gradient.values(), sum.values_mut());
                 sum
             }
         };
-        found[RESIDUAL] = Some(gradient.into_tensor());
-    }
-    if !wanted[..RESIDUAL].contains(&true) {
-        return found;
+        self.found[RESIDUAL] = Some(gradient.into_tensor());
     }
 
-    let mut gradient = Gradient::Given(output_gradient);
-    if let Some(stage) = &plan.pool {
+    fn pool(&self, gradient: Gradient) -> Gradient {
+        let plan = self.plan;
+        let Some(stage) = &plan.pool else {
+            return gradient;
+        };
         let before = plan
             .convolution
             .as_ref()
             .map(|stage| stage.output)
             .or_else(|| plan.depthwise.as_ref().map(|stage| stage.output));
         let mut input = Block::values(volume(before.unwrap_or(plan.input)));
-        match (&stage.op, &kept.taps) {
+        match (&stage.op, &self.kept.taps) {
             (Pool::Max(op), Some(taps)) => {
                 done(op.input_gradient(taps.bytes(), gradient.values(), input.as_mut_slice()));
             }
             _ => global_average_gradient(gradient.values(), stage.output[3], input.as_mut_slice()),
         }
-        gradient = Gradient::Own(input);
+        Gradient::Own(input)
     }
 
-    // What the forward pass had between its stages.
-    let x = kept.x.as_ref();
-    let norm = kept.norm.as_ref();
-    let affine = norm.map(|(affine, _)| affine);
-    let between = match x {
-        Some(x) if plan.convolution.is_some() && wanted[WEIGHTS] => match &plan.depthwise {
-            Some(stage) => {
-                let [weights, bias] = [&kept.depthwise, &kept.depthwise_bias].map(Option::as_ref);
-                Some(depthwise(plan, stage, affine, x.values(), weights, bias))
-            }
-            None => plan.is_normed().then(|| normed(plan, x.values(), affine, None)),
-        },
-        _ => None,
-    };
-
-    if let Some(stage) = &plan.convolution {
+    /// `None` if nothing before it wants a gradient.
+    fn convolution(&mut self, gradient: Gradient) -> Option<Gradient> {
+        let (plan, kept) = (self.plan, self.kept);
+        let Some(stage) = &plan.convolution else {
+            return Some(gradient);
+        };
         let weights = some(kept.weights.as_ref());
-        if wanted[WEIGHTS] {
-            let mut block = Block::values(weights.len());
-            let from = between.as_ref().map(Block::as_slice).or_else(|| x.map(Map::values));
+        if self.wanted[WEIGHTS] {
+            let (x, affine) = (self.x(), self.affine());
+            let [depthwise, bias] = [&kept.depthwise, &kept.depthwise_bias].map(Option::as_ref);
+            let make = |part: MapPart<'_>| make_part(plan, affine, x, [depthwise, bias], part);
+            let source = if plan.depthwise.is_some() || plan.is_normed() {
+                Source::Fleeting(&make, reads(plan, x))
+            } else {
+                Source::Ready(x)
+            };
+            let mut own = Block::values(weights.len());
             done(
                 stage
                     .op
-                    .weight_gradient(from.unwrap_or(&[]), gradient.values(), block.as_mut_slice()),
+                    .weight_gradient_of(source, gradient.values(), own.as_mut_slice()),
             );
-            found[WEIGHTS] = kept
-                .weights
-                .as_ref()
-                .map(|weights| contiguous(block, weights.shape().dims::<4>()));
+            self.found[WEIGHTS] = kept.weights.as_ref().map(|weights| shaped(own, weights));
         }
-        drop(between);
-        if wanted[BIAS] {
-            found[BIAS] = Some(vector(channel_sums(isa, gradient.values(), stage.output[3])));
+        if self.wanted[BIAS] {
+            self.found[BIAS] = Some(vector(channel_sums(plan.isa, gradient.values(), stage.output[3])));
         }
-        if !wanted[..WEIGHTS].contains(&true) {
-            return found;
+        if !self.wanted[..WEIGHTS].contains(&true) {
+            return None;
         }
         let before = plan.depthwise.as_ref().map_or(plan.input, |stage| stage.output);
         let mut input = Block::values(volume(before));
@@ -322,41 +430,47 @@ pub(super) fn backward(
                 .op
                 .input_gradient(weights, gradient.values(), input.as_mut_slice()),
         );
-        gradient = Gradient::Own(input);
+        Some(Gradient::Own(input))
     }
-    let mut earlier = earlier_x.map(Map::from_tensor);
-    let mut sums = None;
-    let mut is_rectified = false;
-    if let Some(stage) = &plan.depthwise {
+
+    /// `None` if nothing before it wants a gradient.
+    fn depthwise(&mut self, gradient: Gradient) -> Option<Gradient> {
+        let (plan, kept) = (self.plan, self.kept);
+        let Some(stage) = &plan.depthwise else {
+            return Some(gradient);
+        };
         let weights = some(kept.depthwise.as_ref());
-        if wanted[DEPTHWISE_BIAS] {
-            found[DEPTHWISE_BIAS] = Some(vector(channel_sums(isa, gradient.values(), stage.output[3])));
+        if self.wanted[DEPTHWISE_BIAS] {
+            self.found[DEPTHWISE_BIAS] = Some(vector(channel_sums(plan.isa, gradient.values(), stage.output[3])));
         }
-        let above = wanted[..DEPTHWISE].contains(&true);
+        let above = self.wanted[..DEPTHWISE].contains(&true);
         let mut input = above.then(|| Block::values(volume(plan.input)));
-        let mut own = wanted[DEPTHWISE].then(|| Block::values(weights.len()));
-        match x {
-            Some(x) if above || wanted[DEPTHWISE] => {
+        let mut own = self.wanted[DEPTHWISE].then(|| Block::values(weights.len()));
+        match &kept.x {
+            Some(x) if above || own.is_some() => {
                 let channels = plan.channels();
-                let mut both = norm
-                    .filter(|_| above)
-                    .map(|_| [vec![0.0; channels], vec![0.0; channels]]);
-                // The other reader's gradient is one of the values before the norm.
-                let added = if norm.is_none() && above { earlier.take() } else { None };
+                let is_summed = above && kept.norm.is_some();
+                let mut sums = is_summed.then(|| [vec![0.0; channels], vec![0.0; channels]]);
+                // Before a norm, the other reader's gradient is of other values.
+                let added = if above && kept.norm.is_none() {
+                    self.earlier.take()
+                } else {
+                    None
+                };
                 let gradients = DepthwiseGradients {
                     input: input.as_mut().map(Block::as_mut_slice),
                     added: added.as_ref().map(Map::values),
-                    sums: both.as_mut().map(|sums| sums.each_mut().map(Vec::as_mut_slice)),
+                    sums: sums.as_mut().map(|sums| sums.each_mut().map(Vec::as_mut_slice)),
                     weights: own.as_mut().map(Block::as_mut_slice),
                 };
                 let maps = [x.values(), weights, gradient.values()];
-                done(stage.op.backward(&transform(plan, affine), maps, gradients));
+                done(stage.op.backward(&transform(plan, self.affine()), maps, gradients));
                 let wide = |sums: Vec<f32>| sums.into_iter().map(f64::from).collect();
-                sums = both.map(|[plain, centred]| GradientSums {
+                self.sums = sums.map(|[plain, centred]| GradientSums {
                     plain: wide(plain),
                     centred: wide(centred),
                 });
-                is_rectified = true;
+                self.is_rectified = true;
             }
             _ => {
                 if let Some(input) = &mut input {
@@ -368,32 +482,51 @@ pub(super) fn backward(
                 }
             }
         }
-        found[DEPTHWISE] = own
+        self.found[DEPTHWISE] = own
             .zip(kept.depthwise.as_ref())
-            .map(|(own, weights)| contiguous(own, weights.shape().dims::<4>()));
-        match input {
-            Some(input) => gradient = Gradient::Own(input),
-            None => return found,
-        }
+            .map(|(own, weights)| shaped(own, weights));
+        input.map(Gradient::Own)
     }
 
-    let rectified = plan.relu && !is_rectified;
-    let sum = earlier.as_ref().map(Map::values);
-    let x_gradient = match (norm, plan.norm, x) {
-        (Some((affine, inverse)), Some(norm), Some(x)) => {
-            let batch = norm.batch && wanted[X];
-            if sums.is_none() && (wanted[GAMMA] || wanted[BETA] || batch) {
-                sums = Some(gradient_sums(isa, x.values(), affine, rectified, gradient.values()));
-            }
-            if let Some(sums) = &sums {
-                let factors = sums.centred.iter().zip(inverse);
-                found[GAMMA] =
-                    wanted[GAMMA].then(|| vector(factors.map(|(sum, inverse)| (sum * inverse) as f32).collect()));
-                found[BETA] = wanted[BETA].then(|| vector(sums.plain.iter().map(|sum| *sum as f32).collect()));
-            }
+    /// Norm and `ReLU`, and the gradient of the input.
+    fn norm(&mut self, gradient: Gradient) {
+        let (plan, wanted) = (self.plan, self.wanted);
+        let isa = plan.isa;
+        let rectified = plan.relu && !self.is_rectified;
+        let earlier = self.earlier.take();
+        let sum = earlier.as_ref().map(Map::values);
+        let x = self.x();
+        let Some((norm, (affine, inverse))) = plan.norm.zip(self.kept.norm.as_ref()) else {
             if !wanted[X] {
-                return found;
+                return;
             }
+            let map = if rectified {
+                let mut map = gradient.into_mut(plan.input);
+                rectify_gradient(isa, x, sum, map.values_mut());
+                map
+            } else if let Some(sum) = sum {
+                let mut map = gradient.into_mut(plan.input);
+                add(isa, sum, map.values_mut());
+                map
+            } else {
+                gradient.into_map(plan.input)
+            };
+            self.found[X] = Some(map.into_tensor());
+            return;
+        };
+        let batch = norm.batch && wanted[X];
+        let mut sums = self.sums.take();
+        if sums.is_none() && (wanted[GAMMA] || wanted[BETA] || batch) {
+            sums = Some(gradient_sums(isa, x, affine, rectified, gradient.values()));
+        }
+        if let Some(sums) = &sums {
+            let factors = sums.centred.iter().zip(inverse);
+            let gamma = || factors.map(|(sum, inverse)| (sum * inverse) as f32).collect();
+            let beta = || sums.plain.iter().map(|sum| *sum as f32).collect();
+            self.found[GAMMA] = wanted[GAMMA].then(gamma).map(vector);
+            self.found[BETA] = wanted[BETA].then(beta).map(vector);
+        }
+        if wanted[X] {
             let coefficients = match &sums {
                 Some(sums) if batch => {
                     InputGradient::with_batch(affine, inverse, sums, volume(plan.input) / plan.channels())
@@ -401,23 +534,13 @@ pub(super) fn backward(
                 _ => InputGradient::with_given(affine),
             };
             let mut map = gradient.into_mut(plan.input);
-            coefficients.apply(isa, x.values(), affine, rectified, sum, map.values_mut());
-            map
+            coefficients.apply(isa, x, affine, rectified, sum, map.values_mut());
+            self.found[X] = Some(map.into_tensor());
         }
-        (_, _, Some(x)) if rectified => {
-            let mut map = gradient.into_mut(plan.input);
-            rectify_gradient(isa, x.values(), sum, map.values_mut());
-            map
-        }
-        _ => match sum {
-            None => gradient.into_map(plan.input),
-            Some(sum) => {
-                let mut map = gradient.into_mut(plan.input);
-                add(isa, sum, map.values_mut());
-                map
-            }
-        },
-    };
-    found[X] = wanted[X].then(|| x_gradient.into_tensor());
-    found
+    }
+}
+
+/// The gradient of weights, shaped as they are.
+fn shaped(gradient: Block, weights: &FlexTensor) -> FlexTensor {
+    contiguous(gradient, weights.shape().dims::<4>())
 }

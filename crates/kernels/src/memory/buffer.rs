@@ -149,6 +149,11 @@ impl Shared {
         Self(memory.as_mut_ptr())
     }
 
+    /// Memory that is only read.
+    pub(crate) fn reading(memory: &[f32]) -> Self {
+        Self(memory.as_ptr().cast_mut())
+    }
+
     /// The first value.
     pub(crate) fn address(self) -> *mut f32 {
         self.0

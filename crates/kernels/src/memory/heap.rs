@@ -18,6 +18,10 @@ const REGION: usize = if cfg!(target_pointer_width = "64") {
     64 << 20
 };
 
+/// A multiple of the bytes of a page on every machine.
+#[cfg(unix)]
+const PAGE: usize = 64 << 10;
+
 /// Start of a region within its mapping: large pages have this alignment.
 const LARGE_PAGE: usize = 2 << 20;
 
@@ -48,14 +52,20 @@ impl Block {
     /// Room for `bytes` bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         let part = heap().take(bytes);
-        let (address, memory) = if let Some((region, address)) = part {
-            (address, Memory::Part(region))
-        } else {
-            let mut values = vec![0_u128; bytes.div_ceil(size_of::<u128>())];
-            let address = NonNull::new(values.as_mut_ptr()).unwrap_or(NonNull::dangling());
-            (address.cast(), Memory::Own { _values: values })
-        };
-        Self { address, bytes, memory }
+        if let Some((region, address)) = part {
+            return Self {
+                address,
+                bytes,
+                memory: Memory::Part(region),
+            };
+        }
+        let mut values = vec![0_u128; bytes.div_ceil(size_of::<u128>())];
+        let address = NonNull::new(values.as_mut_ptr()).unwrap_or(NonNull::dangling());
+        Self {
+            address: address.cast(),
+            bytes,
+            memory: Memory::Own { _values: values },
+        }
     }
 
     /// Room for `len` values.
@@ -98,12 +108,10 @@ impl Drop for Block {
     }
 }
 
-/// Gives memory that no block holds back to the system.
+/// Gives memory that no block holds back to the system: after training, or before pictures of another size.
 pub fn release_training_memory() {
-    for region in &mut heap().regions {
-        if region.as_ref().is_some_and(Region::is_free) {
-            *region = None;
-        }
+    for region in &heap().regions {
+        region.release();
     }
 }
 
@@ -112,7 +120,7 @@ fn heap() -> MutexGuard<'static, Heap> {
 }
 
 struct Heap {
-    regions: Vec<Option<Region>>,
+    regions: Vec<Region>,
 }
 
 struct Region {
@@ -137,6 +145,24 @@ impl Region {
         Some(Self { map, free })
     }
 
+    /// Gives the pages of free parts back to the system.
+    fn release(&self) {
+        #[cfg(unix)]
+        for (&start, &len) in &self.free {
+            let first = start.next_multiple_of(PAGE);
+            let end = (start + len) / PAGE * PAGE;
+            if first < end {
+                // Advice only: a failure changes no result. SAFETY: no block lies in a free part, and what a page holds
+                // afterwards is initialised: zeros or what it held.
+                let _ = unsafe {
+                    self.map
+                        .unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, first, end - first)
+                };
+            }
+        }
+    }
+
+    #[cfg(test)]
     fn is_free(&self) -> bool {
         let bytes: usize = self.free.values().sum();
         self.free.len() == 1 && bytes + LARGE_PAGE == self.map.len()
@@ -153,16 +179,17 @@ impl Heap {
     /// The smallest free part that is large enough, or a part of a new region; `None` where the system has no more.
     fn take(&mut self, bytes: usize) -> Option<(usize, NonNull<u8>)> {
         let len = taken(bytes);
-        let parts = self.regions.iter().enumerate().flat_map(|(index, region)| {
-            let free = region.iter().flat_map(|region| region.free.iter());
-            free.map(move |(&start, &free)| (free, index, start))
-        });
+        let parts = self
+            .regions
+            .iter()
+            .enumerate()
+            .flat_map(|(index, region)| region.free.iter().map(move |(&start, &free)| (free, index, start)));
         let best = parts.filter(|(free, ..)| *free >= len).min();
         let (free, index, start) = match best {
             Some(best) => best,
             None => self.add_region(len)?,
         };
-        let region = self.regions[index].as_mut()?;
+        let region = &mut self.regions[index];
         region.free.remove(&start);
         if free > len {
             region.free.insert(start + len, free - len);
@@ -174,21 +201,13 @@ impl Heap {
     fn add_region(&mut self, len: usize) -> Option<(usize, usize, usize)> {
         let region = Region::new(len.max(REGION).next_multiple_of(LARGE_PAGE))?;
         let (&start, &free) = region.free.first_key_value()?;
-        let index = if let Some(index) = self.regions.iter().position(Option::is_none) {
-            index
-        } else {
-            self.regions.push(None);
-            self.regions.len() - 1
-        };
-        self.regions[index] = Some(region);
-        Some((free, index, start))
+        self.regions.push(region);
+        Some((free, self.regions.len() - 1, start))
     }
 
     /// Takes a block back, and joins it with the free parts beside it.
     fn give_back(&mut self, index: usize, address: NonNull<u8>, bytes: usize) {
-        let Some(region) = self.regions[index].as_mut() else {
-            return;
-        };
+        let region = &mut self.regions[index];
         let mut start = address.as_ptr().addr() - region.map.as_ptr().addr();
         let mut len = taken(bytes);
         if let Some((&before, &free)) = region.free.range(..start).next_back()
@@ -234,6 +253,20 @@ mod tests {
     }
 
     #[test]
+    fn released_memory_is_used_again() {
+        let mut block = Block::new(1 << 20);
+        block.bytes_mut().fill(7);
+        let mut other = Block::new(1 << 20);
+        other.bytes_mut().fill(8);
+        drop(block);
+        release_training_memory();
+        let mut again = Block::new(1 << 20);
+        again.bytes_mut().fill(9);
+        assert!(other.bytes().iter().all(|byte| *byte == 8));
+        assert!(again.bytes().iter().all(|byte| *byte == 9));
+    }
+
+    #[test]
     fn a_heap_joins_free_parts() {
         let mut heap = Heap { regions: Vec::new() };
         let Some((region, first)) = heap.take(100) else { return };
@@ -244,6 +277,6 @@ mod tests {
         assert_eq!(heap.take(128).unwrap().1, first);
         heap.give_back(region, first, 128);
         heap.give_back(region, second, 1000);
-        assert!(heap.regions[region].as_ref().unwrap().is_free());
+        assert!(heap.regions[region].is_free());
     }
 }

@@ -2,6 +2,6 @@
 
 pub(crate) mod buffer;
 pub(crate) mod cache;
-#[cfg(any(test, feature = "burn"))]
+#[cfg(feature = "burn")]
 pub(crate) mod heap;
 pub(crate) mod map;

@@ -1,9 +1,9 @@
 //! Dense convolutions (one group) with any kernel, stride, dilation and padding, forward and backward.
 
 use super::geometry::{Checked, Geometry};
-use super::{pixel_product, weight_product};
+use super::pixel_product::{self, Source, Visit};
+use super::weight_product;
 use crate::error::Error;
-use crate::error::volume;
 use crate::simd::isa::Isa;
 
 /// A dense convolution: every output channel is a sum over all input channels.
@@ -19,8 +19,7 @@ impl Convolution {
     ///
     /// An [`Error`] when a size is 0 or too large, or the window does not fit into the padded map.
     pub fn new(geometry: &Geometry, isa: Isa) -> Result<Self, Error> {
-        let checked = Checked::new("convolution", geometry)?;
-        volume(&[geometry.outputs, geometry.inputs, checked.taps()])?;
+        let checked = Checked::new("convolution", geometry, geometry.inputs)?;
         Ok(Self { checked, isa })
     }
 
@@ -36,8 +35,25 @@ impl Convolution {
     ///
     /// [`Error::Length`] when the length of a slice is not that of its shape.
     pub fn forward(&self, input: &[f32], weights: &[f32], output: &mut [f32]) -> Result<(), Error> {
-        self.check(input.len(), weights.len(), output.len())?;
-        pixel_product::forward(&self.checked, self.isa, [input, weights], output);
+        self.forward_of(Source::Ready(input), weights, output, None)
+    }
+
+    /// As [`forward`](Self::forward), of an input that may be made part by part; `after` receives each part of the
+    /// output when it is written, most often while it is in the caches.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn forward_of(
+        &self,
+        input: Source<'_>,
+        weights: &[f32],
+        output: &mut [f32],
+        after: Option<Visit<'_>>,
+    ) -> Result<(), Error> {
+        let expected = self.checked.geometry.batch * self.checked.input.len();
+        self.checked.check(input.len(expected), weights.len(), output.len())?;
+        pixel_product::forward(&self.checked, self.isa, input, weights, output, after);
         Ok(())
     }
 
@@ -52,8 +68,26 @@ impl Convolution {
         output_gradient: &[f32],
         input_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.check(input_gradient.len(), weights.len(), output_gradient.len())?;
-        pixel_product::input_gradient(&self.checked, self.isa, [weights, output_gradient], input_gradient);
+        self.input_gradient_of(weights, Source::Ready(output_gradient), input_gradient, None)
+    }
+
+    /// As [`input_gradient`](Self::input_gradient), of a gradient that may be made part by part; `after` receives each
+    /// part of the input's gradient when it is written, most often while it is in the caches.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn input_gradient_of(
+        &self,
+        weights: &[f32],
+        output_gradient: Source<'_>,
+        input_gradient: &mut [f32],
+        after: Option<Visit<'_>>,
+    ) -> Result<(), Error> {
+        let expected = self.checked.geometry.batch * self.checked.output.len();
+        self.checked
+            .check(input_gradient.len(), weights.len(), output_gradient.len(expected))?;
+        pixel_product::input_gradient(&self.checked, self.isa, weights, output_gradient, input_gradient, after);
         Ok(())
     }
 
@@ -68,20 +102,24 @@ impl Convolution {
         output_gradient: &[f32],
         weight_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.check(input.len(), weight_gradient.len(), output_gradient.len())?;
-        weight_product::weight_gradient(&self.checked, self.isa, [input, output_gradient], weight_gradient);
+        self.weight_gradient_of(Source::Ready(input), output_gradient, weight_gradient)
+    }
+
+    /// As [`weight_gradient`](Self::weight_gradient), of an input that may be made part by part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn weight_gradient_of(
+        &self,
+        input: Source<'_>,
+        output_gradient: &[f32],
+        weight_gradient: &mut [f32],
+    ) -> Result<(), Error> {
+        let expected = self.checked.geometry.batch * self.checked.input.len();
+        self.checked
+            .check(input.len(expected), weight_gradient.len(), output_gradient.len())?;
+        weight_product::weight_gradient(&self.checked, self.isa, input, output_gradient, weight_gradient);
         Ok(())
-    }
-
-    fn check(&self, input: usize, weights: usize, output: usize) -> Result<(), Error> {
-        let (inputs, outputs, taps) = self.sizes();
-        Error::unless_length(self.checked.op, "the weights", &[outputs, inputs, taps], weights)?;
-        self.checked.check_maps(input, output)
-    }
-
-    /// Input channels, output channels, taps.
-    fn sizes(&self) -> (usize, usize, usize) {
-        let Geometry { inputs, outputs, .. } = self.checked.geometry;
-        (inputs, outputs, self.checked.taps())
     }
 }

@@ -136,6 +136,12 @@ impl Correlation {
         (targets, sources)
     }
 
+    /// Whether every pixel that is written looks at the pixel of the same number.
+    pub(super) fn is_pointwise(&self) -> bool {
+        let looks_at_itself = matches!(self.taps.as_slice(), [Tap { offset: [0, 0], .. }]);
+        looks_at_itself && self.step == [1; 2] && self.size == self.target.size() && self.size == self.source.size()
+    }
+
     /// The offset of the first of three by three neighbouring taps, and their numbers, where pixels and taps are side
     /// by side.
     pub(super) fn square(&self) -> Option<Square> {

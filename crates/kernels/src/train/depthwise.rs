@@ -2,9 +2,10 @@
 //! padding.
 
 use super::correlation::Correlation;
-use super::depthwise_rows::forward_rows;
+use super::depthwise_rows::{forward_part, forward_rows};
 use super::depthwise_sums::{Gate, GradientRows, Gradients};
 use super::geometry::{Checked, Geometry};
+use super::pixel_product::MapPart;
 use super::scratch::Scratch;
 use crate::error::{Error, volume};
 use crate::memory::buffer::{LINE, Shared, padded};
@@ -70,7 +71,7 @@ impl Depthwise {
     /// An [`Error`] when a size is 0 or too large, inputs and outputs differ, or the window does not fit into the
     /// padded map.
     pub fn new(geometry: &Geometry, isa: Isa) -> Result<Self, Error> {
-        let checked = Checked::new(OP, geometry)?;
+        let checked = Checked::new(OP, geometry, 1)?;
         if geometry.inputs != geometry.outputs {
             return Err(Error::Channels {
                 op: OP,
@@ -115,10 +116,34 @@ impl Depthwise {
         weights: &[f32],
         output: &mut [f32],
     ) -> Result<(), Error> {
-        self.check(input.len(), weights.len(), output.len())?;
+        self.checked.check(input.len(), weights.len(), output.len())?;
         transform.check(self.checked.input.channels)?;
         let weights = self.pack(weights);
         forward_rows(&self.forward, self.isa, transform, [input, &weights], output);
+        Ok(())
+    }
+
+    /// Writes a part of the output of [`forward_of`](Self::forward_of), on this thread: for the convolution that reads
+    /// it, as [`Source::Made`](super::Source::Made).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    pub fn forward_part(
+        &self,
+        transform: &Transform<'_>,
+        input: &[f32],
+        weights: &[f32],
+        part: MapPart<'_>,
+    ) -> Result<(), Error> {
+        let (channels, output) = (self.checked.input.channels, self.checked.output);
+        let pixels = self.checked.geometry.batch * output.pixels();
+        self.checked.check(input.len(), weights.len(), pixels * channels)?;
+        transform.check(channels)?;
+        let inside = part.pixels.end.min(pixels).saturating_sub(part.pixels.start);
+        Error::unless_length(OP, "the part", &[inside, channels], part.values.len())?;
+        let weights = self.pack(weights);
+        forward_part(&self.forward, self.isa, transform, [input, &weights], part);
         Ok(())
     }
 
@@ -133,7 +158,8 @@ impl Depthwise {
         output_gradient: &[f32],
         input_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.check(input_gradient.len(), weights.len(), output_gradient.len())?;
+        self.checked
+            .check(input_gradient.len(), weights.len(), output_gradient.len())?;
         let weights = self.pack(weights);
         self.plain_input_gradient(&weights, output_gradient, input_gradient);
         Ok(())
@@ -150,7 +176,8 @@ impl Depthwise {
         output_gradient: &[f32],
         weight_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.check(input.len(), weight_gradient.len(), output_gradient.len())?;
+        self.checked
+            .check(input.len(), weight_gradient.len(), output_gradient.len())?;
         let gradients = DepthwiseGradients {
             weights: Some(weight_gradient),
             ..DepthwiseGradients::default()
@@ -172,13 +199,13 @@ impl Depthwise {
         gradients: DepthwiseGradients<'_>,
     ) -> Result<(), Error> {
         let channels = self.checked.input.channels;
-        self.check(input.len(), weights.len(), output_gradient.len())?;
+        self.checked.check(input.len(), weights.len(), output_gradient.len())?;
         transform.check(channels)?;
         if let Some(weights) = &gradients.weights {
-            self.check(input.len(), weights.len(), output_gradient.len())?;
+            self.checked.check(input.len(), weights.len(), output_gradient.len())?;
         }
         for map in gradients.input.as_deref().into_iter().chain(gradients.added) {
-            self.check(map.len(), weights.len(), output_gradient.len())?;
+            self.checked.check(map.len(), weights.len(), output_gradient.len())?;
         }
         for sums in gradients.sums.iter().flatten() {
             Error::unless_length(OP, "the sums", &[channels], sums.len())?;
@@ -293,11 +320,5 @@ impl Depthwise {
             }
         }
         packed
-    }
-
-    fn check(&self, input: usize, weights: usize, output: usize) -> Result<(), Error> {
-        let (channels, taps) = (self.checked.geometry.inputs, self.checked.taps());
-        Error::unless_length(OP, "the weights", &[channels, taps], weights)?;
-        self.checked.check_maps(input, output)
     }
 }

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::correlation::{Correlation, Square};
 use super::depthwise::Transform;
+use super::pixel_product::MapPart;
 use crate::memory::buffer::{LINE, Shared};
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::{Lanes, prefetch};
@@ -23,7 +24,7 @@ pub(super) fn forward_rows(
     [source, weights]: [&[f32]; 2],
     target: &mut [f32],
 ) {
-    let lines = correlation.batch * correlation.size[0];
+    let (lines, columns) = (correlation.batch * correlation.size[0], correlation.size[1]);
     let square = correlation.square();
     let target = Shared::new(target);
     let work = |_, _, job: usize| {
@@ -35,13 +36,36 @@ pub(super) fn forward_rows(
                 transform,
                 source: source.as_ptr(),
                 weights,
-                lines: job * ROWS..lines.min((job + 1) * ROWS),
+                pixels: job * ROWS * columns..lines.min((job + 1) * ROWS) * columns,
                 target: target.address(),
             });
         }
     };
     let jobs = [Stage::new(lines.div_ceil(ROWS))];
     work_through(rayon::current_num_threads(), &jobs, &work, &|_| ());
+}
+
+/// Writes some pixels of a correlation whose pixels are side by side. The caller has checked the lengths.
+pub(super) fn forward_part(
+    correlation: &Correlation,
+    isa: Isa,
+    transform: &Transform<'_>,
+    [source, weights]: [&[f32]; 2],
+    part: MapPart<'_>,
+) {
+    let first = part.pixels.start * correlation.target.channels;
+    // SAFETY: the caller has checked the lengths, and these pixels are those of the part.
+    unsafe {
+        isa.run(Rows {
+            correlation,
+            square: correlation.square(),
+            transform,
+            source: source.as_ptr(),
+            weights,
+            pixels: part.pixels,
+            target: part.values.as_mut_ptr().wrapping_sub(first),
+        });
+    }
 }
 
 /// The vectors of a pixel's channels: the last one ends with the last channel, and may overlap the one before. Pixels
@@ -128,17 +152,18 @@ impl<V: Lanes> Changed<V> {
     }
 }
 
-/// Some rows of all pictures, numbered through the batch.
+/// Some pixels of all pictures, numbered through the batch.
 ///
-/// The caller of `run` guarantees that the maps have the sizes of the correlation, that there are as many weights as
-/// taps and as many values of the transform as channels, and that no other thread writes to these rows.
+/// The caller of `run` guarantees that the maps have the sizes of the correlation, of the target at least these pixels,
+/// that there are as many weights as taps and as many values of the transform as channels, and that no other thread
+/// writes to these pixels.
 struct Rows<'a> {
     correlation: &'a Correlation,
     square: Option<Square>,
     transform: &'a Transform<'a>,
     source: *const f32,
     weights: &'a [f32],
-    lines: Range<usize>,
+    pixels: Range<usize>,
     target: *mut f32,
 }
 
@@ -156,17 +181,21 @@ impl Kernel for Rows<'_> {
             ..
         } = self.correlation;
         let plain = self.transform.is_identity();
-        for line in self.lines.clone() {
+        let mut pixel = self.pixels.start;
+        while pixel < self.pixels.end {
+            let (line, x) = (pixel / size[1], pixel % size[1]);
             let (picture, y) = (line / size[0], line % size[0]);
+            let columns = x..size[1].min(x + self.pixels.end - pixel);
+            pixel += columns.len();
             let from = self.source.wrapping_add(picture * source.len());
             let place = picture * target.len() + (first[0] + y * apart[0]) * target.row() + first[1] * target.step;
             let to = self.target.wrapping_add(place);
-            // SAFETY: the row lies within the target; the caller guarantees the rest.
+            // SAFETY: the pixels lie within the target; the caller guarantees the rest.
             unsafe {
                 match self.square.filter(|_| target.channels >= V::WIDTH) {
-                    Some(square) if plain => self.square_row::<V, false>(&square, from, y, to),
-                    Some(square) => self.square_row::<V, true>(&square, from, y, to),
-                    None => self.any_row::<V>(from, y, to),
+                    Some(square) if plain => self.square_row::<V, false>(&square, from, y, columns, to),
+                    Some(square) => self.square_row::<V, true>(&square, from, y, columns, to),
+                    None => self.any_row::<V>(from, y, columns, to),
                 }
             }
         }
@@ -174,13 +203,13 @@ impl Kernel for Rows<'_> {
 }
 
 impl Rows<'_> {
-    /// A row of any correlation.
+    /// Some columns of a row of any correlation; `to` is the place of the row's first.
     ///
     /// # Safety
     ///
     /// See [`Rows`].
     #[inline(always)]
-    unsafe fn any_row<V: Lanes>(&self, source: *const f32, y: usize, to: *mut f32) {
+    unsafe fn any_row<V: Lanes>(&self, source: *const f32, y: usize, columns: Range<usize>, to: *mut f32) {
         let correlation = self.correlation;
         let (map, channels) = (&correlation.source, correlation.target.channels);
         let rows: Vec<(usize, isize, *const f32)> = correlation
@@ -198,7 +227,6 @@ impl Rows<'_> {
                 })
             })
             .collect();
-        let columns = correlation.size[1];
         let [step, apart] = [correlation.step[1], correlation.apart[1] * correlation.target.step];
         let inside = |x: usize| {
             let place = (x * step).cast_signed();
@@ -208,12 +236,12 @@ impl Rows<'_> {
         for lane in vectors(channels, V::WIDTH) {
             let count = channels - lane;
             let change = Changed::<V>::new(self.transform, lane, count);
-            let mut x = 0;
-            while x < columns {
+            let mut x = columns.start;
+            while x < columns.end {
                 let last = x + TOGETHER - 1;
                 // SAFETY: taps are read where they lie on the map; outputs are those of the row.
                 unsafe {
-                    if last < columns && inside(x) && inside(last) {
+                    if last < columns.end && inside(x) && inside(last) {
                         let mut sums = [V::splat(0.0); TOGETHER];
                         for (weights, offset, row) in &rows {
                             let weight: V = load(self.weights[weights + lane..].as_ptr(), count);
@@ -245,7 +273,7 @@ impl Rows<'_> {
         }
     }
 
-    /// A row of three by three neighbouring taps.
+    /// Some columns of a row of three by three neighbouring taps; `to` is the place of the row's first.
     ///
     /// # Safety
     ///
@@ -256,6 +284,7 @@ impl Rows<'_> {
         square: &Square,
         source: *const f32,
         y: usize,
+        columns: Range<usize>,
         to: *mut f32,
     ) {
         let Correlation {
@@ -277,11 +306,11 @@ impl Rows<'_> {
                 row: map.row(),
                 step: map.step,
                 width: map.width,
-                left: square.first[1],
-                columns: self.correlation.size[1],
+                left: square.first[1] + columns.start.cast_signed(),
+                columns: columns.len(),
                 weights: &weights,
                 change: Changed::new(self.transform, lane, V::WIDTH),
-                to: to.wrapping_add(lane),
+                to: to.wrapping_add(columns.start * target.step + lane),
                 to_step: target.step,
             };
             // SAFETY: the rows lie on the map; outputs are those of the row.

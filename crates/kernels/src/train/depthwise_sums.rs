@@ -180,14 +180,11 @@ impl GradientRows<'_> {
             };
             // SAFETY: the rows lie on the map; the sums of this vector are the caller's.
             unsafe {
-                match (rows.len(), self.transform.is_identity()) {
-                    (3, true) => line.run::<3, false, INPUT, WEIGHTS>(),
-                    (2, true) => line.run::<2, false, INPUT, WEIGHTS>(),
-                    (1, true) => line.run::<1, false, INPUT, WEIGHTS>(),
-                    (3, false) => line.run::<3, true, INPUT, WEIGHTS>(),
-                    (2, false) => line.run::<2, true, INPUT, WEIGHTS>(),
-                    (1, false) => line.run::<1, true, INPUT, WEIGHTS>(),
-                    _ => line.run::<0, true, INPUT, WEIGHTS>(),
+                match rows.len() {
+                    3 => line.run::<3, INPUT, WEIGHTS>(),
+                    2 => line.run::<2, INPUT, WEIGHTS>(),
+                    1 => line.run::<1, INPUT, WEIGHTS>(),
+                    _ => line.run::<0, INPUT, WEIGHTS>(),
                 }
             }
         }
@@ -238,7 +235,7 @@ impl<V: Lanes> Line<'_, V> {
     /// `ROWS` rows of output gradients and all inputs must be readable; the inputs' gradients, if `INPUT`, and the sums
     /// writable by this thread alone.
     #[inline(always)]
-    unsafe fn run<const ROWS: usize, const CHANGE: bool, const INPUT: bool, const WEIGHTS: bool>(&self) {
+    unsafe fn run<const ROWS: usize, const INPUT: bool, const WEIGHTS: bool>(&self) {
         let zero = V::splat(0.0);
         let mut state = State {
             pending: [zero; 2],
@@ -267,12 +264,12 @@ impl<V: Lanes> Line<'_, V> {
             while index < all {
                 if index == start && start < end {
                     for index in start..end {
-                        state = self.middle::<ROWS, CHANGE, INPUT, WEIGHTS>(index, state);
+                        state = self.middle::<ROWS, INPUT, WEIGHTS>(index, state);
                     }
                     index = end;
                     continue;
                 }
-                state = self.border::<ROWS, CHANGE, INPUT, WEIGHTS>(index, state);
+                state = self.border::<ROWS, INPUT, WEIGHTS>(index, state);
                 index += 1;
             }
             if WEIGHTS {
@@ -296,13 +293,12 @@ impl<V: Lanes> Line<'_, V> {
     ///
     /// The column must exist.
     #[inline(always)]
-    unsafe fn value<const CHANGE: bool>(&self, column: usize) -> V {
+    unsafe fn value(&self, column: usize) -> V {
         let place = self.input.wrapping_add(column * self.step);
         // The next cache line of channels: pixels are too far apart for the hardware's prefetcher.
         prefetch(place.wrapping_add(LINE));
         // SAFETY: the caller's promise is the same.
-        let value = unsafe { V::load(place) };
-        if CHANGE { self.change.of(value) } else { value }
+        self.change.of(unsafe { V::load(place) })
     }
 
     /// A column of output gradients that belongs to three inputs.
@@ -311,7 +307,7 @@ impl<V: Lanes> Line<'_, V> {
     ///
     /// Column `left + index` of the output gradients must exist, and inputs `index - 2..=index`.
     #[inline(always)]
-    unsafe fn middle<const ROWS: usize, const CHANGE: bool, const INPUT: bool, const WEIGHTS: bool>(
+    unsafe fn middle<const ROWS: usize, const INPUT: bool, const WEIGHTS: bool>(
         &self,
         index: usize,
         mut state: State<V, ROWS>,
@@ -322,7 +318,7 @@ impl<V: Lanes> Line<'_, V> {
         let mut third = V::splat(0.0);
         // SAFETY: the caller's promise is the same.
         unsafe {
-            let value = self.value::<CHANGE>(index);
+            let value = self.value(index);
             for row in 0..ROWS {
                 let place = place.wrapping_add(row * self.gradient_row);
                 prefetch(place.wrapping_add(LINE));
@@ -355,7 +351,7 @@ impl<V: Lanes> Line<'_, V> {
     ///
     /// See [`run`](Self::run).
     #[inline(always)]
-    unsafe fn border<const ROWS: usize, const CHANGE: bool, const INPUT: bool, const WEIGHTS: bool>(
+    unsafe fn border<const ROWS: usize, const INPUT: bool, const WEIGHTS: bool>(
         &self,
         index: usize,
         mut state: State<V, ROWS>,
@@ -365,11 +361,7 @@ impl<V: Lanes> Line<'_, V> {
         let mut third = V::splat(0.0);
         // SAFETY: columns are read where they exist.
         unsafe {
-            let value = if index < self.width {
-                self.value::<CHANGE>(index)
-            } else {
-                third
-            };
+            let value = if index < self.width { self.value(index) } else { third };
             // Negative columns are larger than any width.
             if column < self.gradient_width {
                 let place = self.gradient.wrapping_add(column * self.step);

@@ -31,6 +31,12 @@ pub(crate) fn rectify(isa: Isa, x: &[f32], add: Option<&[f32]>, output: &mut [f3
     });
 }
 
+/// As [`rectify`], on this thread.
+pub(crate) fn rectify_part(isa: Isa, x: &[f32], output: &mut [f32]) {
+    // SAFETY: the kernel has no pointers.
+    unsafe { isa.run(Rectify { x, add: None, output }) }
+}
+
 struct Rectify<'a> {
     x: &'a [f32],
     add: Option<&'a [f32]>,
@@ -112,6 +118,12 @@ pub(crate) fn add_bias(isa: Isa, bias: &[f32], map: &mut [f32]) {
     // SAFETY: the kernel has no pointers.
     map.par_chunks_mut(len)
         .for_each(|pixels| unsafe { isa.run(AddBias { bias, pixels }) });
+}
+
+/// As [`add_bias`], on this thread.
+pub(crate) fn add_bias_part(isa: Isa, bias: &[f32], pixels: &mut [f32]) {
+    // SAFETY: the kernel has no pointers.
+    unsafe { isa.run(AddBias { bias, pixels }) }
 }
 
 struct AddBias<'a> {

@@ -35,7 +35,7 @@ impl Geometry {
     ///
     /// An [`Error`] when a size is 0 or too large, or the window does not fit into the padded map.
     pub fn output_size(&self) -> Result<[usize; 2], Error> {
-        Ok(Checked::new("convolution", self)?.output.size())
+        Ok(Checked::new("convolution", self, self.inputs)?.output.size())
     }
 
     fn window(&self) -> WindowShape {
@@ -123,14 +123,18 @@ pub(super) struct Checked {
     pub output: Map,
     /// The window along the height and the width.
     pub sides: [Side; 2],
+    /// Outputs, inputs of an output, taps.
+    weights: [usize; 3],
 }
 
 impl Checked {
-    pub(super) fn new(op: &'static str, geometry: &Geometry) -> Result<Self, Error> {
+    /// Each output is a sum over `inputs` input channels.
+    pub(super) fn new(op: &'static str, geometry: &Geometry, inputs: usize) -> Result<Self, Error> {
         let window = geometry.window();
         window.check(op)?;
         let [height, width] = geometry.size;
         for (what, count) in [
+            ("the number of pictures", geometry.batch),
             ("the height", height),
             ("the width", width),
             ("the number of input channels", geometry.inputs),
@@ -143,18 +147,27 @@ impl Checked {
         let output = Map::dense(sides[0].outputs, sides[1].outputs, geometry.outputs)?;
         volume(&[geometry.batch, input.len()])?;
         volume(&[geometry.batch, output.len()])?;
+        let weights = [geometry.outputs, inputs, geometry.kernel[0] * geometry.kernel[1]];
+        volume(&weights)?;
         Ok(Self {
             op,
             geometry: *geometry,
             input,
             output,
             sides,
+            weights,
         })
     }
 
     /// Taps of the kernel.
     pub(super) const fn taps(&self) -> usize {
-        self.geometry.kernel[0] * self.geometry.kernel[1]
+        self.weights[2]
+    }
+
+    /// Refuses maps and weights of other lengths.
+    pub(super) fn check(&self, input: usize, weights: usize, output: usize) -> Result<(), Error> {
+        Error::unless_length(self.op, "the weights", &self.weights, weights)?;
+        self.check_maps(input, output)
     }
 
     /// Refuses maps of other lengths.

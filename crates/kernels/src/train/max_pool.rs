@@ -22,7 +22,7 @@ impl MaxPool {
     /// padded map.
     pub(crate) fn new(geometry: &Geometry, isa: Isa) -> Result<Self, Error> {
         const OP: &str = "max pooling";
-        let checked = Checked::new(OP, geometry)?;
+        let checked = Checked::new(OP, geometry, 1)?;
         if checked.taps() > usize::from(u8::MAX) + 1 {
             return Err(Error::Unsupported {
                 op: OP,

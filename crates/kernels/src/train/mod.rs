@@ -16,19 +16,20 @@ mod scratch;
 mod tile;
 mod weight_product;
 
-#[cfg(any(test, feature = "burn"))]
+#[cfg(feature = "burn")]
 pub(crate) mod elementwise;
-#[cfg(any(test, feature = "burn"))]
+#[cfg(feature = "burn")]
 pub(crate) mod global_average;
-#[cfg(any(test, feature = "burn"))]
+#[cfg(feature = "burn")]
 pub(crate) mod layout;
-#[cfg(any(test, feature = "burn"))]
+#[cfg(feature = "burn")]
 pub(crate) mod max_pool;
-#[cfg(any(test, feature = "burn"))]
+#[cfg(feature = "burn")]
 pub(crate) mod norm;
-#[cfg(any(test, feature = "burn"))]
+#[cfg(feature = "burn")]
 pub(crate) mod optimizer;
 
 pub use convolution::Convolution;
 pub use depthwise::{Depthwise, DepthwiseGradients, Transform};
 pub use geometry::Geometry;
+pub use pixel_product::{MapPart, Reads, Source, Visit};

@@ -63,24 +63,35 @@ fn run_len(channels: usize) -> usize {
 
 /// The statistics of a map.
 pub(crate) fn moments(isa: Isa, map: &[f32], channels: usize) -> Moments {
-    let parts = map.par_chunks(part_len(map.len(), channels)).map(|map| {
-        // SAFETY: the kernel has no pointers.
-        unsafe { isa.run(PartMoments { map, channels }) }
-    });
-    let parts: Vec<Sums> = parts.collect();
-    let mut total = Sums::zeros(channels);
-    for part in &parts {
-        total.merge(part.count, &part.first, &part.second);
-    }
-    let count = total.count.max(1.0);
-    Moments {
-        mean: total.first.iter().map(|mean| *mean as f32).collect(),
-        variance: total.second.iter().map(|squares| (squares / count) as f32).collect(),
+    let parts = map.par_chunks(part_len(map.len(), channels));
+    let parts: Vec<Sums> = parts.map(|map| part_sums(isa, map, channels)).collect();
+    Moments::of_parts(channels, parts.iter())
+}
+
+/// The sums of a part of a map, on this thread.
+pub(crate) fn part_sums(isa: Isa, map: &[f32], channels: usize) -> Sums {
+    // SAFETY: the kernel has no pointers.
+    unsafe { isa.run(PartMoments { map, channels }) }
+}
+
+impl Moments {
+    /// The statistics of all parts together.
+    pub(crate) fn of_parts<'a>(channels: usize, parts: impl Iterator<Item = &'a Sums>) -> Self {
+        let mut total = Sums::zeros(channels);
+        for part in parts {
+            total.merge(part.count, &part.first, &part.second);
+        }
+        let count = total.count.max(1.0);
+        Self {
+            mean: total.first.iter().map(|mean| *mean as f32).collect(),
+            variance: total.second.iter().map(|squares| (squares / count) as f32).collect(),
+        }
     }
 }
 
 /// Count, mean and sum of squared distances to the mean of each channel.
-struct Sums {
+#[derive(Debug)]
+pub(crate) struct Sums {
     count: f64,
     first: Vec<f64>,
     second: Vec<f64>,
@@ -169,6 +180,19 @@ pub(crate) fn normalise(
     });
 }
 
+/// As [`normalise`], on this thread.
+pub(crate) fn normalise_part(isa: Isa, x: &[f32], affine: &Affine, rectified: bool, output: &mut [f32]) {
+    let kernel = Normalise {
+        x,
+        affine,
+        rectified,
+        add: None,
+        output,
+    };
+    // SAFETY: the kernel has no pointers.
+    unsafe { isa.run(kernel) }
+}
+
 struct Normalise<'a> {
     x: &'a [f32],
     affine: &'a Affine,
@@ -194,16 +218,14 @@ impl Kernel for Normalise<'_> {
         match (self.add, self.rectified) {
             (None, false) => {
                 for (y, x) in pixels {
-                    for index in 0..channels {
-                        y[index] = value(x, index);
-                    }
+                    y.iter_mut().enumerate().for_each(|(index, y)| *y = value(x, index));
                 }
             }
             (None, true) => {
                 for (y, x) in pixels {
-                    for index in 0..channels {
-                        y[index] = relu(value(x, index));
-                    }
+                    y.iter_mut()
+                        .enumerate()
+                        .for_each(|(index, y)| *y = relu(value(x, index)));
                 }
             }
             (Some(add), false) => {

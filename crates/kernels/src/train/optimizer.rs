@@ -8,6 +8,26 @@ use super::elementwise::BLOCK;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 
+/// Values that a pass changes: in place, or as a copy that it makes on the way.
+pub(crate) struct Changed<'a> {
+    pub values: &'a mut [f32],
+    /// Where the old values are, if not in `values`.
+    pub old: Option<&'a [f32]>,
+}
+
+impl<'a> Changed<'a> {
+    /// The blocks, each with its values.
+    fn blocks(self) -> impl IndexedParallelIterator<Item = &'a mut [f32]> {
+        let Self { values, old } = self;
+        values.par_chunks_mut(BLOCK).enumerate().map(move |(index, values)| {
+            if let Some(old) = old {
+                values.copy_from_slice(&old[index * BLOCK..][..values.len()]);
+            }
+            values
+        })
+    }
+}
+
 /// Stochastic gradient descent with momentum.
 #[derive(Clone, Copy, Debug)]
 pub struct SgdUpdate {
@@ -25,8 +45,8 @@ pub struct SgdUpdate {
 
 impl SgdUpdate {
     /// Updates weights, and the velocity of earlier updates.
-    pub(crate) fn apply(&self, isa: Isa, weights: &mut [f32], gradient: &[f32], velocity: &mut [f32]) {
-        let blocks = weights.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK));
+    pub(crate) fn apply(&self, isa: Isa, weights: Changed<'_>, gradient: &[f32], velocity: &mut [f32]) {
+        let blocks = weights.blocks().zip(gradient.par_chunks(BLOCK));
         blocks
             .zip(velocity.par_chunks_mut(BLOCK))
             .for_each(|((weights, gradient), velocity)| {
@@ -100,9 +120,9 @@ pub struct AdamWUpdate {
 
 impl AdamWUpdate {
     /// Updates weights, and the moments of earlier updates.
-    pub(crate) fn apply(&self, isa: Isa, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
+    pub(crate) fn apply(&self, isa: Isa, weights: Changed<'_>, gradient: &[f32], moments: [&mut [f32]; 2]) {
         let [first, second] = moments;
-        let blocks = weights.par_chunks_mut(BLOCK).zip(gradient.par_chunks(BLOCK));
+        let blocks = weights.blocks().zip(gradient.par_chunks(BLOCK));
         let moments = first.par_chunks_mut(BLOCK).zip(second.par_chunks_mut(BLOCK));
         blocks.zip(moments).for_each(|((weights, gradient), (first, second))| {
             let kernel = AdamWBlock {
@@ -155,8 +175,8 @@ impl Kernel for AdamWBlock<'_> {
 }
 
 /// `old * factor + new * share`, in place of `old`.
-pub(crate) fn mix(isa: Isa, old: &mut [f32], factor: f32, new: &[f32], share: f32) {
-    let blocks = old.par_chunks_mut(BLOCK).zip(new.par_chunks(BLOCK));
+pub(crate) fn mix(isa: Isa, old: Changed<'_>, factor: f32, new: &[f32], share: f32) {
+    let blocks = old.blocks().zip(new.par_chunks(BLOCK));
     blocks.for_each(|(old, new)| {
         let kernel = Mix {
             old,
@@ -188,8 +208,8 @@ impl Kernel for Mix<'_> {
 }
 
 /// Multiplies all values.
-pub(crate) fn scale(isa: Isa, values: &mut [f32], factor: f32) {
-    let blocks = values.par_chunks_mut(BLOCK);
+pub(crate) fn scale(isa: Isa, values: Changed<'_>, factor: f32) {
+    let blocks = values.blocks();
     // SAFETY: the kernel has no pointers.
     blocks.for_each(|values| unsafe { isa.run(Scale { values, factor }) });
 }

@@ -11,16 +11,30 @@ use super::correlation::{Correlation, Tap};
 use super::geometry::Checked;
 use super::scratch::Scratch;
 use super::tile::{Ahead, GatheredTile, Listed, MOST_COLUMNS, Target, Tiles, by_rows, panel};
-use crate::memory::buffer::{LINE, Shared};
+use crate::memory::buffer::{LINE, Shared, padded};
+use crate::memory::cache::second_level;
+use crate::memory::map::Map;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 use crate::team::{Stage, work_through};
 
-/// Steps of the inner product after which the next panel is multiplied: a panel is 16 KiB.
+/// Steps of the inner product after which the next panel is multiplied: a panel is 16 KiB. Whole segments may be a
+/// quarter more.
 const BLOCK: usize = 256;
 
-/// Pixels of a job: with a block of steps, 192 KiB of the source.
+/// Bytes of packed weights that stay in the second-level cache from job to job.
+const SMALL: usize = 256 * 1024;
+
+/// A share of the second-level cache: what a later part reads is read into the cache during the product, if it takes no
+/// more.
+const LATER: usize = 4;
+
+/// Pixels of a part, at most: with a block of steps, 192 KiB of the source. At least half as many, where the channels
+/// of so many do not fit into a second-level cache.
 const PIXELS: usize = 192;
+
+/// Values of a part, where it may have fewer pixels.
+const PART: usize = 64 * 1024;
 
 /// Jobs for each thread, where cutting outputs into groups can give as many.
 const JOBS: usize = 2;
@@ -33,75 +47,348 @@ struct Weights<'a> {
     steps: [usize; 2],
 }
 
-/// Writes the output. The caller has checked the lengths.
-pub(super) fn forward(checked: &Checked, isa: Isa, [input, weights]: [&[f32]; 2], output: &mut [f32]) {
+/// Some neighbouring pixels of a map, numbered through the batch. How a map is cut into parts depends on its size
+/// alone.
+#[derive(Debug)]
+pub struct MapPart<'a> {
+    /// The number of the part; of an operand that is made, 0.
+    pub index: usize,
+    /// Its pixels.
+    pub pixels: Range<usize>,
+    /// All channels of these pixels.
+    pub values: &'a mut [f32],
+}
+
+/// Receives the parts of a map, each once, on any thread.
+pub type Visit<'a> = &'a (dyn Fn(MapPart<'_>) + Sync);
+
+/// A map that is read.
+pub enum Source<'a> {
+    /// As it is.
+    Ready(&'a [f32]),
+    /// A visitor writes each part before the part is read; for a 1 x 1 convolution without stride, just before, so that
+    /// the part is in the second-level cache.
+    Made(&'a mut [f32], Visit<'a>),
+    /// As `Made`, in memory of the product's own: the map is never whole, where that is possible. A visitor may be
+    /// asked for a part more than once.
+    Fleeting(Visit<'a>, Reads<'a>),
+}
+
+/// What a visitor makes parts of: it is read into the second-level cache during the product of an earlier part.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reads<'a> {
+    /// A map. Parts read equal shares of it, in their order.
+    pub values: &'a [f32],
+    /// Values behind its share that a part reads as well.
+    pub beyond: usize,
+}
+
+impl Reads<'_> {
+    /// What some of `all` pixels read and no pixel before them.
+    fn later(&self, pixels: Range<usize>, all: usize) -> &[f32] {
+        let places = [pixels.start, pixels.end].map(|pixel| {
+            let share = self.values.len() / all * pixel;
+            (share + self.beyond).min(self.values.len())
+        });
+        &self.values[places[0]..places[1]]
+    }
+}
+
+impl Source<'_> {
+    /// Values of the map, which has to have `expected`.
+    pub(super) fn len(&self, expected: usize) -> usize {
+        match self {
+            Self::Ready(values) => values.len(),
+            Self::Made(values, _) => values.len(),
+            Self::Fleeting(..) => expected,
+        }
+    }
+}
+
+/// Pixels of a part of a map with so many channels, at most.
+pub(super) fn most_pixels(channels: usize) -> usize {
+    (PART / channels).clamp(PIXELS / 2, PIXELS)
+}
+
+/// A map that is visited part by part.
+#[derive(Clone, Copy)]
+pub(super) struct Visited<'a> {
+    /// None where parts are made in memory of their own.
+    pub values: Option<Shared>,
+    pub pixels: usize,
+    pub channels: usize,
+    /// Pixels of a part, at most.
+    pub most: usize,
+    pub visit: Option<Visit<'a>>,
+    /// What the visitor reads.
+    pub reads: Option<Reads<'a>>,
+}
+
+impl Visited<'_> {
+    /// The number of parts: a multiple of four, so that two or four threads have the same number of jobs.
+    pub(super) fn parts(&self) -> usize {
+        self.pixels.div_ceil(self.most).next_multiple_of(4).min(self.pixels)
+    }
+
+    /// The pixels of a part.
+    fn pixels_of(&self, index: usize) -> Range<usize> {
+        let parts = self.parts();
+        self.pixels * index / parts..self.pixels * (index + 1) / parts
+    }
+
+    /// Jobs of a stage that visits all parts; none where a product does, or where there is no visitor.
+    fn jobs(&self, visited_by_product: bool) -> usize {
+        match self.visit {
+            Some(_) if !visited_by_product => self.parts(),
+            _ => 0,
+        }
+    }
+
+    /// Visits a part, if there is a visitor; returns the place of the map's first pixel, as far as this part is
+    /// concerned. `own` is memory for a part.
+    ///
+    /// # Safety
+    ///
+    /// The map must have as many pixels, or `own` be memory for as many as the largest part has; no other thread may
+    /// use the part.
+    pub(super) unsafe fn part(&self, index: usize, own: *mut f32) -> *mut f32 {
+        let pixels = self.pixels_of(index);
+        let before = pixels.start * self.channels;
+        let first = match self.values {
+            Some(values) => values.address(),
+            None => own.wrapping_sub(before),
+        };
+        if let Some(visit) = self.visit {
+            let len = pixels.len() * self.channels;
+            // SAFETY: the caller's promise is the same.
+            let values = unsafe { core::slice::from_raw_parts_mut(first.wrapping_add(before), len) };
+            visit(MapPart { index, pixels, values });
+        }
+        first
+    }
+}
+
+/// Writes the output, then lets `after` visit it. The caller has checked the lengths.
+pub(super) fn forward(
+    checked: &Checked,
+    isa: Isa,
+    input: Source<'_>,
+    weights: &[f32],
+    output: &mut [f32],
+    after: Option<Visit<'_>>,
+) {
     let taps = checked.taps();
     let weights = Weights {
         values: weights,
         steps: [taps, checked.input.channels * taps],
     };
-    Correlation::forward(checked).run(isa, input, weights, output);
+    run(isa, &[Correlation::forward(checked)], input, weights, output, after);
 }
 
-/// Writes the gradient of the input. The caller has checked the lengths.
-pub(super) fn input_gradient(checked: &Checked, isa: Isa, [weights, gradient]: [&[f32]; 2], target: &mut [f32]) {
+/// Writes the gradient of the input, then lets `after` visit it. The caller has checked the lengths.
+pub(super) fn input_gradient(
+    checked: &Checked,
+    isa: Isa,
+    weights: &[f32],
+    gradient: Source<'_>,
+    target: &mut [f32],
+    after: Option<Visit<'_>>,
+) {
     let taps = checked.taps();
     let weights = Weights {
         values: weights,
         steps: [checked.input.channels * taps, taps],
     };
-    for correlation in Correlation::input_gradient(checked) {
-        correlation.run(isa, gradient, weights, target);
+    run(
+        isa,
+        &Correlation::input_gradient(checked),
+        gradient,
+        weights,
+        target,
+        after,
+    );
+}
+
+/// Writes the pixels of all correlations, which are those of one map.
+fn run(
+    isa: Isa,
+    correlations: &[Correlation],
+    source: Source<'_>,
+    weights: Weights<'_>,
+    target: &mut [f32],
+    after: Option<Visit<'_>>,
+) {
+    let [first, ..] = correlations else {
+        return;
+    };
+    let visited = |map: &Map, values, visit, reads| Visited {
+        values,
+        pixels: first.batch * map.pixels(),
+        channels: map.channels,
+        most: most_pixels(first.source.channels),
+        visit,
+        reads,
+    };
+    let mut memory;
+    let mut reads = None;
+    let (values, before) = match source {
+        Source::Ready(values) => (Some(Shared::reading(values)), None),
+        Source::Made(values, visit) => (Some(Shared::new(values)), Some(visit)),
+        Source::Fleeting(visit, read) => {
+            reads = Some(read);
+            let fleeting = visited(&first.source, None, Some(visit), reads);
+            let values = if Jobs::new(isa, first, &fleeting).visit_source && correlations.len() == 1 {
+                None
+            } else {
+                memory = Scratch::take(fleeting.pixels * fleeting.channels);
+                Some(Shared::new(memory.as_mut_slice()))
+            };
+            (values, Some(visit))
+        }
+    };
+    let target = Some(Shared::new(target));
+    for (index, correlation) in correlations.iter().enumerate() {
+        let last = index + 1 == correlations.len();
+        let maps = [
+            visited(&correlation.source, values, before.filter(|_| index == 0), reads),
+            visited(&correlation.target, target, after.filter(|_| last), None),
+        ];
+        correlation.run(isa, maps, weights);
+    }
+}
+
+/// How a correlation is cut into jobs.
+struct Jobs {
+    /// Parts of the pixels, and groups of panels.
+    parts: usize,
+    groups: usize,
+    panels: usize,
+    /// Columns of a panel.
+    columns: usize,
+    /// Whether a job visits the part of the source that it reads, and the part of the target that it has written.
+    visit_source: bool,
+    visit_target: bool,
+}
+
+impl Jobs {
+    fn new(isa: Isa, correlation: &Correlation, source: &Visited<'_>) -> Self {
+        let own = Visited {
+            pixels: correlation.batch * correlation.size[0] * correlation.size[1],
+            ..*source
+        };
+        // SAFETY: it only tells the width of vectors.
+        let columns = unsafe { isa.run(Columns) };
+        let (parts, panels) = (own.parts(), correlation.target.channels.div_ceil(columns));
+        let groups = (rayon::current_num_threads() * JOBS).div_ceil(parts.max(1)).min(panels);
+        let whole = groups == 1 && correlation.size == correlation.target.size();
+        Self {
+            parts,
+            groups,
+            panels,
+            columns,
+            visit_source: whole && correlation.is_pointwise(),
+            visit_target: whole,
+        }
     }
 }
 
 impl Correlation {
-    fn run(&self, isa: Isa, source: &[f32], weights: Weights<'_>, target: &mut [f32]) {
-        let (inputs, outputs) = (self.source.channels, self.target.channels);
+    /// Writes its pixels. The first map is read, and visited before; the second is written, and visited after.
+    fn run(&self, isa: Isa, [source, target]: [Visited<'_>; 2], weights: Weights<'_>) {
+        let jobs = Jobs::new(isa, self, &source);
+        let (inputs, outputs) = (source.channels, target.channels);
         let pixels = self.batch * self.size[0] * self.size[1];
-        // SAFETY: it only tells the width of vectors.
-        let columns = unsafe { isa.run(Columns) };
-        let panels = outputs.div_ceil(columns);
-        let panel = self.taps.len() * inputs * columns;
-        let mut packed = Scratch::take(panels * panel);
+        let panel = self.taps.len() * inputs * jobs.columns;
+        let mut packed = Scratch::take(jobs.panels * panel);
         let packed = Shared::new(packed.as_mut_slice());
         let zeros = vec![0.0; inputs * self.merged];
-
         let threads = rayon::current_num_threads();
-        // A multiple of four, so that two or four threads have the same number of jobs.
-        let pixel_jobs = pixels.div_ceil(PIXELS).next_multiple_of(4).min(pixels);
-        let panel_jobs = (threads * JOBS).div_ceil(pixel_jobs.max(1)).min(panels);
-        let target = Shared::new(target);
-        let stages = [Stage::new(panels), Stage::new(pixel_jobs * panel_jobs)];
-        let work = |_, stage: usize, job: usize| {
-            if stage == 0 {
+        let own_len = match source.values {
+            Some(_) => 0,
+            None => padded(pixels.div_ceil(jobs.parts.max(1)) * inputs),
+        };
+        let mut own = Scratch::take(threads * own_len);
+        let own = Shared::new(own.as_mut_slice());
+        let stages = [
+            source.jobs(jobs.visit_source),
+            jobs.panels,
+            jobs.parts * jobs.groups,
+            target.jobs(jobs.visit_target),
+        ];
+        let work = |worker: usize, stage: usize, job: usize| match stage {
+            // SAFETY: the caller of `forward` and `input_gradient` has checked the lengths; a part belongs to one job.
+            0 => unsafe {
+                source.part(job, core::ptr::null_mut());
+            },
+            1 => {
                 // SAFETY: every job writes to a panel of its own.
                 let to = unsafe { core::slice::from_raw_parts_mut(packed.address().add(job * panel), panel) };
-                weights.pack(
-                    &self.taps,
-                    inputs,
-                    job * columns..outputs.min((job + 1) * columns),
-                    columns,
-                    to,
-                );
-                return;
+                let outputs = job * jobs.columns..outputs.min((job + 1) * jobs.columns);
+                weights.pack(&self.taps, inputs, outputs, jobs.columns, to);
             }
-            let (part, group) = (job / panel_jobs, job % panel_jobs);
-            // SAFETY: the panels are packed; the caller of `forward` and `input_gradient` has checked the lengths; a
-            // job writes to panels of pixels that belong to no other job.
-            unsafe {
-                isa.run(PixelProduct {
-                    correlation: self,
-                    source: source.as_ptr(),
-                    zeros: zeros.as_ptr(),
-                    pixels: pixels * part / pixel_jobs..pixels * (part + 1) / pixel_jobs,
-                    packed: packed.address().cast_const(),
-                    panels: panels * group / panel_jobs..panels * (group + 1) / panel_jobs,
-                    target: target.address(),
-                });
+            2 => {
+                let (part, group) = (job / jobs.groups, job % jobs.groups);
+                // SAFETY: the panels are packed; the lengths are checked as above; a job writes to panels of pixels
+                // that belong to no other job, and visits parts of which it alone reads the one and writes the other.
+                unsafe {
+                    let own = own.address().wrapping_add(worker * own_len);
+                    let from = if jobs.visit_source {
+                        source.part(part, own)
+                    } else {
+                        source.values.map_or(own, Shared::address)
+                    };
+                    // The part that this worker takes next, if all workers are as fast.
+                    let later = (part + threads).min(jobs.parts);
+                    let later = pixels * later / jobs.parts..pixels.min(pixels * (later + 1) / jobs.parts);
+                    let later = match (source.values, &source.reads) {
+                        (Some(_), _) => self.later(from, later),
+                        (None, Some(reads)) => {
+                            let values = reads.later(later, pixels);
+                            (values.as_ptr(), values.len())
+                        }
+                        (None, None) => (from.cast_const(), 0),
+                    };
+                    isa.run(PixelProduct {
+                        correlation: self,
+                        later,
+                        source: from.cast_const(),
+                        zeros: zeros.as_ptr(),
+                        pixels: pixels * part / jobs.parts..pixels * (part + 1) / jobs.parts,
+                        packed: packed.address().cast_const(),
+                        panels: jobs.panels * group / jobs.groups..jobs.panels * (group + 1) / jobs.groups,
+                        target: target.values.map_or(core::ptr::null_mut(), Shared::address),
+                    });
+                    if jobs.visit_target {
+                        target.part(part, core::ptr::null_mut());
+                    }
+                }
             }
+            // SAFETY: the map is written; a part belongs to one job.
+            _ => unsafe {
+                target.part(job, core::ptr::null_mut());
+            },
         };
-        work_through(threads, &stages, &work, &|_| ());
+        work_through(threads, &stages.map(Stage::new), &work, &|_| ());
+    }
+
+    /// What some pixels read that no pixel before them has read: as many pixels, where their last tap looks. Their
+    /// place in a source, and the number of values.
+    fn later(&self, from: *mut f32, pixels: Range<usize>) -> (*const f32, usize) {
+        let Self {
+            source,
+            size,
+            step,
+            taps,
+            ..
+        } = self;
+        let (Some(tap), [1, 1]) = (taps.last(), step) else {
+            return (from.cast_const(), 0);
+        };
+        let (line, x) = (pixels.start / size[1], pixels.start % size[1]);
+        let (picture, y) = (line / size[0], line % size[0]);
+        let y = y.saturating_add_signed(tap.offset[0]).min(source.height - 1);
+        let first = picture * source.len() + y * source.row() + x.min(source.width - 1) * source.step;
+        (from.cast_const().wrapping_add(first), pixels.len() * source.step)
     }
 }
 
@@ -159,6 +446,8 @@ struct PixelProduct<'a> {
     source: *const f32,
     zeros: *const f32,
     pixels: Range<usize>,
+    /// Values that are soon read: their place and their number.
+    later: (*const f32, usize),
     packed: *const f32,
     panels: Range<usize>,
     target: *mut f32,
@@ -186,7 +475,7 @@ fn blocks(segments: usize, len: usize) -> Vec<Block> {
     let pieces = len.div_ceil(BLOCK);
     let together = if pieces == 1 {
         // Blocks of nearly equal size.
-        let blocks = segments.div_ceil((BLOCK / len).max(1));
+        let blocks = segments.div_ceil((BLOCK * 5 / 4 / len).max(1));
         segments.div_ceil(blocks)
     } else {
         1
@@ -217,6 +506,17 @@ impl Kernel for PixelProduct<'_> {
         let tiles = Tiles::new(count, V::TILE[0]);
         let len = inputs * correlation.merged;
         let panel_len = correlation.taps.len() * inputs * panel::<V>();
+        let all_panels = outputs.div_ceil(panel::<V>());
+        let is_small = all_panels * panel_len * size_of::<f32>() <= SMALL;
+        let (first, values) = self.later;
+        let is_later_read = values * size_of::<f32>() <= second_level() / LATER;
+        let lines = [1, if is_later_read { values.div_ceil(LINE) } else { 0 }, 0];
+        let mut later = Ahead::new(
+            first,
+            lines,
+            tiles.count * self.panels.len(),
+            correlation.taps.len() * inputs,
+        );
         for (index, block) in blocks(correlation.taps.len() / correlation.merged, len)
             .into_iter()
             .enumerate()
@@ -225,8 +525,11 @@ impl Kernel for PixelProduct<'_> {
             let steps = block.segments * block.steps;
             for number in self.panels.clone() {
                 let right = self.packed.wrapping_add(number * panel_len + begin);
-                let lines = steps * panel::<V>() / LINE;
-                let mut ahead = Ahead::new(right.wrapping_add(panel_len), [1, lines, 0], tiles.count, steps);
+                let lines = if is_small { 0 } else { steps * panel::<V>() / LINE };
+                let mut ahead = [
+                    Ahead::new(right.wrapping_add(panel_len), [1, lines, 0], tiles.count, steps),
+                    later,
+                ];
                 for tile in 0..tiles.count {
                     let (row, rows) = tiles.at(tile);
                     let tile = GatheredTile {
@@ -246,8 +549,9 @@ impl Kernel for PixelProduct<'_> {
                         },
                     };
                     // SAFETY: the table has a readable place for each row and segment; the caller guarantees the rest.
-                    unsafe { by_rows!(rows, V::TILE[0], run, &tile, &mut ahead) };
+                    unsafe { by_rows!(rows, V::TILE[0], run_tile, &tile, &mut ahead) };
                 }
+                later = ahead[1];
             }
         }
     }
@@ -257,7 +561,7 @@ impl Kernel for PixelProduct<'_> {
 ///
 /// See [`GatheredTile::run`].
 #[inline(always)]
-unsafe fn run<V: Lanes, const ROWS: usize>(tile: &GatheredTile<Listed<'_>>, ahead: &mut Ahead) {
+unsafe fn run_tile<V: Lanes, const ROWS: usize>(tile: &GatheredTile<Listed<'_>>, ahead: &mut [Ahead; 2]) {
     // SAFETY: the caller's promise is the same.
     unsafe { tile.run::<V, ROWS>(ahead) }
 }

@@ -14,6 +14,13 @@ pub(super) const fn panel<V: Lanes>() -> usize {
     V::TILE[1] * V::WIDTH
 }
 
+/// Whether half of a panel holds all columns that are not padding. Not worth the code with the widest vectors, which
+/// few panels fill by half.
+#[inline(always)]
+const fn half<V: Lanes>(columns: usize) -> bool {
+    V::WIDTH < LINE && columns * 2 <= panel::<V>()
+}
+
 /// The rows of the left matrix in tiles of nearly equal size.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
@@ -23,9 +30,11 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    /// Tiles of at most `most` rows.
+    /// Tiles of at most `most` rows and at least half as many; of single rows, where there are fewer in all. There is
+    /// code for these sizes alone.
     pub(super) fn new(rows: usize, most: usize) -> Self {
-        let count = rows.div_ceil(most).max(1);
+        let few = rows * 2 < most;
+        let count = rows.div_ceil(if few { 1 } else { most }).max(1);
         Self {
             count,
             size: rows / count,
@@ -49,7 +58,7 @@ macro_rules! by_rows {
     };
     (@ $rows:expr, $most:expr, $run:ident, $arguments:tt, $($count:literal)*) => {
         match $rows {
-            $($count if $count <= $most => by_rows!(! $run, $count, $arguments),)*
+            $($count if $count == 1 || $count <= $most && $count * 2 >= $most => by_rows!(! $run, $count, $arguments),)*
             _ => unreachable!("no tile has more rows than the registers hold"),
         }
     };
@@ -180,7 +189,7 @@ impl<P: Places> PackedTile<P> {
     pub(super) unsafe fn run<V: Lanes, const ROWS: usize>(&self, ahead: &mut [Ahead; 2]) {
         // SAFETY: the caller's promise is the same.
         unsafe {
-            match (V::TILE[1], self.target.columns * 2 <= panel::<V>()) {
+            match (V::TILE[1], half::<V>(self.target.columns)) {
                 (2, true) => self.sums::<V, ROWS, 1>(ahead),
                 (2, false) | (_, true) => self.sums::<V, ROWS, 2>(ahead),
                 _ => self.sums::<V, ROWS, 4>(ahead),
@@ -238,10 +247,10 @@ impl<P: Places> GatheredTile<P> {
     /// There must be a readable place for each of `ROWS` rows in every segment, the panel must be readable, and `ROWS`
     /// rows of the target writable by this thread alone.
     #[inline(always)]
-    pub(super) unsafe fn run<V: Lanes, const ROWS: usize>(&self, ahead: &mut Ahead) {
+    pub(super) unsafe fn run<V: Lanes, const ROWS: usize>(&self, ahead: &mut [Ahead; 2]) {
         // SAFETY: the caller's promise is the same.
         unsafe {
-            match (V::TILE[1], self.target.columns * 2 <= panel::<V>()) {
+            match (V::TILE[1], half::<V>(self.target.columns)) {
                 (2, true) => self.sums::<V, ROWS, 1>(ahead),
                 (2, false) | (_, true) => self.sums::<V, ROWS, 2>(ahead),
                 _ => self.sums::<V, ROWS, 4>(ahead),
@@ -253,7 +262,7 @@ impl<P: Places> GatheredTile<P> {
     ///
     /// See [`run`](Self::run).
     #[inline(always)]
-    unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, ahead: &mut Ahead) {
+    unsafe fn sums<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, ahead: &mut [Ahead; 2]) {
         self.target.prefetch::<V, ROWS, VECTORS>();
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         let mut right = self.right;
@@ -272,7 +281,9 @@ impl<P: Places> GatheredTile<P> {
                     right = right.add(chunk * panel::<V>());
                 }
                 done += chunk;
-                ahead.prefetch();
+                for ahead in &mut *ahead {
+                    ahead.prefetch();
+                }
             }
         }
         // SAFETY: the caller's promise is the same.

@@ -9,9 +9,10 @@ use core::ops::Range;
 use rayon::prelude::*;
 
 use super::geometry::Checked;
+use super::pixel_product::{MapPart, Source, Visit, Visited, most_pixels};
 use super::scratch::Scratch;
 use super::tile::{Ahead, Even, MOST_COLUMNS, PackedTile, Target, Tiles, by_rows, panel};
-use crate::memory::buffer::{LINE, Shared};
+use crate::memory::buffer::{LINE, Shared, padded};
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 use crate::team::{Stage, work_through};
@@ -31,11 +32,20 @@ const PARTS: usize = 16;
 /// Jobs for each thread, so that no thread waits long for the last.
 const JOBS: usize = 3;
 
+/// Groups of rows and columns up to which each group makes a fleeting input for itself.
+const FLEETING: usize = 1;
+
 /// Writes the gradient of the weights. The caller has checked the lengths.
 ///
 /// How pixels are cut into parts depends on the sizes alone, and parts are added in order: results have the same bits
 /// for any number of threads.
-pub(super) fn weight_gradient(checked: &Checked, isa: Isa, [input, output_gradient]: [&[f32]; 2], target: &mut [f32]) {
+pub(super) fn weight_gradient(
+    checked: &Checked,
+    isa: Isa,
+    input: Source<'_>,
+    output_gradient: &[f32],
+    target: &mut [f32],
+) {
     let (rows, width) = (checked.output.channels, checked.taps() * checked.input.channels);
     let pixels = checked.geometry.batch * checked.output.pixels();
     let parts = if rows * width <= SMALL {
@@ -54,33 +64,76 @@ pub(super) fn weight_gradient(checked: &Checked, isa: Isa, [input, output_gradie
     };
     let rows_of = |block: usize| rows * block / row_blocks..rows * (block + 1) / row_blocks;
     let direct = parts == 1 && checked.taps() == 1;
+
+    let mut whole_map;
+    let mut source = Visited {
+        values: None,
+        pixels: checked.geometry.batch * checked.input.pixels(),
+        channels: checked.input.channels,
+        most: most_pixels(checked.input.channels),
+        visit: None,
+        reads: None,
+    };
+    let mut fleeting = None;
+    match input {
+        Source::Ready(values) => source.values = Some(Shared::reading(values)),
+        Source::Made(values, visit) => (source.values, source.visit) = (Some(Shared::new(values)), Some(visit)),
+        Source::Fleeting(visit, _) if checked.is_pointwise() && row_blocks * column_blocks <= FLEETING => {
+            fleeting = Some(visit);
+        }
+        Source::Fleeting(visit, _) => {
+            whole_map = Scratch::take(source.pixels * source.channels);
+            (source.values, source.visit) = (Some(Shared::new(whole_map.as_mut_slice())), Some(visit));
+        }
+    }
+
     let mut sums = Scratch::take(if direct { 0 } else { parts * rows * width });
     let sums = if direct {
         Shared::new(target)
     } else {
         Shared::new(sums.as_mut_slice())
     };
-    let mut memory = Scratch::take(threads * scratch());
+    let own_map = if fleeting.is_some() {
+        padded(BLOCK * source.channels)
+    } else {
+        0
+    };
+    let own = scratch() + own_map;
+    let mut memory = Scratch::take(threads * own);
     let memory = Shared::new(memory.as_mut_slice());
-    let jobs = Stage::new(parts * row_blocks * column_blocks);
-    let multiply = |worker: usize, _, job: usize| {
+    let stages = [
+        source.visit.map_or(0, |_| source.parts()),
+        parts * row_blocks * column_blocks,
+    ];
+    let work = |worker: usize, stage: usize, job: usize| {
         let (block, part) = (job % (row_blocks * column_blocks), job / (row_blocks * column_blocks));
-        // SAFETY: the caller has checked the lengths; workers have different numbers, below `threads`, and so different
-        // scratch memory; the rows and columns of a block in the sums of a part belong to one job.
+        // SAFETY: the caller has checked the lengths; a part of the input belongs to one job; workers have different
+        // numbers, below
+        // `threads`, and so different scratch memory; the rows and columns of a block in the sums of a part belong to
+        // one job.
         unsafe {
+            if stage == 0 {
+                source.part(job, core::ptr::null_mut());
+                return;
+            }
+            let memory = core::slice::from_raw_parts_mut(memory.address().add(worker * own), own);
+            let (own_map, scratch) = memory.split_at_mut(own_map);
             isa.run(WeightProduct {
                 checked,
-                input: input.as_ptr(),
+                input: source
+                    .values
+                    .map_or(core::ptr::null(), |values| values.address().cast_const()),
+                fleeting: fleeting.map(|visit| (visit, own_map)),
                 output_gradient: output_gradient.as_ptr(),
                 pixels: pixels * part / parts..pixels * (part + 1) / parts,
                 rows: rows_of(block % row_blocks),
                 columns: columns_of(block / row_blocks),
                 target: sums.address().add(part * rows * width),
-                scratch: core::slice::from_raw_parts_mut(memory.address().add(worker * scratch()), scratch()),
+                scratch,
             });
         }
     };
-    work_through(threads, &[jobs], &multiply, &|_| ());
+    work_through(threads, &stages.map(Stage::new), &work, &|_| ());
     if !direct {
         // SAFETY: the jobs are done, and have written all sums of all parts.
         let sums = unsafe { core::slice::from_raw_parts(sums.address(), parts * rows * width) };
@@ -107,8 +160,8 @@ fn add_parts(checked: &Checked, sums: &[f32], target: &mut [f32]) {
 
 /// Values of scratch memory that a job needs.
 pub(super) fn scratch() -> usize {
-    // A panel; tiles of two to fourteen rows, each padded by at most two lines.
-    BLOCK * (MOST_COLUMNS + ROWS + 14) + (ROWS / 2 + 1) * 2 * LINE
+    // A panel; tiles of up to fourteen rows, each padded by at most two lines.
+    BLOCK * (MOST_COLUMNS + ROWS + 14) + (ROWS / 2 + 14) * 2 * LINE
 }
 
 /// Some rows (outputs) and some columns (taps x inputs) of the gradient, summed over some pixels.
@@ -117,7 +170,10 @@ pub(super) fn scratch() -> usize {
 /// and that no other thread writes to these rows and columns of `target`, which is `[outputs, taps, inputs]`.
 pub(super) struct WeightProduct<'a> {
     pub checked: &'a Checked,
+    /// Where the input does not come from `fleeting`.
     pub input: *const f32,
+    /// Makes a block of the input, in this memory.
+    pub fleeting: Option<(Visit<'a>, &'a mut [f32])>,
     pub output_gradient: *const f32,
     pub pixels: Range<usize>,
     /// At most [`ROWS`].
@@ -132,10 +188,11 @@ impl Kernel for WeightProduct<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Lanes>(self) {
+    unsafe fn run<V: Lanes>(mut self) {
         let width = self.checked.taps() * self.checked.input.channels;
         let tiles = Tiles::new(self.rows.len(), V::TILE[0]);
-        let (right, left) = self.scratch.split_at_mut(BLOCK * panel::<V>());
+        let scratch = core::mem::take(&mut self.scratch);
+        let (right, left) = scratch.split_at_mut(BLOCK * panel::<V>());
         let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
         // Blocks of equal size: a short one has as many sums to read and write as a long one.
         let blocks = self.pixels.len().div_ceil(BLOCK).max(1);
@@ -143,6 +200,15 @@ impl Kernel for WeightProduct<'_> {
         for start in self.pixels.clone().step_by(size) {
             let block = start..self.pixels.end.min(start + size);
             let steps = block.len();
+            if let Some((visit, memory)) = &mut self.fleeting {
+                let channels = self.checked.input.channels;
+                visit(MapPart {
+                    index: 0,
+                    pixels: block.clone(),
+                    values: &mut memory[..steps * channels],
+                });
+                self.input = memory.as_ptr().wrapping_sub(block.start * channels);
+            }
             // SAFETY: the scratch memory holds a panel and all tiles of a block.
             unsafe { self.pack_rows::<V>(&block, tiles, left) };
             let panels = self.columns.len().div_ceil(panel::<V>());
@@ -209,7 +275,7 @@ impl WeightProduct<'_> {
 
     /// The inputs of a panel. Other kernels than 1 x 1 read most inputs several times, and find them in the caches.
     fn columns_ahead<V: Lanes>(&self, block: &Range<usize>, column: usize, tiles: usize, steps: usize) -> Ahead {
-        if !self.checked.is_pointwise() {
+        if !self.checked.is_pointwise() || self.fleeting.is_some() {
             return Ahead::NONE;
         }
         let step = self.checked.input.channels;

@@ -36,6 +36,11 @@ impl Random {
         self.next().is_multiple_of(2)
     }
 
+    /// Three times of four.
+    pub fn often(&mut self) -> bool {
+        !self.next().is_multiple_of(4)
+    }
+
     /// Ordinary numbers, with an occasional NaN, infinity or denormal.
     pub fn odd_values(&mut self, count: usize) -> Vec<f32> {
         const ODD: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, -1e-45, -0.0];

@@ -5,6 +5,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use xception_model::Network;
 
+use crate::tensor::averaged;
+
 /// An exponential moving average of a network's weights and batch-norm statistics (Polyak and Juditsky 1992). It often
 /// predicts better than the last weights. Burn has none.
 ///
@@ -96,7 +98,7 @@ impl ModuleMapper for Mix {
         // Copies of a network share their running statistics, which stay on the device of the last copy that computed.
         param.map(|old| {
             let new = new.to_device(&old.device());
-            old * decay + new * (1.0 - decay)
+            averaged(old, new, decay)
         })
     }
 }

@@ -29,6 +29,7 @@ mod schedule;
 mod settings;
 mod step;
 mod step_log;
+mod step_timer;
 mod trainee;
 
 pub use card::CARD;
@@ -49,4 +50,5 @@ pub use run_pictures::RunPictures;
 pub use schedule::{Length, Schedule, Shape};
 pub use settings::RunSettings;
 pub use step::{NetworkInput, StepInput, StepOutput};
+pub use step_timer::{StepKind, StepTimer};
 pub use trainee::Trainee;

@@ -23,7 +23,7 @@ pub fn cases(args: &BenchArgs, cores: usize, on_processor: bool, size: Size) -> 
         scaling(&threads, cores, size)
     } else {
         let case = |threads| {
-            let batch_sizes = args.batch_size.iter();
+            let batch_sizes = args.batch_sizes().iter();
             batch_sizes.map(move |&batch_size| Case {
                 threads,
                 batch_size,

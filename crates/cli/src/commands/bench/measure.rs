@@ -89,7 +89,8 @@ impl Bench<'_> {
     }
 }
 
-fn pool(threads: usize) -> anyhow::Result<ThreadPool> {
+/// A pool of so many threads.
+pub fn pool(threads: usize) -> anyhow::Result<ThreadPool> {
     ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()

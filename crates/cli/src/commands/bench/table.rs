@@ -76,15 +76,15 @@ fn write_rows(output: &mut impl Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn dash(value: Option<impl ToString>) -> String {
+pub fn dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-fn count(number: usize, noun: &str) -> String {
+pub fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
 
-fn megabytes(bytes: u64) -> u64 {
+pub fn megabytes(bytes: u64) -> u64 {
     (bytes + 500_000) / 1_000_000
 }

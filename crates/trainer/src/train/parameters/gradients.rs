@@ -2,6 +2,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::tensor::{scaled, squared_norm};
 use crate::train::trainee::Trainee;
 
 /// Scales all gradients down until their common norm is at most `longest`, and returns the norm that they had
@@ -11,7 +12,7 @@ pub(crate) fn clip(trainee: &Trainee, gradients: &mut GradientsParams, longest: 
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1 += f64::from(gradient.square().sum().into_scalar::<f32>());
+                self.1 += squared_norm(gradient);
             }
         }
     }
@@ -30,7 +31,7 @@ pub(crate) fn scale(trainee: &Trainee, gradients: &mut GradientsParams, factor: 
     impl ModuleVisitor for Scale<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.0.remove::<D>(param.id) {
-                self.0.register(param.id, gradient * self.1);
+                self.0.register(param.id, scaled(gradient, self.1));
             }
         }
     }

@@ -3,9 +3,10 @@
 mod freeze;
 mod gradients;
 mod learning_rates;
+mod one_pass;
 mod optimizer;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub(crate) use freeze::prepare;
 pub(crate) use gradients::{clip, scale};

@@ -1,10 +1,10 @@
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamWConfig, ModuleOptimizer, RmsPropConfig, SgdConfig};
+use burn::optim::{ModuleOptimizer, RmsPropConfig, SgdConfig};
 use burn::tensor::Tensor;
 
+use super::one_pass::{OnePassAdamW, OnePassSgd};
 use crate::train::recipe::{Optimizer, Phase};
 use crate::train::trainee::Trainee;
 
@@ -19,28 +19,23 @@ pub(crate) fn optimizer(trainee: &Trainee, phase: &Phase) -> ModuleOptimizer {
             beta_2,
             epsilon,
         } => {
-            let config = AdamWConfig::new()
-                .with_beta_1(beta_1)
-                .with_beta_2(beta_2)
-                .with_epsilon(epsilon);
-            let plain = config.clone().with_weight_decay(0.0).build();
-            ModuleOptimizer::from(config.with_weight_decay(weight_decay).build()).with_group(
-                vectors,
-                plain,
-                no_clipping,
-            )
+            let with_decay = |weight_decay| OnePassAdamW::new(weight_decay, [beta_1, beta_2], epsilon);
+            ModuleOptimizer::from(with_decay(weight_decay)).with_group(vectors, with_decay(0.0), no_clipping)
         }
         Optimizer::Sgd {
             momentum,
             nesterov,
             weight_decay,
-        } => {
-            // Burn's dampening, 0.1 by default, is not in the paper's or Keras's SGD.
-            let config = SgdConfig::new().with_momentum((momentum > 0.0).then_some(MomentumConfig {
+        } if momentum > 0.0 => {
+            let with_decay = |weight_decay| OnePassSgd {
                 momentum,
-                dampening: 0.0,
                 nesterov,
-            }));
+                weight_decay,
+            };
+            ModuleOptimizer::from(with_decay(weight_decay)).with_group(vectors, with_decay(0.0), no_clipping)
+        }
+        Optimizer::Sgd { weight_decay, .. } => {
+            let config = SgdConfig::new();
             let decayed = config.clone().with_weight_decay(penalty(weight_decay)).build();
             ModuleOptimizer::from(decayed).with_group(vectors, config.build(), no_clipping)
         }

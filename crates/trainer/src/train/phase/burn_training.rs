@@ -17,6 +17,7 @@ use burn::train::{
 use super::context::End;
 use super::phase_run::PhaseRun;
 use super::processor::Processor;
+use crate::tensor::release_memory;
 use crate::train::error::TrainError;
 use crate::train::parameters::{learning_rates, optimizer};
 use crate::train::trainee::Trainee;
@@ -85,6 +86,7 @@ impl SupervisedLearningStrategy<Trainee> for Strategy {
         let phase_run = self.phase_run.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut phase_run) = phase_run {
             let end = phase_run.fit(&mut processor);
+            release_memory();
             trainee = phase_run.weights.trainee.clone();
             *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(end.map(|end| (phase_run, end)));
         }

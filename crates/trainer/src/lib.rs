@@ -32,7 +32,8 @@ pub use judge::{evaluate, metrics};
 pub use pipeline::ahead;
 pub use plots::preview;
 pub use train::{
-    BURN, Best, CARD, EMA_MODEL, Environment, Event, FinderOptions, Found, Inputs, LAST_MODEL, Length, MODEL,
-    NetworkInput, Norms, Objective, Observer, Optimizer, Outcome, Phase, Progress, RUN_FILE, Recipe, Run, RunFile,
-    RunOptions, RunSettings, Schedule, Shape, Start, StepInput, StepOutput, TrainError, Trainee, Trains,
+    BURN, Best, CARD, EMA_MODEL, Environment, Estimate, Event, FinderOptions, Found, Inputs, LAST_MODEL, Length, MODEL,
+    NetworkInput, Norms, Objective, Observer, Optimizer, Outcome, Phase, PhaseEstimate, Progress, RUN_FILE, Recipe,
+    Run, RunFile, RunOptions, RunSettings, Schedule, Shape, Stage, StageTime, Start, StepInput, StepOutput, TrainError,
+    Trainee, Trains,
 };

@@ -90,12 +90,14 @@ mod tests {
 
     use super::*;
 
-    /// What may differ from the run that is resumed, because no number of the result depends on it.
-    const FREE: [&str; 10] = [
+    /// What may differ from the run that is resumed, because no predicted class depends on it.
+    const FREE: [&str; 12] = [
         "time-budget",
         "picture-cache",
         "checkpoint-minutes",
         "keep",
+        "keep-checkpoints",
+        "calibrate",
         "dashboard",
         "gradient-checkpointing",
         "devices",

@@ -10,15 +10,17 @@ mod session;
 mod settings;
 mod shown;
 mod signal;
+mod summary;
+mod table;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::bail;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use tempfile::TempDir;
-use trainer::{FinderOptions, Run};
+use trainer::{FinderOptions, MODEL, Run, RunFile};
 
 use self::new_run::NewRun;
 use self::session::Session;
@@ -27,6 +29,8 @@ use crate::args::TrainArgs;
 use crate::compute::device::DeviceName;
 use crate::compute::failure;
 use crate::exit::ExitStatus;
+use crate::io::message;
+use crate::io::output::Output;
 
 pub fn train(args: &TrainArgs) -> anyhow::Result<ExitStatus> {
     if let Some(name) = &args.instead.show_recipe {
@@ -44,12 +48,40 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn resume(args: &TrainArgs, folder: &Path, session: Session) -> anyhow::Result<ExitStatus> {
+    if Run::is_finished(folder) {
+        return finished(args, folder);
+    }
     let run = Run::resume(folder, settings(args, folder, &session)?)?;
     session.display.print_last(&run.report().to_string());
     if args.check {
         return Ok(ExitStatus::Complete);
     }
+    session.display.print(&summary::of_run(&run, None));
+    session.display.print(&summary::position(&run));
     train_to_end(args, run, session)
+}
+
+/// A run that has nothing to continue: stores its temperature if that is asked for, or says that it is finished.
+fn finished(args: &TrainArgs, folder: &Path) -> anyhow::Result<ExitStatus> {
+    let data = RunFile::load(folder)?.data;
+    if !args.resources.calibrate {
+        return conclusion::already_finished(folder, &data);
+    }
+    let scaling = Run::calibrate(folder, &args.compute.device.open()?)?;
+    let mut output = Output::stdout();
+    writeln!(
+        output,
+        "weights   {}, with temperature {:.2}: calibration error {:.1} %",
+        folder.join(MODEL).display(),
+        scaling.value,
+        100.0 * scaling.calibration_error
+    )?;
+    output.finish()?;
+    message::print(
+        "note",
+        "the report and predictions.csv have the confidences from before",
+    );
+    Ok(ExitStatus::Complete)
 }
 
 /// Trains a new run, or does what a flag asks for instead of training.
@@ -72,6 +104,8 @@ fn begin(args: &TrainArgs, data: &Path, session: Session) -> anyhow::Result<Exit
     let folder = args.new.output.clone().unwrap_or_else(|| folder::free(data));
     folder::check(&folder, data)?;
     let run = new.begin(&folder, &session)?;
+    let weights = args.new.weights.display().to_string();
+    session.display.print(&summary::of_run(&run, Some(&weights)));
     train_to_end(args, run, session)
 }
 
@@ -90,7 +124,7 @@ fn find_rate(run: Run, path: &Path, session: &Session) -> anyhow::Result<ExitSta
 }
 
 fn train_to_end(args: &TrainArgs, run: Run, session: Session) -> anyhow::Result<ExitStatus> {
-    let folder = run.folder().to_owned();
+    let (folder, data) = (run.folder().to_owned(), run.file().data.clone());
     let renderer: Option<Box<dyn MetricsRenderer>> = if args.resources.dashboard && std::io::stdout().is_terminal() {
         Some(Box::new(TuiMetricsRendererWrapper::new(session.interrupter, None)))
     } else {
@@ -100,7 +134,7 @@ fn train_to_end(args: &TrainArgs, run: Run, session: Session) -> anyhow::Result<
     let advice = advice(&devices, &folder);
     let outcome = failure::as_error(&devices, &advice, || Ok(run.train(renderer)?))?;
     session.display.clear();
-    conclusion::conclude(&folder, &outcome, session.signal.number())
+    conclusion::conclude(&folder, &data, &outcome, session.signal.number())
 }
 
 /// What to do when a device fails.

@@ -3,7 +3,6 @@
 //! The font is the sans of the `dejavu` crate, compiled in: no font or library of the system is used. Files appear
 //! complete or not at all, and replace existing files.
 
-mod calibration;
 mod canvas;
 mod confusion;
 mod curves;
@@ -45,15 +44,6 @@ pub fn confusion_matrix(evaluation: &Evaluation, path: &Path) -> Result<(), Plot
     png_file::save(&confusion::draw(evaluation)?, path)
 }
 
-/// Accuracy by confidence (the reliability diagram of Guo et al. 2017, figure 1), and the frequency of each confidence.
-///
-/// # Errors
-///
-/// A [`PlotError`]: the file cannot be written.
-pub fn calibration(evaluation: &Evaluation, path: &Path) -> Result<(), PlotError> {
-    png_file::save(&calibration::draw(evaluation)?, path)
-}
-
 /// The loss by learning rate of a range test, `(rate, loss)` in the order of the steps, and the suggested rate.
 ///
 /// # Errors
@@ -79,19 +69,4 @@ pub fn explanation(picture: &RgbImage, heat: &RgbImage, lines: [&str; 2]) -> Res
 /// A [`PlotError`]: the encoder fails.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, PlotError> {
     png_file::png(picture)
-}
-
-/// The plot as the bytes of a PNG file, for the report, which contains its pictures.
-pub(crate) fn curves_png(rows: &[EpochRow]) -> Result<Vec<u8>, PlotError> {
-    png_file::png(&curves::draw(rows)?)
-}
-
-/// As [`curves_png`].
-pub(crate) fn confusion_matrix_png(evaluation: &Evaluation) -> Result<Vec<u8>, PlotError> {
-    png_file::png(&confusion::draw(evaluation)?)
-}
-
-/// As [`curves_png`].
-pub(crate) fn calibration_png(evaluation: &Evaluation) -> Result<Vec<u8>, PlotError> {
-    png_file::png(&calibration::draw(evaluation)?)
 }

@@ -48,7 +48,11 @@ pub struct RunFile {
 
 impl RunFile {
     /// Reads and checks the file of a run.
-    pub(crate) fn read(folder: &Path) -> Result<Self, TrainError> {
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Run`]: there is no such file, or it is not valid.
+    pub fn load(folder: &Path) -> Result<Self, TrainError> {
         if folder.is_file() {
             let problem = format!("this is a file, not the folder of a run, which holds {RUN_FILE}");
             return Err(TrainError::run(folder, problem));

@@ -5,7 +5,7 @@ mod gradients;
 mod learning_rates;
 mod optimizer;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 pub(crate) use freeze::prepare;
 pub(crate) use gradients::{clip, scale};

@@ -13,7 +13,7 @@ use crate::data::{Dataset, Known};
 use crate::train::checkpoint::{Progress, State};
 use crate::train::environment::Environment;
 use crate::train::error::TrainError;
-use crate::train::event::Event;
+use crate::train::event::{Event, Stage};
 use crate::train::folder::{self, CHECKED, DATA};
 use crate::train::options::RunOptions;
 use crate::train::phase::Weights;
@@ -42,7 +42,13 @@ impl Run {
             &options.data,
             &options.data_options,
             &Known::default(),
-            &|done, total| (settings.observer)(Event::Check { done, total }),
+            &|done, total| {
+                (settings.observer)(Event::Work {
+                    stage: Stage::Check,
+                    done,
+                    total,
+                })
+            },
         )?;
         let augmentation = augmentation(options, &start.1);
         fs::create_dir_all(folder).map_err(TrainError::file(folder))?;

@@ -24,6 +24,7 @@ impl Run {
             phase: self.progress.phase + 1,
             step: self.progress.step,
             seconds: self.progress.seconds,
+            feature_seconds: self.progress.feature_seconds,
             best: self.progress.best.take(),
             rows: std::mem::take(&mut self.progress.rows),
             ..Progress::default()

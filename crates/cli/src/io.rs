@@ -6,6 +6,7 @@ pub mod json;
 pub mod message;
 pub mod npy;
 pub mod output;
+pub mod pages;
 pub mod path;
 pub mod predictions;
 pub mod progress;

@@ -16,6 +16,7 @@
 //! it.
 
 mod random;
+mod shortened;
 mod tensor;
 mod toml_problem;
 

@@ -114,7 +114,7 @@ fn find_rate(run: Run, path: &Path, session: &Session) -> anyhow::Result<ExitSta
     let found = run.find_rate(FinderOptions::default(), path)?;
     session.display.print_last(&format!("curve    {}", path.display()));
     match found.suggestion {
-        Some(rate) => println!("{rate:.1e}"),
+        Some(rate) => println!("suggested: --learning-rate {rate:.1e}"),
         None => bail!(
             "the loss never fell: no rate can be suggested; {} shows the curve",
             path.display()

@@ -47,6 +47,7 @@ pub use error::DataError;
 pub use files::ContentHash;
 pub use formats::EXTENSIONS;
 pub(crate) use known::Known;
+pub use listing::pictures_of_table;
 pub use options::DataOptions;
 pub(crate) use read::{decoder_failure, read_file};
 pub use report::{Alike, ClassCount, DataReport, Member, Range, Sizes, Unreadable};

@@ -5,6 +5,7 @@
 
 mod canvas;
 mod confusion;
+mod contact_sheet;
 mod curves;
 mod error;
 mod explanation;
@@ -18,6 +19,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
+pub use contact_sheet::ContactSheet;
 pub use error::PlotError;
 pub use png_file::is_png;
 
@@ -53,13 +55,14 @@ pub fn lr_finder(points: &[(f64, f64)], suggestion: Option<f64>, path: &Path) ->
     png_file::save(&lr_finder::draw(points, suggestion)?, path)
 }
 
-/// A picture beside the same picture under its heat map, below two lines of text, with the scale of the colours.
+/// A picture beside the same picture under its heat maps, each with a caption, below a title, with the scale of the
+/// colours.
 ///
 /// # Errors
 ///
 /// A [`PlotError`]: the font or the drawing library fails.
-pub fn explanation(picture: &RgbImage, heat: &RgbImage, lines: [&str; 2]) -> Result<RgbImage, PlotError> {
-    explanation::draw(picture, heat, lines)
+pub fn explanation(picture: &RgbImage, heats: &[(RgbImage, String)], title: &str) -> Result<RgbImage, PlotError> {
+    explanation::draw(picture, heats, title)
 }
 
 /// A picture as the bytes of a PNG file.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::judge::metrics::{Evaluation, Task};
+use crate::shortened::shortened;
 
 /// The longest name of a class on the axes, in characters.
 const NAME: usize = 20;
@@ -116,32 +117,4 @@ fn cells(evaluation: &Evaluation, confusion: &[Vec<usize>], cell: f64) -> Vec<Ce
         }
     }
     cells
-}
-
-/// At most `limit` characters, with an ellipsis in the middle of a longer text: the beginnings and the ends of names
-/// tell them apart.
-pub fn shortened(text: &str, limit: usize) -> String {
-    let letters: Vec<char> = text.chars().collect();
-    if letters.len() <= limit {
-        return text.to_owned();
-    }
-    let end = (limit - 1) / 2;
-    let begin = limit - 1 - end;
-    letters[..begin]
-        .iter()
-        .chain(&['…'])
-        .chain(&letters[letters.len() - end..])
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_names_are_shortened_in_the_middle() {
-        assert_eq!(shortened("cup", 3), "cup");
-        assert_eq!(shortened("american_robin_male", 9), "amer…male");
-        assert_eq!(shortened("茶碗蒸しです", 4), "茶碗…す");
-    }
 }

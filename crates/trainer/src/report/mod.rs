@@ -4,15 +4,17 @@ mod chart;
 mod data;
 mod data_uri;
 mod error;
+mod gallery;
 mod matrix;
 mod page;
 
 use std::path::Path;
 
 pub use crate::explain::Shown;
+pub use crate::shortened::shortened;
 pub use data::{ClassPictures, ReportData, TrainingReport};
 pub use error::ReportError;
-pub use matrix::shortened;
+pub use gallery::GalleryPage;
 pub use page::duration;
 
 /// Writes the report; a file that exists is replaced.

@@ -13,9 +13,10 @@ use super::chart::{self, Chart};
 use super::data::{ClassPictures, ReportData, TrainingReport};
 use super::data_uri;
 use super::error::ReportError;
-use super::matrix::{self, Matrix, shortened};
+use super::matrix::{self, Matrix};
 use crate::explain::{Examples, Shown};
 use crate::judge::metrics::{ClassScore, EpochRow, Evaluation, Predictions, Score, Task, Temperature, interval};
+use crate::shortened::shortened;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");

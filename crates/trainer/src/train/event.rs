@@ -14,9 +14,9 @@ pub enum Event {
     Work {
         /// The stage.
         stage: Stage,
-        /// Pictures done so far.
+        /// Pictures, or steps, done so far.
         done: usize,
-        /// Pictures of the stage.
+        /// Pictures, or steps, of the stage.
         total: usize,
     },
     /// How long the run will take, from a measurement before its first step.
@@ -84,6 +84,8 @@ pub enum Stage {
     Measurement,
     /// The frozen backbone computes the features of a split.
     Features(Split),
+    /// The learning rate rises, a step at a time, to find a good one.
+    RateSearch,
     /// The last weights are validated.
     Validation,
     /// The averaged weights are validated.

@@ -122,6 +122,7 @@ impl Watched {
         match stage {
             Stage::Measurement => "measuring the time of a step".to_owned(),
             Stage::Features(split) => format!("features of the {} pictures", pictures(split)),
+            Stage::RateSearch => "trying learning rates".to_owned(),
             Stage::Validation => format!("validation of epoch {}", phase.done + 1),
             Stage::AverageValidation => format!("the same, averaged weights ({})", phase.done + 1),
             Stage::Predictions(split) => format!("predicting the {} pictures", pictures(split)),

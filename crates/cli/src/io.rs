@@ -12,3 +12,4 @@ pub mod predictions;
 pub mod progress;
 mod spool;
 pub mod target;
+pub mod wrap;

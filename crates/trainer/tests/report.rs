@@ -408,7 +408,7 @@ const HOSTILE: &str = "<script>alert('&amp;\u{201d}\"')</script>{{ title }}";
 
 fn page(predictions: &Predictions, training: Option<TrainingReport>) -> ReportData {
     let shown = |index: usize| Shown {
-        path: format!("/data/{HOSTILE}/{index}.jpg").into(),
+        path: format!("data/test/{HOSTILE}/{index}.jpg").into(),
         truth: HOSTILE.to_owned(),
         predicted: "cup".to_owned(),
         confidence: 0.987,
@@ -421,7 +421,6 @@ fn page(predictions: &Predictions, training: Option<TrainingReport>) -> ReportDa
         }),
     };
     ReportData {
-        root: "/data".into(),
         title: HOSTILE.to_owned(),
         facts: vec![(HOSTILE.to_owned(), HOSTILE.to_owned())],
         details: vec![("recipe".to_owned(), HOSTILE.to_owned())],
@@ -501,7 +500,7 @@ fn the_report_needs_no_other_file_and_escapes_all_names() {
         assert!(!text.contains(foreign), "{foreign}");
     }
     assert!(text.contains("The picture cannot be read any more"));
-    assert!(!text.contains("/data/"), "paths are the data set's");
+    assert!(!text.contains("data/test/"), "paths begin where they differ");
     let (right, pictures) = (Evaluation::new(&predictions).unwrap().right(), 90);
     for word in [
         format!("{right} of {pictures} "),

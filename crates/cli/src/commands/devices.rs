@@ -79,7 +79,9 @@ fn processor() -> String {
     let memory = memory().map_or_else(String::new, |[free, total]| {
         format!(", {free:.1} of {total:.1} GiB memory free")
     });
-    format!("{name}: {cores}, {}{memory}", Isa::best().name())
+    // The best of them is the last.
+    let instructions = Isa::available().last().map_or("", |isa| isa.name());
+    format!("{name}: {cores}, {instructions}{memory}")
 }
 
 /// The free memory and all memory, in GiB.

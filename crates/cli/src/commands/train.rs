@@ -20,7 +20,7 @@ use anyhow::bail;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use tempfile::TempDir;
-use trainer::{FinderOptions, MODEL, Run, RunFile};
+use trainer::{FinderOptions, MODEL, Run};
 
 use self::new_run::NewRun;
 use self::session::Session;
@@ -63,9 +63,8 @@ fn resume(args: &TrainArgs, folder: &Path, session: Session) -> anyhow::Result<E
 
 /// A run that has nothing to continue: stores its temperature if that is asked for, or says that it is finished.
 fn finished(args: &TrainArgs, folder: &Path) -> anyhow::Result<ExitStatus> {
-    let data = RunFile::load(folder)?.data;
     if !args.resources.calibrate {
-        return conclusion::already_finished(folder, &data);
+        return conclusion::already_finished(folder);
     }
     let scaling = Run::calibrate(folder, &args.compute.device.open()?)?;
     let mut output = Output::stdout();
@@ -101,7 +100,20 @@ fn begin(args: &TrainArgs, data: &Path, session: Session) -> anyhow::Result<Exit
         let scratch = TempDir::new()?;
         return find_rate(new.begin(scratch.path(), &session)?, path, &session);
     }
-    let folder = args.new.output.clone().unwrap_or_else(|| folder::free(data));
+    let folder = match &args.new.output {
+        Some(folder) => folder.clone(),
+        None => {
+            let (folder, stopped) = folder::free(data);
+            if let Some(stopped) = stopped {
+                let note = format!(
+                    "{0} is not finished: xception train --resume {0} continues it; this is a new run",
+                    stopped.display()
+                );
+                message::print("note", &note);
+            }
+            folder
+        }
+    };
     folder::check(&folder, data)?;
     let run = new.begin(&folder, &session)?;
     let weights = args.new.weights.display().to_string();
@@ -124,7 +136,7 @@ fn find_rate(run: Run, path: &Path, session: &Session) -> anyhow::Result<ExitSta
 }
 
 fn train_to_end(args: &TrainArgs, run: Run, session: Session) -> anyhow::Result<ExitStatus> {
-    let (folder, data) = (run.folder().to_owned(), run.file().data.clone());
+    let folder = run.folder().to_owned();
     let renderer: Option<Box<dyn MetricsRenderer>> = if args.resources.dashboard && std::io::stdout().is_terminal() {
         Some(Box::new(TuiMetricsRendererWrapper::new(session.interrupter, None)))
     } else {
@@ -134,7 +146,7 @@ fn train_to_end(args: &TrainArgs, run: Run, session: Session) -> anyhow::Result<
     let advice = advice(&devices, &folder);
     let outcome = failure::as_error(&devices, &advice, || Ok(run.train(renderer)?))?;
     session.display.clear();
-    conclusion::conclude(&folder, &data, &outcome, session.signal.number())
+    conclusion::conclude(&folder, &outcome, session.signal.number())
 }
 
 /// What to do when a device fails.

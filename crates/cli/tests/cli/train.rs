@@ -145,6 +145,9 @@ fn recipes_are_shown_to_be_copied() {
     ];
     let (_, error) = run(&sandbox, &arguments, 0);
     assert!(error.contains("--resume runs/data"), "{error}");
+    // The next run has the next number.
+    let (done, _) = run(&sandbox, &arguments, 0);
+    assert!(done.contains("runs/data-2/report.html"), "{done}");
 }
 
 #[test]
@@ -304,7 +307,7 @@ fn a_finished_run_keeps_what_it_is_asked_to_keep() {
         assert!(sandbox.path("run").join(file).exists(), "{file}");
     }
     let (done, said) = run(&sandbox, &["train", "--resume", "run"], 0);
-    assert!(said.contains("continues  with the evaluation"), "{said}");
+    assert!(said.contains("continues with the evaluation"), "{said}");
     assert!(done.contains(" pictures right "), "{done}");
     assert!(!sandbox.path("run/checkpoints").exists());
 }
@@ -315,7 +318,7 @@ fn a_temperature_is_stored_in_the_weights_of_a_finished_run() {
     let sandbox = Sandbox::new();
     data(&sandbox);
     let (said, _) = run(&sandbox, &PROBE, 0);
-    assert!(said.contains("calibration  error "), "{said}");
+    assert!(said.contains("calibration error "), "{said}");
     let classify = || {
         let arguments = ["classify", "data", "--weights", "run", "--format", "csv"];
         let answer = sandbox.run(&arguments).ok();

@@ -4,8 +4,10 @@
 
 use rayon::prelude::*;
 
-/// The effective number of neighbours of a point (section 3: "typical values are between 5 and 50").
-const PERPLEXITY: f64 = 30.0;
+/// The effective number of neighbours of a point (section 2: "typical values are between 5 and 50"), and the share of
+/// all points that they are at most: small groups would run into each other.
+const PERPLEXITY: [f64; 2] = [5.0, 30.0];
+const NEIGHBOURS: f64 = 1.0 / 12.0;
 /// Steps of the descent; in the first ones neighbours attract each other more (section 3.4).
 const STEPS: usize = 500;
 const EARLY_STEPS: usize = 125;
@@ -15,7 +17,8 @@ const FEWEST: usize = 8;
 /// Steps of the search for a principal component.
 const POWER_STEPS: usize = 50;
 
-/// The points of the embeddings, `[pictures, width]`, row by row. Their scale has no meaning.
+/// The points of the embeddings, `[pictures, width]`, row by row. Their scale has no meaning. Embeddings are near each
+/// other where the angle between them is small.
 pub(crate) fn project(embeddings: &[f32], width: usize) -> Vec<[f64; 2]> {
     let rows = centered(embeddings, width);
     let mut points = principal_components(&rows);
@@ -25,22 +28,25 @@ pub(crate) fn project(embeddings: &[f32], width: usize) -> Vec<[f64; 2]> {
     points
 }
 
+/// The embeddings with the length 1, around their mean.
 fn centered(embeddings: &[f32], width: usize) -> Vec<Vec<f64>> {
-    let rows = embeddings.chunks_exact(width.max(1));
+    let mut rows: Vec<Vec<f64>> = embeddings
+        .chunks_exact(width.max(1))
+        .map(|row| {
+            let row: Vec<f64> = row.iter().copied().map(f64::from).collect();
+            let length = dot(&row, &row).sqrt().max(f64::MIN_POSITIVE);
+            row.into_iter().map(|value| value / length).collect()
+        })
+        .collect();
     let count = rows.len().max(1) as f64;
     let mut mean = vec![0.0; width];
-    for row in rows.clone() {
-        for (sum, value) in mean.iter_mut().zip(row) {
-            *sum += f64::from(*value) / count;
-        }
+    for row in &rows {
+        mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value / count);
     }
-    rows.map(|row| {
-        row.iter()
-            .zip(&mean)
-            .map(|(value, mean)| f64::from(*value) - mean)
-            .collect()
-    })
-    .collect()
+    for row in &mut rows {
+        row.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= mean);
+    }
+    rows
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -85,7 +91,10 @@ fn principal_components(rows: &[Vec<f64>]) -> Vec<[f64; 2]> {
 /// How much each point is a neighbour of each other one: symmetric, with the sum 1 (equations 1 and 2).
 fn affinities(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let count = rows.len();
-    let perplexity = PERPLEXITY.min((count - 1) as f64 / 3.0);
+    let [least, most] = PERPLEXITY;
+    let perplexity = (count as f64 * NEIGHBOURS)
+        .clamp(least, most)
+        .min((count - 1) as f64 / 3.0);
     let conditional: Vec<Vec<f64>> = (0..count)
         .into_par_iter()
         .map(|own| {

@@ -42,7 +42,7 @@ pub(super) struct Tick {
 #[derive(Serialize)]
 pub(super) struct Mark {
     pub at: f64,
-    /// `phase` or `best`.
+    /// `phase`, `stop` or `best`.
     pub kind: &'static str,
     pub label: String,
 }
@@ -70,8 +70,9 @@ fn percent(share: f64) -> f64 {
     100.0 * share
 }
 
-/// Loss, accuracy and learning rate by epoch; a chart without values is left out. `best` is the row of the best epoch.
-pub(super) fn curves(rows: &[EpochRow], best: Option<usize>) -> Vec<Chart> {
+/// Loss, accuracy and learning rate by epoch; a chart without values is left out. `best` is the row of the best epoch;
+/// `stops` are the last rows of phases that ended early.
+pub(super) fn curves(rows: &[EpochRow], best: Option<usize>, stops: &[usize]) -> Vec<Chart> {
     let places = epoch_places(rows);
     let number = |value: f64| {
         format!("{value:.3}")
@@ -120,7 +121,7 @@ pub(super) fn curves(rows: &[EpochRow], best: Option<usize>) -> Vec<Chart> {
                         label: label(value),
                     })
                     .collect(),
-                marks: marks(&places, rows, best),
+                marks: marks(&places, rows, best, stops),
             })
         })
         .collect()
@@ -213,7 +214,7 @@ fn epoch_ticks(places: &[Place]) -> Vec<Tick> {
         .collect()
 }
 
-fn marks(places: &[Place], rows: &[EpochRow], best: Option<usize>) -> Vec<Mark> {
+fn marks(places: &[Place], rows: &[EpochRow], best: Option<usize>, stops: &[usize]) -> Vec<Mark> {
     let phases = places.last().map_or(1, |place| place.phase + 1) as f64;
     let starts = places.iter().zip(rows).filter(|(place, _)| place.number == 1);
     let mut marks: Vec<Mark> = starts
@@ -223,6 +224,12 @@ fn marks(places: &[Place], rows: &[EpochRow], best: Option<usize>) -> Vec<Mark> 
             label: row.phase.clone(),
         })
         .collect();
+    let ends = stops.iter().filter_map(|&row| places.get(row));
+    marks.extend(ends.map(|place| Mark {
+        at: 100.0 * place.x,
+        kind: "stop",
+        label: String::new(),
+    }));
     if let Some(place) = best.and_then(|row| places.get(row)) {
         marks.push(Mark {
             at: 100.0 * place.x,
@@ -306,7 +313,7 @@ mod tests {
             row("head", 1.0),
             row("all", 0.5),
         ];
-        let charts = curves(&rows, Some(3));
+        let charts = curves(&rows, Some(3), &[4]);
         assert_eq!(
             charts.iter().map(|chart| chart.title).collect::<Vec<_>>(),
             ["Loss", "Learning rate"]
@@ -316,8 +323,8 @@ mod tests {
         assert_eq!(loss.lines[0].path.matches('M').count(), 3, "{}", loss.lines[0].path);
         assert_eq!(loss.lines[0].dots.matches('M').count(), 4);
         let marks: Vec<_> = loss.marks.iter().map(|mark| (mark.label.as_str(), mark.at)).collect();
-        assert_eq!(marks, [("head", 0.0), ("all", 50.0), ("best", 43.75)]);
-        assert!(curves(&[], None).is_empty());
+        assert_eq!(marks, [("head", 0.0), ("all", 50.0), ("", 75.0), ("best", 43.75)]);
+        assert!(curves(&[], None, &[]).is_empty());
     }
 
     #[test]

@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use image::RgbImage;
 
 use crate::data::ClassCount;
@@ -11,8 +9,6 @@ use crate::judge::metrics::{EpochRow, Evaluation, Predictions, Temperature};
 pub struct ReportData {
     /// Its headline.
     pub title: String,
-    /// The folder or table of the pictures. The report shows their paths relative to it.
-    pub root: PathBuf,
     /// Facts about the run, as name and value: weights, data, recipe, duration...
     pub facts: Vec<(String, String)>,
     /// Longer texts by name, such as the recipe, shown on a click.

@@ -1,6 +1,6 @@
 //! From figures to the page's template, `page.html`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -80,6 +80,7 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
     environment.add_filter("short", |name: String| shortened(&name, 32));
     environment.add_template("page.html", TEMPLATE)?;
     let evaluation = &data.evaluation;
+    let folder = common_folder(&data.predictions.paths);
     let mut hash = Sha256::new();
     hash.update(SCRIPT);
     let page = Page {
@@ -97,13 +98,13 @@ pub(super) fn render(data: &ReportData) -> Result<String, ReportError> {
         multi_label: data.predictions.multi_label,
         matrix: matrix::matrix(evaluation),
         calibration: chart::calibration(&evaluation.calibration),
-        gallery: gallery(&data.examples, &data.root)?,
-        predictions: rows(&data.predictions, &data.root),
+        gallery: gallery(&data.examples, &folder)?,
+        predictions: rows(&data.predictions, &folder),
         prediction_count: data.predictions.len(),
         training: data
             .training
             .as_ref()
-            .map(|training| self::training(training, data))
+            .map(|training| self::training(training, data, &folder))
             .transpose()?,
     };
     Ok(environment.get_template("page.html")?.render(Serde(&page))?)
@@ -127,7 +128,11 @@ fn headline(evaluation: &Evaluation, judged: &str) -> String {
     )
 }
 
-fn training<'a>(training: &'a TrainingReport, data: &'a ReportData) -> Result<Training<'a>, ReportError> {
+fn training<'a>(
+    training: &'a TrainingReport,
+    data: &'a ReportData,
+    folder: &Path,
+) -> Result<Training<'a>, ReportError> {
     let rows = &training.epochs;
     let best = training.best.and_then(|(index, averaged)| {
         let row = rows.get(index)?;
@@ -143,10 +148,11 @@ fn training<'a>(training: &'a TrainingReport, data: &'a ReportData) -> Result<Tr
             row.phase
         ))
     });
+    let stops: Vec<usize> = training.stops.iter().map(|(row, _)| *row).collect();
     let total = |class: &ClassPictures| class.count.train + class.count.val + class.count.test;
     Ok(Training {
         epochs: rows,
-        curves: chart::curves(rows, training.best.map(|(index, _)| index)),
+        curves: chart::curves(rows, training.best.map(|(index, _)| index), &stops),
         best,
         stops: training.stops.iter().map(|(_, text)| text.as_str()).collect(),
         stages: training
@@ -156,7 +162,7 @@ fn training<'a>(training: &'a TrainingReport, data: &'a ReportData) -> Result<Tr
             .collect(),
         largest: training.classes.iter().map(total).max().unwrap_or(1).max(1),
         classes: training.classes.iter().map(class_row).collect::<Result<_, _>>()?,
-        map: map(&training.map, &data.predictions, &data.root),
+        map: map(&training.map, &data.predictions, folder),
         temperature: training.temperature.map(|(temperature, _)| temperature),
         calibrated: training.temperature.is_some_and(|(_, calibrated)| calibrated),
         suspects: training.suspects,
@@ -328,11 +334,21 @@ fn entries(shown: &[Shown], root: &Path) -> Result<Vec<Entry>, ReportError> {
         .collect()
 }
 
-/// The path of a picture relative to its data set: inside the folder, or beside the table.
-fn within(path: &Path, root: &Path) -> String {
-    let beside = root.parent().filter(|_| root.extension().is_some());
-    let inside = path.strip_prefix(root).ok().or_else(|| path.strip_prefix(beside?).ok());
-    inside.unwrap_or(path).to_string_lossy().into_owned()
+/// The path of a picture relative to the folder that holds all of them.
+fn within(path: &Path, folder: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// The deepest folder that holds all of these files.
+fn common_folder(paths: &[PathBuf]) -> PathBuf {
+    let mut folders = paths.iter().filter_map(|path| path.parent());
+    let mut common = folders.next().unwrap_or(Path::new("")).to_owned();
+    for folder in folders {
+        while !folder.starts_with(&common) {
+            common.pop();
+        }
+    }
+    common
 }
 
 /// A row of the table of predictions.

@@ -90,6 +90,8 @@ pub enum Stage {
     Validation,
     /// The averaged weights are validated.
     AverageValidation,
+    /// A checkpoint or the last weights are written.
+    Saving,
     /// The best weights predict the pictures of a split.
     Predictions(Split),
     /// The report's heat maps are computed.

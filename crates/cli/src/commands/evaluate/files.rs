@@ -76,7 +76,6 @@ fn html(
     judged: &Evaluated,
 ) -> anyhow::Result<String> {
     Ok(report::html(&ReportData {
-        root: args.data.clone(),
         title: format!("Evaluation of {}", file_name(Path::new(&args.weights.source.weights))),
         facts: facts(args, summary),
         details: Vec::new(),

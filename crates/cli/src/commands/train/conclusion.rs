@@ -12,6 +12,7 @@ use crate::commands::train::events::pictures;
 use crate::exit::ExitStatus;
 use crate::io::message::{self, printable};
 use crate::io::output::Output;
+use crate::io::wrap::wrapped;
 
 /// The most classes in the table; the report has all of them.
 const CLASSES: usize = 20;
@@ -21,7 +22,7 @@ const PAIRS: usize = 5;
 const NAME: usize = 30;
 
 /// Reports how the training ended; `signal` is the one that stopped it.
-pub fn conclude(folder: &Path, data: &Path, outcome: &Outcome, signal: Option<u8>) -> anyhow::Result<ExitStatus> {
+pub fn conclude(folder: &Path, outcome: &Outcome, signal: Option<u8>) -> anyhow::Result<ExitStatus> {
     let step = outcome.progress.step;
     if !outcome.complete {
         message::print(
@@ -48,16 +49,16 @@ pub fn conclude(folder: &Path, data: &Path, outcome: &Outcome, signal: Option<u8
     }
     let mut output = Output::stdout();
     print_result(&mut output, outcome)?;
-    print_files(&mut output, folder, data)?;
+    print_files(&mut output, folder)?;
     output.finish()?;
     Ok(ExitStatus::Complete)
 }
 
 /// Says that a run is finished, and where its results are.
-pub fn already_finished(folder: &Path, data: &Path) -> anyhow::Result<ExitStatus> {
+pub fn already_finished(folder: &Path) -> anyhow::Result<ExitStatus> {
     message::print("finished", "this run is complete: there is nothing to continue");
     let mut output = Output::stdout();
-    print_files(&mut output, folder, data)?;
+    print_files(&mut output, folder)?;
     output.finish()?;
     Ok(ExitStatus::Complete)
 }
@@ -95,11 +96,11 @@ fn print_result(output: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
             false if temperature.helps() => "; --resume RUN --calibrate stores it",
             false => "; not worth storing",
         };
-        writeln!(
-            output,
-            "calibration  error {without:.1} %; {with:.1} % with temperature {:.2}{offer}",
+        let text = format!(
+            "calibration error {without:.1} %; {with:.1} % with temperature {:.2}{offer}",
             temperature.value
-        )?;
+        );
+        writeln!(output, "{}", wrapped(&text, 10))?;
     }
     print_times(output, &outcome.stages)
 }
@@ -220,17 +221,18 @@ fn print_times(output: &mut impl Write, stages: &[StageTime]) -> io::Result<()> 
         .iter()
         .map(|stage| format!("{} {}", stage.name, duration(stage.seconds)))
         .collect();
-    writeln!(output, "time      {}: {}", duration(total), listed.join(", "))
+    let text = format!("time      {}: {}", duration(total), listed.join(", "));
+    writeln!(output, "{}", wrapped(&text, 10))
 }
 
 /// The files of the run, and the next commands.
-fn print_files(output: &mut impl Write, folder: &Path, data: &Path) -> io::Result<()> {
-    let (shown, data) = (folder.display(), data.display());
+fn print_files(output: &mut impl Write, folder: &Path) -> io::Result<()> {
+    let shown = folder.display();
     writeln!(output, "report    {}", folder.join("report.html").display())?;
     writeln!(output, "weights   {}", folder.join("model.bpk").display())?;
     writeln!(output, "\nnext\n  xception classify PICTURE --weights {shown}")?;
     writeln!(output, "  xception explain PICTURE --weights {shown}")?;
-    writeln!(output, "  xception evaluate {data} --split test --weights {shown}")?;
+    writeln!(output, "  xception evaluate MORE --weights {shown}")?;
     let open = if cfg!(target_os = "macos") {
         "open"
     } else if cfg!(windows) {

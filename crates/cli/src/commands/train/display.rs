@@ -138,12 +138,11 @@ impl Work {
     fn left(&self, done: usize, total: usize) -> Option<f64> {
         let seconds = self.since.elapsed().as_secs_f64();
         let (worked, rest) = (done.saturating_sub(self.from) as f64, total.saturating_sub(done) as f64);
-        if worked > 0.0 && seconds >= SHORTEST {
-            return Some(seconds / worked * rest);
-        }
-        let part = rest / total.max(1) as f64;
-        self.expected
-            .map(|expected| expected * part)
-            .filter(|left| *left >= SHORTEST)
+        let left = if worked > 0.0 && seconds >= SHORTEST {
+            seconds / worked * rest
+        } else {
+            self.expected? * rest / total.max(1) as f64
+        };
+        (left >= SHORTEST).then_some(left)
     }
 }

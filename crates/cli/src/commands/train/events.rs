@@ -8,6 +8,7 @@ use trainer::{Estimate, Event, Observer, PhaseEstimate, Stage};
 
 use crate::commands::train::display::Display;
 use crate::commands::train::table;
+use crate::io::wrap::wrapped;
 
 /// Of epochs shorter than this many seconds, only every tenth is printed: those of kept features take milliseconds.
 const SHORT_EPOCH: f64 = 0.5;
@@ -103,16 +104,17 @@ impl Watched {
                 best,
             } => {
                 let best = best.map_or_else(String::new, |best| format!("; its best epoch is {best}"));
-                display.print_last(&match patience {
+                let text = match patience {
                     Some(patience) => {
                         format!(
                             "{name} ends after epoch {epochs}: no lower validation loss for {patience} epochs{best}"
                         )
                     }
                     None => format!("{name} ends after all {epochs} epochs{best}"),
-                });
+                };
+                display.print_last(&wrapped(&text, 2));
             }
-            Event::Warning(text) => display.print(&format!("warning: {text}")),
+            Event::Warning(text) => display.print(&wrapped(&format!("warning: {text}"), 9)),
             _ => {}
         }
     }
@@ -123,6 +125,7 @@ impl Watched {
             Stage::Measurement => "measuring the time of a step".to_owned(),
             Stage::Features(split) => format!("features of the {} pictures", pictures(split)),
             Stage::RateSearch => "trying learning rates".to_owned(),
+            Stage::Saving => "saving".to_owned(),
             Stage::Validation => format!("validation of epoch {}", phase.done + 1),
             Stage::AverageValidation => format!("the same, averaged weights ({})", phase.done + 1),
             Stage::Predictions(split) => format!("predicting the {} pictures", pictures(split)),
@@ -159,11 +162,8 @@ fn estimated(estimate: &Estimate) -> String {
         }
     }
     parts.push(format!("evaluation and report {}", duration(estimate.end)));
-    format!(
-        "time      about {} at most: {}",
-        duration(estimate.total()),
-        parts.join(", ")
-    )
+    let total = duration(estimate.total());
+    wrapped(&format!("time      about {total} at most: {}", parts.join(", ")), 10)
 }
 
 /// The kind of a split's pictures.

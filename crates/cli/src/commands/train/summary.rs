@@ -5,6 +5,7 @@ use std::fmt::Write;
 use trainer::{Inputs, Phase, Progress, Run, RunFile, Trains};
 
 use crate::io::message::printable;
+use crate::io::wrap::wrapped;
 
 /// One line about the run, and one for each phase. `weights` is what it starts from, where it is a new run.
 pub fn of_run(run: &Run, weights: Option<&str>) -> String {
@@ -15,7 +16,8 @@ pub fn of_run(run: &Run, weights: Option<&str>) -> String {
     }
     let _ = writeln!(text, "recipe    {}: {}", file.recipe.name, input(file));
     for (number, phase) in (1..).zip(&file.recipe.phases) {
-        let _ = writeln!(text, "  {number} {:<8}{}", phase.name, about(phase));
+        let line = format!("  {number} {:<6}{}", phase.name, about(phase));
+        let _ = writeln!(text, "{}", wrapped(&line, 10));
     }
     let environment = &file.environment;
     let _ = writeln!(
@@ -33,13 +35,13 @@ pub fn of_run(run: &Run, weights: Option<&str>) -> String {
 pub fn position(run: &Run) -> String {
     let (file, progress): (&RunFile, &Progress) = (run.file(), run.progress());
     match file.recipe.phases.get(progress.phase) {
-        None => "continues  with the evaluation: all phases are trained".to_owned(),
+        None => "continues with the evaluation: all phases are trained".to_owned(),
         Some(phase) => {
             let best = progress.best.as_ref().map_or_else(String::new, |best| {
                 format!("; best validation accuracy so far {:.1} %", 100.0 * best.accuracy)
             });
-            format!(
-                "continues  in phase {} of {}, {}: epoch {} of {}, {} pictures into it, after step {}{best}",
+            let text = format!(
+                "continues in phase {} of {}, {}: epoch {} of {}, {} pictures into it, after step {}{best}",
                 progress.phase + 1,
                 file.recipe.phases.len(),
                 phase.name,
@@ -47,7 +49,8 @@ pub fn position(run: &Run) -> String {
                 phase.epochs,
                 progress.seen,
                 progress.step
-            )
+            );
+            wrapped(&text, 10)
         }
     }
 }

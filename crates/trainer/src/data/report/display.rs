@@ -42,7 +42,7 @@ impl DataReport {
         };
         writeln!(
             f,
-            "{}: {}, {} classes{kind}, {}",
+            "{}\n{}, {} classes{kind}, {}",
             self.root.display(),
             counted(pictures, "picture"),
             self.classes.len(),

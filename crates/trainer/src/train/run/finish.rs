@@ -157,8 +157,8 @@ impl Run {
         Ok(())
     }
 
-    /// Tells the observer that the report is being made.
-    pub(super) fn tell_report(&self, stage: Stage, done: usize, total: usize) {
+    /// Tells the observer about a stage.
+    pub(super) fn tell(&self, stage: Stage, done: usize, total: usize) {
         (self.settings.observer)(Event::Work { stage, done, total });
     }
 }

@@ -56,7 +56,6 @@ impl Run {
         self.write_tables(judged)?;
         let title = self.file.data.file_stem();
         let data = ReportData {
-            root: self.dataset.root.clone(),
             title: title.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             facts: self.facts(),
             details: vec![
@@ -78,7 +77,7 @@ impl Run {
                 suspects: judged.suspects.len(),
             }),
         };
-        self.tell_report(Stage::Report, 0, 1);
+        self.tell(Stage::Report, 0, 1);
         Ok(report::write(&path("report.html"), &data)?)
     }
 
@@ -98,8 +97,8 @@ impl Run {
     fn examples(&self, model: &Network, judged: &Judged) -> Result<Examples, TrainError> {
         let classifier = Classifier::new(model, self.file.model.clone());
         let total = MAPS.min(judged.predictions.len());
-        self.tell_report(Stage::HeatMaps, 0, total);
-        let mut tell = |done: usize| self.tell_report(Stage::HeatMaps, done.min(total), total);
+        self.tell(Stage::HeatMaps, 0, total);
+        let mut tell = |done: usize| self.tell(Stage::HeatMaps, done.min(total), total);
         let found = examples(
             &classifier,
             &judged.predictions,
@@ -167,10 +166,13 @@ impl Run {
         let weights = self.progress.best.as_ref().map_or_else(
             || "the last ones, because there are no validation pictures".to_owned(),
             |best| {
-                let which = if best.ema { "averaged" } else { "those" };
+                let rows = &self.progress.rows;
+                let phase = rows.get(best.row).map_or("", |row| row.phase.as_str());
+                let first = rows.iter().position(|row| row.phase == phase).unwrap_or(0);
                 format!(
-                    "{which} of epoch {} in all, with the lowest validation loss ({:.4}, accuracy {:.1} %)",
-                    best.row + 1,
+                    "epoch {} of phase {phase}{}: the lowest validation loss ({:.4}, accuracy {:.1} %)",
+                    best.row - first + 1,
+                    if best.ema { ", averaged" } else { "" },
                     best.loss,
                     100.0 * best.accuracy
                 )
@@ -194,7 +196,10 @@ impl Run {
                     file.seed
                 ),
             ),
-            fact("started", file.started.clone()),
+            fact(
+                "started",
+                file.started.chars().take(16).collect::<String>().replace('T', " ") + " UTC",
+            ),
         ]
     }
 }

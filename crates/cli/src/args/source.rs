@@ -12,7 +12,14 @@ use crate::args::values::WEIGHTS;
 #[derive(Debug, Args)]
 pub struct SourceArgs {
     /// A name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), a run's folder, or a card
-    #[arg(short, long, value_name = "W", default_value = "xception-imagenet", value_parser = WEIGHTS, hide_possible_values = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "W",
+        default_value = "xception-imagenet",
+        value_parser = WEIGHTS,
+        hide_possible_values = true
+    )]
     pub weights: OsString,
     #[command(flatten)]
     pub known: KnownArgs,

@@ -579,7 +579,7 @@ fn a_table_s_pictures_become_a_page_and_a_sheet() {
     assert_eq!(table.lines().count(), 1 + 2 * 2, "{table}");
     let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
     assert_eq!(page.matches("<figure").count(), 2);
-    assert!(page.contains("pictures/3.png") && !page.contains("pictures/2.png"));
+    assert!(page.contains("pictures&#x2f;3.png") && !page.contains("pictures&#x2f;2.png"));
     assert!(image::open(sandbox.path("sheet.png")).is_ok());
     let error = sandbox
         .run(&["classify", "some.csv", "-w", "toy.bpk", "--sheet", "sheet.jpg"])

@@ -28,8 +28,8 @@ pub struct RunSettings {
     pub keep: usize,
     /// Whether a finished run keeps its checkpoints, kept features and last weights.
     pub keep_checkpoints: bool,
-    /// Whether the temperature that fits the confidences to the validation pictures is stored in the weights, if it helps on
-    /// the test pictures.
+    /// Whether the temperature that fits the confidences to the validation pictures is stored in the weights, if it
+    /// helps on the test pictures.
     pub calibrate: bool,
     /// The run's whole time, without the time it was stopped. When it is used up, the run ends with its best weights
     /// and its report, and can be resumed with a larger budget.
@@ -41,7 +41,7 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// All cores, no picture cache, a checkpoint at least every ten minutes, two checkpoints kept until the run is finished, no
+    /// All cores, no picture cache, a checkpoint at least every ten minutes, two kept until the run is finished, no
     /// observer.
     pub fn new(device: Device) -> Self {
         Self {

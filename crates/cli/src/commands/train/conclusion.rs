@@ -86,7 +86,7 @@ fn print_result(output: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         }
         None => message::print(
             "warning",
-            "there are no validation and no test pictures: nobody knows how good these weights are",
+            "there are no validation and no test pictures: the accuracy is unknown",
         ),
     }
     if let Some((temperature, stored)) = &outcome.temperature {

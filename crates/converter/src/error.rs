@@ -112,7 +112,13 @@ pub enum ConvertError {
     /// An error of `xception-model`, which names the file itself. [`WeightsError::Unknown`] lists what the file leaves
     /// open; [`WeightsError::Contradiction`] means that the caller contradicts the file.
     #[error("{}", sentence(.0))]
-    Weights(#[from] WeightsError),
+    Weights(WeightsError),
+}
+
+impl From<WeightsError> for ConvertError {
+    fn from(error: WeightsError) -> Self {
+        Self::Weights(error)
+    }
 }
 
 impl ConvertError {

@@ -111,10 +111,13 @@ pub(crate) fn named(
     let graph = config.with_include_top(false).graph();
     let homes = homes::torch_homes(&graph, &names, prefix).map_err(no_network)?;
 
-    let features = tensors.iter().zip(&homes).find_map(|(tensor, home)| {
-        let is_last = home.as_deref() == Some("exit.block14.sepconv2.bn.gamma");
-        is_last.then(|| tensor.shape.num_elements())
-    });
+    // As many features as the last norm has channels.
+    let last = graph.parameters().last().map(|parameter| parameter.name.clone());
+    let features = tensors
+        .iter()
+        .zip(&homes)
+        .find(|(_, home)| home.is_some() && **home == last)
+        .map(|(tensor, _)| tensor.shape.num_elements());
     let is_in_backbone = |name: &str| {
         let first = name.strip_prefix(prefix).and_then(|own| own.split('.').next());
         first.is_some_and(|first| BACKBONE.contains(&first.trim_end_matches(|c: char| c.is_ascii_digit())))

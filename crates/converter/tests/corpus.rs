@@ -108,6 +108,8 @@ fn findings(target: &str) -> Vec<Vec<u8>> {
 fn the_seeds_of_weights_are_read() {
     let known = converter::Known {
         size: Some([75, 90]),
+        pooling: Some(xception_model::Pooling::Average),
+        outputs: Some(xception_model::Outputs::Softmax),
         scaling: Some(xception_model::Scaling::Tf),
         ..converter::Known::default()
     };

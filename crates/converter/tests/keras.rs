@@ -278,7 +278,7 @@ fn other_ends() -> Vec<Case> {
             Box::new(insert("input_layer", "TrueDivide", json!({"arguments": [127.5]}))),
         ),
         (
-            "layer inserted (Resizing): there is no operation for its class; `--no-top` would not help",
+            "layer inserted (Resizing): expected a count for `height`, found null; `--no-top` would not help",
             Box::new(insert("input_layer", "Resizing", json!({}))),
         ),
     ]
@@ -306,7 +306,8 @@ fn other_wires() -> Vec<Case> {
             }),
         ),
         (
-            "layer block1_conv2 (Conv2D): the model uses it 2 times",
+            // Nothing reads the second call.
+            SAME,
             Box::new(|model| {
                 let nodes = layer(model, "block1_conv2")["inbound_nodes"].as_array_mut().unwrap();
                 nodes.push(nodes[0].clone());

@@ -90,7 +90,7 @@ impl Error {
         sides: &[usize],
         found: usize,
     ) -> Result<(), Self> {
-        let expected = crate::memory::buffer::volume(sides)?;
+        let expected = volume(sides)?;
         if expected != found {
             return Err(Self::Length {
                 op,
@@ -101,4 +101,17 @@ impl Error {
         }
         Ok(())
     }
+}
+
+/// The product of the sides of something that is to lie in memory.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`] when no memory can hold as many `f32`: raw pointers rely on products of sizes that do not wrap.
+pub(crate) fn volume(sides: &[usize]) -> Result<usize, Error> {
+    sides
+        .iter()
+        .try_fold(1_usize, |volume, &side| volume.checked_mul(side))
+        .filter(|&volume| volume < isize::MAX as usize / size_of::<f32>())
+        .ok_or_else(|| Error::TooLarge(sides.to_vec()))
 }

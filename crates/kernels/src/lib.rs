@@ -47,6 +47,7 @@
 mod activation;
 #[cfg(feature = "burn")]
 mod autodiff;
+mod build;
 mod error;
 #[cfg(feature = "burn")]
 mod extension;
@@ -58,8 +59,10 @@ mod plan;
 mod run;
 mod simd;
 mod single;
+mod step;
 mod team;
 pub mod train;
+mod value;
 
 pub use activation::Activation;
 #[cfg(feature = "burn")]
@@ -75,7 +78,7 @@ pub use extension::{
 };
 #[cfg(feature = "burn")]
 pub use memory::heap::release_training_memory;
-pub use network::{Network, Value};
+pub use network::Network;
 pub use ops::activate::Activate;
 pub use ops::add::Add;
 pub use ops::affine::Affine;
@@ -94,3 +97,4 @@ pub use simd::peak::peak;
 pub use single::{SeparableConv, SeparableWeights};
 #[cfg(feature = "burn")]
 pub use train::optimizer::{AdamWUpdate, SgdUpdate};
+pub use value::Value;

@@ -9,31 +9,15 @@ use crate::error::Error;
 use crate::memory::buffer::Arena;
 use crate::memory::cache::second_level;
 use crate::memory::map::Map;
+use crate::ops::Layer;
 use crate::ops::layout::Interleave;
+use crate::ops::op::Maps;
 use crate::ops::separable::SeparableOp;
-use crate::ops::{Layer, Maps};
 use crate::plan::cut::Machine;
 use crate::plan::{Description, Key, Plan, Workspace};
 use crate::simd::isa::Isa;
-
-/// The output of an operation; later operations take it as input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Value(pub(crate) usize);
-
-/// The input of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A picture of the caller.
-    Picture(usize),
-    /// The output of a step.
-    Value(usize),
-}
-
-/// An operation and its inputs.
-pub(crate) struct Step {
-    pub layer: Layer,
-    pub inputs: Vec<Source>,
-}
+use crate::step::{Operations, Source, Step};
+use crate::value::Value;
 
 /// A network of convolutions, its weights packed, with memory that runs use again.
 ///
@@ -48,13 +32,11 @@ pub(crate) struct Step {
 pub struct Network {
     /// Channels of every picture.
     pictures: Vec<usize>,
-    /// Step `n` computes value `n`.
-    steps: Vec<Step>,
+    operations: Operations,
     /// Channels of every value.
     channels: Vec<usize>,
     /// Pictures whose pixels are padded to whole cache lines, by the value whose pixels are not.
     padded_pictures: BTreeMap<usize, Value>,
-    isa: Isa,
     second_level_cache: usize,
     /// Memory for weights.
     pub(crate) arena: Arena,
@@ -70,10 +52,9 @@ impl Network {
     pub fn new(channels: usize, isa: Isa) -> Result<Self, Error> {
         let mut network = Self {
             pictures: Vec::new(),
-            steps: Vec::new(),
+            operations: Operations { steps: Vec::new(), isa },
             channels: Vec::new(),
             padded_pictures: BTreeMap::new(),
-            isa,
             second_level_cache: second_level(),
             arena: Arena::default(),
             idle: Mutex::default(),
@@ -109,7 +90,7 @@ impl Network {
 
     /// The instruction set that the network runs with.
     pub fn isa(&self) -> Isa {
-        self.isa
+        self.operations.isa
     }
 
     /// Channels of a value.
@@ -123,7 +104,7 @@ impl Network {
 
     /// Bytes of packed weights.
     pub fn bytes(&self) -> usize {
-        self.steps.iter().map(|step| step.layer.bytes()).sum()
+        self.operations.bytes()
     }
 
     /// Adds an operation that reads values.
@@ -133,14 +114,14 @@ impl Network {
     }
 
     fn push_step(&mut self, layer: Layer, inputs: Vec<Source>, channels: usize) -> Value {
-        self.steps.push(Step { layer, inputs });
+        self.operations.steps.push(Step { layer, inputs });
         self.channels.push(channels);
-        Value(self.steps.len() - 1)
+        Value(self.operations.steps.len() - 1)
     }
 
     /// Whether the pixels of a value lie side by side. Pixels of all other values take whole cache lines.
     pub(crate) fn is_picture(&self, value: Value) -> bool {
-        let layer = self.steps.get(value.0).map(|step| &step.layer);
+        let layer = self.operations.steps.get(value.0).map(|step| &step.layer);
         matches!(layer, Some(Layer::Interleave(Interleave { padded: false })))
     }
 
@@ -153,7 +134,7 @@ impl Network {
         if let Some(padded) = self.padded_pictures.get(&value.0) {
             return Ok(*padded);
         }
-        let inputs = self.steps[value.0].inputs.clone();
+        let inputs = self.operations.steps[value.0].inputs.clone();
         let padded = self.push_step(Layer::Interleave(Interleave { padded: true }), inputs, channels);
         self.padded_pictures.insert(value.0, padded);
         Ok(padded)
@@ -212,7 +193,7 @@ impl Network {
         let (pictures, maps) = self.maps(size)?;
         let count =
             |(index, step): (usize, &Step)| step.layer.multiplications(&self.step_maps(index, &pictures, &maps));
-        Ok(self.steps.iter().enumerate().map(count).collect())
+        Ok(self.operations.steps.iter().enumerate().map(count).collect())
     }
 
     /// The plan of a run on one picture of this height and width by `threads` threads that hands out `values`.
@@ -235,7 +216,7 @@ impl Network {
             machine,
             values: values.iter().map(|value| value.0).collect(),
         };
-        Ok(Plan::new(self, key, &pictures, &maps).describe(self))
+        Ok(Plan::new(&self.operations, key, &pictures, &maps).describe(&self.operations))
     }
 
     pub(crate) fn machine(&self, threads: usize) -> Machine {
@@ -246,8 +227,8 @@ impl Network {
     }
 
     /// The operations.
-    pub(crate) fn steps(&self) -> &[Step] {
-        &self.steps
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.operations
     }
 
     /// The maps of all pictures and of all values.
@@ -259,8 +240,8 @@ impl Network {
             .iter()
             .map(|&channels| Map::dense(height, width, channels));
         let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
-        let mut maps = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
+        let mut maps = Vec::with_capacity(self.operations.steps.len());
+        for step in &self.operations.steps {
             let inputs: Vec<Map> = step.inputs.iter().map(|source| source.map(&pictures, &maps)).collect();
             maps.push(step.layer.output(&inputs)?);
         }
@@ -269,7 +250,7 @@ impl Network {
 
     /// The maps of a step.
     pub(crate) fn step_maps(&self, step: usize, pictures: &[Map], maps: &[Map]) -> Maps {
-        let sources = self.steps[step].inputs.iter();
+        let sources = self.operations.steps[step].inputs.iter();
         Maps {
             inputs: sources.map(|source| source.map(pictures, maps)).collect(),
             output: maps[step],
@@ -279,6 +260,7 @@ impl Network {
     /// Makes the sums of weights that pictures with these maps need.
     pub(crate) fn add_up(&self, pictures: &[Map], maps: &[Map], machine: Machine) {
         let missing: Vec<&SeparableOp> = self
+            .operations
             .steps
             .iter()
             .enumerate()
@@ -294,7 +276,7 @@ impl Network {
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some(op) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                op.add_up(self.isa, machine, |len| {
+                op.add_up(self.operations.isa, machine, |len| {
                     arena.lock().unwrap_or_else(PoisonError::into_inner).zeros(len)
                 });
             }
@@ -319,15 +301,6 @@ impl Network {
         // Memory of another kind of run is freed: it might never be used again.
         idle.retain(|workspace| workspace.plan.key.kind() == key.kind());
         drop(idle);
-        Workspace::new(Plan::new(self, key, pictures, maps))
-    }
-}
-
-impl Source {
-    fn map(self, pictures: &[Map], maps: &[Map]) -> Map {
-        match self {
-            Self::Picture(picture) => pictures[picture],
-            Self::Value(value) => maps[value],
-        }
+        Workspace::new(Plan::new(&self.operations, key, pictures, maps))
     }
 }

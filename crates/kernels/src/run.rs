@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
-use crate::memory::buffer::{Shared, volume};
+use crate::error::{Error, volume};
+use crate::memory::buffer::Shared;
 use crate::memory::map::Map;
-use crate::network::{Network, Value};
-use crate::ops::Pictures;
+use crate::network::Network;
+use crate::ops::op::Pictures;
 use crate::plan::cut::Machine;
 use crate::plan::{Key, Place, PlannedJob};
 use crate::team::{Stage, work_through};
+use crate::value::Value;
 
 impl Network {
     /// Runs pictures `[batch, channels, height, width]` through the network and writes the given values, each
@@ -83,7 +84,7 @@ impl Network {
         outputs: &mut [(Value, &mut [f32])],
     ) -> Result<Vec<Duration>, Error> {
         let run = Run::new(self, &[pictures], shape, outputs)?;
-        let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.steps().len()]));
+        let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.operations().steps.len()]));
         let machine = self.machine(rayon::current_num_threads());
         self.add_up(&run.picture_maps, &run.maps, machine);
         times.lock().unwrap_or_else(PoisonError::into_inner).0 = Instant::now();
@@ -176,7 +177,11 @@ impl<'a> Run<'a> {
         let scratch = &workspace.scratch;
         let stages: Vec<Stage> = pictures
             .clone()
-            .flat_map(|_| plan.steps.iter().map(|step| Stage::new(step.jobs(network, machine))))
+            .flat_map(|_| {
+                plan.steps
+                    .iter()
+                    .map(|step| Stage::new(step.jobs(network.operations(), machine)))
+            })
             .collect();
 
         let work = |worker: usize, stage: usize, job: usize| {
@@ -209,7 +214,7 @@ impl<'a> Run<'a> {
             // as large as the largest map that they hold in turn. The output of a step is never the buffer of a value
             // that is still read. The jobs of a stage write to different places, and begin when the stage before is
             // done; those of another call write to other buffers and another picture's outputs.
-            unsafe { step.run(network, job) };
+            unsafe { step.run(network.operations(), job) };
         };
         work_through(machine.threads, &stages, &work, &|stage| {
             finished(plan.steps[stage % plan.steps.len()].layer());

@@ -2,9 +2,10 @@
 
 use crate::activation::Activation;
 use crate::error::Error;
-use crate::network::{Network, Value};
+use crate::network::Network;
 use crate::ops::separable::Separable;
 use crate::simd::isa::Isa;
+use crate::value::Value;
 
 /// One separable convolution that keeps height and width, its weights packed: a [`Network`] of one layer.
 ///

@@ -259,9 +259,6 @@ fn foreign(start: &[u8], name: &str, file: &mut File, length: u64) -> Option<For
     if is_called(".mlmodel") {
         return Some(core_ml());
     }
-    if is_called(".bin") && !is_onnx(start) && other(start) == "other data" {
-        return Some(openvino());
-    }
     if is_called(".pdparams") || is_called(".pdmodel") || is_called(".pdiparams") {
         return Some(Foreign::new(
             "a PaddlePaddle model",
@@ -397,9 +394,10 @@ fn zip(file: &mut File, path: &Path, length: u64) -> WeightFormat {
         return WeightFormat::Keras;
     };
     let ends_in = |end: &str| {
-        names
-            .iter()
-            .find(|name| *name == end || name.ends_with(&format!("/{end}")))
+        names.iter().find(|name| {
+            let leaves = name.starts_with('/') || name.split('/').any(|part| part == "..");
+            !leaves && (*name == end || name.ends_with(&format!("/{end}")))
+        })
     };
     if names
         .iter()

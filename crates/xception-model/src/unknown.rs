@@ -27,9 +27,9 @@ impl fmt::Display for Unknown {
                 "whose batch-norm epsilon and pool padding it has (option: --variant keras, or torch for timm's)"
             }
             Self::Outputs => {
-                "what its outputs are (option: --head softmax for one class of several, sigmoid for several labels, \
-                 binary for one \
-                 logit, that of the second of two classes, or value for one number that is no probability)"
+                "what its outputs are (option, for one output: --head binary for the logit of the second of two \
+                 classes, or --head value for a number that is no probability; for several: --head softmax for one \
+                 class of several, or --head sigmoid for several labels)"
             }
             Self::HiddenActivation => {
                 "what stands behind the hidden layers of its head (option: --hidden-activation relu, tanh, swish, \
@@ -37,8 +37,8 @@ impl fmt::Display for Unknown {
             }
             Self::Scaling => {
                 "how its pictures are scaled (option: --scaling tf for -1..1, as Keras's Xception is fed; unit for \
-                 0..1; torch for \
-                 ImageNet's mean and deviation; caffe for BGR minus means, as Keras's ResNet is fed; none for 0..255)"
+                 0..1; torch for ImageNet's mean and deviation; caffe for BGR minus means, as Keras's ResNet is fed; \
+                 none for 0..255)"
             }
         })
     }

@@ -263,7 +263,7 @@ fn what_is_no_record_is_named() {
     );
     assert_eq!(
         found(b"version https://git-lfs.github.com/spec/v1\n").as_deref(),
-        Some("text")
+        Some("a Git LFS pointer: fetch the file itself with `git lfs pull`")
     );
 
     let noise: Vec<u8> = common::hashes("noise", 4096).map(|z| (z >> 32) as u8).collect();
@@ -275,7 +275,8 @@ fn what_is_no_record_is_named() {
     assert!(matches!(error, WeightsError::Read { .. }), "{error:?}");
     assert!(error.to_string().contains("missing.bpk"), "{error}");
     let error = quickly(saved.folder.path()).expect_err("a folder");
-    assert!(matches!(error, WeightsError::Read { .. }), "{error:?}");
+    assert!(matches!(error, WeightsError::UnknownFormat { .. }), "{error:?}");
+    assert!(error.to_string().contains("Name the weight file in it"), "{error}");
 }
 
 #[test]

@@ -125,6 +125,7 @@ mod tests {
                 typed.push(match (flag, argument.get_possible_values().first()) {
                     ("device" | "devices", _) => DeviceName::default().to_string(),
                     ("show-augmentation", _) => "light".to_owned(),
+                    ("hidden-activation", _) => "relu".to_owned(),
                     (_, Some(choice)) => choice.get_name().to_owned(),
                     (_, None) => "1".to_owned(),
                 });

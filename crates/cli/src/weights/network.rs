@@ -80,14 +80,17 @@ pub fn load_for_tensors(
 
 /// What a file does not say, if that is what is wrong.
 fn unknown(error: &anyhow::Error) -> Option<&[Unknown]> {
-    let own = error.downcast_ref::<WeightsError>();
-    let converted = error.downcast_ref::<ConvertError>().and_then(|error| match error {
-        ConvertError::Weights(error) => Some(error),
-        _ => None,
-    });
-    match own.or(converted) {
+    match error.downcast_ref() {
         Some(WeightsError::Unknown { unknown, .. }) => Some(unknown),
         _ => None,
+    }
+}
+
+/// The error of `xception-model`, if it is one: it says how a question is answered once for all commands.
+fn own_error(error: ConvertError) -> anyhow::Error {
+    match error {
+        ConvertError::Weights(error) => error.into(),
+        error => error.into(),
     }
 }
 
@@ -96,10 +99,14 @@ fn read(file: &Path, known: &Known, part: Part, device: &Device) -> anyhow::Resu
     let format = WeightFormat::of(file).ok();
     Ok(match (format, part) {
         (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Whole) => {
-            converter::open(file, known)?.load(device)?
+            converter::open(file, known)
+                .and_then(|source| source.load(device))
+                .map_err(own_error)?
         }
         (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Backbone) => {
-            converter::open_backbone(file, known)?.load(device)?
+            converter::open_backbone(file, known)
+                .and_then(|source| source.load(device))
+                .map_err(own_error)?
         }
         (_, Part::Whole) => xception_model::load_with(file, known, device)?,
         (_, Part::Backbone) => xception_model::load_backbone(file, known, device)?,

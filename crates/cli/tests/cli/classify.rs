@@ -237,7 +237,7 @@ fn the_card_of_a_converted_file_stands_for_it() {
     sandbox.pictures(2);
     sandbox.write("names.txt", "n1\tant\nbee\ncat\ndog\neel\n");
     let keras = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xception-model/tests/fixtures/keras/toy.keras");
-    let told = ["--labels", "names.txt", "--preset", "pil-bilinear"];
+    let told = ["--labels", "names.txt", "--preset", "pil-bilinear", "--scaling", "tf"];
     sandbox
         .run(&[&["convert", keras.to_str().unwrap(), "first.bpk"], &told[..]].concat())
         .ok();
@@ -300,6 +300,8 @@ fn the_card_of_a_backbone_stands_for_it() {
             "--no-top",
             "--preset",
             "pil-bilinear",
+            "--scaling",
+            "tf",
         ])
         .ok();
     for (weights, output) in [("body.bpk", "file.npy"), ("body.bpk.card.toml", "card.npy")] {

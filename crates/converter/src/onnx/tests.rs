@@ -379,7 +379,7 @@ fn what_computes_something_else_is_refused() {
         }
     };
     let cases: Vec<(Change, &str)> = vec![
-        (Box::new(every("MaxPool", "ceil_mode", 1, &[])), "ceil_mode"),
+        (Box::new(every("MaxPool", "ceil_mode", 1, &[])), "they must be alike"),
         (
             Box::new(every("BatchNormalization", "training_mode", 1, &[])),
             "evaluation mode",

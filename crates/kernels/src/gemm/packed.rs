@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::error::Error;
-use crate::memory::buffer::{Buffer, padded, volume};
+use crate::error::{Error, volume};
+use crate::memory::buffer::{Buffer, padded};
 
 /// Outputs in a panel: one cache line.
 pub(crate) const PANEL: usize = 16;

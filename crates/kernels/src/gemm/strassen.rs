@@ -458,8 +458,8 @@ mod tests {
     use crate::memory::cache::second_level;
     use crate::memory::map::Map;
     use crate::ops::depthwise3x3::DepthwiseKernel;
+    use crate::ops::op::{Job, Maps, Op, Pictures};
     use crate::ops::separable::SeparableOp;
-    use crate::ops::{Job, Maps, Op, Pictures};
     use crate::plan::cut::Machine;
 
     /// Numbers of both signs, the same on every machine.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use memmap2::MmapMut;
 
-use crate::error::Error;
+use crate::error::volume;
 
 /// Values in a cache line; channel counts are padded to it.
 pub(crate) const LINE: usize = 16;
@@ -137,19 +137,6 @@ impl Arena {
 /// `channels` rounded up to whole cache lines.
 pub(crate) const fn padded(channels: usize) -> usize {
     channels.next_multiple_of(LINE)
-}
-
-/// The product of the sides of something that is to lie in memory.
-///
-/// # Errors
-///
-/// [`Error::TooLarge`] when no memory can hold as many `f32`: raw pointers rely on products of sizes that do not wrap.
-pub(crate) fn volume(sides: &[usize]) -> Result<usize, Error> {
-    sides
-        .iter()
-        .try_fold(1_usize, |volume, &side| volume.checked_mul(side))
-        .filter(|&volume| volume < isize::MAX as usize / size_of::<f32>())
-        .ok_or_else(|| Error::TooLarge(sides.to_vec()))
 }
 
 /// Memory that several threads write to, each thread to its own part.

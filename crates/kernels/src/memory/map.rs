@@ -1,7 +1,7 @@
 //! Feature maps in memory: channels last.
 
-use super::buffer::{padded, volume};
-use crate::error::Error;
+use super::buffer::padded;
+use crate::error::{Error, volume};
 
 /// The size of a feature map, and the distance between its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! An activation on its own.
 
 use super::elementwise::{self, Operand};
-use super::{Job, Layer, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::memory::map::Map;
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine};
+use crate::value::Value;
 
 /// `activation(input)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,20 +15,6 @@ pub struct Activate {
     pub input: Value,
     /// The function.
     pub activation: Activation,
-}
-
-impl Network {
-    /// Adds an activation on its own.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn activate(&mut self, activate: Activate) -> Result<Value, Error> {
-        let channels = self.channels(activate.input)?;
-        let input = self.padded(activate.input)?;
-        let op = Layer::Activate(ActivateOp(activate.activation));
-        Ok(self.push(op, [input], channels))
-    }
 }
 
 pub(crate) struct ActivateOp(pub Activation);

@@ -1,12 +1,12 @@
 //! The sum of two maps.
 
 use super::elementwise::{self, Operand};
-use super::{Job, Layer, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::memory::map::Map;
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine};
+use crate::value::Value;
 
 /// `activation(a + b)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,20 +17,6 @@ pub struct Add {
     pub b: Value,
     /// Applied to the sum.
     pub activation: Activation,
-}
-
-impl Network {
-    /// Adds the sum of two maps.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn add(&mut self, add: Add) -> Result<Value, Error> {
-        let channels = self.channels(add.a)?;
-        self.expect_channels("add", "the second map", add.b, channels)?;
-        let (a, b) = (self.padded(add.a)?, self.padded(add.b)?);
-        Ok(self.push(Layer::Add(AddOp(add.activation)), [a, b], channels))
-    }
 }
 
 pub(crate) struct AddOp(pub Activation);

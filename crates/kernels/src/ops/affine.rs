@@ -1,13 +1,13 @@
 //! A scale and a shift for each channel: batch norms that no convolution takes up, and the scaling of pictures.
 
 use super::elementwise::{self, Operand};
-use super::{Job, Layer, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::activation::Activation;
 use crate::error::Error;
-use crate::memory::buffer::{Buffer, padded};
+use crate::memory::buffer::Buffer;
 use crate::memory::map::Map;
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine};
+use crate::value::Value;
 
 /// `activation(input * scale + shift)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,32 +20,6 @@ pub struct Affine<'a> {
     pub shift: &'a [f32],
     /// Applied last.
     pub activation: Activation,
-}
-
-impl Network {
-    /// Adds a scale and a shift for each channel.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn affine(&mut self, affine: Affine<'_>) -> Result<Value, Error> {
-        const OP: &str = "scale and shift";
-        let channels = self.channels(affine.input)?;
-        Error::unless_length(OP, "the scale", &[channels], affine.scale.len())?;
-        Error::unless_length(OP, "the shift", &[channels], affine.shift.len())?;
-        let input = self.padded(affine.input)?;
-        let pixel = |values: &[f32]| {
-            let mut pixel = Buffer::zeros(padded(channels));
-            pixel.as_mut_slice()[..channels].copy_from_slice(values);
-            pixel
-        };
-        let op = AffineOp {
-            scale: pixel(affine.scale),
-            shift: pixel(affine.shift),
-            activation: affine.activation,
-        };
-        Ok(self.push(Layer::Affine(op), [input], channels))
-    }
 }
 
 pub(crate) struct AffineOp {

@@ -1,12 +1,12 @@
 //! Average pooling.
 
+use super::op::{Job, Maps, Op};
 use super::pool::PoolRow;
 use super::window::{Padding, WindowShape};
-use super::{Job, Layer, Maps, Op};
 use crate::error::Error;
 use crate::memory::map::{Map, Rows};
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine, Work};
+use crate::value::Value;
 
 const NAME: &str = "average pool";
 
@@ -38,30 +38,6 @@ impl AveragePool {
             padding: Padding::VALID,
             count_padding: false,
         }
-    }
-}
-
-impl Network {
-    /// Adds an average pooling.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn average_pool(&mut self, pool: AveragePool) -> Result<Value, Error> {
-        let channels = self.channels(pool.input)?;
-        let window = WindowShape {
-            taps: pool.window,
-            stride: pool.stride,
-            dilation: pool.dilation,
-            padding: pool.padding,
-        };
-        window.check("average pool")?;
-        let input = self.padded(pool.input)?;
-        let op = AveragePoolOp {
-            window,
-            count_padding: pool.count_padding,
-        };
-        Ok(self.push(Layer::AveragePool(op), [input], channels))
     }
 }
 

@@ -1,36 +1,16 @@
 //! Maps side by side along their channels.
 
-use super::{Job, Layer, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::error::Error;
 use crate::memory::map::Map;
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine};
+use crate::value::Value;
 
 /// The channels of several maps, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concat<'a> {
     /// Maps of one height and width.
     pub inputs: &'a [Value],
-}
-
-impl Network {
-    /// Adds a concatenation of channels.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn concat(&mut self, concat: Concat<'_>) -> Result<Value, Error> {
-        Error::if_zero("concat", "the number of inputs", concat.inputs.len())?;
-        let (mut inputs, mut channels) = (Vec::new(), 0_usize);
-        for &input in concat.inputs {
-            let more = self.channels(input)?;
-            channels = channels
-                .checked_add(more)
-                .ok_or_else(|| Error::TooLarge(vec![channels, more]))?;
-            inputs.push(self.padded(input)?);
-        }
-        Ok(self.push(Layer::Concat(ConcatOp), inputs, channels))
-    }
 }
 
 pub(crate) struct ConcatOp;

@@ -1,13 +1,13 @@
 //! Fully-connected layers.
 
-use super::{Job, Layer, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
 use crate::gemm::packed::PackedMatrix;
 use crate::memory::map::Map;
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine};
+use crate::value::Value;
 
 /// A fully-connected layer on a single pixel: `activation(input * weights + bias)`.
 #[derive(Clone, Copy, Debug)]
@@ -34,32 +34,6 @@ impl<'a> Dense<'a> {
             outputs,
             activation: Activation::None,
         }
-    }
-}
-
-impl Network {
-    /// Adds a fully-connected layer.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn dense(&mut self, dense: Dense<'_>) -> Result<Value, Error> {
-        const OP: &str = "dense";
-        let Dense {
-            weights, bias, outputs, ..
-        } = dense;
-        let inputs = self.channels(dense.input)?;
-        Error::if_zero(OP, "the number of outputs", outputs)?;
-        Error::unless_length(OP, "the weights", &[inputs, outputs], weights.len())?;
-        if let Some(bias) = bias {
-            Error::unless_length(OP, "the bias", &[outputs], bias.len())?;
-        }
-        let input = self.padded(dense.input)?;
-        let op = DenseOp {
-            weights: PackedMatrix::of_columns(|len| self.arena.zeros(len), [inputs, outputs], bias, weights)?,
-            activation: dense.activation,
-        };
-        Ok(self.push(Layer::Dense(op), [input], outputs))
     }
 }
 

@@ -3,11 +3,11 @@
 use super::convolution::Convolution;
 use super::depthwise3x3::{Depthwise, DepthwiseKernel};
 use super::elementwise::{Elementwise, Operand};
+use super::op::{Job, Maps, Op};
 use super::window::{Side, WindowShape};
-use super::{Job, Maps, Op};
 use crate::activation::Activation;
-use crate::error::Error;
-use crate::memory::buffer::{Buffer, padded, volume};
+use crate::error::{Error, volume};
+use crate::memory::buffer::{Buffer, padded};
 use crate::memory::map::{Map, Rows};
 use crate::plan::cut::{Cut, Machine, Work};
 use crate::simd::isa::Kernel;

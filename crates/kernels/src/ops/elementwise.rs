@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{Job, Maps};
+use super::op::{Job, Maps};
 use crate::activation::Activation;
 use crate::memory::map::Map;
 use crate::plan::cut::{Cut, JOBS, Machine, Work};

@@ -2,14 +2,14 @@
 
 use core::ops::Range;
 
-use super::{Job, Layer, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::error::Error;
 use crate::memory::buffer::LINE;
 use crate::memory::map::Map;
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine, Work};
 use crate::simd::isa::Kernel;
 use crate::simd::lanes::Lanes;
+use crate::value::Value;
 
 /// One value for each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +27,6 @@ pub enum GlobalPoolKind {
     Average,
     /// The largest value.
     Max,
-}
-
-impl Network {
-    /// Adds a pooling over all pixels.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn global_pool(&mut self, pool: GlobalPool) -> Result<Value, Error> {
-        let channels = self.channels(pool.input)?;
-        let input = self.padded(pool.input)?;
-        let op = Layer::GlobalPool(GlobalPoolOp(pool.kind));
-        Ok(self.push(op, [input], channels))
-    }
 }
 
 pub(crate) struct GlobalPoolOp(pub GlobalPoolKind);

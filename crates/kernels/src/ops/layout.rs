@@ -2,7 +2,7 @@
 
 use core::slice;
 
-use super::{Job, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::error::Error;
 use crate::memory::buffer::LINE;
 use crate::memory::map::Map;

@@ -2,17 +2,17 @@
 
 use core::ops::Range;
 
+use super::op::{Job, Maps, Op};
 use super::pool::PoolRow;
 use super::window::{Padding, Side, WindowShape};
-use super::{Job, Layer, Maps, Op};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
 use crate::gemm::packed::PackedMatrix;
 use crate::memory::map::{Map, Rows};
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, JOBS, Machine, Work};
 use crate::simd::isa::Isa;
+use crate::value::Value;
 
 const NAME: &str = "max pool";
 
@@ -60,40 +60,6 @@ pub struct Projection<'a> {
 
 /// Bytes of pooled rows that a projection is added to while they are in the second-level cache.
 const POOLED_BYTES: usize = 128 * 1024;
-
-impl Network {
-    /// Adds a max pooling.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn max_pool(&mut self, pool: MaxPool<'_>) -> Result<Value, Error> {
-        const OP: &str = "max pool";
-        let channels = self.channels(pool.input)?;
-        let window = WindowShape {
-            taps: pool.window,
-            stride: pool.stride,
-            dilation: pool.dilation,
-            padding: pool.padding,
-        };
-        window.check(OP)?;
-        let input = self.padded(pool.input)?;
-        let (mut projected, mut projection) = (None, None);
-        if let Some(shortcut) = pool.projection {
-            let inputs = self.channels(shortcut.input)?;
-            let sides = [inputs, channels];
-            Error::unless_length(OP, "the weights of the projection", &sides, shortcut.weights.len())?;
-            if let Some(bias) = shortcut.bias {
-                Error::unless_length(OP, "the bias of the projection", &[channels], bias.len())?;
-            }
-            projected = Some(self.padded(shortcut.input)?);
-            let zeros = |len| self.arena.zeros(len);
-            projection = Some(PackedMatrix::of_rows(zeros, sides, shortcut.bias, shortcut.weights)?);
-        }
-        let op = MaxPoolOp { window, projection };
-        Ok(self.push(Layer::MaxPool(op), [input].into_iter().chain(projected), channels))
-    }
-}
 
 pub(crate) struct MaxPoolOp {
     pub window: WindowShape,

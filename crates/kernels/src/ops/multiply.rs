@@ -1,12 +1,12 @@
 //! A map times a factor for each of its channels, which the network has computed: squeeze-and-excitation.
 
 use super::elementwise::{self, Operand};
-use super::{Job, Layer, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::memory::map::Map;
-use crate::network::{Network, Value};
 use crate::plan::cut::{Cut, Machine};
+use crate::value::Value;
 
 /// `activation(input * factors)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,21 +17,6 @@ pub struct Multiply {
     pub factors: Value,
     /// Applied to the products.
     pub activation: Activation,
-}
-
-impl Network {
-    /// Adds the product of a map and a factor for each channel.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn multiply(&mut self, multiply: Multiply) -> Result<Value, Error> {
-        let channels = self.channels(multiply.input)?;
-        self.expect_channels("multiply", "the factors", multiply.factors, channels)?;
-        let (input, factors) = (self.padded(multiply.input)?, self.padded(multiply.factors)?);
-        let op = Layer::Multiply(MultiplyOp(multiply.activation));
-        Ok(self.push(op, [input, factors], channels))
-    }
 }
 
 pub(crate) struct MultiplyOp(pub Activation);

@@ -2,10 +2,10 @@
 //! second-level cache.
 
 use core::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use super::depthwise3x3::{Depthwise, DepthwiseKernel};
-use super::{Job, Layer, Maps, Op};
+use super::op::{Job, Maps, Op};
 use crate::activation::{Activation, CurvePixels};
 use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
@@ -13,10 +13,10 @@ use crate::gemm::packed::{PANEL, PackedMatrix};
 use crate::gemm::strassen::{MultiplyBySeven, Strassen};
 use crate::memory::buffer::{Buffer, padded};
 use crate::memory::map::{Map, Rows};
-use crate::network::{Network, Step, Value};
 use crate::plan::cut::{Cut, JOBS, Machine, Work};
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
+use crate::value::Value;
 
 const NAME: &str = "separable convolution";
 
@@ -84,88 +84,6 @@ const FEWEST_PIXELS: usize = 12;
 
 /// Pixels per thread below which seven products do not pay: there are too few for the sums of weights that are read.
 pub(crate) const FEWEST_STRASSEN_PIXELS: usize = 48;
-
-impl Network {
-    /// Adds a separable convolution.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn separable(&mut self, separable: Separable<'_>) -> Result<Value, Error> {
-        self.separable_with(separable, FEWEST_STRASSEN_PIXELS)
-    }
-
-    /// The same, with seven products instead of eight from so many pixels per thread.
-    pub(crate) fn separable_with(
-        &mut self,
-        separable: Separable<'_>,
-        fewest_strassen_pixels: usize,
-    ) -> Result<Value, Error> {
-        const OP: &str = "separable convolution";
-        let Separable {
-            depthwise,
-            depthwise_bias,
-            dilation,
-            pointwise,
-            bias,
-            outputs,
-            ..
-        } = separable;
-        let channels = self.channels(separable.input)?;
-        Error::if_zero(OP, "the number of outputs", outputs)?;
-        Error::if_zero(OP, "the dilation", dilation)?;
-        Error::unless_length(OP, "the depthwise weights", &[9, channels], depthwise.len())?;
-        Error::unless_length(OP, "the pointwise weights", &[channels, outputs], pointwise.len())?;
-        if let Some(bias) = bias {
-            Error::unless_length(OP, "the bias", &[outputs], bias.len())?;
-        }
-        if let Some(bias) = depthwise_bias {
-            Error::unless_length(OP, "the depthwise bias", &[channels], bias.len())?;
-        }
-        if !Separable::supports_before(separable.before) {
-            return Err(Error::Unsupported {
-                op: OP,
-                what: "this activation on the input",
-            });
-        }
-        let input = self.padded(separable.input)?;
-        let residual = self.residual(OP, separable.residual, outputs)?;
-        let op = SeparableOp {
-            depthwise: DepthwiseKernel::new(depthwise, channels, dilation, depthwise_bias),
-            pointwise: PackedMatrix::of_rows(|len| self.arena.zeros(len), [channels, outputs], bias, pointwise)?,
-            strassen: OnceLock::new(),
-            fewest_strassen_pixels,
-            relu_before: separable.before == Activation::Relu,
-            between: separable.between,
-            after: separable.after,
-        };
-        Ok(self.push(
-            Layer::Separable(Arc::new(op)),
-            [input].into_iter().chain(residual),
-            outputs,
-        ))
-    }
-
-    /// The separable convolution that gives `value` in another network, with the same memory for its weights, on the
-    /// first picture and with a residual.
-    pub(crate) fn separable_like(&mut self, other: &Self, value: Value, residual: Value) -> Result<Value, Error> {
-        let Some(Step {
-            layer: Layer::Separable(op),
-            ..
-        }) = other.steps().get(value.0)
-        else {
-            return Err(Error::UnknownValue(value.0));
-        };
-        let outputs = other.channels(value)?;
-        let input = self.padded(self.input())?;
-        let residual = self.residual("separable convolution", Some(residual), outputs)?;
-        Ok(self.push(
-            Layer::Separable(Arc::clone(op)),
-            [input].into_iter().chain(residual),
-            outputs,
-        ))
-    }
-}
 
 pub(crate) struct SeparableOp {
     pub depthwise: DepthwiseKernel,

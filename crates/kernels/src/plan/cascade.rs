@@ -9,11 +9,12 @@ use core::ops::Range;
 use super::cut::{Cut, Machine};
 use crate::gemm::matmul::Prefetch;
 use crate::memory::map::{Map, Rows};
-use crate::network::{Network, Source, Step};
+use crate::ops::Layer;
 use crate::ops::max_pool::PoolRows;
+use crate::ops::op::{Maps, Pictures};
 use crate::ops::separable::{Part, SeparableOp};
-use crate::ops::{Layer, Maps, Pictures};
 use crate::simd::isa::Isa;
+use crate::step::{Operations, Source, Step};
 
 /// Rows that a separable convolution, and a pooling, looks at.
 const WINDOW: usize = 3;
@@ -37,8 +38,13 @@ impl Cascade {
     /// The cascade that begins with step `first`, if there is one and it pays: its weights stay in the cache, no other
     /// step reads the maps between, and there are rows enough for all threads. `readers` counts the readers of every
     /// value.
-    pub(crate) fn starting_at(network: &Network, first: usize, maps: &PlanMaps<'_>, machine: Machine) -> Option<Self> {
-        let steps = network.steps();
+    pub(crate) fn starting_at(
+        network: &Operations,
+        first: usize,
+        maps: &PlanMaps<'_>,
+        machine: Machine,
+    ) -> Option<Self> {
+        let steps = &network.steps;
         let mut last = first;
         loop {
             let step = steps.get(last)?;
@@ -91,7 +97,7 @@ impl Cascade {
     /// # Safety
     ///
     /// As [`Op::run`](crate::ops::Op::run).
-    pub(crate) unsafe fn run(&self, network: &Network, job: CascadeJob<'_>) {
+    pub(crate) unsafe fn run(&self, network: &Operations, job: CascadeJob<'_>) {
         let CascadeJob {
             pictures,
             index,
@@ -100,7 +106,7 @@ impl Cascade {
         } = job;
         let (rows, _) = self.cut(machine).job(index, self.outer.output.height, 1);
         let (working, mut kept) = scratch[..self.scratch()].split_at_mut(self.working());
-        let steps = &network.steps()[self.steps.clone()];
+        let steps = &network.steps[self.steps.clone()];
         let [
             convolutions @ ..,
             Step {
@@ -141,7 +147,7 @@ impl Cascade {
             first = first.saturating_sub(1);
         }
         let pooling = PoolRows {
-            isa: network.isa(),
+            isa: network.isa,
             sides: &sides,
             input,
             input_map,
@@ -152,7 +158,7 @@ impl Cascade {
         for y in rows {
             // SAFETY: the caller guarantees the pictures; the rows that the pooling looks at were computed last.
             unsafe {
-                advance(network.isa(), &mut stages, sides[0].span(y).end, height, working);
+                advance(network.isa, &mut stages, sides[0].span(y).end, height, working);
                 pool.rows(&pooling, y..y + 1, Prefetch::NONE);
             }
         }

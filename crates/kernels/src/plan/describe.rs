@@ -5,9 +5,9 @@ use core::ops::Range;
 
 use super::{Place, Plan, Planned};
 use crate::memory::map::Map;
-use crate::network::Network;
 use crate::ops::layout::Deinterleave;
-use crate::ops::{Maps, Op};
+use crate::ops::op::{Maps, Op};
+use crate::step::Operations;
 
 /// The plan of a run: its steps in order and its memory. `Display` prints a line for each step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum Memory {
 }
 
 impl Plan {
-    pub(crate) fn describe(&self, network: &Network) -> Description {
+    pub(crate) fn describe(&self, network: &Operations) -> Description {
         let machine = self.key.machine;
         let memory = |place: &Place| match *place {
             Place::Picture(picture) => Memory::Picture(picture),
@@ -67,7 +67,7 @@ impl Plan {
         let step = |step: &super::PlannedStep| {
             let (layers, kind, maps): (_, _, &Maps) = match &step.what {
                 Planned::Step(index, maps) => {
-                    let layer = &network.steps()[*index].layer;
+                    let layer = &network.steps[*index].layer;
                     (*index..index + 1, layer.describe(maps, machine), maps)
                 }
                 Planned::Cascade(cascade) => (cascade.steps.clone(), "cascade".to_owned(), &cascade.outer),

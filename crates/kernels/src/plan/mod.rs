@@ -13,9 +13,9 @@ use cut::Machine;
 
 use crate::memory::buffer::{Arena, Buffer};
 use crate::memory::map::Map;
-use crate::network::{Network, Source};
 use crate::ops::layout::Deinterleave;
-use crate::ops::{Job, Maps, Op, Pictures};
+use crate::ops::op::{Job, Maps, Op, Pictures};
+use crate::step::{Operations, Source};
 
 /// The run that a plan is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +71,9 @@ pub(crate) struct PlannedJob<'a> {
 
 impl PlannedStep {
     /// The number of jobs.
-    pub(crate) fn jobs(&self, network: &Network, machine: Machine) -> usize {
+    pub(crate) fn jobs(&self, network: &Operations, machine: Machine) -> usize {
         let cut = match &self.what {
-            Planned::Step(index, maps) => network.steps()[*index].layer.cut(maps, machine),
+            Planned::Step(index, maps) => network.steps[*index].layer.cut(maps, machine),
             Planned::Cascade(cascade) => cascade.cut(machine),
             Planned::HandOut(maps) => Deinterleave.cut(maps, machine),
         };
@@ -81,9 +81,9 @@ impl PlannedStep {
     }
 
     /// Values of scratch that a job needs.
-    fn scratch(&self, network: &Network, machine: Machine) -> usize {
+    fn scratch(&self, network: &Operations, machine: Machine) -> usize {
         match &self.what {
-            Planned::Step(index, maps) => network.steps()[*index].layer.scratch(maps, machine),
+            Planned::Step(index, maps) => network.steps[*index].layer.scratch(maps, machine),
             Planned::Cascade(cascade) => cascade.scratch(),
             Planned::HandOut(_) => 0,
         }
@@ -103,7 +103,7 @@ impl PlannedStep {
     /// # Safety
     ///
     /// As [`Op::run`].
-    pub(crate) unsafe fn run(&self, network: &Network, job: PlannedJob<'_>) {
+    pub(crate) unsafe fn run(&self, network: &Operations, job: PlannedJob<'_>) {
         let PlannedJob {
             pictures,
             index,
@@ -111,7 +111,7 @@ impl PlannedStep {
             scratch,
         } = job;
         let (op, maps): (&dyn Op, &Maps) = match &self.what {
-            Planned::Step(step, maps) => (&*network.steps()[*step].layer, maps),
+            Planned::Step(step, maps) => (&*network.steps[*step].layer, maps),
             Planned::HandOut(maps) => (&Deinterleave, maps),
             Planned::Cascade(cascade) => {
                 let job = CascadeJob {
@@ -126,7 +126,7 @@ impl PlannedStep {
             }
         };
         let job = Job {
-            isa: network.isa(),
+            isa: network.isa,
             machine,
             maps,
             pictures,
@@ -149,7 +149,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// `maps` are those of the pictures and of the network's values.
-    pub(crate) fn new(network: &Network, key: Key, pictures: &[Map], values: &[Map]) -> Self {
+    pub(crate) fn new(network: &Operations, key: Key, pictures: &[Map], values: &[Map]) -> Self {
         let machine = key.machine;
         let uses = Uses::new(network, &key.values);
         let maps = PlanMaps {
@@ -167,7 +167,7 @@ impl Plan {
         let mut free: Vec<usize> = Vec::new();
         let mut places = vec![Place::Picture(0); values.len()];
         let mut next = 0;
-        while let Some(step) = network.steps().get(next) {
+        while let Some(step) = network.steps.get(next) {
             if uses.last[next].is_none() {
                 next += 1;
                 continue;
@@ -175,7 +175,7 @@ impl Plan {
             let cascade = Cascade::starting_at(network, next, &maps, machine);
             let done = next..cascade.as_ref().map_or(next + 1, |cascade| cascade.steps.end);
             let value = done.end - 1;
-            let last = &network.steps()[value];
+            let last = &network.steps[value];
             let buffer = plan.take(&mut free, values[value].len());
             places[value] = Place::Buffer(buffer);
             // A cascade reads the first step's input and the last step's projected map.
@@ -271,8 +271,8 @@ struct Uses {
 
 impl Uses {
     /// `wanted` are values of the network.
-    fn new(network: &Network, wanted: &[usize]) -> Self {
-        let values = network.steps().len();
+    fn new(network: &Operations, wanted: &[usize]) -> Self {
+        let values = network.steps.len();
         let mut uses = Self {
             last: vec![None; values],
             readers: vec![0; values],
@@ -281,7 +281,7 @@ impl Uses {
             uses.last[value] = Some(value);
             uses.readers[value] += 1;
         }
-        for (index, step) in network.steps().iter().enumerate().rev() {
+        for (index, step) in network.steps.iter().enumerate().rev() {
             if uses.last[index].is_some() {
                 for source in &step.inputs {
                     if let Source::Value(value) = *source {

@@ -3,7 +3,7 @@
 use super::geometry::{Checked, Geometry};
 use super::{pixel_product, weight_product};
 use crate::error::Error;
-use crate::memory::buffer::volume;
+use crate::error::volume;
 use crate::simd::isa::Isa;
 
 /// A dense convolution: every output channel is a sum over all input channels.

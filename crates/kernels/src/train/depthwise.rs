@@ -6,8 +6,8 @@ use super::depthwise_rows::forward_rows;
 use super::depthwise_sums::{Gate, GradientRows, Gradients};
 use super::geometry::{Checked, Geometry};
 use super::scratch::Scratch;
-use crate::error::Error;
-use crate::memory::buffer::{LINE, Shared, padded, volume};
+use crate::error::{Error, volume};
+use crate::memory::buffer::{LINE, Shared, padded};
 use crate::simd::isa::Isa;
 use crate::team::{Stage, work_through};
 

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::error::Error;
-use crate::memory::buffer::volume;
+use crate::error::volume;
 use crate::memory::map::Map;
 use crate::ops::window::{Padding, Side, WindowShape};
 

@@ -2,19 +2,15 @@
 
 mod run;
 
-use run::Run;
-
-use super::depthwise::DepthwiseOp;
+use super::op::Maps;
 use super::window::{Padding, Side, WindowShape};
-use super::{Job, Layer, Maps, Op};
 use crate::activation::Activation;
-use crate::error::Error;
+use crate::error::{Error, volume};
 use crate::gemm::packed::PackedMatrix;
 use crate::gemm::winograd::Winograd;
-use crate::memory::buffer::{Buffer, padded, volume};
-use crate::memory::map::Map;
-use crate::network::{Network, Value};
-use crate::plan::cut::{Cut, JOBS, Machine, Work};
+use crate::memory::buffer::Buffer;
+use crate::plan::cut::Machine;
+use crate::value::Value;
 
 /// The name in errors.
 const NAME: &str = "convolution";
@@ -113,71 +109,6 @@ const NARROW: usize = 7;
 
 /// Pixels below which a job with large weights is not cut further.
 const FEWEST_PIXELS: usize = 48;
-
-impl Network {
-    /// Adds an ordinary or a depthwise convolution.
-    ///
-    /// # Errors
-    ///
-    /// See [`Network`].
-    pub fn convolution(&mut self, convolution: Convolution<'_>) -> Result<Value, Error> {
-        const OP: &str = "convolution";
-        let Convolution {
-            input,
-            weights,
-            bias,
-            outputs,
-            kernel: [height, width],
-            groups,
-            ..
-        } = convolution;
-        let channels = self.channels(input)?;
-        Error::if_zero(OP, "the number of outputs", outputs)?;
-        Error::if_zero(OP, "the number of groups", groups)?;
-        WindowShape {
-            taps: convolution.kernel,
-            stride: convolution.stride,
-            dilation: convolution.dilation,
-            padding: convolution.padding,
-        }
-        .check(OP)?;
-        let shape = ConvolutionShape {
-            inputs: channels,
-            outputs,
-            groups,
-        };
-        if !shape.is_supported() {
-            return Err(Error::Unsupported {
-                op: OP,
-                what: "groups of several channels",
-            });
-        }
-        Error::unless_length(
-            OP,
-            "the weights",
-            &[outputs, channels / groups, height, width],
-            weights.len(),
-        )?;
-        if let Some(bias) = bias {
-            Error::unless_length(OP, "the bias", &[outputs], bias.len())?;
-        }
-        let residual = self.residual(OP, convolution.residual, outputs)?;
-        // A single channel is a group of its own either way.
-        let (layer, input) = if shape.is_depthwise() && channels > 1 {
-            let input = self.padded(input)?;
-            let op = DepthwiseOp::new(&convolution, channels)?;
-            (Layer::Depthwise(op), input)
-        } else {
-            // Pixels of the picture lie side by side, pixels of maps a whole number of cache lines apart.
-            let is_picture = self.is_picture(input);
-            let step = if is_picture { channels } else { padded(channels) };
-            let arena = &mut self.arena;
-            let op = ConvolutionOp::new(|len| arena.zeros(len), &convolution, channels, step, !is_picture)?;
-            (Layer::Convolution(op), input)
-        };
-        Ok(self.push(layer, [input].into_iter().chain(residual), outputs))
-    }
-}
 
 /// A packed convolution.
 pub(crate) struct ConvolutionOp {
@@ -295,154 +226,5 @@ impl ConvolutionOp {
         let rows = machine.working_set() / 2 / size_of::<f32>() / self.bordered_row(columns);
         let [taps, stride] = [self.window.taps[0], self.window.stride[0]];
         (rows.saturating_sub(taps) / stride + 1).max(1)
-    }
-}
-
-impl Op for ConvolutionOp {
-    fn describe(&self, maps: &Maps, _machine: Machine) -> String {
-        let WindowShape { taps, stride, .. } = self.window;
-        let stride = if stride[0] == stride[1] {
-            stride[0].to_string()
-        } else {
-            format!("{} x {}", stride[0], stride[1])
-        };
-        let method = match self.method(maps) {
-            Method::Direct => "",
-            Method::Pointwise => ", pointwise",
-            Method::Winograd => ", Winograd",
-            Method::Bordered => ", bordered",
-            Method::Gathered => ", gathered",
-        };
-        format!("convolution {} x {}, stride {stride}{method}", taps[0], taps[1])
-    }
-
-    fn output(&self, inputs: &[Map]) -> Result<Map, Error> {
-        let sides = self.window.sides(NAME, &inputs[0])?;
-        let [rows, columns] = sides.map(|side| side.outputs);
-        let output = Map::new(rows, columns, self.weights.outputs())?;
-        if let Some(residual) = inputs.get(1)
-            && *residual != output
-        {
-            return Err(Error::Size {
-                op: NAME,
-                what: "the residual",
-                expected: output.size(),
-                found: residual.size(),
-            });
-        }
-        Ok(output)
-    }
-
-    fn multiplications(&self, maps: &Maps) -> usize {
-        let [height, width] = self.window.taps;
-        maps.output.pixels() * maps.output.channels * height * width * maps.input().channels
-    }
-
-    fn bytes(&self) -> usize {
-        self.weights.bytes() + self.winograd.as_ref().map_or(0, Winograd::bytes)
-    }
-
-    fn cut(&self, maps: &Maps, machine: Machine) -> Cut {
-        let output = &maps.output;
-        let panels = self.weights.panels();
-        let small = self.weights.fits_in_second_level_cache();
-        let method = self.method(maps);
-        let work = match method {
-            Method::Winograd => {
-                let pairs = output.height.div_ceil(2);
-                let winograd = self.winograd.as_ref();
-                if winograd.is_some_and(Winograd::fits_in_second_level_cache) {
-                    // Two rows at a time.
-                    Work::of(pairs)
-                } else {
-                    // Every job reads all weights of its outputs.
-                    let tiles = output.width.div_ceil(2);
-                    Work {
-                        fewest: Winograd::FEWEST_TILES.div_ceil(tiles),
-                        jobs: 1,
-                        panels,
-                        ..Work::of(pairs)
-                    }
-                }
-            }
-            Method::Pointwise => {
-                let (bytes, jobs) = if small {
-                    (machine.working_set() / 2, JOBS)
-                } else {
-                    (machine.working_set(), 1)
-                };
-                let pixel = self.step + output.step;
-                Work {
-                    units: output.pixels(),
-                    most: (bytes / size_of::<f32>() / pixel).max(FEWEST_PIXELS),
-                    fewest: 12,
-                    jobs,
-                    panels,
-                }
-            }
-            Method::Gathered | Method::Direct | Method::Bordered if small => Work {
-                panels,
-                ..Work::of(output.height)
-            },
-            // Every job reads all weights of its outputs.
-            Method::Gathered | Method::Direct | Method::Bordered => Work {
-                fewest: FEWEST_PIXELS.div_ceil(output.width.max(1)),
-                jobs: 1,
-                panels,
-                ..Work::of(output.height)
-            },
-        };
-        Cut::new(work, machine.threads)
-    }
-
-    fn scratch(&self, maps: &Maps, machine: Machine) -> usize {
-        let gathered = GATHERED * self.weights.inputs();
-        match self.method(maps) {
-            Method::Pointwise | Method::Direct => 0,
-            Method::Winograd => self.winograd.as_ref().map_or(0, Winograd::scratch),
-            Method::Bordered => {
-                let columns = maps.output.width;
-                let rows = self.bordered_rows(columns, machine).min(maps.output.height);
-                let copied = (rows - 1) * self.window.stride[0] + self.window.taps[0];
-                copied * self.bordered_row(columns)
-            }
-            Method::Gathered => gathered,
-        }
-    }
-
-    unsafe fn run(&self, job: Job<'_>) {
-        let Maps { output, .. } = job.maps;
-        let cut = self.cut(job.maps, job.machine);
-        let method = self.method(job.maps);
-        let units = match method {
-            Method::Pointwise => output.pixels(),
-            Method::Winograd => output.height.div_ceil(2),
-            _ => output.height,
-        };
-        let (part, panels) = cut.job(job.index, units, self.weights.panels());
-        let run = Run {
-            op: self,
-            isa: job.isa,
-            machine: job.machine,
-            input: *job.maps.input(),
-            output: *output,
-            pictures: job.pictures,
-            panels,
-        };
-        // SAFETY: the caller guarantees the pictures, and the job's part lies within the output.
-        unsafe {
-            match method {
-                Method::Pointwise => run.pointwise(part),
-                Method::Winograd => {
-                    let pairs = Winograd::pairs_per_pass(output.width);
-                    for start in part.clone().step_by(pairs) {
-                        run.winograd(start..part.end.min(start + pairs), job.scratch);
-                    }
-                }
-                Method::Direct => run.direct(part),
-                Method::Bordered => run.bordered(part, job.scratch),
-                Method::Gathered => run.gathered(part, 0..output.width, job.scratch),
-            }
-        }
     }
 }

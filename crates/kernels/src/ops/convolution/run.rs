@@ -1,19 +1,170 @@
-//! The methods of a convolution at work on a picture.
+//! A convolution as an operation, and its methods at work on a picture.
 
 use core::ops::Range;
 
-use super::{ConvolutionOp, GATHERED};
+use super::{ConvolutionOp, FEWEST_PIXELS, GATHERED, Method, NAME};
 use crate::activation::{Curve, CurvePixels};
+use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
 use crate::gemm::packed::PANEL;
 use crate::gemm::winograd::{Epilogue as TileEpilogue, Tiles, Winograd};
 use crate::memory::map::Map;
-use crate::ops::Pictures;
-use crate::plan::cut::Machine;
+use crate::ops::op::{Job, Maps, Op, Pictures};
+use crate::ops::window::WindowShape;
+use crate::plan::cut::{Cut, JOBS, Machine, Work};
 use crate::simd::isa::Isa;
 
+impl Op for ConvolutionOp {
+    fn describe(&self, maps: &Maps, _machine: Machine) -> String {
+        let WindowShape { taps, stride, .. } = self.window;
+        let stride = if stride[0] == stride[1] {
+            stride[0].to_string()
+        } else {
+            format!("{} x {}", stride[0], stride[1])
+        };
+        let method = match self.method(maps) {
+            Method::Direct => "",
+            Method::Pointwise => ", pointwise",
+            Method::Winograd => ", Winograd",
+            Method::Bordered => ", bordered",
+            Method::Gathered => ", gathered",
+        };
+        format!("convolution {} x {}, stride {stride}{method}", taps[0], taps[1])
+    }
+
+    fn output(&self, inputs: &[Map]) -> Result<Map, Error> {
+        let sides = self.window.sides(NAME, &inputs[0])?;
+        let [rows, columns] = sides.map(|side| side.outputs);
+        let output = Map::new(rows, columns, self.weights.outputs())?;
+        if let Some(residual) = inputs.get(1)
+            && *residual != output
+        {
+            return Err(Error::Size {
+                op: NAME,
+                what: "the residual",
+                expected: output.size(),
+                found: residual.size(),
+            });
+        }
+        Ok(output)
+    }
+
+    fn multiplications(&self, maps: &Maps) -> usize {
+        let [height, width] = self.window.taps;
+        maps.output.pixels() * maps.output.channels * height * width * maps.input().channels
+    }
+
+    fn bytes(&self) -> usize {
+        self.weights.bytes() + self.winograd.as_ref().map_or(0, Winograd::bytes)
+    }
+
+    fn cut(&self, maps: &Maps, machine: Machine) -> Cut {
+        let output = &maps.output;
+        let panels = self.weights.panels();
+        let small = self.weights.fits_in_second_level_cache();
+        let method = self.method(maps);
+        let work = match method {
+            Method::Winograd => {
+                let pairs = output.height.div_ceil(2);
+                let winograd = self.winograd.as_ref();
+                if winograd.is_some_and(Winograd::fits_in_second_level_cache) {
+                    // Two rows at a time.
+                    Work::of(pairs)
+                } else {
+                    // Every job reads all weights of its outputs.
+                    let tiles = output.width.div_ceil(2);
+                    Work {
+                        fewest: Winograd::FEWEST_TILES.div_ceil(tiles),
+                        jobs: 1,
+                        panels,
+                        ..Work::of(pairs)
+                    }
+                }
+            }
+            Method::Pointwise => {
+                let (bytes, jobs) = if small {
+                    (machine.working_set() / 2, JOBS)
+                } else {
+                    (machine.working_set(), 1)
+                };
+                let pixel = self.step + output.step;
+                Work {
+                    units: output.pixels(),
+                    most: (bytes / size_of::<f32>() / pixel).max(FEWEST_PIXELS),
+                    fewest: 12,
+                    jobs,
+                    panels,
+                }
+            }
+            Method::Gathered | Method::Direct | Method::Bordered if small => Work {
+                panels,
+                ..Work::of(output.height)
+            },
+            // Every job reads all weights of its outputs.
+            Method::Gathered | Method::Direct | Method::Bordered => Work {
+                fewest: FEWEST_PIXELS.div_ceil(output.width.max(1)),
+                jobs: 1,
+                panels,
+                ..Work::of(output.height)
+            },
+        };
+        Cut::new(work, machine.threads)
+    }
+
+    fn scratch(&self, maps: &Maps, machine: Machine) -> usize {
+        let gathered = GATHERED * self.weights.inputs();
+        match self.method(maps) {
+            Method::Pointwise | Method::Direct => 0,
+            Method::Winograd => self.winograd.as_ref().map_or(0, Winograd::scratch),
+            Method::Bordered => {
+                let columns = maps.output.width;
+                let rows = self.bordered_rows(columns, machine).min(maps.output.height);
+                let copied = (rows - 1) * self.window.stride[0] + self.window.taps[0];
+                copied * self.bordered_row(columns)
+            }
+            Method::Gathered => gathered,
+        }
+    }
+
+    unsafe fn run(&self, job: Job<'_>) {
+        let Maps { output, .. } = job.maps;
+        let cut = self.cut(job.maps, job.machine);
+        let method = self.method(job.maps);
+        let units = match method {
+            Method::Pointwise => output.pixels(),
+            Method::Winograd => output.height.div_ceil(2),
+            _ => output.height,
+        };
+        let (part, panels) = cut.job(job.index, units, self.weights.panels());
+        let run = Run {
+            op: self,
+            isa: job.isa,
+            machine: job.machine,
+            input: *job.maps.input(),
+            output: *output,
+            pictures: job.pictures,
+            panels,
+        };
+        // SAFETY: the caller guarantees the pictures, and the job's part lies within the output.
+        unsafe {
+            match method {
+                Method::Pointwise => run.pointwise(part),
+                Method::Winograd => {
+                    let pairs = Winograd::pairs_per_pass(output.width);
+                    for start in part.clone().step_by(pairs) {
+                        run.winograd(start..part.end.min(start + pairs), job.scratch);
+                    }
+                }
+                Method::Direct => run.direct(part),
+                Method::Bordered => run.bordered(part, job.scratch),
+                Method::Gathered => run.gathered(part, 0..output.width, job.scratch),
+            }
+        }
+    }
+}
+
 /// A convolution at work on a picture.
-pub(super) struct Run<'a> {
+struct Run<'a> {
     pub op: &'a ConvolutionOp,
     pub isa: Isa,
     pub machine: Machine,
@@ -52,7 +203,7 @@ impl Run<'_> {
     /// # Safety
     ///
     /// See [`Op::run`].
-    pub(super) unsafe fn pointwise(&self, pixels: Range<usize>) {
+    unsafe fn pointwise(&self, pixels: Range<usize>) {
         let Self { input, output, .. } = self;
         // The pixels of this thread's next job, if all threads take turns.
         let next = (pixels.start + pixels.len() * self.machine.threads) * input.step;
@@ -81,7 +232,7 @@ impl Run<'_> {
     /// # Safety
     ///
     /// See [`Op::run`].
-    pub(super) unsafe fn direct(&self, rows: Range<usize>) {
+    unsafe fn direct(&self, rows: Range<usize>) {
         let Self { input, output, .. } = self;
         let [down, right] = self.op.window.stride;
         let pixels = Pixels {
@@ -101,7 +252,7 @@ impl Run<'_> {
     /// # Safety
     ///
     /// See [`Op::run`].
-    pub(super) unsafe fn bordered(&self, rows: Range<usize>, scratch: &mut [f32]) {
+    unsafe fn bordered(&self, rows: Range<usize>, scratch: &mut [f32]) {
         let Self { input, output, op, .. } = self;
         let [down, right] = op.window.stride;
         let [above, left] = op.window.checked_sides(input).map(|side| side.before as usize);
@@ -145,7 +296,7 @@ impl Run<'_> {
     /// # Safety
     ///
     /// See [`Op::run`].
-    pub(super) unsafe fn gathered(&self, rows: Range<usize>, columns: Range<usize>, scratch: &mut [f32]) {
+    unsafe fn gathered(&self, rows: Range<usize>, columns: Range<usize>, scratch: &mut [f32]) {
         let Self { input, output, op, .. } = self;
         let sides = op.window.checked_sides(input);
         let window = op.weights.inputs();
@@ -186,7 +337,7 @@ impl Run<'_> {
     /// # Safety
     ///
     /// See [`Op::run`].
-    pub(super) unsafe fn winograd(&self, pairs: Range<usize>, scratch: &mut [f32]) {
+    unsafe fn winograd(&self, pairs: Range<usize>, scratch: &mut [f32]) {
         let Self { input, output, op, .. } = self;
         let Some(winograd) = &op.winograd else {
             unreachable!("the method is only chosen with its weights");

@@ -141,9 +141,8 @@ fn several_classes_stand_side_by_side() {
     let sheet = read(&sandbox, "two.png");
     assert_eq!(sheet.dimensions(), (3 * 90 + 14 + 46 + 5 * 16, 80 + 64 + 16));
     let heat = |left: u32| image::imageops::crop_imm(&sheet, left, 64, 90, 80).to_image();
-    sandbox
-        .run(&["explain", "pictures/1.png", "-w", "toy.bpk", "-o", "one.png", "-c", "0"])
-        .ok();
+    let run = sandbox.run(&["explain", "pictures/1.png", "-w", "toy.bpk", "-o", "one.png", "-c", "0"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
     let alone = image::imageops::crop_imm(&read(&sandbox, "one.png"), 122, 64, 90, 80).to_image();
     assert_eq!(heat(16 + 2 * 106), alone);
 }
@@ -162,7 +161,8 @@ fn a_folder_becomes_one_page_and_one_sheet() {
         "--sheet",
         "seen.png",
     ];
-    assert_eq!(sandbox.run(&arguments).ok().lines().count(), 3);
+    let run = sandbox.run(&arguments);
+    assert_eq!((run.status, run.stdout.lines().count()), (Some(0), 3), "{}", run.stderr);
     let page = fs::read_to_string(sandbox.path("seen.html")).unwrap();
     assert_eq!(
         page.matches("src=\"data:image/jpeg").count(),

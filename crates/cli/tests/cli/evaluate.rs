@@ -91,8 +91,8 @@ fn figures_are_those_of_the_library_in_every_format() {
 
     let page = fs::read_to_string(sandbox.path("report.html")).unwrap();
     assert!(page.contains("Evaluation of toy.bpk") && page.contains("&quot;fork&quot;, silver"));
-    // Nine pictures in their section, and again among the ordinary ones; where nothing speaks for a class of this network
-    // of random weights, there is no heat map.
+    // Nine pictures in their section, and again among the ordinary ones; where nothing speaks for a class of this
+    // network of random weights, there is no heat map.
     let heats = page.matches("under its heat map").count();
     assert_eq!(page.matches("src=\"data:image/").count(), 2 * 9 + heats);
     let without = page.matches("no heat map:").count();

@@ -373,6 +373,9 @@ impl Fetcher<'_> {
             }
             Error::Timeout(_) => Trouble::Transient(format!("did not answer within {:?}", self.options.read_timeout)),
             Error::HostNotFound => Trouble::NoHost("names a host that can't be found from here".to_owned()),
+            Error::Io(inner) if is_unreachable(inner) => {
+                Trouble::NoHost("names a host that can't be found from here".to_owned())
+            }
             Error::TooManyRedirects => Trouble::Permanent(format!("redirected more than {MAX_REDIRECTS} times")),
             Error::RequireHttpsOnly(_) => Trouble::Permanent("redirected to an address without https".to_owned()),
             // A refusal by rustls, mostly of a certificate, comes as one or the other.
@@ -384,6 +387,14 @@ impl Fetcher<'_> {
             _ => Trouble::Permanent(format!("could not be asked ({error})")),
         }
     }
+}
+
+/// Whether there is no way to the host, or no way to ask for its address. The latter has a text of the standard library,
+/// and no kind.
+fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable};
+    [HostUnreachable, NetworkDown, NetworkUnreachable].contains(&error.kind())
+        || error.to_string().contains("failed to lookup address information")
 }
 
 fn insecure(error: &ureq::Error) -> String {
@@ -440,6 +451,16 @@ fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_without_address_is_no_broken_connection() {
+        use std::net::ToSocketAddrs;
+        let lost = "this-host.invalid:443".to_socket_addrs().unwrap_err();
+        assert!(is_unreachable(&lost), "{lost}");
+        assert!(is_unreachable(&io::ErrorKind::NetworkUnreachable.into()));
+        assert!(!is_unreachable(&io::ErrorKind::ConnectionReset.into()));
+        assert_eq!(host("https://example.org:8/a/b"), "example.org");
+    }
 
     #[test]
     fn content_ranges() {

@@ -389,8 +389,8 @@ impl Fetcher<'_> {
     }
 }
 
-/// Whether there is no way to the host, or no way to ask for its address. The latter has a text of the standard library,
-/// and no kind.
+/// Whether there is no way to the host, or no way to ask for its address. The latter has a text of the standard
+/// library, and no kind.
 fn is_unreachable(error: &io::Error) -> bool {
     use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable};
     [HostUnreachable, NetworkDown, NetworkUnreachable].contains(&error.kind())

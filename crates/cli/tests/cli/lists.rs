@@ -158,8 +158,8 @@ fn completions_for_every_shell() {
             assert!(script.contains(name), "{shell}: {name}");
         }
         let files = [
-            "compgen -f -W \"fine-tune linear-probe",
-            "{compadd -- fine-tune linear-probe",
+            "compgen -f -W \"fine-tune fine-tune-all",
+            "{compadd -- fine-tune fine-tune-all",
             "-F -a \"fine-tune",
         ];
         assert!(files.iter().any(|files| script.contains(files)), "{shell}");

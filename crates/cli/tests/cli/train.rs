@@ -112,7 +112,7 @@ fn what_cannot_be_trained_is_said() {
     let error = sandbox
         .run(&["train", "data", "--weights", "toy.bpk", "--recipe", "fine-tuen"])
         .failed(1);
-    assert!(error.contains("fine-tune, linear-probe"), "{error}");
+    assert!(error.contains("fine-tune, fine-tune-all, linear-probe"), "{error}");
     sandbox.run(&["train"]).failed(2);
     sandbox.run(&["train", "data", "--epochs", "0"]).failed(2);
     assert!(

@@ -17,7 +17,7 @@ pub struct NewRunArgs {
         value_hint = ValueHint::AnyPath
     )]
     pub data: Option<PathBuf>,
-    /// How to train: fine-tune, linear-probe, scratch, paper-imagenet, paper-jft, or a TOML file
+    /// How to train: fine-tune, fine-tune-all, linear-probe, scratch, paper-imagenet, paper-jft, or a TOML file
     #[arg(
         short,
         long,

@@ -69,6 +69,7 @@ fn about(phase: &Phase) -> String {
         Trains::Head => "a new classifier; the backbone is frozen".to_owned(),
         Trains::All => "all layers".to_owned(),
         Trains::From(block) => format!("the layers from {block} on"),
+        Trains::LastPercent(percent) => format!("the last {percent} % of the blocks"),
     };
     let epochs = match (phase.epochs, phase.patience) {
         (1, _) => "1 epoch".to_owned(),

@@ -27,7 +27,7 @@ mod size;
 mod source;
 mod summary;
 mod train;
-mod values;
+pub mod values;
 mod weights;
 
 use std::fmt::Display;

@@ -3,3 +3,4 @@
 pub mod batches;
 pub mod find;
 pub mod source;
+pub mod view;

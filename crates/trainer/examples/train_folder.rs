@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::flex();
     let mut settings = RunSettings::new(device.clone());
     settings.observer = Arc::new(|event| {
-        if let Event::Epoch(row) = event {
+        if let Event::Epoch { row, .. } = event {
             println!(
                 "{:>3} {:<5} loss {:.3} validation {:?}",
                 row.epoch, row.phase, row.train_loss, row.val_accuracy

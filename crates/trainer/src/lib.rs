@@ -16,6 +16,7 @@
 //! it.
 
 mod random;
+mod shortened;
 mod tensor;
 mod toml_problem;
 
@@ -32,8 +33,8 @@ pub use judge::{evaluate, metrics};
 pub use pipeline::ahead;
 pub use plots::preview;
 pub use train::{
-    BURN, Best, CARD, EMA_MODEL, Environment, Event, FinderOptions, Found, Inputs, LAST_MODEL, Length, MODEL,
-    NetworkInput, Norms, Objective, Observer, Optimizer, Outcome, Phase, Progress, RUN_FILE, Recipe, Run, RunData,
-    RunFile, RunOptions, RunPictures, RunSettings, Schedule, Shape, Start, StepInput, StepKind, StepOutput, StepTimer,
-    TrainError, Trainee, Trains,
+    BURN, Best, CARD, EMA_MODEL, Environment, Estimate, Event, FinderOptions, Found, Inputs, LAST_MODEL, Length, MODEL,
+    NetworkInput, Norms, Objective, Observer, Optimizer, Outcome, Phase, PhaseEstimate, Progress, RUN_FILE, Recipe,
+    Run, RunData, RunFile, RunOptions, RunPictures, RunSettings, Schedule, Shape, Stage, StageTime, Start, StepInput,
+    StepKind, StepOutput, StepTimer, TrainError, Trainee, Trains,
 };

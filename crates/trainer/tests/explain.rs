@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 use image::{Rgb, RgbImage};
 use serde::Deserialize;
 use trainer::evaluate::{EvaluateError, EvaluateOptions, Labelled, evaluate};
-use trainer::explain::{ExplainError, Explainer, Heatmap, Method, examples};
+use trainer::explain::{ExampleCounts, ExplainError, Explainer, Heatmap, Method, examples};
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
 use xception_model::{Classifier, InputSpec, ModelSpec, Outputs, Scaling, Xception};
@@ -357,7 +357,22 @@ fn examples_are_the_most_confident_of_each_kind() {
     };
     let found = evaluate(&classifier, &pictures, options, |_| {}).unwrap();
     std::fs::remove_file(&found.evaluation.mistakes[0].path).unwrap();
-    let shown = examples(&classifier, &found.predictions, &found.evaluation, [3, 4]).unwrap();
+    let counts = ExampleCounts {
+        mistakes: 3,
+        ordinary: 5,
+        right: 4,
+    };
+    let mut done = Vec::new();
+    let shown = examples(
+        &classifier,
+        &found.predictions,
+        &found.evaluation,
+        counts,
+        &mut |pictures| done.push(pictures),
+    )
+    .unwrap();
+    // One of the seven is gone.
+    assert!(done.is_sorted() && done.last() == Some(&6), "{done:?}");
 
     let mistakes: Vec<_> = shown.mistakes.iter().map(|shown| &shown.path).collect();
     let expected: Vec<_> = found
@@ -372,8 +387,17 @@ fn examples_are_the_most_confident_of_each_kind() {
     assert!(shown.mistakes[0].picture.is_none() && shown.mistakes[0].heat.is_none());
     for seen in shown.mistakes[1..].iter().chain(&shown.right) {
         let picture = seen.picture.as_ref().unwrap();
-        assert_eq!(seen.heat.as_ref().unwrap().dimensions(), picture.dimensions());
+        let (second, probability) = seen.second.as_ref().unwrap();
+        assert!(*second != seen.predicted && *probability <= seen.confidence);
+        // In a network of random weights, nothing may speak for the answer; then the truth's heat is shown.
+        if let Some(heat) = &seen.heat {
+            assert_eq!(heat.picture.dimensions(), picture.dimensions());
+            assert!(heat.class == seen.predicted || heat.class == seen.truth);
+        }
     }
+    assert!(shown.right.iter().any(|seen| seen.heat.is_some()));
+    assert_eq!(shown.ordinary.len(), 5);
+    assert!(shown.ordinary.iter().all(|seen| seen.heat.is_none()));
     assert_eq!(shown.right.len(), 4);
     assert!(shown.right.iter().all(|shown| shown.truth == shown.predicted));
 }

@@ -9,7 +9,8 @@ use crate::args::values::batch_size;
 /// Which pictures, and how many of them make a batch.
 #[derive(Debug, Args)]
 pub struct PictureArgs {
-    /// Pictures, folders (searched recursively), patterns such as 'photos/*.jpg', or - for standard input
+    /// Pictures, folders (searched recursively), patterns such as 'photos/*.jpg', tables (.csv) with a column path as
+    /// for training, or - for standard input
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<OsString>,
     /// Pictures in a batch

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use crate::args::compute::{ComputeArgs, PlainArgs};
 use crate::args::size::Size;
 use crate::args::source::SourceArgs;
-use crate::args::values::batch_size;
+use crate::args::values::{STAGES, batch_size};
 
 /// Put a tensor of your own through the network
 #[derive(Debug, Args)]
@@ -33,7 +33,13 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Layout::Nhwc)]
     pub layout: Layout,
     /// A layer's output by its Keras name instead of the logits, such as `block4_sepconv2_bn`
-    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "plain",
+        value_parser = STAGES.text(),
+        hide_possible_values = true
+    )]
     pub stage: Option<String>,
     /// Print the names that --stage takes, and end
     #[arg(long, conflicts_with_all = ["input", "output", "stage", "plain"])]

@@ -2,16 +2,24 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, ValueHint};
+use clap::Args;
 
 use crate::args::cache::CacheArgs;
 use crate::args::known::KnownArgs;
+use crate::args::values::WEIGHTS;
 
 /// Where the weights come from.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
     /// A name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), a run's folder, or a card
-    #[arg(short, long, value_name = "W", default_value = "xception-imagenet", value_hint = ValueHint::AnyPath)]
+    #[arg(
+        short,
+        long,
+        value_name = "W",
+        default_value = "xception-imagenet",
+        value_parser = WEIGHTS,
+        hide_possible_values = true
+    )]
     pub weights: OsString,
     #[command(flatten)]
     pub known: KnownArgs,

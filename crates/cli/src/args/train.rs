@@ -100,13 +100,15 @@ mod tests {
 
     use super::*;
 
-    /// What may differ from the run that is resumed, because no number of the result depends on it.
-    const FREE: [&str; 11] = [
+    /// What may differ from the run that is resumed, because no predicted class depends on it.
+    const FREE: [&str; 13] = [
         "data",
         "time-budget",
         "picture-cache",
         "checkpoint-minutes",
         "keep",
+        "keep-checkpoints",
+        "calibrate",
         "dashboard",
         "gradient-checkpointing",
         "devices",

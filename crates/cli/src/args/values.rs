@@ -1,11 +1,16 @@
 //! Parsers of single values.
 
+use std::ffi::{OsStr, OsString};
 use std::str::FromStr;
+use std::sync::LazyLock;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use trainer::StepKind;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Command};
+use trainer::augment::Level;
 use trainer::data::Split;
+use trainer::{Recipe, StepKind};
 use xception_model::picture::{AlphaMode, OrientationMode, Preset, SixteenBitMode, TruncatedMode};
+use xception_model::{Architecture, XceptionConfig, registry};
 
 /// A whole number from 1 on.
 pub fn count(text: &str) -> Result<usize, String> {
@@ -28,6 +33,14 @@ pub fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(rate),
         _ => Err("expected a number above 0, such as 1e-4".to_owned()),
+    }
+}
+
+/// A cosine of an angle between two vectors.
+pub fn similarity(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(cosine) if (-1.0..=1.0).contains(&cosine) => Ok(cosine),
+        _ => Err("expected a number from -1 to 1, such as 0.95".to_owned()),
     }
 }
 
@@ -80,4 +93,61 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     PossibleValuesParser::new(names.iter().copied()).try_map(|name| name.parse::<T>())
+}
+
+/// Text that is a name or something else, such as the path of a file. Only the shell's completion knows the names.
+#[derive(Clone, Copy)]
+pub struct Suggested {
+    pub names: fn() -> Vec<&'static str>,
+    /// Whether the text may be the path of a file.
+    pub or_file: bool,
+}
+
+/// The names of the recipes.
+pub const RECIPES: Suggested = Suggested {
+    names: || Recipe::names().collect(),
+    or_file: true,
+};
+
+/// The names of the augmentations.
+pub const AUGMENTATIONS: Suggested = Suggested {
+    names: || Level::ALL.map(Level::name).into(),
+    or_file: true,
+};
+
+/// The names of the weights.
+pub const WEIGHTS: Suggested = Suggested {
+    names: || registry::cards().iter().map(|card| card.name.as_str()).collect(),
+    or_file: true,
+};
+
+/// The names of the stages of the default network.
+pub const STAGES: Suggested = Suggested {
+    names: || {
+        static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+            let graph = Architecture::from(XceptionConfig::new()).graph();
+            graph.stages().iter().map(|stage| stage.name.to_owned()).collect()
+        });
+        NAMES.iter().map(String::as_str).collect()
+    },
+    or_file: false,
+};
+
+impl Suggested {
+    /// A parser of text in UTF-8.
+    pub fn text(self) -> impl TypedValueParser<Value = String> {
+        self.try_map(|value| value.into_string().map_err(|_| "the text is not UTF-8"))
+    }
+}
+
+impl TypedValueParser for Suggested {
+    type Value = OsString;
+
+    fn parse_ref(&self, _: &Command, _: Option<&Arg>, value: &OsStr) -> Result<OsString, clap::Error> {
+        Ok(value.to_owned())
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.names)().into_iter().map(PossibleValue::new)))
+    }
 }

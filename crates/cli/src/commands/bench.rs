@@ -2,7 +2,7 @@
 
 mod cases;
 mod limit;
-mod machine;
+pub mod machine;
 mod measure;
 mod memory;
 mod report;

@@ -1,5 +1,7 @@
 //! `xception embed`.
 
+mod neighbours;
+
 use std::path::Path;
 
 use anyhow::bail;
@@ -8,6 +10,7 @@ use xception_model::Classifier;
 use xception_model::picture::Pixels;
 
 use crate::args::{self, EmbedArgs, EmbeddingFormat};
+use crate::commands::embed::neighbours::Wanted;
 use crate::compute::threads;
 use crate::exit::ExitStatus;
 use crate::io::embeddings::EmbeddingWriter;
@@ -16,6 +19,9 @@ use crate::pictures::source::Source;
 use crate::weights::classifier;
 
 pub fn embed(args: &EmbedArgs) -> anyhow::Result<ExitStatus> {
+    if let Some(wanted) = Wanted::of(args) {
+        return neighbours::neighbours(args, wanted);
+    }
     let path = args.output.path.as_deref();
     let mut writer = EmbeddingWriter::open(choose_format(args.format, path), path, args.output.force)?;
     let threads = threads::start(args.weights.compute.threads)?;

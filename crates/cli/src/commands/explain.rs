@@ -3,30 +3,35 @@
 mod class;
 mod question;
 mod targets;
-mod view;
 
 use std::io::Write;
 
+use trainer::plots;
+
 use self::question::Question;
 use self::targets::Targets;
-use self::view::View;
 use crate::args::ExplainArgs;
 use crate::compute::threads;
 use crate::exit::ExitStatus;
 use crate::io::message::printable;
 use crate::io::output::Output;
+use crate::io::pages::Pages;
 use crate::io::target::Target;
 use crate::pictures::batches::Pictures;
 use crate::pictures::source::Source;
+use crate::pictures::view::View;
 use crate::weights::classifier;
 
 pub fn explain(args: &ExplainArgs) -> anyhow::Result<ExitStatus> {
+    let mut pages = Pages::open("Explanations", args.html.as_deref(), args.sheet.as_deref(), args.force)?;
+    // A page or a sheet replaces the files, unless a place is named for them.
+    let files = args.output.is_some() || !pages.wanted();
     let threads = threads::start(args.weights.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
-    let mut targets = Targets::new(args, pictures.count())?;
+    let mut targets = files.then(|| Targets::new(args, pictures.count())).transpose()?;
     let pictures = pictures.one_by_one(|source| {
         Ok(Task {
-            target: targets.target(&source)?,
+            target: targets.as_mut().map(|targets| targets.target(&source)).transpose()?,
             source,
         })
     })?;
@@ -38,33 +43,41 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<ExitStatus> {
         |source| View::read(source, &classifier),
         |tasks, views| {
             let draw = |(task, view): (&&Task, View)| {
-                let (prediction, png) = question.draw(&task.source, view)?;
-                task.target.publish(|file| file.write_all(&png))?;
-                Ok(question.answer(&prediction))
+                let explanation = question.explain(&task.source, view)?;
+                if let Some(target) = &task.target {
+                    let sheet = plots::explanation(&explanation.picture, &explanation.heats, &explanation.title)?;
+                    let png = plots::png(&sheet)?;
+                    target.publish(|file| file.write_all(&png))?;
+                }
+                Ok(explanation)
             };
             tasks.iter().zip(views).map(draw).collect::<anyhow::Result<Vec<_>>>()
         },
-        |tasks, answers| {
-            for (task, answer) in tasks.iter().zip(answers) {
-                let path = task.target.path().display().to_string();
-                writeln!(
-                    output,
-                    "{}  {answer}  {}",
-                    printable(&task.source.name()),
-                    printable(&path)
-                )?;
+        |tasks, explanations| {
+            for (task, mut explanation) in tasks.iter().zip(explanations) {
+                let name = task.source.name();
+                let answers = explanation.answers.join(", ");
+                let place = task.target.as_ref().map(|target| target.path().display().to_string());
+                let place = place.map_or_else(String::new, |place| format!("  {}", printable(&place)));
+                writeln!(output, "{}  {answers}{place}", printable(&name))?;
+                if pages.wanted() {
+                    let mut versions = vec![(explanation.picture, String::new())];
+                    versions.append(&mut explanation.heats);
+                    pages.add(&name, &versions, explanation.answers)?;
+                }
             }
             Ok(output.flush()?)
         },
     )?;
     output.finish()?;
+    pages.finish()?;
     Ok(status)
 }
 
 /// A picture, and the file for its explanation.
 struct Task {
     source: Source,
-    target: Target,
+    target: Option<Target>,
 }
 
 impl AsRef<Source> for Task {

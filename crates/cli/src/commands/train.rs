@@ -9,14 +9,16 @@ mod new_run;
 mod session;
 mod settings;
 mod shown;
+mod summary;
+mod table;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::bail;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
-use trainer::{FinderOptions, Run};
+use trainer::{FinderOptions, MODEL, Run};
 
 use self::new_run::NewRun;
 use self::session::Session;
@@ -26,6 +28,8 @@ use crate::compute::device::DeviceName;
 use crate::compute::failure;
 use crate::exit::ExitStatus;
 use crate::interrupt;
+use crate::io::message;
+use crate::io::output::Output;
 
 pub fn train(args: &TrainArgs) -> anyhow::Result<ExitStatus> {
     if let Some(name) = &args.instead.show_recipe {
@@ -43,12 +47,39 @@ pub fn train(args: &TrainArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn resume(args: &TrainArgs, folder: &Path, session: Session) -> anyhow::Result<ExitStatus> {
+    if Run::is_finished(folder) {
+        return finished(args, folder);
+    }
     let run = Run::resume_with(folder, settings(args, folder, &session)?, args.moved_data.as_deref())?;
     session.display.print_last(&run.report().to_string());
     if args.check {
         return Ok(ExitStatus::Complete);
     }
+    session.display.print(&summary::of_run(&run, None));
+    session.display.print(&summary::position(&run));
     train_to_end(args, run, session)
+}
+
+/// A run that has nothing to continue: stores its temperature if that is asked for, or says that it is finished.
+fn finished(args: &TrainArgs, folder: &Path) -> anyhow::Result<ExitStatus> {
+    if !args.resources.calibrate {
+        return conclusion::already_finished(folder);
+    }
+    let scaling = Run::calibrate(folder, &args.compute.device.open()?)?;
+    let mut output = Output::stdout();
+    writeln!(
+        output,
+        "weights   {}, with temperature {:.2}: calibration error {:.1} %",
+        folder.join(MODEL).display(),
+        scaling.value,
+        100.0 * scaling.calibration_error
+    )?;
+    output.finish()?;
+    message::print(
+        "note",
+        "the report and predictions.csv have the confidences from before",
+    );
+    Ok(ExitStatus::Complete)
 }
 
 /// Trains a new run, or does what a flag asks for instead of training.
@@ -68,9 +99,24 @@ fn begin(args: &TrainArgs, data: &Path, session: Session) -> anyhow::Result<Exit
         let scratch = files::ScratchFolder::new()?;
         return find_rate(new.begin(scratch.path(), &session)?, path, &session);
     }
-    let folder = args.new.output.clone().unwrap_or_else(|| folder::free(data));
+    let folder = match &args.new.output {
+        Some(folder) => folder.clone(),
+        None => {
+            let (folder, stopped) = folder::free(data);
+            if let Some(stopped) = stopped {
+                let note = format!(
+                    "{0} is not finished: xception train --resume {0} continues it; this is a new run",
+                    stopped.display()
+                );
+                message::print("note", &note);
+            }
+            folder
+        }
+    };
     folder::check(&folder, data)?;
     let run = new.begin(&folder, &session)?;
+    let weights = args.new.weights.display().to_string();
+    session.display.print(&summary::of_run(&run, Some(&weights)));
     train_to_end(args, run, session)
 }
 
@@ -79,7 +125,7 @@ fn find_rate(run: Run, path: &Path, session: &Session) -> anyhow::Result<ExitSta
     let found = run.find_rate(FinderOptions::default(), path)?;
     session.display.print_last(&format!("curve    {}", path.display()));
     match found.suggestion {
-        Some(rate) => println!("{rate:.1e}"),
+        Some(rate) => println!("suggested: --learning-rate {rate:.1e}"),
         None => bail!(
             "the loss never fell: no rate can be suggested; {} shows the curve",
             path.display()

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::bail;
+use trainer::data::pictures_of_table;
 use walkdir::{DirEntry, WalkDir};
 use xception_model::picture::SkippedFiles;
 
@@ -82,10 +83,26 @@ impl Found {
             self.add_folder(&path);
             return;
         }
+        if path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+            && path.is_file()
+        {
+            self.add_table(&path);
+            return;
+        }
         // Whether the file is a picture is found out when it is opened.
         match missing(&path) {
             None => self.sources.push(Source::File(path)),
             Some(problem) => self.problems.push(problem),
+        }
+    }
+
+    /// Adds the pictures of a table that `xception train` reads.
+    fn add_table(&mut self, path: &Path) {
+        match pictures_of_table(path) {
+            Ok(pictures) => self.sources.extend(pictures.into_iter().map(Source::File)),
+            Err(error) => self.problems.push(error.to_string()),
         }
     }
 
@@ -287,6 +304,23 @@ mod tests {
         let Found { sources, problems, .. } = Found::expand(&["https://example.org/cat.jpg".into()]);
         assert!(
             sources.is_empty() && problems[0].starts_with("https://example.org/cat.jpg: URLs are not read"),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_table_names_its_pictures() {
+        let folder = folder(&["a/1.jpg", "a/2.jpg", "b/3.jpg"]);
+        fs::write(folder.path().join("some.csv"), "path,label\na/2.jpg,x\nb/3.jpg,y\n").unwrap();
+        let (found, problems) = names(folder.path(), "some.csv");
+        assert_eq!(
+            (found.as_slice(), problems.len()),
+            (&["a/2.jpg".to_owned(), "b/3.jpg".to_owned()][..], 0)
+        );
+        fs::write(folder.path().join("some.csv"), "file\n1.jpg\n").unwrap();
+        let (found, problems) = names(folder.path(), "some.csv");
+        assert!(
+            found.is_empty() && problems[0].contains("there is no column"),
             "{problems:?}"
         );
     }

@@ -550,3 +550,34 @@ fn a_bar_is_drawn_on_a_terminal() {
         "no bar for one picture"
     );
 }
+
+#[test]
+fn a_table_s_pictures_become_a_page_and_a_sheet() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(3);
+    sandbox.write("some.csv", "path,label\npictures/1.png,a\npictures/3.png,b\n");
+    let arguments = [
+        "classify",
+        "some.csv",
+        "-w",
+        "toy.bpk",
+        "-k",
+        "2",
+        "--html",
+        "page.html",
+        "--sheet",
+        "sheet.png",
+        "--format",
+        "csv",
+    ];
+    let table = sandbox.run(&arguments).ok();
+    assert_eq!(table.lines().count(), 1 + 2 * 2, "{table}");
+    let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
+    assert_eq!(page.matches("<figure").count(), 2);
+    assert!(page.contains("pictures&#x2f;3.png") && !page.contains("pictures&#x2f;2.png"));
+    assert!(image::open(sandbox.path("sheet.png")).is_ok());
+    let error = sandbox
+        .run(&["classify", "some.csv", "-w", "toy.bpk", "--sheet", "sheet.jpg"])
+        .failed(1);
+    assert!(error.contains("ends in .png"), "{error}");
+}

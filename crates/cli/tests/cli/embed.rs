@@ -167,3 +167,38 @@ fn formats_need_a_file_with_a_known_ending() {
             .contains("stride_8")
     );
 }
+
+#[test]
+fn similar_pictures_are_found() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(3);
+    std::fs::copy(sandbox.path("pictures/1.png"), sandbox.path("pictures/copy.png")).unwrap();
+    let similar = |more: &[&str]| {
+        let text = sandbox
+            .run(&[&["embed", "pictures", "-w", "toy.bpk"], more].concat())
+            .ok();
+        let rows = text
+            .lines()
+            .skip(1)
+            .map(|row| row.split(',').map(str::to_owned).collect::<Vec<_>>());
+        assert!(text.starts_with("file,similar,similarity\n"), "{text}");
+        rows.collect::<Vec<_>>()
+    };
+    let rows = similar(&["--neighbours", "1"]);
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows[0][..2], ["pictures/1.png", "pictures/copy.png"]);
+    assert_eq!(rows[0][2], "1.0000");
+    let rows = similar(&["--duplicates=0.99999"]);
+    assert_eq!(rows[0][..2], ["pictures/1.png", "pictures/copy.png"]);
+    sandbox
+        .run(&[
+            "embed",
+            "pictures",
+            "-w",
+            "toy.bpk",
+            "--neighbours",
+            "1",
+            "--duplicates",
+        ])
+        .failed(2);
+}

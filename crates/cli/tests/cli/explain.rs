@@ -118,3 +118,58 @@ fn wrong_questions_are_sentences() {
     let lost = sandbox.run(&["explain", "lost.png", "-w", "toy.bpk"]).failed(1);
     assert!(lost.starts_with("error: lost.png: cannot be read: "), "{lost}");
 }
+
+#[test]
+fn several_classes_stand_side_by_side() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(1);
+    let arguments = [
+        "explain",
+        "pictures/1.png",
+        "-w",
+        "toy.bpk",
+        "-o",
+        "two.png",
+        "-c",
+        LABELS[2],
+        "-c",
+        "0",
+    ];
+    // In a network of random weights, nothing may speak for a class, which is a warning.
+    let line = sandbox.run(&arguments).stdout;
+    assert!(line.find(LABELS[2]) < line.find(LABELS[0]), "{line}");
+    let sheet = read(&sandbox, "two.png");
+    assert_eq!(sheet.dimensions(), (3 * 90 + 14 + 46 + 5 * 16, 80 + 64 + 16));
+    let heat = |left: u32| image::imageops::crop_imm(&sheet, left, 64, 90, 80).to_image();
+    let run = sandbox.run(&["explain", "pictures/1.png", "-w", "toy.bpk", "-o", "one.png", "-c", "0"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let alone = image::imageops::crop_imm(&read(&sandbox, "one.png"), 122, 64, 90, 80).to_image();
+    assert_eq!(heat(16 + 2 * 106), alone);
+}
+
+#[test]
+fn a_folder_becomes_one_page_and_one_sheet() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(3);
+    let arguments = [
+        "explain",
+        "pictures",
+        "-w",
+        "toy.bpk",
+        "--html",
+        "seen.html",
+        "--sheet",
+        "seen.png",
+    ];
+    let run = sandbox.run(&arguments);
+    assert_eq!((run.status, run.stdout.lines().count()), (Some(0), 3), "{}", run.stderr);
+    let page = fs::read_to_string(sandbox.path("seen.html")).unwrap();
+    assert_eq!(
+        page.matches("src=\"data:image/jpeg").count(),
+        6,
+        "each picture and its heat"
+    );
+    assert!(read(&sandbox, "seen.png").width() > 3 * 160);
+    assert!(!sandbox.path("1.grad-cam.png").exists());
+    assert!(sandbox.run(&arguments).failed(1).contains("exists already"));
+}

@@ -62,7 +62,7 @@ fn other_architectures_have_summaries() {
 fn devices_are_listed_whether_they_work_or_not() {
     let sandbox = Sandbox::new();
     let text = sandbox.run(&["devices"]).ok();
-    assert!(text.starts_with("flex "), "{text}");
+    assert!(text.starts_with("flex ") && text.contains(" core"), "{text}");
     assert_eq!(text.matches("(default)").count(), 1, "{text}");
     let json: Value = serde_json::from_str(&sandbox.run(&["devices", "--format", "json"]).ok()).unwrap();
     let rows = json.as_array().unwrap();
@@ -148,6 +148,21 @@ fn completions_for_every_shell() {
     ] {
         let script = sandbox.run(&["completions", shell]).ok();
         assert!(script.contains(mark) && script.contains("classify"), "{shell}");
+        // Names that can be completed, and files where a file may stand too.
+        for name in [
+            "linear-probe",
+            "xception-kitchenware",
+            "block4_sepconv2_bn",
+            "pil-bilinear",
+        ] {
+            assert!(script.contains(name), "{shell}: {name}");
+        }
+        let files = [
+            "compgen -f -W \"fine-tune fine-tune-all",
+            "{compadd -- fine-tune fine-tune-all",
+            "-F -a \"fine-tune",
+        ];
+        assert!(files.iter().any(|files| script.contains(files)), "{shell}");
         // A shell that is installed reads it without complaint.
         if let Ok(check) = std::process::Command::new(shell)
             .args(["-n", "/dev/stdin"])

@@ -38,8 +38,27 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
     let sandbox = Sandbox::new();
     data(&sandbox);
     let (said, epochs) = run(&sandbox, &PROBE, 0);
-    assert!(epochs.contains("  10  head  loss "), "{epochs}");
-    assert!(said.ends_with("xception classify PICTURE --weights run\n"), "{said}");
+    for word in [
+        "phase 1 head: up to 10 epochs",
+        "  10/10  ",
+        "  best",
+        "head ends after all 10 epochs",
+        "time      about ",
+    ] {
+        assert!(epochs.contains(word), "{word}: {epochs}");
+    }
+    for word in [
+        " test pictures right (95 % interval ",
+        "of the validation pictures; best epoch: ",
+        "  class  pictures  found %  precision %\n",
+        "report    run/report.html\n",
+        "  xception classify PICTURE --weights run\n",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    for line in said.lines().chain(epochs.lines()) {
+        assert!(line.chars().count() <= 80 || line.starts_with("warning"), "{line}");
+    }
     for file in [
         "run.toml",
         "data.csv",
@@ -50,9 +69,16 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
         "report.html",
         "model.bpk",
         "model.bpk.card.toml",
-        "last.bpk",
+        "predictions.csv",
+        "suspected_labels.csv",
     ] {
         assert!(sandbox.path("run").join(file).is_file(), "{file}");
+    }
+    for file in ["last.bpk", "checkpoints", "features"] {
+        assert!(
+            !sandbox.path("run").join(file).exists(),
+            "{file}: a finished run does not need it"
+        );
     }
     let classify = |weights: &str| {
         let arguments = ["classify", "data/a/1.png", "--weights", weights, "--format", "csv"];
@@ -65,8 +91,11 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
     // The run's own table can be used as data, with the same split.
     let checked = sandbox.run(&["train", "run/data.csv", "--check"]).ok();
     assert!(checked.contains("20"), "{checked}");
-    let (done, _) = run(&sandbox, &["train", "--resume", "run"], 0);
-    assert!(done.contains("report"), "{done}");
+    let (done, said) = run(&sandbox, &["train", "--resume", "run"], 0);
+    assert!(
+        done.contains("report") && said.contains("nothing to continue"),
+        "{done}{said}"
+    );
 }
 
 #[test]
@@ -83,7 +112,7 @@ fn what_cannot_be_trained_is_said() {
     let error = sandbox
         .run(&["train", "data", "--weights", "toy.bpk", "--recipe", "fine-tuen"])
         .failed(1);
-    assert!(error.contains("fine-tune, linear-probe"), "{error}");
+    assert!(error.contains("fine-tune, fine-tune-all, linear-probe"), "{error}");
     sandbox.run(&["train"]).failed(2);
     sandbox.run(&["train", "data", "--epochs", "0"]).failed(2);
     assert!(
@@ -116,6 +145,9 @@ fn recipes_are_shown_to_be_copied() {
     ];
     let (_, error) = run(&sandbox, &arguments, 0);
     assert!(error.contains("--resume runs/data"), "{error}");
+    // The next run has the next number.
+    let (done, _) = run(&sandbox, &arguments, 0);
+    assert!(done.contains("runs/data-2/report.html"), "{done}");
 }
 
 #[test]
@@ -187,11 +219,10 @@ fn a_rate_is_found_and_nothing_is_left_behind() {
         crate::sandbox::Run::from(command.env("TMPDIR", sandbox.path("scratch")).output().unwrap())
     };
     let found = find(&["--recipe", "scratch", "--batch-size", "4", "--find-rate", "curve.png"]);
-    let rate: f64 = found
-        .stdout
-        .trim()
-        .parse()
-        .unwrap_or_else(|_| panic!("{}", found.stderr));
+    let rate = found.stdout.trim().strip_prefix("suggested: --learning-rate ");
+    let rate: f64 = rate
+        .and_then(|rate| rate.parse().ok())
+        .unwrap_or_else(|| panic!("{}", found.stderr));
     assert!((1e-7..=10.0).contains(&rate));
     assert!(found.stderr.contains("curve    curve.png"), "{}", found.stderr);
     assert!(image::open(sandbox.path("curve.png")).is_ok());
@@ -199,7 +230,7 @@ fn a_rate_is_found_and_nothing_is_left_behind() {
     let found = find(&["--epochs", "1", "--batch-size", "4", "--find-rate", "other.png"]);
     let said = &found.stderr;
     assert!(
-        said.contains("phase head") && sandbox.path("other.png").exists(),
+        said.contains("phase 1 head") && sandbox.path("other.png").exists(),
         "{said}"
     );
     assert!(!sandbox.path("runs").exists());
@@ -267,6 +298,60 @@ fn an_augmentation_is_shown_to_be_copied() {
     assert!(error.contains("none, light, medium, strong"), "{error}");
 }
 
+#[test]
+fn a_finished_run_keeps_what_it_is_asked_to_keep() {
+    let sandbox = Sandbox::new();
+    data(&sandbox);
+    run(&sandbox, &[&PROBE[..], &["--keep-checkpoints"]].concat(), 0);
+    for file in ["last.bpk", "checkpoints", "features"] {
+        assert!(sandbox.path("run").join(file).exists(), "{file}");
+    }
+    let (done, said) = run(&sandbox, &["train", "--resume", "run"], 0);
+    assert!(said.contains("continues with the evaluation"), "{said}");
+    assert!(done.contains(" pictures right "), "{done}");
+    assert!(!sandbox.path("run/checkpoints").exists());
+}
+
+/// The confidences change, and no class does.
+#[test]
+fn a_temperature_is_stored_in_the_weights_of_a_finished_run() {
+    let sandbox = Sandbox::new();
+    data(&sandbox);
+    let (said, _) = run(&sandbox, &PROBE, 0);
+    assert!(said.contains("calibration error "), "{said}");
+    let classify = || {
+        let arguments = ["classify", "data", "--weights", "run", "--format", "csv"];
+        let answer = sandbox.run(&arguments).ok();
+        let cells = answer.lines().skip(1).map(|line| {
+            let (head, probability) = line.rsplit_once(',').unwrap();
+            (head.to_owned(), probability.parse::<f64>().unwrap())
+        });
+        cells.collect::<Vec<_>>()
+    };
+    let before = classify();
+    let (said, _) = run(&sandbox, &["train", "--resume", "run", "--calibrate"], 0);
+    let value = said
+        .split("temperature ")
+        .nth(1)
+        .and_then(|rest| rest.split(':').next());
+    let value: f64 = value
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("{said}"));
+    let after = classify();
+    assert_eq!(before.len(), after.len());
+    for ((name, before), (same, after)) in before.iter().zip(&after) {
+        assert_eq!(name, same);
+        // Of two classes, the logit of the probability is divided.
+        let logit = |probability: f64| (probability / (1.0 - probability)).ln();
+        assert!(
+            (logit(*before) / value - logit(*after)).abs() < 0.01 * logit(*before).abs() + 1e-3,
+            "{before} {after} {value}"
+        );
+    }
+    let error = sandbox.run(&["train", "--resume", "run", "--calibrate"]).failed(1);
+    assert!(error.contains("temperature already"), "{error}");
+}
+
 /// The most needed flags come first.
 #[test]
 fn help_begins_with_five_flags() {
@@ -312,7 +397,7 @@ fn control_c_saves_and_says_how_to_go_on() {
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     // One epoch is done, and the next one runs.
-    while !line.contains("  all  loss ") {
+    while !line.contains("1/100000  ") {
         line.clear();
         assert_ne!(errors.read_line(&mut line).unwrap(), 0, "it ended");
     }

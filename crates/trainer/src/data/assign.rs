@@ -37,29 +37,28 @@ pub(super) fn assign(dataset: &mut Dataset, given: &[Split], options: &DataOptio
     }
     for groups in classes.values() {
         let count: usize = groups.values().map(Vec::len).sum();
-        // At least one per split as soon as the class has three pictures, however small the share.
-        let share = |fraction: f64| {
-            let least = usize::from(fraction > 0.0 && count >= 3);
+        // However small the share: one picture of two for validation, which chooses the weights, and one of three for
+        // the test.
+        let share = |fraction: f64, enough: usize| {
+            let least = usize::from(fraction > 0.0 && count >= enough);
             ((count as f64 * fraction).round() as usize).max(least)
         };
-        let (mut val_left, mut test_left) = (share(val), share(test));
+        let val_from = if options.validation_first { 2 } else { 3 };
+        let mut left = [(Split::Val, share(val, val_from)), (Split::Test, share(test, 3))];
+        if !options.validation_first {
+            left.reverse();
+        }
         let mut train_left = count;
         for group in groups.values() {
-            let side = if group.len() >= train_left {
-                // At least one group stays for training.
-                continue;
-            } else if group.len() <= test_left {
-                test_left -= group.len();
-                Split::Test
-            } else if group.len() <= val_left {
-                val_left -= group.len();
-                Split::Val
-            } else {
-                continue;
-            };
+            // At least one group stays for training.
+            let fits = left
+                .iter_mut()
+                .find(|(_, left)| group.len() <= *left && group.len() < train_left);
+            let Some((side, left)) = fits else { continue };
+            *left -= group.len();
             train_left -= group.len();
             for &index in group {
-                dataset.samples[index].split = side;
+                dataset.samples[index].split = *side;
             }
         }
     }

@@ -55,6 +55,7 @@ pub use error::DataError;
 pub use files::ContentHash;
 pub use formats::EXTENSIONS;
 pub(crate) use known::Known;
+pub use listing::pictures_of_table;
 pub use options::{ClassCase, ClassFolders, DataOptions, TableOptions, UnknownWord};
 pub(crate) use read::{decoder_failure, read_file};
 pub use report::{Alike, ClassCount, DataReport, Member, Range, Sizes, Unreadable};

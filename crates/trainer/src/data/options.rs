@@ -16,6 +16,10 @@ pub struct DataOptions {
     pub val_fraction: f64,
     /// The share of the pictures for the test, where the data set does not say; 0.15 by default.
     pub test_fraction: f64,
+    /// Whether validation is filled before the test, so that a class of two pictures has one for validation. Runs of
+    /// earlier versions, whose files do not say, filled the test first; they resume with their split.
+    #[serde(default)]
+    pub validation_first: bool,
     /// The seed that chooses these pictures.
     pub seed: u64,
     /// Refuse a data set with a file that cannot be decoded, instead of skipping the file.
@@ -137,6 +141,7 @@ impl Default for DataOptions {
         Self {
             val_fraction: 0.15,
             test_fraction: 0.15,
+            validation_first: true,
             seed: 42,
             strict: false,
             classes: None,

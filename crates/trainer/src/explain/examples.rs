@@ -2,14 +2,17 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
+use xception_model::picture::Pixels;
 use xception_model::{Classifier, ClassifyError};
 
 use super::error::ExplainError;
 use super::explainer::Explainer;
+use super::heatmap::Heatmap;
 use super::method::Method;
 use super::overlay::{overlay, view};
-use crate::judge::metrics::{Evaluation, Predictions};
+use crate::judge::metrics::{Evaluation, Predictions, Suspect};
 use crate::pipeline::{PictureStream, Streamed};
+use crate::random::{Purpose, Random};
 
 /// Gradients take much memory: four maps are computed at once, while one thread decodes the next pictures.
 const STREAM: PictureStream = PictureStream {
@@ -20,10 +23,25 @@ const STREAM: PictureStream = PictureStream {
 /// The pictures of a report.
 #[derive(Clone, Debug, Default)]
 pub struct Examples {
+    /// Pictures whose labels may be wrong, without heat maps.
+    pub suspects: Vec<Shown>,
     /// The mistakes of the highest confidence.
     pub mistakes: Vec<Shown>,
+    /// Pictures chosen at random, without heat maps.
+    pub ordinary: Vec<Shown>,
     /// The right answers of the highest confidence, one class after the other.
     pub right: Vec<Shown>,
+}
+
+/// How many pictures a report shows.
+#[derive(Clone, Copy, Debug)]
+pub struct ExampleCounts {
+    /// The mistakes of the highest confidence.
+    pub mistakes: usize,
+    /// Pictures chosen at random.
+    pub ordinary: usize,
+    /// The right answers of the highest confidence.
+    pub right: usize,
 }
 
 /// A picture of a report.
@@ -37,13 +55,27 @@ pub struct Shown {
     pub predicted: String,
     /// The probability of the prediction, 0 to 1.
     pub confidence: f32,
+    /// Whether the prediction is right.
+    pub right: bool,
+    /// The second likeliest class and its probability; `None` with several labels per picture.
+    pub second: Option<(String, f32)>,
     /// The picture; `None` where it could not be read.
     pub picture: Option<RgbImage>,
-    /// The same picture under its heat map.
-    pub heat: Option<RgbImage>,
+    /// Where the network sees a class; `None` where nothing in the picture speaks for one.
+    pub heat: Option<Heat>,
 }
 
-/// Chooses pictures for a report, and explains the network's answers by Grad-CAM on the last feature map.
+/// A picture under the heat map of a class.
+#[derive(Clone, Debug)]
+pub struct Heat {
+    /// The name of the class.
+    pub class: String,
+    /// The picture under its heat map.
+    pub picture: RgbImage,
+}
+
+/// Chooses pictures for a report, and explains the network's answers by Grad-CAM on the last feature map. `progress`
+/// receives the number of pictures that are done.
 ///
 /// The classes of `predictions` are the network's outputs, in order. A file that cannot be read any more is listed
 /// without its picture.
@@ -55,19 +87,52 @@ pub fn examples(
     classifier: &Classifier,
     predictions: &Predictions,
     evaluation: &Evaluation,
-    [mistakes, right]: [usize; 2],
+    counts: ExampleCounts,
+    progress: &mut dyn FnMut(usize),
 ) -> Result<Examples, ExplainError> {
     let explainer = Explainer::new(classifier.network(), classifier.spec.outputs);
-    let mistakes: Vec<usize> = evaluation
-        .mistakes
-        .iter()
-        .take(mistakes)
-        .map(|mistake| mistake.picture)
-        .collect();
+    let mistakes = evaluation.mistakes.iter().take(counts.mistakes);
+    let mistakes: Vec<usize> = mistakes.map(|mistake| mistake.picture).collect();
+    let right = surest(predictions, counts.right);
+    let ordinary = ordinary(predictions, counts.ordinary);
+    let mut gallery = Gallery {
+        explainer: &explainer,
+        classifier,
+        predictions,
+        done: 0,
+        progress,
+    };
     Ok(Examples {
-        mistakes: show(&explainer, classifier, predictions, &mistakes)?,
-        right: show(&explainer, classifier, predictions, &surest(predictions, right))?,
+        suspects: Vec::new(),
+        mistakes: gallery.explained(&mistakes)?,
+        right: gallery.explained(&right)?,
+        ordinary: gallery.plain(&ordinary),
     })
+}
+
+/// The pictures of suspected labels for a report.
+pub fn suspect_pictures(classifier: &Classifier, suspects: &[Suspect]) -> Vec<Shown> {
+    suspects
+        .iter()
+        .map(|suspect| Shown {
+            path: suspect.path.clone(),
+            truth: suspect.label.clone(),
+            predicted: suspect.suggestion.clone(),
+            confidence: suspect.suggestion_probability,
+            right: false,
+            second: None,
+            picture: open(classifier, &suspect.path).ok().map(|(picture, _)| picture),
+            heat: None,
+        })
+        .collect()
+}
+
+/// Pictures chosen at random, the same ones each time.
+fn ordinary(predictions: &Predictions, count: usize) -> Vec<usize> {
+    let mut pictures: Vec<usize> = (0..predictions.len()).collect();
+    Random::new(0, Purpose::Order, 0, 0).shuffle(&mut pictures);
+    pictures.truncate(count);
+    pictures
 }
 
 /// The right answers of the highest confidence, one class after the other until there are `count`.
@@ -75,11 +140,7 @@ fn surest(predictions: &Predictions, count: usize) -> Vec<usize> {
     let mut by_class: Vec<Vec<(f32, usize)>> = vec![Vec::new(); predictions.classes.len()];
     for (picture, (truth, probabilities)) in predictions.rows().enumerate() {
         let said = predictions.decide(probabilities);
-        let (is, said) = (
-            truth.iter().copied().collect::<HashSet<_>>(),
-            said.into_iter().collect(),
-        );
-        if let (true, Some(&class)) = (is == said, truth.first()) {
+        if let (true, Some(&class)) = (same(truth, &said), truth.first()) {
             by_class[class].push((probabilities[class], picture));
         }
     }
@@ -91,51 +152,130 @@ fn surest(predictions: &Predictions, count: usize) -> Vec<usize> {
     in_turn.take(count).map(|(_, picture)| *picture).collect()
 }
 
-/// The pictures of a report with their heat maps, in the order of `pictures`.
-fn show(
-    explainer: &Explainer,
-    classifier: &Classifier,
-    predictions: &Predictions,
-    pictures: &[usize],
-) -> Result<Vec<Shown>, ExplainError> {
-    let rows: Vec<_> = predictions.rows().collect();
-    let decided = |picture: usize| predictions.decide(rows[picture].1);
-    // The map shows what speaks for the answer; without an answer, what speaks for the truth.
-    let class = |picture: usize| {
-        let (said, truth) = (decided(picture), rows[picture].0);
-        said.iter().chain(truth).copied().next().unwrap_or(0)
-    };
-    let mut shown: Vec<Shown> = pictures
-        .iter()
-        .map(|&picture| Shown {
-            path: predictions.paths[picture].clone(),
-            truth: names(predictions, rows[picture].0),
-            predicted: names(predictions, &decided(picture)),
-            confidence: rows[picture].1[class(picture)],
-            picture: None,
-            heat: None,
-        })
-        .collect();
-    let entries: Vec<(usize, usize)> = pictures.iter().copied().enumerate().collect();
-    let decode = |&(_, picture): &(usize, usize)| open(classifier, &predictions.paths[picture]);
-    STREAM.run(&entries, decode, |steps| {
-        for step in steps {
-            let Streamed::Batch { pictures, decoded } = step else {
-                continue;
-            };
-            let (seen, pixels): (Vec<_>, Vec<_>) = decoded.into_iter().unzip();
-            let classes: Vec<usize> = pictures.iter().map(|entry| class(entry.1)).collect();
-            let images = classifier.batch(&pixels)?;
-            let maps = explainer.heatmaps(images, &classes, explainer.last_layer(), Method::GradCam)?;
-            for ((entry, seen), map) in pictures.iter().zip(seen).zip(maps) {
-                let shown = &mut shown[entry.0];
-                shown.heat = Some(overlay(&seen, &map));
-                shown.picture = Some(seen);
-            }
+fn same(truth: &[usize], said: &[usize]) -> bool {
+    truth.iter().collect::<HashSet<_>>() == said.iter().collect::<HashSet<_>>()
+}
+
+/// Makes the pictures of a report.
+struct Gallery<'a> {
+    explainer: &'a Explainer,
+    classifier: &'a Classifier,
+    predictions: &'a Predictions,
+    done: usize,
+    progress: &'a mut dyn FnMut(usize),
+}
+
+impl Gallery<'_> {
+    /// Pictures with what the network says about them, in the order of `pictures`.
+    fn described(&self, pictures: &[usize]) -> Vec<Shown> {
+        let predictions = self.predictions;
+        let rows: Vec<_> = predictions.rows().collect();
+        pictures
+            .iter()
+            .map(|&picture| {
+                let (truth, probabilities) = rows[picture];
+                let said = predictions.decide(probabilities);
+                Shown {
+                    path: predictions.paths[picture].clone(),
+                    truth: names(predictions, truth),
+                    predicted: names(predictions, &said),
+                    confidence: probabilities[shown_class(truth, &said)],
+                    right: same(truth, &said),
+                    second: second(predictions, probabilities, &said),
+                    picture: None,
+                    heat: None,
+                }
+            })
+            .collect()
+    }
+
+    fn plain(&self, pictures: &[usize]) -> Vec<Shown> {
+        let mut shown = self.described(pictures);
+        for shown in &mut shown {
+            shown.picture = open(self.classifier, &shown.path).ok().map(|(picture, _)| picture);
         }
-        Ok::<_, ExplainError>(())
-    })?;
-    Ok(shown)
+        shown
+    }
+
+    /// The same with heat maps.
+    fn explained(&mut self, pictures: &[usize]) -> Result<Vec<Shown>, ExplainError> {
+        let mut shown = self.described(pictures);
+        let rows: Vec<_> = self.predictions.rows().collect();
+        let classifier = self.classifier;
+        let entries: Vec<(usize, usize)> = pictures.iter().copied().enumerate().collect();
+        let paths = &self.predictions.paths;
+        let decode = |&(_, picture): &(usize, usize)| open(classifier, &paths[picture]);
+        STREAM.run(&entries, decode, |steps| {
+            for step in steps {
+                let Streamed::Batch { pictures, decoded } = step else {
+                    continue;
+                };
+                let (seen, pixels): (Vec<_>, Vec<_>) = decoded.into_iter().unzip();
+                let of = |picture: usize| (rows[picture].0, self.predictions.decide(rows[picture].1));
+                let classes = pictures.iter().map(|entry| {
+                    let (truth, said) = of(entry.1);
+                    shown_class(truth, &said)
+                });
+                let classes: Vec<usize> = classes.collect();
+                let truths: Vec<Option<usize>> = pictures.iter().map(|entry| of(entry.1).0.first().copied()).collect();
+                let maps = self.maps(&pixels, &classes, &truths)?;
+                for ((entry, seen), map) in pictures.iter().zip(seen).zip(maps) {
+                    let shown = &mut shown[entry.0];
+                    shown.heat = map.map(|(class, map)| Heat {
+                        class: names(self.predictions, &[class]),
+                        picture: overlay(&seen, &map),
+                    });
+                    shown.picture = Some(seen);
+                }
+                self.done += pictures.len();
+                (self.progress)(self.done);
+            }
+            Ok::<_, ExplainError>(())
+        })?;
+        Ok(shown)
+    }
+
+    /// A map for each picture with its class: that of the answer, or that of the truth where nothing speaks for the
+    /// answer.
+    fn maps(
+        &self,
+        pixels: &[Pixels],
+        classes: &[usize],
+        truths: &[Option<usize>],
+    ) -> Result<Vec<Option<(usize, Heatmap)>>, ExplainError> {
+        let maps = |pixels: &[Pixels], classes: &[usize]| {
+            let images = self.classifier.batch(pixels)?;
+            self.explainer
+                .heatmaps(images, classes, self.explainer.last_layer(), Method::GradCam)
+        };
+        let mut found = Vec::new();
+        for (index, map) in maps(pixels, classes)?.into_iter().enumerate() {
+            found.push(match truths[index] {
+                _ if map.max() > 0.0 => Some((classes[index], map)),
+                Some(truth) if truth != classes[index] => maps(&pixels[index..=index], &[truth])?
+                    .pop()
+                    .filter(|map| map.max() > 0.0)
+                    .map(|map| (truth, map)),
+                _ => None,
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// The class whose probability and heat are shown: the answer, or the truth where there is no answer.
+fn shown_class(truth: &[usize], said: &[usize]) -> usize {
+    said.iter().chain(truth).copied().next().unwrap_or(0)
+}
+
+/// The likeliest class that is not the answer.
+fn second(predictions: &Predictions, probabilities: &[f32], said: &[usize]) -> Option<(String, f32)> {
+    let others = probabilities
+        .iter()
+        .enumerate()
+        .filter(|(class, _)| !said.contains(class));
+    let (class, probability) = others.reduce(|best, class| if class.1 > best.1 { class } else { best })?;
+    (!predictions.multi_label).then(|| (predictions.classes[class].clone(), *probability))
 }
 
 fn names(predictions: &Predictions, classes: &[usize]) -> String {
@@ -151,7 +291,7 @@ fn names(predictions: &Predictions, classes: &[usize]) -> String {
 }
 
 /// A picture for people, and the same as the network takes it.
-fn open(classifier: &Classifier, path: &Path) -> Result<(RgbImage, xception_model::picture::Pixels), ClassifyError> {
+fn open(classifier: &Classifier, path: &Path) -> Result<(RgbImage, Pixels), ClassifyError> {
     let input = classifier.spec.input;
     let preset = input.preset.ok_or(ClassifyError::NoPreset)?;
     let picture = preset.open(path, classifier.decode_options())?;

@@ -24,7 +24,7 @@ mod method;
 mod overlay;
 
 pub use error::ExplainError;
-pub use examples::{Examples, Shown, examples};
+pub use examples::{ExampleCounts, Examples, Heat, Shown, examples, suspect_pictures};
 pub use explainer::Explainer;
 pub use heatmap::Heatmap;
 pub use method::Method;

@@ -245,14 +245,6 @@ pub(super) fn around(values: impl IntoIterator<Item = f64>) -> Range<f64> {
     low - air..high + air
 }
 
-/// At most `limit` characters, with an ellipsis at the end if the text is longer.
-pub(super) fn shortened(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
-        return text.to_owned();
-    }
-    text.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,11 +270,5 @@ mod tests {
         );
         assert_eq!([1.0, 2.5, 12.0].map(whole), ["1", "", "12"]);
         assert_eq!([1e-5 * 0.999_999_999, 1.0].map(power), ["1e-5", "1e0"]);
-    }
-
-    #[test]
-    fn long_names_end_in_an_ellipsis() {
-        assert_eq!(shortened("cup", 3), "cup");
-        assert_eq!(shortened("茶碗蒸し", 3), "茶碗…");
     }
 }

@@ -2,9 +2,10 @@ use image::{Rgb, RgbImage};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::canvas::{self, Area, GREY, INK, PALE, Pen, refused, shortened};
+use super::canvas::{self, Area, GREY, INK, PALE, Pen, refused};
 use super::error::PlotError;
 use crate::judge::metrics::{Evaluation, Task};
+use crate::shortened::shortened;
 
 /// The longest name of a class on the axes, in characters.
 const NAME: usize = 22;
@@ -76,7 +77,7 @@ pub(super) fn draw(evaluation: &Evaluation) -> Result<RgbImage, PlotError> {
     let layout = Layout::new(&names)?;
     let side = layout.side(names.len());
     // A small matrix is narrower than its title.
-    let panel = layout.names + side / 2 + (side / 2).max(120) + 2 * MARGIN;
+    let panel = layout.names + side / 2 + (side / 2).max(190) + 2 * MARGIN;
     let height = TITLE + side + layout.names + 2 * MARGIN;
     canvas::sheet([2 * panel, height], |area, pen| {
         let (left, right) = area.split_horizontally(pen.px(panel));
@@ -124,7 +125,12 @@ fn matrix(
     };
     let above = |text, size, color, y| write(text, size, color, (middle, pen.at(y)), (HPos::Center, VPos::Top));
     above(title, 17, INK, 12)?;
-    above("rows: truth, columns: prediction", 12, GREY, 37)?;
+    above(
+        "rows: truth, columns: prediction; blue: right, red: wrong",
+        12,
+        GREY,
+        37,
+    )?;
 
     // Thin lines between cells that are large enough.
     let gap = if layout.cell >= 18 { pen.px(1) } else { 0 };
@@ -132,7 +138,7 @@ fn matrix(
     let mut cells = RgbImage::from_pixel(start(names.len()), start(names.len()), Rgb([0xff; 3]));
     for row in 0..names.len() {
         for column in 0..names.len() {
-            let RGBColor(red, green, blue) = color(value(row, column).0);
+            let RGBColor(red, green, blue) = color(value(row, column).0, row == column);
             for y in 0..cell - gap {
                 for x in 0..cell - gap {
                     cells.put_pixel(start(column) + x, start(row) + y, Rgb([red, green, blue]));
@@ -178,8 +184,9 @@ fn depth(shade: f64) -> f64 {
     shade.clamp(0.0, 1.0).powf(0.6)
 }
 
-/// White to a deep blue.
-fn color(shade: f64) -> RGBColor {
+/// White to a deep blue on the diagonal, and to a deep vermilion for errors.
+fn color(shade: f64, right: bool) -> RGBColor {
     let mix = |from: f64, to: f64| (from + (to - from) * depth(shade)).round() as u8;
-    RGBColor(mix(247.0, 8.0), mix(249.0, 69.0), mix(251.0, 138.0))
+    let [red, green, blue] = if right { [8.0, 69.0, 138.0] } else { [178.0, 60.0, 0.0] };
+    RGBColor(mix(247.0, red), mix(249.0, green), mix(251.0, blue))
 }

@@ -6,6 +6,7 @@ use plotters::prelude::*;
 use super::canvas::{self, Area, Axis, BLUE, GREEN, GREY, INK, PALE, Pen, VERMILION, refused};
 use super::error::PlotError;
 use crate::judge::metrics::EpochRow;
+use crate::shortened::shortened;
 
 /// One curve: its name, its colour and its value in a row.
 type Curve = (&'static str, RGBColor, fn(&EpochRow) -> Option<f64>);
@@ -152,11 +153,7 @@ fn learning_rate(area: &Area<'_>, pen: Pen, rows: &[EpochRow]) -> Result<(), Plo
         let x = row.epoch as f64 - 0.5;
         chart
             .draw_series([EmptyElement::at((x, range.end))
-                + Text::new(
-                    canvas::shortened(&row.phase, 24),
-                    (pen.at(6), pen.at(4)),
-                    pen.text(12, GREY),
-                )])
+                + Text::new(shortened(&row.phase, 24), (pen.at(6), pen.at(4)), pen.text(12, GREY))])
             .map_err(refused)?;
         let line = LineSeries::new([(x, range.start), (x, range.end)], pen.line(PALE, 1));
         chart.draw_series(line).map_err(refused)?;

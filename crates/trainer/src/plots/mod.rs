@@ -3,9 +3,9 @@
 //! The font is the sans of the `dejavu` crate, compiled in: no font or library of the system is used. Files appear
 //! complete or not at all, and replace existing files.
 
-mod calibration;
 mod canvas;
 mod confusion;
+mod contact_sheet;
 mod curves;
 mod error;
 mod explanation;
@@ -19,6 +19,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
+pub use contact_sheet::ContactSheet;
 pub use error::PlotError;
 pub use png_file::is_png;
 
@@ -45,15 +46,6 @@ pub fn confusion_matrix(evaluation: &Evaluation, path: &Path) -> Result<(), Plot
     png_file::save(&confusion::draw(evaluation)?, path)
 }
 
-/// Accuracy by confidence (the reliability diagram of Guo et al. 2017, figure 1), and the frequency of each confidence.
-///
-/// # Errors
-///
-/// A [`PlotError`]: the file cannot be written.
-pub fn calibration(evaluation: &Evaluation, path: &Path) -> Result<(), PlotError> {
-    png_file::save(&calibration::draw(evaluation)?, path)
-}
-
 /// The loss by learning rate of a range test, `(rate, loss)` in the order of the steps, and the suggested rate.
 ///
 /// # Errors
@@ -63,13 +55,14 @@ pub fn lr_finder(points: &[(f64, f64)], suggestion: Option<f64>, path: &Path) ->
     png_file::save(&lr_finder::draw(points, suggestion)?, path)
 }
 
-/// A picture beside the same picture under its heat map, below two lines of text, with the scale of the colours.
+/// A picture beside the same picture under its heat maps, each with a caption, below a title, with the scale of the
+/// colours.
 ///
 /// # Errors
 ///
 /// A [`PlotError`]: the font or the drawing library fails.
-pub fn explanation(picture: &RgbImage, heat: &RgbImage, lines: [&str; 2]) -> Result<RgbImage, PlotError> {
-    explanation::draw(picture, heat, lines)
+pub fn explanation(picture: &RgbImage, heats: &[(RgbImage, String)], title: &str) -> Result<RgbImage, PlotError> {
+    explanation::draw(picture, heats, title)
 }
 
 /// A picture as the bytes of a PNG file.
@@ -79,19 +72,4 @@ pub fn explanation(picture: &RgbImage, heat: &RgbImage, lines: [&str; 2]) -> Res
 /// A [`PlotError`]: the encoder fails.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>, PlotError> {
     png_file::png(picture)
-}
-
-/// The plot as the bytes of a PNG file, for the report, which contains its pictures.
-pub(crate) fn curves_png(rows: &[EpochRow]) -> Result<Vec<u8>, PlotError> {
-    png_file::png(&curves::draw(rows)?)
-}
-
-/// As [`curves_png`].
-pub(crate) fn confusion_matrix_png(evaluation: &Evaluation) -> Result<Vec<u8>, PlotError> {
-    png_file::png(&confusion::draw(evaluation)?)
-}
-
-/// As [`curves_png`].
-pub(crate) fn calibration_png(evaluation: &Evaluation) -> Result<Vec<u8>, PlotError> {
-    png_file::png(&calibration::draw(evaluation)?)
 }

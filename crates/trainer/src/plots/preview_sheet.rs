@@ -39,13 +39,21 @@ impl PreviewSheet {
 
     /// Draws a picture into its square, as large as it fits.
     pub fn show(&mut self, picture: &RgbImage, column: usize, row: usize) {
-        let scale = f64::from(CELL) / f64::from(picture.width().max(picture.height()).max(1));
-        let side = |side: u32| ((f64::from(side) * scale).round() as u32).clamp(1, CELL);
-        let (width, height) = (side(picture.width()), side(picture.height()));
-        let fitting = imageops::resize(picture, width, height, FilterType::Triangle);
+        let fitting = small(picture);
+        let (width, height) = fitting.dimensions();
         let x = left(column) + (CELL - width) / 2;
         let y = top(row) + (CELL - height) / 2;
         imageops::replace(&mut self.picture, &fitting, x.into(), y.into());
+    }
+
+    /// The sheet so far.
+    pub fn picture(&self) -> &RgbImage {
+        &self.picture
+    }
+
+    /// Writes the caption of one picture.
+    pub fn label(&mut self, text: &str, column: usize, row: usize) {
+        self.write(text, left(column), top(row) - LINE, CELL);
     }
 
     /// Writes the heading of a column.
@@ -101,6 +109,18 @@ impl PreviewSheet {
             })?;
         Ok(files::write(path, overwrite, encoded.get_ref())?)
     }
+}
+
+/// The picture, as large as it fits into a square.
+pub(super) fn small(picture: &RgbImage) -> RgbImage {
+    let scale = f64::from(CELL) / f64::from(picture.width().max(picture.height()).max(1));
+    let side = |side: u32| ((f64::from(side) * scale).round() as u32).clamp(1, CELL);
+    imageops::resize(
+        picture,
+        side(picture.width()),
+        side(picture.height()),
+        FilterType::Triangle,
+    )
 }
 
 /// The left edge of a column.

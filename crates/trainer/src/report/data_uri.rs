@@ -10,15 +10,23 @@ use crate::explain::shrunk;
 
 /// The longer side of a thumbnail in pixels: twice its size on the page, for screens of high density.
 const THUMBNAIL: u32 = 400;
+/// The same of a picture in a table.
+const SMALL: u32 = 128;
 /// At this quality compression artefacts are invisible at the thumbnail's size.
 const QUALITY: u8 = 82;
 
-pub(super) fn png(bytes: &[u8]) -> String {
-    format!("data:image/png;base64,{}", STANDARD.encode(bytes))
+/// A thumbnail of an example or of a mistake.
+pub(super) fn thumbnail(picture: &RgbImage) -> Result<String, ReportError> {
+    jpeg(picture, THUMBNAIL)
 }
 
-pub(super) fn thumbnail(picture: &RgbImage) -> Result<String, ReportError> {
+/// A thumbnail in a table.
+pub(super) fn small(picture: &RgbImage) -> Result<String, ReportError> {
+    jpeg(picture, SMALL)
+}
+
+fn jpeg(picture: &RgbImage, longest: u32) -> Result<String, ReportError> {
     let mut bytes = Vec::new();
-    shrunk(picture, THUMBNAIL).write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?;
+    shrunk(picture, longest).write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?;
     Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)))
 }

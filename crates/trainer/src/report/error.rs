@@ -1,15 +1,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::plots::PlotError;
-
 /// Why a report cannot be made or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// A plot cannot be drawn.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
     /// A picture cannot be encoded.
     #[error("cannot make the report: {0}")]
     Picture(#[from] image::ImageError),

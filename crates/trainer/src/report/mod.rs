@@ -1,15 +1,21 @@
 //! `report.html`: the strengths and weaknesses of a network, in one file that needs no other file and no internet.
 
+mod chart;
 mod data;
 mod data_uri;
 mod error;
+mod gallery;
+mod matrix;
 mod page;
 
 use std::path::Path;
 
 pub use crate::explain::Shown;
-pub use data::ReportData;
+pub use crate::shortened::shortened;
+pub use data::{ClassPictures, ReportData, TrainingReport};
 pub use error::ReportError;
+pub use gallery::GalleryPage;
+pub use page::duration;
 
 /// Writes the report; a file that exists is replaced.
 ///

@@ -5,13 +5,13 @@ use std::path::Path;
 use burn::module::Module;
 use files::sha256;
 use xception_model::Network;
-use xception_model::registry::{Card, Format, Kind, Metrics, Training, Weights};
+use xception_model::registry::{Card, Format, Kind, Metrics, TemperatureScaling, Training, Weights};
 
 use super::error::TrainError;
 use super::folder::MODEL;
 use super::run_file::RunFile;
 use crate::data::Split;
-use crate::judge::metrics::{Evaluation, Task};
+use crate::judge::metrics::{Evaluation, Task, Temperature};
 
 /// The name of the card: the name of the weights with an ending, as in the converter.
 pub const CARD: &str = "model.bpk.card.toml";
@@ -22,6 +22,7 @@ pub(crate) fn write(
     file: &RunFile,
     network: &Network,
     judged: Option<(Split, &Evaluation)>,
+    temperature: Option<(Temperature, bool)>,
     date: String,
 ) -> Result<(), TrainError> {
     let weights = folder.join(MODEL);
@@ -54,6 +55,11 @@ pub(crate) fn write(
         macro_f1: Some(evaluation.macro_average.f1),
         loss: Some(evaluation.loss),
         calibration_error: Some(evaluation.calibration.ece),
+        temperature: temperature.map(|(temperature, applied)| TemperatureScaling {
+            value: temperature.value,
+            calibration_error: temperature.error_with,
+            applied,
+        }),
     });
     card.training = Some(Training {
         recipe: file.recipe.name.clone(),

@@ -4,7 +4,7 @@ use burn::data::dataloader::DataLoader;
 use burn::train::TrainStep;
 
 use super::error::TrainError;
-use super::event::Event;
+use super::event::{Event, Stage};
 use super::parameters::{clip, optimizer};
 use super::phase::PhaseRun;
 use crate::random::{Purpose, Random};
@@ -22,15 +22,25 @@ pub struct FinderOptions {
 }
 
 impl Default for FinderOptions {
-    /// From 1e-7 to 10 in 100 steps, as in fastai.
+    /// From 1e-6 to 1 in 60 steps. fastai takes 100 steps from 1e-7 to 10, at whose ends no network learns.
     fn default() -> Self {
         Self {
-            from: 1e-7,
-            to: 10.0,
-            steps: 100,
+            from: 1e-6,
+            to: 1.0,
+            steps: 60,
         }
     }
 }
+
+/// The loss has risen, and the search ends, at so many times the lowest loss. fastai's 4 needs many more steps.
+const RISEN: f64 = 1.5;
+/// The weight of the earlier losses in the smoothed one: a mean of about the last ten steps. fastai's 0.98 smooths
+/// longer curves.
+const SMOOTHING: f64 = 0.9;
+/// A search takes at most about so many epochs.
+const EPOCHS: usize = 1;
+/// The fewest pictures of a step.
+const FEWEST: usize = 4;
 
 /// The result of a finder.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +51,7 @@ pub struct Found {
     pub suggestion: Option<f64>,
 }
 
-/// Trains while the rate rises, until the loss is four times the lowest.
+/// Trains while the rate rises, until the loss has risen.
 pub(crate) fn find(phase_run: PhaseRun, options: FinderOptions) -> Result<Found, TrainError> {
     let PhaseRun {
         context,
@@ -71,7 +81,7 @@ pub(crate) fn find(phase_run: PhaseRun, options: FinderOptions) -> Result<Found,
             let output = TrainStep::step(&trainee, batch);
             let loss = smoothing.add(f64::from(numbers(output.item.loss)[0]));
             let lowest = curve.iter().map(|point| point.1).fold(loss, f64::min);
-            if !loss.is_finite() || (step > 10 && loss > 4.0 * lowest) {
+            if !loss.is_finite() || (step > 10 && loss > RISEN * lowest) {
                 break 'all;
             }
             curve.push((rate, loss));
@@ -80,11 +90,10 @@ pub(crate) fn find(phase_run: PhaseRun, options: FinderOptions) -> Result<Found,
                 clip(&trainee, &mut gradients, longest);
             }
             trainee = trainee.optimize(&mut optimizer, rate.into(), gradients);
-            (context.observer)(Event::Step {
+            (context.observer)(Event::Work {
+                stage: Stage::RateSearch,
                 done: curve.len(),
                 total: options.steps,
-                loss,
-                rate,
             });
         }
         epoch += 1;
@@ -101,6 +110,11 @@ pub(crate) fn stopped() -> TrainError {
 }
 
 impl FinderOptions {
+    /// The pictures of a step, so that the search takes about one epoch, of a phase that takes `batch_size`.
+    pub(crate) fn batch_size(self, pictures: usize, batch_size: usize) -> usize {
+        (EPOCHS * pictures / self.steps.max(1)).max(FEWEST).min(batch_size)
+    }
+
     /// The rate of a step: evenly from the first to the last on a logarithmic scale.
     fn rate(&self, step: usize) -> f64 {
         let part = step as f64 / (self.steps - 1).max(1) as f64;
@@ -108,7 +122,7 @@ impl FinderOptions {
     }
 }
 
-/// An exponential moving average without the bias of its start, as in fastai.
+/// An exponential moving average without the bias of its start.
 #[derive(Default)]
 struct Smoothing {
     average: f64,
@@ -117,9 +131,9 @@ struct Smoothing {
 
 impl Smoothing {
     fn add(&mut self, value: f64) -> f64 {
-        self.average = 0.98 * self.average + 0.02 * value;
+        self.average = SMOOTHING * self.average + (1.0 - SMOOTHING) * value;
         self.count += 1.0;
-        self.average / (1.0 - 0.98_f64.powf(self.count))
+        self.average / (1.0 - SMOOTHING.powf(self.count))
     }
 }
 
@@ -141,6 +155,15 @@ fn valley(curve: &[(f64, f64)]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_search_takes_about_an_epoch() {
+        let options = FinderOptions::default();
+        assert_eq!(options.batch_size(210, 16), 4);
+        assert_eq!(options.batch_size(600, 16), 10);
+        assert_eq!(options.batch_size(600, 2), 2);
+        assert_eq!(options.batch_size(1_000_000, 32), 32);
+    }
 
     /// The places are those that fastai's own function gives for these curves.
     #[test]

@@ -16,6 +16,12 @@ pub const LAST_MODEL: &str = "last.bpk";
 /// The moving average of the last weights, where a recipe keeps one.
 pub const EMA_MODEL: &str = "ema.bpk";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
+/// The checkpoints of a finished run while they are removed.
+pub(crate) const DISCARDED: &str = ".discarded";
+/// The prediction for every judged picture.
+pub(crate) const PREDICTIONS: &str = "predictions.csv";
+/// The pictures whose labels may be wrong.
+pub(crate) const SUSPECTS: &str = "suspected_labels.csv";
 /// The pictures, their labels and their split, as a table that `xception train` reads.
 pub(crate) const DATA: &str = "data.csv";
 /// The results of the last check of the pictures: a resumed run does not decode unchanged pictures for it.

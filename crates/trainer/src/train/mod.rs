@@ -1,11 +1,13 @@
 //! Training: a recipe is followed phase by phase in the folder of a run.
 
+mod calibrate;
 mod card;
 mod checkpoint;
 mod devices;
 mod ema;
 mod environment;
 mod error;
+mod estimate;
 mod event;
 mod features;
 mod features_file;
@@ -36,12 +38,13 @@ pub use card::CARD;
 pub use checkpoint::{Best, Progress};
 pub use environment::{BURN, Environment};
 pub use error::TrainError;
-pub use event::{Event, Observer};
+pub use estimate::{Estimate, PhaseEstimate};
+pub use event::{Event, Observer, Stage};
 pub use finder::{FinderOptions, Found};
 pub use folder::{EMA_MODEL, LAST_MODEL, MODEL, RUN_FILE};
 pub use objective::Objective;
 pub use options::RunOptions;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, StageTime};
 pub use recipe::{Inputs, Norms, Optimizer, Phase, Recipe, Start, Trains};
 pub use run::Run;
 pub use run_data::RunData;

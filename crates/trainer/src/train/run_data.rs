@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::error::TrainError;
-use super::event::{Event, Observer};
+use super::event::{Event, Observer, Stage};
 use crate::data::{DataOptions, DataReport, Dataset, Known};
 
 /// The checked pictures of a run that begins, so that faults of the data are found before anything else is needed.
@@ -19,7 +19,11 @@ impl RunData {
     /// [`TrainError::Data`].
     pub fn open(data: &Path, options: &DataOptions, observer: &Observer) -> Result<Self, TrainError> {
         let (dataset, report, known) = Dataset::open_known(data, options, &Known::default(), &|done, total| {
-            observer(Event::Check { done, total });
+            observer(Event::Work {
+                stage: Stage::Check,
+                done,
+                total,
+            });
         })?;
         dataset.check_held_out(options)?;
         Ok(Self { dataset, report, known })

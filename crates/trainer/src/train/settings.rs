@@ -26,6 +26,11 @@ pub struct RunSettings {
     pub checkpoint_every: Duration,
     /// The number of checkpoints that are kept.
     pub keep: usize,
+    /// Whether a finished run keeps its checkpoints, kept features and last weights.
+    pub keep_checkpoints: bool,
+    /// Whether the temperature that fits the confidences to the validation pictures is stored in the weights, if it
+    /// helps on the test pictures.
+    pub calibrate: bool,
     /// The run's whole time, without the time it was stopped. When it is used up, the run ends with its best weights
     /// and its report, and can be resumed with a larger budget.
     pub budget: Option<Duration>,
@@ -36,7 +41,8 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// All cores, no picture cache, a checkpoint at least every ten minutes, two checkpoints kept, no observer.
+    /// All cores, no picture cache, a checkpoint at least every ten minutes, two kept until the run is finished, no
+    /// observer.
     pub fn new(device: Device) -> Self {
         Self {
             devices: vec![device],
@@ -46,6 +52,8 @@ impl RunSettings {
             cache: Cache::None,
             checkpoint_every: Duration::from_mins(10),
             keep: 2,
+            keep_checkpoints: false,
+            calibrate: false,
             budget: None,
             interrupter: Interrupter::new(),
             observer: Arc::new(|_| {}),

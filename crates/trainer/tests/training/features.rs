@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use trainer::{Event, Run};
+use trainer::{Event, Run, Stage};
 
 use crate::common::{observed_settings, options, settings, start};
 use crate::fixture::{Fixture, assert_same, listening, probe, recipe, weights};
@@ -14,7 +14,15 @@ fn extracted(events: &Mutex<Vec<Event>>) -> usize {
     let events = events.lock().unwrap();
     events
         .iter()
-        .filter(|event| matches!(event, Event::Features { .. }))
+        .filter(|event| {
+            matches!(
+                event,
+                Event::Work {
+                    stage: Stage::Features(_),
+                    ..
+                }
+            )
+        })
         .count()
 }
 
@@ -27,7 +35,14 @@ fn features_are_computed_once() {
     let (mut settings, events) = listening();
     let (stop, receive) = (settings.interrupter.clone(), settings.observer.clone());
     settings.observer = Arc::new(move |event| {
-        let middle = matches!(event, Event::Features { done: 8, total: 9.. });
+        let middle = matches!(
+            event,
+            Event::Work {
+                stage: Stage::Features(_),
+                done: 8,
+                total: 9..
+            }
+        );
         receive(event);
         if middle {
             stop.stop(None);
@@ -73,7 +88,7 @@ fn a_linear_probe_shows_no_picture_to_the_backbone_twice() {
     let folder = fixture.path("run");
     let pictures = fixture.data.clone();
     let settings = observed_settings(Arc::new(move |event| {
-        if let Event::Epoch(_) = event {
+        if let Event::Epoch { .. } = event {
             let _ = fs::remove_dir_all(&pictures);
         }
     }));

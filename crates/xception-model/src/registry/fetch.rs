@@ -44,6 +44,8 @@ pub(super) enum Failure {
 
 /// Why one attempt at one URL ended without a file.
 enum Trouble {
+    /// The host's name cannot be found. If that is so for every URL, this machine has no connection.
+    NoHost(String),
     /// Trying again may help.
     Transient(String),
     /// The same URL would give the same answer again.
@@ -74,14 +76,19 @@ pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) ->
     loop {
         let mut next = Vec::new();
         let mut progress = false;
+        let mut found_a_host = false;
         for url in alive {
-            options.reporter.say(&match previous.take() {
+            let silent = previous.is_some() && !found_a_host && round == 0;
+            let announced = match previous.take() {
                 None => format!("fetching {url}"),
                 Some((before, answer)) if before == url => {
                     format!("{url} {answer}, trying again")
                 }
                 Some((before, answer)) => format!("{before} {answer}, trying {url}"),
-            });
+            };
+            if !silent {
+                options.reporter.say(&announced);
+            }
             let mut partial = Partial::open(target).map_err(Failure::Local)?;
             longest = longest.max(partial.length());
             let trouble = match fetcher.attempt(url, &mut partial) {
@@ -92,8 +99,9 @@ pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) ->
                 progress = true;
                 longest = partial.length();
             }
+            found_a_host |= !matches!(trouble, Trouble::NoHost(_));
             let answer = match trouble {
-                Trouble::Transient(answer) => {
+                Trouble::NoHost(answer) | Trouble::Transient(answer) => {
                     next.push(url);
                     answer
                 }
@@ -102,6 +110,12 @@ pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) ->
             };
             previous = Some((url, answer.clone()));
             answers.insert(url, answer);
+        }
+        if !found_a_host && round == 0 {
+            let hosts = weights.urls.iter().map(|url| host(url)).collect::<Vec<_>>().join(", ");
+            return Err(Failure::Sources(format!(
+                "no network connection: {hosts} cannot be found from here"
+            )));
         }
         alive = next;
         if !progress {
@@ -114,6 +128,12 @@ pub(super) fn fetch(weights: &Weights, target: &Path, options: &FetchOptions) ->
         }
         thread::sleep(pause(options.backoff, round));
     }
+}
+
+/// The host of a URL.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', ':']).next().unwrap_or(rest)
 }
 
 /// `first`, doubled with each round after the first, and shortened by up to half at random.
@@ -352,7 +372,10 @@ impl Fetcher<'_> {
                 Trouble::Transient(format!("did not connect within {:?}", self.options.connect_timeout))
             }
             Error::Timeout(_) => Trouble::Transient(format!("did not answer within {:?}", self.options.read_timeout)),
-            Error::HostNotFound => Trouble::Transient("names a host that can't be found from here".to_owned()),
+            Error::HostNotFound => Trouble::NoHost("names a host that can't be found from here".to_owned()),
+            Error::Io(inner) if is_unreachable(inner) => {
+                Trouble::NoHost("names a host that can't be found from here".to_owned())
+            }
             Error::TooManyRedirects => Trouble::Permanent(format!("redirected more than {MAX_REDIRECTS} times")),
             Error::RequireHttpsOnly(_) => Trouble::Permanent("redirected to an address without https".to_owned()),
             // A refusal by rustls, mostly of a certificate, comes as one or the other.
@@ -364,6 +387,14 @@ impl Fetcher<'_> {
             _ => Trouble::Permanent(format!("could not be asked ({error})")),
         }
     }
+}
+
+/// Whether there is no way to the host, or no way to ask for its address. The latter has a text of the standard
+/// library, and no kind.
+fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable};
+    [HostUnreachable, NetworkDown, NetworkUnreachable].contains(&error.kind())
+        || error.to_string().contains("failed to lookup address information")
 }
 
 fn insecure(error: &ureq::Error) -> String {
@@ -420,6 +451,16 @@ fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_without_address_is_no_broken_connection() {
+        use std::net::ToSocketAddrs;
+        let lost = "this-host.invalid:443".to_socket_addrs().unwrap_err();
+        assert!(is_unreachable(&lost), "{lost}");
+        assert!(is_unreachable(&io::ErrorKind::NetworkUnreachable.into()));
+        assert!(!is_unreachable(&io::ErrorKind::ConnectionReset.into()));
+        assert_eq!(host("https://example.org:8/a/b"), "example.org");
+    }
 
     #[test]
     fn content_ranges() {

@@ -27,7 +27,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 pub use cache::{Cache, Cached, RECORD_VERSION};
-pub use card::{Card, Conversion, Labels, Metrics, Training};
+pub use card::{Card, Conversion, Labels, Metrics, TemperatureScaling, Training};
 pub use error::{RegistryError, Unavailable};
 pub use options::{CACHE_VARIABLE, FetchOptions};
 pub use reporter::Reporter;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use trainer::augment::Level;
 
+use crate::args::values::RECIPES;
+
 /// What is done instead of training.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "More options")]
@@ -17,7 +19,7 @@ pub struct InsteadArgs {
     #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
     pub find_rate: Option<PathBuf>,
     /// Print a recipe's file, to be copied and changed, and end
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = RECIPES.text(), hide_possible_values = true)]
     pub show_recipe: Option<String>,
     /// Print an augmentation's file, to be copied and changed, and end
     #[arg(long, value_name = "NAME", conflicts_with = "show_recipe")]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use crate::args::values::{RECIPES, WEIGHTS};
+
 /// What a new run is made of.
 #[derive(Debug, Args)]
 pub struct NewRunArgs {
@@ -15,15 +17,29 @@ pub struct NewRunArgs {
         value_hint = ValueHint::AnyPath
     )]
     pub data: Option<PathBuf>,
-    /// How to train: fine-tune, linear-probe, scratch, paper-imagenet, paper-jft, or a TOML file
-    #[arg(short, long, value_name = "NAME|FILE", default_value = "fine-tune")]
+    /// How to train: fine-tune, fine-tune-all, linear-probe, scratch, paper-imagenet, paper-jft, or a TOML file
+    #[arg(
+        short,
+        long,
+        value_name = "NAME|FILE",
+        default_value = "fine-tune",
+        value_parser = RECIPES.text(),
+        hide_possible_values = true
+    )]
     pub recipe: String,
     /// Epochs of the recipe's last phase [default: the recipe's]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
     /// What to start from: a name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), a
     /// run's folder, or a card
-    #[arg(short, long, value_name = "W", default_value = "xception-imagenet", value_hint = ValueHint::AnyPath)]
+    #[arg(
+        short,
+        long,
+        value_name = "W",
+        default_value = "xception-imagenet",
+        value_parser = WEIGHTS,
+        hide_possible_values = true
+    )]
     pub weights: OsString,
     /// The run's folder [default: runs/ and the name of DATA]
     #[arg(short = 'o', long, value_name = "RUN", value_hint = ValueHint::DirPath)]

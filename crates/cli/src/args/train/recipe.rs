@@ -3,7 +3,7 @@
 use clap::Args;
 use xception_model::picture::Preset;
 
-use crate::args::values::{preset, rate};
+use crate::args::values::{AUGMENTATIONS, preset, rate};
 
 /// Replaces parts of the recipe, and settles what the recipe leaves open.
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub struct RecipeArgs {
     #[arg(long, default_value_t = Preset::PilBilinear, value_parser = preset())]
     pub preset: Preset,
     /// How much pictures are changed: none, light, medium, strong, or a TOML file [default: the recipe's]
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", value_parser = AUGMENTATIONS.text(), hide_possible_values = true)]
     pub augmentation: Option<String>,
     /// Pictures per step, in every phase that trains on pictures [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]

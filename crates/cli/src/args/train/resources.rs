@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use crate::compute::device::DeviceName;
 
-/// Time, memory, disk and devices of a run. No number of the result depends on them.
+/// Time, memory, disk and devices of a run. No predicted class depends on them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "More options")]
 pub struct ResourceArgs {
@@ -18,9 +18,16 @@ pub struct ResourceArgs {
     /// The longest time without a checkpoint
     #[arg(long, value_name = "MINUTES", default_value = "10", allow_negative_numbers = true)]
     pub checkpoint_minutes: f64,
-    /// How many checkpoints are kept
+    /// How many checkpoints are kept while the run is trained
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
     pub keep: u16,
+    /// Keep the checkpoints, the features and the last weights of a finished run
+    #[arg(long)]
+    pub keep_checkpoints: bool,
+    /// Store the temperature that makes confidences fit the validation pictures in the weights, also in those of a
+    /// finished run
+    #[arg(long)]
+    pub calibrate: bool,
     /// Show Burn's dashboard instead of a bar
     #[arg(long)]
     pub dashboard: bool,

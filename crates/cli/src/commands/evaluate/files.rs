@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use trainer::evaluate::Evaluated;
-use trainer::explain::examples;
+use trainer::explain::{ExampleCounts, examples};
 use trainer::metrics::{write_class_table, write_predictions};
 use trainer::report::{self, ReportData};
 use xception_model::Classifier;
@@ -14,8 +14,12 @@ use crate::commands::evaluate::summary::Summary;
 use crate::io::json;
 use crate::io::target::Target;
 
-/// How many wrong and how many right answers a report shows.
-const SHOWN: [usize; 2] = [24, 12];
+/// How many pictures a report shows.
+const SHOWN: ExampleCounts = ExampleCounts {
+    mistakes: 24,
+    ordinary: 24,
+    right: 12,
+};
 
 /// The files that the command line asks for.
 pub struct ResultFiles {
@@ -72,14 +76,14 @@ fn html(
     judged: &Evaluated,
 ) -> anyhow::Result<String> {
     Ok(report::html(&ReportData {
-        root: args.data.clone(),
         title: format!("Evaluation of {}", file_name(Path::new(&args.weights.source.weights))),
         facts: facts(args, summary),
         details: Vec::new(),
-        epochs: Vec::new(),
-        judged: summary.data.to_owned(),
+        judged: String::new(),
         evaluation: judged.evaluation.clone(),
-        examples: examples(classifier, &judged.predictions, &judged.evaluation, SHOWN)?,
+        predictions: judged.predictions.clone(),
+        examples: examples(classifier, &judged.predictions, &judged.evaluation, SHOWN, &mut |_| {})?,
+        training: None,
     })?)
 }
 

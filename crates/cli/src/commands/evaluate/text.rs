@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use trainer::metrics::{ClassScore, Evaluation, Score, Task};
+use trainer::metrics::{ClassScore, Evaluation, Score, Task, interval};
 use unicode_width::UnicodeWidthStr;
 
 use crate::commands::evaluate::summary::Summary;
@@ -23,6 +23,8 @@ pub fn write(output: &mut impl Write, summary: &Summary<'_>) -> io::Result<()> {
     match &evaluation.task {
         Task::Single { top_1, top_5, .. } => {
             line("top-1", &percent(*top_1))?;
+            let (low, high) = interval(evaluation.right(), evaluation.pictures);
+            line("", &format!("{} to {} (95 % interval)", percent(low), percent(high)))?;
             if let Some(top_5) = top_5 {
                 line("top-5", &percent(*top_5))?;
             }

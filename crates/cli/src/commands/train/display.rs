@@ -1,30 +1,60 @@
-//! The terminal during a training: a bar, and lines above it, on standard error.
+//! The terminal during a training: a bar for the work in progress, and lines above it for what is done, on standard
+//! error. Where standard error is no terminal, a line per minute stands for the bar.
 
-use std::sync::Mutex;
+use std::io::{self, IsTerminal};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use trainer::report::duration;
 
-/// A bar for the work in progress, and lines for what is done.
+/// The time between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_mins(1);
+/// Bars are redrawn so often, also while a step takes long.
+const TICK: Duration = Duration::from_millis(500);
+/// A shorter time tells nothing about what is left.
+const SHORTEST: f64 = 1.0;
+
+/// Shows what a run does.
 pub struct Display {
-    bar: Mutex<Option<ProgressBar>>,
+    state: Mutex<State>,
     /// Whether Burn's dashboard has the terminal.
     silent: bool,
+    terminal: bool,
+}
+
+struct State {
+    work: Option<Work>,
+    /// When the last line was written.
+    last_line: Instant,
+}
+
+/// Work in progress.
+struct Work {
+    name: String,
+    since: Instant,
+    /// How much was done already when it started.
+    from: usize,
+    /// Its time in seconds, measured before it started.
+    expected: Option<f64>,
+    bar: ProgressBar,
 }
 
 impl Display {
     pub fn new(silent: bool) -> Self {
+        let work = None;
+        let last_line = Instant::now();
         Self {
-            bar: Mutex::new(None),
+            state: Mutex::new(State { work, last_line }),
             silent,
+            terminal: io::stderr().is_terminal(),
         }
     }
 
     /// Removes the bar.
     pub fn clear(&self) {
-        if let Ok(mut bar) = self.bar.lock()
-            && let Some(bar) = bar.take()
-        {
-            bar.finish_and_clear();
+        if let Some(work) = self.state().work.take() {
+            work.bar.finish_and_clear();
         }
     }
 
@@ -33,8 +63,10 @@ impl Display {
         if self.silent {
             return;
         }
-        match self.bar.lock().ok().and_then(|bar| bar.clone()) {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+        let mut state = self.state();
+        state.last_line = Instant::now();
+        match &state.work {
+            Some(work) => work.bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
         }
     }
@@ -48,27 +80,69 @@ impl Display {
     /// Shows that `done` of `total` pictures are checked. Draws every tenth picture only, because several threads check
     /// hundreds of pictures per second.
     pub fn check(&self, done: usize, total: usize) {
-        if done.is_multiple_of(10) {
-            self.advance(done, total, "checking the pictures".to_owned());
+        if done.is_multiple_of(10) || done == total {
+            self.advance("checking the pictures", None, (done, total), "");
         }
     }
 
-    /// Moves the bar to `done` of `total`.
-    pub fn advance(&self, done: usize, total: usize, message: String) {
+    /// Shows `done` of `total` of a work by its name, and a detail. `expected` is its whole time in seconds, if that
+    /// was measured before.
+    pub fn advance(&self, name: &str, expected: Option<f64>, (done, total): (usize, usize), detail: &str) {
         if self.silent {
             return;
         }
-        let Ok(mut bar) = self.bar.lock() else { return };
-        let bar = bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {eta} left")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(total as u64).with_style(style)
-        });
-        if bar.length() != Some(total as u64) || bar.position() > done as u64 {
-            bar.reset();
-            bar.set_length(total as u64);
+        let mut state = self.state();
+        if state.work.as_ref().is_none_or(|work| work.name != name) {
+            if let Some(work) = state.work.take() {
+                work.bar.finish_and_clear();
+            }
+            state.work = Some(Work::start(name, expected, (done, total)));
         }
-        bar.set_position(done as u64);
-        bar.set_message(message);
+        let Some(work) = &state.work else { return };
+        work.bar.set_length(total as u64);
+        work.bar.set_position(done as u64);
+        let left = work.left(done, total);
+        let left = left.map_or_else(String::new, |left| format!("{} left", duration(left)));
+        let text: Vec<&str> = [detail, &left].into_iter().filter(|text| !text.is_empty()).collect();
+        let text = text.join("  ");
+        work.bar.set_message(text.clone());
+        if !self.terminal && state.last_line.elapsed() >= LINE_EVERY {
+            eprintln!("{name}: {done} of {total}  {text}");
+            state.last_line = Instant::now();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Work {
+    fn start(name: &str, expected: Option<f64>, (done, total): (usize, usize)) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {prefix}  {bar:12} {pos}/{len}  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total as u64)
+            .with_style(style)
+            .with_prefix(name.to_owned());
+        bar.enable_steady_tick(TICK);
+        Self {
+            name: name.to_owned(),
+            since: Instant::now(),
+            from: done,
+            expected,
+            bar,
+        }
+    }
+
+    /// The seconds that are left; `None` before that can be known.
+    fn left(&self, done: usize, total: usize) -> Option<f64> {
+        let seconds = self.since.elapsed().as_secs_f64();
+        let (worked, rest) = (done.saturating_sub(self.from) as f64, total.saturating_sub(done) as f64);
+        let left = if worked > 0.0 && seconds >= SHORTEST {
+            seconds / worked * rest
+        } else {
+            self.expected? * rest / total.max(1) as f64
+        };
+        (left >= SHORTEST).then_some(left)
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
-use trainer::Run;
+use trainer::{CARD, RUN_FILE, Run};
 
 use crate::io::target::{Target, check_new_folder};
 
@@ -14,8 +14,9 @@ pub fn check(folder: &Path, data: &Path) -> anyhow::Result<()> {
     check_new_folder(folder)
 }
 
-/// `runs/flowers`, or `runs/flowers-2` and so on where that exists.
-pub fn free(data: &Path) -> PathBuf {
+/// `runs/flowers`, or `runs/flowers-2` and so on where that exists; and the last of the existing ones, if its run was
+/// stopped.
+pub fn free(data: &Path) -> (PathBuf, Option<PathBuf>) {
     let name = std::path::absolute(data).ok();
     let name = name.as_deref().and_then(Path::file_stem).unwrap_or(OsStr::new("run"));
     let numbered = |number: usize| {
@@ -25,10 +26,12 @@ pub fn free(data: &Path) -> PathBuf {
         }
         Path::new("runs").join(name)
     };
-    (1..=usize::from(u16::MAX))
-        .map(numbered)
-        .find(|folder| !folder.exists())
-        .unwrap_or_else(|| numbered(1))
+    let number = (1..=usize::from(u16::MAX))
+        .find(|number| !numbered(*number).exists())
+        .unwrap_or(1);
+    let before = (number > 1).then(|| numbered(number - 1));
+    let stopped = before.filter(|folder| folder.join(RUN_FILE).is_file() && !folder.join(CARD).exists());
+    (numbered(number), stopped)
 }
 
 /// Checks that a new PNG can be written.

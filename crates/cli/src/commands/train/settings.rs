@@ -32,6 +32,8 @@ pub fn settings(args: &TrainArgs, folder: &Path, session: &Session) -> anyhow::R
         },
         checkpoint_every: minutes(resources.checkpoint_minutes)?,
         keep: usize::from(resources.keep),
+        keep_checkpoints: resources.keep_checkpoints,
+        calibrate: resources.calibrate,
         budget: resources.time_budget.map(minutes).transpose()?,
         interrupter: session.interrupter.clone(),
         observer: observer(&session.display),

@@ -8,6 +8,9 @@ use crate::data::known::Size;
 use crate::data::split::Split;
 use crate::data::text::LISTED;
 
+/// Classes with fewer training pictures are worth a warning.
+const FEW: usize = 5;
+
 /// What a report describes.
 pub(in crate::data) struct Described<'a> {
     pub dataset: &'a Dataset,
@@ -45,6 +48,7 @@ pub(in crate::data) fn describe(described: Described<'_>) -> DataReport {
     let mut warnings = described.notes;
     if !described.judging {
         warnings.extend(empty_classes(dataset, &classes));
+        warnings.extend(too_few(dataset, &classes));
     }
     DataReport {
         root: dataset.root.clone(),
@@ -128,6 +132,30 @@ fn empty_classes(dataset: &Dataset, classes: &[ClassCount]) -> Vec<String> {
             };
             warnings.push(format!("no {split} pictures of {}{more}", listed.join(", ")));
         }
+    }
+    warnings
+}
+
+/// Warnings about data that a training can use badly only.
+fn too_few(dataset: &Dataset, classes: &[ClassCount]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if dataset.count(Split::Val) == 0 {
+        warnings.push("no validation pictures: the last weights are kept, because nothing tells the best".to_owned());
+    }
+    let few: Vec<&str> = classes
+        .iter()
+        .filter(|class| (1..FEW).contains(&class.train))
+        .map(|class| class.name.as_str())
+        .collect();
+    if !few.is_empty() {
+        let listed = few[..few.len().min(LISTED)].join(", ");
+        let more = match few.len().saturating_sub(LISTED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        warnings.push(format!(
+            "fewer than {FEW} training pictures of {listed}{more}: such classes are hardly learnt"
+        ));
     }
     warnings
 }

@@ -42,7 +42,7 @@ impl DataReport {
         };
         writeln!(
             f,
-            "{}: {}, {} classes{kind}, {}",
+            "{}\n{}, {} classes{kind}, {}",
             shown(&self.root.display().to_string()),
             counted(pictures, "picture"),
             self.classes.len(),

@@ -58,6 +58,19 @@ pub enum Task {
     },
 }
 
+/// Two classes, one of which was taken for the other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConfusedPair {
+    /// The true class.
+    pub truth: usize,
+    /// The predicted class.
+    pub predicted: usize,
+    /// The number of such pictures.
+    pub count: usize,
+    /// Their part of the true class's pictures.
+    pub share: f64,
+}
+
 impl Evaluation {
     /// Judges predictions.
     ///
@@ -101,6 +114,57 @@ impl Evaluation {
             mistake_count,
             mistakes,
         })
+    }
+
+    /// The number of pictures that are predicted correctly; with several labels per picture, correctly in every class.
+    pub fn right(&self) -> usize {
+        self.pictures - self.mistake_count
+    }
+
+    /// The pairs of classes that are confused, most often confused first.
+    pub fn confused_pairs(&self) -> Vec<ConfusedPair> {
+        let Task::Single {
+            confusion: Some(confusion),
+            ..
+        } = &self.task
+        else {
+            return Vec::new();
+        };
+        let mut pairs: Vec<ConfusedPair> = Vec::new();
+        for (truth, row) in confusion.iter().enumerate() {
+            let total = row.iter().sum::<usize>();
+            let wrong = row.iter().enumerate().filter(|(class, _)| *class != truth);
+            pairs.extend(
+                wrong
+                    .filter(|(_, count)| **count > 0)
+                    .map(|(predicted, &count)| ConfusedPair {
+                        truth,
+                        predicted,
+                        count,
+                        share: count as f64 / total as f64,
+                    }),
+            );
+        }
+        pairs.sort_by(|a, b| b.count.cmp(&a.count).then(b.share.total_cmp(&a.share)));
+        pairs
+    }
+
+    /// The class whose pictures are found least often, if one of its pictures is not found; of equal ones, that with
+    /// the most pictures.
+    pub fn hardest_class(&self) -> Option<&ClassScore> {
+        let with_pictures = self.classes.iter().filter(|class| class.support > 0);
+        with_pictures
+            .min_by(|a, b| {
+                let recall = a.score.recall.total_cmp(&b.score.recall);
+                recall.then(b.support.cmp(&a.support))
+            })
+            .filter(|class| class.score.recall < 1.0)
+    }
+
+    /// The class with the most pictures, and its share of them: the accuracy of always answering this class.
+    pub fn commonest_class(&self) -> Option<(&ClassScore, f64)> {
+        let commonest = self.classes.iter().max_by_key(|class| class.support)?;
+        Some((commonest, commonest.support as f64 / self.pictures as f64))
     }
 
     /// The part of the pictures that is predicted correctly; with several labels per picture, correctly in every class.

@@ -28,6 +28,9 @@ pub struct Progress {
     pub seen: usize,
     /// Seconds since the run started, without the time it was stopped.
     pub seconds: f64,
+    /// Seconds that the features of the frozen backbone took.
+    #[serde(default)]
+    pub feature_seconds: f64,
     /// Seconds of the current epoch.
     pub epoch_seconds: f64,
     /// Seconds of the current epoch in which the step waited for pictures.

@@ -14,23 +14,21 @@ use crate::train::trainee::Trainee;
 /// The phase names a block that the network does not have.
 pub(crate) fn prepare(trainee: Trainee, phase: &Phase) -> Result<Trainee, String> {
     let mut trainee = trainee.unfreeze();
-    let first = match &phase.trains {
-        Trains::All => None,
-        Trains::Head => Some(Block::HEAD),
-        Trains::From(block) => Some(block.as_str()),
-    };
-    if let Some(name) = first {
-        let blocks = trainee.network.blocks();
-        let Some(first) = blocks.iter().position(|(block, _)| block == name) else {
+    let blocks = trainee.network.blocks();
+    let named = |name: &str| {
+        blocks.iter().position(|(block, _)| block == name).ok_or_else(|| {
             let names: Vec<_> = blocks.iter().rev().map(|(name, _)| name.as_str()).collect();
-            return Err(format!(
-                "the network has no block `{name}`; it has {}",
-                names.join(", ")
-            ));
-        };
-        for (_, frozen) in blocks.into_iter().take(first) {
-            trainee = trainee.freeze_group(frozen);
-        }
+            format!("the network has no block `{name}`; it has {}", names.join(", "))
+        })
+    };
+    let first = match &phase.trains {
+        Trains::All => 0,
+        Trains::Head => named(Block::HEAD)?,
+        Trains::From(block) => named(block)?,
+        Trains::LastPercent(percent) => blocks.len() - (blocks.len() * usize::from(*percent)).div_ceil(100),
+    };
+    for (_, frozen) in blocks.into_iter().take(first) {
+        trainee = trainee.freeze_group(frozen);
     }
     Ok(match phase.norms {
         Norms::Train => trainee,
@@ -103,14 +101,16 @@ mod tests {
 
     #[test]
     fn frozen_layers_get_no_gradient() {
-        let last = {
+        let (last, percent) = {
             let trainee = trainee();
             let blocks = trainee.network.blocks();
-            blocks[blocks.len() - 3].0.clone()
+            (blocks[blocks.len() - 3].0.clone(), 300 / blocks.len())
         };
+        let percent = u8::try_from(percent).unwrap();
         for (trains, trained) in [
             (Trains::Head, &["network.head"][..]),
             (Trains::From(last), &["network.head", "network.exit"]),
+            (Trains::LastPercent(percent), &["network.head", "network.exit"]),
             (Trains::All, &["network."]),
         ] {
             let mut phase = phase();

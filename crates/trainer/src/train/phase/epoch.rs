@@ -75,8 +75,10 @@ impl PhaseRun {
         };
         (self.context.observer)(Event::Phase {
             name: self.phase.name.clone(),
+            number: self.progress.phase,
             epochs: self.phase.epochs,
             done: self.progress.epoch,
+            averages: self.phase.ema.is_some(),
         });
         let mut end = End::Complete;
         while self.progress.epoch < self.phase.epochs && end == End::Complete {
@@ -85,11 +87,24 @@ impl PhaseRun {
                 break;
             }
         }
-        if end != End::Complete {
+        if end == End::Complete {
+            self.announce_end();
+        } else {
             self.save(&mut state)?;
         }
         self.weights.optimizer = Some(state.optimizer);
         Ok(end)
+    }
+
+    /// Says why the phase ended.
+    fn announce_end(&self) {
+        let (progress, phase) = (&self.progress, &self.phase);
+        (self.context.observer)(Event::PhaseEnd {
+            name: phase.name.clone(),
+            epochs: progress.epoch,
+            patience: phase.patience.filter(|_| progress.epoch < phase.epochs),
+            best: progress.phase_best.map(|_| progress.epoch - progress.stale),
+        });
     }
 
     /// Trains one epoch, from the batch where it was left.

@@ -10,7 +10,7 @@ use super::score::Score;
 use crate::judge::metrics::EpochRow;
 use crate::train::checkpoint::Best;
 use crate::train::error::TrainError;
-use crate::train::event::Event;
+use crate::train::event::{Event, Stage};
 
 impl PhaseRun {
     /// Validates, writes the epoch's row, keeps the best weights. `rate` is that of the last update.
@@ -20,17 +20,22 @@ impl PhaseRun {
         clock: &mut Instant,
         processor: &mut Processor,
     ) -> Result<(), TrainError> {
-        let last = self.validate(&self.weights.trainee.network.valid(), Some(processor))?;
+        let last = self.validate(
+            &self.weights.trainee.network.valid(),
+            Stage::Validation,
+            Some(processor),
+        )?;
         let averaged = match &self.weights.ema {
-            Some(ema) => self.validate(ema.network(), None)?,
+            Some(ema) => self.validate(ema.network(), Stage::AverageValidation, None)?,
             None => None,
         };
         let training_seconds = self.progress.epoch_seconds;
         self.count_time(clock);
         let row = self.row(rate, training_seconds, [last, averaged]);
         self.start_next_epoch(row.clone());
-        self.keep_best([last, averaged]);
-        (self.context.observer)(Event::Epoch(row));
+        let best = self.keep_best([last, averaged]);
+        let number = self.progress.epoch;
+        (self.context.observer)(Event::Epoch { number, row, best });
         Ok(())
     }
 
@@ -65,9 +70,11 @@ impl PhaseRun {
         (progress.epoch_seconds, progress.wait_seconds, progress.step_seconds) = (0.0, 0.0, 0.0);
     }
 
-    /// Keeps the weights of the lowest validation loss: the last ones or their average.
-    fn keep_best(&mut self, [last, averaged]: [Option<Score>; 2]) {
+    /// Keeps the weights of the lowest validation loss, the last ones or their average, and returns whether they are
+    /// new.
+    fn keep_best(&mut self, [last, averaged]: [Option<Score>; 2]) -> bool {
         let progress = &mut self.progress;
+        let mut found = false;
         progress.stale += 1;
         for (score, ema) in [(last, false), (averaged, true)] {
             let Some(score) = score else { continue };
@@ -76,6 +83,7 @@ impl PhaseRun {
                 progress.stale = 0;
             }
             if progress.best.as_ref().is_none_or(|best| score.loss < best.loss) {
+                found = true;
                 progress.best = Some(Best {
                     row: progress.rows.len() - 1,
                     ema,
@@ -88,5 +96,6 @@ impl PhaseRun {
                 });
             }
         }
+        found
     }
 }

@@ -8,13 +8,18 @@ use super::epoch::{LastSave, PhaseState};
 use super::phase_run::PhaseRun;
 use crate::train::checkpoint::State;
 use crate::train::error::TrainError;
-use crate::train::event::Event;
+use crate::train::event::{Event, Stage};
 use crate::train::folder::MODEL;
 
 impl PhaseRun {
     /// Writes a checkpoint, and the best weights where they are new.
     pub(super) fn save(&mut self, state: &mut PhaseState<'_>) -> Result<(), TrainError> {
         let start = Instant::now();
+        (self.context.observer)(Event::Work {
+            stage: Stage::Saving,
+            done: 0,
+            total: 1,
+        });
         self.step_log.sync()?;
         self.context.checkpoints.save(
             &self.progress,

@@ -9,16 +9,18 @@ use super::processor::Processor;
 use super::score::{Score, correct};
 use crate::tensor::numbers;
 use crate::train::error::TrainError;
+use crate::train::event::{Event, Stage};
 use crate::train::objective::Objective;
 use crate::train::recipe::Trains;
 use crate::train::step::{NetworkInput, StepInput, StepOutput};
 
 impl PhaseRun {
-    /// The mean loss, without label smoothing and class weights, and the accuracy on the validation split. `processor`
-    /// receives every batch.
+    /// The mean loss, without label smoothing and class weights, and the accuracy on the validation split. The observer
+    /// is told of `stage`; `processor` receives every batch.
     pub(super) fn validate(
         &self,
         network: &Network,
+        stage: Stage,
         mut processor: Option<&mut Processor>,
     ) -> Result<Option<Score>, TrainError> {
         let Some(feed) = &self.valid else { return Ok(None) };
@@ -48,6 +50,11 @@ impl PhaseRun {
             loss += f64::from(numbers(output.loss.clone())[0]) * pictures as f64;
             right += correct(&output, &objective);
             seen += pictures;
+            (self.context.observer)(Event::Work {
+                stage,
+                done: seen,
+                total: feed.num_items(),
+            });
             report(LearnerEvent::ProcessedItem(TrainingItem::new(
                 output,
                 batches.progress(),

@@ -53,15 +53,18 @@ impl Phase {
             "`pictures` unless the phase trains the head alone",
         )?;
         self.schedule.validate()?;
-        let Trains::From(block) = &self.trains else {
-            return Ok(());
-        };
-        let number = block.strip_prefix("block").and_then(|number| number.parse().ok());
-        need(
-            number.is_some_and(|number: usize| number >= 1),
-            "trains.from",
-            "a block's Keras name such as `block13`",
-        )
+        match &self.trains {
+            Trains::From(block) => {
+                let number = block.strip_prefix("block").and_then(|number| number.parse().ok());
+                need(
+                    number.is_some_and(|number: usize| number >= 1),
+                    "trains.from",
+                    "a block's Keras name such as `block13`",
+                )
+            }
+            Trains::LastPercent(percent) => need((1..=100).contains(percent), "trains.last-percent", "from 1 to 100"),
+            Trains::Head | Trains::All => Ok(()),
+        }
     }
 }
 

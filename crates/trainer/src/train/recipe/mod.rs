@@ -191,6 +191,6 @@ mod tests {
         let error = Recipe::parse(&text.replacen("epochs = 40", "epochs = \"many\"", 1)).unwrap_err();
         assert!(error.starts_with("line 13: ") && error.lines().count() == 1, "{error}");
         let error = Recipe::load("fine-tuen").unwrap_err().to_string();
-        assert!(error.contains("fine-tune, linear-probe"), "{error}");
+        assert!(error.contains("fine-tune, fine-tune-all, linear-probe"), "{error}");
     }
 }

@@ -67,6 +67,8 @@ pub enum Trains {
     All,
     /// The classifier and the blocks from the named one on, by Keras name (`block13`).
     From(String),
+    /// The last blocks, the classifier among them: so many of a hundred, rounded up. For any architecture.
+    LastPercent(u8),
 }
 
 /// The input of the frozen backbone while the head learns.

@@ -10,7 +10,7 @@ use xception_model::InferenceNetwork;
 use super::Run;
 use crate::data::Split;
 use crate::train::error::TrainError;
-use crate::train::event::Event;
+use crate::train::event::{Event, Stage};
 use crate::train::features::Features;
 use crate::train::folder::FEATURES;
 use crate::train::phase::{Context, End};
@@ -44,7 +44,11 @@ impl Run {
             .unwrap_or(none)
             .complete(&pipeline, backbone, &device, |features| {
                 let done = features.len();
-                (self.settings.observer)(Event::Features { done, total });
+                (self.settings.observer)(Event::Work {
+                    stage: Stage::Features(split),
+                    done,
+                    total,
+                });
                 end = context.must_stop(self.progress.seconds + start.elapsed().as_secs_f64());
                 if saved.elapsed() >= context.checkpoint_every {
                     self.keep_features(split, features, known);

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::train::renderer::MetricsRenderer;
 
 use super::Run;
+use crate::data::Split;
 use crate::plots;
 use crate::train::error::TrainError;
 use crate::train::finder::{self, FinderOptions, Found, stopped};
@@ -30,7 +31,11 @@ impl Run {
         loop {
             let (number, is_last) = (self.progress.phase, self.progress.phase + 1 >= phases.len());
             let phase = phases.get(number).ok_or_else(stopped)?;
-            let ControlFlow::Continue(phase_run) = self.phase_run(phase, &context, steps)? else {
+            let mut phase = phase.clone();
+            if is_last {
+                phase.batch_size = options.batch_size(self.dataset.count(Split::Train), phase.batch_size);
+            }
+            let ControlFlow::Continue(phase_run) = self.phase_run(&phase, &context, steps)? else {
                 return Err(stopped());
             };
             if is_last {

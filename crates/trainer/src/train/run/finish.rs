@@ -1,15 +1,21 @@
 //! The end of a run: its last and best weights, their evaluation, the card and the report.
 
+use std::time::Instant;
+use std::{fs, io};
+
 use burn::module::Module;
 use xception_model::Network;
 
 use super::Run;
-use crate::data::Split;
-use crate::judge::metrics::Evaluation;
+use super::judge::{Judged, Judgement};
+use crate::judge::metrics::{Evaluation, Temperature};
+use crate::pipeline::Cache;
+use crate::train::calibrate::with_temperature;
 use crate::train::card;
 use crate::train::error::TrainError;
-use crate::train::folder::{EMA_MODEL, LAST_MODEL, MODEL};
-use crate::train::outcome::Outcome;
+use crate::train::event::{Event, Stage};
+use crate::train::folder::{CHECKPOINTS, DISCARDED, EMA_MODEL, FEATURES, LAST_MODEL, MODEL};
+use crate::train::outcome::{Outcome, StageTime};
 use crate::train::phase::End;
 use crate::train::run_file::now;
 
@@ -32,6 +38,9 @@ impl Run {
             time_up: false,
             evaluation: None,
             predictions: None,
+            temperature: None,
+            suspects: 0,
+            stages: self.stage_times(),
             model: self.best(),
             progress: self.progress,
         }
@@ -39,33 +48,99 @@ impl Run {
 
     /// Writes and judges the best weights.
     fn finish(self, time_up: bool) -> Result<Outcome, TrainError> {
-        let model = self.best();
-        let split = match self.dataset.count(Split::Test) {
-            0 => Split::Val,
-            _ => Split::Test,
+        let mut model = self.best();
+        let start = Instant::now();
+        let mut judged = match self.judge(&model)? {
+            Judgement::Done(judged) => Some(*judged),
+            Judgement::NoPictures => None,
+            Judgement::Stopped => return Ok(self.stopped()),
         };
-        xception_model::save(&model, &self.file.model, &self.folder.join(MODEL), true)?;
-        let (mut evaluation, mut predictions) = (None, None);
-        if self.dataset.count(split) > 0 {
-            let Some(predicted) = self.predict(&model, split)? else {
-                return Ok(self.stopped());
-            };
-            let judged =
-                Evaluation::new(&predicted).map_err(|error| TrainError::run(&self.folder, error.to_string()))?;
-            self.write_report(&model, split, &judged, &predicted)?;
-            evaluation = Some((split, judged));
-            predictions = Some(predicted);
+        let temperature = judged.as_ref().and_then(|judged| judged.temperature);
+        let temperature = temperature.map(|temperature| (temperature, self.settings.calibrate && temperature.helps()));
+        if let (Some((Temperature { value, .. }, true)), Some(judged)) = (temperature, &mut judged) {
+            model = with_temperature(model, value).map_err(|problem| TrainError::run(&self.folder, problem))?;
+            self.judge_again(&model, judged)?;
         }
-        let figures = evaluation.as_ref().map(|(split, judged)| (*split, judged));
-        card::write(&self.folder, &self.file, &model, figures, now())?;
+        xception_model::save(&model, &self.file.model, &self.folder.join(MODEL), true)?;
+        let mut stages = self.stage_times();
+        stages.push(StageTime::since("evaluation", start));
+        let start = Instant::now();
+        if let Some(judged) = &judged {
+            self.write_report(&model, judged, temperature.is_some_and(|(_, stored)| stored), &stages)?;
+            stages.push(StageTime::since("report", start));
+        }
+        let figures = judged.as_ref().map(|judged| (judged.split, &judged.evaluation));
+        card::write(&self.folder, &self.file, &model, figures, temperature, now())?;
+        if !time_up && !self.settings.keep_checkpoints {
+            self.discard();
+        }
+        let suspects = judged.as_ref().map_or(0, |judged| judged.suspects.len());
+        let (evaluation, predictions) = judged
+            .map(|judged| ((judged.split, judged.evaluation), judged.predictions))
+            .unzip();
         Ok(Outcome {
             complete: true,
             time_up,
             evaluation,
             predictions,
+            temperature,
+            suspects,
+            stages,
             model,
             progress: self.progress,
         })
+    }
+
+    /// The figures of the same pictures for a network with another last layer.
+    fn judge_again(&self, model: &Network, judged: &mut Judged) -> Result<(), TrainError> {
+        judged.predictions = self.predictions(model, judged.split, &judged.embeddings)?;
+        judged.evaluation =
+            Evaluation::new(&judged.predictions).map_err(|error| TrainError::run(&self.folder, error.to_string()))?;
+        Ok(())
+    }
+
+    /// Removes what a finished run does not need: it can't be resumed afterwards. A failure is a warning, because the
+    /// run is complete.
+    fn discard(&self) {
+        let checkpoints = self.folder.join(CHECKPOINTS);
+        let discarded = self.folder.join(DISCARDED);
+        let mut folders = vec![discarded.clone(), self.folder.join(FEATURES)];
+        if let Cache::Disk { folder } = &self.settings.cache {
+            folders.push(folder.clone());
+        }
+        // Renamed first: a part of the checkpoints would look like a damaged run.
+        let renamed = fs::rename(&checkpoints, &discarded);
+        let removed = renamed.and_then(|()| {
+            folders
+                .iter()
+                .try_for_each(|folder| missing_is_fine(fs::remove_dir_all(folder)))
+        });
+        let mut files = [LAST_MODEL, EMA_MODEL].iter().map(|name| self.folder.join(name));
+        let removed = removed.and_then(|()| files.try_for_each(|file| missing_is_fine(fs::remove_file(file))));
+        if let Err(error) = removed {
+            let warning = format!("{}: its checkpoints cannot be removed: {error}", self.folder.display());
+            (self.settings.observer)(Event::Warning(warning));
+        }
+    }
+
+    /// The time of the stages that are over.
+    fn stage_times(&self) -> Vec<StageTime> {
+        let mut stages = Vec::new();
+        if self.progress.feature_seconds > 0.0 {
+            stages.push(StageTime {
+                name: "features".to_owned(),
+                seconds: self.progress.feature_seconds,
+            });
+        }
+        for rows in self.progress.rows.chunk_by(|a, b| a.phase == b.phase) {
+            if let Some(first) = rows.first() {
+                stages.push(StageTime {
+                    name: first.phase.clone(),
+                    seconds: rows.iter().map(|row| row.seconds).sum(),
+                });
+            }
+        }
+        stages
     }
 
     /// The network with the best weights; the last ones where none were validated.
@@ -84,5 +159,17 @@ impl Run {
             save(ema.network(), EMA_MODEL)?;
         }
         Ok(())
+    }
+
+    /// Tells the observer about a stage.
+    pub(super) fn tell(&self, stage: Stage, done: usize, total: usize) {
+        (self.settings.observer)(Event::Work { stage, done, total });
+    }
+}
+
+fn missing_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }

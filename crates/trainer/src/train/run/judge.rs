@@ -1,4 +1,4 @@
-//! The predictions of a run's network for one of its splits.
+//! The run's network, judged by its splits.
 
 use burn::tensor::Tensor;
 use xception_model::Network;
@@ -6,37 +6,119 @@ use xception_model::Network;
 use super::Run;
 use super::phase_inputs::HEAD_BATCH;
 use crate::data::Split;
-use crate::judge::metrics::Predictions;
+use crate::judge::metrics::{Evaluation, Predictions, Suspect, Temperature, suspects};
 use crate::tensor::numbers;
 use crate::train::error::TrainError;
+use crate::train::event::{Event, Stage};
 use crate::train::features::Features;
-use crate::train::forward::outputs;
 use crate::train::step::NetworkInput;
 
+/// With more training pictures, their labels are not checked: that takes a quarter of an epoch, and their embeddings
+/// lie in memory.
+const MOST_CHECKED: usize = 20_000;
+
+/// A network, judged.
+pub(super) struct Judged {
+    pub split: Split,
+    pub evaluation: Evaluation,
+    pub predictions: Predictions,
+    /// The embeddings of the judged pictures.
+    pub embeddings: Features,
+    /// Labels that may be wrong, in all splits.
+    pub suspects: Vec<Suspect>,
+    /// Temperature scaling, where validation and test pictures are different ones.
+    pub temperature: Option<Temperature>,
+}
+
+/// What became of judging a network.
+pub(super) enum Judgement {
+    Done(Box<Judged>),
+    /// There are no validation and no test pictures.
+    NoPictures,
+    /// The run is asked to stop.
+    Stopped,
+}
+
 impl Run {
-    /// The predictions of `model` for the pictures of a split; `None` if the run is asked to stop.
-    pub(super) fn predict(&self, model: &Network, split: Split) -> Result<Option<Predictions>, TrainError> {
-        let features = self.kept_features(split);
-        let probabilities = match features.filter(|kept| kept.len() == self.dataset.count(split)) {
-            Some(features) => Some(self.predict_features(model, &features)?),
-            None => self.predict_pictures(model, split)?,
+    /// Judges a network by the test pictures, or by the validation pictures where there are none.
+    pub(super) fn judge(&self, model: &Network) -> Result<Judgement, TrainError> {
+        let Some(split) = [Split::Test, Split::Val]
+            .into_iter()
+            .find(|split| self.dataset.count(*split) > 0)
+        else {
+            return Ok(Judgement::NoPictures);
         };
-        let Some(probabilities) = probabilities else {
-            return Ok(None);
+        let mut parts = Vec::new();
+        for part in Split::ALL {
+            let count = self.dataset.count(part);
+            if count > 0 && (part != Split::Train || count <= MOST_CHECKED) {
+                let features = self.split_features(model, part)?;
+                if features.len() < count {
+                    return Ok(Judgement::Stopped);
+                }
+                parts.push((part, self.predictions(model, part, &features)?, features));
+            }
+        }
+        let of = |wanted: Split| {
+            parts
+                .iter()
+                .find(|(part, ..)| *part == wanted)
+                .map(|(_, predictions, _)| predictions)
         };
-        let samples = self.dataset.indices(split);
-        let samples = samples.iter().map(|&index| &self.dataset.samples[index]);
-        Ok(Some(Predictions {
-            classes: self.dataset.classes.clone(),
-            multi_label: self.dataset.multi_label,
-            paths: samples.clone().map(|sample| sample.path.clone()).collect(),
-            truths: samples.map(|sample| sample.labels.clone()).collect(),
-            probabilities,
-        }))
+        let named: Vec<_> = parts
+            .iter()
+            .map(|(part, predictions, _)| (part.name(), predictions))
+            .collect();
+        let suspects = suspects(&named);
+        let temperature = of(Split::Val).zip(of(Split::Test));
+        let temperature = temperature.and_then(|(validation, test)| Temperature::measure(validation, test));
+        let Some((split, predictions, embeddings)) = parts.into_iter().find(|(part, ..)| *part == split) else {
+            return Ok(Judgement::NoPictures);
+        };
+        let evaluation =
+            Evaluation::new(&predictions).map_err(|error| TrainError::run(&self.folder, error.to_string()))?;
+        Ok(Judgement::Done(Box::new(Judged {
+            split,
+            evaluation,
+            predictions,
+            embeddings,
+            suspects,
+            temperature,
+        })))
     }
 
-    /// Probabilities by the head alone, from kept features.
-    fn predict_features(&self, model: &Network, features: &Features) -> Result<Vec<f32>, TrainError> {
+    /// The embeddings of a split: those that the run kept, or those that `model` computes;
+    /// not all if the run is asked to stop.
+    fn split_features(&self, model: &Network, split: Split) -> Result<Features, TrainError> {
+        let total = self.dataset.count(split);
+        if let Some(kept) = self.kept_features(split).filter(|kept| kept.len() == total) {
+            return Ok(kept);
+        }
+        let none = Features::none(model.embedding_len()?, self.dataset.classes.len());
+        let Some(pipeline) = self.inference_pipeline(split)? else {
+            return Ok(none);
+        };
+        let tell = |done| {
+            (self.settings.observer)(Event::Work {
+                stage: Stage::Predictions(split),
+                done,
+                total,
+            });
+        };
+        tell(0);
+        none.complete(&pipeline, &model.fuse(), self.settings.device(), |features| {
+            tell(features.len());
+            !self.settings.interrupter.should_stop()
+        })
+    }
+
+    /// The predictions of a split, by the head alone.
+    pub(super) fn predictions(
+        &self,
+        model: &Network,
+        split: Split,
+        features: &Features,
+    ) -> Result<Predictions, TrainError> {
         let rows: Vec<usize> = (0..features.len()).collect();
         let mut probabilities = Vec::new();
         for rows in rows.chunks(HEAD_BATCH) {
@@ -44,26 +126,15 @@ impl Run {
                 probabilities.extend(numbers(self.probabilities(model.forward_head(features)?)));
             }
         }
-        Ok(probabilities)
-    }
-
-    /// Probabilities by the whole network.
-    fn predict_pictures(&self, model: &Network, split: Split) -> Result<Option<Vec<f32>>, TrainError> {
-        let Some(pipeline) = self.inference_pipeline(split)? else {
-            return Ok(Some(Vec::new()));
-        };
-        let fused = model.fuse();
-        let mut probabilities = Vec::new();
-        let batches = outputs(&pipeline, 0, self.settings.device(), |pictures| {
-            Ok(self.probabilities(fused.forward(pictures)?))
-        });
-        for batch in batches {
-            if self.settings.interrupter.should_stop() {
-                return Ok(None);
-            }
-            probabilities.extend(batch?.1);
-        }
-        Ok(Some(probabilities))
+        let samples = self.dataset.indices(split);
+        let samples = samples.iter().map(|&index| &self.dataset.samples[index]);
+        Ok(Predictions {
+            classes: self.dataset.classes.clone(),
+            multi_label: self.dataset.multi_label,
+            paths: samples.clone().map(|sample| sample.path.clone()).collect(),
+            truths: samples.map(|sample| sample.labels.clone()).collect(),
+            probabilities,
+        })
     }
 
     fn probabilities(&self, logits: Tensor<2>) -> Tensor<2> {

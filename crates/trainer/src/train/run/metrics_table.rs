@@ -16,7 +16,7 @@ impl Run {
         let path = self.folder.join(METRICS);
         let rows = Mutex::new(self.progress.rows.clone());
         Arc::new(move |event| {
-            if let Event::Epoch(row) = &event
+            if let Event::Epoch { row, .. } = &event
                 && let Ok(mut rows) = rows.lock()
             {
                 rows.push(row.clone());

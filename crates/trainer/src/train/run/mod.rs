@@ -1,6 +1,7 @@
 //! A run: one training in a folder of its own, which can be stopped and resumed.
 
 mod begin;
+mod estimate;
 mod features;
 mod find_rate;
 mod finish;
@@ -16,9 +17,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use burn::train::renderer::MetricsRenderer;
 use files::Lock;
+use xception_model::registry::TemperatureScaling;
 
+use super::calibrate;
 use super::card::CARD;
 use super::checkpoint::{Checkpoints, Progress};
 use super::error::TrainError;
@@ -52,6 +56,22 @@ impl Run {
     /// [`TrainError::Run`] for a folder that is not empty, is a file, or lies in the data.
     pub fn check_folder(folder: &Path, data: &Path) -> Result<(), TrainError> {
         folder::check(folder, data)
+    }
+
+    /// Whether the run in `folder` is finished and has no checkpoint to continue from.
+    pub fn is_finished(folder: &Path) -> bool {
+        folder.join(CARD).is_file() && !folder.join(CHECKPOINTS).exists()
+    }
+
+    /// Stores the temperature that a finished run measured in its weights: the last layer's are divided by it, and its
+    /// card says so.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`]: the run is not finished, measured no temperature, or has stored it already; a file cannot be
+    /// read or written.
+    pub fn calibrate(folder: &Path, device: &Device) -> Result<TemperatureScaling, TrainError> {
+        calibrate::calibrate(folder, device)
     }
 
     /// Its folder.
@@ -90,6 +110,7 @@ impl Run {
         // A card from before is of other weights; a new one is written at the end.
         files::remove(&self.folder.join(CARD))?;
         let context = self.context();
+        self.announce_time(&context)?;
         let recipe = self.file.recipe.clone();
         while let Some(phase) = recipe.phases.get(self.progress.phase) {
             let phase_run = match self.phase_run(phase, &context, steps)? {

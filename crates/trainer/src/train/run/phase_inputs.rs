@@ -45,7 +45,11 @@ impl Run {
         };
         let average = || phase.ema.map(|decay| Ema::new(&trainee.network, decay));
         let ema = self.weights.ema.take().or_else(average);
-        self.progress.seconds += start.elapsed().as_secs_f64();
+        let seconds = start.elapsed().as_secs_f64();
+        self.progress.seconds += seconds;
+        if phase.trains == Trains::Head {
+            self.progress.feature_seconds += seconds;
+        }
         let samples = train.num_items();
         let earlier = &self.file.recipe.phases[..self.progress.phase];
         Ok(ControlFlow::Continue(PhaseRun {

@@ -12,7 +12,7 @@ use crate::train::checkpoint::{Checkpoints, Loaded, Progress};
 use crate::train::ema::Ema;
 use crate::train::environment::Environment;
 use crate::train::error::TrainError;
-use crate::train::event::Event;
+use crate::train::event::{Event, Stage};
 use crate::train::folder::{self, CHECKED, CHECKPOINTS};
 use crate::train::parameters::optimizer;
 use crate::train::phase::Weights;
@@ -44,6 +44,12 @@ impl Run {
             file.move_data(data)?;
         }
         let file = file;
+        if Self::is_finished(folder) {
+            return Err(TrainError::run(
+                folder,
+                "this run is finished: begin a new run for other settings",
+            ));
+        }
         let warn = |warning: String| (settings.observer)(Event::Warning(warning));
         file.environment
             .admits(&Environment::of(&settings))
@@ -92,7 +98,11 @@ fn open_data(folder: &Path, file: &RunFile, settings: &RunSettings) -> Result<(D
     let path = folder.join(CHECKED);
     let known = Known::read(&path);
     let (dataset, report, checked) = Dataset::open_known(&file.data, &file.data_options, &known, &|done, total| {
-        (settings.observer)(Event::Check { done, total });
+        (settings.observer)(Event::Work {
+            stage: Stage::Check,
+            done,
+            total,
+        });
     })?;
     if dataset.fingerprint() != file.fingerprint {
         let difference = RunPictures::read(folder)?.difference(&dataset);

@@ -131,6 +131,12 @@ impl Metrics {
                 return Err((key, format!("expected a share from 0 to 1, found {share}")));
             }
         }
+        if let Some(scaling) = &self.temperature
+            && !(scaling.value.is_finite() && scaling.value > 0.0)
+        {
+            let problem = format!("expected a number above 0, found {}", scaling.value);
+            return Err(("temperature.value", problem));
+        }
         for (key, text) in [("dataset", &self.dataset), ("source", &self.source)] {
             printable(text).map_err(|problem| (key, problem))?;
         }

@@ -98,6 +98,21 @@ pub struct Metrics {
     /// Expected calibration error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration_error: Option<f64>,
+    /// Temperature scaling, where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<TemperatureScaling>,
+}
+
+/// A temperature that fits the confidences to the accuracy: a number that divides the logits.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemperatureScaling {
+    /// The number.
+    pub value: f64,
+    /// The expected calibration error with it.
+    pub calibration_error: f64,
+    /// Whether the weights have it already.
+    pub applied: bool,
 }
 
 /// A file that weights were converted from.

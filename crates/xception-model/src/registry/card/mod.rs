@@ -8,4 +8,4 @@ mod contents;
 mod older;
 mod read;
 
-pub use contents::{Card, Conversion, Labels, Metrics, Training};
+pub use contents::{Card, Conversion, Labels, Metrics, TemperatureScaling, Training};

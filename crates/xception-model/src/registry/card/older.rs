@@ -123,6 +123,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Card, toml::de::Error> {
             macro_f1: Some(metrics.macro_f1),
             loss: Some(metrics.loss),
             calibration_error: Some(metrics.calibration_error),
+            temperature: None,
         }),
         conversion: None,
         training: None,

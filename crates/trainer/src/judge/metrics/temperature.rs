@@ -1,0 +1,136 @@
+use serde::{Deserialize, Serialize};
+
+use super::calibration::Calibration;
+use super::predictions::Predictions;
+
+/// The range of temperatures that are tried.
+const RANGE: [f64; 2] = [0.05, 20.0];
+
+/// Temperature scaling (Guo et al. 2017, section 4.2): the logits are divided by one number, so that confidences fit
+/// the accuracy. The predicted classes stay the same.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Temperature {
+    /// The number that divides the logits.
+    pub value: f64,
+    /// The expected calibration error without it, on pictures that it was not chosen by.
+    pub error_without: f64,
+    /// The same error with it.
+    pub error_with: f64,
+}
+
+impl Temperature {
+    /// The temperature of the lowest loss on `validation`, measured on `test`. `None` with several labels per picture,
+    /// or without pictures.
+    pub fn measure(validation: &Predictions, test: &Predictions) -> Option<Self> {
+        if validation.multi_label || validation.is_empty() || test.is_empty() {
+            return None;
+        }
+        let value = best(validation);
+        Some(Self {
+            value,
+            error_without: Calibration::new(test).ece,
+            error_with: Calibration::new(&scaled(test, value)).ece,
+        })
+    }
+
+    /// Whether the measured error is lower with it.
+    pub fn helps(&self) -> bool {
+        self.error_with < self.error_without
+    }
+}
+
+/// The temperature of the lowest mean cross-entropy, by golden-section search on its logarithm: the loss has one
+/// minimum.
+fn best(predictions: &Predictions) -> f64 {
+    let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
+    let loss = |log: f64| loss(predictions, log.exp());
+    let [mut low, mut high] = RANGE.map(f64::ln);
+    let mut inner = [high - ratio * (high - low), low + ratio * (high - low)];
+    let mut losses = inner.map(loss);
+    // The range shrinks to a hundred-thousandth.
+    for _ in 0..28 {
+        if losses[0] <= losses[1] {
+            high = inner[1];
+            inner = [high - ratio * (high - low), inner[0]];
+            losses = [loss(inner[0]), losses[0]];
+        } else {
+            low = inner[0];
+            inner = [inner[1], low + ratio * (high - low)];
+            losses = [losses[1], loss(inner[1])];
+        }
+    }
+    f64::midpoint(low, high).exp()
+}
+
+fn loss(predictions: &Predictions, temperature: f64) -> f64 {
+    predictions
+        .rows()
+        .map(|(truth, probabilities)| {
+            let logits = logits(probabilities, temperature);
+            let total = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
+            truth.first().map_or(0.0, |&class| total - logits[class])
+        })
+        .sum()
+}
+
+/// Logits of these probabilities, the largest of which is 0, divided by the temperature.
+fn logits(probabilities: &[f32], temperature: f64) -> Vec<f64> {
+    let logs: Vec<f64> = probabilities
+        .iter()
+        .map(|probability| f64::from(probability.max(f32::MIN_POSITIVE)).ln())
+        .collect();
+    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    logs.into_iter().map(|log| (log - largest) / temperature).collect()
+}
+
+fn scaled(predictions: &Predictions, temperature: f64) -> Predictions {
+    let probabilities = predictions.rows().flat_map(|(_, probabilities)| {
+        let powers: Vec<f64> = logits(probabilities, temperature).into_iter().map(f64::exp).collect();
+        let total: f64 = powers.iter().sum();
+        powers
+            .into_iter()
+            .map(move |power| (power / total) as f32)
+            .collect::<Vec<_>>()
+    });
+    Predictions {
+        probabilities: probabilities.collect(),
+        ..predictions.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// Pictures of two classes: answers of one logit difference, of which three quarters are right.
+    fn answers(difference: f64) -> Predictions {
+        let sure = 1.0 / (1.0 + (-difference).exp());
+        Predictions {
+            classes: ["a", "b"].map(str::to_owned).to_vec(),
+            multi_label: false,
+            paths: vec![PathBuf::new(); 400],
+            truths: (0..400).map(|picture| vec![usize::from(picture % 4 == 0)]).collect(),
+            probabilities: [sure as f32, 1.0 - sure as f32].repeat(400),
+        }
+    }
+
+    /// Three quarters right is the logit ln 3.
+    #[test]
+    fn the_temperature_makes_confidence_the_accuracy() {
+        for factor in [0.5, 1.0, 3.0] {
+            let predictions = answers(3_f64.ln() * factor);
+            let found = Temperature::measure(&predictions, &predictions).unwrap();
+            assert!((found.value - factor).abs() < 1e-3, "{found:?}");
+            assert!(found.error_with < 1e-3, "{found:?}");
+            assert_eq!(found.helps(), factor != 1.0 || found.error_with < found.error_without);
+        }
+        let none = Predictions {
+            multi_label: true,
+            ..answers(1.0)
+        };
+        assert_eq!(Temperature::measure(&none, &none), None);
+    }
+}

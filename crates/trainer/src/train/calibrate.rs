@@ -1,0 +1,117 @@
+//! Temperature scaling in the weights: the last layer's are divided by the temperature. So every program and every
+//! format has it, and no picture gets another class.
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor};
+use files::sha256;
+use xception_model::Network;
+use xception_model::graph::Op;
+use xception_model::registry::{Card, TemperatureScaling};
+
+use super::card::CARD;
+use super::error::TrainError;
+use super::folder::{self, MODEL};
+
+/// The network whose logits are those of `network`, divided by the temperature.
+pub(crate) fn with_temperature(network: Network, temperature: f64) -> Result<Network, String> {
+    let graph = network.graph();
+    let last = graph.taps.logits.map(|logits| graph.node(logits));
+    let last = last.filter(|node| matches!(node.op, Op::Dense(_)));
+    let last = last.ok_or("the network does not end with a dense layer")?;
+    let mut scale = Scale {
+        layer: last.path.clone(),
+        path: Vec::new(),
+        factor: 1.0 / temperature,
+    };
+    Ok(network.map(&mut scale))
+}
+
+/// Stores the temperature that a finished run measured in its weights, and says so in its card.
+///
+/// # Errors
+///
+/// [`TrainError`]: the run is not finished, measured no temperature, or has stored it already; a file cannot be read or
+/// written.
+pub(crate) fn calibrate(folder: &Path, device: &Device) -> Result<TemperatureScaling, TrainError> {
+    let _lock = folder::lock(folder)?;
+    let failed = |problem: String| TrainError::run(folder, problem);
+    let mut card = Card::load(&folder.join(CARD)).map_err(|error| failed(error.to_string()))?;
+    let metrics = card.metrics.as_mut();
+    let scaling = metrics.as_ref().and_then(|metrics| metrics.temperature);
+    let mut scaling = scaling.ok_or_else(|| {
+        failed("the run measured no temperature: that takes validation and test pictures of one class each".to_owned())
+    })?;
+    if scaling.applied {
+        return Err(failed("the weights have the run's temperature already".to_owned()));
+    }
+    scaling.applied = true;
+    if let Some(metrics) = metrics {
+        metrics.temperature = Some(scaling);
+        metrics.calibration_error = Some(scaling.calibration_error);
+        // It is another one now, and is not measured again.
+        metrics.loss = None;
+    }
+    let path = folder.join(MODEL);
+    let (network, spec) = xception_model::load(&path, device)?;
+    let network = with_temperature(network, scaling.value).map_err(failed)?;
+    // Without its card the run counts as unfinished, should it be interrupted here.
+    files::remove(&folder.join(CARD))?;
+    xception_model::save(&network, &spec, &path, true)?;
+    let (bytes, hash) = sha256(&path)?;
+    for weights in &mut card.weights {
+        (weights.bytes, weights.sha256) = (Some(bytes), Some(hash.clone()));
+    }
+    let text = card.to_toml().map_err(failed)?;
+    files::write(&folder.join(CARD), true, text.as_bytes())?;
+    Ok(scaling)
+}
+
+struct Scale {
+    /// The path of the layer.
+    layer: String,
+    path: Vec<String>,
+    factor: f64,
+}
+
+impl ModuleMapper for Scale {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let layer = self.path.split_last().map(|(_, layer)| layer.join("."));
+        if layer.as_ref() == Some(&self.layer) {
+            param.map(|tensor| tensor * self.factor)
+        } else {
+            param
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parameters::testing::trainee;
+    use super::*;
+    use crate::tensor::numbers;
+
+    #[test]
+    fn logits_are_divided_and_nothing_else_changes() {
+        let network = trainee().network.valid();
+        let pictures = || Tensor::<4>::ones([1, 3, 71, 71], &network.device());
+        let before = numbers(network.forward(pictures()).unwrap());
+        let scaled = with_temperature(network.clone(), 4.0).unwrap();
+        // Powers of two divide without rounding.
+        let after: Vec<f32> = numbers(scaled.forward(pictures()).unwrap());
+        assert_eq!(after, before.iter().map(|logit| logit / 4.0).collect::<Vec<_>>());
+        assert_eq!(
+            numbers(scaled.embed(pictures()).unwrap()),
+            numbers(network.embed(pictures()).unwrap())
+        );
+    }
+}

@@ -1,5 +1,5 @@
-//! Random heads behind a toy backbone, as Keras wrote them (`scripts/fixtures/keras_random_heads.py`): each that is read
-//! passes through every format that can hold it.
+//! Random heads behind a toy backbone, as Keras wrote them (`scripts/fixtures/keras_random_heads.py`): each that is
+//! read passes through every format that can hold it.
 
 mod common;
 

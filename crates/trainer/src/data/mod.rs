@@ -13,8 +13,8 @@
 //!
 //! * A folder with one folder per class. All pictures below a class's folder belong to the class. Where there are
 //!   folders `train`, `val` (or `valid`, `validation`) and `test`, or `seg_train`, `val_data` and the like, the
-//!   classes' folders are inside them; or each class's folder holds them. Folders in folders that can be read in two ways are
-//!   refused, and [`ClassFolders`] decides.
+//!   classes' folders are inside them; or each class's folder holds them. Folders in folders that can be read in two
+//!   ways are refused, and [`ClassFolders`] decides.
 //! * A `.csv` or `.tsv` file with the columns `path`, `label` and optionally `split` (`train`, `val` or `test`); other
 //!   usual names are known, and [`TableOptions`] gives any others. More columns are ignored, with a note. Paths are
 //!   relative to the file. If the column is called `labels`, a picture may have any number of labels, separated by `;`

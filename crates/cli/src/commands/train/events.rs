@@ -107,10 +107,10 @@ impl Watched {
                 let text = match patience {
                     Some(patience) => {
                         format!(
-                            "{name} ends after epoch {epochs}: no lower validation loss for {patience} epochs{best}"
+                            "phase {name} ends after epoch {epochs}: no lower validation loss for {patience} epochs{best}"
                         )
                     }
-                    None => format!("{name} ends after all {epochs} epochs{best}"),
+                    None => format!("phase {name} ends after all {epochs} epochs{best}"),
                 };
                 display.print_last(&wrapped(&text, 2));
             }

@@ -106,11 +106,10 @@ impl Watched {
                 let best = best.map_or_else(String::new, |best| format!("; its best epoch is {best}"));
                 let text = match patience {
                     Some(patience) => {
-                        format!(
-                            "{name} ends after epoch {epochs}: no lower validation loss for {patience} epochs{best}"
-                        )
+                        let reason = format!("no lower validation loss for {patience} epochs");
+                        format!("phase {name} ends after epoch {epochs}: {reason}{best}")
                     }
-                    None => format!("{name} ends after all {epochs} epochs{best}"),
+                    None => format!("phase {name} ends after all {epochs} epochs{best}"),
                 };
                 display.print_last(&wrapped(&text, 2));
             }

@@ -91,7 +91,7 @@ fn several_batches_keep_the_order() {
         let arguments = [&["classify", "pictures", "-w", "toy.bpk", "--format", "jsonl"], more].concat();
         sandbox.run(&arguments).ok()
     };
-    let whole = run(&["--batch-size", "4", "--threads", "3"]);
+    let whole = run(&["--batch-size", "4", "--threads", "2"]);
     assert_eq!(files(&whole), names, "in natural order");
 
     // One picture per batch: no result can belong to another picture.

@@ -232,10 +232,8 @@ fn faults_of_the_data_come_before_the_weights() {
         sandbox.picture(&format!("around/all/a/{number}.png"), number);
         sandbox.picture(&format!("around/all/b/{number}.png"), 100 + number);
     }
-    for number in 0..2 {
-        sandbox.picture(&format!("few/a/{number}.png"), number);
-        sandbox.picture(&format!("few/b/{number}.png"), 100 + number);
-    }
+    sandbox.picture("few/a/0.png", 0);
+    sandbox.picture("few/b/0.png", 100);
     sandbox.write("lost.csv", "path,label\nlost.png,cat\n");
     for (data, part) in [
         ("one", "a classifier needs at least two classes"),

@@ -39,11 +39,6 @@ fn sizes_that_do_not_fit_are_refused() {
         let value = network.pool3(map, pool, Some((smaller, &[0.0; 9], None)));
         network.side(value, [8, 8]);
     });
-    refused("a fully-connected layer on a map", &|| {
-        let (mut network, map) = start();
-        let value = network.fully(map, &[0.0; 6], None, 2, false);
-        network.side(value, [2, 2]);
-    });
     refused("a picture without pixels", &|| {
         let (network, map) = start();
         network.side(map, [0, 4]);

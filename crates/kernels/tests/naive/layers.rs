@@ -37,6 +37,32 @@ fn convolutions() {
     });
 }
 
+/// A fully-connected layer on a map computes each pixel by itself, as Keras's `Dense` does.
+#[test]
+fn fully_connected_layers_on_maps() {
+    each_set(|isa, random| {
+        let (channels, outputs) = (random.size(35), random.size(50));
+        let (height, width) = (random.size(9), random.size(9));
+        let values = random.odd_values(channels * height * width);
+        let picture = Map::filled(channels, height, width, |channel, y, x| {
+            f64::from(values[(channel * height + y) * width + x])
+        });
+        let weights = random.values(channels * outputs);
+        let bias = random.yes().then(|| random.values(outputs));
+        let after = random.yes();
+        let mut network = new_network(channels, isa);
+        let input = identity(&mut network, channels);
+        let value = network.fully(input, &weights, bias.as_deref(), outputs, after);
+        // The reference takes `[outputs, channels]`.
+        let turned: Vec<f32> = (0..outputs * channels)
+            .map(|at| weights[at % channels * outputs + at / channels])
+            .collect();
+        let map = picture.identity().convolve(&turned, bias.as_deref(), outputs, 1, 1);
+        let what = format!("fully-connected {channels} -> {outputs}, {height} x {width}");
+        compare_one(&what, &network, value, &picture, &relu_if(map, after), random.size(5));
+    });
+}
+
 /// A 3 x 3 convolution with many channels adds and subtracts inputs before it multiplies them. Infinity minus infinity
 /// is NaN, but an output that depends on one infinity must be infinite.
 #[test]

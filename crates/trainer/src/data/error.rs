@@ -147,7 +147,7 @@ pub enum DataError {
     /// No picture is left for validation or test.
     #[error(
         "{}: {pictures} pictures of {classes} classes are too few to hold any out, so that nothing would say how good \
-         the network is: a class needs at least 3; add pictures, or train on all of them with --val-fraction 0 \
+         the network is: a class needs at least 2; add pictures, or train on all of them with --val-fraction 0 \
          --test-fraction 0",
         path.display()
     )]

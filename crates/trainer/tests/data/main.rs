@@ -333,11 +333,11 @@ fn a_folder_without_use_is_a_sentence() {
 
 #[test]
 fn too_few_pictures_to_hold_any_out_are_refused() {
-    let root = folder(&[("cat", 2), ("dog", 2)]);
+    let root = folder(&[("cat", 1), ("dog", 1)]);
     let (dataset, _) = open(root.path());
     let sentence = dataset.check_held_out(&DataOptions::default()).unwrap_err().to_string();
     assert!(
-        sentence.contains("4 pictures of 2 classes are too few to hold any out")
+        sentence.contains("2 pictures of 2 classes are too few to hold any out")
             && sentence.ends_with("--val-fraction 0 --test-fraction 0"),
         "{sentence}"
     );

@@ -42,7 +42,8 @@ fn a_run_continues_where_its_pictures_lie_now() {
         sentence.contains("its pictures are not at") && sentence.ends_with("name their new place with --data"),
         "{sentence}"
     );
-    let (settings, _) = listening();
+    let (mut settings, _) = listening();
+    settings.keep_checkpoints = true;
     let run = Run::resume_with(&folder, settings, Some(&moved)).unwrap();
     assert!(run.train(None).unwrap().complete);
     assert_same(&folder, &reference);
@@ -127,7 +128,7 @@ fn another_version_is_told() {
 #[test]
 fn a_stopped_search_suggests_no_rate() {
     let fixture = Fixture::new(6);
-    let run = fixture.begin(&fixture.path("run"), plain(4, 1), stopping_after(23));
+    let run = fixture.begin(&fixture.path("run"), plain(4, 1), stopping_after(5));
     let plot = fixture.path("curve.png");
     let stopped = run.find_rate(FinderOptions::default(), &plot);
     assert!(

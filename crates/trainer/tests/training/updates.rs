@@ -37,6 +37,7 @@ fn two_devices_are_one_that_accumulates() {
     let [one, two] = ["one", "two"].map(|name| fixture.path(name));
     train_plain(&fixture.data, &one, plain(4, 2), settings());
     let mut both = settings();
+    both.keep_checkpoints = true;
     both.devices.push(both.devices[0].clone());
     train_plain(&fixture.data, &two, plain(4, 1), both.clone());
     assert_eq!(read(&two, "steps.csv"), read(&one, "steps.csv"));

@@ -18,6 +18,7 @@ pub use self::resources::{PictureCache, ResourceArgs};
 use crate::args::cache::CacheArgs;
 use crate::args::compute::ComputeArgs;
 use crate::args::known::KnownArgs;
+use crate::args::layout::LayoutArgs;
 use crate::args::reading::ReadingArgs;
 use crate::compute::device::DeviceName;
 
@@ -66,6 +67,8 @@ pub struct TrainArgs {
     pub recipe: RecipeArgs,
     #[command(flatten)]
     pub data: DataArgs,
+    #[command(flatten, next_help_heading = "More options")]
+    pub layout: LayoutArgs,
     #[command(flatten, next_help_heading = "More options")]
     pub reading: ReadingArgs,
     #[command(flatten)]

@@ -219,16 +219,16 @@ fn threads_and_batches_are_those_that_were_asked_for() {
             "-w",
             "toy.bpk",
             "--threads",
-            "3",
+            "1",
             "--batch-size",
             "4",
         ]);
         assert_eq!((run.status, run.stdout.lines().count()), (Some(0), 10));
         let log = run.stderr;
         assert!(!log.contains('\u{1b}'), "colours in a pipe: {log}");
-        assert!(log.contains("threads of the network threads=3\n"), "{log}");
+        assert!(log.contains("threads of the network threads=1\n"), "{log}");
         assert!(
-            log.contains("pictures found pictures=10 batch_size=4 decoding_threads=3\n"),
+            log.contains("pictures found pictures=10 batch_size=4 decoding_threads=1\n"),
             "{log}"
         );
         let batches: Vec<&str> = log

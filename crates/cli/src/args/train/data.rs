@@ -2,8 +2,6 @@
 
 use clap::Args;
 
-use crate::args::layout::LayoutArgs;
-
 /// How the data is split and checked.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "More options")]
@@ -14,8 +12,6 @@ pub struct DataArgs {
     /// Part of the pictures for the final test, if the data is not split
     #[arg(long, value_name = "PART", default_value = "0.15", allow_negative_numbers = true)]
     pub test_fraction: f64,
-    #[command(flatten)]
-    pub layout: LayoutArgs,
     /// Refuse data with unreadable files instead of leaving them out
     #[arg(long)]
     pub strict: bool,

@@ -35,7 +35,7 @@ impl<'a> NewRun<'a> {
             args,
             data,
             recipe: recipe(args)?,
-            data_options: args.data.layout.over(DataOptions {
+            data_options: args.layout.over(DataOptions {
                 val_fraction: args.data.val_fraction,
                 test_fraction: args.data.test_fraction,
                 seed: args.recipe.seed,

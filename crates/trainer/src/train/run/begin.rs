@@ -47,7 +47,7 @@ impl Run {
                     stage: Stage::Check,
                     done,
                     total,
-                })
+                });
             },
         )?;
         let augmentation = augmentation(options, &start.1);

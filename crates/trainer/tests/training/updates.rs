@@ -38,6 +38,7 @@ fn two_devices_are_one_that_accumulates() {
     train_plain(&fixture.data, &one, plain(4, 2), settings());
     let mut both = settings();
     both.devices.push(both.devices[0].clone());
+    both.keep_checkpoints = true;
     train_plain(&fixture.data, &two, plain(4, 1), both.clone());
     assert_eq!(read(&two, "steps.csv"), read(&one, "steps.csv"));
     assert!(weights(&two) == weights(&one));

@@ -13,7 +13,7 @@ mod summary;
 mod table;
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use burn::train::renderer::MetricsRenderer;
@@ -99,25 +99,25 @@ fn begin(args: &TrainArgs, data: &Path, session: Session) -> anyhow::Result<Exit
         let scratch = files::ScratchFolder::new()?;
         return find_rate(new.begin(scratch.path(), &session)?, path, &session);
     }
-    let folder = match &args.new.output {
-        Some(folder) => folder.clone(),
-        None => {
-            let (folder, stopped) = folder::free(data);
-            if let Some(stopped) = stopped {
-                let note = format!(
-                    "{0} is not finished: xception train --resume {0} continues it; this is a new run",
-                    stopped.display()
-                );
-                message::print("note", &note);
-            }
-            folder
-        }
-    };
+    let folder = args.new.output.clone().unwrap_or_else(|| next_folder(data));
     folder::check(&folder, data)?;
     let run = new.begin(&folder, &session)?;
     let weights = args.new.weights.display().to_string();
     session.display.print(&summary::of_run(&run, Some(&weights)));
     train_to_end(args, run, session)
+}
+
+/// The next free folder for runs on this data. A run before it that was stopped is mentioned.
+fn next_folder(data: &Path) -> PathBuf {
+    let (folder, stopped) = folder::free(data);
+    if let Some(stopped) = stopped {
+        let note = format!(
+            "{0} is not finished: xception train --resume {0} continues it; this is a new run",
+            stopped.display()
+        );
+        message::print("note", &note);
+    }
+    folder
 }
 
 /// Writes the finder's curve, and prints the rate that it suggests.

@@ -128,7 +128,9 @@ fn neighbours(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
             weights[other] = (-precision * (distance - nearest)).exp();
         }
         let total: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|weight| *weight /= total);
+        for weight in &mut weights {
+            *weight /= total;
+        }
         let entropy: f64 = weights
             .iter()
             .filter(|weight| **weight > 0.0)

@@ -70,6 +70,9 @@ fn percent(share: f64) -> f64 {
     100.0 * share
 }
 
+/// Writes a number of an axis.
+type Label<'a> = dyn Fn(f64) -> String + 'a;
+
 /// Loss, accuracy and learning rate by epoch; a chart without values is left out. `best` is the row of the best epoch;
 /// `stops` are the last rows of phases that ended early.
 pub(super) fn curves(rows: &[EpochRow], best: Option<usize>, stops: &[usize]) -> Vec<Chart> {
@@ -81,7 +84,7 @@ pub(super) fn curves(rows: &[EpochRow], best: Option<usize>, stops: &[usize]) ->
             .to_owned()
     };
     let power = |value: f64| format!("{:.0e}", 10_f64.powf(value));
-    let charts: [(&'static str, &[Curve], &dyn Fn(f64) -> String); 3] = [
+    let charts: [(&str, &[Curve], &Label<'_>); 3] = [
         ("Loss", &LOSSES, &number),
         ("Accuracy, %", &ACCURACIES, &number),
         ("Learning rate", &RATES, &power),

@@ -39,6 +39,7 @@ fn two_devices_are_one_that_accumulates() {
     let mut both = settings();
     both.keep_checkpoints = true;
     both.devices.push(both.devices[0].clone());
+    both.keep_checkpoints = true;
     train_plain(&fixture.data, &two, plain(4, 1), both.clone());
     assert_eq!(read(&two, "steps.csv"), read(&one, "steps.csv"));
     assert!(weights(&two) == weights(&one));

@@ -7,6 +7,7 @@ use crate::compute::device::DeviceName;
 /// Time, memory, disk and devices of a run. No predicted class depends on them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "More options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct ResourceArgs {
     /// The run's whole time, without the time in which the run was stopped: when it is used up, the best weights are
     /// judged and the run ends. The run can be resumed with more

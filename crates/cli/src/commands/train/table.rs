@@ -5,9 +5,9 @@ use trainer::report::duration;
 
 /// The names of the columns. The averaged weights have columns only in phases that average.
 pub fn header(averages: bool) -> String {
-    let averaged = if averages { "  avg loss  avg %" } else { "" };
+    let columns = if averages { "  avg loss  avg %" } else { "" };
     format!(
-        "{:>7}  {:>7}  {:>8}  {:>5}{averaged}  {:>12}",
+        "{:>7}  {:>7}  {:>8}  {:>5}{columns}  {:>12}",
         "epoch", "loss", "val loss", "val %", "time"
     )
 }
@@ -16,7 +16,7 @@ pub fn header(averages: bool) -> String {
 pub fn row(number: usize, of: usize, row: &EpochRow, best: bool, averages: bool) -> String {
     let loss = |loss: Option<f64>| loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.4}"));
     let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share));
-    let averaged = if averages {
+    let columns = if averages {
         format!("  {:>8}  {:>5}", loss(row.ema_val_loss), percent(row.ema_val_accuracy))
     } else {
         String::new()
@@ -28,7 +28,7 @@ pub fn row(number: usize, of: usize, row: &EpochRow, best: bool, averages: bool)
     };
     let mark = if best { "  best" } else { "" };
     format!(
-        "{:>7}  {:>7}  {:>8}  {:>5}{averaged}  {seconds:>12}{mark}",
+        "{:>7}  {:>7}  {:>8}  {:>5}{columns}  {seconds:>12}{mark}",
         format!("{number}/{of}"),
         format!("{:.4}", row.train_loss),
         loss(row.val_loss),

@@ -125,7 +125,9 @@ mod tests {
             let found = Temperature::measure(&predictions, &predictions).unwrap();
             assert!((found.value - factor).abs() < 1e-3, "{found:?}");
             assert!(found.error_with < 1e-3, "{found:?}");
-            assert_eq!(found.helps(), factor != 1.0 || found.error_with < found.error_without);
+            assert_eq!(found.helps(), found.error_with < found.error_without);
+            // Confidences that fit already have no error to lose.
+            assert!((factor - 1.0_f64).abs() < 0.1 || found.helps(), "{found:?}");
         }
         let none = Predictions {
             multi_label: true,

@@ -577,8 +577,8 @@ fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [f
         .unwrap();
     assert_eq!([&found[1], &gradient_again], [&expected[1], &expected[2]]);
     let mut products = [(); 3].map(|()| vec![f32::NAN; second.weights.len()]);
-    let [ready, filled, fleeting] = &mut products;
-    reader.weight_gradient(&expected[0], &second.gradient, ready).unwrap();
+    let [of_map, filled, fleeting] = &mut products;
+    reader.weight_gradient(&expected[0], &second.gradient, of_map).unwrap();
     reader
         .weight_gradient_of(Source::Made(&mut map_again, &make), &second.gradient, filled)
         .unwrap();

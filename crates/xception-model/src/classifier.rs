@@ -448,7 +448,9 @@ mod tests {
         assert_eq!(batch.dims(), [1, 1, 71, 72]);
         let values: Vec<f32> = batch.into_data().iter::<f32>().collect();
         assert!(
-            values.iter().all(|value| *value == 107.0 / 127.5 - 1.0),
+            values
+                .iter()
+                .all(|value| value.to_bits() == (107.0_f32 / 127.5 - 1.0).to_bits()),
             "{}",
             values[0]
         );

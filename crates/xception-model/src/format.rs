@@ -531,7 +531,7 @@ fn json(file: &mut File, path: &Path) -> io::Result<WeightFormat> {
     Ok(WeightFormat::Foreign(
         if value.get("weightsManifest").is_some() || value.get("modelTopology").is_some() {
             tfjs()
-        } else if let Some(shard) = first_shard().filter(|shard| !shard.ends_with(".h5")) {
+        } else if let Some(shard) = first_shard().filter(|shard| !ends(shard, "h5")) {
             shards(&shard)
         } else if value.get("weight_map").is_none() && value.get("class_name").is_some() {
             architecture(path)

@@ -18,7 +18,7 @@ pub struct KnownArgs {
     /// softmax), or value (a number)
     #[arg(long, value_name = "OUTPUTS", value_parser = parsed::<Outputs>(&OUTPUTS))]
     pub head: Option<Outputs>,
-    /// What stands behind each hidden layer of the head: relu, tanh, swish, leaky_relu=0.01, linear, ...
+    /// What stands behind each hidden layer of the head: relu, tanh, swish, `leaky_relu=0.01`, linear, ...
     #[arg(long, value_name = "NAME")]
     pub hidden_activation: Option<HiddenActivation>,
     /// How channel values are scaled: tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation), caffe (BGR minus

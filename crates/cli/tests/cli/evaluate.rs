@@ -233,6 +233,7 @@ fn imagenet_in_one_folder() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one run, looked at from several sides")]
 fn weights_of_a_run_are_judged_by_what_it_did_not_train_on() {
     let sandbox = Sandbox::new();
     for number in 0..12 {

@@ -138,9 +138,10 @@ enum Part<'a> {
 }
 
 fn parts(path: &str) -> Vec<Part<'_>> {
-    let part = |part| match str::parse(part) {
-        Ok(number) => Part::Number(number),
-        Err(_) => {
+    let part = |part| {
+        if let Ok(number) = str::parse(part) {
+            Part::Number(number)
+        } else {
             let stem = str::trim_end_matches(part, |c: char| c.is_ascii_digit());
             Part::Text(stem, part[stem.len()..].parse().unwrap_or_default())
         }

@@ -34,20 +34,19 @@ pub(crate) fn torch_prefix<'a>(graph: &Graph, names: &[&'a str], chosen: Option<
     };
     let chosen = chosen.trim_end_matches('.');
     let found = behind(&known, names);
-    match found.keys().find(|prefix| prefix.trim_end_matches('.') == chosen) {
-        Some(prefix) => Ok(prefix),
-        None => {
-            let copies = copies(&found);
-            let prefixes: Vec<String> = copies.into_iter().map(|prefix| format!("`{prefix}`")).collect();
-            Err(format!(
-                "no tensor of the network has a name behind the prefix `{chosen}`; they are behind {}",
-                if prefixes.is_empty() {
-                    "none".to_owned()
-                } else {
-                    prefixes.join(", ")
-                }
-            ))
-        }
+    if let Some(prefix) = found.keys().find(|prefix| prefix.trim_end_matches('.') == chosen) {
+        Ok(prefix)
+    } else {
+        let copies = copies(&found);
+        let prefixes: Vec<String> = copies.into_iter().map(|prefix| format!("`{prefix}`")).collect();
+        Err(format!(
+            "no tensor of the network has a name behind the prefix `{chosen}`; they are behind {}",
+            if prefixes.is_empty() {
+                "none".to_owned()
+            } else {
+                prefixes.join(", ")
+            }
+        ))
     }
 }
 

@@ -84,9 +84,9 @@ impl Columns {
             path,
             header: header.iter().map(|name| name.trim().to_owned()).collect(),
         };
-        let file = match table.find(options.file_column.as_deref(), &FILE, "--file-column")? {
-            Some(Place { column, .. }) => column,
-            None => return Err(table.missing("files", "path, file, filename, image or id", "--file-column")),
+        let found = table.find(options.file_column.as_deref(), &FILE, "--file-column")?;
+        let Some(Place { column: file, .. }) = found else {
+            return Err(table.missing("files", "path, file, filename, image or id", "--file-column"));
         };
         let label = match table.find(options.label_column.as_deref(), &LABEL, "--label-column")? {
             Some(Place { column, .. }) if column != file => column,

@@ -93,6 +93,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// The recursion is bounded: `serde_json` reads at most 128 levels.
+    #[allow(clippy::too_many_lines, reason = "one walk over the layers and their calls")]
     fn model(&mut self, model: &'a Value, path: &str) -> Result<Part, String> {
         let children = layers_of(model).unwrap_or_default();
         let mut parts: HashMap<&str, Part> = HashMap::with_capacity(children.len());

@@ -169,7 +169,7 @@ pub(super) fn hidden_activation(graph: &Graph) -> Option<HiddenActivation> {
 pub(super) fn with_hidden_activation(mut graph: Graph, HiddenActivation(activation): HiddenActivation) -> Graph {
     let hidden: Vec<NodeId> = denses(&graph).map(|(id, _)| id).collect();
     let mut kept = alloc::vec![true; graph.nodes.len()];
-    for index in 1..graph.nodes.len() {
+    for (index, keep) in kept.iter_mut().enumerate().skip(1) {
         let is_behind = graph.nodes[index]
             .inputs
             .first()
@@ -182,7 +182,7 @@ pub(super) fn with_hidden_activation(mut graph: Graph, HiddenActivation(activati
         }
         match activation {
             Some(activation) => *found = activation,
-            None => kept[index] = false,
+            None => *keep = false,
         }
     }
     // What reads an activation that is left out reads its layer.

@@ -20,7 +20,6 @@ pub fn of_record_names(tensors: &BTreeMap<String, Vec<usize>>) -> Result<Archite
 }
 
 /// The shapes of tensors by their names in a record.
-#[derive(Clone, Copy)]
 pub(super) struct Tensors<'a>(&'a BTreeMap<String, Vec<usize>>);
 
 impl<'a> Tensors<'a> {

@@ -288,7 +288,7 @@ impl Family for XceptionAlignedConfig {
         }
         let found = || {
             let depthwise = |block: &usize| tensors.contains(&format!("block{block}.sepconv1.depthwise.weight"));
-            let blocks = (1..).take_while(depthwise).count();
+            let blocks = (1..=Limits::BLOCKS).take_while(depthwise).count();
             let [in_channels, stem] = tensors.channels("stem.conv1")?;
             let divisor = DIVISORS.into_iter().find(|divisor| 32 / divisor == stem);
             let divisor =

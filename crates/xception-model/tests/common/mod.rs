@@ -147,7 +147,7 @@ fn torch_weight(module: &str, tensor: &str, shape: &[usize]) -> Vec<f32> {
             Box::new(move |u| (2.0 * u - 1.0) * (3.0 / taps).sqrt())
         }
         ("weight", [_, _, ..]) => Box::new(move |u| (2.0 * u - 1.0) * (6.0 / inputs).sqrt()),
-        ("weight", _) if module.ends_with(".bn3") => Box::new(|u| f64::midpoint(0.5, u)),
+        ("weight", _) if module.rsplit('.').next() == Some("bn3") => Box::new(|u| f64::midpoint(0.5, u)),
         ("weight" | "running_var", _) => Box::new(|u| 0.5 + u),
         ("bias" | "running_mean", _) => Box::new(|u| (2.0 * u - 1.0) * 0.1),
         _ => panic!("no formula for {module}.{tensor}"),

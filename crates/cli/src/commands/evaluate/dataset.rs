@@ -125,7 +125,6 @@ fn split(args: &EvaluateArgs, run: Option<&TrainedRun>, dataset: &mut Dataset) -
     let data = args.data.display();
     match args.split {
         None if unknown > 0 => return Ok(vec![None; own.len()]),
-        None => {}
         Some(split) if unknown == own.len() => bail!(
             "{data} is not split, and none of its pictures is one of the run beside the weights: without --split \
              {split} all of them are judged"
@@ -136,7 +135,7 @@ fn split(args: &EvaluateArgs, run: Option<&TrainedRun>, dataset: &mut Dataset) -
                 "{unknown} pictures of {data} are not of the run beside the weights, and in no part of it: left out"
             ),
         ),
-        Some(_) => {}
+        Some(_) | None => {}
     }
     Ok(of_run)
 }

@@ -99,7 +99,7 @@ impl Optimizer for OnePassSgd {
     }
 }
 
-/// AdamW.
+/// `AdamW`.
 #[derive(Clone)]
 pub(super) struct OnePassAdamW {
     burn: AdamW,

@@ -263,21 +263,21 @@ fn is_counter(name: &str) -> bool {
     name.ends_with("num_batches_tracked")
 }
 
-/// Whether the names are PyTorch's: those of the second convolution of an architecture.
+/// Of this many first layers of an architecture, a third must be in a file that has its names in PyTorch.
+const FIRST_LAYERS: usize = 12;
+
+/// Whether the names are those of an architecture in PyTorch.
 pub(crate) fn has_torch_names<'a>(names: impl Iterator<Item = &'a str>) -> bool {
     let names: Vec<&str> = names.collect();
     Architecture::torch().into_iter().any(|family| {
         let graph = family.published.graph();
-        let mut torch = graph
-            .nodes
-            .iter()
-            .filter(|node| !node.torch.is_empty() && !node.torch.starts_with("bn"));
-        torch.nth(2).is_some_and(|node| {
+        let named = graph.nodes.iter().filter(|node| !node.torch.is_empty());
+        let found = named.take(FIRST_LAYERS).filter(|node| {
             let wanted = format!("{}.weight", node.torch);
-            names
-                .iter()
-                .any(|name| new_name(name, family.renamed).ends_with(&wanted))
-        })
+            let is_wanted = |name: &&str| new_name(name, family.renamed).ends_with(&wanted);
+            names.iter().any(is_wanted)
+        });
+        found.count() >= FIRST_LAYERS / 3
     })
 }
 

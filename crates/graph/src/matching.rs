@@ -15,7 +15,8 @@ use crate::shape::Shape;
 /// The differences that are accepted between two graphs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tolerance {
-    /// Whether the other graph may have biases instead of batch norms, as exports for inference do.
+    /// Whether the other graph may have biases instead of batch norms, as exports for inference do, and batch norms
+    /// with a scale and a shift where this one has none: the caller checks that these are 1 and 0.
     pub folded_norms: bool,
     /// The picture size at which `same` padding is compared with explicit padding. Without a size, `same` with a stride
     /// above 1 equals no explicit padding.
@@ -138,12 +139,29 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
-    /// The node, or the first node before it that is more than a dropout or a vector's reshape to a map of one pixel.
+    /// The node, or the first node before it that changes values: no dropout, no reshape of a vector to a map of one
+    /// pixel, and no second ReLU.
     fn essential(&self, mut id: NodeId) -> NodeId {
-        while let Op::Dropout { .. } | Op::ToMap = self.graph.node(id).op {
+        while self.is_neutral(id) {
             id = self.graph.node(id).inputs[0];
         }
         id
+    }
+
+    /// Whether a node outputs the values that it reads.
+    fn is_neutral(&self, id: NodeId) -> bool {
+        let node = self.graph.node(id);
+        match &node.op {
+            Op::Dropout { .. } | Op::ToMap => true,
+            Op::Activation(Activation::Relu) => {
+                let mut before = self.graph.node(node.inputs[0]);
+                while let Op::Dropout { .. } | Op::ToMap = before.op {
+                    before = self.graph.node(before.inputs[0]);
+                }
+                matches!(before.op, Op::Activation(Activation::Relu))
+            }
+            _ => false,
+        }
     }
 
     /// The padding node before a convolution or a pooling, if it can be part of it: its pads, and the node that it
@@ -227,7 +245,7 @@ impl<'a> View<'a> {
         let of = |input: &NodeId| self.hashes[input.0];
         let folds = self.tolerance.folded_norms;
         match &node.op {
-            Op::Dropout { .. } | Op::ToMap => return of(&node.inputs[0]),
+            _ if self.is_neutral(id) => return of(&node.inputs[0]),
             Op::BatchNorm(_) if folds => {
                 let before = self.essential(node.inputs[0]);
                 if matches!(self.graph.node(before).op, Op::Conv(_) | Op::Dense(_)) {
@@ -316,7 +334,8 @@ fn same(ours: &View<'_>, one: NodeId, theirs: &View<'_>, two: NodeId) -> bool {
         }
         (Op::Dense(a), Op::Dense(b)) => (folds || a.bias == b.bias) && a.features == b.features,
         (Op::BatchNorm(a), Op::BatchNorm(b)) => {
-            near(a.epsilon, b.epsilon) && (a.channels, a.scale, a.center) == (b.channels, b.scale, b.center)
+            let has = |ours: bool, theirs: bool| ours == theirs || folds && theirs;
+            near(a.epsilon, b.epsilon) && a.channels == b.channels && has(a.scale, b.scale) && has(a.center, b.center)
         }
         (Op::Pool(a), Op::Pool(b)) => {
             (a.kind, a.window, a.stride, a.dilation) == (b.kind, b.window, b.stride, b.dilation)

@@ -97,8 +97,7 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
         .map(|layer| layer.path.clone())
         .collect();
     let description = Description {
-        // Keras always pads pools as `same`, whatever a norm's epsilon.
-        variant: Some(Variant::Keras),
+        variant: candidate.architecture.variant().or(Some(Variant::Keras)),
         ..Description::of_operations(&found, candidate.architecture.clone(), file.size)
     };
     Ok(KerasNetwork {
@@ -211,10 +210,17 @@ pub fn save(
     {
         classifier.name = "logits".into();
     }
-    let keras = keras_model(&graph, size, end).map_err(|error| WeightsError::Write {
+    let failed = |problem: String| WeightsError::Write {
         path: path.to_owned(),
-        problem: error.to_string(),
-    })?;
+        problem,
+    };
+    let keras = keras_model(&graph, size, end).map_err(|error| failed(error.to_string()))?;
+    // Weights alone are read as Keras's own network.
+    if kind == KerasFileKind::Weights && network.architecture().variant() == Some(Variant::Torch) {
+        let problem = "weights alone do not say that the network is PyTorch's; save the network as .keras, \
+                       .safetensors or .bpk";
+        return Err(failed(problem.to_owned()));
+    }
     let mut store = KerasStore::from_file(path)
         .with_file_kind(kind)
         .with_model_config(keras.config)

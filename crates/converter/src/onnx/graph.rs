@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use graph::{Graph, Layer, LayerId, MAX_NODES, Naming, Node, NodeId, Op, Shape, Taps};
+use graph::{Activation, Graph, Layer, LayerId, MAX_NODES, Naming, Node, NodeId, Op, Shape, Taps};
 use onnx_ir::{ModelProto, NodeProto, ValueInfoProto};
 use xception_model::zoo::FileGraph;
 
@@ -97,6 +97,8 @@ pub(super) struct Reader<'a> {
     pub(super) graph: Graph,
     /// The shape of each node of the graph, if known.
     shapes: Vec<Option<Shape>>,
+    /// The activations of each node.
+    activations: HashMap<NodeId, Vec<(Activation, NodeId)>>,
     pub(super) weights: Vec<Option<Weights>>,
     layers: HashMap<usize, LayerId>,
     names: BTreeSet<String>,
@@ -143,6 +145,7 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
             taps: Taps::default(),
         },
         shapes: Vec::new(),
+        activations: HashMap::new(),
         weights: Vec::new(),
         layers: HashMap::new(),
         names: BTreeSet::new(),
@@ -402,8 +405,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds an operation to the layer of the node that is being read.
+    /// Adds an operation. The same activation of the same value is one node, however often a file has it.
     pub(super) fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
-        self.push(op, inputs, None)
+        let (&[input], Op::Activation(activation)) = (inputs, &op) else {
+            return self.push(op, inputs, None);
+        };
+        let activation = *activation;
+        let mut known = self.activations.get(&input).into_iter().flatten();
+        if let Some((_, node)) = known.find(|(known, _)| *known == activation) {
+            return Ok(*node);
+        }
+        let node = self.push(op, inputs, None)?;
+        self.activations.entry(input).or_default().push((activation, node));
+        Ok(node)
     }
 
     fn push(&mut self, op: Op, inputs: &[NodeId], size: Option<[usize; 2]>) -> Result<NodeId, String> {

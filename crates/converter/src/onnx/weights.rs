@@ -112,6 +112,19 @@ impl Network {
         for (id, node) in ours.iter() {
             if let Op::BatchNorm(norm) = &node.op {
                 norms[node.inputs[0].0] = Some((norm, paired(id).is_none()));
+                // ONNX's norm always has a scale and a shift.
+                if let Some(Weights::Norm(parts)) = weights(id) {
+                    let [gamma, beta, ..] = &**parts;
+                    for (is_ours, constant, neutral) in [(norm.scale, gamma, 1.0), (norm.center, beta, 0.0)] {
+                        if !is_ours && !self.is_all(constant, norm.channels, neutral)? {
+                            let layer = &ours.layer_of(id).name;
+                            let constant = shown(&constant.name);
+                            return Err(format!(
+                                "{layer} has the factors or summands {constant}, and in the network none"
+                            ));
+                        }
+                    }
+                }
             }
         }
         let mut tensors = Vec::new();
@@ -192,6 +205,13 @@ impl Network {
             || Ok(filled(parameter, otherwise)),
             |part| self.constant(part, parameter),
         )
+    }
+
+    /// Whether a constant is this number for every channel.
+    fn is_all(&self, constant: &Constant, channels: usize, number: f32) -> Result<bool, String> {
+        let source = self.read(constant, "norm", vec![channels])?;
+        let data = bridge::to_data(&source.tensor).map_err(|error| error.to_string())?;
+        Ok(data.iter::<f32>().all(|value| value.to_bits() == number.to_bits()))
     }
 
     fn constant(&self, constant: &Constant, parameter: &Parameter) -> Result<SourceTensor, String> {

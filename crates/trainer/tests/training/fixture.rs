@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
-use trainer::{Event, Recipe, Run, RunSettings};
+use trainer::{Event, Recipe, Run, RunSettings, Stage};
 use xception_model::registry::{Card, Kind};
 
 use crate::common::{observed_settings, options, settings, start, write_pictures};
@@ -181,7 +181,8 @@ pub fn stopping_after(steps: usize) -> RunSettings {
     let interrupter = burn::train::Interrupter::new();
     let (stop, seen) = (interrupter.clone(), Mutex::new(0));
     let mut settings = observed_settings(Arc::new(move |event| {
-        if let Event::Step { .. } = event {
+        let stage = Stage::RateSearch;
+        if matches!(event, Event::Step { .. }) || matches!(event, Event::Work { stage: now, .. } if now == stage) {
             let mut seen = seen.lock().unwrap();
             *seen += 1;
             if *seen == steps {

@@ -87,7 +87,7 @@ impl ResNetConfig {
                 let node = graph.node(id);
                 match &node.op {
                     Op::Conv(conv) => return Some(conv),
-                    Op::BatchNorm(_) | Op::Activation(_) => id = *node.inputs.first()?,
+                    Op::BatchNorm(_) | Op::Activation(_) | Op::Pad { .. } => id = *node.inputs.first()?,
                     _ => return None,
                 }
             }

@@ -329,7 +329,7 @@ fn a_users_label_file_is_read_and_checked() {
     fs::write(&labels, "cat\n\ndog\n").unwrap();
     has(
         &Card::load(&path).unwrap_err().to_string(),
-        &["animals.txt, line 2: expected a text, found nothing"],
+        &["animals.txt, label 2: expected a text, found nothing"],
     );
     fs::write(&labels, "cat\n").unwrap();
     has(

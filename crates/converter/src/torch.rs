@@ -271,8 +271,8 @@ pub(crate) fn has_torch_names<'a>(names: impl Iterator<Item = &'a str>) -> bool 
     let names: Vec<&str> = names.collect();
     Architecture::torch().into_iter().any(|family| {
         let graph = family.published.graph();
-        let named = graph.nodes.iter().filter(|node| !node.torch.is_empty());
-        let found = named.take(FIRST_LAYERS).filter(|node| {
+        let layers = graph.nodes.iter().filter(|node| !node.torch.is_empty());
+        let found = layers.take(FIRST_LAYERS).filter(|node| {
             let wanted = format!("{}.weight", node.torch);
             let is_wanted = |name: &&str| new_name(name, family.renamed).ends_with(&wanted);
             names.iter().any(is_wanted)

@@ -115,10 +115,27 @@ fn arrange(ours: &View<'_>, inputs: &[NodeId], theirs: &View<'_>, others: &mut [
     }
 }
 
+/// For each node, itself, or the first node before it that changes values.
+fn essentials(graph: &Graph) -> Vec<NodeId> {
+    let mut essentials: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    for (id, node) in graph.iter() {
+        let before = node.inputs.first().map(|input| essentials[input.0]);
+        let is_relu = |id: NodeId| matches!(graph.node(id).op, Op::Activation(Activation::Relu));
+        essentials.push(match (&node.op, before) {
+            (Op::Dropout { .. } | Op::ToMap, Some(before)) => before,
+            (_, Some(before)) if is_relu(id) && is_relu(before) => before,
+            _ => id,
+        });
+    }
+    essentials
+}
+
 /// A graph prepared for comparison.
 struct View<'a> {
     graph: &'a Graph,
     shapes: Option<Vec<Shape>>,
+    /// For each node, itself, or the first node before it that changes values.
+    essentials: Vec<NodeId>,
     /// For each node, a hash of the whole computation from the input to it.
     hashes: Vec<u64>,
     tolerance: Tolerance,
@@ -129,6 +146,7 @@ impl<'a> View<'a> {
         let mut view = Self {
             graph,
             shapes: tolerance.size.map(|size| graph.shapes(size)).transpose()?,
+            essentials: essentials(graph),
             hashes: Vec::with_capacity(graph.nodes.len()),
             tolerance,
         };
@@ -141,27 +159,8 @@ impl<'a> View<'a> {
 
     /// The node, or the first node before it that changes values: no dropout, no reshape of a vector to a map of one
     /// pixel, and no second ReLU.
-    fn essential(&self, mut id: NodeId) -> NodeId {
-        while self.is_neutral(id) {
-            id = self.graph.node(id).inputs[0];
-        }
-        id
-    }
-
-    /// Whether a node outputs the values that it reads.
-    fn is_neutral(&self, id: NodeId) -> bool {
-        let node = self.graph.node(id);
-        match &node.op {
-            Op::Dropout { .. } | Op::ToMap => true,
-            Op::Activation(Activation::Relu) => {
-                let mut before = self.graph.node(node.inputs[0]);
-                while let Op::Dropout { .. } | Op::ToMap = before.op {
-                    before = self.graph.node(before.inputs[0]);
-                }
-                matches!(before.op, Op::Activation(Activation::Relu))
-            }
-            _ => false,
-        }
+    fn essential(&self, id: NodeId) -> NodeId {
+        self.essentials[id.0]
     }
 
     /// The padding node before a convolution or a pooling, if it can be part of it: its pads, and the node that it
@@ -245,7 +244,7 @@ impl<'a> View<'a> {
         let of = |input: &NodeId| self.hashes[input.0];
         let folds = self.tolerance.folded_norms;
         match &node.op {
-            _ if self.is_neutral(id) => return of(&node.inputs[0]),
+            _ if self.essential(id) != id => return of(&node.inputs[0]),
             Op::BatchNorm(_) if folds => {
                 let before = self.essential(node.inputs[0]);
                 if matches!(self.graph.node(before).op, Op::Conv(_) | Op::Dense(_)) {

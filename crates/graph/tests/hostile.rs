@@ -34,7 +34,8 @@ fn chain(count: usize) -> Graph {
     let (mut net, mut x) = Builder::new("chain", 3);
     net.block("block1");
     for number in 0..count {
-        x = net.layer(NewLayer::new(&format!("relu_{number}")), relu(), &[x]);
+        let tanh = Op::Activation(Activation::Tanh);
+        x = net.layer(NewLayer::new(&format!("tanh_{number}")), tanh, &[x]);
     }
     net.finish(Taps::default(), 1)
 }

@@ -70,6 +70,10 @@ pub(super) trait Family: Design + Clone + Default + Serialize + for<'de> Deseria
 
     /// The network of the layers in a Keras file of weights alone; `None` if the layers are of another network. Options
     /// of the head are set by the caller.
+    #[cfg_attr(
+        not(feature = "keras"),
+        allow(dead_code, reason = "Keras files are read with the feature `keras`")
+    )]
     fn of_keras(_: &KerasWeights<'_>) -> Option<Result<Self, String>> {
         None
     }

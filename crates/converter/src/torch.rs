@@ -88,7 +88,7 @@ pub(crate) fn named(
     let family = family(&tensors);
     let tensors = renamed(tensors, family.renamed);
     let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-    // Most names are those of the published network, whatever its depth.
+    // The published network has most of the names, whatever the depth of this one.
     let published = family.published.clone().without_top().graph();
     let prefix = homes::torch_prefix(&published, &names, known.prefix.as_deref())
         .map_err(|problem| no_network(format!("{problem}; {ONNX}")))?
@@ -266,7 +266,7 @@ fn is_counter(name: &str) -> bool {
 /// Of this many first layers of an architecture, a third must be in a file that has its names in PyTorch.
 const FIRST_LAYERS: usize = 12;
 
-/// Whether the names are those of an architecture in PyTorch.
+/// Whether an architecture has these names in PyTorch.
 pub(crate) fn has_torch_names<'a>(names: impl Iterator<Item = &'a str>) -> bool {
     let names: Vec<&str> = names.collect();
     Architecture::torch().into_iter().any(|family| {

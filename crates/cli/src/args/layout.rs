@@ -32,8 +32,8 @@ pub struct LayoutArgs {
     /// Leave out a table's pictures that do not exist, instead of refusing the table
     #[arg(long)]
     pub skip_missing: bool,
-    /// Which folders are the classes, where folders lie in folders: top (all pictures below are of the class), or
-    /// deepest (those that hold pictures)
+    /// Which folder is a picture's class, where folders lie in folders: top (the outermost one), or deepest (the one
+    /// that holds the picture)
     #[arg(long, value_name = "WHICH", value_parser = parsed::<ClassFolders>(&["top", "deepest"]))]
     pub class_folders: Option<ClassFolders>,
     /// Classes whose names differ in upper and lower case alone: merge them, or keep them apart

@@ -311,7 +311,7 @@ fn weights_of_a_run_are_judged_by_what_it_did_not_train_on() {
         said.contains("6 pictures of moved are not of the run beside the weights"),
         "{said}"
     );
-    // A split of the data's own stands, and training pictures in its test part are told.
+    // The data's own split is used; a warning counts training pictures in its test part.
     for (from, to) in [("moved/a", "split/test/a"), ("moved/b", "split/train/b")] {
         fs::create_dir_all(sandbox.path(to)).unwrap();
         fs::remove_dir(sandbox.path(to)).unwrap();

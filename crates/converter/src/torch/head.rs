@@ -181,7 +181,7 @@ mod tests {
                 "{name}"
             );
         }
-        // A name that nobody uses, but the only layer that reads the features.
+        // An unusual name, of the only layer that reads the features.
         assert_eq!(
             find(&[("decide.weight", &[3, 8]), ("loss.weight", &[3])]).unwrap(),
             [("decide".to_owned(), false)]

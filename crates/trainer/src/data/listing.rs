@@ -135,17 +135,6 @@ impl Listing {
     }
 }
 
-/// The pictures of a table that [`Dataset::open`](super::Dataset::open) reads, in the order of their names. None of
-/// them is opened.
-///
-/// # Errors
-///
-/// A [`DataError`]: the table cannot be read, or lacks a column.
-pub fn pictures_of_table(path: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let listing = super::table::read(path, &super::options::TableOptions::default(), true)?;
-    Ok(listing.items.into_iter().map(|item| item.path).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

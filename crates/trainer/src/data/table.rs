@@ -36,6 +36,17 @@ struct Row {
     split: String,
 }
 
+/// The pictures of a table that [`Dataset::open`](super::Dataset::open) reads, in the order of their names. None of
+/// them is opened.
+///
+/// # Errors
+///
+/// A [`DataError`]: the table cannot be read, or lacks a column.
+pub fn pictures_of_table(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let listing = read(path, &TableOptions::default(), true)?;
+    Ok(listing.items.into_iter().map(|item| item.path).collect())
+}
+
 pub(super) fn read(path: &Path, options: &TableOptions, judging: bool) -> Result<Listing, DataError> {
     let failed = |problem| DataError::Read {
         path: path.to_owned(),

@@ -25,8 +25,8 @@ pub struct ResourceArgs {
     /// Keep the checkpoints, the features and the last weights of a finished run
     #[arg(long)]
     pub keep_checkpoints: bool,
-    /// Store the temperature that makes confidences fit the validation pictures in the weights, also in those of a
-    /// finished run
+    /// Store a temperature in the weights, chosen so that confidences fit the validation pictures; works for a finished
+    /// run, too
     #[arg(long)]
     pub calibrate: bool,
     /// Show Burn's dashboard instead of a bar

@@ -23,7 +23,7 @@ use crate::io::json;
 use crate::io::output::Output;
 use crate::io::progress::Progress;
 
-/// Steps before those that count: the first gets memory for maps and gradients, the second for the optimizer's state.
+/// Warm-up steps, which are not timed: the first allocates maps and gradients, the second the optimizer's state.
 const WARM_UP: usize = 2;
 
 /// Which operations compute a step.

@@ -71,7 +71,7 @@ fn unit(values: &[f32]) -> Vec<f32> {
     values.iter().map(|value| value / length).collect()
 }
 
-/// The similar pictures: those of each picture in its order, or all pairs, the most similar first.
+/// The similar pictures: for each picture in order, or all pairs with the most similar first.
 fn similar(rows: &[Vec<f32>], wanted: Wanted) -> Vec<Pair> {
     let of_one = |one: usize| {
         let first = match wanted {

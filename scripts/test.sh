@@ -28,9 +28,10 @@ python3 -m pip --version >/dev/null 2>&1 || install "pip" python3 python3-pip
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 
-step "Formatting, line width, docs/architecture.md"
+step "Formatting, line width, import cycles, docs/architecture.md"
 cargo fmt --all --check
 scripts/checks/line_width.py
+scripts/checks/import_cycles.py
 scripts/checks/architecture.py
 
 step "Quickstart, as the README has it"

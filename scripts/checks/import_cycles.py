@@ -1,8 +1,9 @@
+#!/usr/bin/env python3
 """Lists the import cycles among the files of each crate; exit status 1 if there is one.
 
-    python3 scripts/checks/import_cycles.py             # every crate
-    python3 scripts/checks/import_cycles.py cli trainer # these
-    python3 scripts/checks/import_cycles.py --edges cli # and every import, to look one up
+    scripts/checks/import_cycles.py             # every crate
+    scripts/checks/import_cycles.py cli trainer # these
+    scripts/checks/import_cycles.py --edges cli # and every import, to look one up
 
 A file imports another when its code names an item that the other file defines: through `use`, or through a path such as
 `crate::a::f()`. Paths are followed through re-exports to the file with the definition. No import is a parent's `mod

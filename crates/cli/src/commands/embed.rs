@@ -1,15 +1,12 @@
 //! `xception embed`.
 
+mod features;
 mod neighbours;
 
 use std::path::Path;
 
-use anyhow::bail;
-use burn::tensor::Tensor;
-use xception_model::Classifier;
-use xception_model::picture::Pixels;
-
 use crate::args::{self, EmbedArgs, EmbeddingFormat};
+use crate::commands::embed::features::features;
 use crate::commands::embed::neighbours::Wanted;
 use crate::compute::threads;
 use crate::exit::ExitStatus;
@@ -35,29 +32,6 @@ pub fn embed(args: &EmbedArgs) -> anyhow::Result<ExitStatus> {
     )?;
     writer.finish()?;
     Ok(status)
-}
-
-/// The shape of one picture's features, and the features of the batch, one picture after another.
-fn features(classifier: &Classifier, batch: &[Pixels], level: Option<&str>) -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
-    let images = classifier.batch(batch)?;
-    let (shape, data) = match level {
-        None => {
-            let vectors: Tensor<2> = classifier.embed(images)?;
-            (vectors.dims().to_vec(), vectors.into_data())
-        }
-        Some(name) => {
-            let pyramid = match classifier.fused() {
-                Some(fused) => fused.pyramid(images)?,
-                None => classifier.network().pyramid(images)?,
-            };
-            let Some(level) = pyramid.level(name) else {
-                bail!("the network has no level {name}");
-            };
-            let maps = level.features.clone();
-            (maps.dims().to_vec(), maps.into_data())
-        }
-    };
-    Ok((shape.into_iter().skip(1).collect(), data.iter::<f32>().collect()))
 }
 
 fn choose_format(format: Option<EmbeddingFormat>, path: Option<&Path>) -> EmbeddingFormat {

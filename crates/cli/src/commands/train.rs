@@ -62,6 +62,7 @@ fn resume(args: &TrainArgs, folder: &Path, session: Session) -> anyhow::Result<E
 
 /// A run that has nothing to continue: stores its temperature if that is asked for, or says that it is finished.
 fn finished(args: &TrainArgs, folder: &Path) -> anyhow::Result<ExitStatus> {
+    Run::remove_leftovers(folder)?;
     if !args.resources.calibrate {
         return conclusion::already_finished(folder);
     }

@@ -9,8 +9,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 
 use super::map::vector;
+use super::operands::{TrainingOperands, TrainingOutput, TrainingUnit, statistics};
 use super::step::{self, Kept, PARENTS, RESIDUAL, X};
-use super::{SharedGradient, TrainingOperands, TrainingOutput, TrainingUnit, inputs, statistics};
+use super::unit::SharedGradient;
 use crate::extension::Operand;
 
 /// A tensor with its place on the tape.
@@ -106,7 +107,7 @@ pub(super) fn training_unit<C: CheckpointStrategy>(
         unreachable!("a guard for every parent")
     };
     let wanted = <[bool; PARENTS]>::try_from(wanted).unwrap_or([false; PARENTS]);
-    let inputs = inputs(operands);
+    let inputs = operands.into();
     let (y, moments) = match UnitStep.prepare::<C>(guards).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let forward = step::forward(&unit, &inputs, Some(wanted));

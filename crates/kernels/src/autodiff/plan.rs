@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{NormStatistics, Unit, UnitConvolution, UnitPool, Window};
+use super::unit::{NormStatistics, Unit, UnitConvolution, UnitPool, Window};
 use crate::simd::isa::Isa;
 use crate::train::max_pool::MaxPool;
 use crate::train::{Convolution, Depthwise, Geometry};

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
+use burn::backend::{Flex, TensorMetadata};
 
 use super::map::{Map, contiguous, vector};
+use super::operands::{TrainingOperands, TrainingUnit};
 use super::plan::{Plan, Pool, Stage, volume};
-use super::{Measured, TrainingUnit};
+use super::unit::Measured;
 use crate::error::Error;
+use crate::extension::Operand;
 use crate::memory::heap::Block;
 use crate::train::elementwise::{add, add_bias, add_bias_part, rectify, rectify_gradient, rectify_part};
 use crate::train::global_average::{global_average, global_average_gradient};
@@ -42,6 +44,24 @@ pub(super) struct Inputs {
     pub residual: Option<Map>,
     pub mean: Option<FlexTensor>,
     pub variance: Option<FlexTensor>,
+}
+
+impl From<TrainingOperands<Flex>> for Inputs {
+    fn from(operands: TrainingOperands<Flex>) -> Self {
+        let values = |operand: Operand<Flex>| operand.into_option().map(|tensor| tensor.to_contiguous());
+        Self {
+            x: Map::from_tensor(operands.x),
+            gamma: values(operands.gamma),
+            beta: values(operands.beta),
+            depthwise: values(operands.depthwise),
+            depthwise_bias: values(operands.depthwise_bias),
+            weights: values(operands.weights),
+            bias: values(operands.bias),
+            residual: operands.residual.into_option().map(Map::from_tensor),
+            mean: values(operands.mean),
+            variance: values(operands.variance),
+        }
+    }
 }
 
 /// What a unit gives.

@@ -7,6 +7,7 @@ use super::depthwise_sums::{Gate, GradientRows, Gradients};
 use super::geometry::{Checked, Geometry};
 use super::pixel_product::MapPart;
 use super::scratch::Scratch;
+use super::transform::Transform;
 use crate::error::{Error, volume};
 use crate::memory::buffer::{LINE, Shared, padded};
 use crate::simd::isa::Isa;
@@ -23,30 +24,6 @@ pub struct Depthwise {
     isa: Isa,
     forward: Correlation,
     backward: Vec<Correlation>,
-}
-
-/// A function of each value that a depthwise convolution applies to its input as it reads it:
-/// `(value - centre) * scale + shift`, one of each for every channel, then `ReLU`. Padding is zero after the function.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Transform<'a> {
-    /// Centre, scale and shift: a batch norm.
-    pub norm: Option<[&'a [f32]; 3]>,
-    /// Whether negative values become 0.
-    pub relu: bool,
-}
-
-impl Transform<'_> {
-    /// Whether it changes nothing.
-    pub(super) fn is_identity(&self) -> bool {
-        self.norm.is_none() && !self.relu
-    }
-
-    fn check(&self, channels: usize) -> Result<(), Error> {
-        for vector in self.norm.iter().flatten() {
-            Error::unless_length(OP, "the norm of the input", &[channels], vector.len())?;
-        }
-        Ok(())
-    }
 }
 
 /// The gradients that [`Depthwise::backward`] computes in one pass, and what it adds to them.
@@ -117,7 +94,7 @@ impl Depthwise {
         output: &mut [f32],
     ) -> Result<(), Error> {
         self.checked.check(input.len(), weights.len(), output.len())?;
-        transform.check(self.checked.input.channels)?;
+        transform.check(OP, self.checked.input.channels)?;
         let weights = self.pack(weights);
         forward_rows(&self.forward, self.isa, transform, [input, &weights], output);
         Ok(())
@@ -139,7 +116,7 @@ impl Depthwise {
         let (channels, output) = (self.checked.input.channels, self.checked.output);
         let pixels = self.checked.geometry.batch * output.pixels();
         self.checked.check(input.len(), weights.len(), pixels * channels)?;
-        transform.check(channels)?;
+        transform.check(OP, channels)?;
         let inside = part.pixels.end.min(pixels).saturating_sub(part.pixels.start);
         Error::unless_length(OP, "the part", &[inside, channels], part.values.len())?;
         let weights = self.pack(weights);
@@ -200,7 +177,7 @@ impl Depthwise {
     ) -> Result<(), Error> {
         let channels = self.checked.input.channels;
         self.checked.check(input.len(), weights.len(), output_gradient.len())?;
-        transform.check(channels)?;
+        transform.check(OP, channels)?;
         if let Some(weights) = &gradients.weights {
             self.checked.check(input.len(), weights.len(), output_gradient.len())?;
         }

@@ -3,8 +3,8 @@
 use core::ops::Range;
 
 use super::correlation::{Correlation, Square};
-use super::depthwise::Transform;
 use super::pixel_product::MapPart;
+use super::transform::Transform;
 use crate::memory::buffer::{LINE, Shared};
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::{Lanes, prefetch};

@@ -4,9 +4,9 @@
 use core::ops::Range;
 
 use super::correlation::Square;
-use super::depthwise::Transform;
 use super::depthwise_rows::{Changed, load, rows_inside, store, vectors};
 use super::geometry::Checked;
+use super::transform::Transform;
 use crate::memory::buffer::{LINE, padded};
 use crate::memory::map::Map;
 use crate::simd::isa::Kernel;

@@ -14,6 +14,7 @@ mod geometry;
 mod pixel_product;
 mod scratch;
 mod tile;
+mod transform;
 mod weight_product;
 
 #[cfg(feature = "burn")]
@@ -30,6 +31,7 @@ pub(crate) mod norm;
 pub(crate) mod optimizer;
 
 pub use convolution::Convolution;
-pub use depthwise::{Depthwise, DepthwiseGradients, Transform};
+pub use depthwise::{Depthwise, DepthwiseGradients};
 pub use geometry::Geometry;
 pub use pixel_product::{MapPart, Reads, Source, Visit};
+pub use transform::Transform;

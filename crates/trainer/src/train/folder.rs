@@ -1,7 +1,7 @@
 //! The folder of a run: the names of its files, whether a run can start there, and its lock.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use files::Lock;
 
@@ -17,7 +17,7 @@ pub const LAST_MODEL: &str = "last.bpk";
 pub const EMA_MODEL: &str = "ema.bpk";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The checkpoints of a finished run while they are removed.
-pub(crate) const DISCARDED: &str = ".discarded";
+const DISCARDED: &str = ".discarded";
 /// The prediction for every judged picture.
 pub(crate) const PREDICTIONS: &str = "predictions.csv";
 /// The pictures whose labels may be wrong.
@@ -30,6 +30,9 @@ pub(crate) const METRICS: &str = "metrics.csv";
 pub(crate) const STEPS: &str = "steps.csv";
 /// The kept features of the frozen backbone.
 pub(crate) const FEATURES: &str = "features";
+/// The place for a run's own decoded pictures ([`Cache::Disk`](crate::pipeline::Cache)), which are removed when the run
+/// is finished.
+pub const PICTURES: &str = "pictures";
 const LOCK: &str = ".lock";
 
 /// Whether a run on `data` can start in `folder`.
@@ -78,6 +81,29 @@ pub(crate) fn clear(folder: &Path) {
     clear_unbegun(folder);
     let _ = fs::remove_file(folder.join(LOCK));
     let _ = fs::remove_dir(folder);
+}
+
+/// Removes what a finished run does not need, or the rest of it after a removal that was interrupted.
+pub(crate) fn discard(folder: &Path) -> io::Result<()> {
+    let discarded = folder.join(DISCARDED);
+    missing_is_fine(fs::remove_dir_all(&discarded))?;
+    // Renamed first: a part of the checkpoints would look like a damaged run.
+    missing_is_fine(fs::rename(folder.join(CHECKPOINTS), &discarded))?;
+    missing_is_fine(fs::remove_dir_all(&discarded))?;
+    for name in [FEATURES, PICTURES] {
+        missing_is_fine(fs::remove_dir_all(folder.join(name)))?;
+    }
+    for name in [LAST_MODEL, EMA_MODEL] {
+        missing_is_fine(fs::remove_file(folder.join(name)))?;
+    }
+    Ok(())
+}
+
+fn missing_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// The absolute path, with links resolved as far as the path exists.

@@ -41,7 +41,7 @@ pub use error::TrainError;
 pub use estimate::{Estimate, PhaseEstimate};
 pub use event::{Event, Observer, Stage};
 pub use finder::{FinderOptions, Found};
-pub use folder::{EMA_MODEL, LAST_MODEL, MODEL, RUN_FILE};
+pub use folder::{EMA_MODEL, LAST_MODEL, MODEL, PICTURES, RUN_FILE};
 pub use objective::Objective;
 pub use options::RunOptions;
 pub use outcome::{Outcome, StageTime};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use trainer::{Event, Run};
 
 use crate::common::{self, observed_settings, settings};
-use crate::fixture::{Fixture, assert_card, assert_same, begin, read, recipe, stopping_after, weights};
+use crate::fixture::{Fixture, assert_card, assert_same, begin, names, probe, read, recipe, stopping_after, weights};
 
 #[test]
 fn a_run_that_is_stopped_at_any_step_reaches_the_same_numbers() {
@@ -47,6 +47,11 @@ fn child() {
     };
     let (data, folder) = (Path::new(&data), Path::new(&folder));
     let mut settings = settings();
+    // Killed after the run was finished, while it removed its checkpoints.
+    if Run::is_finished(folder) {
+        Run::remove_leftovers(folder).unwrap();
+        return;
+    }
     // A checkpoint after every update, so that most kills happen while one is written.
     settings.checkpoint_every = Duration::ZERO;
     let run = if folder.join("run.toml").exists() {
@@ -127,8 +132,31 @@ fn a_run_that_is_killed_twenty_times_reaches_the_same_numbers() {
         }
         kills += killed;
         assert_same(&folder, &whole);
+        assert_eq!(names(&folder), names(&undisturbed));
         assert!(number < 20, "runs end before they are killed");
     }
+}
+
+/// What is left of the checkpoints after each step of their removal.
+#[test]
+fn a_removal_of_checkpoints_that_was_killed_is_completed() {
+    let fixture = Fixture::new(8);
+    let folder = fixture.path("run");
+    let run = fixture.begin(&folder, probe(), settings());
+    assert!(run.train(None).unwrap().complete);
+    let whole = names(&folder);
+    assert!(!folder.join("checkpoints").exists());
+
+    for left in [".discarded/step-0000000010-phase-0", "features", "pictures"] {
+        fs::create_dir_all(folder.join(left)).unwrap();
+        fs::write(folder.join("last.bpk"), "").unwrap();
+        Run::remove_leftovers(&folder).unwrap();
+        assert_eq!(names(&folder), whole, "{left}");
+    }
+    // A run that can be continued loses nothing.
+    fs::create_dir(folder.join("checkpoints")).unwrap();
+    Run::remove_leftovers(&folder).unwrap();
+    assert!(folder.join("checkpoints").exists());
 }
 
 /// A limit on the size of files stands in for a full disk: the system refuses the same write.

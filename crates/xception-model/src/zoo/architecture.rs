@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use burn::tensor::Device;
 use graph::{Graph, GraphError};
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -14,17 +13,23 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "keras")]
 use super::design::KerasWeights;
-use super::design::{Design, Family, Published, Torch};
+use super::design::{self, Design, Family};
+use super::families::zoo;
 use super::head::{self, Head, Pooling};
 use super::names::Tensors;
 use super::variant::Variant;
 use super::{InceptionV3Config, ResNetConfig, VggConfig, XceptionAlignedConfig, XceptionConfig};
 use crate::error::ConfigError;
 use crate::hidden::HiddenActivation;
-use crate::network::Network;
 
-/// Declares [`Architecture`] from the list of the zoo: each family's variant and configuration.
-macro_rules! zoo {
+/// A network of the zoo under the name by which papers and libraries know it.
+pub type Published = design::Published<Architecture>;
+
+/// How a network of the zoo is found in a PyTorch file.
+pub type Torch = design::Torch<Architecture>;
+
+/// Declares [`Architecture`] from the list of the zoo.
+macro_rules! architecture {
     ($($(#[$doc:meta])* $variant:ident($config:ident),)*) => {
         /// A network's architecture: one of the zoo with its options, or a graph of its own.
         ///
@@ -180,35 +185,12 @@ macro_rules! zoo {
                 pub fn graph(&self) -> Graph {
                     Design::graph(self)
                 }
-
-                /// Initializes a network with random weights.
-                ///
-                /// Kernels are Glorot-uniform and biases zero, as in Keras.
-                ///
-                /// # Errors
-                ///
-                /// A [`ConfigError`] that names the bad option.
-                pub fn init(&self, device: &Device) -> Result<Network, ConfigError> {
-                    Architecture::from(self.clone()).init(device)
-                }
             }
         )*
     };
 }
 
-// A file of tensors without a description is of the first family that knows them; Xception's says what is missing.
-zoo! {
-    /// ResNet, first version.
-    ResNet(ResNetConfig),
-    /// VGG.
-    Vgg(VggConfig),
-    /// Inception V3.
-    InceptionV3(InceptionV3Config),
-    /// The aligned Xception.
-    XceptionAligned(XceptionAlignedConfig),
-    /// Xception.
-    Xception(XceptionConfig),
-}
+zoo!(architecture);
 
 /// The name of [`Architecture::Graph`].
 const GRAPH: &str = "graph";

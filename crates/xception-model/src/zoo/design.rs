@@ -1,4 +1,4 @@
-//! What each architecture of the zoo provides. The list of architectures is in `mod.rs`.
+//! What each architecture of the zoo provides. The list of architectures is in `families.rs`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use graph::Graph;
 use serde::{Deserialize, Serialize};
 
-use super::architecture::Architecture;
 use super::head::Head;
 use super::names::Tensors;
 use super::variant::Variant;
@@ -81,7 +80,7 @@ pub(super) trait Family: Design + Clone + Default + Serialize + for<'de> Deseria
 
 /// A network under the name by which papers and libraries know it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Published<C = Architecture> {
+pub struct Published<C> {
     /// The name, such as `resnet50`.
     pub name: &'static str,
     /// The paper.
@@ -98,7 +97,7 @@ pub struct Published<C = Architecture> {
 
 /// How a network is found in a PyTorch file.
 #[derive(Clone, Debug)]
-pub struct Torch<C = Architecture> {
+pub struct Torch<C> {
     /// A published network without its head. Most names of a file are in it, whatever the file's depth.
     pub published: C,
     /// The network with the depth that these names of tensors show; other options are defaults.

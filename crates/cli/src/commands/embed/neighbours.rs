@@ -4,7 +4,7 @@ use anyhow::bail;
 use rayon::prelude::*;
 
 use crate::args::EmbedArgs;
-use crate::commands::embed::features;
+use crate::commands::embed::features::features;
 use crate::compute::threads;
 use crate::exit::ExitStatus;
 use crate::io::csv;

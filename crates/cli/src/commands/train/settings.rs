@@ -27,7 +27,7 @@ pub fn settings(args: &TrainArgs, folder: &Path, session: &Session) -> anyhow::R
             PictureCache::None => Cache::None,
             PictureCache::Memory => Cache::Memory { bytes: MEMORY_CACHE },
             PictureCache::Disk => Cache::Disk {
-                folder: folder.join("pictures"),
+                folder: folder.join(trainer::PICTURES),
             },
         },
         checkpoint_every: minutes(resources.checkpoint_minutes)?,

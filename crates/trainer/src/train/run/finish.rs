@@ -1,7 +1,6 @@
 //! The end of a run: its last and best weights, their evaluation, the card and the report.
 
 use std::time::Instant;
-use std::{fs, io};
 
 use burn::module::Module;
 use xception_model::Network;
@@ -9,12 +8,11 @@ use xception_model::Network;
 use super::Run;
 use super::judge::{Judged, Judgement};
 use crate::judge::metrics::{Evaluation, Temperature};
-use crate::pipeline::Cache;
 use crate::train::calibrate::with_temperature;
 use crate::train::card;
 use crate::train::error::TrainError;
 use crate::train::event::{Event, Stage};
-use crate::train::folder::{CHECKPOINTS, DISCARDED, EMA_MODEL, FEATURES, LAST_MODEL, MODEL};
+use crate::train::folder::{self, EMA_MODEL, LAST_MODEL, MODEL};
 use crate::train::outcome::{Outcome, StageTime};
 use crate::train::phase::End;
 use crate::train::run_file::now;
@@ -102,22 +100,7 @@ impl Run {
     /// Removes what a finished run does not need: it can't be resumed afterwards. A failure is a warning, because the
     /// run is complete.
     fn discard(&self) {
-        let checkpoints = self.folder.join(CHECKPOINTS);
-        let discarded = self.folder.join(DISCARDED);
-        let mut folders = vec![discarded.clone(), self.folder.join(FEATURES)];
-        if let Cache::Disk { folder } = &self.settings.cache {
-            folders.push(folder.clone());
-        }
-        // Renamed first: a part of the checkpoints would look like a damaged run.
-        let renamed = fs::rename(&checkpoints, &discarded);
-        let removed = renamed.and_then(|()| {
-            folders
-                .iter()
-                .try_for_each(|folder| missing_is_fine(fs::remove_dir_all(folder)))
-        });
-        let mut files = [LAST_MODEL, EMA_MODEL].iter().map(|name| self.folder.join(name));
-        let removed = removed.and_then(|()| files.try_for_each(|file| missing_is_fine(fs::remove_file(file))));
-        if let Err(error) = removed {
+        if let Err(error) = folder::discard(&self.folder) {
             let warning = format!("{}: its checkpoints cannot be removed: {error}", self.folder.display());
             (self.settings.observer)(Event::Warning(warning));
         }
@@ -164,12 +147,5 @@ impl Run {
     /// Tells the observer about a stage.
     pub(super) fn tell(&self, stage: Stage, done: usize, total: usize) {
         (self.settings.observer)(Event::Work { stage, done, total });
-    }
-}
-
-fn missing_is_fine(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
     }
 }

@@ -63,6 +63,19 @@ impl Run {
         folder.join(CARD).is_file() && !folder.join(CHECKPOINTS).exists()
     }
 
+    /// Removes the checkpoints of a finished run whose process was killed while it removed them.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError`]: another process uses the folder, or a file cannot be removed.
+    pub fn remove_leftovers(folder: &Path) -> Result<(), TrainError> {
+        if Self::is_finished(folder) {
+            let _lock = folder::lock(folder)?;
+            folder::discard(folder).map_err(TrainError::file(folder))?;
+        }
+        Ok(())
+    }
+
     /// Stores the temperature that a finished run measured in its weights: the last layer's are divided by it, and its
     /// card says so.
     ///

@@ -1,0 +1,130 @@
+//! The description of a unit, on Burn's tensors.
+
+use std::sync::{Arc, OnceLock};
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::Tensor;
+
+use crate::ops::window::Padding;
+use crate::train::norm::Moments;
+
+/// Says that several operations read one tensor. Those given the same add their gradients in place.
+#[derive(Clone, Debug, Default)]
+pub struct SharedGradient(pub(super) Arc<OnceLock<FloatTensor<Autodiff<Flex>>>>);
+
+/// An input of a [`Unit`].
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// `[batch, channels, height, width]`.
+    pub tensor: Tensor<4>,
+    /// Given if other units read it.
+    pub shared: Option<SharedGradient>,
+    /// Given if the unit that computed it has measured it.
+    pub measured: Option<Measured>,
+}
+
+impl From<Tensor<4>> for Source {
+    fn from(tensor: Tensor<4>) -> Self {
+        Self {
+            tensor,
+            shared: None,
+            measured: None,
+        }
+    }
+}
+
+/// Mean and variance of every channel of a map.
+#[derive(Clone, Debug)]
+pub struct Measured(pub(super) Arc<Moments>);
+
+/// What a unit computes, stage by stage in this order. All stages may be absent.
+#[derive(Clone, Debug, Default)]
+pub struct Unit {
+    /// A batch norm.
+    pub norm: Option<Norm>,
+    /// A `ReLU`.
+    pub relu: bool,
+    /// A depthwise convolution.
+    pub depthwise: Option<UnitConvolution>,
+    /// A convolution of all channels.
+    pub convolution: Option<UnitConvolution>,
+    /// A pooling.
+    pub pool: Option<UnitPool>,
+    /// A map that is added.
+    pub residual: Option<Source>,
+    /// Whether to measure the output of the convolution, if it is the last stage: a norm comes next.
+    pub measure: bool,
+}
+
+/// A batch norm.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    /// The factor of each channel.
+    pub gamma: Tensor<1>,
+    /// The term of each channel.
+    pub beta: Tensor<1>,
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// What it normalises with.
+    pub statistics: NormStatistics,
+}
+
+/// The statistics of a norm.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one is made for each norm of a step")]
+pub enum NormStatistics {
+    /// Those of the batch, which [`UnitOutput::statistics`] gives.
+    Batch,
+    /// Constants.
+    Given {
+        /// Of each channel.
+        mean: Tensor<1>,
+        /// Of each channel.
+        variance: Tensor<1>,
+    },
+}
+
+/// A convolution.
+#[derive(Clone, Debug)]
+pub struct UnitConvolution {
+    /// `[outputs, inputs, height, width]`; `[channels, 1, height, width]` if depthwise.
+    pub weights: Tensor<4>,
+    /// A value for each output.
+    pub bias: Option<Tensor<1>>,
+    /// How it moves.
+    pub window: Window,
+}
+
+/// How a window moves over a map.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Height and width.
+    pub size: [usize; 2],
+    /// Steps down and right.
+    pub stride: [usize; 2],
+    /// Distances between the taps.
+    pub dilation: [usize; 2],
+    /// What stands around the map.
+    pub padding: Padding,
+}
+
+/// A pooling.
+#[derive(Clone, Copy, Debug)]
+pub enum UnitPool {
+    /// The largest value of every window.
+    Max(Window),
+    /// The mean of every channel: a map of 1 x 1.
+    GlobalAverage,
+}
+
+/// What a unit gives.
+#[derive(Clone, Debug)]
+pub struct UnitOutput {
+    /// `[batch, channels, height, width]`, channels last in memory.
+    pub output: Tensor<4>,
+    /// Mean and biased variance of every channel of the input, if a norm took those of the batch.
+    pub statistics: Option<[Tensor<1>; 2]>,
+    /// For the [`Source`] of the next unit.
+    pub measured: Option<Measured>,
+}

@@ -1,0 +1,28 @@
+//! What a depthwise convolution does to its input as it reads it.
+
+use crate::error::Error;
+
+/// A function of each value that a depthwise convolution applies to its input as it reads it:
+/// `(value - centre) * scale + shift`, one of each for every channel, then `ReLU`. Padding is zero after the function.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Transform<'a> {
+    /// Centre, scale and shift: a batch norm.
+    pub norm: Option<[&'a [f32]; 3]>,
+    /// Whether negative values become 0.
+    pub relu: bool,
+}
+
+impl Transform<'_> {
+    /// Whether it changes nothing.
+    pub(super) fn is_identity(&self) -> bool {
+        self.norm.is_none() && !self.relu
+    }
+
+    /// Checks the lengths of the norm's vectors.
+    pub(super) fn check(&self, op: &'static str, channels: usize) -> Result<(), Error> {
+        for vector in self.norm.iter().flatten() {
+            Error::unless_length(op, "the norm of the input", &[channels], vector.len())?;
+        }
+        Ok(())
+    }
+}

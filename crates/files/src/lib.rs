@@ -20,6 +20,7 @@ mod lock;
 mod new_file;
 mod ordinary;
 mod scratch;
+mod unfinished;
 
 pub use error::FileError;
 pub use folder::{check_folder, check_space, folder_of, spool, sync_folder};
@@ -29,3 +30,4 @@ pub use lock::Lock;
 pub use new_file::{NewFile, check_target, folder_behind_links, publish, remove, rename, write, write_at, write_with};
 pub use ordinary::{Kind, open};
 pub use scratch::{ScratchFolder, remove_scratch};
+pub use unfinished::{is_unfinished, remove_unfinished};

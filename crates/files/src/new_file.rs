@@ -6,6 +6,7 @@ use crate::error::FileError;
 use crate::folder::{folder_of, is_folder, sync_folder};
 use crate::ordinary::Kind;
 use crate::scratch::Scratch;
+use crate::unfinished::{PREFIX, SUFFIX};
 
 /// A file under construction. It lies beside its target under another name, and is removed when this value is dropped.
 ///
@@ -30,8 +31,8 @@ impl NewFile {
         let folder = folder_of(target);
         is_folder(folder)?;
         let (file, scratch) = tempfile::Builder::new()
-            .prefix(".")
-            .suffix(".part")
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
             // Permissions follow the user's mask, as for any file. tempfile's own file could be read by its owner only.
             .make_in(folder, |path| {
                 OpenOptions::new().read(true).write(true).create_new(true).open(path)

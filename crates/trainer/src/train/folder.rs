@@ -58,7 +58,8 @@ pub(crate) fn check(folder: &Path, data: &Path) -> Result<(), TrainError> {
         let was_locked = folder.join(LOCK).exists();
         for entry in fs::read_dir(folder).map_err(TrainError::file(folder))? {
             let name = entry.map_err(TrainError::file(folder))?.file_name();
-            let is_left = was_locked && [LOCK, CHECKPOINTS, DATA, CHECKED].iter().any(|own| name == *own);
+            let is_own = [LOCK, CHECKPOINTS, DATA, CHECKED].iter().any(|own| name == *own);
+            let is_left = was_locked && (is_own || files::is_unfinished(&name));
             if !is_left {
                 return wrong("the folder is not empty: empty it, or name another with --output");
             }
@@ -117,8 +118,11 @@ fn resolved(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.clone())
 }
 
-/// Keeps other processes out of the folder for as long as the lock is held.
+/// Keeps other processes out of the folder for as long as the lock is held. Files that a killed process was writing are
+/// removed.
 pub(crate) fn lock(folder: &Path) -> Result<Lock, TrainError> {
-    Lock::try_take(&folder.join(LOCK))?
-        .ok_or_else(|| TrainError::run(folder, "another process is training in this folder"))
+    let lock = Lock::try_take(&folder.join(LOCK))?
+        .ok_or_else(|| TrainError::run(folder, "another process is training in this folder"))?;
+    files::remove_unfinished(folder)?;
+    Ok(lock)
 }

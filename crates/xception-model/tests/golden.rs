@@ -4,8 +4,14 @@
 
 mod common;
 
+use std::fmt::Write as _;
+use std::fs;
+
 use burn::tensor::Device;
 use common::{Golden, nhwc};
+use xception_model::Architecture;
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 
 /// Compares one golden file on one device; returns the largest error seen.
 fn check(file: &str, device: &Device, bound: f64) -> f64 {
@@ -51,23 +57,145 @@ fn toy_networks_on_flex() {
     check_all(&common::goldens("toy", &[""], 10), &Device::flex(), 1e-5);
 }
 
+/// ResNet-50 with few channels, every layer.
 #[cfg(feature = "flex")]
 #[test]
-fn full_network_on_flex() {
-    check_all(&common::goldens("full", &[""], 10), &Device::flex(), 1e-5);
+fn toy_resnet_on_flex() {
+    check_all(&common::goldens("resnet-toy", &[""], 2), &Device::flex(), 1e-5);
 }
 
-#[cfg(feature = "flex")]
-#[test]
-fn resnet_50_on_flex() {
-    check_all(&common::goldens("resnet", &[""], 4), &Device::flex(), 1e-5);
+/// A backend's column in README's table.
+struct Column {
+    name: &'static str,
+    device: fn() -> Device,
+    bound: f64,
+    /// Which goldens of a network, the smallest first, it is compared with.
+    files: fn(&[String]) -> &[String],
 }
 
-/// By Keras, torchvision and timm.
-#[cfg(feature = "flex")]
+/// The backends that are compiled in; `None` for others, whose numbers in README are kept.
+const COLUMNS: [Option<Column>; 3] = [
+    #[cfg(feature = "flex")]
+    Some(Column {
+        name: "flex",
+        device: Device::flex,
+        bound: 1e-5,
+        files: |all| all,
+    }),
+    #[cfg(not(feature = "flex"))]
+    None,
+    #[cfg(feature = "ndarray")]
+    Some(Column {
+        name: "ndarray",
+        device: ndarray,
+        bound: 1e-5,
+        // This backend takes seconds for one picture.
+        files: |all| &all[..all.len().min(2)],
+    }),
+    #[cfg(not(feature = "ndarray"))]
+    None,
+    #[cfg(feature = "wgpu")]
+    Some(Column {
+        name: "wgpu",
+        device: wgpu,
+        bound: 1e-4,
+        // The software Vulkan device compiles its kernels again for every shape.
+        files: |all| &all[..1],
+    }),
+    #[cfg(not(feature = "wgpu"))]
+    None,
+];
+
+/// The goldens of each published network, Keras's and PyTorch's, the smallest first.
+fn published_goldens() -> Vec<(&'static str, Vec<String>)> {
+    let mut files: Vec<(usize, String, String)> = Vec::new();
+    for (prefix, least) in [("full", 10), ("resnet50", 2), ("zoo", 32)] {
+        for file in common::goldens(prefix, &[""], least) {
+            let golden: Golden = common::read(&format!("network/{file}"));
+            let name = file.trim_start_matches("zoo-").trim_start_matches("torch-");
+            let name = name.split('-').next().unwrap_or(name).replace("full", "xception");
+            files.push((golden.input.iter().product(), name, file));
+        }
+    }
+    files.sort();
+    let mut networks: Vec<(&str, Vec<String>)> = Vec::new();
+    for published in Architecture::published() {
+        let own = files.iter().filter(|(_, name, _)| name == published.name);
+        let own: Vec<String> = own.map(|(.., file)| file.clone()).collect();
+        assert!(own.len() >= 2, "{}: {own:?}", published.name);
+        networks.push((published.name, own));
+    }
+    assert_eq!(networks.iter().map(|(_, own)| own.len()).sum::<usize>(), files.len());
+    networks.sort();
+    networks
+}
+
+/// Every published network against Keras, torchvision or timm. README has the largest errors, which may differ by the
+/// processor's order of additions.
 #[test]
-fn the_zoo_on_flex() {
-    check_all(&common::goldens("zoo", &[""], 32), &Device::flex(), 1e-5);
+fn published_networks_are_as_exact_as_the_readme_says() {
+    let text = fs::read_to_string(README).unwrap();
+    let (begin, end) = ("<!-- exact: begin -->\n", "<!-- exact: end -->");
+    let start = text.find(begin).expect("the README has the table's begin") + begin.len();
+    let stop = text.find(end).expect("the README has the table's end");
+    let said: Vec<Vec<&str>> = text[start..stop].lines().skip(2).map(cells).collect();
+    let update = std::env::var_os("UPDATE_README").is_some();
+
+    let mut table =
+        "| network | original | `flex` | `ndarray` | `wgpu` (software Vulkan) |\n|---|---|---|---|---|\n".to_owned();
+    for (name, files) in published_goldens() {
+        let is_torch = |file: &String| file.contains("-torch-");
+        let original = match (files.iter().any(is_torch), files.iter().all(is_torch)) {
+            (_, true) => "timm",
+            (true, false) => "Keras, torchvision",
+            (false, _) => "Keras",
+        };
+        let row = said
+            .iter()
+            .find(|row| row.first() == Some(&format!("`{name}`").as_str()));
+        let mut line = format!("| `{name}` | {original} |");
+        for (index, column) in COLUMNS.iter().enumerate() {
+            let said = row.and_then(|row| row.get(2 + index)).copied().unwrap_or("");
+            let Some(column) = column else {
+                let _ = write!(line, " {said} |");
+                continue;
+            };
+            let device = (column.device)();
+            let errors = (column.files)(&files)
+                .iter()
+                .map(|file| check(file, &device, column.bound));
+            let worst = errors.fold(0.0, f64::max);
+            if update {
+                let _ = write!(line, " {worst:.1e} |");
+            } else {
+                let _ = write!(line, " {said} |");
+                let figure: f64 = said
+                    .parse()
+                    .unwrap_or_else(|_| panic!("README has no figure of {name}"));
+                assert!(
+                    worst <= 2.0 * figure,
+                    "{name} on {}: {worst:.1e}, README says {said}",
+                    column.name
+                );
+            }
+        }
+        table += &line;
+        table.push('\n');
+    }
+    if update {
+        fs::write(README, format!("{}{table}{}", &text[..start], &text[stop..])).unwrap();
+    } else {
+        assert_eq!(
+            &text[start..stop],
+            table,
+            "UPDATE_README=1 writes the README's table anew"
+        );
+    }
+}
+
+/// The cells of a row of a table.
+fn cells(line: &str) -> Vec<&str> {
+    line.trim_matches('|').split('|').map(str::trim).collect()
 }
 
 #[cfg(feature = "ndarray")]
@@ -89,24 +217,14 @@ fn ndarray() -> Device {
     Device::ndarray()
 }
 
+#[cfg(feature = "wgpu")]
+fn wgpu() -> Device {
+    Device::wgpu(burn::tensor::DeviceKind::default())
+}
+
 /// At one size only: the software Vulkan device compiles its kernels again for every shape.
 #[cfg(feature = "wgpu")]
 #[test]
 fn toy_networks_on_wgpu() {
-    check_all(
-        &common::goldens("toy", &["71x71"], 10),
-        &Device::wgpu(burn::tensor::DeviceKind::default()),
-        1e-4,
-    );
-}
-
-/// Once and small: the software Vulkan device takes seconds per picture.
-#[cfg(feature = "wgpu")]
-#[test]
-fn full_network_on_wgpu() {
-    check(
-        "full-71x71-b1.json",
-        &Device::wgpu(burn::tensor::DeviceKind::default()),
-        1e-4,
-    );
+    check_all(&common::goldens("toy", &["71x71"], 10), &wgpu(), 1e-4);
 }

@@ -161,4 +161,17 @@ macro_rules! head_options {
     };
 }
 
-pub(super) use head_options;
+/// Implements the parts of [`Design`] for a configuration with a field `variant`.
+macro_rules! variant_option {
+    () => {
+        fn variant(&self) -> Option<Variant> {
+            Some(self.variant)
+        }
+
+        fn set_variant(&mut self, variant: Variant) {
+            self.variant = variant;
+        }
+    };
+}
+
+pub(super) use {head_options, variant_option};

@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use graph::{Activation, Block, Builder, ChannelOrder, Dense, GlobalPool, Graph, NewLayer, NodeId, Op, PoolKind};
+use graph::{
+    Activation, Block, Builder, ChannelOrder, Dense, GlobalPool, Graph, Level, NewLayer, NodeId, Op, PoolKind, Taps,
+};
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
@@ -79,6 +81,38 @@ impl HeadNames {
     };
 }
 
+/// An architecture's layers up to the last feature map.
+pub(super) struct Backbone {
+    pub net: Builder,
+    pub feature_map: NodeId,
+    /// Channels of the feature map.
+    pub channels: usize,
+    pub levels: Vec<Level>,
+    /// The least height and width of a picture.
+    pub min_input: usize,
+}
+
+impl Backbone {
+    /// The whole network.
+    pub fn with_head(self, head: &Head, names: &HeadNames) -> Graph {
+        let Self {
+            mut net,
+            feature_map,
+            channels,
+            levels,
+            min_input,
+        } = self;
+        let (embedding, logits) = head.build(&mut net, feature_map, channels, names);
+        let taps = Taps {
+            feature_map: Some(feature_map),
+            embedding,
+            logits,
+            levels,
+        };
+        net.finish(taps, min_input)
+    }
+}
+
 impl Head {
     pub fn validate(&self) -> Result<(), ConfigError> {
         Limits::classes(self.num_classes)?;
@@ -95,7 +129,7 @@ impl Head {
         }
     }
 
-    /// Adds the head after a feature map of `channels`, and returns the nodes of the embedding and the logits.
+    /// Adds the layers after a feature map of `channels`, and returns the nodes of the embedding and the logits.
     pub fn build(
         &self,
         net: &mut Builder,

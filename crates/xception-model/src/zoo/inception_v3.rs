@@ -8,10 +8,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
+use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool};
 
-use super::design::{Design, Family, KerasWeights, Published, Torch, head_options};
-use super::head::{Head, HeadNames, Pooling};
+use super::design::{Design, Family, KerasWeights, Published, Torch, head_options, variant_option};
+use super::head::{Backbone, Head, HeadNames, Pooling};
 use super::limits::Limits;
 use super::names::Tensors;
 use super::variant::Variant;
@@ -124,26 +124,18 @@ impl Design for InceptionV3Config {
         let x = draft.module_e(x, "mixed10", "mixed9_1", "Mixed_7c");
         level(32, x);
 
-        let Draft { mut net, .. } = draft;
-        let (embedding, logits) = self.head().build(&mut net, x, self.embedding_len(), &HeadNames::FC);
-        let taps = Taps {
-            feature_map: Some(x),
-            embedding,
-            logits,
+        let backbone = Backbone {
+            net: draft.net,
+            feature_map: x,
+            channels: self.embedding_len(),
             levels,
+            min_input: MIN_INPUT,
         };
-        net.finish(taps, MIN_INPUT)
+        backbone.with_head(&self.head(), &HeadNames::FC)
     }
 
     head_options!();
-
-    fn variant(&self) -> Option<Variant> {
-        Some(self.variant)
-    }
-
-    fn set_variant(&mut self, variant: Variant) {
-        self.variant = variant;
-    }
+    variant_option!();
 }
 
 impl Family for InceptionV3Config {

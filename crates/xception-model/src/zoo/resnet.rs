@@ -9,10 +9,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
+use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool};
 
-use super::design::{Design, Family, KerasWeights, Published, Torch, head_options};
-use super::head::{Head, HeadNames, Pooling};
+use super::design::{Design, Family, KerasWeights, Published, Torch, head_options, variant_option};
+use super::head::{Backbone, Head, HeadNames, Pooling};
 use super::limits::Limits;
 use super::names::Tensors;
 use super::variant::Variant;
@@ -190,26 +190,18 @@ impl Design for ResNetConfig {
             level(&format!("stride_{stride}"), stride, x);
         }
 
-        let Draft { mut net, .. } = draft;
-        let (embedding, logits) = self.head().build(&mut net, x, self.embedding_len(), &HeadNames::FC);
-        let taps = Taps {
-            feature_map: Some(x),
-            embedding,
-            logits,
+        let backbone = Backbone {
+            net: draft.net,
+            feature_map: x,
+            channels: self.embedding_len(),
             levels,
+            min_input: MIN_INPUT,
         };
-        net.finish(taps, MIN_INPUT)
+        backbone.with_head(&self.head(), &HeadNames::FC)
     }
 
     head_options!();
-
-    fn variant(&self) -> Option<Variant> {
-        Some(self.variant)
-    }
-
-    fn set_variant(&mut self, variant: Variant) {
-        self.variant = variant;
-    }
+    variant_option!();
 }
 
 impl Family for ResNetConfig {

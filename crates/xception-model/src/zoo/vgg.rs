@@ -6,10 +6,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use graph::{Activation, Builder, ChannelOrder, Conv, Graph, Level, NewLayer, Op, Padding, Pool, PoolKind, Taps};
+use graph::{Activation, Builder, ChannelOrder, Conv, Graph, Level, NewLayer, Op, Padding, Pool, PoolKind};
 
-use super::design::{Design, Family, KerasWeights, Published, Torch};
-use super::head::{Head, HeadNames, Pooling};
+use super::design::{Design, Family, KerasWeights, Published, Torch, variant_option};
+use super::head::{Backbone, Head, HeadNames, Pooling};
 use super::limits::Limits;
 use super::names::Tensors;
 use super::variant::Variant;
@@ -214,18 +214,17 @@ impl Design for VggConfig {
                 Variant::Torch => ChannelOrder::ChannelsFirst,
             },
         };
-        let (embedding, logits) = self.head().build(&mut net, x, channels, &names);
-        let taps = Taps {
-            feature_map: Some(x),
-            embedding,
-            logits,
+        let backbone = Backbone {
+            net,
+            feature_map: x,
+            channels,
             levels,
+            min_input: match self.pooling {
+                Pooling::Flatten => 32 * self.map[0].min(self.map[1]),
+                _ => MIN_INPUT,
+            },
         };
-        let least = match self.pooling {
-            Pooling::Flatten => 32 * self.map[0].min(self.map[1]),
-            _ => MIN_INPUT,
-        };
-        net.finish(taps, least)
+        backbone.with_head(&self.head(), &names)
     }
 
     fn head(&self) -> Head {
@@ -260,13 +259,7 @@ impl Design for VggConfig {
         self.in_channels = channels;
     }
 
-    fn variant(&self) -> Option<Variant> {
-        Some(self.variant)
-    }
-
-    fn set_variant(&mut self, variant: Variant) {
-        self.variant = variant;
-    }
+    variant_option!();
 }
 
 impl Family for VggConfig {

@@ -7,11 +7,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool, Taps};
+use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Pool};
 use serde::{Deserialize, Serialize};
 
-use super::design::{Design, Family, KerasWeights, Published, Torch, head_options};
-use super::head::{Head, HeadNames, Pooling};
+use super::design::{Design, Family, KerasWeights, Published, Torch, head_options, variant_option};
+use super::head::{Backbone, Head, HeadNames, Pooling};
 use super::limits::Limits;
 use super::names::Tensors;
 use super::variant::Variant;
@@ -311,26 +311,18 @@ impl Design for XceptionConfig {
         let x = draft.last_block(x, [exit[0], exit[1], exit[2]]);
         draft.level("stride_32", x);
 
-        let Draft { mut net, levels, .. } = draft;
-        let (embedding, logits) = self.head().build(&mut net, x, self.embedding_len(), &HeadNames::FC);
-        let taps = Taps {
-            feature_map: Some(x),
-            embedding,
-            logits,
-            levels,
+        let backbone = Backbone {
+            net: draft.net,
+            feature_map: x,
+            channels: self.embedding_len(),
+            levels: draft.levels,
+            min_input: MIN_INPUT,
         };
-        net.finish(taps, MIN_INPUT)
+        backbone.with_head(&self.head(), &HeadNames::FC)
     }
 
     head_options!();
-
-    fn variant(&self) -> Option<Variant> {
-        Some(self.variant)
-    }
-
-    fn set_variant(&mut self, variant: Variant) {
-        self.variant = variant;
-    }
+    variant_option!();
 }
 
 impl Family for XceptionConfig {

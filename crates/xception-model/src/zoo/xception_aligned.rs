@@ -7,10 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use burn::config::Config;
-use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding, Taps};
+use graph::{Activation, BatchNorm, Builder, Conv, Graph, Level, NewLayer, NodeId, Op, Padding};
 
 use super::design::{Design, Family, Published, Torch, head_options};
-use super::head::{Head, HeadNames, Pooling};
+use super::head::{Backbone, Head, HeadNames, Pooling};
 use super::limits::Limits;
 use super::names::Tensors;
 use crate::error::ConfigError;
@@ -219,7 +219,6 @@ impl Design for XceptionAlignedConfig {
         }
         level(stride, x);
 
-        let Draft { mut net, .. } = draft;
         let names = HeadNames {
             torch: |index, hidden| {
                 if index == hidden {
@@ -230,14 +229,14 @@ impl Design for XceptionAlignedConfig {
             },
             ..HeadNames::OWN
         };
-        let (embedding, logits) = self.head().build(&mut net, x, channels, &names);
-        let taps = Taps {
-            feature_map: Some(x),
-            embedding,
-            logits,
+        let backbone = Backbone {
+            net: draft.net,
+            feature_map: x,
+            channels,
             levels,
+            min_input: MIN_INPUT,
         };
-        net.finish(taps, MIN_INPUT)
+        backbone.with_head(&self.head(), &names)
     }
 
     head_options!();

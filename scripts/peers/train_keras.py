@@ -65,7 +65,7 @@ def main():
         pictures = np.stack([read(row["path"], size) for row in chosen]) / 127.5 - 1
         splits[split] = pictures, np.array([classes.index(row["label"]) for row in chosen])
 
-    start = time.time()
+    start, used = time.time(), time.process_time()
     backbone = backbone_of(arguments.backbone)
     backbone.trainable = False
     inputs = keras.Input((size, size, 3))
@@ -91,10 +91,11 @@ def main():
     fit(1e-3, arguments.head_epochs)
     backbone.trainable = True
     fit(1e-5, arguments.all_epochs)
-    seconds = time.time() - start
+    seconds, processor = time.time() - start, time.process_time() - used
     pictures, truths = splits["test"]
     accuracy = float((model.predict(pictures, verbose=0).argmax(1) == truths).mean())
-    print(json.dumps({"seed": seed, "test_accuracy": accuracy, "pictures": len(truths), "seconds": round(seconds)}))
+    result = {"seed": seed, "test_accuracy": accuracy, "pictures": len(truths), "seconds": round(seconds)}
+    print(json.dumps({**result, "processor_seconds": round(processor)}))
 
 
 if __name__ == "__main__":

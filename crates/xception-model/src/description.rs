@@ -54,8 +54,8 @@ pub struct Description {
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
-    /// What they are taken for where nobody says it: several numbers that a graph shows without an activation are
-    /// logits, as a rule of one class of several.
+    /// The meaning of the outputs unless `outputs` is given: several numbers without an activation in a graph are taken
+    /// for the logits of one class of several.
     pub usual_outputs: Option<Outputs>,
     /// What stands behind each hidden layer of the head of an architecture of the zoo.
     pub hidden_activation: Option<HiddenActivation>,

@@ -22,8 +22,7 @@ use crate::zoo::Architecture;
 /// `Flex` device, the network runs on the kernels of the crate `kernels` with weights packed once; operations without a
 /// kernel run on Burn's. On other devices, the folded network runs on Burn's operations.
 ///
-/// The kernels use the threads of the current rayon pool: `pool.install(
-///  model.forward(images))` chooses another pool.
+/// The kernels use the threads of the current rayon pool: inside `pool.install(...)` those of another.
 #[derive(Clone, Debug)]
 pub struct InferenceNetwork {
     /// The original network. Its tensors are shared, and stay in the record's file until a caller asks for a stage that

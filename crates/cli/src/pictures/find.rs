@@ -124,7 +124,7 @@ impl Found {
                 Err(error) => self.problems.push(walk_problem(&error)),
             }
         }
-        // Notes and tables beside the pictures are nobody's loss.
+        // Notes and tables beside the pictures are skipped without a word.
         if skipped.pictures() > 0 {
             self.skipped.push((folder.to_owned(), skipped));
         }

@@ -32,8 +32,7 @@ use crate::reading::{OrientationMode, TruncatedMode};
 /// The numbers are those of Pillow's `convert("RGB")`, for damaged files too, with three deliberate exceptions. Each
 /// has a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`);
 /// transparency is laid on white, where `convert` shows the colour stored under it; and 16-bit grey keeps its upper
-/// byte, where
-/// `convert` turns all but the darkest levels white.
+/// byte, where `convert` turns all but the darkest levels white.
 ///
 /// An animation gives its first frame, a TIFF its first page. Colour profiles are ignored, as in Keras.
 ///
@@ -95,7 +94,7 @@ pub(super) fn open_with(path: &Path, options: &DecodeOptions, idct: Idct) -> Res
 
 /// The file's bytes. Bounded while reading too: a pipe or a device does not tell its length beforehand.
 fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
-    // To open a pipe that nobody writes to takes for ever.
+    // Opening a pipe without a writer blocks for ever.
     if Kind::of(path).map_err(PictureError::Read)? == Kind::Pipe {
         return Err(PictureError::Read(std::io::Error::other(
             "it is a pipe: give it on standard input, as the picture -",

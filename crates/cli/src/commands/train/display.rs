@@ -12,7 +12,7 @@ use trainer::report::duration;
 const LINE_EVERY: Duration = Duration::from_mins(1);
 /// Bars are redrawn so often, also while a step takes long.
 const TICK: Duration = Duration::from_millis(500);
-/// A shorter time tells nothing about what is left.
+/// The shortest time, in seconds, from which the remaining time is estimated.
 const SHORTEST: f64 = 1.0;
 
 /// Shows what a run does.

@@ -8,8 +8,8 @@ for `--epochs`, one-cycle with rates from a hundredth at the bottom to the full 
 
 RUN is a run's folder of `xception train`: its data.csv holds the pictures and the split, its run.toml the size and the
 seed. The weights are those that `xception convert` writes as .safetensors; they are put into timm's network, with
-Keras's epsilon and pool padding. Pictures are resized with Pillow's bilinear filter, as the preset `pil-bilinear`; transparency
-is laid on white. Needs fastai, timm, safetensors. Prints one line of JSON.
+Keras's epsilon and pool padding. Pictures are resized with Pillow's bilinear filter, as the preset `pil-bilinear`;
+transparency is laid on white. Needs fastai, timm, safetensors. Prints one line of JSON.
 """
 
 import argparse

@@ -32,7 +32,8 @@ pub fn remove_unfinished(folder: &Path) -> Result<(), FileError> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     for entry in entries.map_err(problem)? {
         if is_unfinished(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            crate::remove(&entry.path())?;
+            let path = entry.path();
+            fs::remove_file(&path).map_err(FileError::system("remove", &path))?;
         }
     }
     Ok(())

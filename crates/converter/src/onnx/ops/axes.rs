@@ -1,0 +1,165 @@
+//! Operations that take axes away or put maps together.
+
+use graph::{Activation, ChannelOrder, GlobalPool, Op, PoolKind};
+use onnx_ir::NodeProto;
+
+use crate::onnx::graph::{Data, Reader, SoftmaxStep, Value};
+use crate::onnx::layout::{Axis, Reshaped, Size, VECTOR, is_pixel, order, place, reshape};
+use crate::onnx::node::int;
+
+impl<'a> Reader<'a> {
+    /// A mean or maximum over axes.
+    pub(super) fn reduce(&mut self, node: &'a NodeProto, kind: PoolKind) -> Result<Value, String> {
+        let mut data = match self.value(node, 0)? {
+            Value::Halved(half, data) if half == kind => data,
+            _ => self.input(node, 0)?,
+        };
+        let rank = data.axes.len();
+        let axes = match &*node.op_type {
+            "TopK" if self.sizes(node, 1) == Some(vec![Size::Known(1)]) && int(node, "largest", 1) != 0 => {
+                Some(vec![int(node, "axis", -1)])
+            }
+            "TopK" => return Err("it is not a maximum".into()),
+            op if op.starts_with("Global") => Some((2..rank as i64).collect()),
+            _ => self.integers(node, "axes", 1),
+        };
+        let places: Vec<usize> = axes.iter().flatten().filter_map(|axis| place(*axis, rank)).collect();
+        let over: Vec<Axis> = places.iter().map(|place| data.axes[*place]).collect();
+        if over == [Axis::Channels] && kind == PoolKind::Max {
+            return Ok(Value::Softmax(SoftmaxStep::Max, data));
+        }
+        if over.is_empty() || over.iter().any(|axis| matches!(axis, Axis::Batch | Axis::Channels)) {
+            return Err(format!("it is over the axes {over:?}, not over height and width"));
+        }
+        let keeps = int(node, "keepdims", 1) != 0;
+        for place in &places {
+            data.axes[*place] = Axis::One;
+        }
+        if !is_pixel(&data.axes) {
+            let halved = Some(Value::Halved(kind, data)).filter(|_| keeps);
+            return halved.ok_or_else(|| "it drops one side of a map".into());
+        }
+        if !keeps {
+            data.axes = without(&data.axes, &places);
+        }
+        if self.is_vector(data.node) {
+            return Ok(Value::Data(data));
+        }
+        let id = self.add(Op::GlobalPool(GlobalPool { kind, keep_dims: false }), &[data.node])?;
+        Ok(data.at(id))
+    }
+
+    pub(super) fn reshape(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let mut data = self.input(node, 0)?;
+        let rank = data.axes.len();
+        let axes = self.integers(node, "axes", 1);
+        let places =
+            |rank: usize| -> Option<Vec<usize>> { axes.as_ref()?.iter().map(|axis| place(*axis, rank)).collect() };
+        let reshaped = match &*node.op_type {
+            "Flatten" if matches!(int(node, "axis", 1), 1) => {
+                reshape(&data.axes, &self.lengths(&data), &[Size::Batch, Size::Known(-1)])
+            }
+            "Squeeze" => {
+                let ones = || (0..rank).filter(|at| data.axes[*at] == Axis::One).collect();
+                let dropped = places(rank).unwrap_or_else(ones);
+                let single = self.lengths(&data);
+                let may = |at: &usize| data.axes[*at] != Axis::Batch && single[*at].is_none_or(|length| length == 1);
+                let kept = without(&data.axes, &dropped);
+                match dropped.iter().all(may) {
+                    true if kept == VECTOR && !is_pixel(&data.axes) => order(&data.axes).map(Reshaped::Flattened),
+                    true => Some(Reshaped::Renamed(kept)),
+                    false => None,
+                }
+            }
+            "Unsqueeze" => {
+                let mut renamed = data.axes.clone();
+                let count = axes.as_ref().map_or(0, Vec::len);
+                let mut places = places(rank + count)
+                    .filter(|_| rank + count <= 6)
+                    .ok_or("its axes are not known")?;
+                places.sort_unstable();
+                for place in places {
+                    renamed.insert(place.min(renamed.len()), Axis::One);
+                }
+                Some(Reshaped::Renamed(renamed))
+            }
+            "Reshape" => {
+                let target = self.sizes(node, 1);
+                target.and_then(|target| reshape(&data.axes, &self.lengths(&data), &target))
+            }
+            _ => None,
+        };
+        match reshaped.ok_or("it puts the values into an order that no network here has")? {
+            Reshaped::Renamed(axes) if axes == VECTOR => {
+                data.node = self.as_vector(data.node, ChannelOrder::ChannelsLast)?;
+                data.axes = axes;
+            }
+            Reshaped::Renamed(axes) => data.axes = axes,
+            Reshaped::Flattened(order) => {
+                data.node = self.as_vector(data.node, order)?;
+                data.axes = VECTOR.to_vec();
+            }
+        }
+        Ok(Value::Data(data))
+    }
+
+    pub(super) fn concat(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let parts: Vec<Data> = (0..node.input.len())
+            .map(|at| self.input(node, at))
+            .collect::<Result<_, _>>()?;
+        let first = parts.first().ok_or("it has no inputs")?.clone();
+        let axis = place(int(node, "axis", 1), first.axes.len()).map(|at| first.axes[at]);
+        if axis != Some(Axis::Channels) || parts.iter().any(|part| part.axes != first.axes) {
+            return Err(format!(
+                "it concatenates along the axis {axis:?}, not along the channels"
+            ));
+        }
+        if parts.len() == 1 {
+            return Ok(Value::Data(first));
+        }
+        let inputs = self.alike(&parts)?;
+        let id = self.add(Op::Concat, &inputs)?;
+        Ok(first.at(id))
+    }
+
+    pub(super) fn softmax(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let mut imports = self.model.opset_import.iter();
+        let opset = imports
+            .find(|import| import.domain.is_empty())
+            .map_or(0, |import| import.version);
+        let data = self.input(node, 0)?;
+        let axis = place(int(node, "axis", if opset < 13 { 1 } else { -1 }), data.axes.len()).map(|at| data.axes[at]);
+        let is_last = data.axes.last() == Some(&Axis::Channels);
+        // Before version 13, a softmax is over all axes from this one on.
+        if axis != Some(Axis::Channels) || opset < 13 && !is_last && !is_pixel(&data.axes) {
+            return Err(format!("a softmax over the axis {axis:?}"));
+        }
+        let id = self.add(Op::Activation(Activation::Softmax), &[data.node])?;
+        Ok(data.at(id))
+    }
+
+    /// A sum over the channels, which must be the second last step of a softmax.
+    pub(super) fn softmax_sum(&self, node: &NodeProto) -> Result<Value, String> {
+        let Value::Softmax(SoftmaxStep::Exponential, data) = self.value(node, 0)? else {
+            return Err("a sum that is no step of a softmax".into());
+        };
+        let axes = self.integers(node, "axes", 1).unwrap_or_default();
+        let [Some(place)] = axes
+            .iter()
+            .map(|axis| place(*axis, data.axes.len()))
+            .collect::<Vec<_>>()[..]
+        else {
+            return Err("a sum that is not over one axis".into());
+        };
+        if data.axes[place] != Axis::Channels || int(node, "keepdims", 1) == 0 {
+            return Err("a sum that is not over the channels".into());
+        }
+        Ok(Value::Softmax(SoftmaxStep::Sum, data))
+    }
+}
+
+/// The remaining axes.
+fn without(axes: &[Axis], places: &[usize]) -> Vec<Axis> {
+    let kept = axes.iter().enumerate().filter(|(at, _)| !places.contains(at));
+    kept.map(|(_, axis)| *axis).collect()
+}

@@ -91,7 +91,15 @@ pub(crate) fn named(
     // The published network has most of the names, whatever the depth of this one.
     let published = family.published.clone().without_top().graph();
     let prefix = homes::torch_prefix(&published, &names, known.prefix.as_deref())
-        .map_err(|problem| no_network(format!("{problem}; {ONNX}")))?
+        .map_err(|problem| {
+            // Where the network is there, another format does not help.
+            let is_there = homes::torch_count(&published, &names) > 0;
+            no_network(if is_there {
+                problem
+            } else {
+                format!("{problem}; {ONNX}")
+            })
+        })?
         .to_owned();
     let prefix = prefix.as_str();
     let own: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(prefix)).collect();

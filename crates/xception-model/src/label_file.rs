@@ -25,13 +25,19 @@ const NAMES: [&str; 14] = [
 ];
 
 /// Keys of JSON objects that hold the names or their numbers, in the order in which they are looked for.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 16] = [
     "id2label",
     "idx_to_class",
     "label2id",
     "class_to_idx",
     "class_indices",
     "class_names",
+    "label_map",
+    "label_names",
+    "label_mapping",
+    "labels_map",
+    "index_to_name",
+    "class_labels",
     "classes",
     "labels",
     "names",
@@ -47,6 +53,25 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     let mut lines: Vec<&str> = text.lines().collect();
     while lines.last().is_some_and(|line| line.trim().is_empty()) {
         lines.pop();
+    }
+    let comments = lines
+        .iter()
+        .take_while(|line| line.trim() == "#" || line.starts_with("# "))
+        .count();
+    lines.drain(..comments);
+    for mark in ["- ", "* "] {
+        if !lines.is_empty() && lines.iter().all(|line| line.trim_start().starts_with(mark)) {
+            lines = lines
+                .iter()
+                .map(|line| line.trim_start().trim_start_matches(mark))
+                .collect();
+        }
+    }
+    if let [line] = lines[..]
+        && let names = cells(line, ',')
+        && names.len() > 1
+    {
+        return Ok(names.iter().map(Label::new).collect());
     }
     if let Some(first) = lines.iter().map(|line| line.trim()).find(|line| !line.is_empty()) {
         refuse_other_formats(first)?;
@@ -65,11 +90,21 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     if let Some(labels) = numbered(&lines)? {
         return Ok(labels);
     }
-    let quoted = |line: &&str| line.trim().len() > 1 && line.trim().starts_with('"') && line.trim().ends_with('"');
-    if !lines.is_empty() && lines.iter().all(quoted) {
-        lines = lines.iter().map(|line| line.trim().trim_matches('"')).collect();
+    // Also with the commas of a list in a program.
+    let inner: Option<Vec<&str>> = lines
+        .iter()
+        .map(|line| unquoted(line.trim().trim_end_matches(',')))
+        .collect();
+    if let Some(inner) = inner.filter(|inner| !inner.is_empty()) {
+        lines = inner;
     }
     Ok(lines.into_iter().map(Label::of_line).collect())
+}
+
+/// The text between quotes.
+fn unquoted(text: &str) -> Option<&str> {
+    let between = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    between('"').or_else(|| between('\'')).filter(|inner| !inner.is_empty())
 }
 
 /// Names the formats that are taken for lists of names by mistake.
@@ -114,7 +149,14 @@ fn table(lines: &[&str], delimiter: char) -> Result<Option<Vec<Label>>, LabelErr
     if width < 2 || rows.iter().any(|row| row.len() != width) {
         return Ok(None);
     }
-    let header = if rows.len() > 1 && rows[0].iter().any(|cell| is_header(cell)) {
+    let is_number = |cell: &String| cell.parse::<usize>().is_ok();
+    // A header of unusual names stands above a column of numbers.
+    let above_numbers = |rows: &[Vec<String>]| {
+        rows.len() > 2
+            && (0..width)
+                .any(|column| !is_number(&rows[0][column]) && rows[1..].iter().all(|row| is_number(&row[column])))
+    };
+    let header = if rows.len() > 1 && (rows[0].iter().any(|cell| is_header(cell)) || above_numbers(&rows)) {
         rows.remove(0)
     } else {
         Vec::new()
@@ -269,6 +311,18 @@ fn ordered(numbers: Option<Vec<usize>>, labels: Vec<Label>) -> Result<Vec<Label>
 }
 
 fn json(text: &str) -> Result<Vec<Label>, LabelError> {
+    // JSON Lines: an object in each line.
+    let lines: Result<Vec<Value>, _> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(serde_json::from_str)
+        .collect();
+    if let Some(lines) = lines
+        .ok()
+        .filter(|lines| lines.len() > 1 && lines.iter().all(Value::is_object))
+    {
+        return list(&lines);
+    }
     let value: Value = serde_json::from_str(text).map_err(|error| {
         whole(if text.contains('\'') {
             "this is a dictionary or list of Python: write it with json.dump(names, open('labels.json', 'w'))"
@@ -287,6 +341,16 @@ fn value_labels(value: &Value) -> Result<Vec<Label>, LabelError> {
             let holds = |key: &&str| map.get(*key).is_some_and(|value| value.is_object() || value.is_array());
             if let Some(key) = KEYS.iter().find(|key| holds(key)) {
                 return value_labels(&map[*key]);
+            }
+            // An entry that holds the names, beside others that are no names.
+            let inner: Vec<&Value> = map
+                .values()
+                .filter(|value| value.is_object() || value.is_array())
+                .collect();
+            if let [inner] = inner[..]
+                && map.len() > 1
+            {
+                return value_labels(inner);
             }
             let number = |value: &Value| -> Option<usize> {
                 let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
@@ -399,6 +463,16 @@ mod tests {
             "\u{feff}{\"architectures\": [\"X\"], \"id2label\": {\"0\": \"cup\", \"1\": \"fork\", \"2\": \"knife\"},\n\
              \"label2id\": {\"cup\": 0, \"fork\": 1, \"knife\": 2}}",
             "{\"names\": [\"cup\", \"fork\", \"knife\"]}",
+            "{\"model\": \"x\", \"label_map\": {\"0\": \"cup\", \"1\": \"fork\", \"2\": \"knife\"}}",
+            "{\"size\": 150, \"my_names\": [\"cup\", \"fork\", \"knife\"]}",
+            "{\"id\": 0, \"name\": \"cup\"}\n{\"id\": 2, \"name\": \"knife\"}\n{\"id\": 1, \"name\": \"fork\"}\n",
+            "# my classes\ncup\nfork\nknife\n",
+            "- cup\n- fork\n- knife\n",
+            "cup, fork, knife\n",
+            "\"cup\",\n\"fork\",\n\"knife\",\n",
+            "'cup',\n'fork',\n'knife'\n",
+            ",0\n0,cup\n1,fork\n2,knife\n",
+            "nr;titre\n1;fork\n0;cup\n2;knife\n",
             "[{\"id\": 2, \"name\": \"fork\"}, {\"id\": 1, \"name\": \"cup\"}, {\"id\": 3, \"name\": \"knife\"}]",
         ] {
             assert_eq!(read(text), "cup|fork|knife", "{text:?}");

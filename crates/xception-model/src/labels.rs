@@ -66,6 +66,15 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
     })
 }
 
+#[cfg(feature = "picture")]
+const NUMPY: &str = "it is an array of NumPy: python -c \"import numpy; \
+                     open('labels.txt', 'w').write('\\n'.join(map(str, numpy.load('FILE', allow_pickle=True))))\"";
+
+#[cfg(feature = "picture")]
+const PICKLE: &str = "it is a pickle: python -c \"import pickle; x = pickle.load(open('FILE', 'rb')); \
+                      open('labels.txt', 'w').write('\\n'.join(map(str, getattr(x, 'classes_', x))))\" writes the names \
+                      of a list or of a LabelEncoder";
+
 /// UTF-8, or the UTF-16 that Windows writes.
 #[cfg(feature = "picture")]
 fn text_of(bytes: Vec<u8>) -> io::Result<String> {
@@ -78,6 +87,9 @@ fn text_of(bytes: Vec<u8>) -> io::Result<String> {
     let wide: Vec<u16> = match bytes.as_slice() {
         [0xff, 0xfe, ..] => units(u16::from_le_bytes),
         [0xfe, 0xff, ..] => units(u16::from_be_bytes),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => return Err(io::Error::other(NUMPY)),
+        // A pickle of protocol 2 or later.
+        [0x80, 2..=5, ..] => return Err(io::Error::other(PICKLE)),
         _ => {
             return String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text: save it as UTF-8"));
         }

@@ -16,7 +16,8 @@ use crate::compute::device::DeviceName;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The limit is the rate at which the processor multiplies and adds in registers alone, measured in the same run. Other
-programs that run at the same time make the network look slower.
+programs that run at the same time make the network look slower: a warning says how much of the processor they took, and
+how many runs took far longer than the others.
 
 Examples:
   xception bench                                     One thread and all cores, batches of 1 and 8 pictures

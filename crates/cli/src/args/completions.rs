@@ -1,5 +1,7 @@
 //! `xception completions`.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use clap_complete::Shell;
 
@@ -13,4 +15,7 @@ Examples:
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,
+    /// Print the class names that may follow these words, which the scripts ask for
+    #[arg(long, hide = true, value_name = "WORDS", num_args = 0.., allow_hyphen_values = true)]
+    pub class_names: Option<Vec<OsString>>,
 }

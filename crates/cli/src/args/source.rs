@@ -16,7 +16,7 @@ pub struct SourceArgs {
         short,
         long,
         value_name = "W",
-        default_value = "xception-imagenet",
+        default_value = SourceArgs::DEFAULT,
         value_parser = WEIGHTS,
         hide_possible_values = true
     )]
@@ -25,4 +25,9 @@ pub struct SourceArgs {
     pub known: KnownArgs,
     #[command(flatten)]
     pub cache: CacheArgs,
+}
+
+impl SourceArgs {
+    /// The weights without `--weights`.
+    pub const DEFAULT: &str = "xception-imagenet";
 }

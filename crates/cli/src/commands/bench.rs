@@ -2,6 +2,7 @@
 
 mod cases;
 mod limit;
+mod load;
 pub mod machine;
 mod measure;
 mod memory;
@@ -17,6 +18,7 @@ use kernels::Isa;
 use xception_model::{Classifier, Known, ModelSpec, Network, Outputs};
 
 use self::cases::cases;
+use self::load::Load;
 use self::machine::processor;
 use self::measure::{Bench, WARM_UP};
 use self::report::Report;
@@ -24,9 +26,9 @@ use self::row::Implementation;
 use crate::args::{self, BenchArgs, ListFormat, Size};
 use crate::compute::threads::cores;
 use crate::exit::ExitStatus;
-use crate::io::json;
 use crate::io::output::Output;
 use crate::io::progress::Progress;
+use crate::io::{json, message};
 use crate::weights::{check, network};
 
 /// The seed of the random weights, which are the same in every run.
@@ -61,11 +63,13 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     let fused = Classifier::new(&network, spec);
     // The peak memory must not include the tensors that only the plain network needs.
     drop(network);
+    let load = Load::start();
     bench.measure(Implementation::Fused, &fused, loading + started.elapsed())?;
     if args.plain {
         bench.measure(Implementation::Plain, &fused.plain(), loading)?;
     }
     drop(bench);
+    report.others = load.others(report.cores);
 
     let mut output = Output::stdout();
     match args.format {
@@ -73,6 +77,9 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         ListFormat::Json => json::write(&mut output, &report)?,
     }
     output.finish()?;
+    for problem in report.warnings() {
+        message::print("warning", &problem);
+    }
     Ok(ExitStatus::Complete)
 }
 
@@ -120,6 +127,7 @@ fn report(args: &BenchArgs, network: &Network, spec: &ModelSpec) -> anyhow::Resu
         limits: Vec::new(),
         rows: Vec::new(),
         peak_memory_bytes: None,
+        others: None,
     })
 }
 

@@ -23,6 +23,8 @@ pub fn classify(args: &ClassifyArgs) -> anyhow::Result<ExitStatus> {
     )?;
     let threads = threads::start(args.weights.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
+    let outputs = [&args.output.path, &args.html, &args.sheet];
+    pictures.keep(outputs.map(Option::as_deref), &args.weights.source.weights)?;
     let classifier = classifier::load(&args.weights, &args.labels, args.pictures.max_pixels)?;
 
     let outputs = classifier.spec.outputs;

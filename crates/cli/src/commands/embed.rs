@@ -23,7 +23,9 @@ pub fn embed(args: &EmbedArgs) -> anyhow::Result<ExitStatus> {
     let mut writer = EmbeddingWriter::open(choose_format(args.format, path), path, args.output.force)?;
     let threads = threads::start(args.weights.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
+    pictures.keep([args.output.path.as_deref()], &args.weights.source.weights)?;
     let classifier = classifier::load_embedder(&args.weights, args.level.as_deref(), args.pictures.max_pixels)?;
+    writer.check_space(pictures.count(), features::length(&classifier, args.level.as_deref()))?;
 
     let status = pictures.each_batch(
         |source| source.prepare(&classifier),

@@ -7,6 +7,8 @@ mod pictures;
 mod summary;
 mod text;
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use trainer::data::Dataset;
 use trainer::evaluate::{EvaluateOptions, Evaluated, evaluate as judge};
@@ -22,6 +24,7 @@ use crate::compute::threads;
 use crate::exit::ExitStatus;
 use crate::io::output::Output;
 use crate::io::progress::Progress;
+use crate::io::target::keep_inputs;
 use crate::io::{json, message, path};
 use crate::weights::{check, classifier, file};
 
@@ -33,6 +36,9 @@ pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitStatus> {
     }
     let threads = threads::start(args.weights.compute.threads)?;
     let weights = file::local(&args.weights.source.weights);
+    let outputs = [&args.report, &args.json, &args.csv, &args.predictions];
+    let inputs = read.into_iter().flatten().chain(&weights).map(PathBuf::as_path);
+    keep_inputs(outputs.into_iter().flatten().map(PathBuf::as_path), inputs)?;
     let run = weights.as_deref().and_then(TrainedRun::beside);
     if args.imagenet_labels.is_none() {
         // Faults of the data are found before weights are downloaded.

@@ -29,6 +29,8 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<ExitStatus> {
     let threads = threads::start(args.weights.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
     let mut targets = files.then(|| Targets::new(args, pictures.count())).transpose()?;
+    let outputs = [&args.output, &args.html, &args.sheet];
+    pictures.keep(outputs.map(Option::as_deref), &args.weights.source.weights)?;
     let pictures = pictures.one_by_one(|source| {
         Ok(Task {
             target: targets.as_mut().map(|targets| targets.target(&source)).transpose()?,

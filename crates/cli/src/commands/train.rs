@@ -137,7 +137,7 @@ fn find_rate(run: Run, path: &Path, session: &Session) -> anyhow::Result<ExitSta
 
 fn train_to_end(args: &TrainArgs, run: Run, session: Session) -> anyhow::Result<ExitStatus> {
     let folder = run.folder().to_owned();
-    interrupt::save_first(&session.interrupter);
+    interrupt::save_first(&session.interrupter, &folder);
     let renderer: Option<Box<dyn MetricsRenderer>> = if args.resources.dashboard && std::io::stdout().is_terminal() {
         Some(Box::new(TuiMetricsRendererWrapper::new(session.interrupter, None)))
     } else {

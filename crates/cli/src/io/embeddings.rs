@@ -60,6 +60,23 @@ impl EmbeddingWriter {
         }))
     }
 
+    /// Refuses a disk without the space for `pictures` rows, before they are computed; `length` is that of a row, where
+    /// it is known.
+    pub fn check_space(&self, pictures: usize, length: Option<usize>) -> anyhow::Result<()> {
+        /// The least bytes of a number in a CSV file, with its comma.
+        const CSV_NUMBER: u64 = 2;
+
+        let Some(length) = length else { return Ok(()) };
+        let numbers = pictures as u64 * length as u64;
+        match self {
+            Self::Csv { output, .. } => match output {
+                Output::Stdout(_) => Ok(()),
+                Output::File(spool) => spool.check_space(CSV_NUMBER * numbers),
+            },
+            Self::Array(array) => array.numbers.check_space(size_of::<f32>() as u64 * numbers),
+        }
+    }
+
     /// Writes a batch: `values` holds a row of `shape` for each name.
     pub fn write(&mut self, names: &[String], shape: &[usize], values: &[f32]) -> anyhow::Result<()> {
         match self {

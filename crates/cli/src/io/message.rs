@@ -2,11 +2,20 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use crate::io::wrap::wrapped;
+
 /// Writes one sentence to standard error. A failure is ignored, because standard error is where it would be reported.
 pub fn print(kind: &str, sentence: &str) {
     // Our own lists and lines of Python stand on indented lines.
     let lines: Vec<String> = sentence.split("\n  ").map(printable).collect();
     drop(writeln!(io::stderr(), "{kind}: {}", lines.join("\n  ")));
+}
+
+/// Writes a sentence on lines that fit a terminal.
+pub fn print_wrapped(kind: &str, sentence: &str) {
+    let indent = kind.len() + 2;
+    let text = wrapped(&format!("{kind}: {sentence}"), indent);
+    print(kind, text.get(indent..).unwrap_or(sentence));
 }
 
 /// An error and its causes in one sentence. The messages of some libraries include their causes' already.

@@ -21,6 +21,12 @@ impl Spool {
         })
     }
 
+    /// Refuses a disk without the space for so many bytes. They are there twice at the end: here, and in the target's
+    /// temporary file.
+    pub fn check_space(&self, bytes: u64) -> anyhow::Result<()> {
+        self.target.check_space(2 * bytes)
+    }
+
     /// The context of an error.
     pub fn cannot_write(&self) -> String {
         self.target.cannot_write()

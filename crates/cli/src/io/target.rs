@@ -81,6 +81,14 @@ impl Target {
         files::spool(&folder).with_context(|| self.cannot_write())
     }
 
+    /// Refuses a disk with less free space, where a file is written.
+    pub fn check_space(&self, bytes: u64) -> anyhow::Result<()> {
+        if self.is_file() {
+            files::check_space(&files::folder_behind_links(&self.path)?, bytes).with_context(|| self.cannot_write())?;
+        }
+        Ok(())
+    }
+
     /// Writes a file under a temporary name, syncs it to disk and renames it. Streams, devices and pipes are written
     /// directly.
     pub fn publish(&self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> anyhow::Result<()> {
@@ -144,6 +152,29 @@ pub fn check_new_folder(folder: &Path) -> anyhow::Result<()> {
     let existing = folder.ancestors().find(|folder| folder.exists());
     files::check_folder(existing.unwrap_or(Path::new(".")))
         .with_context(|| format!("cannot write {}", folder.display()))
+}
+
+/// Refuses results that would replace a file that the command reads. Only files that exist are compared, which
+/// `--force` allows.
+pub fn keep_inputs<'o, 'i>(
+    outputs: impl IntoIterator<Item = &'o Path>,
+    inputs: impl IntoIterator<Item = &'i Path>,
+) -> anyhow::Result<()> {
+    let identity = |path: &Path| fs::canonicalize(path).ok().filter(|path| path.is_file());
+    let outputs: Vec<PathBuf> = outputs.into_iter().filter_map(identity).collect();
+    if outputs.is_empty() {
+        return Ok(());
+    }
+    match inputs
+        .into_iter()
+        .find(|input| identity(input).is_some_and(|input| outputs.contains(&input)))
+    {
+        Some(input) => bail!(
+            "{} is read by this command, and the result would replace it: name another file",
+            input.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

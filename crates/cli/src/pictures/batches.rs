@@ -1,5 +1,7 @@
 //! The pictures of one command, in batches through a network.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::time::Instant;
 
 use trainer::pipeline::{PictureStream, Streamed};
@@ -8,8 +10,10 @@ use crate::args::PictureArgs;
 use crate::exit::ExitStatus;
 use crate::io::message;
 use crate::io::progress::Progress;
+use crate::io::target::keep_inputs;
 use crate::pictures::find::find;
 use crate::pictures::source::{Read, Source};
+use crate::weights::file;
 
 /// The pictures of one command; `P` is a picture's source, alone or with more.
 pub struct Pictures<P = Source> {
@@ -39,6 +43,13 @@ impl Pictures {
 
     pub fn count(&self) -> usize {
         self.items.len()
+    }
+
+    /// Refuses results that would replace a picture or the weights.
+    pub fn keep<'a>(&self, outputs: impl IntoIterator<Item = Option<&'a Path>>, weights: &OsStr) -> anyhow::Result<()> {
+        let weights = file::local(weights);
+        let pictures = self.items.iter().filter_map(Source::path);
+        keep_inputs(outputs.into_iter().flatten(), pictures.chain(weights.as_deref()))
     }
 
     /// Adds to each source what the command needs, and puts the pictures through the network one by one.

@@ -1,7 +1,7 @@
 //! Where a picture is read from.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use image::RgbImage;
@@ -16,6 +16,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// The picture's file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Stdin => None,
+        }
+    }
+
     /// The picture's name in results.
     pub fn name(&self) -> String {
         match self {

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use converter::ConvertError;
+use converter::{ConvertError, Source};
 use xception_model::{Known, ModelSpec, Network, Outputs, Scaling, Unknown, WeightFormat, WeightsError};
 
 use crate::args::{CacheArgs, ComputeArgs, SourceArgs};
+use crate::io::message;
 use crate::weights::card;
 use crate::weights::location::Location;
 
@@ -103,18 +104,43 @@ fn own_error(error: ConvertError) -> anyhow::Error {
     }
 }
 
+/// Names the file's tensors that are left out, but for the counters of PyTorch's norms.
+fn tell_ignored(source: Source) -> Source {
+    /// The most names in the sentence.
+    const LISTED: usize = 8;
+
+    let ignored = source
+        .ignored
+        .iter()
+        .filter(|name| !name.ends_with("num_batches_tracked"));
+    let names: Vec<&str> = ignored.map(String::as_str).collect();
+    if let Some(listed) = names.get(..names.len().min(LISTED)).filter(|listed| !listed.is_empty()) {
+        let more = match names.len() - listed.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let sentence = format!(
+            "{}: left out, because they are no part of the network: {}{more}",
+            source.path.display(),
+            listed.join(", ")
+        );
+        message::print("note", &sentence);
+    }
+    source
+}
+
 /// Records and Keras files are loaded as they are, other formats through the converter.
 fn read(file: &Path, known: &Known, part: Part, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
     let format = WeightFormat::of(file).ok();
     Ok(match (format, part) {
         (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Whole) => {
             converter::open(file, known)
-                .and_then(|source| source.load(device))
+                .and_then(|source| tell_ignored(source).load(device))
                 .map_err(own_error)?
         }
         (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Backbone) => {
             converter::open_backbone(file, known)
-                .and_then(|source| source.load(device))
+                .and_then(|source| tell_ignored(source).load(device))
                 .map_err(own_error)?
         }
         (_, Part::Whole) => xception_model::load_with(file, known, device)?,

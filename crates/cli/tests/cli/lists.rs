@@ -163,6 +163,8 @@ fn completions_for_every_shell() {
             "-F -a \"fine-tune",
         ];
         assert!(files.iter().any(|files| script.contains(files)), "{shell}");
+        let asks = format!("xception completions {shell} --class-names");
+        assert!(script.contains(&asks), "{shell}");
         // A shell that is installed reads it without complaint.
         if let Ok(check) = std::process::Command::new(shell)
             .args(["-n", "/dev/stdin"])
@@ -181,6 +183,56 @@ fn completions_for_every_shell() {
         }
     }
     assert!(sandbox.run(&["completions", "tcsh"]).failed(2).contains("bash"));
+}
+
+#[test]
+fn class_names_are_those_of_the_weights_on_the_line() {
+    let sandbox = Sandbox::new();
+    let names = |shell: &str, words: &[&str]| {
+        let arguments = [&["completions", shell, "--class-names", "explain", "x.png"], words].concat();
+        sandbox.run(&arguments).ok()
+    };
+    assert_eq!(
+        names("zsh", &["-w", "toy.bpk", "--class", ""]),
+        "cup\n\"fork\", silver\n茶碗\n"
+    );
+    assert_eq!(names("bash", &["-w", "toy.bpk", "--class", "c"]), "cup\n");
+    assert_eq!(
+        names("bash", &["--class", "\"fo", "--weights=toy.bpk", "-c", ""]),
+        "cup\n\\\"fork\\\",\\ silver\n茶碗\n"
+    );
+    sandbox.write("names.txt", "one\ntwo\nthree\n");
+    assert_eq!(
+        names("fish", &["--labels", "names.txt", "--class", "t"]),
+        "one\ntwo\nthree\n"
+    );
+    assert_eq!(names("bash", &["--class", "great_white"]), "great_white_shark\n");
+    assert_eq!(names("bash", &["-w", "lost.bpk", "--class", ""]), "");
+}
+
+/// The script in a shell, as far as it asks the program.
+#[cfg(unix)]
+#[test]
+fn bash_completes_classes() {
+    let sandbox = Sandbox::new();
+    let script = sandbox.run(&["completions", "bash"]).ok();
+    sandbox.write("xception.bash", &script);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_xception"), sandbox.path("xception")).unwrap();
+    let line = "PATH=.:$PATH; source xception.bash; COMP_WORDS=(xception explain x.png -w toy.bpk --class cu); \
+                COMP_CWORD=6; _xception xception cu --class; printf '%s|' \"${COMPREPLY[@]}\"";
+    let Ok(output) = std::process::Command::new("bash")
+        .args(["-c", line])
+        .current_dir(sandbox.path("."))
+        .output()
+    else {
+        return;
+    };
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "cup|",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]

@@ -35,6 +35,18 @@ impl Run {
         self.stdout
     }
 
+    /// As [`ok`](Self::ok), with warnings on standard error or without.
+    #[track_caller]
+    pub fn ok_with_warnings(self) -> String {
+        assert_eq!(self.status, Some(0), "{}", self.stderr);
+        assert!(
+            self.stderr.lines().all(|line| line.starts_with("warning: ")),
+            "{}",
+            self.stderr
+        );
+        self.stdout
+    }
+
     /// The error of a run that printed nothing.
     #[track_caller]
     pub fn failed(self, status: i32) -> String {

@@ -21,6 +21,7 @@ const FILE: Names = [
         "images",
         "imagefile",
         "imagefilename",
+        "imageindex",
         "imagename",
         "imagepath",
         "imagepaths",
@@ -48,6 +49,9 @@ const LABEL: Names = [
         "classes",
         "classlabel",
         "classname",
+        "diagnosis",
+        "dx",
+        "findinglabels",
         "labelname",
         "species",
         "target",
@@ -60,14 +64,35 @@ const LABEL: Names = [
 
 const SPLIT: Names = [&["split"], &["datasplit", "dataset", "partition", "set", "subset"], &[]];
 
+/// Columns of yes and no that say a picture's split: the split of yes, and that of no.
+const SPLIT_FLAGS: [(&str, Split, Split); 6] = [
+    ("isvalid", Split::Val, Split::Train),
+    ("isval", Split::Val, Split::Train),
+    ("isvalidation", Split::Val, Split::Train),
+    ("istest", Split::Test, Split::Train),
+    ("istrain", Split::Train, Split::Test),
+    ("istrainingimage", Split::Train, Split::Test),
+];
+
 /// The columns of a run's table beside path, label and split.
 const OF_A_RUN: [&str; 2] = ["name", "sha256"];
+
+/// Where the labels of a line are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LabelCells {
+    /// In the cell of one column.
+    Cell(usize),
+    /// Each of these columns is a class, and its cell says whether the picture is of it.
+    OneHot(Vec<usize>),
+}
 
 /// The columns' numbers.
 pub(super) struct Columns {
     pub file: usize,
-    pub label: usize,
+    pub labels: LabelCells,
     pub split: Option<usize>,
+    /// Where the column of the splits holds yes and no: the split of yes, and that of no.
+    pub split_flag: Option<(Split, Split)>,
     /// The column is called `labels`, or the options say that its cells hold several.
     pub several: bool,
     /// The header of the column of the labels.
@@ -79,7 +104,13 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub fn find(path: &Path, header: &[&str], options: &TableOptions) -> Result<Self, DataError> {
+    /// `class_columns` finds those of some columns that hold yes or no in every line.
+    pub fn find(
+        path: &Path,
+        header: &[&str],
+        options: &TableOptions,
+        class_columns: impl FnOnce(Vec<usize>) -> Result<Vec<usize>, DataError>,
+    ) -> Result<Self, DataError> {
         let table = Table {
             path,
             header: header.iter().map(|name| name.trim().to_owned()).collect(),
@@ -88,28 +119,44 @@ impl Columns {
         let Some(Place { column: file, .. }) = found else {
             return Err(table.missing("files", "path, file, filename, image or id", "--file-column"));
         };
-        let label = match table.find(options.label_column.as_deref(), &LABEL, "--label-column")? {
-            Some(Place { column, .. }) if column != file => column,
-            _ => return Err(table.missing("labels", "label, class, category or the like", "--label-column")),
-        };
         let split = table.find(options.split_column.as_deref(), &SPLIT, "--split-column")?;
+        let (split, split_flag) = match (split, table.split_flag()) {
+            (None, Some((place, flag))) if options.split_column.is_none() => (Some(place), Some(flag)),
+            (split, _) => (split, None),
+        };
+        let labels = table.labels(file, split, options, class_columns)?;
+        let label_name = match &labels {
+            LabelCells::Cell(label) => table.header[*label].clone(),
+            LabelCells::OneHot(columns) => table.names(columns).join(", "),
+        };
         Ok(Self {
             file,
-            label,
-            several: options
-                .multi_label
-                .unwrap_or_else(|| key(&table.header[label]) == "labels"),
-            label_name: table.header[label].clone(),
+            several: options.multi_label.unwrap_or_else(|| key(&label_name) == "labels"),
+            labels,
+            label_name,
             split: split.map(|place| place.column),
+            split_flag,
             split_is_doubtful: split.is_some_and(|place| place.tier > 0),
             header: table.header,
         })
     }
 
+    /// The header of a column.
+    pub fn name(&self, column: usize) -> &str {
+        &self.header[column]
+    }
+
     /// A note about ignored columns, so that a misspelt `split` is noticed.
     pub fn note(&self) -> Option<String> {
-        let used = [Some(self.file), Some(self.label), self.split];
-        let unused = (0..self.header.len()).filter(|&column| !used.contains(&Some(column)));
+        let labels = match &self.labels {
+            LabelCells::Cell(label) => std::slice::from_ref(label),
+            LabelCells::OneHot(columns) => columns,
+        };
+        let used: Vec<usize> = std::iter::once(self.file)
+            .chain(labels.iter().copied())
+            .chain(self.split)
+            .collect();
+        let unused = (0..self.header.len()).filter(|column| !used.contains(column));
         let is_of_a_run = OF_A_RUN
             .iter()
             .all(|name| self.header.iter().any(|header| header == name));
@@ -117,11 +164,7 @@ impl Columns {
         let names = names.filter(|name| !is_of_a_run || !OF_A_RUN.contains(&name.as_str()));
         let ignored: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
         let columns = if ignored.len() == 1 { "column" } else { "columns" };
-        let read: Vec<&str> = used
-            .into_iter()
-            .flatten()
-            .map(|column| self.header[column].as_str())
-            .collect();
+        let read: Vec<&str> = used.into_iter().map(|column| self.header[column].as_str()).collect();
         (!ignored.is_empty()).then(|| {
             format!(
                 "{columns} of the table other than {}, ignored: {}",
@@ -182,6 +225,54 @@ impl Table<'_> {
         Ok(None)
     }
 
+    /// The column or columns of the labels.
+    fn labels(
+        &self,
+        file: usize,
+        split: Option<Place>,
+        options: &TableOptions,
+        class_columns: impl FnOnce(Vec<usize>) -> Result<Vec<usize>, DataError>,
+    ) -> Result<LabelCells, DataError> {
+        let named = options.label_column.as_deref();
+        if let Some(columns) =
+            named.filter(|name| name.contains(',') && self.columns(|header| header == *name).is_empty())
+        {
+            let places = columns
+                .split(',')
+                .map(|name| self.find(Some(name.trim()), &LABEL, "--label-column"));
+            let places: Vec<Option<Place>> = places.collect::<Result<_, _>>()?;
+            return Ok(LabelCells::OneHot(
+                places.into_iter().flatten().map(|place| place.column).collect(),
+            ));
+        }
+        match self.find(named, &LABEL, "--label-column")? {
+            Some(Place { column, .. }) if column != file => return Ok(LabelCells::Cell(column)),
+            _ => {}
+        }
+        let candidates = (0..self.header.len()).filter(|&column| {
+            column != file && split.is_none_or(|split| split.column != column) && !self.header[column].is_empty()
+        });
+        let classes = class_columns(candidates.collect())?;
+        if classes.len() > 1 {
+            return Ok(LabelCells::OneHot(classes));
+        }
+        Err(self.missing("labels", "label, class, category or the like", "--label-column"))
+    }
+
+    /// The column of yes and no that says the split.
+    fn split_flag(&self) -> Option<(Place, (Split, Split))> {
+        SPLIT_FLAGS.iter().find_map(|&(name, yes, no)| {
+            let &[column] = self.columns(|header| key(header) == name).as_slice() else {
+                return None;
+            };
+            Some((Place { column, tier: 1 }, (yes, no)))
+        })
+    }
+
+    fn names(&self, columns: &[usize]) -> Vec<String> {
+        columns.iter().map(|column| self.header[*column].clone()).collect()
+    }
+
     fn columns(&self, is: impl Fn(&str) -> bool) -> Vec<usize> {
         (0..self.header.len())
             .filter(|&column| is(&self.header[column]))
@@ -189,14 +280,22 @@ impl Table<'_> {
     }
 
     fn missing(&self, what: &str, usual: &str, flag: &str) -> DataError {
-        if let Some(name) = self
+        let of_picture = |name: &&str| is_picture(Path::new(&name.replace('\\', "/")));
+        let cell = self.header.iter().map(String::as_str).find(of_picture);
+        let word = self
             .header
             .iter()
-            .find(|name| is_picture(Path::new(&name.replace('\\', "/"))))
-        {
+            .flat_map(|cell| cell.split_whitespace())
+            .find(of_picture);
+        let commas = if cell.is_none() {
+            ", and commas between the cells"
+        } else {
+            ""
+        };
+        if let Some(name) = cell.or(word) {
             return self.problem(format!(
                 "its first line names the picture {name}: put a line above it that names the columns, such as \
-                 path,label"
+                 path,label{commas}"
             ));
         }
         self.problem(format!(

@@ -1,7 +1,11 @@
 //! What can be wrong with a data set.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
+use csv::ErrorKind;
 use xception_model::picture::PictureError;
 
 use super::formats::EXTENSIONS;
@@ -58,13 +62,16 @@ pub enum DataError {
 
     /// There is a single class.
     #[error(
-        "{}: all pictures are of one class, {}; a classifier needs at least two classes", path.display(), shown(class)
+        "{}: all pictures are of one class, {}; a classifier needs at least two classes{hint}",
+        path.display(), shown(class)
     )]
     OneClass {
         /// The data set.
         path: PathBuf,
         /// The only class.
         class: String,
+        /// What the names of the pictures may mean, as the rest of the sentence, or empty.
+        hint: String,
     },
 
     /// The only folder of a class holds folders with pictures.
@@ -98,6 +105,36 @@ pub enum DataError {
         top: Vec<String>,
         /// The classes, if they are the inner folders.
         deepest: Vec<String>,
+    },
+
+    /// Folders of pictures have names of splits, and no folders of classes in them.
+    #[error(
+        "{}: the names {} are those of splits, and their pictures lie in no class's folder: make a folder for each \
+         class in them (train/cats, train/dogs); --class-folders top takes each of these folders for a class{hint}",
+        path.display(), listed(folders)
+    )]
+    SplitNames {
+        /// The data set.
+        path: PathBuf,
+        /// The folders.
+        folders: Vec<String>,
+        /// What the names of the pictures may mean, as the rest of the sentence, or empty.
+        hint: String,
+    },
+
+    /// A folder of pictures with the name of a split lies beside the folders of the classes.
+    #[error(
+        "{}: {} lies beside {}, and its name is not that of a class: move it to another place if its pictures have no \
+         class; --class-folders top takes it for a class",
+        path.display(), shown(folder), listed(classes)
+    )]
+    SplitAmongClasses {
+        /// The data set.
+        path: PathBuf,
+        /// The folder.
+        folder: String,
+        /// The others.
+        classes: Vec<String>,
     },
 
     /// Two inner folders have the same name.
@@ -339,6 +376,27 @@ pub enum DataError {
         /// The error of the operating system.
         problem: String,
     },
+}
+
+impl DataError {
+    /// An error of the reader of a table.
+    pub(super) fn in_table(path: &Path, error: &csv::Error) -> Self {
+        let path = path.to_owned();
+        let line = error.position().map_or(1, csv::Position::line);
+        match error.kind() {
+            ErrorKind::Utf8 { .. } => Self::NotUtf8 { path, line },
+            ErrorKind::UnequalLengths { expected_len, len, .. } => Self::Line {
+                path,
+                line,
+                problem: format!("{len} cells where the first line has {expected_len}; quote a cell that has a comma"),
+            },
+            _ => Self::Line {
+                path,
+                line,
+                problem: error.to_string(),
+            },
+        }
+    }
 }
 
 fn extensions() -> String {

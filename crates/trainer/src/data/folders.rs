@@ -1,6 +1,7 @@
 //! What lies in a folder.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 
 use walkdir::WalkDir;
 
-use super::{error::DataError, formats::is_picture};
+use super::{error::DataError, formats::is_picture, text::listed};
 
 /// A folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +98,35 @@ pub(super) fn deepest(path: &Path) -> Result<Vec<Folder>, DataError> {
         }
     }
     Ok(found)
+}
+
+/// For a folder whose pictures have their class in their names, `cat.0.jpg` or `beagle_12.jpg`: what to do, as the rest
+/// of a sentence.
+pub(super) fn names_with_classes(path: &Path) -> Option<String> {
+    /// So many pictures of a class show that the beginning of their names is no accident.
+    const LEAST: usize = 3;
+    let mut classes: BTreeMap<String, usize> = BTreeMap::new();
+    let mut pictures = 0;
+    for path in entries(path).ok()?.iter().filter(|path| is_loose_picture(path)) {
+        pictures += 1;
+        let stem = path.file_stem()?.to_string_lossy();
+        let class = stem.trim_end_matches(|char: char| char.is_ascii_digit());
+        if class.len() < stem.len() {
+            let class = class.trim_end_matches(|char: char| !char.is_alphanumeric());
+            *classes.entry(class.to_owned()).or_default() += 1;
+        }
+    }
+    let counted: usize = classes.values().sum();
+    let usual = classes.len() > 1 && counted == pictures && classes.values().all(|count| *count >= LEAST);
+    let names: Vec<String> = classes.into_keys().filter(|class| !class.is_empty()).collect();
+    (usual && names.len() > 1).then(|| {
+        format!(
+            "; the names in {} begin with {}: if these are the classes, write a table of path and label, or move each \
+             class into a folder of its own",
+            path.display(),
+            listed(&names)
+        )
+    })
 }
 
 /// The names of the tables in a folder.

@@ -7,7 +7,10 @@ use std::{
 
 use super::{
     error::DataError,
-    folders::{Folder, deepest, folders, folders_with_pictures, has_loose_pictures, loose_pictures, name_of},
+    folders::{
+        Folder, deepest, folders, folders_with_pictures, has_loose_pictures, loose_pictures, name_of,
+        names_with_classes,
+    },
     options::{ClassFolders, DataOptions},
     split::Split,
 };
@@ -89,6 +92,9 @@ impl Layout {
             folder: top.to_owned(),
         }];
         let named = named_splits(root, folders)?;
+        if options.class_folders != Some(ClassFolders::Top) {
+            check_flat(root, folders, &named)?;
+        }
         // A lone `train` among other folders is a class: pictures of trains.
         if named.is_empty() || (named.len() == 1 && folders.len() > 1) {
             return Ok(whole);
@@ -248,6 +254,63 @@ fn named_splits<'a>(root: &Path, folders: &'a [Folder]) -> Result<BTreeMap<Split
     }
     insert_all(root, &by_words, &mut named)?;
     Ok(named)
+}
+
+/// Refuses folders of pictures that may be splits or classes: names of splits alone, as `cats_train` and `cats_test`,
+/// and `test` or `unlabeled` beside the classes.
+fn check_flat(root: &Path, folders: &[Folder], named: &BTreeMap<Split, &Folder>) -> Result<(), DataError> {
+    let is_flat = |folder: &Folder| -> Result<bool, DataError> {
+        Ok(has_loose_pictures(&folder.path) && folders_with_pictures(&folder.path)?.is_empty())
+    };
+    let name = |folder: &Folder| folder.name.clone().unwrap_or_default();
+    let of_words = |folder: &Folder| Split::among_words(&name(folder)).is_some();
+    let exact = folders.iter().all(|folder| Split::from_name(&name(folder)).is_some());
+    if folders.len() > 1 && !exact && folders.iter().all(of_words) {
+        let mut flat = Vec::new();
+        for folder in folders {
+            if is_flat(folder)? {
+                flat.push(folder);
+            }
+        }
+        if flat.len() == folders.len() {
+            return Err(DataError::SplitNames {
+                path: root.to_owned(),
+                folders: folders.iter().map(Folder::shown).collect(),
+                hint: flat
+                    .iter()
+                    .find_map(|folder| names_with_classes(&folder.path))
+                    .unwrap_or_default(),
+            });
+        }
+    }
+    if named.len() > 1 || named.contains_key(&Split::Train) {
+        return Ok(());
+    }
+    let mut classes = Vec::new();
+    let mut odd = None;
+    for folder in folders {
+        if is_no_class(&name(folder)) && is_flat(folder)? {
+            odd = Some(folder.shown());
+        } else if !folders_with_pictures(&folder.path)?.is_empty() || has_loose_pictures(&folder.path) {
+            classes.push(folder.shown());
+        }
+    }
+    match odd {
+        Some(folder) if classes.len() > 1 => Err(DataError::SplitAmongClasses {
+            path: root.to_owned(),
+            folder,
+            classes,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a folder beside the classes has the name of pictures without a class.
+fn is_no_class(name: &str) -> bool {
+    const UNLABELLED: [&str; 4] = ["unlabeled", "unlabelled", "unsup", "unsupervised"];
+    let name = name.trim().to_lowercase();
+    let word = name.trim_end_matches(|char: char| char.is_ascii_digit());
+    UNLABELLED.contains(&word) || matches!(Split::from_name(word), Some(Split::Val | Split::Test))
 }
 
 fn insert_all<'a>(

@@ -7,7 +7,7 @@ use std::{
 
 use xception_model::labels::{self, Label};
 
-use super::{error::DataError, options::ClassCase, split::Split};
+use super::{error::DataError, folders::names_with_classes, options::ClassCase, split::Split};
 
 /// The pictures of a folder or a table.
 pub(super) struct Listing {
@@ -102,6 +102,16 @@ impl Listing {
         Ok(())
     }
 
+    /// What the names of the pictures may mean, where all of them lie in one folder.
+    fn names_with_classes(&self) -> String {
+        let mut folders: Vec<Option<&Path>> = self.items.iter().map(|item| item.path.parent()).collect();
+        folders.dedup();
+        match folders[..] {
+            [Some(folder)] => names_with_classes(folder).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+
     /// Whether there are enough classes, and not too many, and whether their names can be saved with a network.
     pub(super) fn check_classes(&self, path: &Path, given: bool) -> Result<(), DataError> {
         let path = path.to_owned();
@@ -118,6 +128,7 @@ impl Listing {
         }
         match self.classes.as_slice() {
             [class] if !self.multi_label && !given => Err(DataError::OneClass {
+                hint: self.names_with_classes(),
                 path,
                 class: class.clone(),
             }),

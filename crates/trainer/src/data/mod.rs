@@ -38,6 +38,7 @@ mod formats;
 mod known;
 mod layout;
 mod listing;
+mod one_hot;
 mod open;
 mod options;
 mod pictures;

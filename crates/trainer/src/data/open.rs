@@ -129,8 +129,21 @@ fn list(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
             path: path.to_owned(),
             advice: match ending {
                 "zip" | "tar" | "gz" | "tgz" | "bz2" | "xz" | "7z" | "rar" => "; unpack this archive first",
-                "xlsx" | "xls" | "ods" | "parquet" | "json" | "jsonl" => {
-                    "; save it as CSV: python -c \"import pandas; pandas.read_...('FILE').to_csv('table.csv')\""
+                "xlsx" | "xls" | "ods" => {
+                    "; save it as CSV: python -c \"import pandas; pandas.read_excel('FILE').to_csv('table.csv')\""
+                }
+                "parquet" => {
+                    "; save it as CSV: python -c \"import pandas; pandas.read_parquet('FILE').to_csv('table.csv')\""
+                }
+                "jsonl" | "ndjson" => {
+                    "; save it as CSV: python -c \"import pandas; pandas.read_json('FILE', \
+                     lines=True).to_csv('table.csv')\""
+                }
+                "json" => {
+                    "; save it as CSV, for a list of objects: python -c \"import pandas; \
+                     pandas.read_json('FILE').to_csv('table.csv')\"; for names with labels: python -c \"import json, \
+                     pandas; pandas.DataFrame(json.load(open('FILE')).items(), columns=['path', \
+                     'label']).to_csv('table.csv')\""
                 }
                 _ => "",
             },

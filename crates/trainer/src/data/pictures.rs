@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::formats::is_picture;
+use super::{formats::is_picture, text::listed};
 
 /// What a name of a table leads to.
 pub(super) enum Found {
@@ -148,23 +148,46 @@ impl Pictures {
         })
     }
 
-    /// Where the files may be, for a name that leads to nothing.
-    pub fn advice(&self, name: &str) -> String {
+    /// Where the files may be, for names that lead to nothing.
+    pub fn advice(&self, names: &[String]) -> String {
         const FLAG: &str = "--skip-missing leaves them out";
-        let is_in = |folder: &Path, shorten| matches!(Self::in_folder(folder, shorten).find(name), Found::File(_));
+        /// So many names tell the folders apart.
+        const TRIED: usize = 1000;
+        let names = &names[..names.len().min(TRIED)];
+        let found_in = |folder: &Path, shorten| {
+            let mut pictures = Self::in_folder(folder, shorten);
+            let found = names
+                .iter()
+                .filter(|name| matches!(pictures.find(name), Found::File(_)));
+            found.count()
+        };
         let folder = self.folder.display();
-        if is_in(&self.folder, true) {
+        if found_in(&self.folder, true) > 0 {
             return format!("the first one is there without its first folders: add --pictures {folder}; {FLAG}");
         }
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut folders: Vec<PathBuf> = entries
+        let mut folders: Vec<(usize, PathBuf)> = entries
             .map(|entry| plain(entry.path()))
             .filter(|path| path.is_dir())
+            .map(|path| (found_in(&path, false), path))
+            .filter(|(found, _)| *found > 0)
             .collect();
-        folders.sort();
-        match folders.iter().find(|folder| is_in(folder, false)) {
-            Some(folder) => format!("the first one is in {0}: add --pictures {0}; {FLAG}", folder.display()),
-            None => format!("paths are relative to the table's folder, or to that of --pictures; {FLAG}"),
+        folders.sort_by(|(a, left), (b, right)| b.cmp(a).then_with(|| left.cmp(right)));
+        match folders.as_slice() {
+            [] => format!("paths are relative to the table's folder, or to that of --pictures; {FLAG}"),
+            [(most, _), (next, _), ..] if next == most => {
+                let equal = folders.iter().filter(|(found, _)| found == most);
+                let equal: Vec<String> = equal.map(|(_, folder)| folder.display().to_string()).collect();
+                format!(
+                    "files of these names are in {}: say which folder is meant with --pictures; {FLAG}",
+                    listed(&equal)
+                )
+            }
+            [(found, folder), ..] if *found < names.len() => format!(
+                "{found} of them are in {0}: add --pictures {0}; {FLAG}",
+                folder.display()
+            ),
+            [(_, folder), ..] => format!("they are in {0}: add --pictures {0}; {FLAG}", folder.display()),
         }
     }
 }

@@ -10,7 +10,7 @@ use xception_model::picture::SkippedFiles;
 
 use super::{
     error::DataError,
-    folders::{is_ignored, loose_pictures, name_of, tables},
+    folders::{is_ignored, loose_pictures, name_of, names_with_classes, tables},
     formats::is_picture,
     layout::{ClassFolder, Layout},
     listing::{Item, Listing},
@@ -40,7 +40,7 @@ pub(super) fn scan(root: &Path, options: &DataOptions) -> Result<Listing, DataEr
         notes.tables = tables(root);
         return Err(DataError::NoPictures {
             path: root.to_owned(),
-            hint: notes.instead(),
+            hint: notes.instead() + &names_with_classes(root).unwrap_or_default(),
         });
     }
     let classes: BTreeSet<&String> = found.iter().map(|(class, _)| class).collect();

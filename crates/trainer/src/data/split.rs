@@ -31,7 +31,7 @@ impl Split {
     pub(super) fn from_name(name: &str) -> Option<Self> {
         match name.trim().to_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
-            "val" | "valid" | "validation" => Some(Self::Val),
+            "val" | "valid" | "validation" | "dev" => Some(Self::Val),
             "test" | "testing" => Some(Self::Test),
             _ => None,
         }

@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
+use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::{
-    columns::{Columns, are_splits},
+    columns::{Columns, LabelCells, are_splits},
     delimiter,
     error::DataError,
     listing::{Item, Listing},
+    one_hot::{class_columns, flag},
     options::TableOptions,
     pictures::{Found, Pictures},
     split::Split,
@@ -48,26 +49,24 @@ pub fn pictures_of_table(path: &Path) -> Result<Vec<PathBuf>, DataError> {
 }
 
 pub(super) fn read(path: &Path, options: &TableOptions, judging: bool) -> Result<Listing, DataError> {
-    let failed = |problem| DataError::Read {
-        path: path.to_owned(),
-        problem,
-    };
-    let (file, delimiter) = delimiter::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.len() > MAX_BYTES {
-        return Err(DataError::TableTooLarge {
-            path: path.to_owned(),
-            limit: MAX_BYTES,
-        });
-    }
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(file);
-    let header = reader.headers().map_err(|error| in_table(path, &error))?.clone();
-    let mut columns = Columns::find(path, &header.iter().collect::<Vec<_>>(), options)?;
+    let mut reader = open(path)?;
+    let header = reader
+        .headers()
+        .map_err(|error| DataError::in_table(path, &error))?
+        .clone();
+    let mut columns = Columns::find(path, &header.iter().collect::<Vec<_>>(), options, |candidates| {
+        class_columns(path, &mut open(path)?, candidates)
+    })?;
     let rows = rows(path, &mut reader, &columns)?;
+    settle_one_hot(path, &rows, &mut columns, options)?;
     if columns.split_is_doubtful && !are_splits(rows.iter().map(|row| row.split.as_str())) {
         columns.split = None;
     }
     let mut notes: Vec<String> = columns.note().into_iter().collect();
+    notes.extend(one_hot(&columns));
     notes.extend(cells_with_separators(&rows, &columns));
+    notes.extend(no_labels(&rows, &columns));
+    notes.extend(decimals(&rows, &columns));
     notes.extend(one_label_each(&rows, &columns, options));
     let labelled = items(path, rows, &columns, options, &mut notes)?;
     let classes: BTreeSet<&String> = labelled.iter().flat_map(|(labels, _)| labels).collect();
@@ -98,15 +97,30 @@ pub(super) fn read(path: &Path, options: &TableOptions, judging: bool) -> Result
     })
 }
 
+fn open(path: &Path) -> Result<Reader<File>, DataError> {
+    let failed = |problem| DataError::Read {
+        path: path.to_owned(),
+        problem,
+    };
+    let (file, delimiter) = delimiter::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() > MAX_BYTES {
+        return Err(DataError::TableTooLarge {
+            path: path.to_owned(),
+            limit: MAX_BYTES,
+        });
+    }
+    Ok(ReaderBuilder::new().delimiter(delimiter).from_reader(file))
+}
+
 fn rows(path: &Path, reader: &mut Reader<File>, columns: &Columns) -> Result<Vec<Row>, DataError> {
     let mut rows: Vec<Row> = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| in_table(path, &error))?;
+        let record = record.map_err(|error| DataError::in_table(path, &error))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row = row(&record, line, columns);
+        let row = row(path, &record, line, columns)?;
         let problem = if row.path.is_empty() {
             "the path is empty"
-        } else if row.labels.is_empty() && !columns.several {
+        } else if row.labels.is_empty() && !columns.several && matches!(columns.labels, LabelCells::Cell(_)) {
             "the label is empty; pictures without a label need a column called labels, or --multi-label"
         } else {
             rows.push(row);
@@ -127,28 +141,134 @@ fn rows(path: &Path, reader: &mut Reader<File>, columns: &Columns) -> Result<Vec
     Ok(rows)
 }
 
-fn row(record: &StringRecord, line: u64, columns: &Columns) -> Row {
+fn row(path: &Path, record: &StringRecord, line: u64, columns: &Columns) -> Result<Row, DataError> {
     // `csv` refuses lines with fewer cells than the first line.
     let cell = |column: usize| record.get(column).unwrap_or_default().trim();
-    let label = cell(columns.label);
-    let mut labels: Vec<String> = if columns.several {
-        let labels = label.split(SEPARATORS).map(str::trim);
-        labels.filter(|label| !label.is_empty()).map(str::to_owned).collect()
-    } else {
-        Some(label.to_owned())
-            .filter(|label| !label.is_empty())
-            .into_iter()
-            .collect()
+    let (label, mut labels) = match &columns.labels {
+        LabelCells::Cell(column) => (cell(*column), labels_of(cell(*column), columns.several)),
+        LabelCells::OneHot(classes) => {
+            let mut labels = Vec::new();
+            for &column in classes {
+                match flag(cell(column)) {
+                    Some(true) => labels.push(columns.name(column).to_owned()),
+                    Some(false) => {}
+                    None => {
+                        return Err(DataError::Line {
+                            path: path.to_owned(),
+                            line,
+                            problem: format!(
+                                "\"{}\" in the column {} is neither 0 nor 1",
+                                cell(column),
+                                columns.name(column)
+                            ),
+                        });
+                    }
+                }
+            }
+            ("", labels)
+        }
     };
     labels.sort_unstable();
     labels.dedup();
-    Row {
+    let split = columns.split.map(cell).unwrap_or_default();
+    let split = match (columns.split_flag, flag(split)) {
+        (Some((yes, _)), Some(true)) => yes.name(),
+        (Some((_, no)), Some(false)) => no.name(),
+        _ => split,
+    };
+    Ok(Row {
         line,
         path: cell(columns.file).to_owned(),
         label: label.to_owned(),
         labels,
-        split: columns.split.map(cell).unwrap_or_default().to_owned(),
-    }
+        split: split.to_owned(),
+    })
+}
+
+/// The labels of a cell: one, or several as `cat;dog`, `cat|dog` or `['cat', 'dog']`.
+fn labels_of(cell: &str, several: bool) -> Vec<String> {
+    let labels: Vec<&str> = match list_in(cell) {
+        _ if !several => vec![cell],
+        Some(list) => list
+            .split(',')
+            .map(|label| label.trim().trim_matches(['\'', '"']))
+            .collect(),
+        None => cell.split(SEPARATORS).collect(),
+    };
+    let labels = labels.into_iter().map(str::trim);
+    labels.filter(|label| !label.is_empty()).map(str::to_owned).collect()
+}
+
+/// What is between the brackets of a list of Python or JSON.
+fn list_in(cell: &str) -> Option<&str> {
+    cell.strip_prefix('[')?.strip_suffix(']')
+}
+
+/// Whether the classes' columns give each picture one label or several; asked where they do both.
+fn settle_one_hot(path: &Path, rows: &[Row], columns: &mut Columns, options: &TableOptions) -> Result<(), DataError> {
+    let LabelCells::OneHot(_) = columns.labels else {
+        return Ok(());
+    };
+    columns.several = options.multi_label == Some(true);
+    let Some(row) = rows
+        .iter()
+        .find(|row| row.labels.len() != 1)
+        .filter(|_| !columns.several)
+    else {
+        return Ok(());
+    };
+    let set = match row.labels.as_slice() {
+        [] => "none of them is 1".to_owned(),
+        labels => format!("{} are 1", listed(labels)),
+    };
+    Err(DataError::Columns {
+        path: path.to_owned(),
+        problem: format!(
+            "the columns {} hold 0 and 1, and in line {} {set}: --multi-label takes them for any number of labels per \
+             picture; --label-column NAME,NAME,... says which of them are the classes",
+            columns.label_name, row.line
+        ),
+    })
+}
+
+/// A note on columns that are taken for classes.
+fn one_hot(columns: &Columns) -> Option<String> {
+    let LabelCells::OneHot(classes) = &columns.labels else {
+        return None;
+    };
+    let names: Vec<String> = classes.iter().map(|column| columns.name(*column).to_owned()).collect();
+    Some(format!("one column of 0 and 1 for each class: {}", listed(&names)))
+}
+
+/// A note on labels that programs write where there is none.
+fn no_labels(rows: &[Row], columns: &Columns) -> Option<String> {
+    const NONE: [&str; 5] = ["nan", "null", "n/a", "#n/a", "?"];
+    let mut cells = rows
+        .iter()
+        .filter(|row| NONE.contains(&row.label.to_lowercase().as_str()));
+    let first = cells.next()?;
+    let count = 1 + cells.count();
+    Some(format!(
+        "{} in the column {} with \"{}\", which is taken for a class: if these pictures have no label, leave their \
+         lines out",
+        counted(count, "cell"),
+        columns.label_name,
+        first.label
+    ))
+}
+
+/// A note on labels that are measurements.
+fn decimals(rows: &[Row], columns: &Columns) -> Option<String> {
+    let number = |row: &Row| row.label.parse::<f64>().ok();
+    let first = rows
+        .iter()
+        .find(|row| number(row).is_some_and(|value| value.fract() != 0.0))?;
+    rows.iter().all(|row| number(row).is_some()).then(|| {
+        format!(
+            "the column {} holds numbers such as {}, and each is taken for a class: classes are trained, not numbers",
+            columns.label_name, first.label
+        )
+    })
 }
 
 /// A note on cells that may hold several labels, in a column of one label each.
@@ -156,11 +276,13 @@ fn cells_with_separators(rows: &[Row], columns: &Columns) -> Option<String> {
     if columns.several {
         return None;
     }
-    let mut cells = rows.iter().filter(|row| row.label.contains(SEPARATORS));
+    let mut cells = rows
+        .iter()
+        .filter(|row| row.label.contains(SEPARATORS) || list_in(&row.label).is_some());
     let first = cells.next()?;
     let count = 1 + cells.count();
     Some(format!(
-        "{} in the column {} with \";\" or \"|\", each taken for one class, such as \"{}\" in line {}: if that is a \
+        "{} in the column {} with \";\", \"|\" or brackets, each taken for one class, such as \"{}\" in line {}: if that is a \
          list of labels, add --multi-label",
         counted(count, "cell"),
         columns.label_name,
@@ -172,6 +294,13 @@ fn cells_with_separators(rows: &[Row], columns: &Columns) -> Option<String> {
 /// A note on a column of several labels whose cells hold one each.
 fn one_label_each(rows: &[Row], columns: &Columns, options: &TableOptions) -> Option<String> {
     let one_each = columns.several && options.multi_label.is_none() && rows.iter().all(|row| row.labels.len() == 1);
+    if let Some(row) = rows.iter().find(|row| one_each && row.label.contains(',')) {
+        return Some(format!(
+            "the cell \"{}\" of the column {} is taken for one label, because it has a comma: \";\" or \"|\" separate \
+             labels",
+            row.label, columns.label_name
+        ));
+    }
     one_each.then(|| {
         format!(
             "each cell of the column {} holds one label, and still a picture may have any number of them, because of \
@@ -251,7 +380,7 @@ fn items(
                 path: path.to_owned(),
                 count: missing.len(),
                 of,
-                advice: pictures.advice(&missing[0]),
+                advice: pictures.advice(&missing),
                 first: missing.into_iter().take(LISTED).collect(),
             });
         }
@@ -263,22 +392,4 @@ fn items(
     }
     items.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     Ok(items)
-}
-
-fn in_table(path: &Path, error: &csv::Error) -> DataError {
-    let path = path.to_owned();
-    let line = error.position().map_or(1, csv::Position::line);
-    match error.kind() {
-        ErrorKind::Utf8 { .. } => DataError::NotUtf8 { path, line },
-        ErrorKind::UnequalLengths { expected_len, len, .. } => DataError::Line {
-            path,
-            line,
-            problem: format!("{len} cells where the first line has {expected_len}; quote a cell that has a comma"),
-        },
-        _ => DataError::Line {
-            path,
-            line,
-            problem: error.to_string(),
-        },
-    }
 }

@@ -29,6 +29,14 @@ impl Environment {
         }
     }
 
+    /// "1 thread", "2 threads".
+    pub fn counted_threads(&self) -> String {
+        match self.threads {
+            1 => "1 thread".to_owned(),
+            threads => format!("{threads} threads"),
+        }
+    }
+
     /// Whether a run that started in this environment can continue in `now`; a warning for each difference.
     ///
     /// # Errors

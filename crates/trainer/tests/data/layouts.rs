@@ -224,3 +224,94 @@ fn a_network_is_judged_by_a_test_set_alone() {
     let (dataset, _) = Dataset::open(root.path(), &judging).unwrap();
     assert_eq!((dataset.classes.len(), dataset.count(Split::Test)), (1, 3));
 }
+
+#[test]
+fn pictures_of_a_split_beside_the_classes_are_asked_about() {
+    for name in ["test", "Test1", "val", "unlabeled"] {
+        let root = folder(&[("cats", 4), ("dogs", 4), (name, 3)]);
+        let sentence = error(root.path());
+        assert!(
+            sentence.contains(&format!(
+                "{name} lies beside cats, dogs, and its name is not that of a class"
+            )),
+            "{sentence}"
+        );
+        let top = DataOptions {
+            class_folders: Some(ClassFolders::Top),
+            ..DataOptions::default()
+        };
+        assert_eq!(Dataset::open(root.path(), &top).unwrap().0.classes.len(), 3);
+    }
+}
+
+#[test]
+fn names_that_hold_class_and_split_are_asked_about() {
+    let root = folder(&[("cats_test", 3), ("cats_train", 3), ("dogs_test", 3), ("dogs_train", 3)]);
+    let sentence = error(root.path());
+    assert!(
+        sentence.contains("the names cats_test, cats_train, dogs_test, dogs_train are those of splits"),
+        "{sentence}"
+    );
+    let top = DataOptions {
+        class_folders: Some(ClassFolders::Top),
+        ..DataOptions::default()
+    };
+    assert_eq!(Dataset::open(root.path(), &top).unwrap().0.classes.len(), 4);
+}
+
+/// `cat.0.jpg` in `train`, and other pictures in `test1`.
+#[test]
+fn names_of_pictures_may_hold_their_classes() {
+    let root = tempfile::tempdir().unwrap();
+    for number in 0..4 {
+        for (class, offset) in [("cat", 0), ("dog", 10)] {
+            paint(
+                &root.path().join(format!("train/{class}.{number}.png")),
+                offset + number,
+            );
+        }
+        paint(&root.path().join(format!("test1/{number}.png")), 20 + number);
+    }
+    let hint = format!(
+        "; the names in {} begin with cat, dog: if these are the classes, write a table of path and label",
+        root.path().join("train").display()
+    );
+    let sentence = error(root.path());
+    assert!(sentence.contains(&hint), "{sentence}");
+    // The same pictures in the only folder, and in the folder that is named.
+    fs::remove_dir_all(root.path().join("test1")).unwrap();
+    assert!(error(&root.path().join("train")).contains(&hint));
+    fs::rename(root.path().join("train"), root.path().join("images")).unwrap();
+    let sentence = error(root.path());
+    assert!(sentence.contains("all pictures are of one class, images"), "{sentence}");
+    assert!(sentence.contains("images begin with cat, dog"), "{sentence}");
+}
+
+#[test]
+fn a_development_part_is_for_validation() {
+    let (classes, counts) = read(
+        &[("train/a", 3), ("train/b", 3), ("dev/a", 2), ("dev/b", 2)],
+        &DataOptions::default(),
+    );
+    assert_eq!((classes, counts), (vec!["a".to_owned(), "b".to_owned()], [6, 4, 0]));
+}
+
+#[test]
+fn splits_that_stay_empty_are_told() {
+    let root = folder(&[("train/a", 1), ("train/b", 1), ("test/a", 3), ("test/b", 3)]);
+    let (dataset, report) = open(root.path());
+    assert_eq!(dataset.count(Split::Val), 0);
+    assert_eq!(report.split_by, "split by its folders");
+    assert!(
+        report.warnings[0].starts_with("no validation pictures: the last weights are kept"),
+        "{report}"
+    );
+    let root = folder(&[("a", 2), ("b", 2)]);
+    let (_, report) = open(root.path());
+    assert!(
+        report
+            .to_string()
+            .contains("warning: no test pictures, for which a class needs 3"),
+        "{report}"
+    );
+}

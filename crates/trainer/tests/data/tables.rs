@@ -80,7 +80,7 @@ fn only_the_column_labels_or_an_option_gives_several_labels() {
     assert_eq!(dataset.classes, ["cat", "cat;small", "dog"]);
     assert_eq!(
         report.warnings[0],
-        "1 cell in the column label with \";\" or \"|\", each taken for one class, such as \"cat;small\" in line 2: if \
+        "1 cell in the column label with \";\", \"|\" or brackets, each taken for one class, such as \"cat;small\" in line 2: if \
          that is a list of labels, add --multi-label"
     );
     let several = TableOptions {
@@ -131,7 +131,7 @@ fn usual_columns_are_recognised() {
     let (_root, path) = table(&text("test"));
     assert_eq!(open(&path).1.total.test, 1);
     let (_root, path) = table(&text("7"));
-    assert_eq!(open(&path).1.split_by, "split by seed 42");
+    assert_eq!(open(&path).1.split_by, "all for training");
 }
 
 #[test]
@@ -202,10 +202,7 @@ fn the_pictures_may_lie_elsewhere() {
     let sentence = error(&path);
     let pictures = root.path().join("pictures");
     assert!(
-        sentence.contains(&format!(
-            "the first one is in {0}: add --pictures {0}",
-            pictures.display()
-        )),
+        sentence.contains(&format!("they are in {0}: add --pictures {0}", pictures.display())),
         "{sentence}"
     );
     assert_eq!(with(&path, elsewhere(pictures)).unwrap().0.samples.len(), 2);
@@ -380,4 +377,176 @@ fn mistakes_in_a_table_are_sentences() {
     fs::write(&path, b"path,label\nx,\xff\xfe\n").unwrap();
     let sentence = error(&path);
     assert!(sentence.contains("line 2: this is not UTF-8 text"), "{sentence}");
+}
+
+/// The labels of each picture, by name.
+fn all_labels(dataset: &Dataset) -> Vec<Vec<&str>> {
+    let names = |labels: &[usize]| labels.iter().map(|&label| dataset.classes[label].as_str()).collect();
+    dataset.samples.iter().map(|sample| names(&sample.labels)).collect()
+}
+
+#[test]
+fn a_column_for_each_class_is_read() {
+    for text in [
+        "id,cat,dog\npictures/000.png,1,0\npictures/001.png,0,1\npictures/002.png,1,0\n",
+        "image,age,cat,dog\npictures/000,7,1.0,0.0\npictures/001,8,0.0,1.0\npictures/002,9,1.0,0.0\n",
+        "filename,cat,dog,fox\npictures/000.png,1,-1,-1\npictures/001.png,-1,1,-1\npictures/002.png,1,-1,-1\n",
+        "path;cat;dog\npictures/000.png;True;False\npictures/001.png;False;True\npictures/002.png;True;False\n",
+        "sep=;\npath;cat;dog\npictures/000.png;1;0\npictures/001.png;0;1\npictures/002.png;1;0\n",
+    ] {
+        let (_root, path) = table(text);
+        let (dataset, report) = open(&path);
+        assert!(!dataset.multi_label, "{text}");
+        assert_eq!(all_labels(&dataset), [["cat"], ["dog"], ["cat"]], "{text}");
+        assert!(
+            report
+                .to_string()
+                .contains("one column of 0 and 1 for each class: cat, dog"),
+            "{report}"
+        );
+    }
+    // The splits may stand beside them.
+    let (_root, path) = table(
+        "filename,split,cat,dog\npictures/000.png,train,1,0\npictures/001.png,train,0,1\npictures/002.png,test,1,0\n",
+    );
+    let (dataset, _) = open(&path);
+    assert_eq!(dataset.classes, ["cat", "dog"]);
+    assert_eq!(dataset.samples[2].split, Split::Test);
+}
+
+#[test]
+fn columns_of_several_labels_or_none_are_asked_about() {
+    let (_root, path) =
+        table("id,sea,sun,big\npictures/000.png,1,1,0\npictures/001.png,0,0,0\npictures/002.png,0,1,1\n");
+    let sentence = error(&path);
+    assert!(
+        sentence.ends_with(
+            "the columns sea, sun, big hold 0 and 1, and in line 2 sea, sun are 1: --multi-label takes them for any \
+             number of labels per picture; --label-column NAME,NAME,... says which of them are the classes"
+        ),
+        "{sentence}"
+    );
+    let several = TableOptions {
+        multi_label: Some(true),
+        ..TableOptions::default()
+    };
+    let (dataset, _) = with(&path, several).unwrap();
+    assert!(dataset.multi_label);
+    assert_eq!(all_labels(&dataset), [&["sea", "sun"][..], &[], &["big", "sun"]]);
+
+    let (_root, path) = table("id,a,b,male\npictures/000.png,1,0,1\npictures/001.png,0,1,1\npictures/002.png,0,1,0\n");
+    let named = |columns: &str| TableOptions {
+        label_column: Some(columns.to_owned()),
+        ..TableOptions::default()
+    };
+    let (dataset, report) = with(&path, named("a, b")).unwrap();
+    assert_eq!(all_labels(&dataset), [["a"], ["b"], ["b"]]);
+    assert!(report.to_string().contains("ignored: \"male\""), "{report}");
+    let problem = with(&path, named("a,c")).unwrap_err();
+    assert!(
+        problem.contains("there is no column c; the columns are id, a, b, male"),
+        "{problem}"
+    );
+    // A column of one yes or no is no list of classes.
+    let (_root, path) = table("path,is_cat\npictures/000.png,1\npictures/001.png,0\n");
+    assert!(error(&path).contains("say with --label-column which it is"));
+    let (_root, path) = table("id,a,b\npictures/000.png,1,0\npictures/001.png,0,maybe\n");
+    let problem = with(&path, named("a,b")).unwrap_err();
+    assert!(
+        problem.contains("line 3: \"maybe\" in the column b is neither 0 nor 1"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_column_of_yes_and_no_gives_the_splits() {
+    for (column, yes, no) in [
+        ("is_valid", Split::Val, Split::Train),
+        ("is_test", Split::Test, Split::Train),
+        ("is_training_image", Split::Train, Split::Test),
+    ] {
+        for [one, zero] in [["True", "False"], ["1", "0"]] {
+            let (_root, path) = table(&format!(
+                "name,label,{column}\npictures/000.png,a,{one}\npictures/001.png,b,{zero}\npictures/002.png,a,{zero}\n\
+                 pictures/003.png,b,{one}\n"
+            ));
+            let options = DataOptions {
+                val_fraction: 0.0,
+                test_fraction: 0.0,
+                ..DataOptions::default()
+            };
+            let (dataset, report) = Dataset::open(&path, &options).unwrap();
+            let splits: Vec<Split> = dataset.samples.iter().map(|sample| sample.split).collect();
+            assert_eq!(splits, [yes, no, no, yes], "{column}");
+            assert_eq!(report.split_by, "split by its column");
+        }
+    }
+    // Other cells than yes and no say nothing about the splits.
+    let (_root, path) = table("name,label,is_valid\npictures/000.png,a,maybe\npictures/001.png,b,0\n");
+    assert!(open(&path).1.to_string().contains("ignored: \"is_valid\""));
+}
+
+#[test]
+fn doubtful_labels_are_told() {
+    let note = |text: &str| {
+        let (_root, path) = table(text);
+        open(&path).1.to_string()
+    };
+    let report = note("path,label\npictures/000.png,cat\npictures/001.png,nan\npictures/002.png,nan\n");
+    assert!(
+        report.contains("2 cells in the column label with \"nan\", which is taken for a class"),
+        "{report}"
+    );
+    let report = note("path,label\npictures/000.png,1.0\npictures/001.png,3.5\n");
+    assert!(
+        report.contains("the column label holds numbers such as 3.5"),
+        "{report}"
+    );
+    let report = note("path,label\npictures/000.png,1.0\npictures/001.png,2.0\n");
+    assert!(!report.contains("holds numbers"), "{report}");
+    let report = note("path,labels\npictures/000.png,\"sea,sun\"\npictures/001.png,sun\n");
+    assert!(
+        report.contains("the cell \"sea,sun\" of the column labels is taken for one label, because it has a comma"),
+        "{report}"
+    );
+    let (_root, path) = table("path,labels\npictures/000.png,\"['sea', 'sun']\"\npictures/001.png,\"[\"\"sun\"\"]\"\n");
+    assert_eq!(all_labels(&open(&path).0), [&["sea", "sun"][..], &["sun"]]);
+}
+
+/// Both folders hold a picture of the first name.
+#[test]
+fn the_folder_of_most_pictures_is_advised() {
+    let root = folder(&[("test", 2), ("train", 4), ("old", 4)]);
+    let path = root.path().join("train.csv");
+    let lines: String = (0..4)
+        .map(|number| format!("{number:03}.png,{}\n", number % 2))
+        .collect();
+    fs::write(&path, format!("id,label\n{lines}")).unwrap();
+    let place = |name: &str| root.path().join(name).display().to_string();
+    let sentence = error(&path);
+    assert!(
+        sentence.contains(&format!(
+            "files of these names are in {}, {}: say which folder is meant with --pictures",
+            place("old"),
+            place("train")
+        )),
+        "{sentence}"
+    );
+    fs::remove_dir_all(root.path().join("old")).unwrap();
+    assert!(error(&path).contains(&format!("they are in {0}: add --pictures {0};", place("train"))));
+    fs::remove_file(root.path().join("train/003.png")).unwrap();
+    assert!(error(&path).contains(&format!("3 of them are in {0}: add --pictures {0};", place("train"))));
+}
+
+#[test]
+fn a_list_without_a_header_is_told() {
+    let (_root, path) = table("pictures/000.png 0\npictures/001.png 1\n");
+    let sentence = error(&path);
+    assert!(
+        sentence.ends_with(
+            "its first line names the picture pictures/000.png: put a line above it that names the columns, such as \
+             path,label, and commas between the cells"
+        ),
+        "{sentence}"
+    );
 }

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use trainer::{Event, Run};
+use burn::train::Interrupter;
+use trainer::data::Split;
+use trainer::{Event, Run, RunSettings, Stage};
 
 use crate::common::{self, observed_settings, settings};
 use crate::fixture::{Fixture, assert_card, assert_same, begin, names, probe, read, recipe, stopping_after, weights};
@@ -36,6 +38,62 @@ fn a_run_that_is_stopped_at_any_step_reaches_the_same_numbers() {
         assert!(pauses >= 4, "{pauses}");
         assert_same(&folder, &whole);
     }
+}
+
+/// Stopped in every validation, of the last and of the averaged weights.
+#[test]
+fn a_run_that_is_stopped_while_it_validates_reaches_the_same_numbers() {
+    let fixture = Fixture::new(8);
+    let whole = fixture.reference();
+    let folder = fixture.path("stopped");
+    drop(fixture.begin(&folder, recipe(), settings()));
+    let stages = Arc::new(Mutex::new(Vec::new()));
+    let (mut stops, mut within) = (0, 0);
+    loop {
+        let settings = stopping_in_validation(&stages);
+        let run = Run::resume(&folder, settings).unwrap();
+        let pictures = run.dataset().count(Split::Train);
+        let outcome = run.train(None).unwrap();
+        if outcome.complete {
+            break;
+        }
+        stops += 1;
+        within += usize::from(outcome.progress.seen == pictures);
+        assert!(stops < 40, "the run does not end");
+    }
+    // Behind all steps of the epoch, and before its validation was over.
+    assert_eq!((stops, within), (9, 9));
+    let stages = stages.lock().unwrap();
+    for stage in [Stage::Validation, Stage::AverageValidation] {
+        assert!(stages.iter().any(|(_, other)| *other == stage), "{stage:?}: {stages:?}");
+    }
+    assert_same(&folder, &whole);
+}
+
+/// Settings of a run that is asked to stop at the first batch of a validation that has not been stopped yet.
+fn stopping_in_validation(seen: &Arc<Mutex<Vec<(usize, Stage)>>>) -> RunSettings {
+    let seen = Arc::clone(seen);
+    let interrupter = Interrupter::new();
+    let stop = interrupter.clone();
+    let epoch = Mutex::new(0);
+    let mut settings = observed_settings(Arc::new(move |event| match event {
+        Event::Phase { number, done, .. } => *epoch.lock().unwrap() = 100 * number + done,
+        Event::Epoch { .. } => *epoch.lock().unwrap() += 1,
+        Event::Work {
+            stage: stage @ (Stage::Validation | Stage::AverageValidation),
+            ..
+        } => {
+            let place = (*epoch.lock().unwrap(), stage);
+            let mut seen = seen.lock().unwrap();
+            if !seen.contains(&place) {
+                seen.push(place);
+                stop.stop(Some("a test"));
+            }
+        }
+        _ => {}
+    }));
+    settings.interrupter = interrupter;
+    settings
 }
 
 /// Not a test: the kill test runs this in a process of its own.

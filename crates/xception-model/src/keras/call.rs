@@ -16,7 +16,12 @@ pub(super) enum Operand<T> {
 pub(super) struct Call<'a> {
     /// In the order in which they are given. A tensor is a layer's name and the number of its call.
     pub(super) operands: Vec<Operand<(&'a str, usize)>>,
+    /// Whether it is called with `training=True`. Keras 3 notes the default of its augmentation layers so, and replaces
+    /// it in `predict` and `evaluate` (`operation_fn` in `keras/src/models/functional.py` of 3.0 to 3.15), so that it
+    /// counts in earlier versions only.
     pub(super) training: bool,
+    /// Whether Keras 3 wrote the call.
+    is_keras3: bool,
     /// The target type of a cast.
     pub(super) dtype: Option<&'a str>,
 }
@@ -63,8 +68,9 @@ impl<'a> Call<'a> {
             Value::Object(map) => match map.get("config").and_then(|config| config.get("keras_history")) {
                 Some(history) => self.argument(history),
                 None => {
+                    self.is_keras3 |= map.contains_key("args") && map.contains_key("kwargs");
                     for (key, value) in map {
-                        self.training |= key == "training" && value.as_bool() == Some(true);
+                        self.training |= key == "training" && value.as_bool() == Some(true) && !self.is_keras3;
                         if key == "dtype" {
                             self.dtype = value.as_str();
                         }
@@ -164,6 +170,10 @@ mod tests {
     fn a_call_in_training_is_noticed() {
         assert!(Call::of(&json!([["a", 0, 0, {"training": true}]])).training);
         assert!(!Call::of(&json!([["a", 0, 0, {"training": false}]])).training);
+        // A default of Keras 3, which `predict` replaces.
+        let keras3 = json!([{"args": [["a", 0, 0]], "kwargs": {"training": true}}]);
+        assert!(!Call::of(&keras3).training);
+        assert_eq!(operands(&keras3), [tensor("a")]);
     }
 
     #[test]

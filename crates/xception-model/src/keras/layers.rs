@@ -36,6 +36,9 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "AveragePooling2D" | "AvgPool2D" => pool(at, PoolKind::Average),
         "GlobalMaxPooling2D" | "GlobalMaxPool2D" => global_pool(at, PoolKind::Max),
         "GlobalAveragePooling2D" | "GlobalAvgPool2D" => global_pool(at, PoolKind::Average),
+        // `keras.ops.mean` and `keras.ops.max` over the sides.
+        "Mean" => reduction(at, PoolKind::Average),
+        "Max" => reduction(at, PoolKind::Max),
         "Dense" => dense(at),
         "Flatten" => flatten(at),
         "Reshape" => reshape(at),
@@ -58,6 +61,10 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Cast" => cast(at, at.settings.text(&["dtype"])),
         "Resizing" => resizing(at),
         "CenterCrop" | "RandomCrop" => center_crop(at),
+        "GetItem" | "SlicingOpLambda" => Err("no operation here takes channels or parts of a map; where it belongs to a \
+                                              preprocess_input that makes BGR of RGB, save the model without it and say \
+                                              --scaling caffe"
+            .into()),
         class if is_harmless(class) => at.only_input(),
         class if is_active(class) => Err("it changes pictures at rest too, as no operation here does".into()),
         _ => Err("there is no operation for its class".into()),
@@ -284,6 +291,24 @@ fn global_pool(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String>
     let keep_dims = at.settings.is_on(&["keepdims"], false);
     let output = if keep_dims { input.as_pixel() } else { input.as_vector() };
     Ok(at.push(Op::GlobalPool(GlobalPool { kind, keep_dims }), output))
+}
+
+fn reduction(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String> {
+    at.only_map()?;
+    let mut axes = match at.settings.constants(&["axis"])? {
+        Some(axes) => axes,
+        None => return Err("it reduces all axes at once".into()),
+    };
+    axes.iter_mut()
+        .filter(|axis| **axis < 0.0)
+        .for_each(|axis| *axis += 4.0);
+    axes.sort_by(f64::total_cmp);
+    if axes != [1.0, 2.0] {
+        return Err(format!(
+            "it reduces the axes {axes:?}; known is the reduction of height and width"
+        ));
+    }
+    global_pool(at, kind)
 }
 
 fn dense(at: &mut Place<'_, '_>) -> Result<Tensor, String> {

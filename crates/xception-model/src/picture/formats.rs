@@ -239,6 +239,50 @@ impl FileKind {
             [b'P', b'1'..=b'7', b' ' | b'\n' | b'\r' | b'\t' | b'#', ..] => {
                 return Self::Other(other!("PNM", "a", PILLOW));
             }
+            // A map of no colours, or of so many, uncompressed or run lengths, pixels of so many bits; a cursor has a count
+            // of pictures where such a file without a colour map has zeros.
+            [
+                _,
+                0,
+                1..=3 | 9..=11,
+                0,
+                0,
+                0,
+                0,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                8 | 15 | 16 | 24 | 32,
+                ..,
+            ]
+            | [
+                _,
+                1,
+                1 | 9,
+                _,
+                _,
+                _,
+                _,
+                15 | 16 | 24 | 32,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+                8 | 16,
+                ..,
+            ] => {
+                return Self::Other(other!("TGA", "a", PILLOW));
+            }
             [0x0a, 0..=5, 0 | 1, 1 | 2 | 4 | 8, ..] => return Self::Other(other!("PCX", "a", PILLOW)),
             _ => {}
         }

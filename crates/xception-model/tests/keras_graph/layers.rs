@@ -179,6 +179,16 @@ fn everything_else_that_classifiers_do() {
             json!([{"op": "global-pool", "kind": "average", "keep_dims": true}]),
         ),
         (
+            "Mean",
+            json!({"axis": [1, 2], "keepdims": false}),
+            json!([{"op": "global-pool", "kind": "average", "keep_dims": false}]),
+        ),
+        (
+            "Max",
+            json!({"axis": [-2, -3], "keepdims": true}),
+            json!([{"op": "global-pool", "kind": "max", "keep_dims": true}]),
+        ),
+        (
             "Flatten",
             json!({}),
             json!([{"op": "flatten", "order": "channels-last"}]),

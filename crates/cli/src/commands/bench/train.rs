@@ -12,6 +12,7 @@ use xception_model::{ModelSpec, Network};
 
 use super::cases::{Case, cases};
 use super::limit::{Limit, limit};
+use super::load::{self, Load};
 use super::machine::processor;
 use super::measure::pool;
 use super::memory;
@@ -19,9 +20,9 @@ use super::row::{median, milliseconds};
 use super::table::{count, dash, megabytes};
 use crate::args::{BenchArgs, ListFormat, Size};
 use crate::compute::threads::cores;
-use crate::io::json;
 use crate::io::output::Output;
 use crate::io::progress::Progress;
+use crate::io::{json, message};
 
 /// Warm-up steps, which are not timed: the first allocates maps and gradients, the second the optimizer's state.
 const WARM_UP: usize = 2;
@@ -60,6 +61,8 @@ struct Report {
     multiply_adds: u64,
     limits: Vec<Limit>,
     rows: Vec<Row>,
+    /// The share of the processor's time that other programs took, on Linux.
+    others: Option<f64>,
 }
 
 /// The measurements of one kind of step in one case.
@@ -103,7 +106,9 @@ pub fn bench(args: &BenchArgs, network: &Network, spec: &ModelSpec, device: &Dev
         multiply_adds: network.summary(size.height, size.width)?.multiply_adds(),
         limits: Vec::new(),
         rows: Vec::new(),
+        others: None,
     };
+    let load = Load::start();
     let cases = cases(args, report.cores, on_processor, size);
     let operations: &[Operations] = if args.plain {
         &[Operations::Kernels, Operations::Burn]
@@ -136,12 +141,17 @@ pub fn bench(args: &BenchArgs, network: &Network, spec: &ModelSpec, device: &Dev
             }
         }
     }
+    drop(progress);
+    report.others = load.others(report.cores);
     let mut output = Output::stdout();
     match args.format {
         ListFormat::Text => write(&mut output, &report)?,
         ListFormat::Json => json::write(&mut output, &report)?,
     }
     output.finish()?;
+    for problem in load::warnings(report.others, report.rows.iter().map(|row| row.times_ms.as_slice())) {
+        message::print("warning", &problem);
+    }
     Ok(())
 }
 

@@ -31,3 +31,15 @@ pub fn features(
     };
     Ok((shape.into_iter().skip(1).collect(), data.iter::<f32>().collect()))
 }
+
+/// The number of values of one picture's features; `None` if the size does not fit the network.
+pub fn length(classifier: &Classifier, level: Option<&str>) -> Option<usize> {
+    let graph = classifier.network().graph();
+    let Some(name) = level else {
+        return graph.embedding_len();
+    };
+    let level = graph.taps.levels.iter().find(|level| level.name == name)?;
+    let input = classifier.spec.input;
+    let shapes = graph.shapes([input.height, input.width]).ok()?;
+    Some(shapes[level.node.0].values())
+}

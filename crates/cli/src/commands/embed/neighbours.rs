@@ -37,6 +37,7 @@ pub fn neighbours(args: &EmbedArgs, wanted: Wanted) -> anyhow::Result<ExitStatus
     let mut output = Output::open(args.output.path.as_deref(), args.output.force)?;
     let threads = threads::start(args.weights.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
+    pictures.keep([args.output.path.as_deref()], &args.weights.source.weights)?;
     let classifier = classifier::load_embedder(&args.weights, None, args.pictures.max_pixels)?;
     let (mut names, mut rows) = (Vec::new(), Vec::new());
     let status = pictures.each_batch(

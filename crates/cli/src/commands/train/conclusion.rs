@@ -50,6 +50,12 @@ pub fn conclude(folder: &Path, outcome: &Outcome, signal: Option<u8>) -> anyhow:
     let mut output = Output::stdout();
     print_result(&mut output, outcome)?;
     print_files(&mut output, folder)?;
+    if outcome
+        .temperature
+        .is_some_and(|(temperature, stored)| temperature.helps() && !stored)
+    {
+        writeln!(output, "  xception train --resume {} --calibrate", folder.display())?;
+    }
     output.finish()?;
     Ok(ExitStatus::Complete)
 }
@@ -81,7 +87,9 @@ fn print_result(output: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
             print_best(output, outcome)?;
             print_classes(output, evaluation)?;
             if let Some(problem) = chance(evaluation) {
-                message::print("warning", &problem);
+                // Behind the table on a terminal.
+                output.flush()?;
+                message::print_wrapped("warning", &problem);
             }
         }
         None => message::print(
@@ -93,7 +101,7 @@ fn print_result(output: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         let [without, with] = [temperature.error_without, temperature.error_with].map(|error| 100.0 * error);
         let offer = match stored {
             true => "; the weights have it",
-            false if temperature.helps() => "; --resume RUN --calibrate stores it",
+            false if temperature.helps() => "; the weights can have it (below)",
             false => "; not worth storing",
         };
         let text = format!(

@@ -25,6 +25,8 @@ pub struct Display {
 
 struct State {
     work: Option<Work>,
+    /// The seconds of the run after the work in progress, where they can be known.
+    after: Option<f64>,
     /// When the last line was written.
     last_line: Instant,
 }
@@ -42,10 +44,12 @@ struct Work {
 
 impl Display {
     pub fn new(silent: bool) -> Self {
-        let work = None;
-        let last_line = Instant::now();
         Self {
-            state: Mutex::new(State { work, last_line }),
+            state: Mutex::new(State {
+                work: None,
+                after: None,
+                last_line: Instant::now(),
+            }),
             silent,
             terminal: io::stderr().is_terminal(),
         }
@@ -77,6 +81,11 @@ impl Display {
         self.print(text);
     }
 
+    /// Says how long the run takes after the work that is shown from now on.
+    pub fn set_after(&self, seconds: Option<f64>) {
+        self.state().after = seconds;
+    }
+
     /// Shows that `done` of `total` pictures are checked. Draws every tenth picture only, because several threads check
     /// hundreds of pictures per second.
     pub fn check(&self, done: usize, total: usize) {
@@ -101,8 +110,7 @@ impl Display {
         let Some(work) = &state.work else { return };
         work.bar.set_length(total as u64);
         work.bar.set_position(done as u64);
-        let left = work.left(done, total);
-        let left = left.map_or_else(String::new, |left| format!("{} left", duration(left)));
+        let left = left(work.left(done, total), state.after);
         let text: Vec<&str> = [detail, &left].into_iter().filter(|text| !text.is_empty()).collect();
         let text = text.join("  ");
         work.bar.set_message(text.clone());
@@ -114,6 +122,19 @@ impl Display {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The seconds that are left of the work in progress, and of the whole run.
+fn left(work: Option<f64>, after: Option<f64>) -> String {
+    let run = after
+        .map(|after| after + work.unwrap_or(0.0))
+        .filter(|run| *run >= SHORTEST);
+    match (work, run) {
+        (Some(work), Some(run)) => format!("{} left, run {}", duration(work), duration(run)),
+        (Some(work), None) => format!("{} left", duration(work)),
+        (None, Some(run)) => format!("run {} left", duration(run)),
+        (None, None) => String::new(),
     }
 }
 
@@ -144,5 +165,23 @@ impl Work {
             self.expected? * rest / total.max(1) as f64
         };
         (left >= SHORTEST).then_some(left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_the_run_stands_behind_that_of_the_work() {
+        for (work, after, text) in [
+            (Some(5.0), Some(70.0), "5 s left, run 1 min 15 s"),
+            (Some(5.0), None, "5 s left"),
+            (None, Some(70.0), "run 1 min 10 s left"),
+            (None, Some(0.2), ""),
+            (None, None, ""),
+        ] {
+            assert_eq!(left(work, after), text);
+        }
     }
 }

@@ -8,6 +8,7 @@ use trainer::{Estimate, Event, Observer, PhaseEstimate, Stage};
 
 use crate::commands::train::display::Display;
 use crate::commands::train::table;
+use crate::interrupt;
 use crate::io::wrap::wrapped;
 
 /// Of epochs shorter than this many seconds, only every tenth is printed: those of kept features take milliseconds.
@@ -21,7 +22,8 @@ struct Phase {
     averages: bool,
     /// Epochs that are complete.
     done: usize,
-    estimate: Option<PhaseEstimate>,
+    /// The seconds of an epoch: measured before the run, or those of the last one.
+    epoch: Option<f64>,
 }
 
 /// What the observer knows of the run.
@@ -29,6 +31,8 @@ struct Phase {
 struct Watched {
     phase: Phase,
     estimate: Option<Estimate>,
+    /// The number of the phase that runs or runs next.
+    number: usize,
 }
 
 /// Shows each event on the display.
@@ -54,11 +58,20 @@ impl Watched {
     fn receive(&mut self, event: Event, display: &Display) {
         match event {
             Event::Work { stage, done, total } => {
+                match stage {
+                    Stage::Measurement | Stage::Predictions(_) | Stage::HeatMaps | Stage::Report => {
+                        interrupt::set_unsaved(false);
+                    }
+                    Stage::Features(_) => interrupt::set_unsaved(true),
+                    _ => {}
+                }
                 let name = self.stage_name(stage);
+                display.set_after(self.after(stage));
                 display.advance(&name, self.expected(stage), (done, total), "");
             }
             Event::Estimate(estimate) => {
                 display.print_last(&estimated(&estimate));
+                self.number = estimate.phases.first().map_or(0, |phase| phase.number);
                 self.estimate = Some(estimate);
             }
             Event::Phase {
@@ -68,30 +81,42 @@ impl Watched {
                 done,
                 averages,
             } => {
-                let phases = self.estimate.iter().flat_map(|estimate| &estimate.phases);
-                let estimate = phases.into_iter().find(|phase| phase.number == number).cloned();
+                interrupt::set_unsaved(true);
+                let epoch = self.phase_estimate(number).map(|phase| phase.epoch);
                 let from = match done {
                     0 => String::new(),
                     done => format!(", {done} of them done"),
                 };
-                display.print_last(&format!("\nphase {} {name}: up to {epochs} epochs{from}", number + 1));
+                let epochs_text = if epochs == 1 {
+                    "1 epoch".to_owned()
+                } else {
+                    format!("up to {epochs} epochs")
+                };
+                display.print_last(&format!("\nphase {} {name}: {epochs_text}{from}", number + 1));
                 display.print(&table::header(averages));
+                self.number = number;
                 self.phase = Phase {
                     name,
                     epochs,
                     averages,
                     done,
-                    estimate,
+                    epoch,
                 };
             }
             Event::Step { done, total, loss, .. } => {
                 let phase = &self.phase;
                 let name = format!("{}, epoch {} of {}", phase.name, phase.done + 1, phase.epochs);
-                let expected = phase.estimate.as_ref().map(|phase| phase.epoch);
-                display.advance(&name, expected, (done, total), &format!("loss {loss:.3}"));
+                let epochs = phase.epochs.saturating_sub(phase.done + 1) as f64;
+                display.set_after(
+                    self.later(self.number + 1)
+                        .zip(phase.epoch)
+                        .map(|(later, epoch)| later + epochs * epoch),
+                );
+                display.advance(&name, phase.epoch, (done, total), &format!("loss {loss:.3}"));
             }
             Event::Epoch { number, row, best } => {
                 self.phase.done = number;
+                self.phase.epoch = Some(row.seconds);
                 let is_last = number == self.phase.epochs;
                 if row.seconds >= SHORT_EPOCH || number % 10 == 0 || number == 1 || is_last {
                     display.print(&table::row(number, self.phase.epochs, &row, best, self.phase.averages));
@@ -103,8 +128,12 @@ impl Watched {
                 patience,
                 best,
             } => {
-                let best = best.map_or_else(String::new, |best| format!("; its best epoch is {best}"));
+                self.number += 1;
+                let best = best
+                    .filter(|_| epochs > 1)
+                    .map_or_else(String::new, |best| format!("; its best epoch is {best}"));
                 let text = match patience {
+                    None if epochs == 1 => format!("phase {name} ends after its epoch"),
                     Some(patience) => {
                         let reason = format!("no lower validation loss for {patience} epochs");
                         format!("phase {name} ends after epoch {epochs}: {reason}{best}")
@@ -136,11 +165,40 @@ impl Watched {
 
     /// The seconds of a stage, where they were measured before.
     fn expected(&self, stage: Stage) -> Option<f64> {
-        let estimate = self.estimate.as_ref()?;
         match stage {
-            Stage::Features(Split::Train) => estimate.phases.first().map(|phase| phase.features),
+            Stage::Features(Split::Train) => self.phase_estimate(self.number).map(|phase| phase.features),
             _ => None,
         }
+    }
+
+    /// The seconds of the run after a stage, where they can be known.
+    fn after(&self, stage: Stage) -> Option<f64> {
+        match stage {
+            Stage::Features(Split::Train) => {
+                let phase = self.phase_estimate(self.number)?;
+                Some(phase.epochs as f64 * phase.epoch + self.later(self.number + 1)?)
+            }
+            Stage::Validation | Stage::AverageValidation => {
+                let epochs = self.phase.epochs.saturating_sub(self.phase.done + 1) as f64;
+                Some(epochs * self.phase.epoch? + self.later(self.number + 1)?)
+            }
+            _ => None,
+        }
+    }
+
+    /// The seconds of the phases from this one on, and of the evaluation and the report.
+    fn later(&self, number: usize) -> Option<f64> {
+        let estimate = self.estimate.as_ref()?;
+        let phases = estimate.phases.iter().filter(|phase| phase.number >= number);
+        Some(phases.map(PhaseEstimate::total).sum::<f64>() + estimate.end)
+    }
+
+    fn phase_estimate(&self, number: usize) -> Option<&PhaseEstimate> {
+        self.estimate
+            .as_ref()?
+            .phases
+            .iter()
+            .find(|phase| phase.number == number)
     }
 }
 
@@ -160,7 +218,12 @@ fn estimated(estimate: &Estimate) -> String {
             parts.push(format!("{each} {}", duration(phase.epoch)));
         }
     }
-    parts.push(format!("evaluation and report {}", duration(estimate.end)));
+    if estimate.end >= 1.0 {
+        parts.push(format!("evaluation and report {}", duration(estimate.end)));
+    }
+    if parts.is_empty() {
+        return "time      some seconds".to_owned();
+    }
     let total = duration(estimate.total());
     wrapped(&format!("time      about {total} at most: {}", parts.join(", ")), 10)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use trainer::data::Split;
 use trainer::{Inputs, Phase, Progress, Run, RunFile, Trains};
 
 use crate::io::message::printable;
@@ -22,9 +23,9 @@ pub fn of_run(run: &Run, weights: Option<&str>) -> String {
     let environment = &file.environment;
     let _ = writeln!(
         text,
-        "machine   {}, {} threads, seed {}",
+        "machine   {}, {}, seed {}",
         environment.devices.join(", "),
-        environment.threads,
+        environment.counted_threads(),
         file.seed
     );
     let _ = write!(text, "folder    {}", printable(&run.folder().display().to_string()));
@@ -40,14 +41,19 @@ pub fn position(run: &Run) -> String {
             let best = progress.best.as_ref().map_or_else(String::new, |best| {
                 format!("; best validation accuracy so far {:.1} %", 100.0 * best.accuracy)
             });
+            let pictures = run.dataset().count(Split::Train);
+            let place = match progress.seen {
+                0 => String::new(),
+                seen if seen >= pictures => ", before its validation".to_owned(),
+                seen => format!(", {seen} of {pictures} pictures into it"),
+            };
             let text = format!(
-                "continues in phase {} of {}, {}: epoch {} of {}, {} pictures into it, after step {}{best}",
+                "continues in phase {} of {}, {}: epoch {} of {}{place}, after step {}{best}",
                 progress.phase + 1,
                 file.recipe.phases.len(),
                 phase.name,
                 progress.epoch + 1,
                 phase.epochs,
-                progress.seen,
                 progress.step
             );
             wrapped(&text, 10)

@@ -49,6 +49,7 @@ pub(in crate::data) fn describe(described: Described<'_>) -> DataReport {
     if !described.judging {
         warnings.extend(empty_classes(dataset, &classes));
         warnings.extend(too_few(dataset, &classes));
+        warnings.extend(no_test(dataset, carved));
     }
     DataReport {
         root: dataset.root.clone(),
@@ -81,10 +82,11 @@ fn split_by(dataset: &Dataset, given: &[Split], carved: &[Split], seed: u64) -> 
     } else {
         "by its column"
     };
+    let carved = carved.iter().any(|split| dataset.count(*split) > 0);
     match (given, carved) {
-        ([], []) => "all for training".to_owned(),
+        ([], false) => "all for training".to_owned(),
         ([], _) => format!("split by seed {seed}"),
-        (_, []) => format!("split {own}"),
+        (_, false) => format!("split {own}"),
         (_, _) => format!("split {own}; validation taken from training by seed {seed}"),
     }
 }
@@ -158,6 +160,16 @@ fn too_few(dataset: &Dataset, classes: &[ClassCount]) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// A warning where a test split was wanted, and no class has enough pictures for it.
+fn no_test(dataset: &Dataset, carved: &[Split]) -> Option<String> {
+    let wanted = carved.contains(&Split::Test) && dataset.count(Split::Val) > 0;
+    (wanted && dataset.count(Split::Test) == 0).then(|| {
+        "no test pictures, for which a class needs 3: the accuracy is that of the validation pictures, which also \
+         choose the weights"
+            .to_owned()
+    })
 }
 
 /// Groups of files with the same content.

@@ -120,7 +120,7 @@ impl PhaseRun {
             },
         );
         let mut epoch = EpochState {
-            rate: 0.0.into(),
+            rate: self.last_rate(),
             gradients: GradientsAccumulator::new(),
             pending: 0,
             unreported: Unreported::default(),
@@ -132,7 +132,9 @@ impl PhaseRun {
         self.count_time(&mut epoch.clock);
         self.report(state, LearnerEvent::EndSplit(number));
 
-        self.end_epoch(epoch.rate.base(), &mut epoch.clock, state.processor)?;
+        if let Some(end) = self.end_epoch(epoch.rate.base(), &mut epoch.clock, state.processor)? {
+            return Ok(end);
+        }
         self.report(state, LearnerEvent::EndEpoch(number));
         if self.progress.epoch < self.phase.epochs
             && let Some(end) = self.must_stop()
@@ -145,6 +147,14 @@ impl PhaseRun {
             self.save(state)?;
         }
         Ok(End::Complete)
+    }
+
+    /// The learning rate of the last update, for an epoch that was stopped behind it.
+    fn last_rate(&self) -> ModuleLearningRate {
+        match self.progress.update.checked_sub(1) {
+            None => 0.0.into(),
+            Some(before) => learning_rates(&self.weights.trainee, &self.phase, self.length, before).step(),
+        }
     }
 
     /// Sends an event of the training split to Burn's metrics and dashboard.

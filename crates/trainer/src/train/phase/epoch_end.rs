@@ -1,9 +1,11 @@
 //! What follows the last step of an epoch: validation, the epoch's row of `metrics.csv`, and the best weights.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use burn::module::Module;
 
+use super::context::End;
 use super::phase_run::PhaseRun;
 use super::processor::Processor;
 use super::score::Score;
@@ -13,30 +15,35 @@ use crate::train::error::TrainError;
 use crate::train::event::{Event, Stage};
 
 impl PhaseRun {
-    /// Validates, writes the epoch's row, keeps the best weights. `rate` is that of the last update.
+    /// Validates, writes the epoch's row, keeps the best weights. `rate` is that of the last update. Why the phase must
+    /// end before that, if it must: a resumed run validates the epoch again.
     pub(super) fn end_epoch(
         &mut self,
         rate: f64,
         clock: &mut Instant,
         processor: &mut Processor,
-    ) -> Result<(), TrainError> {
+    ) -> Result<Option<End>, TrainError> {
+        let training_seconds = self.progress.epoch_seconds;
         let last = self.validate(
             &self.weights.trainee.network.valid(),
             Stage::Validation,
             Some(processor),
         )?;
-        let averaged = match &self.weights.ema {
-            Some(ema) => self.validate(ema.network(), Stage::AverageValidation, None)?,
-            None => None,
+        let averaged = match (&last, &self.weights.ema) {
+            (ControlFlow::Continue(_), Some(ema)) => self.validate(ema.network(), Stage::AverageValidation, None)?,
+            _ => ControlFlow::Continue(None),
         };
-        let training_seconds = self.progress.epoch_seconds;
+        let (last, averaged) = match (last, averaged) {
+            (ControlFlow::Continue(last), ControlFlow::Continue(averaged)) => (last, averaged),
+            (ControlFlow::Break(end), _) | (_, ControlFlow::Break(end)) => return Ok(Some(end)),
+        };
         self.count_time(clock);
         let row = self.row(rate, training_seconds, [last, averaged]);
         self.start_next_epoch(row.clone());
         let best = self.keep_best([last, averaged]);
         let number = self.progress.epoch;
         (self.context.observer)(Event::Epoch { number, row, best });
-        Ok(())
+        Ok(None)
     }
 
     /// The row of the epoch whose steps took `training_seconds`; scores of the last weights and of their average.

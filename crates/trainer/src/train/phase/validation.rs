@@ -1,9 +1,12 @@
 //! The validation split through a network.
 
+use std::ops::ControlFlow;
+
 use burn::data::dataloader::DataLoader;
 use burn::train::{EventProcessorTraining, LearnerEvent, TrainingItem};
 use xception_model::{InferenceNetwork, Network};
 
+use super::context::End;
 use super::phase_run::PhaseRun;
 use super::processor::Processor;
 use super::score::{Score, correct};
@@ -16,14 +19,16 @@ use crate::train::step::{NetworkInput, StepInput, StepOutput};
 
 impl PhaseRun {
     /// The mean loss, without label smoothing and class weights, and the accuracy on the validation split. The observer
-    /// is told of `stage`; `processor` receives every batch.
+    /// is told of `stage`; `processor` receives every batch. Breaks off when the run is asked to stop.
     pub(super) fn validate(
         &self,
         network: &Network,
         stage: Stage,
         mut processor: Option<&mut Processor>,
-    ) -> Result<Option<Score>, TrainError> {
-        let Some(feed) = &self.valid else { return Ok(None) };
+    ) -> Result<ControlFlow<End, Option<Score>>, TrainError> {
+        let Some(feed) = &self.valid else {
+            return Ok(ControlFlow::Continue(None));
+        };
         let number = self.progress.epoch + 1;
         let mut report = |event| {
             if let Some(processor) = &mut processor {
@@ -42,19 +47,26 @@ impl PhaseRun {
         let fused = (self.phase.trains != Trains::Head).then(|| network.fuse());
         feed.begin(0, 0);
         let (mut loss, mut right, mut seen) = (0.0, 0.0, 0);
+        let tell = |done| {
+            (self.context.observer)(Event::Work {
+                stage,
+                done,
+                total: feed.num_items(),
+            });
+        };
+        tell(0);
         let mut batches = feed.iter();
         while let Some(batch) = batches.next() {
+            if self.context.interrupter.should_stop() {
+                return Ok(ControlFlow::Break(End::Stopped));
+            }
             let batch = batch.map_err(|error| TrainError::Stopped(error.to_string()))?;
             let output = judged(network, fused.as_ref(), &objective, batch)?;
             let pictures = output.targets.dims()[0];
             loss += f64::from(numbers(output.loss.clone())[0]) * pictures as f64;
             right += correct(&output, &objective);
             seen += pictures;
-            (self.context.observer)(Event::Work {
-                stage,
-                done: seen,
-                total: feed.num_items(),
-            });
+            tell(seen);
             report(LearnerEvent::ProcessedItem(TrainingItem::new(
                 output,
                 batches.progress(),
@@ -63,10 +75,10 @@ impl PhaseRun {
             )));
         }
         report(LearnerEvent::EndSplit(number));
-        Ok(Some(Score {
+        Ok(ControlFlow::Continue(Some(Score {
             loss: loss / seen as f64,
             accuracy: right / seen as f64,
-        }))
+        })))
     }
 }
 

@@ -190,9 +190,9 @@ impl Run {
             fact(
                 "machine",
                 format!(
-                    "{}, {} threads, seed {}",
+                    "{}, {}, seed {}",
                     file.environment.devices.join(", "),
-                    file.environment.threads,
+                    file.environment.counted_threads(),
                     file.seed
                 ),
             ),

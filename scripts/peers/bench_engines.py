@@ -8,10 +8,12 @@
 
 NETWORK is a folder with a folder `inputs` and one for each engine, which `bench_peers.py` makes.
 
-The network is Keras's Xception at 299 x 299 with 1,000 classes. Its weights are random, of a size that keeps feature
-maps near 1: the time of a convolution does not depend on them. Every engine gets the files that it likes best, made
-beforehand: ONNX Runtime, OpenVINO and ncnn a graph with batch norms folded in f64, PyTorch the same weights channels
-last, TensorFlow and LiteRT Keras's own network.
+Without a folder `exported`, the network is Keras's Xception at 299 x 299 with 1,000 classes. Its weights are random, of
+a size that keeps feature maps near 1: the time of a convolution does not depend on them. Every engine gets the files
+that it likes best, made beforehand: ONNX Runtime, OpenVINO and ncnn a graph with batch norms folded in f64, PyTorch the
+same weights channels last, TensorFlow and LiteRT Keras's own network.
+
+The folder `exported` holds another network as ONNX, which ONNX Runtime and OpenVINO read.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ WARM_UP = 2
 # In the network's folder.
 WEIGHTS = pathlib.Path("inputs", "weights.safetensors")
 PICTURES = pathlib.Path("inputs", "pictures.npy")
+EXPORTED = pathlib.Path("exported", "network.onnx")
 
 # Block, flow and the widths of its separable convolutions: arXiv 1610.02357, figure 5.
 BLOCKS = [
@@ -159,12 +162,20 @@ def pool_padding(size: int) -> tuple[int, int]:
 # ---------------------------------------------------------------------------------------------------- its files
 
 
-def make_inputs(network: pathlib.Path, pictures: int) -> None:
-    from safetensors.numpy import save_file
+def make_inputs(network: pathlib.Path, pictures: int, size: list[int] | None) -> None:
+    """Pictures; without a `size`, also Xception's weights."""
+    if size is None:
+        from safetensors.numpy import save_file
 
-    save_file(random_weights(), network / WEIGHTS)
-    values = np.random.default_rng(SEED).uniform(-1, 1, (pictures, SIZE, SIZE, 3))
+        save_file(random_weights(), network / WEIGHTS)
+    values = np.random.default_rng(SEED).uniform(-1, 1, (pictures, *(size or [SIZE, SIZE]), 3))
     np.save(network / PICTURES, values.astype(np.float32))
+
+
+def read_weights(network: pathlib.Path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    return load_file(network / WEIGHTS)
 
 
 class OnnxGraph:
@@ -221,8 +232,17 @@ class OnnxGraph:
         return self.node("Gemm", [x, f"{name}.weight", f"{name}.bias"], 1)
 
 
+def onnx_file(network: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """The graph that three engines read: the exported network, else Xception, which is made in `folder`."""
+    if (network / EXPORTED).exists():
+        return network / EXPORTED
+    path = folder / "xception.onnx"
+    if not path.exists():
+        make_onnx(read_weights(network), path)
+    return path
+
+
 def make_onnx(weights: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """The graph that three engines read."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -287,7 +307,7 @@ class Engine:
     channels_last = False
 
     @staticmethod
-    def prepare(weights: dict[str, np.ndarray], folder: pathlib.Path) -> None:
+    def prepare(network: pathlib.Path, folder: pathlib.Path) -> None:
         raise NotImplementedError
 
     def __init__(self, folder: pathlib.Path, threads: int, batch: int):
@@ -302,8 +322,8 @@ class OnnxRuntime(Engine):
     packages = ("onnxruntime", "onnx")
 
     @staticmethod
-    def prepare(weights, folder):
-        make_onnx(weights, folder / "xception.onnx")
+    def prepare(network, folder):
+        onnx_file(network, folder)
 
     def __init__(self, folder, threads, batch):
         import onnxruntime
@@ -312,7 +332,7 @@ class OnnxRuntime(Engine):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_free_dimension_override_by_name("batch", batch)
-        path = str(folder / "xception.onnx")
+        path = str(onnx_file(folder.parent, folder))
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def predict(self, images):
@@ -323,20 +343,20 @@ class OpenVino(Engine):
     packages = ("openvino", "onnx")
 
     @staticmethod
-    def prepare(weights, folder):
+    def prepare(network, folder):
         import openvino
 
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            graph = pathlib.Path(scratch, "xception.onnx")
-            make_onnx(weights, graph)
-            openvino.save_model(openvino.convert_model(graph), folder / "xception.xml", compress_to_fp16=False)
+            graph = onnx_file(network, pathlib.Path(scratch))
+            openvino.save_model(openvino.convert_model(graph), folder / "network.xml", compress_to_fp16=False)
 
     def __init__(self, folder, threads, batch):
         import openvino
 
         core = openvino.Core()
-        model = core.read_model(folder / "xception.xml")
-        model.reshape([batch, 3, SIZE, SIZE])
+        model = core.read_model(folder / "network.xml")
+        _, height, width, channels = np.load(folder.parent / PICTURES, mmap_mode="r").shape
+        model.reshape([batch, channels, height, width])
         options = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
@@ -354,10 +374,10 @@ class LiteRt(Engine):
     channels_last = True
 
     @staticmethod
-    def prepare(weights, folder):
+    def prepare(network, folder):
         import tensorflow as tf
 
-        model = tf.lite.TFLiteConverter.from_keras_model(keras_model(weights)).convert()
+        model = tf.lite.TFLiteConverter.from_keras_model(keras_model(read_weights(network))).convert()
         (folder / "xception.tflite").write_bytes(model)
 
     def __init__(self, folder, threads, batch):
@@ -380,8 +400,8 @@ class TensorFlow(Engine):
     channels_last = True
 
     @staticmethod
-    def prepare(weights, folder):
-        keras_model(weights).export(folder / "model", verbose=False)
+    def prepare(network, folder):
+        keras_model(read_weights(network)).export(folder / "model", verbose=False)
 
     def __init__(self, folder, threads, batch):
         import tensorflow as tf
@@ -401,10 +421,10 @@ class Ncnn(Engine):
     packages = ("ncnn", "pnnx", "onnx")
 
     @staticmethod
-    def prepare(weights, folder):
+    def prepare(network, folder):
         program = importlib.metadata.distribution("pnnx").locate_file("pnnx/pnnx")
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            make_onnx(weights, pathlib.Path(scratch, "xception.onnx"))
+            onnx_file(network, pathlib.Path(scratch))
             command = [program, "xception.onnx", f"inputshape=[1,3,{SIZE},{SIZE}]", "fp16=0"]
             subprocess.run(command, cwd=scratch, check=True, stdout=subprocess.DEVNULL)
             for ending in ("param", "bin"):
@@ -438,10 +458,10 @@ class Torch(Engine):
     channels_last = True
 
     @staticmethod
-    def prepare(weights, folder):
+    def prepare(network, folder):
         import torch
 
-        tensors = {name: torch.from_numpy(value) for name, value in folded(weights).items()}
+        tensors = {name: torch.from_numpy(value) for name, value in folded(read_weights(network)).items()}
         torch.save(tensors, folder / "xception.pt")
 
     def __init__(self, folder, threads, batch):
@@ -531,13 +551,11 @@ def pictures(network: pathlib.Path, batch: int, engine: type[Engine]) -> np.ndar
 
 
 def inputs(args) -> None:
-    make_inputs(args.network, args.pictures)
+    make_inputs(args.network, args.pictures, args.size)
 
 
 def prepare(args) -> None:
-    from safetensors.numpy import load_file
-
-    ENGINES[args.engine].prepare(load_file(args.network / WEIGHTS), args.network / args.engine)
+    ENGINES[args.engine].prepare(args.network, args.network / args.engine)
 
 
 def predict(args) -> None:
@@ -570,6 +588,7 @@ def main() -> None:
         command.set_defaults(task=task)
         if name == "inputs":
             command.add_argument("--pictures", type=int, default=8)
+            command.add_argument("--size", type=int, nargs=2, help="pictures alone, of this height and width")
         else:
             command.add_argument("engine", choices=ENGINES)
         command.add_argument("network", type=pathlib.Path)

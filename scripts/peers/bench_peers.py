@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times this project's Xception against other engines. `bench_peers.sh` builds what it needs and starts it.
+"""Times this project's networks against other engines. `bench_peers.sh` builds what it needs and starts it.
 
 Every engine runs in a process of its own, on the same processors and as many threads, in turn: round after round, each
 round in another order. Disturbances affect all engines alike, so that on a busy machine only the ratios mean anything.
@@ -14,8 +14,11 @@ Three things are measured:
                      all files are in the page cache
 
 Results exclude engines that failed, differed or did not answer within a quarter of an hour; the table says why. OUT
-holds table.md, times.csv with every run, result.json with versions and options, and chart.png. An interrupted
-comparison leaves nothing there.
+holds table.md, times.csv with every run, result.json with versions and options, and chart.png; for several networks a
+folder of these for each, and a table.md of all ratios. An interrupted comparison leaves nothing there.
+
+All engines run Xception. ONNX Runtime and OpenVINO also run the other networks of the zoo, on the ONNX file that
+`xception convert` writes.
 """
 
 from __future__ import annotations
@@ -47,6 +50,12 @@ with contextlib.suppress(ImportError):
 
 OURS = "xception"
 EVERYTHING = ("onnxruntime", "openvino", "litert", "ncnn", "tensorflow", "torch")
+# Whose files bench_engines.py makes itself, for all engines.
+XCEPTION = "xception"
+# The engines of the other networks.
+OF_ANY_NETWORK = ("onnxruntime", "openvino")
+# The paper's Table 1 (arXiv 1610.02357), and the two of the family with the best accuracy.
+NETWORKS = ("vgg16", "resnet50", "resnet152", "inception_v3", XCEPTION, "xception41p", "xception65p")
 TOLERANCE = 1e-5
 PATIENCE = 15 * 60  # Seconds that a process may take: none takes minutes, so it hangs.
 SCRIPT = pathlib.Path(__file__).with_name("bench_engines.py")
@@ -146,11 +155,12 @@ def run(command: list, threads: int, environment: dict[str, str] | None = None, 
 
 
 class Contest:
-    def __init__(self, args, scratch: pathlib.Path):
+    def __init__(self, args, network: str, scratch: pathlib.Path):
         self.args = args
+        self.name = network
         self.scratch = scratch
-        self.network = args.cache / "network"
-        self.record = self.network / OURS / "xception.bpk"
+        self.network = args.cache / "networks" / network
+        self.record = self.network / OURS / "network.bpk"
         self.engines = [OURS, *args.engines]
         self.busy = busy()
         self.commit = git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain") else "")
@@ -199,8 +209,27 @@ class Contest:
         run(command, os.cpu_count())
         stamp.write_text(text)
 
-    def prepare_record(self) -> None:
-        """Weights, pictures and our record of the network, made once."""
+    def prepare_zoo_network(self) -> None:
+        """Our record of a network with random weights, its ONNX file and pictures, made once."""
+        program, record = self.args.xception, self.record
+        try:
+            command = [program, "summary", "--architecture", self.name, "--format", "json"]
+            _, *size = json.loads(run(command, os.cpu_count()))["input"]
+            maker = self.args.random_weights
+            self.make(OURS, [maker, self.name, record], program=sha256(maker))
+            exported = self.network / bench_engines.EXPORTED
+            self.make("exported", [program, "convert", record, exported], record=sha256(record), program=sha256(program))
+        except Failed as problem:
+            sys.exit(f"error: {self.name} cannot be made: {problem}; is {program} built from this checkout?")
+        count = max(*self.args.batch, 8)
+        command = [sys.executable, SCRIPT, "inputs", self.network, "--pictures", count, "--size", *size]
+        try:
+            self.make("inputs", command, script=sha256(SCRIPT), pictures=count, size=size, packages=versions("numpy"))
+        except Failed as problem:
+            sys.exit(f"error: pictures cannot be made: {problem}; remove {self.args.cache} and start again")
+
+    def prepare_xception(self) -> None:
+        """Xception's weights, pictures and our record, made once."""
         script = sha256(SCRIPT)
         count = max(*self.args.batch, 8)
         command = [sys.executable, SCRIPT, "inputs", self.network, "--pictures", count]
@@ -220,8 +249,13 @@ class Contest:
 
     def prepare(self) -> None:
         """Every engine's files of the network, made once."""
-        self.prepare_record()
-        script, inputs = sha256(SCRIPT), sha256(self.network / bench_engines.WEIGHTS)
+        if self.name == XCEPTION:
+            self.prepare_xception()
+        else:
+            self.prepare_zoo_network()
+        weights = bench_engines.WEIGHTS if self.name == XCEPTION else bench_engines.EXPORTED
+        script, inputs = sha256(SCRIPT), sha256(self.network / weights)
+        _, *self.size, _ = np.load(self.network / bench_engines.PICTURES, mmap_mode="r").shape
         for engine in self.args.engines:
             command = self.engine_command("prepare", engine)
             try:
@@ -412,6 +446,8 @@ def summary(contest: Contest) -> dict:
         for engine, times in contest.first.items()
     }
     return {
+        "network": contest.name,
+        "size": contest.size,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "processor": processor(),
         "processors": os.cpu_count(),
@@ -455,6 +491,34 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join([line(rows[0]), rule, *map(line, rows[1:])])
 
 
+def by(size: list[int]) -> str:
+    height, width = size
+    return f"{height} x {width}"
+
+
+def overall(results: list[dict]) -> str:
+    """Our time and memory by those of the engine that is best at each, for every network."""
+    first, *_ = results
+    cases = [(case["threads"], case["batch"]) for case in first["configurations"]]
+    rows = [["network", *(title(*case) for case in cases), *(f"memory, batch {batch}" for batch in first["batch"])]]
+    for result in results:
+        row, memory = [result["network"]], {}
+        for case in result["configurations"]:
+            ours, theirs = split(case["rows"])
+            best = max(theirs, key=lambda row: row["ours_by_theirs"], default=None)
+            row.append(f"{best['ours_by_theirs']:.2f}, {best['engine']}" if best else "-")
+            peaks = memory.setdefault(case["batch"], [])
+            peaks += [ours["peak_memory_bytes"] / row["peak_memory_bytes"] for row in theirs if row["peak_memory_bytes"]]
+        rows.append([*row, *(f"{max(peaks):.2f}" if peaks else "-" for peaks in memory.values())])
+    return "Ours by the best of the others:\n\n" + table(rows) + "\n"
+
+
+def split(rows: list[dict]) -> tuple[dict, list[dict]]:
+    """Our row, and the others."""
+    [ours] = (row for row in rows if row["engine"] == OURS)
+    return ours, [row for row in rows if row["engine"] != OURS]
+
+
 def megabytes(count: int | None) -> str:
     return "-" if count is None else f"{count / 1e6:.0f}"
 
@@ -468,7 +532,7 @@ def markdown(result: dict) -> str:
     parts = [
         f"{result['processor']}, {result['processors']} processors, {result['system']}; {result['date'][:10]}; "
         f"{result['rounds']} rounds, commit {result['commit'] or 'unknown'}. "
-        "Times are milliseconds a picture of 299 x 299."
+        f"Times are milliseconds a picture of {by(result['size'])} through {result['network']}."
     ]
     if result["busy_at_start"] > 0.1:
         parts.append(
@@ -567,7 +631,8 @@ def chart(result: dict, path: pathlib.Path) -> None:
         tidy(axis)
     for axis in axes.flat[len(configurations) :]:
         axis.remove()
-    figure.suptitle(f"Xception, 299 x 299, single precision; {result['processor']}, {result['date'][:10]}", fontsize=10)
+    network = f"{result['network']}, {by(result['size'])}"
+    figure.suptitle(f"{network}, single precision; {result['processor']}, {result['date'][:10]}", fontsize=10)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
@@ -637,6 +702,10 @@ def number(text: str) -> int:
     return value
 
 
+def networks(text: str) -> list[str]:
+    return list(NETWORKS) if text == "all" else list(dict.fromkeys(text.split(",")))
+
+
 def names(text: str) -> list[str]:
     if text == "all":
         return list(EVERYTHING)
@@ -657,7 +726,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--engines",
         type=names,
-        help=f"of {', '.join(EVERYTHING)}, or all [default: without torch; quick: without tensorflow as well]",
+        help=f"of {', '.join(EVERYTHING)}, or all [default: without torch; quick: without tensorflow as well; for "
+        f"other networks than xception: {' and '.join(OF_ANY_NETWORK)}, which alone run these]",
+    )
+    parser.add_argument(
+        "--network",
+        type=networks,
+        default=[XCEPTION],
+        help="the network, of those that `xception summary --help` lists, or several, separated by commas; all: "
+        f"{', '.join(NETWORKS)} [default: xception]",
     )
     parser.add_argument("--threads", type=numbers, help="numbers of threads [default: 1,2]")
     parser.add_argument("--batch", type=numbers, default=[1, 8], help="batch sizes [default: 1,8]")
@@ -670,9 +747,15 @@ def arguments() -> argparse.Namespace:
     # What bench_peers.sh asks and says.
     parser.add_argument("--list-engines", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--xception", type=pathlib.Path, help=argparse.SUPPRESS)
+    parser.add_argument("--random-weights", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--cache", type=pathlib.Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
 
+    if args.network != [XCEPTION]:
+        args.engines = args.engines or list(OF_ANY_NETWORK)
+        for engine in args.engines:
+            if engine not in OF_ANY_NETWORK:
+                parser.error(f"argument --engines: {engine} runs xception alone; leave out --network")
     args.engines = args.engines or list(EVERYTHING[: 4 if args.quick else 5])
     args.rounds = args.rounds or (3 if args.quick else 5)
     args.runs = args.runs or (8 if args.quick else 15)
@@ -681,14 +764,33 @@ def arguments() -> argparse.Namespace:
     if max(args.threads) > available:
         parser.error(f"argument --threads: there are {available} processors")
     machine = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
-    folder = f"{datetime.datetime.now():%Y-%m-%d-%H%M}-{machine}-{available}"
+    network = "" if args.network == [XCEPTION] else "-".join([*args.network[:2], *(["more"] if args.network[2:] else [])])
+    folder = "-".join(filter(None, [f"{datetime.datetime.now():%Y-%m-%d-%H%M}", network, machine, str(available)]))
     args.out = (args.out or REPOSITORY / "benches" / "runs" / folder).absolute()
     args.xception = args.xception and args.xception.absolute()
+    args.random_weights = args.random_weights and args.random_weights.absolute()
     if args.out.exists():
         parser.error(f"argument --out: {args.out} exists")
-    if not args.list_engines and not (args.xception and args.cache):
+    if not args.list_engines and not (args.xception and args.random_weights and args.cache):
         parser.error("start scripts/peers/bench_peers.sh, which builds what is compared")
     return args
+
+
+def compare(args, network: str, scratch: pathlib.Path, out: pathlib.Path) -> dict:
+    """Measures one network, and puts the results into a new folder `out`."""
+    contest = Contest(args, network, scratch)
+    contest.prepare()
+    contest.reference()
+    contest.measure_first()
+    contest.measure()
+    # Networks with fully-connected layers on their last map take pictures of one size.
+    if network == XCEPTION and not args.quick:
+        contest.measure_scaling()
+    result = summary(contest)
+    text = markdown(result)
+    print(text)
+    write(contest, result, text, out)
+    return result
 
 
 def stop(number: int, _) -> None:
@@ -713,20 +815,21 @@ def main() -> None:
             tempfile.TemporaryDirectory(prefix="xception-bench-") as scratch,
             tempfile.TemporaryDirectory(prefix=".unfinished-", dir=args.out.parent) as unfinished,
         ):
-            contest = Contest(args, pathlib.Path(scratch))
-            contest.prepare()
-            contest.reference()
-            contest.measure_first()
-            contest.measure()
-            if not args.quick:
-                contest.measure_scaling()
-            result = summary(contest)
-            text = markdown(result)
-            print(text)
-            results = pathlib.Path(unfinished) / "results"
-            write(contest, result, text, results)
-            results.rename(args.out)
-            contest.say(f"kept in {args.out}")
+            out = pathlib.Path(unfinished) / "results"
+            if len(args.network) == 1:
+                compare(args, args.network[0], pathlib.Path(scratch), out)
+            else:
+                out.mkdir()
+                results = []
+                for network in args.network:
+                    folder = pathlib.Path(scratch, network)
+                    folder.mkdir()
+                    results.append(compare(args, network, folder, out / network))
+                text = overall(results)
+                print(text)
+                (out / "table.md").write_text(text)
+            out.rename(args.out)
+            print(f"kept in {args.out}", file=sys.stderr, flush=True)
     except (Failed, OSError) as problem:
         sys.exit(f"error: {problem}")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# This project's Xception against the engines people use, on this machine: builds both, checks that they agree, times
+# This project's networks against the engines people use, on this machine: builds both, checks that they agree, times
 # them in turn, prints the table and keeps it under benches/runs/. Needs Rust and python3 (3.11 to 3.13) with pip; 4 GB
 # of disk.
 #
@@ -9,11 +9,13 @@
 #     scripts/peers/bench_peers.sh --engines all              with torch.compile, which needs a C++ compiler; on Linux
 #                                                             pip takes 5 GB for it unless PIP_EXTRA_INDEX_URL names
 #                                                             PyTorch's index of CPU wheels
+#     scripts/peers/bench_peers.sh --network resnet50         another network of the zoo, in ONNX Runtime and OpenVINO
+#     scripts/peers/bench_peers.sh --network all --rounds 3   the networks of the paper's Table 1 and their descendants
 #     scripts/peers/bench_peers.sh --train                    training steps, TensorFlow's and PyTorch's too, 1 hour
 #     scripts/peers/bench_peers.sh --help                     also after --train
 #
 # XCEPTION_BENCH    folder of the Python environment and the network's files [default: the user's cache folder]
-# XCEPTION_BIN      a program that is built already
+# XCEPTION_BIN      a program that is built already; `examples/random_weights` is expected beside it
 # XCEPTION_FEATURES adds backends to the build, as everywhere in scripts/
 set -euo pipefail
 
@@ -82,8 +84,10 @@ done
 [ -n "$ready" ] || fail "no engine can be installed"
 
 if [ -z "${XCEPTION_BIN:-}" ]; then
-    (cd "$root" && cargo build --release --workspace --features "${XCEPTION_FEATURES:-}") ||
-        fail "xception cannot be built"
+    (cd "$root" && cargo build --release --workspace --bins --example random_weights \
+        --features "${XCEPTION_FEATURES:-}") || fail "xception cannot be built"
     XCEPTION_BIN=$(cd "$root" && cd "${CARGO_TARGET_DIR:-target}/release" && pwd)/xception
 fi
-exec "$python" "$peers" "$@" --xception "$XCEPTION_BIN" --cache "$cache" --engines "$ready"
+options=()
+[ "$peers" = "$here/bench_training.py" ] || options+=(--random-weights "$(dirname "$XCEPTION_BIN")/examples/random_weights")
+exec "$python" "$peers" "$@" --xception "$XCEPTION_BIN" --cache "$cache" --engines "$ready" "${options[@]}"

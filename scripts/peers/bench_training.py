@@ -52,7 +52,7 @@ class Training(bench_peers.Contest):
     """Entries are engines with a setting of memory: "torch", "torch, memory kept"."""
 
     def __init__(self, args, scratch):
-        super().__init__(args, scratch)
+        super().__init__(args, bench_peers.XCEPTION, scratch)
         self.entries = [OURS]
         for engine in args.engines:
             self.entries += [engine, engine + KEEPING]
@@ -350,7 +350,7 @@ def main() -> None:
             tempfile.TemporaryDirectory(prefix=".unfinished-", dir=args.out.parent) as unfinished,
         ):
             contest = Training(args, pathlib.Path(scratch))
-            contest.prepare_record()
+            contest.prepare_xception()
             contest.measure()
             result = summary(contest)
             text = markdown(result)

@@ -1,13 +1,17 @@
 //! The time of every layer of a network, and its share of the machine's peak.
 //!
 //! ```sh
-//! cargo run --release --example layers -- [threads] [runs] [xception | resnet50 | mobilenet]
+//! cargo run --release --example layers -- [threads] [runs] [xception | resnet50 | mobilenet | vgg16 | inception_v3]
 //! ```
 
+#[path = "common/inception_v3.rs"]
+mod inception_v3;
 #[path = "common/mobilenet.rs"]
 mod mobilenet;
 #[path = "common/resnet50.rs"]
 mod resnet50;
+#[path = "common/vgg16.rs"]
+mod vgg16;
 #[path = "common/xception.rs"]
 mod xception;
 
@@ -28,7 +32,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None | Some("xception") => (xception::xception, 299),
         Some("resnet50") => (resnet50::resnet50, 224),
         Some("mobilenet") => (mobilenet::mobilenet, 224),
-        Some(name) => return Err(format!("no network {name}: xception, resnet50 or mobilenet").into()),
+        Some("vgg16") => (vgg16::vgg16, 224),
+        Some("inception_v3") => (inception_v3::inception_v3, 299),
+        Some(name) => {
+            return Err(format!("no network {name}: xception, resnet50, mobilenet, vgg16 or inception_v3").into());
+        }
     };
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
 

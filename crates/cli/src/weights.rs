@@ -2,6 +2,7 @@
 
 mod card;
 pub mod check;
+pub mod class_labels;
 pub mod classifier;
 pub mod file;
 mod location;

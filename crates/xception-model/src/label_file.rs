@@ -348,7 +348,7 @@ fn value_labels(value: &Value) -> Result<Vec<Label>, LabelError> {
                 .filter(|value| value.is_object() || value.is_array())
                 .collect();
             if let [inner] = inner[..]
-                && map.len() > 1
+                && !map.keys().all(|key| key.parse::<usize>().is_ok())
             {
                 return value_labels(inner);
             }
@@ -464,6 +464,7 @@ mod tests {
              \"label2id\": {\"cup\": 0, \"fork\": 1, \"knife\": 2}}",
             "{\"names\": [\"cup\", \"fork\", \"knife\"]}",
             "{\"model\": \"x\", \"label_map\": {\"0\": \"cup\", \"1\": \"fork\", \"2\": \"knife\"}}",
+            "{\"config\": {\"id2label\": {\"0\": \"cup\", \"1\": \"fork\", \"2\": \"knife\"}}}",
             "{\"size\": 150, \"my_names\": [\"cup\", \"fork\", \"knife\"]}",
             "{\"id\": 0, \"name\": \"cup\"}\n{\"id\": 2, \"name\": \"knife\"}\n{\"id\": 1, \"name\": \"fork\"}\n",
             "# my classes\ncup\nfork\nknife\n",

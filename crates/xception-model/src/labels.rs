@@ -67,13 +67,13 @@ pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
 }
 
 #[cfg(feature = "picture")]
-const NUMPY: &str = "it is an array of NumPy: python -c \"import numpy; \
+const NUMPY: &str = "it is an array of NumPy; if you trust it: python -c \"import numpy; \
                      open('labels.txt', 'w').write('\\n'.join(map(str, numpy.load('FILE', allow_pickle=True))))\"";
 
 #[cfg(feature = "picture")]
-const PICKLE: &str = "it is a pickle: python -c \"import pickle; x = pickle.load(open('FILE', 'rb')); \
-                      open('labels.txt', 'w').write('\\n'.join(map(str, getattr(x, 'classes_', x))))\" writes the names \
-                      of a list or of a LabelEncoder";
+const PICKLE: &str = "it is a pickle; if you trust it and it is a list or a LabelEncoder: python -c \"import pickle; \
+                      x = pickle.load(open('FILE', 'rb')); \
+                      open('labels.txt', 'w').write('\\n'.join(map(str, getattr(x, 'classes_', x))))\"";
 
 /// UTF-8, or the UTF-16 that Windows writes.
 #[cfg(feature = "picture")]

@@ -76,8 +76,8 @@ pub enum WeightsError {
     },
     /// The numbers of labels and classes differ.
     #[error(
-        "{}: {labels} labels for {classes} classes; there must be one for each{}",
-        path.display(), of_one_output(*labels, *classes)
+        "{}: {labels} label{} for {classes} classes; there must be one for each{}",
+        path.display(), if *labels == 1 { "" } else { "s" }, of_one_output(*labels, *classes)
     )]
     LabelCount {
         /// The file.

@@ -134,3 +134,28 @@ impl ArrayWriter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk for a million pictures of a million numbers is nowhere.
+    #[cfg(unix)]
+    #[test]
+    fn a_full_disk_is_found_before_the_work() {
+        let home = tempfile::tempdir().unwrap();
+        for format in [EmbeddingFormat::Npy, EmbeddingFormat::Safetensors, EmbeddingFormat::Csv] {
+            let writer = EmbeddingWriter::open(format, Some(&home.path().join("vectors")), false).unwrap();
+            writer.check_space(100, Some(2048)).unwrap();
+            writer.check_space(1_000_000_000, None).unwrap();
+            let error = writer.check_space(1_000_000_000, Some(1_000_000)).unwrap_err();
+            let error = crate::io::message::sentence(&error);
+            assert!(
+                error.contains("cannot write") && error.contains("MB are needed"),
+                "{error}"
+            );
+        }
+        let writer = EmbeddingWriter::open(EmbeddingFormat::Csv, None, false).unwrap();
+        writer.check_space(1_000_000_000, Some(1_000_000)).unwrap();
+    }
+}

@@ -17,8 +17,8 @@ impl Output {
         Self::Stdout(BufWriter::new(io::stdout()))
     }
 
-    /// Standard output if there is no path, for `-`, and for a path that leads there. A file that exists is refused here, before any
-    /// work is done.
+    /// Standard output if there is no path, for `-`, and for a path that leads there. A file that exists is refused
+    /// here, before any work is done.
     pub fn open(path: Option<&Path>, force: bool) -> anyhow::Result<Self> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self::stdout());

@@ -332,3 +332,60 @@ fn label_files_have_many_forms() {
         assert!(error.contains(part), "{text:?}: {error}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_never_replace_what_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
+    for number in 0..2 {
+        sandbox.picture(&format!("data/cup/{number}.png"), number);
+        sandbox.picture(&format!("data/spoon/{number}.png"), 100 + number);
+    }
+    sandbox.write("labels.csv", "path,label\ndata/cup/0.png,cup\ndata/spoon/0.png,spoon\n");
+    sandbox.write("names.txt", "cup\nfork\nspoon\n");
+    std::os::unix::fs::symlink("toy.bpk", sandbox.path("link")).unwrap();
+    let read = |name: &str| fs::read(sandbox.path(name)).unwrap();
+    let (weights, picture, table) = (read("toy.bpk"), read("data/cup/0.png"), read("labels.csv"));
+    let evaluate = ["evaluate", "labels.csv", "--labels", "names.txt"];
+    for (arguments, flag, output) in [
+        (&["classify", "data"][..], "-o", "toy.bpk"),
+        (&["classify", "data"], "-o", "link"),
+        (&["classify", "data"], "-o", "data/cup/0.png"),
+        (&["classify", "data"], "--sheet", "./data/cup/0.png"),
+        (&["embed", "data"], "-o", "toy.bpk"),
+        (&["embed", "data", "--duplicates"], "-o", "data/cup/0.png"),
+        (&["explain", "data"], "--html", "toy.bpk"),
+        (&["explain", "data/cup/0.png"], "-o", "data/cup/0.png"),
+        (&evaluate, "--csv", "labels.csv"),
+        (&evaluate, "--json", "toy.bpk"),
+    ] {
+        let mut all = [arguments, &["-w", "toy.bpk", "--force", flag, output]].concat();
+        if arguments[0] == "embed" {
+            all.extend(["--format", "csv"]);
+        }
+        if all.contains(&"--duplicates") {
+            all.retain(|argument| !["--format", "csv"].contains(argument));
+        }
+        let error = sandbox.run(&all).failed(1);
+        assert!(
+            error.contains("is read by this command, and the result would replace it"),
+            "{all:?}: {error}"
+        );
+        assert_eq!(
+            (&read("toy.bpk"), &read("data/cup/0.png")),
+            (&weights, &picture),
+            "{all:?}"
+        );
+        assert_eq!(read("labels.csv"), table, "{all:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dash_is_standard_output() {
+    let sandbox = Sandbox::new();
+    sandbox.pictures(2);
+    assert_eq!(sandbox.run(&to("-")).ok(), sandbox.run(&CLASSIFY).ok());
+    assert!(!sandbox.path("-").exists());
+}

@@ -224,8 +224,8 @@ fn settle_one_hot(path: &Path, rows: &[Row], columns: &mut Columns, options: &Ta
     Err(DataError::Columns {
         path: path.to_owned(),
         problem: format!(
-            "the columns {} hold 0 and 1, and in line {} {set}: --multi-label takes them for any number of labels per \
-             picture; --label-column NAME,NAME,... says which of them are the classes",
+            "the columns {} hold yes and no (1 and 0), and in line {} {set}: --multi-label takes them for any number \
+             of labels per picture; --label-column NAME,NAME,... says which of them are the classes",
             columns.label_name, row.line
         ),
     })
@@ -282,8 +282,8 @@ fn cells_with_separators(rows: &[Row], columns: &Columns) -> Option<String> {
     let first = cells.next()?;
     let count = 1 + cells.count();
     Some(format!(
-        "{} in the column {} with \";\", \"|\" or brackets, each taken for one class, such as \"{}\" in line {}: if that is a \
-         list of labels, add --multi-label",
+        "{} in the column {} with \";\", \"|\" or brackets, each taken for one class, such as \"{}\" in line {}: if \
+         that is a list of labels, add --multi-label",
         counted(count, "cell"),
         columns.label_name,
         first.label,

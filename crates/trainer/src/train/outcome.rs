@@ -32,7 +32,7 @@ pub struct Outcome {
 /// The time of a stage of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageTime {
-    /// The stage: a phase's name, or `features`, `evaluation`, `report`.
+    /// The stage: a phase's name, or `features`, `measurement and saving`, `evaluation`, `report`.
     pub name: String,
     /// Its time.
     pub seconds: f64,

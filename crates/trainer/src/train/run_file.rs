@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -57,8 +58,14 @@ impl RunFile {
             let problem = format!("this is a file, not the folder of a run, which holds {RUN_FILE}");
             return Err(TrainError::run(folder, problem));
         }
-        let text = fs::read_to_string(folder.join(RUN_FILE))
-            .map_err(|error| TrainError::run(folder, format!("{RUN_FILE} cannot be read: {error}")))?;
+        let text = fs::read_to_string(folder.join(RUN_FILE)).map_err(|error| {
+            let problem = match error.kind() {
+                ErrorKind::NotFound if !folder.exists() => "there is no such folder".to_owned(),
+                ErrorKind::NotFound => format!("this folder holds no run: it has no {RUN_FILE}"),
+                _ => format!("{RUN_FILE} cannot be read: {error}"),
+            };
+            TrainError::run(folder, problem)
+        })?;
         let file: Self = toml::from_str(&text).map_err(|error| {
             let problem = format!("{RUN_FILE}, {}", toml_problem(&text, &error));
             TrainError::run(folder, problem + &written_by(&text))

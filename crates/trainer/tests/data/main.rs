@@ -231,7 +231,7 @@ fn what_is_missing_is_taken_from_training_but_never_a_test() {
     assert_eq!((report.total.train, report.total.val, report.total.test), (34, 6, 8));
     assert_eq!(
         report.split_by,
-        "split by its folders; validation taken from training by seed 42"
+        "split by its folders; validation from training by seed 42"
     );
 
     let root = folder(&[("train/cat", 20), ("train/dog", 20), ("val/cat", 4), ("val/dog", 4)]);

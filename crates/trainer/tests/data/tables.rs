@@ -80,8 +80,8 @@ fn only_the_column_labels_or_an_option_gives_several_labels() {
     assert_eq!(dataset.classes, ["cat", "cat;small", "dog"]);
     assert_eq!(
         report.warnings[0],
-        "1 cell in the column label with \";\", \"|\" or brackets, each taken for one class, such as \"cat;small\" in line 2: if \
-         that is a list of labels, add --multi-label"
+        "1 cell in the column label with \";\", \"|\" or brackets, each taken for one class, such as \"cat;small\" in \
+         line 2: if that is a list of labels, add --multi-label"
     );
     let several = TableOptions {
         multi_label: Some(true),
@@ -421,8 +421,8 @@ fn columns_of_several_labels_or_none_are_asked_about() {
     let sentence = error(&path);
     assert!(
         sentence.ends_with(
-            "the columns sea, sun, big hold 0 and 1, and in line 2 sea, sun are 1: --multi-label takes them for any \
-             number of labels per picture; --label-column NAME,NAME,... says which of them are the classes"
+            "the columns sea, sun, big hold yes and no (1 and 0), and in line 2 sea, sun are 1: --multi-label takes \
+             them for any number of labels per picture; --label-column NAME,NAME,... says which of them are the classes"
         ),
         "{sentence}"
     );

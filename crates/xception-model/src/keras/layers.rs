@@ -12,6 +12,10 @@ use super::settings::{count, shown};
 /// Keras's `backend.epsilon()`, the lower bound for the deviation by which `Normalization` divides.
 const SMALLEST_DEVIATION: f64 = 1e-7;
 
+/// Why a layer that takes a part of its input is refused.
+const PARTS: &str = "no operation here takes channels or parts of a map; where it belongs to a preprocess_input that \
+                     makes BGR of RGB, save the model without it and say --scaling caffe";
+
 /// Adds the operations of a layer to the graph.
 ///
 /// # Errors
@@ -61,10 +65,7 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Cast" => cast(at, at.settings.text(&["dtype"])),
         "Resizing" => resizing(at),
         "CenterCrop" | "RandomCrop" => center_crop(at),
-        "GetItem" | "SlicingOpLambda" => Err("no operation here takes channels or parts of a map; where it belongs to a \
-                                              preprocess_input that makes BGR of RGB, save the model without it and say \
-                                              --scaling caffe"
-            .into()),
+        "GetItem" | "SlicingOpLambda" => Err(PARTS.into()),
         class if is_harmless(class) => at.only_input(),
         class if is_active(class) => Err("it changes pictures at rest too, as no operation here does".into()),
         _ => Err("there is no operation for its class".into()),

@@ -214,6 +214,20 @@ const BRANDS: &[(&[u8], OtherFormat)] = &[
     (b"", other!("MP4 or QuickTime", "an", " video", VIDEO)),
 ];
 
+/// Whether this is the header of a TGA file, which has no mark: with a map of colours or without, plain or in run
+/// lengths, with so many bits for each pixel. A cursor (CUR) has a count of pictures where such a file without a map
+/// has zeros.
+fn is_tga(head: &[u8]) -> bool {
+    let Some(head) = head.first_chunk::<18>() else {
+        return false;
+    };
+    match head[1] {
+        0 => [2, 3, 10, 11].contains(&head[2]) && head[3..7] == [0; 4] && [8, 15, 16, 24, 32].contains(&head[16]),
+        1 => [1, 9].contains(&head[2]) && [15, 16, 24, 32].contains(&head[7]) && [8, 16].contains(&head[16]),
+        _ => false,
+    }
+}
+
 impl FileKind {
     /// Tells by the first [`HEAD_BYTES`] bytes of a file, or fewer, what it is.
     pub fn of(head: &[u8]) -> Self {
@@ -239,50 +253,7 @@ impl FileKind {
             [b'P', b'1'..=b'7', b' ' | b'\n' | b'\r' | b'\t' | b'#', ..] => {
                 return Self::Other(other!("PNM", "a", PILLOW));
             }
-            // A map of no colours, or of so many, uncompressed or run lengths, pixels of so many bits; a cursor has a count
-            // of pictures where such a file without a colour map has zeros.
-            [
-                _,
-                0,
-                1..=3 | 9..=11,
-                0,
-                0,
-                0,
-                0,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                8 | 15 | 16 | 24 | 32,
-                ..,
-            ]
-            | [
-                _,
-                1,
-                1 | 9,
-                _,
-                _,
-                _,
-                _,
-                15 | 16 | 24 | 32,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                8 | 16,
-                ..,
-            ] => {
-                return Self::Other(other!("TGA", "a", PILLOW));
-            }
+            head if is_tga(head) => return Self::Other(other!("TGA", "a", PILLOW)),
             [0x0a, 0..=5, 0 | 1, 1 | 2 | 4 | 8, ..] => return Self::Other(other!("PCX", "a", PILLOW)),
             _ => {}
         }
@@ -358,7 +329,7 @@ mod tests {
 
     #[test]
     fn files_are_named_by_their_first_bytes() {
-        let files: [(&[u8], &str); 22] = [
+        let files: [(&[u8], &str); 26] = [
             (b"\xff\xd8\xff\xe0", "JPEG"),
             (b"\xff\xd8\xff\xf7", "JPEG-LS"),
             (b"II*\0\x08\0\0\0", "TIFF"),
@@ -375,6 +346,10 @@ mod tests {
             (b"\xff\x0a\xfa\x1f", "JPEG XL"),
             (b"P6\n3 4\n255\n", "PNM"),
             (b"8BPS\0\x01", "Photoshop (PSD)"),
+            (b"\0\0\x02\0\0\0\0\0\0\0\0\0\xa0\0x\0\x18\x20", "TGA"),
+            (b"\x07\0\x0b\0\0\0\0\0\0\0\0\0\xa0\0x\0\x08\0", "TGA"),
+            (b"\0\x01\x01\0\0\0\x01\x18\0\0\0\0\xa0\0x\0\x08\0", "TGA"),
+            (b"\0\0\x02\0\x01\0  \0\0\x01\0\x01\0\x30\0\0\0", "Windows cursor (CUR)"),
             (b"\n <!DOCTYPE HTML><html>", "HTML"),
             (b"<?xml version=\"1.0\"?><svg/>", "SVG"),
             (b"<?xml version=\"1.0\"?><a/>", "XML"),

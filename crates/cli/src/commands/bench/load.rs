@@ -57,8 +57,8 @@ pub fn warnings<'a>(others: Option<f64>, cases: impl Iterator<Item = &'a [f64]>)
     }
     let slow = (slow > 0).then(|| {
         format!(
-            "{slow} of {runs} runs took far longer than the median of their case, which the table shows: other programs, \
-             or a processor that lowered its clock; measure again on a quiet machine"
+            "{slow} of {runs} runs took far longer than the median of their case, which the table shows: other \
+             programs, or a processor that lowered its clock; measure again on a quiet machine"
         )
     });
     busy.into_iter().chain(slow).collect()

@@ -1,22 +1,20 @@
 //! The names of classes for the shell's completion of `--class`.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap_complete::Shell;
-use xception_model::labels::{self, Label};
-use xception_model::registry::Card;
-use xception_model::{WeightFormat, read_record};
+use xception_model::labels;
 
 use crate::args::SourceArgs;
-use crate::weights::location::Location;
+use crate::weights::class_labels;
 
 /// The names that may stand as the last of `words`, which are typed after the program's name in `shell`; none where
 /// they cannot be read at once.
 pub fn class_names(shell: Shell, words: &[OsString]) -> Vec<String> {
     let labels = match value(words, "--labels", None) {
         Some(path) => labels::read(Path::new(&path)).ok(),
-        None => of_weights(
+        None => class_labels::at_once(
             value(words, "--weights", Some("-w"))
                 .as_deref()
                 .unwrap_or(OsStr::new(SourceArgs::DEFAULT)),
@@ -51,22 +49,6 @@ fn value(words: &[OsString], long: &str, short: Option<&str>) -> Option<OsString
         }
     }
     None
-}
-
-/// The labels of registered weights, a card, a record, or a file with a card beside it.
-fn of_weights(weights: &OsStr) -> Option<Vec<Label>> {
-    match Location::of(weights).ok()? {
-        Location::Card(card) => Some(card.labels().to_vec()),
-        Location::File(path) if WeightFormat::of(&path).ok() == Some(WeightFormat::Record) => {
-            read_record(&path).ok().map(|(spec, _)| spec.labels)
-        }
-        Location::File(path) => beside(&path),
-    }
-}
-
-fn beside(weights: &Path) -> Option<Vec<Label>> {
-    let card: PathBuf = Card::beside(weights);
-    Some(Card::load(&card).ok()?.labels().to_vec())
 }
 
 /// The text with a backslash before what a shell takes for more than a letter.

@@ -7,11 +7,17 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use trainer::report::duration;
+use unicode_width::UnicodeWidthStr;
+
+use crate::io::wrap::COLUMNS;
 
 /// The time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_mins(1);
 /// Bars are redrawn so often, also while a step takes long.
 const TICK: Duration = Duration::from_millis(500);
+/// The columns of a bar, as in its template, and those of the spinner and of the blanks and signs between the parts.
+const BAR: usize = 10;
+const FRAME: usize = 8;
 /// The shortest time, in seconds, from which the remaining time is estimated.
 const SHORTEST: f64 = 1.0;
 
@@ -110,9 +116,8 @@ impl Display {
         let Some(work) = &state.work else { return };
         work.bar.set_length(total as u64);
         work.bar.set_position(done as u64);
-        let left = left(work.left(done, total), state.after);
-        let text: Vec<&str> = [detail, &left].into_iter().filter(|text| !text.is_empty()).collect();
-        let text = text.join("  ");
+        let room = COLUMNS.saturating_sub(name.width() + BAR + 2 * total.to_string().len() + FRAME);
+        let text = message(detail, work.left(done, total), state.after, room);
         work.bar.set_message(text.clone());
         if !self.terminal && state.last_line.elapsed() >= LINE_EVERY {
             eprintln!("{name}: {done} of {total}  {text}");
@@ -123,6 +128,21 @@ impl Display {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The detail and the times, as far as they fit into so many columns: the whole run's time stays longest.
+fn message(detail: &str, work: Option<f64>, after: Option<f64>, room: usize) -> String {
+    let of_run = left(None, after.map(|after| after + work.unwrap_or(0.0)));
+    let joined = |parts: [&str; 2]| {
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("  ")
+    };
+    let both = left(work, after);
+    let shortest = if of_run.is_empty() { &both } else { &of_run };
+    [joined([detail, &both]), joined([detail, shortest]), both.clone()]
+        .into_iter()
+        .find(|text| text.width() <= room)
+        .unwrap_or_else(|| shortest.clone())
 }
 
 /// The seconds that are left of the work in progress, and of the whole run.
@@ -140,7 +160,7 @@ fn left(work: Option<f64>, after: Option<f64>) -> String {
 
 impl Work {
     fn start(name: &str, expected: Option<f64>, (done, total): (usize, usize)) -> Self {
-        let style = ProgressStyle::with_template("{spinner} {prefix}  {bar:12} {pos}/{len}  {msg}")
+        let style = ProgressStyle::with_template("{spinner} {prefix}  {bar:10} {pos}/{len}  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::new(total as u64)
             .with_style(style)
@@ -183,5 +203,16 @@ mod tests {
         ] {
             assert_eq!(left(work, after), text);
         }
+    }
+
+    #[test]
+    fn a_narrow_terminal_leaves_parts_out() {
+        let shown = |room| message("loss 0.708", Some(5.0), Some(70.0), room);
+        assert_eq!(shown(40), "loss 0.708  5 s left, run 1 min 15 s");
+        assert_eq!(shown(32), "loss 0.708  run 1 min 15 s left");
+        assert_eq!(shown(25), "5 s left, run 1 min 15 s");
+        assert_eq!(shown(20), "run 1 min 15 s left");
+        assert_eq!(message("", Some(5.0), None, 3), "5 s left");
+        assert_eq!(message("loss 0.708", None, None, 40), "loss 0.708");
     }
 }

@@ -151,7 +151,7 @@ impl Watched {
         let phase = &self.phase;
         match stage {
             Stage::Measurement => "measuring the time of a step".to_owned(),
-            Stage::Features(split) => format!("features of the {} pictures", pictures(split)),
+            Stage::Features(split) => format!("features of {} pictures", pictures(split)),
             Stage::RateSearch => "trying learning rates".to_owned(),
             Stage::Saving => "saving".to_owned(),
             Stage::Validation => format!("validation of epoch {}", phase.done + 1),

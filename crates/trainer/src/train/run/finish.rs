@@ -17,6 +17,9 @@ use crate::train::outcome::{Outcome, StageTime};
 use crate::train::phase::End;
 use crate::train::run_file::now;
 
+/// The seconds from which on a stage beside the phases is listed.
+const SHORTEST_STAGE: f64 = 1.0;
+
 impl Run {
     /// The outcome of a run whose training ended.
     pub(super) fn end(self, end: End) -> Result<Outcome, TrainError> {
@@ -122,6 +125,14 @@ impl Run {
                     seconds: rows.iter().map(|row| row.seconds).sum(),
                 });
             }
+        }
+        let listed: f64 = stages.iter().map(|stage| stage.seconds).sum();
+        let other = self.progress.seconds - listed;
+        if other >= SHORTEST_STAGE {
+            stages.push(StageTime {
+                name: "measurement and saving".to_owned(),
+                seconds: other,
+            });
         }
         stages
     }

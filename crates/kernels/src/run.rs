@@ -192,7 +192,8 @@ impl<'a> Run<'a> {
                     let all = self.pictures[picture];
                     all[index * (all.len() / self.batch)..].as_ptr().cast_mut()
                 }
-                Place::Buffer(buffer) => buffers[buffer].address(),
+                // SAFETY: `start` is a channel of a concatenation, whose map the buffer holds.
+                Place::Buffer { buffer, start } => unsafe { buffers[buffer].address().add(start) },
                 Place::Output(output) => {
                     let map = self.maps[self.values[output]];
                     // SAFETY: the memory is as long as `batch` pictures, which `new` has checked.
@@ -212,7 +213,8 @@ impl<'a> Run<'a> {
             };
             // SAFETY: the plan's maps are those that the operations gave for this size of picture, and its buffers are
             // as large as the largest map that they hold in turn. The output of a step is never the buffer of a value
-            // that is still read. The jobs of a stage write to different places, and begin when the stage before is
+            // that is still read, except for parts of a concatenation: each has channels of its own, and the
+            // concatenation leaves them alone. The jobs of a stage write to different places, and begin when the stage before is
             // done; those of another call write to other buffers and another picture's outputs.
             unsafe { step.run(network.operations(), job) };
         };

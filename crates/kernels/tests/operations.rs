@@ -382,6 +382,213 @@ fn poolings_of_every_window() {
     });
 }
 
+/// The sums of columns that 3 x 3 windows share are kept.
+#[test]
+fn means_of_windows_a_column_apart() {
+    each_set(|isa, random| {
+        let channels = random.size(40);
+        let pads = |random: &mut Random| random.next() as usize % 3;
+        let padding = match random.next() % 3 {
+            0 => Padding::Same,
+            1 => Padding::symmetric(1),
+            _ => Padding::Explicit {
+                top: pads(random),
+                left: pads(random),
+                bottom: pads(random),
+                right: pads(random),
+            },
+        };
+        let window = Window {
+            taps: [3; 2],
+            stride: [random.size(2), 1],
+            dilation: [1; 2],
+            padding,
+        };
+        let (mut network, input, pictures, maps) = start(random, isa, channels);
+        if !window.fits(&maps[0]) {
+            return;
+        }
+        let count_padding = random.yes();
+        let mean = network
+            .average_pool(AveragePool {
+                stride: window.stride,
+                padding,
+                count_padding,
+                ..AveragePool::new(input, window.taps)
+            })
+            .unwrap();
+        let expected: Vec<Map> = maps.iter().map(|map| mean_of(window, map, count_padding)).collect();
+        let what = format!("{channels} channels, {window:?}, padding counted {count_padding}");
+        compare(&what, &network, mean, &pictures, &expected, random.size(3));
+    });
+}
+
+/// The definition of an average pooling.
+fn mean_of(window: Window, map: &Map, count_padding: bool) -> Map {
+    window.slide(map, map.channels, |channel, tap| {
+        let taps: Vec<_> = window.taps().map(|(row, column)| tap(channel, row, column)).collect();
+        let on_map = taps.iter().flatten();
+        let count = if count_padding {
+            taps.len()
+        } else {
+            on_map.clone().count()
+        };
+        on_map.sum::<f64>() / count as f64
+    })
+}
+
+/// Convolutions and poolings write their outputs into a concatenation, also into one within another; a value that is
+/// handed out as well is copied.
+#[test]
+fn concatenations_in_place() {
+    each_set(|isa, random| {
+        let channels = random.size(40);
+        let (mut network, input, pictures, maps) = start(random, isa, channels);
+        let activation = any_activation(random);
+        let [wide, square_outputs] = [0; 2].map(|_| 16 * random.size(3));
+        let last_outputs = random.size(40);
+        let pixel = Window {
+            taps: [1; 2],
+            stride: [1; 2],
+            dilation: [1; 2],
+            padding: Padding::VALID,
+        };
+        let square = Window {
+            taps: [3; 2],
+            padding: Padding::Same,
+            ..pixel
+        };
+        let mut conv = |network: &mut Network, input: Value, outputs: usize, window: Window, after: Activation| {
+            let channels = network.channels(input).unwrap();
+            let weights = random.values(outputs * channels * window.taps.iter().product::<usize>());
+            let value = network.convolution(Convolution {
+                padding: window.padding,
+                activation: after,
+                ..Convolution::new(input, &weights, outputs, window.taps)
+            });
+            let expected = move |map: &Map| {
+                let sums = convolve(map, window, &weights, None, outputs, 1);
+                sums.map(|value| activate(after, value))
+            };
+            (value.unwrap(), expected)
+        };
+        let (base, of_base) = conv(&mut network, input, wide, pixel, Activation::Relu);
+        let (squares, of_squares) = conv(&mut network, base, square_outputs, square, activation);
+        let (handed, of_handed) = conv(&mut network, base, 16, pixel, activation);
+        let (last, of_last) = conv(&mut network, base, last_outputs, pixel, activation);
+        let largest = network
+            .max_pool(MaxPool {
+                stride: [1; 2],
+                padding: Padding::Same,
+                ..MaxPool::new(base, [3; 2])
+            })
+            .unwrap();
+        let mean = network
+            .average_pool(AveragePool {
+                stride: [1; 2],
+                padding: Padding::Same,
+                ..AveragePool::new(base, [3; 2])
+            })
+            .unwrap();
+        let inner = network
+            .concat(Concat {
+                inputs: &[squares, mean],
+            })
+            .unwrap();
+        let whole = network
+            .concat(Concat {
+                inputs: &[largest, inner, handed, last],
+            })
+            .unwrap();
+        let (read, of_read) = conv(&mut network, whole, 5, pixel, Activation::None);
+        let of_whole = |map: &Map| {
+            let base = of_base(map);
+            let largest = square.slide(&base, wide, |channel, tap| {
+                let taps = square.taps().filter_map(|(row, column)| tap(channel, row, column));
+                taps.fold(f64::NEG_INFINITY, larger)
+            });
+            let mean = mean_of(square, &base, false);
+            let parts = [largest, of_squares(&base), mean, of_handed(&base), of_last(&base)];
+            Map {
+                channels: parts.iter().map(|part| part.channels).sum(),
+                values: parts.iter().flat_map(|part| part.values.clone()).collect(),
+                ..base
+            }
+        };
+
+        let [height, width] = [maps[0].height, maps[0].width];
+        let copies = |values: &[Value]| {
+            let plan = network.describe([height, width], 2, values).unwrap();
+            plan.steps.iter().filter(|step| step.kind == "concat").count()
+        };
+        assert_eq!(copies(&[read]), 0, "all parts are written in their places");
+        assert_eq!(copies(&[read, handed]), 1, "one is copied");
+
+        let of_whole: Vec<Map> = maps.iter().map(of_whole).collect();
+        let of_read: Vec<Map> = of_whole.iter().map(of_read).collect();
+        let of_handed: Vec<Map> = maps.iter().map(|map| of_handed(&of_base(map))).collect();
+        let what = format!("{channels} -> {wide}, {square_outputs}, {last_outputs}, {activation:?}");
+        let threads = random.size(3);
+        compare(
+            &format!("whole, {what}"),
+            &network,
+            whole,
+            &pictures,
+            &of_whole,
+            threads,
+        );
+        compare(&format!("read, {what}"), &network, read, &pictures, &of_read, threads);
+
+        let pixels: Vec<f32> = pictures
+            .iter()
+            .flat_map(|picture| &picture.values)
+            .map(|value| *value as f32)
+            .collect();
+        let memory = |maps: &[Map]| vec![f32::NAN; maps.iter().map(|map| map.values.len()).sum()];
+        let (mut wholes, mut ones) = (memory(&of_whole), memory(&of_handed));
+        let shape = [pictures.len(), pictures[0].height, pictures[0].width];
+        network
+            .run(&pixels, shape, &mut [(whole, &mut wholes), (handed, &mut ones)])
+            .unwrap();
+        for (found, expected) in [(wholes, of_whole), (ones, of_handed)] {
+            let expected: Vec<f64> = expected.into_iter().flat_map(|map| map.values).collect();
+            compare_values(&format!("both, {what}"), &found, &expected);
+        }
+    });
+}
+
+/// Large weights come some rows at a time.
+#[test]
+fn weights_by_rows_are_weights_at_once() {
+    for isa in Isa::available() {
+        let random = &mut Random::new(5);
+        let (inputs, outputs) = if cfg!(miri) { (3, 21) } else { (300, 4100) };
+        let (weights, bias) = (random.values(inputs * outputs), random.values(outputs));
+        let picture = random.values(inputs);
+        let mut network = new_network(inputs, isa);
+        let layer = Dense {
+            bias: Some(&bias),
+            activation: Activation::Relu,
+            ..Dense::new(network.input(), &weights, outputs)
+        };
+        let at_once = network.dense(layer).unwrap();
+        let mut parts = Vec::new();
+        let by_rows = network
+            .dense_by_rows(layer, |rows, part| {
+                part.copy_from_slice(&weights[rows.start * outputs..rows.end * outputs]);
+                parts.push(rows);
+            })
+            .unwrap();
+        assert!(parts.len() > 1 || cfg!(miri), "{parts:?}");
+        let [mut one, mut other] = [(); 2].map(|()| vec![f32::NAN; outputs]);
+        network
+            .run(&picture, [1, 1, 1], &mut [(at_once, &mut one), (by_rows, &mut other)])
+            .unwrap();
+        assert_eq!(one, other, "{}", isa.name());
+        assert!(one.iter().any(|value| *value > 0.0));
+    }
+}
+
 /// A name, a value of the network, and its definition.
 type Case<'a> = (&'a str, Value, &'a dyn Fn(&Map) -> Map);
 

@@ -100,11 +100,7 @@ impl<'a> Fold<'a> {
             return Folded { values, bias, outputs };
         };
         if let Parameters::Dense(_) = self.parameters {
-            for row in values.chunks_exact_mut(outputs.max(1)) {
-                for (value, scale) in row.iter_mut().zip(&norm.scale) {
-                    *value = (f64::from(*value) * scale) as f32;
-                }
-            }
+            self.scale_rows(&mut values);
         } else {
             let each = (values.len() / outputs.max(1)).max(1);
             for (kernel, scale) in values.chunks_exact_mut(each).zip(&norm.scale) {
@@ -117,6 +113,16 @@ impl<'a> Fold<'a> {
             bias: Some(norm.bias(bias.as_deref())),
             values,
             outputs,
+        }
+    }
+
+    /// Folds the norm into some rows of a dense layer's weights, each with all outputs.
+    pub fn scale_rows(&self, rows: &mut [f32]) {
+        let Some(norm) = &self.norm else { return };
+        for row in rows.chunks_exact_mut(norm.scale.len().max(1)) {
+            for (value, scale) in row.iter_mut().zip(&norm.scale) {
+                *value = (f64::from(*value) * scale) as f32;
+            }
         }
     }
 

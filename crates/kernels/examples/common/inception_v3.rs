@@ -37,7 +37,9 @@ impl Draft<'_> {
     /// Convolutions of stride 1 that keep the size, one after the other.
     fn same(&mut self, x: Value, layers: &[(usize, [usize; 2])]) -> Result<Value, Error> {
         let mut layers = layers.iter();
-        layers.try_fold(x, |x, &(outputs, kernel)| self.conv(x, outputs, kernel, 1, Padding::Same))
+        layers.try_fold(x, |x, &(outputs, kernel)| {
+            self.conv(x, outputs, kernel, 1, Padding::Same)
+        })
     }
 
     fn halving(&mut self, x: Value, outputs: usize) -> Result<Value, Error> {
@@ -104,7 +106,13 @@ pub fn inception_v3(network: Network, numbers: &[f32]) -> Result<(Network, Vec<S
         net.module = format!("mixed{}", number + 4);
         let one = net.same(x, &[(192, [1; 2])])?;
         let seven = net.same(x, &[(width, [1; 2]), (width, [1, 7]), (192, [7, 1])])?;
-        let double = [(width, [1; 2]), (width, [7, 1]), (width, [1, 7]), (width, [7, 1]), (192, [1, 7])];
+        let double = [
+            (width, [1; 2]),
+            (width, [7, 1]),
+            (width, [1, 7]),
+            (width, [7, 1]),
+            (192, [1, 7]),
+        ];
         let double = net.same(x, &double)?;
         let pool = net.pooled(x, 192)?;
         x = net.concat(&[one, seven, double, pool])?;

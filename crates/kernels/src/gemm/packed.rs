@@ -13,6 +13,9 @@ pub(crate) const PANEL: usize = 16;
 /// Bytes up to which a matrix stays in the second-level cache from job to job.
 const SMALL: usize = 280 * 1024;
 
+/// Bytes of rows that are read at a time.
+const READ: usize = 4 << 20;
+
 /// Inputs that are packed at a time: 4 KiB of a panel.
 const BLOCK: usize = 64;
 
@@ -24,6 +27,8 @@ pub(crate) struct PackedMatrix {
     outputs: usize,
     weights: Buffer,
     bias: Buffer,
+    /// Matrices of this size that every job reads in turn, this one included.
+    in_turn: usize,
 }
 
 impl PackedMatrix {
@@ -71,7 +76,13 @@ impl PackedMatrix {
             outputs,
             weights: zeros(volume(&[padded(volume(&[outputs])?), inputs])?),
             bias: Buffer::zeros(padded(outputs)),
+            in_turn: 1,
         })
+    }
+
+    /// One of `count` matrices of this size that every job reads in turn.
+    pub(crate) fn in_turn(self, count: usize) -> Self {
+        Self { in_turn: count, ..self }
     }
 
     /// Packs weights `[outputs, inputs]`, those of a pointwise convolution. The caller has checked the lengths.
@@ -109,6 +120,36 @@ impl PackedMatrix {
         })
     }
 
+    /// Packs weights `[inputs, outputs]` that `read` hands out some rows at a time, so that they are never in memory
+    /// twice.
+    pub(crate) fn by_rows(
+        zeros: impl FnOnce(usize) -> Buffer,
+        [inputs, outputs]: [usize; 2],
+        bias: Option<&[f32]>,
+        mut read: impl FnMut(Range<usize>, &mut [f32]),
+    ) -> Result<Self, Error> {
+        let mut packed = Self::empty(zeros, inputs, outputs)?;
+        let most = (READ / size_of::<f32>() / outputs.max(1)).max(1);
+        let mut part = vec![0.0; most.min(inputs) * outputs];
+        for start in (0..inputs).step_by(most) {
+            let rows = start..inputs.min(start + most);
+            let part = &mut part[..rows.len() * outputs];
+            read(rows.clone(), part);
+            let panels = packed.weights.as_mut_slice().par_chunks_mut((inputs * PANEL).max(1));
+            panels.enumerate().for_each(|(panel, values)| {
+                let panel = outputs_of(panel, outputs);
+                let values = values.as_chunks_mut::<PANEL>().0[rows.clone()].iter_mut();
+                for (value, row) in values.zip(part.chunks_exact(outputs)) {
+                    value[..panel.len()].copy_from_slice(&row[panel.clone()]);
+                }
+            });
+        }
+        if let Some(bias) = bias {
+            packed.bias.as_mut_slice()[..outputs].copy_from_slice(&bias[..outputs]);
+        }
+        Ok(packed)
+    }
+
     /// Rows of the matrix.
     pub(crate) fn inputs(&self) -> usize {
         self.inputs
@@ -135,9 +176,9 @@ impl PackedMatrix {
         )
     }
 
-    /// Whether the matrix stays in the second-level cache from job to job.
+    /// Whether the matrix, and those that are read in turn with it, stay in the second-level cache from job to job.
     pub(crate) fn fits_in_second_level_cache(&self) -> bool {
-        self.bytes() <= SMALL
+        self.bytes() * self.in_turn <= SMALL
     }
 
     /// Bytes held.

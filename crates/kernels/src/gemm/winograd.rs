@@ -81,14 +81,15 @@ impl Winograd {
         }
         // Transformed in f64 and rounded once.
         let turned: Vec<[f32; PLACES]> = weights.as_chunks().0.iter().map(turn_kernel).collect();
-        let matrix = |place| {
-            PackedMatrix::new(&mut zeros, inputs, outputs, None, |panel, rows| {
+        let matrix = |place| -> Result<PackedMatrix, Error> {
+            let packed = PackedMatrix::new(&mut zeros, inputs, outputs, None, |panel, rows| {
                 for (input, row) in rows.iter_mut().enumerate() {
                     for (lane, output) in panel.clone().enumerate() {
                         row[lane] = turned[output * inputs + input][place];
                     }
                 }
-            })
+            })?;
+            Ok(packed.in_turn(PLACES))
         };
         let matrices = (0..PLACES).map(matrix).collect::<Result<_, _>>()?;
         let mut all_bias = Buffer::zeros(padded(outputs));

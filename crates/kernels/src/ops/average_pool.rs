@@ -56,6 +56,10 @@ impl Op for AveragePoolOp {
         Map::new(rows, columns, inputs[0].channels)
     }
 
+    fn writes_beside(&self, _inputs: usize) -> bool {
+        true
+    }
+
     fn cut(&self, maps: &Maps, machine: Machine) -> Cut {
         Cut::new(Work::of(maps.output.height), machine.threads)
     }
@@ -74,6 +78,7 @@ impl Op for AveragePoolOp {
                     map: input,
                     y,
                     output: job.pictures.output.add(y * output.row()),
+                    out_step: output.step,
                 };
                 row.mean(job.isa, count);
             }

@@ -1,7 +1,10 @@
 //! Maps side by side along their channels.
+//!
+//! Most inputs are written in their places by the operations that compute them (`plan/mod.rs`); the others are copied.
 
 use super::op::{Job, Maps, Op};
 use crate::error::Error;
+use crate::memory::buffer::padded;
 use crate::memory::map::Map;
 use crate::plan::cut::{Cut, Machine};
 use crate::value::Value;
@@ -39,6 +42,10 @@ impl Op for ConcatOp {
         Map::new(first.height, first.width, channels)
     }
 
+    fn writes_beside(&self, _inputs: usize) -> bool {
+        true
+    }
+
     fn cut(&self, maps: &Maps, machine: Machine) -> Cut {
         super::elementwise::cut(maps, machine)
     }
@@ -47,18 +54,24 @@ impl Op for ConcatOp {
         let Maps { inputs, output } = job.maps;
         let (pixels, _) = self.cut(job.maps, job.machine).job(job.index, output.pixels(), 1);
         for pixel in pixels {
-            let mut start = pixel * output.step;
+            let mut channel = 0;
             for (map, from) in inputs.iter().zip(job.pictures.inputs) {
                 // SAFETY: the caller guarantees the pictures, and the channels of the output are those of all inputs.
                 unsafe {
-                    let from = from.add(pixel * map.step);
-                    core::ptr::copy_nonoverlapping(from, job.pictures.output.add(start), map.channels);
+                    let first = job.pictures.output.add(channel);
+                    // Inputs that were written in their places stay.
+                    if *from != first.cast_const() {
+                        let to = first.add(pixel * output.step);
+                        core::ptr::copy_nonoverlapping(from.add(pixel * map.step), to, map.channels);
+                    }
                 }
-                start += map.channels;
+                channel += map.channels;
             }
-            let padding = (pixel + 1) * output.step - start;
             // SAFETY: the padding of the pixel.
-            unsafe { job.pictures.output.add(start).write_bytes(0, padding) };
+            unsafe {
+                let end = job.pictures.output.add(pixel * output.step + channel);
+                end.write_bytes(0, padded(channel) - channel);
+            }
         }
     }
 }

@@ -91,6 +91,7 @@ impl MaxPoolOp {
                     map: pool.input_map,
                     y,
                     output: to.add(index * output.row()),
+                    out_step: output.step,
                 };
                 row.max(pool.isa);
             }
@@ -166,6 +167,10 @@ impl Op for MaxPoolOp {
             }
         }
         Map::new(size[0], size[1], input.channels)
+    }
+
+    fn writes_beside(&self, _inputs: usize) -> bool {
+        true
     }
 
     fn multiplications(&self, maps: &Maps) -> usize {

@@ -58,6 +58,12 @@ pub(crate) trait Op {
     /// The map of the output. The kernels rely on the checks that are made here.
     fn output(&self, inputs: &[Map]) -> Result<Map, Error>;
 
+    /// Whether the output's pixels may be further apart than its channels take, with the channels of other values
+    /// between them; with `inputs` inputs.
+    fn writes_beside(&self, _inputs: usize) -> bool {
+        false
+    }
+
     /// Multiplications for one picture.
     fn multiplications(&self, _maps: &Maps) -> usize {
         0

@@ -60,7 +60,7 @@ impl Plan {
         let machine = self.key.machine;
         let memory = |place: &Place| match *place {
             Place::Picture(picture) => Memory::Picture(picture),
-            Place::Buffer(buffer) => Memory::Buffer(buffer),
+            Place::Buffer { buffer, .. } => Memory::Buffer(buffer),
             Place::Output(output) => Memory::Output(output),
         };
         let sides = |map: &Map| [map.height, map.width, map.channels];

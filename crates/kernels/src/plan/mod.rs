@@ -4,6 +4,7 @@ pub(crate) mod cascade;
 pub(crate) mod cut;
 mod describe;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 pub use describe::{Description, Memory, PlannedStepDescription};
@@ -11,11 +12,12 @@ pub use describe::{Description, Memory, PlannedStepDescription};
 use cascade::{Cascade, CascadeJob, PlanMaps};
 use cut::Machine;
 
-use crate::memory::buffer::{Arena, Buffer};
+use crate::memory::buffer::{Arena, Buffer, LINE};
 use crate::memory::map::Map;
+use crate::ops::Layer;
 use crate::ops::layout::Deinterleave;
 use crate::ops::op::{Job, Maps, Op, Pictures};
-use crate::step::{Operations, Source};
+use crate::step::{Operations, Source, Step};
 
 /// The run that a plan is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +40,8 @@ impl Key {
 pub(crate) enum Place {
     /// A picture of the caller.
     Picture(usize),
-    /// A buffer of the workspace.
-    Buffer(usize),
+    /// A buffer of the workspace, from this value on.
+    Buffer { buffer: usize, start: usize },
     /// Output memory of the caller.
     Output(usize),
 }
@@ -164,8 +166,11 @@ impl Plan {
             scratch: 0,
             key,
         };
+        let parts = parts(network, &uses, values);
         let mut free: Vec<usize> = Vec::new();
         let mut places = vec![Place::Picture(0); values.len()];
+        // The buffers of concatenations whose parts are computed already.
+        let mut wholes: BTreeMap<usize, usize> = BTreeMap::new();
         let mut next = 0;
         while let Some(step) = network.steps.get(next) {
             if uses.last[next].is_none() {
@@ -176,21 +181,37 @@ impl Plan {
             let done = next..cascade.as_ref().map_or(next + 1, |cascade| cascade.steps.end);
             let value = done.end - 1;
             let last = &network.steps[value];
-            let buffer = plan.take(&mut free, values[value].len());
-            places[value] = Place::Buffer(buffer);
+            let Part { whole, channel } = parts[value].unwrap_or(Part {
+                whole: value,
+                channel: 0,
+            });
+            let buffer = match wholes.get(&whole) {
+                Some(&buffer) => buffer,
+                None => plan.take(&mut free, values[whole].len()),
+            };
+            if whole != value {
+                wholes.insert(whole, buffer);
+            }
+            places[value] = Place::Buffer { buffer, start: channel };
+            let output = Map {
+                step: values[whole].step,
+                ..values[value]
+            };
             // A cascade reads the first step's input and the last step's projected map.
             let sources: Vec<Source> = [step.inputs[0]]
                 .into_iter()
                 .chain(last.inputs[1..].iter().copied())
                 .collect();
-            let what = cascade.map_or_else(
-                || {
+            let what = match cascade {
+                Some(mut cascade) => {
+                    cascade.outer.output = output;
+                    Planned::Cascade(cascade)
+                }
+                None => {
                     let inputs = step.inputs.iter().map(|&source| maps.of(source)).collect();
-                    let output = values[next];
                     Planned::Step(next, Maps { inputs, output })
-                },
-                Planned::Cascade,
-            );
+                }
+            };
             let place = |&source: &Source| match source {
                 Source::Picture(picture) => Place::Picture(picture),
                 Source::Value(value) => places[value],
@@ -200,8 +221,12 @@ impl Plan {
                 inputs: sources.iter().map(place).collect(),
                 output: places[value],
             };
-            plan.scratch = plan.scratch.max(planned.scratch(network, machine));
-            plan.steps.push(planned);
+            // A concatenation whose inputs were all written in their places has nothing left to do.
+            let in_place = |source: &Source| matches!(source, Source::Value(value) if parts[*value].is_some());
+            if !(matches!(last.layer, Layer::Concat(_)) && sources.iter().all(in_place)) {
+                plan.scratch = plan.scratch.max(planned.scratch(network, machine));
+                plan.steps.push(planned);
+            }
             plan.hand_out(value, &values[value], places[value]);
             let mut read: Vec<usize> = sources
                 .iter()
@@ -210,12 +235,13 @@ impl Plan {
                     Source::Value(value) => Some(*value),
                 })
                 .chain([value])
-                .filter(|&value| uses.last[value].is_some_and(|step| done.contains(&step)))
+                // The buffer of a part is its concatenation's.
+                .filter(|&value| parts[value].is_none() && uses.last[value].is_some_and(|step| done.contains(&step)))
                 .collect();
             read.sort_unstable();
             read.dedup();
             free.extend(read.into_iter().filter_map(|value| match places[value] {
-                Place::Buffer(buffer) => Some(buffer),
+                Place::Buffer { buffer, .. } => Some(buffer),
                 Place::Picture(_) | Place::Output(_) => None,
             }));
             next = done.end;
@@ -258,6 +284,44 @@ impl Plan {
         self.buffers.push(len);
         self.buffers.len() - 1
     }
+}
+
+/// The place of a value within a concatenation, in which it is written at once.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// The concatenation; of concatenations in concatenations the outermost.
+    whole: usize,
+    /// The first channel.
+    channel: usize,
+}
+
+/// The values that are written into a concatenation at once: nothing else reads them, and their channels are whole
+/// cache lines of every pixel.
+fn parts(network: &Operations, uses: &Uses, values: &[Map]) -> Vec<Option<Part>> {
+    let mut parts: Vec<Option<Part>> = vec![None; values.len()];
+    // Outer concatenations stand after the inner ones.
+    for (index, step) in network.steps.iter().enumerate().rev() {
+        if !matches!(step.layer, Layer::Concat(_)) || uses.last[index].is_none() {
+            continue;
+        }
+        let Part { whole, mut channel } = parts[index].unwrap_or(Part {
+            whole: index,
+            channel: 0,
+        });
+        for (place, source) in step.inputs.iter().enumerate() {
+            let Source::Value(value) = *source else { break };
+            let channels = values[value].channels;
+            // The padding after the last channels is the whole's.
+            let is_last = whole == index && place + 1 == step.inputs.len();
+            let aligned = channel.is_multiple_of(LINE) && (channels.is_multiple_of(LINE) || is_last);
+            let Step { layer, inputs } = &network.steps[value];
+            if aligned && uses.readers[value] == 1 && layer.writes_beside(inputs.len()) {
+                parts[value] = Some(Part { whole, channel });
+            }
+            channel += channels;
+        }
+    }
+    parts
 }
 
 /// The readers of the values.

@@ -1,7 +1,9 @@
 //! Packs sections of a folded graph into networks of the CPU engine (`crates/kernels`).
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use burn::backend::Flex;
 use burn::tensor::{Bytes, DType, Tensor};
@@ -101,6 +103,9 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         let input = values.of(chain.input)?;
         let residual = chain.residual.map(|residual| values.of(residual)).transpose()?;
         let kernel = |activation: Option<Activation>| activation.and_then(kernel_of).unwrap_or_default();
+        if let Op::Dense(_) = &self.graph.node(chain.first).op {
+            return self.dense(values, chain);
+        }
         let first = self.weights(chain.first);
         let value = match (&self.graph.node(chain.first).op, chain.pointwise) {
             (Op::Conv(conv), Some(pointwise)) => {
@@ -136,18 +141,29 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
                 self.spare = first.values;
                 value
             }
-            _ => {
-                let dense = Dense {
-                    bias: first.bias.as_deref(),
-                    activation: kernel(chain.after),
-                    ..Dense::new(input, &first.values, first.outputs)
-                };
-                let value = values.network.dense(dense)?;
-                self.spare = first.values;
-                value
-            }
+            _ => return Err(Error::UnknownValue(chain.first.0)),
         };
         Ok(value)
+    }
+
+    /// A dense layer. Its weights are read some rows at a time: VGG-16's first ones are 411 MB.
+    fn dense(&self, values: &mut Values, chain: &Chain) -> Result<Value, Error> {
+        let fold = (self.fold)(chain.first);
+        let Parameters::Dense(dense) = fold.parameters() else {
+            return Err(Error::UnknownValue(chain.first.0));
+        };
+        let Folded { bias, outputs, .. } = fold.weights(Vec::new());
+        let input = values.of(chain.input)?;
+        let layer = Dense {
+            bias: bias.as_deref(),
+            activation: chain.after.and_then(kernel_of).unwrap_or_default(),
+            ..Dense::new(input, &[], outputs)
+        };
+        let mut rows = TensorRows::new(dense.weight.val());
+        values.network.dense_by_rows(layer, |range, part| {
+            rows.read(range, part);
+            fold.scale_rows(part);
+        })
     }
 
     fn alone(&mut self, values: &mut Values, id: NodeId) -> Result<Value, Error> {
@@ -281,6 +297,54 @@ fn copied<const D: usize>(tensor: &Tensor<D>, mut spare: Vec<f32>) -> Vec<f32> {
     let mut target = Bytes::from_elems(spare);
     bytes.copy_into(&mut target);
     target.try_into_vec().unwrap_or_else(|_| host(tensor))
+}
+
+/// The rows of a matrix that may be in a file.
+struct TensorRows {
+    tensor: Tensor<2>,
+    /// Of `f32` in C order.
+    bytes: Option<Arc<Bytes>>,
+    /// All values, where they are not in a file.
+    values: Option<Vec<f32>>,
+}
+
+impl TensorRows {
+    fn new(tensor: Tensor<2>) -> Self {
+        let count = tensor.dims().iter().product::<usize>();
+        let primitive = tensor.clone().try_into_primitive::<Flex>().ok();
+        let bytes = primitive.filter(|primitive| {
+            primitive.is_contiguous()
+                && primitive.layout().start_offset() == 0
+                && primitive.dtype() == DType::F32
+                && primitive.data_arc().len() == count * size_of::<f32>()
+        });
+        Self {
+            bytes: bytes.map(|primitive| primitive.data_arc()),
+            values: None,
+            tensor,
+        }
+    }
+
+    /// Writes some rows to `part`.
+    fn read(&mut self, rows: Range<usize>, part: &mut [f32]) {
+        let [_, width] = self.tensor.dims();
+        let places = rows.start * width..rows.end * width;
+        let in_bytes = [places.start, places.end].map(|place| place * size_of::<f32>());
+        let view = self
+            .bytes
+            .as_ref()
+            .and_then(|bytes| bytes.view(in_bytes[0], in_bytes[1]).ok());
+        if let Some(view) = view {
+            let mut target = Bytes::from_elems(vec![0.0_f32; part.len()]);
+            view.copy_into(&mut target);
+            if let Ok(values) = target.try_into_vec::<f32>() {
+                part.copy_from_slice(&values);
+                return;
+            }
+        }
+        let values = self.values.get_or_insert_with(|| host(&self.tensor));
+        part.copy_from_slice(&values[places]);
+    }
 }
 
 /// The engine's padding. `same` pads nothing for a window of one pixel.

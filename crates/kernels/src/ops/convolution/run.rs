@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
 use crate::gemm::packed::PANEL;
 use crate::gemm::winograd::{Epilogue as TileEpilogue, Tiles, Winograd};
+use crate::memory::buffer::padded;
 use crate::memory::map::Map;
 use crate::ops::op::{Job, Maps, Op, Pictures};
 use crate::ops::window::WindowShape;
@@ -49,6 +50,11 @@ impl Op for ConvolutionOp {
         Ok(output)
     }
 
+    /// A residual is laid out as the output.
+    fn writes_beside(&self, inputs: usize) -> bool {
+        inputs == 1
+    }
+
     fn multiplications(&self, maps: &Maps) -> usize {
         let [height, width] = self.window.taps;
         maps.output.pixels() * maps.output.channels * height * width * maps.input().channels
@@ -87,7 +93,7 @@ impl Op for ConvolutionOp {
                 } else {
                     (machine.working_set(), 1)
                 };
-                let pixel = self.step + output.step;
+                let pixel = self.step + padded(output.channels);
                 Work {
                     units: output.pixels(),
                     most: (bytes / size_of::<f32>() / pixel).max(FEWEST_PIXELS),

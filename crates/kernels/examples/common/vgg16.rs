@@ -1,5 +1,5 @@
-//! VGG-16 (arXiv 1409.1556, table 1, column D) up to the last pooling, and its fully-connected layers on the mean of the
-//! last map: a network of the engine has no flattening. Made-up weights.
+//! VGG-16 (arXiv 1409.1556, table 1, column D) up to the last pooling, and its fully-connected layers on the mean of
+//! the last map: a network of the engine has no flattening. Made-up weights.
 
 use kernels::{Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, MaxPool, Network, Padding, Value};
 

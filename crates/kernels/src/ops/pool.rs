@@ -152,8 +152,8 @@ impl Kernel for Mean<'_> {
     }
 }
 
-/// 3 x 3 windows a column apart, of which none lies beside the map: the sums of a window's columns are kept for the next
-/// two windows.
+/// 3 x 3 windows a column apart, of which none lies beside the map: the sums of a window's columns are kept for the
+/// next two windows.
 struct SquareMean<'a>(PoolRow<'a>, Option<usize>);
 
 impl Kernel for SquareMean<'_> {

@@ -203,7 +203,12 @@ fn with_head(name: &str, size: usize, head: &[(&str, Op)]) -> xception_model::Fi
     net.block(Block::HEAD);
     let mut output = backbone.graph().output();
     for (name, op) in head {
-        output = net.layer(NewLayer::new(name).at(name), op.clone(), &[output]);
+        let layer = NewLayer::new(name);
+        let layer = match op {
+            Op::Dense(_) | Op::BatchNorm(_) => layer.at(name),
+            _ => layer,
+        };
+        output = net.layer(layer, op.clone(), &[output]);
     }
     xception_model::FileGraph {
         graph: net.finish(Taps::default(), 32),

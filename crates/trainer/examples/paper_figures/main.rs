@@ -53,7 +53,7 @@ fn main() -> Result<(), Failure> {
             println!("{:<22} seed {seed}  {}", variant.name, results::sentence(&outcome));
             runs.push(outcome);
         }
-        kinds.push(VariantRuns::new(variant, runs));
+        kinds.push(VariantRuns::new(&variant, runs));
     }
     let results = Results { figure, kinds };
     let file = |ending: &str| -> PathBuf { output.join(format!("figure{number}.{ending}")) };

@@ -42,7 +42,7 @@ fn test_accuracy(outcome: &Outcome) -> Option<f64> {
 }
 
 impl VariantRuns {
-    pub fn new(variant: Variant, outcomes: Vec<Outcome>) -> Self {
+    pub fn new(variant: &Variant, outcomes: Vec<Outcome>) -> Self {
         Self {
             name: variant.name,
             test: outcomes.iter().filter_map(test_accuracy).collect(),

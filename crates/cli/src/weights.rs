@@ -1,6 +1,6 @@
 //! From the value of `--weights` to a network that is ready.
 
-mod card;
+pub mod card;
 pub mod check;
 pub mod class_labels;
 pub mod classifier;

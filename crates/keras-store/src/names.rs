@@ -86,9 +86,10 @@ pub(crate) fn variables(class: Option<&str>, config: Option<&ConfigNode<'_>>, co
             match (on("scale"), on("center"), count) {
                 (Some(true), Some(true), _) | (None, None, 4) => &["gamma", "beta", "moving_mean", "moving_variance"],
                 (Some(true), Some(false), _) => &["gamma", "moving_mean", "moving_variance"],
-                (Some(false), Some(true), _) => &["beta", "moving_mean", "moving_variance"],
+                // Without a config, three of the four: the norms of Inception V3 and Inception-ResNet V2 leave out the
+                // scale (`scale=False` in `keras/src/applications`), and no network of Keras's leaves out the centre.
+                (Some(false), Some(true), _) | (None, None, 3) => &["beta", "moving_mean", "moving_variance"],
                 (Some(false), Some(false), _) | (None, None, 2) => &["moving_mean", "moving_variance"],
-                // Three of the four variables, and no config to tell which.
                 _ => &[],
             }
         }
@@ -244,8 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn three_variables_of_a_norm_without_config_keep_their_places() {
-        assert_eq!(variables(Some("BatchNormalization"), None, 3), ["0", "1", "2"]);
+    fn a_norm_of_weights_alone_with_three_variables_has_no_scale() {
+        let three = variables(Some("BatchNormalization"), None, 3);
+        assert_eq!(three, ["beta", "moving_mean", "moving_variance"]);
+        assert_eq!(variables(Some("BatchNormalization"), None, 1), ["0"]);
         assert_eq!(
             variables(Some("BatchNormalization"), None, 2),
             ["moving_mean", "moving_variance"]

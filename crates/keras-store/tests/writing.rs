@@ -411,13 +411,6 @@ fn every_class_of_a_classifier_comes_back() {
             .with_model_config(Mobile::config());
         module.save_into(&mut store).unwrap();
         let mut store = KerasStore::from_file(folder.path().join(name));
-        if kind == KerasFileKind::Weights {
-            // Three variables of a norm, and no config that says which of the four is not there.
-            let places = ["0", "1", "2"].map(|place| format!("norm.{place}"));
-            let norm = store.keys().unwrap().into_iter().filter(|key| key.starts_with("norm"));
-            assert_eq!(norm.collect::<Vec<_>>(), places);
-            continue;
-        }
         let mut back = Mobile::new();
         back.load_from(&mut store)
             .unwrap_or_else(|error| panic!("{name}: {error}"));

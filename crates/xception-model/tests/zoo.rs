@@ -2,7 +2,10 @@
 //! parameters, multiply-adds.
 
 use sha2::{Digest, Sha256};
-use xception_model::{Architecture, Graph, Published, Variant};
+use xception_model::graph::{
+    BatchNorm, Block, Builder, ChannelOrder, Dense, NewLayer, Op, Padding, Pool, PoolKind, Taps,
+};
+use xception_model::{Architecture, Graph, Pooling, Published, Variant};
 
 /// What Keras 3.15 says about `keras.applications.X(weights=None)`.
 struct Keras {
@@ -191,4 +194,87 @@ fn every_published_network_is_known_by_its_options_and_its_graph() {
         };
         assert_eq!(backbone.with_classifier(&classifier).unwrap().outputs(), Some(3));
     }
+}
+
+/// A backbone of the zoo with a head of layers, as a file shows it.
+fn with_head(name: &str, size: usize, head: &[(&str, Op)]) -> xception_model::FileGraph {
+    let backbone = published(name).network.without_top().with_pooling(Pooling::None);
+    let mut net = Builder::from_graph((*backbone.graph()).clone());
+    net.block(Block::HEAD);
+    let mut output = backbone.graph().output();
+    for (name, op) in head {
+        let layer = NewLayer::new(name);
+        let layer = match op {
+            Op::Dense(_) | Op::BatchNorm(_) => layer.at(name),
+            _ => layer,
+        };
+        output = net.layer(layer, op.clone(), &[output]);
+    }
+    xception_model::FileGraph {
+        graph: net.finish(Taps::default(), 32),
+        output,
+        size: Some([size; 2]),
+    }
+}
+
+fn dense(features: [usize; 2]) -> Op {
+    Op::Dense(Dense { features, bias: true })
+}
+
+fn flatten() -> Op {
+    Op::Flatten {
+        order: ChannelOrder::ChannelsLast,
+    }
+}
+
+/// Keras's ResNet-50 of 2016 ends in an average pooling of 7 x 7, which is the whole map at 224 x 224.
+#[test]
+fn a_pooling_of_the_whole_map_is_a_global_one() {
+    let window = Op::Pool(Pool {
+        kind: PoolKind::Average,
+        ..Pool::max(7, 7, Padding::Valid)
+    });
+    let head = [("avg_pool", window), ("flatten_1", flatten()), ("fc", dense([2048, 3]))];
+    let found = |size: usize| {
+        let file = with_head("resnet50", size, &head);
+        let found = xception_model::recognise(&file, false).unwrap();
+        found.candidates[0].architecture.clone()
+    };
+    let network = published("resnet50").network.with_num_classes(3).unwrap();
+    assert_eq!(found(224), network);
+    // Of a map of 8 x 8 the window leaves out a row and a column.
+    let Architecture::Graph(graph) = found(256) else {
+        panic!("a pooling of a part is no global pooling")
+    };
+    assert!(
+        graph
+            .nodes
+            .iter()
+            .any(|node| matches!(&node.op, Op::Pool(pool) if pool.window == [7; 2]))
+    );
+}
+
+/// A head that no option describes, on a flattened map: the backbone is VGG-16 all the same.
+#[test]
+fn the_backbone_before_a_flattened_map_is_known() {
+    let norm = Op::BatchNorm(BatchNorm {
+        channels: 64,
+        epsilon: 1e-3,
+        momentum: 0.01,
+        scale: true,
+        center: true,
+    });
+    let head = [
+        ("flatten", flatten()),
+        ("dense_1", dense([7 * 7 * 512, 64])),
+        ("batch_normalization", norm),
+        ("dense_2", dense([64, 4])),
+    ];
+    let file = with_head("vgg16", 224, &head);
+    let found = xception_model::recognise(&file, false).unwrap();
+    let network = found.candidates[0].architecture.clone();
+    assert!(matches!(network, Architecture::Graph(_)), "{network}");
+    let backbone = published("vgg16").network.without_top();
+    assert_eq!(network.without_top(), backbone);
+    assert_eq!(backbone.pooling(), Some(Pooling::Average));
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 /// How named weights are downloaded and kept.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct CacheArgs {
     /// Download nothing
     #[arg(long)]

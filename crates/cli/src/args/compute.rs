@@ -5,7 +5,7 @@ use clap::Args;
 use crate::compute::device::DeviceName;
 
 /// Where the network runs.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ComputeArgs {
     /// Where the network runs; `xception devices` lists the choices
     #[arg(short, long, value_name = "NAME", default_value_t = DeviceName::default())]
@@ -16,7 +16,7 @@ pub struct ComputeArgs {
 }
 
 /// Which implementation of the network runs, for commands that need no output of an inner layer.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct PlainArgs {
     /// Compute layer by layer with Burn's own operations instead of the fused network
     #[arg(long)]

@@ -9,13 +9,14 @@ use crate::args::format::FigureFormat;
 use crate::args::labels::LabelsArgs;
 use crate::args::layout::LayoutArgs;
 use crate::args::values::{batch_size, split};
-use crate::args::weights::WeightsArgs;
+use crate::args::weights::SeveralWeightsArgs;
 
 /// Judge a network by pictures whose classes are known
 ///
 /// DATA is a folder with one folder of pictures per class, or a CSV file of path and label, as for `xception train`; or
 /// ImageNet's validation pictures, in folders by wnid or all in one folder. Classes are matched to the network's labels
-/// by name or wnid.
+/// by name or wnid. With several --weights, a table compares the networks: accuracy, size and speed beside the
+/// published accuracy, as the tables of the Xception paper.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --split, the test part is judged if the data has one: a folder `test`, a column `split`, or the split of the
@@ -26,6 +27,7 @@ Examples:
   xception evaluate flowers/ --weights runs/flowers/model.bpk --report flowers.html
   xception evaluate flowers/ --weights my_model.keras --scaling tf --split val --format json
   xception evaluate photos.csv --weights my_model.bpk --predictions answers.csv
+  xception evaluate flowers/ -w runs/flowers -w runs/flowers-2 --csv comparison.csv
   xception evaluate ILSVRC2012_img_val/ --imagenet-labels val.txt \\
     --blacklist ILSVRC2014_clsloc_validation_blacklist.txt")]
 pub struct EvaluateArgs {
@@ -45,16 +47,16 @@ pub struct EvaluateArgs {
     /// Format of the figures on standard output
     #[arg(long, value_enum, default_value_t = FigureFormat::Text)]
     pub format: FigureFormat,
-    /// Write an HTML report: figures, plots, mistakes and heat maps
+    /// Write an HTML report: figures, plots, mistakes and heat maps (of one network)
     #[arg(long, value_name = "FILE.html", value_hint = ValueHint::FilePath)]
     pub report: Option<PathBuf>,
     /// Write every figure to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,
-    /// Write the table of classes to this file
+    /// Write the table to this file: of the classes, or of several networks
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub csv: Option<PathBuf>,
-    /// Write the predictions for each picture to this file (CSV)
+    /// Write the predictions for each picture to this file (CSV; of one network)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub predictions: Option<PathBuf>,
     /// Replace files that exist
@@ -72,7 +74,7 @@ pub struct EvaluateArgs {
     #[command(flatten, next_help_heading = "How the data lies")]
     pub layout: LayoutArgs,
     #[command(flatten)]
-    pub weights: WeightsArgs,
+    pub weights: SeveralWeightsArgs,
     #[command(flatten)]
     pub labels: LabelsArgs,
 }

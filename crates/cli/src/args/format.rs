@@ -33,7 +33,7 @@ pub enum FigureFormat {
     Text,
     /// Every figure
     Json,
-    /// The table of classes
+    /// The table of classes, or of several networks
     Csv,
 }
 

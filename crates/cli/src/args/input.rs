@@ -8,7 +8,7 @@ use crate::args::size::Size;
 use crate::args::values::preset;
 
 /// Replaces the preprocessing that the weights name.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct InputArgs {
     /// How pictures are resized [default: the weights' own]
     #[arg(long, value_parser = preset())]

@@ -11,7 +11,7 @@ use crate::args::values::parsed;
 const OUTPUTS: [&str; 5] = ["softmax", "sigmoid", "binary", "logits", "value"];
 
 /// What a weight file may not say of its network. A value that contradicts the file is refused.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Where the weight file does not say")]
 pub struct KnownArgs {
     /// What the outputs are: softmax, sigmoid (each class a yes or no), binary (one logit of two classes), logits (as

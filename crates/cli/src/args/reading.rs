@@ -6,7 +6,7 @@ use xception_model::picture::{AlphaMode, OrientationMode, Reading, SixteenBitMod
 use crate::args::values::{alpha, orientation, sixteen_bit, truncated};
 
 /// Replaces how the weights' pictures are read, where libraries disagree.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ReadingArgs {
     /// Turn pictures upright by their EXIF orientation, or leave them as stored, as Pillow and Keras do [default: the
     /// weights' own, else exif]

@@ -1,56 +1,72 @@
 //! `xception evaluate`.
 
+mod comparison;
 mod dataset;
 mod files;
 mod imagenet;
+mod judgement;
 mod pictures;
+mod row;
 mod summary;
+mod table;
 mod text;
 
 use std::path::PathBuf;
 
 use anyhow::bail;
-use trainer::data::Dataset;
-use trainer::evaluate::{EvaluateOptions, Evaluated, evaluate as judge};
 use trainer::metrics::write_class_table;
-use xception_model::Classifier;
 
-use self::dataset::TrainedRun;
+use self::comparison::compare;
 use self::files::ResultFiles;
-use self::pictures::LabelledPictures;
+use self::judgement::Judgement;
 use self::summary::Summary;
-use crate::args::{EvaluateArgs, FigureFormat};
+use crate::args::{EvaluateArgs, FigureFormat, WeightsArgs};
 use crate::compute::threads;
 use crate::exit::ExitStatus;
 use crate::io::output::Output;
-use crate::io::progress::Progress;
 use crate::io::target::keep_inputs;
-use crate::io::{json, message, path};
-use crate::weights::{check, classifier, file};
+use crate::io::{json, path};
+use crate::weights::file;
 
 pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitStatus> {
-    let files = ResultFiles::open(args)?;
+    let networks: Vec<WeightsArgs> = args.weights.each().collect();
     let read = [Some(&args.data), args.imagenet_labels.as_ref(), args.blacklist.as_ref()];
-    if let Some(problem) = read.into_iter().flatten().find_map(|file| path::missing(file)) {
-        bail!(problem);
-    }
-    let threads = threads::start(args.weights.compute.threads)?;
-    let weights = file::local(&args.weights.source.weights);
     let outputs = [&args.report, &args.json, &args.csv, &args.predictions];
+    let weights: Vec<PathBuf> = networks
+        .iter()
+        .filter_map(|network| file::local(&network.source.weights))
+        .collect();
     let inputs = read.into_iter().flatten().chain(&weights).map(PathBuf::as_path);
     keep_inputs(outputs.into_iter().flatten().map(PathBuf::as_path), inputs)?;
-    let run = weights.as_deref().and_then(TrainedRun::beside);
-    if args.imagenet_labels.is_none() {
-        // Faults of the data are found before weights are downloaded.
-        Dataset::check_listing(&args.data, &dataset::options(args, run.as_ref()))?;
+    let missing = || read.into_iter().flatten().find_map(|file| path::missing(file));
+    match networks.as_slice() {
+        [weights] => {
+            let files = ResultFiles::open(args)?;
+            if let Some(problem) = missing() {
+                bail!(problem);
+            }
+            one(args, weights, &files)
+        }
+        several => {
+            let files = comparison::ResultFiles::open(args)?;
+            if let Some(problem) = missing() {
+                bail!(problem);
+            }
+            compare(args, several, &files)
+        }
     }
-    let classifier = classifier::load(&args.weights, &args.labels, args.max_pixels)?;
-    check::has_classes(&args.weights.source.weights, &classifier.spec)?;
-    let labelled = LabelledPictures::find(args, run.as_ref(), &classifier, threads)?;
+}
 
-    let judged = judge_all(args, &classifier, &labelled, threads)?;
-    let summary = Summary::new(&classifier, &labelled, &judged);
-    files.write(args, &classifier, &summary, &judged)?;
+/// The figures of one network.
+fn one(args: &EvaluateArgs, weights: &WeightsArgs, files: &ResultFiles) -> anyhow::Result<ExitStatus> {
+    let threads = threads::start(args.weights.compute.threads)?;
+    let Judgement {
+        classifier,
+        labelled,
+        judged,
+    } = Judgement::of(args, weights, threads, true)?;
+    let summary = Summary::new(&classifier.spec, &labelled, &judged);
+    files.write(weights, &args.data, &classifier, &summary, &judged)?;
     let mut output = Output::stdout();
     match args.format {
         FigureFormat::Text => text::write(&mut output, &summary)?,
@@ -59,26 +75,4 @@ pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitStatus> {
     }
     output.finish()?;
     Ok(ExitStatus::after(labelled.unreadable + judged.unreadable.len()))
-}
-
-/// Judges the network by the pictures, and reports the pictures that cannot be read.
-fn judge_all(
-    args: &EvaluateArgs,
-    classifier: &Classifier,
-    labelled: &LabelledPictures,
-    threads: usize,
-) -> anyhow::Result<Evaluated> {
-    let progress = Progress::new(labelled.pictures.len());
-    let options = EvaluateOptions {
-        batch_size: args.batch_size,
-        threads,
-    };
-    let judged = judge(classifier, &labelled.pictures, options, |pictures| {
-        progress.advance(pictures);
-    })?;
-    drop(progress);
-    for (_, problem) in &judged.unreadable {
-        message::print("error", problem);
-    }
-    Ok(judged)
 }

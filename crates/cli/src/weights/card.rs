@@ -1,13 +1,16 @@
 //! From a card to its weights.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use burn::tensor::Device;
-use xception_model::registry::{Cache, Card, FetchOptions, Format};
+use xception_model::registry::{Cache, Card, FetchOptions, Format, Metrics};
 use xception_model::{Description, Known, ModelSpec, Network, Outputs};
 
 use crate::args::CacheArgs;
+use crate::io::{message, path};
+use crate::weights::location::Location;
 
 /// The card's weight file: a Burn record, or a file of a format that only the converter reads.
 pub fn file(card: &Card, cache: &CacheArgs, device: &Device) -> anyhow::Result<PathBuf> {
@@ -54,6 +57,33 @@ pub fn untrained(card: &Card, known: &Known, device: &Device) -> anyhow::Result<
     };
     let spec = Description::of_spec(described).complete(Path::new(&card.name), known)?;
     Ok((spec.network.init(device)?, spec))
+}
+
+/// The accuracy that a card states: the registry's, a card's that is named, or that beside a weight file.
+///
+/// # Errors
+///
+/// There are no weights of this name.
+pub fn metrics(weights: &OsStr) -> anyhow::Result<Option<Metrics>> {
+    let file = match Location::of(weights)? {
+        Location::Card(card) => return Ok(card.metrics),
+        Location::File(file) => file,
+    };
+    if let Some(problem) = path::missing(&file) {
+        bail!(problem);
+    }
+    let beside = Card::beside(&file);
+    if !beside.is_file() {
+        return Ok(None);
+    }
+    match Card::load(&beside) {
+        Ok(card) => Ok(card.metrics),
+        Err(error) => {
+            let problem = format!("{error}: the published accuracy is left out");
+            message::print("warning", &problem);
+            Ok(None)
+        }
+    }
 }
 
 /// Whether the card's file is of a format that only the converter reads.

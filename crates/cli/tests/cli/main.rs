@@ -5,6 +5,7 @@
 mod before_graph;
 mod bench;
 mod classify;
+mod comparison;
 mod edges;
 mod embed;
 mod evaluate;

@@ -4,6 +4,7 @@
 //! complete or not at all, and replace existing files.
 
 mod canvas;
+mod comparison;
 mod confusion;
 mod contact_sheet;
 mod curves;
@@ -19,6 +20,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
+pub use comparison::Compared;
 pub use contact_sheet::ContactSheet;
 pub use error::PlotError;
 pub use png_file::is_png;
@@ -32,6 +34,16 @@ use crate::judge::metrics::{EpochRow, Evaluation};
 /// A [`PlotError`]: no epoch, or the file cannot be written.
 pub fn curves(rows: &[EpochRow], path: &Path) -> Result<(), PlotError> {
     png_file::save(&curves::draw(rows)?, path)
+}
+
+/// Accuracy and loss on the validation pictures by epoch, of several kinds of runs: the mean of each kind's runs, on a
+/// band from the lowest to the highest. An epoch that a run lacks, or has no value for, is a gap.
+///
+/// # Errors
+///
+/// A [`PlotError`]: no epoch, or the file cannot be written.
+pub fn comparison(title: &str, kinds: &[Compared], path: &Path) -> Result<(), PlotError> {
+    png_file::save(&comparison::draw(title, kinds)?, path)
 }
 
 /// The confusion matrix: counts on the left, parts of each row on the right.

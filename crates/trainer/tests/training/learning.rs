@@ -7,7 +7,7 @@ use trainer::{Recipe, Run};
 use xception_model::Variant;
 
 use crate::common::{self, options, settings, start};
-use crate::fixture::{Fixture, assert_card, begin, probe};
+use crate::fixture::{Fixture, assert_card, begin, probe, read};
 
 #[test]
 fn several_labels_per_picture_are_learnt_judged_and_listed() {
@@ -54,6 +54,19 @@ fn several_labels_per_picture_are_learnt_judged_and_listed() {
         said
     };
     assert_eq!(said(&again), said(&dataset));
+}
+
+#[test]
+fn a_new_classifier_starts_without_an_answer() {
+    let fixture = Fixture::new(4);
+    let folder = fixture.path("run");
+    let mut recipe = probe();
+    recipe.phases[0].epochs = 1;
+    begin(&fixture.data, &folder, recipe, settings()).train(None).unwrap();
+    let steps = read(&folder, "steps.csv");
+    let first = steps.lines().nth(1).and_then(|line| line.rsplit(',').next()).unwrap();
+    // Before the first update the four classes are equally likely.
+    assert!((first.parse::<f64>().unwrap() - 4_f64.ln()).abs() < 1e-5, "{first}");
 }
 
 #[test]

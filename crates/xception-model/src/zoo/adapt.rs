@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use graph::{Builder, Graph, Op, Taps};
+use graph::{Builder, Graph, NodeId, Op, Taps};
 
 use super::architecture::Architecture;
 use super::head::{Head, HeadNames, Pooling};
@@ -71,7 +71,7 @@ impl Architecture {
         if let Self::Graph(graph) = &self
             && let Some(end) = graph.taps.embedding.or(graph.taps.feature_map)
         {
-            return recognise::named(graph.up_to(end));
+            return backbone(graph, end);
         }
         self
     }
@@ -185,5 +185,22 @@ impl NewHead {
             levels,
         };
         Ok(net.finish(taps, min_size))
+    }
+}
+
+/// A graph up to its embedding or feature map, as an architecture of the zoo if it is one. A flattened map belongs to
+/// the head: the map before it may be that of a known architecture, which then takes the mean over it.
+fn backbone(graph: &Graph, end: NodeId) -> Architecture {
+    let whole = recognise::named(graph.up_to(end));
+    let is_flattened = matches!(graph.node(end).op, Op::Flatten { .. });
+    if let (Architecture::Graph(_), true, Some(map)) = (&whole, is_flattened, graph.taps.feature_map) {
+        let before = recognise::named(graph.up_to(map));
+        if before.design().is_some() {
+            return before.with_pooling(Pooling::Average);
+        }
+    }
+    match whole {
+        Architecture::Graph(_) => whole,
+        zoo => zoo.without_top(),
     }
 }

@@ -16,8 +16,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use graph::{
-    Activation, Block, Correspondence, Graph, GraphError, Layer, LayerId, Level, Node, NodeId, Op, PoolKind,
-    ScaleShift, Shape, Taps, Tolerance,
+    Activation, Block, Correspondence, GlobalPool, Graph, GraphError, Layer, LayerId, Level, Node, NodeId, Op, Padding,
+    PoolKind, ScaleShift, Shape, Taps, Tolerance,
 };
 
 use super::architecture::Architecture;
@@ -181,6 +181,9 @@ impl Plain {
             }
             None => known,
         };
+        if let Some(size) = file.size {
+            pools_of_whole_maps(&mut graph, &file.graph.shapes(size)?);
+        }
         without_reshapes(&mut graph, output);
 
         let mut needed = graph.needed(output);
@@ -460,6 +463,29 @@ fn scaling_of(graph: &Graph) -> (Option<ScaleShift>, NodeId) {
         at = id;
     }
     (affine, at)
+}
+
+/// Turns a pooling whose window is the whole map, and whose one pixel is flattened, into a global pooling: Keras's
+/// ResNet-50 of 2016 ends so, and heads made by hand do. At the file's size of pictures the numbers are the same; at
+/// others, only a global pooling gives a vector of the same length.
+fn pools_of_whole_maps(graph: &mut Graph, shapes: &[Shape]) {
+    let readers = graph.readers();
+    for index in 1..graph.nodes.len() {
+        let (Op::Flatten { .. }, Some(&input)) = (&graph.nodes[index].op, graph.nodes[index].inputs.first()) else {
+            continue;
+        };
+        let (Op::Pool(pool), 1) = (&graph.nodes[input.0].op, readers[input.0]) else {
+            continue;
+        };
+        let map = graph.nodes[input.0].inputs.first().map(|map| shapes[map.0].size());
+        let is_inside = matches!(pool.padding, Padding::Valid | Padding::Same) && pool.dilation == [1; 2];
+        if map == Some(pool.window) && is_inside && shapes[input.0].size() == [1; 2] {
+            graph.nodes[input.0].op = Op::GlobalPool(GlobalPool {
+                kind: pool.kind,
+                keep_dims: true,
+            });
+        }
+    }
 }
 
 /// Removes operations that change no number: flattening a vector or one pixel, and the `keepdims` of a pool before it.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::bail;
-use trainer::data::{DataOptions, Dataset, Sample, Split};
+use trainer::data::{DataOptions, DataReport, Dataset, Sample, Split};
 use trainer::{RUN_FILE, RunFile, RunPictures};
 use xception_model::Classifier;
 
@@ -75,12 +75,13 @@ pub struct Opened {
     pub unreadable: usize,
 }
 
-/// Opens DATA and reports the files that cannot be read.
+/// Opens DATA and, if it `tells`, reports the files that cannot be read.
 pub fn open(
     args: &EvaluateArgs,
     run: Option<&TrainedRun>,
     classifier: &Classifier,
     threads: usize,
+    tells: bool,
 ) -> anyhow::Result<Opened> {
     let mut options = options(args, run);
     options.threads = threads;
@@ -89,14 +90,8 @@ pub fn open(
     let progress = Progress::checking();
     let (mut dataset, report) = Dataset::open_watched(&args.data, &options, &|done, total| progress.set(done, total))?;
     drop(progress);
-    for warning in &report.warnings {
-        message::print("warning", warning);
-    }
-    for file in &report.doubtful {
-        message::print("warning", &format!("{}: {}", file.name, file.reason));
-    }
-    for file in &report.unreadable {
-        message::print("error", &format!("{}: {}", file.name, file.reason));
+    if tells {
+        report_faults(&report);
     }
     let in_split = split(args, run, &mut dataset)?;
     let has_test = in_split.iter().flatten().any(|&split| split == Split::Test);
@@ -109,6 +104,19 @@ pub fn open(
         split,
         unreadable: report.unreadable.len(),
     })
+}
+
+/// What is wrong with the data.
+fn report_faults(report: &DataReport) {
+    for warning in &report.warnings {
+        message::print("warning", warning);
+    }
+    for file in &report.doubtful {
+        message::print("warning", &format!("{}: {}", file.name, file.reason));
+    }
+    for file in &report.unreadable {
+        message::print("error", &format!("{}: {}", file.name, file.reason));
+    }
 }
 
 /// The split of each picture: that of the data, or that of the run for pictures of the same content; `None` where it is

@@ -9,7 +9,7 @@ use trainer::metrics::{write_class_table, write_predictions};
 use trainer::report::{self, ReportData};
 use xception_model::Classifier;
 
-use crate::args::EvaluateArgs;
+use crate::args::{EvaluateArgs, WeightsArgs};
 use crate::commands::evaluate::summary::Summary;
 use crate::io::json;
 use crate::io::target::Target;
@@ -47,7 +47,8 @@ impl ResultFiles {
 
     pub fn write(
         &self,
-        args: &EvaluateArgs,
+        weights: &WeightsArgs,
+        data: &Path,
         classifier: &Classifier,
         summary: &Summary<'_>,
         judged: &Evaluated,
@@ -62,7 +63,7 @@ impl ResultFiles {
             target.publish(|file| write_predictions(file, &judged.predictions))?;
         }
         if let Some(target) = &self.report {
-            let page = html(args, classifier, summary, judged)?;
+            let page = html(weights, data, classifier, summary, judged)?;
             target.publish(|file| file.write_all(page.as_bytes()))?;
         }
         Ok(())
@@ -70,14 +71,15 @@ impl ResultFiles {
 }
 
 fn html(
-    args: &EvaluateArgs,
+    weights: &WeightsArgs,
+    data: &Path,
     classifier: &Classifier,
     summary: &Summary<'_>,
     judged: &Evaluated,
 ) -> anyhow::Result<String> {
     Ok(report::html(&ReportData {
-        title: format!("Evaluation of {}", file_name(Path::new(&args.weights.source.weights))),
-        facts: facts(args, summary),
+        title: format!("Evaluation of {}", file_name(Path::new(&weights.source.weights))),
+        facts: facts(weights, data, summary),
         details: Vec::new(),
         judged: String::new(),
         evaluation: judged.evaluation.clone(),
@@ -95,14 +97,14 @@ fn file_name(path: &Path) -> String {
         .into_owned()
 }
 
-fn facts(args: &EvaluateArgs, summary: &Summary<'_>) -> Vec<(String, String)> {
+fn facts(weights: &WeightsArgs, data: &Path, summary: &Summary<'_>) -> Vec<(String, String)> {
     let fact = |name: &str, value: String| (name.to_owned(), value);
     vec![
-        fact("Weights", args.weights.source.weights.display().to_string()),
+        fact("Weights", weights.source.weights.display().to_string()),
         fact("Their origin", summary.weights.to_owned()),
-        fact("Data", args.data.display().to_string()),
+        fact("Data", data.display().to_string()),
         fact("Preprocessing", summary.preset()),
-        fact("Device", args.weights.compute.device.to_string()),
+        fact("Device", weights.compute.device.to_string()),
         fact("Speed", summary.speed()),
     ]
 }

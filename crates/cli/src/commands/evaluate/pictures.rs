@@ -24,12 +24,14 @@ pub struct LabelledPictures {
 }
 
 impl LabelledPictures {
-    /// Finds the pictures of DATA and matches their classes to the network's. `run` trained the weights.
+    /// Finds the pictures of DATA and matches their classes to the network's. `run` trained the weights; `tells`:
+    /// whether the faults of the data are reported.
     pub fn find(
         args: &EvaluateArgs,
         run: Option<&TrainedRun>,
         classifier: &Classifier,
         threads: usize,
+        tells: bool,
     ) -> anyhow::Result<Self> {
         let mut found = if let Some(labels) = &args.imagenet_labels {
             Self {
@@ -39,7 +41,12 @@ impl LabelledPictures {
                 trained_on: 0,
             }
         } else {
-            Self::of_dataset(args, run, &dataset::open(args, run, classifier, threads)?, classifier)?
+            Self::of_dataset(
+                args,
+                run,
+                &dataset::open(args, run, classifier, threads, tells)?,
+                classifier,
+            )?
         };
         if let Some(path) = &args.blacklist {
             found.leave_out(path)?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use trainer::evaluate::{Evaluated, Speed};
 use trainer::metrics::Evaluation;
-use xception_model::Classifier;
+use xception_model::ModelSpec;
 use xception_model::picture::Preset;
 
 use crate::commands::evaluate::pictures::LabelledPictures;
@@ -24,10 +24,10 @@ pub struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    pub fn new(classifier: &'a Classifier, labelled: &'a LabelledPictures, judged: &'a Evaluated) -> Self {
-        let input = classifier.spec.input;
+    pub fn new(spec: &'a ModelSpec, labelled: &'a LabelledPictures, judged: &'a Evaluated) -> Self {
+        let input = spec.input;
         Self {
-            weights: &classifier.spec.source,
+            weights: &spec.source,
             data: &labelled.description,
             trained_on: labelled.trained_on,
             preset: judged.preset,

@@ -1,5 +1,5 @@
-use burn::store::ModuleSnapshot;
-use burn::tensor::Device;
+use burn::store::{ModuleSnapshot, bridge};
+use burn::tensor::{Device, TensorData};
 use files::Sha256;
 use xception_model::labels::Label;
 use xception_model::{Architecture, InputSpec, ModelSpec, Network, NewHead, Outputs};
@@ -42,7 +42,7 @@ impl Setup<'_> {
         let (network, hash) = match recipe.start {
             Start::Weights => {
                 let hash = weights_hash(&start)?;
-                (fresh.with_backbone(start), hash)
+                (with_zero_classifier(fresh.with_backbone(start)), hash)
             }
             Start::Random => {
                 let hash = weights_hash(&fresh)?;
@@ -80,6 +80,24 @@ impl Setup<'_> {
             network,
         }
     }
+}
+
+/// The same network with zeros in its last layer (as `zero_head` of Big Transfer, Kolesnikov et al. 2020): every class
+/// is equally likely at first, however large the backbone's features are. VGG's reach dozens, and random numbers times
+/// those would be answers that a short training never unlearns.
+fn with_zero_classifier(mut network: Network) -> Network {
+    let graph = network.graph();
+    let Some(layer) = graph.taps.logits.map(|logits| format!("{}.", graph.node(logits).path)) else {
+        return network;
+    };
+    let tensors = network.collect(None, None, false).into_iter();
+    let zeros = tensors.filter(|tensor| tensor.name.starts_with(&layer)).map(|tensor| {
+        let zeros = TensorData::zeros::<f32, _>(tensor.shape);
+        bridge::from_data(zeros, tensor.name, None)
+    });
+    let zeros: Vec<_> = zeros.collect();
+    network.apply(zeros, None, None, false);
+    network
 }
 
 /// SHA-256 over the names, shapes and values of a network's weights.

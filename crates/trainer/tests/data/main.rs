@@ -229,10 +229,7 @@ fn what_is_missing_is_taken_from_training_but_never_a_test() {
     let root = folder(&[("train/cat", 20), ("train/dog", 20), ("test/cat", 4), ("test/dog", 4)]);
     let (_, report) = open(root.path());
     assert_eq!((report.total.train, report.total.val, report.total.test), (34, 6, 8));
-    assert_eq!(
-        report.split_by,
-        "split by its folders; validation from training by seed 42"
-    );
+    assert_eq!(report.split_by, "split by its folders; validation by seed 42");
 
     let root = folder(&[("train/cat", 20), ("train/dog", 20), ("val/cat", 4), ("val/dog", 4)]);
     let (_, report) = open(root.path());

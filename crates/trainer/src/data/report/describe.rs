@@ -87,7 +87,7 @@ fn split_by(dataset: &Dataset, given: &[Split], carved: &[Split], seed: u64) -> 
         ([], false) => "all for training".to_owned(),
         ([], _) => format!("split by seed {seed}"),
         (_, false) => format!("split {own}"),
-        (_, _) => format!("split {own}; validation from training by seed {seed}"),
+        (_, _) => format!("split {own}; validation by seed {seed}"),
     }
 }
 

@@ -218,7 +218,8 @@ class Contest:
             maker = self.args.random_weights
             self.make(OURS, [maker, self.name, record], program=sha256(maker))
             exported = self.network / bench_engines.EXPORTED
-            self.make("exported", [program, "convert", record, exported], record=sha256(record), program=sha256(program))
+            command = [program, "convert", record, exported]
+            self.make("exported", command, record=sha256(record), program=sha256(program))
         except Failed as problem:
             sys.exit(f"error: {self.name} cannot be made: {problem}; is {program} built from this checkout?")
         count = max(*self.args.batch, 8)
@@ -508,7 +509,8 @@ def overall(results: list[dict]) -> str:
             best = max(theirs, key=lambda row: row["ours_by_theirs"], default=None)
             row.append(f"{best['ours_by_theirs']:.2f}, {best['engine']}" if best else "-")
             peaks = memory.setdefault(case["batch"], [])
-            peaks += [ours["peak_memory_bytes"] / row["peak_memory_bytes"] for row in theirs if row["peak_memory_bytes"]]
+            measured = [row["peak_memory_bytes"] for row in theirs if row["peak_memory_bytes"]]
+            peaks += [ours["peak_memory_bytes"] / peak for peak in measured]
         rows.append([*row, *(f"{max(peaks):.2f}" if peaks else "-" for peaks in memory.values())])
     return "Ours by the best of the others:\n\n" + table(rows) + "\n"
 
@@ -764,7 +766,7 @@ def arguments() -> argparse.Namespace:
     if max(args.threads) > available:
         parser.error(f"argument --threads: there are {available} processors")
     machine = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
-    network = "" if args.network == [XCEPTION] else "-".join([*args.network[:2], *(["more"] if args.network[2:] else [])])
+    network = "" if args.network == [XCEPTION] else args.network[0] if len(args.network) == 1 else "networks"
     folder = "-".join(filter(None, [f"{datetime.datetime.now():%Y-%m-%d-%H%M}", network, machine, str(available)]))
     args.out = (args.out or REPOSITORY / "benches" / "runs" / folder).absolute()
     args.xception = args.xception and args.xception.absolute()
@@ -783,8 +785,7 @@ def compare(args, network: str, scratch: pathlib.Path, out: pathlib.Path) -> dic
     contest.reference()
     contest.measure_first()
     contest.measure()
-    # Networks with fully-connected layers on their last map take pictures of one size.
-    if network == XCEPTION and not args.quick:
+    if args.network == [XCEPTION] and not args.quick:
         contest.measure_scaling()
     result = summary(contest)
     text = markdown(result)

@@ -89,5 +89,7 @@ if [ -z "${XCEPTION_BIN:-}" ]; then
     XCEPTION_BIN=$(cd "$root" && cd "${CARGO_TARGET_DIR:-target}/release" && pwd)/xception
 fi
 options=()
-[ "$peers" = "$here/bench_training.py" ] || options+=(--random-weights "$(dirname "$XCEPTION_BIN")/examples/random_weights")
+if [ "$peers" = "$here/bench_peers.py" ]; then
+    options+=(--random-weights "$(dirname "$XCEPTION_BIN")/examples/random_weights")
+fi
 exec "$python" "$peers" "$@" --xception "$XCEPTION_BIN" --cache "$cache" --engines "$ready" "${options[@]}"

@@ -76,7 +76,6 @@ pub use error::Error;
 pub use extension::{
     Operand, Operands, SeparableConvBackend, SeparableError, SeparableOptions, SeparableRelu, separable_conv2d,
 };
-#[cfg(feature = "burn")]
 pub use memory::heap::release_training_memory;
 pub use network::Network;
 pub use ops::activate::Activate;

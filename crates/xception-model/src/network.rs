@@ -465,6 +465,14 @@ impl Network {
         Ok(self)
     }
 
+    /// Moves the network out, and leaves one without parameters, which computes nothing, in its place. An update that
+    /// finds no other holder of the weights changes them where they are, without memory for new ones.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let empty = self.clone_description();
+        core::mem::replace(self, empty)
+    }
+
     fn run(&self, images: Tensor<4>, output: NodeId, watch: &mut Watch<'_>) -> Result<Feature, InputError> {
         check(&self.graph, &images)?;
         let run = Run::new(&self.graph, &self.parameters);

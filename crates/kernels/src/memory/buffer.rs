@@ -43,11 +43,6 @@ impl Buffer {
         }
     }
 
-    /// Values held.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.len * size_of::<f32>()

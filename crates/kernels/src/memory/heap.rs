@@ -1,5 +1,5 @@
-//! Memory for the maps of training, used again by later steps: a step that repeats the sizes of the last one touches no
-//! new page.
+//! Memory for the maps of training and for what its products need for themselves, used again by later steps: a step
+//! that repeats the sizes of the last one, and holds as much when it ends, touches no new page.
 
 use core::ptr::NonNull;
 use core::slice;

@@ -2,6 +2,9 @@
 
 pub(crate) mod buffer;
 pub(crate) mod cache;
-#[cfg(feature = "burn")]
+#[cfg_attr(
+    not(feature = "burn"),
+    allow(dead_code, reason = "maps of Burn's tensors use all of it")
+)]
 pub(crate) mod heap;
 pub(crate) mod map;

@@ -18,9 +18,13 @@ use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 use crate::team::{Stage, work_through};
 
-/// Steps of the inner product after which the next panel is multiplied: a panel is 16 KiB. Whole segments may be a
-/// quarter more.
-const BLOCK: usize = 256;
+/// Steps of the inner product after which the next panel is multiplied. Whole segments may be a quarter more.
+///
+/// Each block reads and writes all sums once. With AVX2 a panel is 16 KiB, half of a first-level cache; with AVX-512 it
+/// is larger than the cache, and is prefetched from the second level.
+const fn block<V: Lanes>() -> usize {
+    if V::WIDTH < LINE { 256 } else { 512 }
+}
 
 /// Bytes of packed weights that stay in the second-level cache from job to job.
 const SMALL: usize = 256 * 1024;
@@ -463,7 +467,7 @@ struct Block {
 }
 
 /// Cuts `segments` segments of `len` steps into blocks. There is at least one block.
-fn blocks(segments: usize, len: usize) -> Vec<Block> {
+fn blocks<V: Lanes>(segments: usize, len: usize) -> Vec<Block> {
     if segments == 0 {
         return vec![Block {
             segment: 0,
@@ -472,10 +476,10 @@ fn blocks(segments: usize, len: usize) -> Vec<Block> {
             steps: 0,
         }];
     }
-    let pieces = len.div_ceil(BLOCK);
+    let pieces = len.div_ceil(block::<V>());
     let together = if pieces == 1 {
         // Blocks of nearly equal size.
-        let blocks = segments.div_ceil((BLOCK * 5 / 4 / len).max(1));
+        let blocks = segments.div_ceil((block::<V>() * 5 / 4 / len).max(1));
         segments.div_ceil(blocks)
     } else {
         1
@@ -517,7 +521,7 @@ impl Kernel for PixelProduct<'_> {
             tiles.count * self.panels.len(),
             correlation.taps.len() * inputs,
         );
-        for (index, block) in blocks(correlation.taps.len() / correlation.merged, len)
+        for (index, block) in blocks::<V>(correlation.taps.len() / correlation.merged, len)
             .into_iter()
             .enumerate()
         {

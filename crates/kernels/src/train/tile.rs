@@ -112,6 +112,9 @@ pub(super) struct Target<P> {
     pub add: bool,
 }
 
+/// Steps ahead that a panel is prefetched into the first-level cache.
+const NEAR: usize = 16;
+
 /// Steps between two prefetches of memory that later tiles read.
 const CHUNK: usize = 64;
 
@@ -304,6 +307,9 @@ unsafe fn gathered_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     steps: core::ops::Range<usize>,
 ) -> [[V; VECTORS]; ROWS] {
     for index in steps {
+        for line in (0..panel::<V>()).step_by(LINE) {
+            prefetch(right.wrapping_add(NEAR * panel::<V>() + line));
+        }
         // SAFETY: the caller guarantees as many steps.
         unsafe {
             step(&mut sums, right, |row| *places[row].add(index));

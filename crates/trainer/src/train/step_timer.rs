@@ -116,7 +116,7 @@ impl StepTimer {
         let loss = numbers(output.item.loss.clone())[0];
         self.trainee = self
             .trainee
-            .clone()
+            .take()
             .optimize(&mut self.optimizer, RATE.into(), output.grads);
         (start.elapsed(), loss)
     }

@@ -96,6 +96,32 @@ fn stopping_in_validation(seen: &Arc<Mutex<Vec<(usize, Stage)>>>) -> RunSettings
     settings
 }
 
+#[test]
+fn a_run_whose_beginning_is_frozen_reaches_the_same_numbers_after_stops() {
+    let fixture = Fixture::new(8);
+    let mut recipe = recipe();
+    recipe.phases.remove(0);
+    let phase = &mut recipe.phases[0];
+    (phase.trains, phase.norms, phase.epochs) = (trainer::Trains::LastPercent(40), trainer::Norms::Inference, 2);
+    let whole = fixture.path("whole");
+    assert!(
+        fixture
+            .begin(&whole, recipe.clone(), settings())
+            .train(None)
+            .unwrap()
+            .complete
+    );
+    let folder = fixture.path("stopped");
+    let mut run = fixture.begin(&folder, recipe, stopping_after(1));
+    let mut pauses = 0;
+    while !run.train(None).unwrap().complete {
+        pauses += 1;
+        run = Run::resume(&folder, stopping_after(1)).unwrap();
+    }
+    assert!(pauses >= 4, "{pauses}");
+    assert_same(&folder, &whole);
+}
+
 /// Not a test: the kill test runs this in a process of its own.
 #[test]
 #[ignore = "run by the test that kills it"]

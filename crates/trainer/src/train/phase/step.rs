@@ -149,7 +149,8 @@ impl PhaseRun {
     fn update(&mut self, state: &mut PhaseState<'_>, epoch: &mut EpochState) {
         let start = Instant::now();
         let mut gradients = epoch.gradients.grads();
-        let trainee = self.weights.trainee.clone();
+        // No other holder of the weights is left: they are changed where they are.
+        let trainee = self.weights.trainee.take();
         if epoch.pending > 1 {
             scale(&trainee, &mut gradients, 1.0 / epoch.pending as f64);
         }

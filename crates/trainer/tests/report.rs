@@ -504,7 +504,7 @@ fn the_report_needs_no_other_file_and_escapes_all_names() {
     let (right, pictures) = (Evaluation::new(&predictions).unwrap().right(), 90);
     for word in [
         format!("{right} of {pictures} "),
-        "98.7 %".to_owned(),
+        "98.7&nbsp;%".to_owned(),
         "<h2>Classes</h2>".to_owned(),
         "weighted by pictures".to_owned(),
         "averaged weights of epoch 3 of phase all".to_owned(),

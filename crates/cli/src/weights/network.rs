@@ -140,7 +140,7 @@ fn read(file: &Path, known: &Known, part: Part, device: &Device) -> anyhow::Resu
         }
         (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Backbone) => {
             converter::open_backbone(file, known)
-                .and_then(|source| tell_ignored(source).load(device))
+                .and_then(|source| source.load(device))
                 .map_err(own_error)?
         }
         (_, Part::Whole) => xception_model::load_with(file, known, device)?,

@@ -206,7 +206,7 @@ fn a_run_goes_on_as_it_was_begun() {
         "--picture-cache",
         "memory",
     ];
-    assert!(sandbox.run(&settings).failed(1).contains("run.toml"));
+    assert!(sandbox.run(&settings).failed(1).contains("there is no such folder"));
 }
 
 #[test]

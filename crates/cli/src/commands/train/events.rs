@@ -221,10 +221,10 @@ fn estimated(estimate: &Estimate) -> String {
     if estimate.end >= 1.0 {
         parts.push(format!("evaluation and report {}", duration(estimate.end)));
     }
+    let total = duration(estimate.total().max(1.0));
     if parts.is_empty() {
-        return "time      some seconds".to_owned();
+        return format!("time      about {total} at most");
     }
-    let total = duration(estimate.total());
     wrapped(&format!("time      about {total} at most: {}", parts.join(", ")), 10)
 }
 

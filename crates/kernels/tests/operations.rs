@@ -539,22 +539,24 @@ fn concatenations_in_place() {
         );
         compare(&format!("read, {what}"), &network, read, &pictures, &of_read, threads);
 
-        let pixels: Vec<f32> = pictures
-            .iter()
-            .flat_map(|picture| &picture.values)
-            .map(|value| *value as f32)
-            .collect();
-        let memory = |maps: &[Map]| vec![f32::NAN; maps.iter().map(|map| map.values.len()).sum()];
-        let (mut wholes, mut ones) = (memory(&of_whole), memory(&of_handed));
-        let shape = [pictures.len(), pictures[0].height, pictures[0].width];
-        network
-            .run(&pixels, shape, &mut [(whole, &mut wholes), (handed, &mut ones)])
-            .unwrap();
-        for (found, expected) in [(wholes, of_whole), (ones, of_handed)] {
-            let expected: Vec<f64> = expected.into_iter().flat_map(|map| map.values).collect();
-            compare_values(&format!("both, {what}"), &found, &expected);
-        }
+        let both = [(whole, of_whole), (handed, of_handed)];
+        compare_both(&format!("both, {what}"), &network, &pictures, both);
     });
+}
+
+/// Two values that are handed out of one run.
+fn compare_both(what: &str, network: &Network, pictures: &[Map], expected: [(Value, Vec<Map>); 2]) {
+    let pixels = pictures.iter().flat_map(|picture| &picture.values);
+    let pixels: Vec<f32> = pixels.map(|value| *value as f32).collect();
+    let shape = [pictures.len(), pictures[0].height, pictures[0].width];
+    let [(one, of_one), (other, of_other)] =
+        expected.map(|(value, maps)| (value, maps.into_iter().flat_map(|map| map.values).collect::<Vec<f64>>()));
+    let (mut ones, mut others) = (vec![f32::NAN; of_one.len()], vec![f32::NAN; of_other.len()]);
+    network
+        .run(&pixels, shape, &mut [(one, &mut ones), (other, &mut others)])
+        .unwrap();
+    compare_values(what, &ones, &of_one);
+    compare_values(what, &others, &of_other);
 }
 
 /// Large weights come some rows at a time.

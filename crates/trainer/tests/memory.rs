@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use trainer::{StepKind, StepTimer};
 use xception_model::XceptionConfig;
 
-/// Pages that this process has touched for the first time (proc_pid_stat(5), `minflt`).
+/// Pages that this process has touched for the first time (`proc_pid_stat(5)`, `minflt`).
 fn faults() -> u64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap();
     let (_, behind) = text.rsplit_once(')').unwrap();

@@ -96,7 +96,7 @@ pub fn inception_v3(network: Network, numbers: &[f32]) -> Result<(Network, Vec<S
         let pool = net.pooled(x, outputs)?;
         x = net.concat(&[one, five, three, pool])?;
     }
-    net.module = "mixed3".to_owned();
+    "mixed3".clone_into(&mut net.module);
     let three = net.halving(x, 384)?;
     let double = net.same(x, &[(64, [1; 2]), (96, [3; 2])])?;
     let double = net.halving(double, 96)?;
@@ -117,7 +117,7 @@ pub fn inception_v3(network: Network, numbers: &[f32]) -> Result<(Network, Vec<S
         let pool = net.pooled(x, 192)?;
         x = net.concat(&[one, seven, double, pool])?;
     }
-    net.module = "mixed8".to_owned();
+    "mixed8".clone_into(&mut net.module);
     let three = net.same(x, &[(192, [1; 2])])?;
     let three = net.halving(three, 320)?;
     let seven = net.same(x, &[(192, [1; 2]), (192, [1, 7]), (192, [7, 1])])?;

@@ -202,15 +202,12 @@ impl Plan {
                 .into_iter()
                 .chain(last.inputs[1..].iter().copied())
                 .collect();
-            let what = match cascade {
-                Some(mut cascade) => {
-                    cascade.outer.output = output;
-                    Planned::Cascade(cascade)
-                }
-                None => {
-                    let inputs = step.inputs.iter().map(|&source| maps.of(source)).collect();
-                    Planned::Step(next, Maps { inputs, output })
-                }
+            let what = if let Some(mut cascade) = cascade {
+                cascade.outer.output = output;
+                Planned::Cascade(cascade)
+            } else {
+                let inputs = step.inputs.iter().map(|&source| maps.of(source)).collect();
+                Planned::Step(next, Maps { inputs, output })
             };
             let place = |&source: &Source| match source {
                 Source::Picture(picture) => Place::Picture(picture),

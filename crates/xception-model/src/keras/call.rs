@@ -16,12 +16,10 @@ pub(super) enum Operand<T> {
 pub(super) struct Call<'a> {
     /// In the order in which they are given. A tensor is a layer's name and the number of its call.
     pub(super) operands: Vec<Operand<(&'a str, usize)>>,
-    /// Whether it is called with `training=True`. Keras 3 notes the default of its augmentation layers so, and replaces
-    /// it in `predict` and `evaluate` (`operation_fn` in `keras/src/models/functional.py` of 3.0 to 3.15), so that it
-    /// counts in earlier versions only.
+    /// Whether it is called with `training=True`.
     pub(super) training: bool,
     /// Whether Keras 3 wrote the call.
-    is_keras3: bool,
+    pub(super) is_keras3: bool,
     /// The target type of a cast.
     pub(super) dtype: Option<&'a str>,
 }
@@ -65,19 +63,19 @@ impl<'a> Call<'a> {
                 [Value::String(name), _, rest @ ..] if name == CONSTANT => self.all(rest),
                 list => self.all(list),
             },
-            Value::Object(map) => match map.get("config").and_then(|config| config.get("keras_history")) {
-                Some(history) => self.argument(history),
-                None => {
-                    self.is_keras3 |= map.contains_key("args") && map.contains_key("kwargs");
-                    for (key, value) in map {
-                        self.training |= key == "training" && value.as_bool() == Some(true) && !self.is_keras3;
-                        if key == "dtype" {
-                            self.dtype = value.as_str();
-                        }
-                        self.argument(value);
-                    }
+            Value::Object(map) => {
+                if let Some(history) = map.get("config").and_then(|config| config.get("keras_history")) {
+                    return self.argument(history);
                 }
-            },
+                self.is_keras3 |= map.contains_key("args") && map.contains_key("kwargs");
+                for (key, value) in map {
+                    self.training |= key == "training" && value.as_bool() == Some(true);
+                    if key == "dtype" {
+                        self.dtype = value.as_str();
+                    }
+                    self.argument(value);
+                }
+            }
             _ => {}
         }
     }
@@ -108,6 +106,24 @@ pub(super) fn constants(value: &Value) -> Option<Vec<f64>> {
         }
         _ => None,
     }
+}
+
+/// Layers for which Keras 3 notes `training=True`, the default of their `call`, though they were called without.
+/// `predict` replaces it (`operation_fn` in `keras/src/models/functional.py`, 3.0 to 3.15). For other layers somebody
+/// has written it, and calling the model acts on it where `predict` does not.
+pub(super) fn notes_training(class: &str) -> bool {
+    const OTHERS: [&str; 9] = [
+        "AugMix",
+        "CenterCrop",
+        "CutMix",
+        "Equalization",
+        "MaxNumBoundingBoxes",
+        "MixUp",
+        "RandAugment",
+        "Resizing",
+        "Solarization",
+    ];
+    class.starts_with("Random") || OTHERS.contains(&class)
 }
 
 #[cfg(test)]
@@ -170,9 +186,9 @@ mod tests {
     fn a_call_in_training_is_noticed() {
         assert!(Call::of(&json!([["a", 0, 0, {"training": true}]])).training);
         assert!(!Call::of(&json!([["a", 0, 0, {"training": false}]])).training);
-        // A default of Keras 3, which `predict` replaces.
         let keras3 = json!([{"args": [["a", 0, 0]], "kwargs": {"training": true}}]);
-        assert!(!Call::of(&keras3).training);
+        let call = Call::of(&keras3);
+        assert!(call.training && call.is_keras3);
         assert_eq!(operands(&keras3), [tensor("a")]);
     }
 

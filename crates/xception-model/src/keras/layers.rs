@@ -296,9 +296,8 @@ fn global_pool(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String>
 
 fn reduction(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String> {
     at.only_map()?;
-    let mut axes = match at.settings.constants(&["axis"])? {
-        Some(axes) => axes,
-        None => return Err("it reduces all axes at once".into()),
+    let Some(mut axes) = at.settings.constants(&["axis"])? else {
+        return Err("it reduces all axes at once".into());
     };
     axes.iter_mut()
         .filter(|axis| **axis < 0.0)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use graph::MAX_NODES;
 use serde_json::Value;
 
-use super::call::{Call, Operand};
+use super::call::{Call, Operand, notes_training};
 use super::settings::input_shape;
 
 /// Longest name of a layer.
@@ -276,7 +276,7 @@ impl<'a> Wiring<'a> {
                 let operands = call.operands.into_iter().map(operand).collect::<Result<_, _>>()?;
                 let entry = &mut self.layers[index];
                 entry.operands = operands;
-                entry.training |= call.training;
+                entry.training |= call.training && !(call.is_keras3 && notes_training(entry.class));
                 entry.dtype = call.dtype;
             }
         }

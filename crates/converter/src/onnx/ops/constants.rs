@@ -11,7 +11,7 @@ use crate::onnx::tensor::{self, Constant, Place};
 /// Longest shape that is tracked.
 const MAX_SIZES: usize = 64;
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     pub(super) fn constant_node(&self, node: &NodeProto) -> Result<Value, String> {
         let mut values = node.attribute.iter().enumerate();
         let (at, value) = values

@@ -9,7 +9,9 @@ update by SGD with momentum: of all weights with the statistics of the batch (fu
 Every measurement is a process of its own, on the same processors and with as many threads, in turn: round after round,
 each round in another order. Disturbances affect all engines alike, so that on a busy machine only the ratios mean
 anything. All engines begin with the same weights and pictures. Times count only if the first loss equals ours within
-1e-5, and the next two have changed as much as ours within 1 %: they depend on every gradient.
+1e-5, and the second, which depends on every gradient, has changed as much as ours within 1 %. The third is not
+compared: the second update amplifies the rounding of the first (docs/benchmarks.md has the losses in double precision,
+which `training_engines.py float64` computes).
 
 The other engines run twice: as they are, and with glibc told to keep freed memory (`MALLOC_MMAP_MAX_=0`,
 `MALLOC_TRIM_THRESHOLD_` and `MALLOC_TOP_PAD_`), which saves them the time of getting it again.
@@ -119,7 +121,7 @@ class Training(bench_peers.Contest):
     def compare(self, entry: str, case: tuple[int, int, str], losses: list[float]) -> None:
         """Raises `Failed` for losses that are not ours."""
         ours = self.losses[case]
-        for step, (found, expected) in enumerate(zip(losses[:3], ours[:3], strict=True)):
+        for step, (found, expected) in enumerate(zip(losses[:2], ours[:2], strict=True)):
             most = max(TOLERANCE * expected, OF_CHANGE * abs(expected - ours[0]))
             if not abs(found - expected) <= most:
                 raise Failed(f"loss {step + 1} of {title(*case)} is {found:.6f}, ours {expected:.6f}")

@@ -8,7 +8,10 @@ update by SGD with momentum, of Keras's Xception with its batch norms apart. Pri
 loss of every step, and the peak memory. The first steps are a warm-up.
 
 Each engine in its faster form: TensorFlow a step as one `tf.function`, with oneDNN; PyTorch channels last, ReLU in
-place where that is allowed, and the fused form of its optimizer.
+place where that is allowed, and the fused form of its optimizer. The engine `float64` is PyTorch in
+double precision, on the same single-precision weights and pictures: its losses are the reference. `rounded` is the same
+with every map, every gradient of a map and every updated weight rounded to single precision: what the best
+single-precision program can do. Their times mean nothing.
 """
 
 from __future__ import annotations
@@ -77,6 +80,9 @@ class TensorFlow:
 
 
 class Torch:
+    # The name of the type of all tensors.
+    precision = "float32"
+
     def __init__(self, weights, args):
         import torch
         from torch.nn import functional
@@ -86,7 +92,7 @@ class Torch:
         self.tensors = {}
         trained = []
         for name, value in weights.items():
-            tensor = torch.from_numpy(value)
+            tensor = torch.from_numpy(value).to(getattr(torch, self.precision))
             if value.ndim == 4:
                 tensor = tensor.contiguous(memory_format=torch.channels_last)
             statistic = name.rpartition(".")[2] in ("running_mean", "running_var")
@@ -95,7 +101,7 @@ class Torch:
                 trained.append(tensor)
             self.tensors[name] = tensor
         self.optimizer = torch.optim.SGD(trained, RATE, momentum=MOMENTUM, fused=True)
-        images = torch.from_numpy(pictures(args.batch, args.size))
+        images = torch.from_numpy(pictures(args.batch, args.size)).to(getattr(torch, self.precision))
         self.images = images.contiguous(memory_format=torch.channels_last)
         self.classes = torch.from_numpy(labels(args.batch))
         # The output of a norm, whose values no other operation needs.
@@ -144,7 +150,64 @@ class Torch:
         return loss.item()
 
 
-ENGINES = {"tensorflow": TensorFlow, "torch": Torch}
+class Reference(Torch):
+    precision = "float64"
+
+    def conv(self, x, name, stride=1, depthwise=False):
+        if not depthwise:
+            return super().conv(x, name, stride)
+        # PyTorch convolves one channel after the other in double precision, which takes minutes.
+        weight = self.tensors[f"{name}.weight"]
+        height, width = x.shape[2:]
+        padded = self.functional.pad(x, (1, 1, 1, 1))
+        return sum(
+            padded[:, :, row : row + height, column : column + width] * weight[:, 0, row, column].view(1, -1, 1, 1)
+            for row in range(3)
+            for column in range(3)
+        )
+
+
+class Rounded(Reference):
+    """Rounds what a single-precision program stores."""
+
+    def __init__(self, weights, args):
+        super().__init__(weights, args)
+        import torch
+
+        class Round(torch.autograd.Function):
+            @staticmethod
+            def forward(_, x):
+                return x.float().double()
+
+            @staticmethod
+            def backward(_, gradient):
+                return gradient.float().double()
+
+        self.round = Round.apply
+        # The optimizer updates in double precision.
+        self.optimizer.register_step_post_hook(lambda *_: self.round_weights())
+
+    def round_weights(self):
+        for tensor in self.tensors.values():
+            tensor.data.copy_(tensor.data.float())
+
+    def conv(self, x, name, stride=1, depthwise=False):
+        return self.round(super().conv(x, name, stride, depthwise))
+
+    def relu(self, x):
+        return self.functional.relu(x)
+
+    def add(self, x, y):
+        return self.round(x + y)
+
+    def mean(self, x):
+        return self.round(super().mean(x))
+
+    def dense(self, x, name):
+        return self.round(super().dense(x, name))
+
+
+ENGINES = {"tensorflow": TensorFlow, "torch": Torch, "float64": Reference, "rounded": Rounded}
 
 
 def main() -> None:

@@ -80,8 +80,6 @@ mod network;
 mod operations;
 mod outputs;
 mod parameters;
-#[cfg(all(feature = "flex", feature = "std"))]
-mod prefix;
 #[cfg(feature = "flex")]
 mod units;
 /// Passes over weights after the backward pass, each with all threads: optimizers, averages and norms.
@@ -132,8 +130,6 @@ pub use input::{Scaling, UnknownScaling};
 pub use kernels::{release_training_memory, with_burn_operations};
 pub use network::{Network, Pyramid, PyramidLevel, Xception};
 pub use outputs::{Outputs, UnknownOutputs};
-#[cfg(all(feature = "flex", feature = "std"))]
-pub use prefix::FrozenPrefix;
 pub use zoo::{
     Architecture, Candidate, FileGraph, InceptionV3Config, IntermediateActivation, MIN_INPUT, NewHead, OutputStride,
     Pooling, Published, Recognised, ResNetConfig, SeparableOrder, Variant, VggConfig, Widths, XceptionAlignedConfig,

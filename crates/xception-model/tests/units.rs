@@ -137,45 +137,6 @@ fn step(network: &Network, images: &Tensor<4>) -> (Vec<f32>, GradientsParams, Ve
     )
 }
 
-#[test]
-fn a_frozen_prefix_changes_no_number() {
-    let device = Device::flex().autodiff();
-    for device in [device.clone(), device.gradient_checkpointing()] {
-        let resnet = ResNetConfig::new()
-            .with_num_classes(CLASSES)
-            .with_blocks([2, 1, 1, 2])
-            .with_stem(6)
-            .with_widths([4, 5, 6, 7]);
-        // Its biases stand before norms, and have gradients only if these keep their statistics.
-        let resnet = resnet.init(&device).unwrap().map(&mut StopNorms);
-        let networks = [xception().with_dropout(0.0).init(&device).unwrap(), resnet];
-        for whole in networks {
-            let blocks = whole.blocks();
-            for frozen in [0, 1, blocks.len() / 2, blocks.len() - 1] {
-                let network = blocks[..frozen]
-                    .iter()
-                    .fold(whole.clone(), |network, (_, block)| network.freeze_group(block.clone()));
-                let prefix = network.frozen_prefix();
-                assert_eq!(prefix.is_some(), frozen > 0, "{frozen} blocks");
-                let Some(prefix) = prefix else { continue };
-                device.seed(7);
-                let images = Tensor::random([2, 3, 75, 71], Distribution::Default, &device);
-                let gradients = |logits: Tensor<2>| {
-                    let loss = logits.clone().square().mean();
-                    let gradients = GradientsParams::from_grads(loss.backward(), &network);
-                    (numbers(logits), collect(&network, Some(&gradients)))
-                };
-                let (found, found_gradients) = gradients(network.forward_behind(&prefix, images.clone()).unwrap());
-                let (expected, expected_gradients) = gradients(network.forward(images).unwrap());
-                let apart = distance(&found, &expected, 0.0);
-                println!("{frozen} of {} blocks frozen, logits: {apart:.1e}", blocks.len());
-                assert!(apart <= BOUND);
-                compare("gradients", &found_gradients, &expected_gradients, BOUND);
-            }
-        }
-    }
-}
-
 /// Burn's copies of a network share its running statistics: one more of each.
 fn copy(network: &Network) -> Network {
     network.valid().train()

@@ -1,11 +1,9 @@
 //! The network as Burn's learner takes it: a step's loss and gradients.
 
-use std::sync::{Arc, OnceLock};
-
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, GradientCheckpointingStrategy, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use xception_model::{FrozenPrefix, Network};
+use xception_model::Network;
 
 use super::objective::Objective;
 use super::step::{NetworkInput, StepInput, StepOutput};
@@ -17,27 +15,12 @@ pub struct Trainee {
     pub network: Network,
     #[module(skip)]
     objective: Objective,
-    /// The beginning of the network that this phase does not change, once a step has needed it.
-    #[module(skip)]
-    prefix: Arc<OnceLock<Option<FrozenPrefix>>>,
 }
 
 impl Trainee {
     /// Puts a network and its objective together.
     pub fn new(network: Network, objective: Objective) -> Self {
-        Self {
-            network,
-            objective,
-            prefix: Arc::default(),
-        }
-    }
-
-    /// The trainee for another phase, which may change other layers.
-    pub(crate) fn without_prefix(self) -> Self {
-        Self {
-            prefix: Arc::default(),
-            ..self
-        }
+        Self { network, objective }
     }
 
     /// Moves the trainee out, as [`Network::take`].
@@ -72,10 +55,7 @@ impl Trainee {
 
     fn forward(&self, item: StepInput) -> StepOutput {
         let logits = match item.input {
-            NetworkInput::Pictures(pictures) => match self.prefix.get_or_init(|| self.network.frozen_prefix()) {
-                Some(prefix) => self.network.forward_behind(prefix, pictures),
-                None => self.network.forward(pictures),
-            },
+            NetworkInput::Pictures(pictures) => self.network.forward(pictures),
             NetworkInput::Features(features) => self.network.forward_head(features),
         };
         // Starting the run checked channels, size and head, and a batch is never empty.

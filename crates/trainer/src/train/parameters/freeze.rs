@@ -13,7 +13,7 @@ use crate::train::trainee::Trainee;
 ///
 /// The phase names a block that the network does not have.
 pub(crate) fn prepare(trainee: Trainee, phase: &Phase) -> Result<Trainee, String> {
-    let mut trainee = trainee.without_prefix().unfreeze();
+    let mut trainee = trainee.unfreeze();
     let blocks = trainee.network.blocks();
     let named = |name: &str| {
         blocks.iter().position(|(block, _)| block == name).ok_or_else(|| {

@@ -3,6 +3,7 @@
 # checks it, and writes clipart.csv beside it: path and label of 60 drawings of each of eight subjects. Prints the
 # table's path. Needs Debian's apt-get and dpkg-deb; runs offline the second time.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/debian_package.sh"
 
 version=1:0.18+dfsg-19
 deb=openclipart-png_1%3a0.18+dfsg-19_all.deb
@@ -13,14 +14,7 @@ cache=${XCEPTION_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xception}/clipart
 mkdir -p "$cache"
 cd "$cache"
 
-if ! echo "$deb_sha256  $deb" | sha256sum --check --status 2>/dev/null; then
-    echo "fetching openclipart-png $version (131 MB)" >&2
-    apt-get download --quiet "openclipart-png=$version" >&2
-    echo "$deb_sha256  $deb" | sha256sum --check --status || {
-        echo "error: $cache/$deb is not the file this project knows (its SHA-256 differs)" >&2
-        exit 1
-    }
-fi
+fetch_package openclipart-png "$version" "$deb" "$deb_sha256" 131
 if [ ! -f clipart.csv ]; then
     rm -rf unpacked
     dpkg-deb -x "$deb" unpacked

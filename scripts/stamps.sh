@@ -3,6 +3,7 @@
 # subject, many with transparency, of very different sizes), checks them, and writes stamps.csv beside them: path and
 # label of eight subjects. Prints the table's path. Needs Debian's apt-get and dpkg-deb; runs offline the second time.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/debian_package.sh"
 
 version=2022.06.04-1
 deb=tuxpaint-stamps-default_${version}_all.deb
@@ -12,14 +13,7 @@ cache=${XCEPTION_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xception}/stamps
 mkdir -p "$cache"
 cd "$cache"
 
-if ! echo "$deb_sha256  $deb" | sha256sum --check --status 2>/dev/null; then
-    echo "fetching tuxpaint-stamps-default $version (160 MB)" >&2
-    apt-get download --quiet "tuxpaint-stamps-default=$version" >&2
-    echo "$deb_sha256  $deb" | sha256sum --check --status || {
-        echo "error: $cache/$deb is not the file this project knows (its SHA-256 differs)" >&2
-        exit 1
-    }
-fi
+fetch_package tuxpaint-stamps-default "$version" "$deb" "$deb_sha256" 160
 if [ ! -f stamps.csv ]; then
     rm -rf unpacked
     dpkg-deb -x "$deb" unpacked

@@ -34,8 +34,8 @@ from fastai.vision.all import (
     create_head,
     set_seed,
 )
-from PIL import Image, ImageOps
 from safetensors.torch import load_file
+from white_picture import read
 
 
 class SamePool(torch.nn.Module):
@@ -88,14 +88,6 @@ def backbone_of(path):
     left = [name for name in weights if not name.startswith("head.")]
     assert not left, left
     return network
-
-
-def read(path, size):
-    with Image.open(path) as image:
-        image = ImageOps.exif_transpose(image).convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
-        return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def main():

@@ -24,15 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from PIL import Image, ImageOps
-
-
-def read(path, size):
-    with Image.open(path) as image:
-        image = ImageOps.exif_transpose(image).convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
-        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), "float32")
+from white_picture import read
 
 
 def backbone_of(path):
@@ -62,7 +54,7 @@ def main():
     splits = {}
     for split in ("train", "val", "test"):
         chosen = [row for row in rows if row["split"] == split]
-        pictures = np.stack([read(row["path"], size) for row in chosen]) / 127.5 - 1
+        pictures = np.stack([np.asarray(read(row["path"], size), "float32") for row in chosen]) / 127.5 - 1
         splits[split] = pictures, np.array([classes.index(row["label"]) for row in chosen])
 
     start, used = time.time(), time.process_time()

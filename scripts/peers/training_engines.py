@@ -8,10 +8,8 @@ update by SGD with momentum, of Keras's Xception with its batch norms apart. Pri
 loss of every step, and the peak memory. The first steps are a warm-up.
 
 Each engine in its faster form: TensorFlow a step as one `tf.function`, with oneDNN; PyTorch channels last, ReLU in
-place where that is allowed, and the fused form of its optimizer. The engine `float64` is PyTorch in
-double precision, on the same single-precision weights and pictures: its losses are the reference. `rounded` is the same
-with every map, every gradient of a map and every updated weight rounded to single precision: what the best
-single-precision program can do. Their times mean nothing.
+place where that is allowed, and the fused form of its optimizer. The engine `float64` is PyTorch in double precision,
+on the same single-precision weights and pictures: its losses are the reference, and its times mean nothing.
 """
 
 from __future__ import annotations
@@ -167,47 +165,7 @@ class Reference(Torch):
         )
 
 
-class Rounded(Reference):
-    """Rounds what a single-precision program stores."""
-
-    def __init__(self, weights, args):
-        super().__init__(weights, args)
-        import torch
-
-        class Round(torch.autograd.Function):
-            @staticmethod
-            def forward(_, x):
-                return x.float().double()
-
-            @staticmethod
-            def backward(_, gradient):
-                return gradient.float().double()
-
-        self.round = Round.apply
-        # The optimizer updates in double precision.
-        self.optimizer.register_step_post_hook(lambda *_: self.round_weights())
-
-    def round_weights(self):
-        for tensor in self.tensors.values():
-            tensor.data.copy_(tensor.data.float())
-
-    def conv(self, x, name, stride=1, depthwise=False):
-        return self.round(super().conv(x, name, stride, depthwise))
-
-    def relu(self, x):
-        return self.functional.relu(x)
-
-    def add(self, x, y):
-        return self.round(x + y)
-
-    def mean(self, x):
-        return self.round(super().mean(x))
-
-    def dense(self, x, name):
-        return self.round(super().dense(x, name))
-
-
-ENGINES = {"tensorflow": TensorFlow, "torch": Torch, "float64": Reference, "rounded": Rounded}
+ENGINES = {"tensorflow": TensorFlow, "torch": Torch, "float64": Reference}
 
 
 def main() -> None:

@@ -215,7 +215,7 @@ impl<'a> Run<'a> {
             // as large as the largest map that they hold in turn. The output of a step is never the buffer of a value
             // that is still read, except for parts of a concatenation: each has channels of its own, and the
             // concatenation leaves them alone. The jobs of a stage write to different places, and begin when the stage
-            // before is done; those of another call write to other buffers and another picture's outputs.
+            // before is done; jobs of another call write to other buffers and another picture's outputs.
             unsafe { step.run(network.operations(), job) };
         };
         work_through(machine.threads, &stages, &work, &|stage| {

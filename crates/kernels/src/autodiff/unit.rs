@@ -74,7 +74,7 @@ pub struct Norm {
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "one is made for each norm of a step")]
 pub enum NormStatistics {
-    /// Those of the batch, which [`UnitOutput::statistics`] gives.
+    /// Mean and variance of the batch, which [`UnitOutput::statistics`] gives.
     Batch,
     /// Constants.
     Given {
@@ -123,7 +123,7 @@ pub enum UnitPool {
 pub struct UnitOutput {
     /// `[batch, channels, height, width]`, channels last in memory.
     pub output: Tensor<4>,
-    /// Mean and biased variance of every channel of the input, if a norm took those of the batch.
+    /// Mean and biased variance of every channel of the input, if the norm's statistics are the batch's.
     pub statistics: Option<[Tensor<1>; 2]>,
     /// For the [`Source`] of the next unit.
     pub measured: Option<Measured>,

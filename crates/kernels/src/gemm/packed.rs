@@ -176,7 +176,7 @@ impl PackedMatrix {
         )
     }
 
-    /// Whether the matrix, and those that are read in turn with it, stay in the second-level cache from job to job.
+    /// Whether this matrix and the matrices read in turn with it stay in the second-level cache from job to job.
     pub(crate) fn fits_in_second_level_cache(&self) -> bool {
         self.bytes() * self.in_turn <= SMALL
     }

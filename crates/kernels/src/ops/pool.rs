@@ -168,7 +168,7 @@ impl Kernel for SquareMean<'_> {
             rows[height] = input.at(row);
             height += 1;
         }
-        // The sums of the last three columns: those of column `x` at `x % 3`.
+        // The sums of the last three columns; the sum of column `x` lies at `x % 3`.
         let mut kept = vec![0.0; 3 * map.step];
         let kept = kept.as_mut_ptr();
         let mut next = 0;

@@ -28,7 +28,7 @@ impl Trainee {
     pub(crate) fn take(&mut self) -> Self {
         Self {
             network: self.network.take(),
-            ..self.clone()
+            objective: self.objective.clone(),
         }
     }
 

@@ -37,7 +37,7 @@ pub struct ResultFiles {
 }
 
 impl ResultFiles {
-    /// Refuses files that exist, and those of one network alone, before any work is done.
+    /// Refuses output files that exist, and outputs that only one network can have, before any work is done.
     pub fn open(args: &EvaluateArgs) -> anyhow::Result<Self> {
         for (flag, file) in [("--report", &args.report), ("--predictions", &args.predictions)] {
             if file.is_some() {

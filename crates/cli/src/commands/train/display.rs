@@ -15,8 +15,9 @@ use crate::io::wrap::COLUMNS;
 const LINE_EVERY: Duration = Duration::from_mins(1);
 /// Bars are redrawn so often, also while a step takes long.
 const TICK: Duration = Duration::from_millis(500);
-/// The columns of a bar, as in its template, and those of the spinner and of the blanks and signs between the parts.
+/// Columns of a bar, as in its template.
 const BAR: usize = 10;
+/// Columns of the spinner, and of the blanks and signs between the parts of the template.
 const FRAME: usize = 8;
 /// The shortest time, in seconds, from which the remaining time is estimated.
 const SHORTEST: f64 = 1.0;

@@ -22,7 +22,7 @@ struct Phase {
     averages: bool,
     /// Epochs that are complete.
     done: usize,
-    /// The seconds of an epoch: measured before the run, or those of the last one.
+    /// The seconds of an epoch: measured before the run, later the time of the last epoch.
     epoch: Option<f64>,
 }
 

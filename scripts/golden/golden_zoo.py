@@ -29,6 +29,8 @@ import tensorflow as tf
 from formula import Goldens, case_file, picture, record, weight
 
 CLASSES = 10
+# The blocks of ResNet-50 by their names of Keras 2.
+LETTERS = ("abc", "abcd", "abcdef", "abc")
 
 
 class Narrow:
@@ -46,6 +48,41 @@ class Narrow:
     def Dense(self, units: int, *arguments, **options):
         units = units if options["name"] == "predictions" else units // self.divisor
         return keras.layers.Dense(units, *arguments, **options)
+
+
+def resnet50_of_keras2(library, divisor: int, pads_pool: bool, shape: tuple[int, int, int], letters=LETTERS):
+    """The ResNet-50 of Keras 2.0 to 2.2 without a head, by the code of its time: `resnet50.py` of
+    fchollet/deep-learning-models, with `pads_pool` of `keras_applications` 1.0.7. Returns picture and map."""
+    layers = library.layers
+
+    def norm(name: str):
+        return layers.BatchNormalization(axis=3, name=name)
+
+    def block(x, filters: int, stage: int, letter: str, strides: int, projects: bool):
+        conv, bn = f"res{stage}{letter}_branch", f"bn{stage}{letter}_branch"
+        shortcut = x
+        x = layers.Conv2D(filters, 1, strides=strides, name=conv + "2a")(x)
+        x = layers.Activation("relu")(norm(bn + "2a")(x))
+        x = layers.Conv2D(filters, 3, padding="same", name=conv + "2b")(x)
+        x = layers.Activation("relu")(norm(bn + "2b")(x))
+        x = norm(bn + "2c")(layers.Conv2D(4 * filters, 1, name=conv + "2c")(x))
+        if projects:
+            shortcut = layers.Conv2D(4 * filters, 1, strides=strides, name=conv + "1")(shortcut)
+            shortcut = norm(bn + "1")(shortcut)
+        return layers.Activation("relu")(layers.add([x, shortcut]))
+
+    picture = layers.Input(shape=shape)
+    x = layers.ZeroPadding2D((3, 3), name="conv1_pad")(picture)
+    x = layers.Conv2D(64 // divisor, 7, strides=2, name="conv1")(x)
+    x = layers.Activation("relu")(norm("bn_conv1")(x))
+    if pads_pool:
+        x = layers.ZeroPadding2D((1, 1), name="pool1_pad")(x)
+    x = layers.MaxPooling2D(3, strides=2)(x)
+    for stage, (filters, blocks) in enumerate(zip((64, 128, 256, 512), letters), start=2):
+        for letter in blocks:
+            is_first = letter == "a"
+            x = block(x, filters // divisor, stage, letter, 2 if is_first and stage > 2 else 1, is_first)
+    return picture, x
 
 
 def resnet(blocks: list[int], divisor: int) -> dict:
@@ -85,15 +122,31 @@ CASES = {
 }
 
 
+# Networks that `keras.applications` no longer has.
+OLD = {
+    f"resnet50-keras2{'' if pads else '-valid'}": (pads, [(1, 96, 96), (2, 75, 53)]) for pads in (True, False)
+}
+
+
 def golden(goldens: Goldens, name: str) -> None:
-    function, module, divisor, samples, options, cases = CASES[name]
-    module = importlib.import_module(f"keras.src.applications.{module}")
-    module.layers = Narrow(divisor)
+    if name in OLD:
+        divisor, samples = 16, 4
+        pads, cases = OLD[name]
+        options = lambda *_: {**resnet([3, 4, 6, 3], 16), "variant": "keras2", "pads_pool": pads}
+    else:
+        function, module, divisor, samples, options, cases = CASES[name]
+        module = importlib.import_module(f"keras.src.applications.{module}")
+        module.layers = Narrow(divisor)
     for batch, height, width in cases:
         keras.utils.clear_session()
         shape = (batch, height, width, 3)
-        build = getattr(module, function)
-        original = build(weights=None, input_shape=shape[1:], classes=CLASSES, classifier_activation=None)
+        if name in OLD:
+            inputs, x = resnet50_of_keras2(keras, divisor, pads, shape[1:])
+            x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+            original = keras.Model(inputs, keras.layers.Dense(CLASSES, name="predictions")(x))
+        else:
+            build = getattr(module, function)
+            original = build(weights=None, input_shape=shape[1:], classes=CLASSES, classifier_activation=None)
         for layer in original.layers:
             for variable in layer.weights:
                 variable.assign(weight(f"{layer.name}/{variable.name}", tuple(variable.shape)))
@@ -115,7 +168,7 @@ def golden(goldens: Goldens, name: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Golden numbers of keras.applications for the Rust tests.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the goldens")
-    parser.add_argument("--only", choices=CASES, help="make these alone")
+    parser.add_argument("--only", choices=[*CASES, *OLD], help="make these alone")
     parser.add_argument("--accept", action="store_true", help="overwrite goldens that differ")
     arguments = parser.parse_args()
 
@@ -125,7 +178,7 @@ def main() -> int:
 
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
     goldens = Goldens(arguments.out, arguments.accept, "golden_zoo.py", versions)
-    for name in CASES if arguments.only is None else (arguments.only,):
+    for name in [*CASES, *OLD] if arguments.only is None else (arguments.only,):
         golden(goldens, name)
     if goldens.refused:
         print(f"{goldens.refused} goldens differ; --accept overwrites them", file=sys.stderr)

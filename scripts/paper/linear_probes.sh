@@ -26,13 +26,16 @@ convert inception_v3 "$nsfwjs/inception_v3.h5" --no-top --scaling unit
 convert mobilenet_v2 "$nsfwjs/mobilenet_v2.h5" --no-top --scaling unit
 convert xception "$kitchenware"/trained_models/*.keras --no-top --scaling tf
 
+# The table compares whole backbones: no layer is left out.
+"$xception" train --show-recipe linear-probe | grep -v '^leave_out' >"$folder/whole-probe.toml"
+
 runs=()
 for network in vgg16 inception_v3 mobilenet_v2 xception; do
     for seed in "${seeds[@]}"; do
         run=$folder/$network-$seed
         [ -f "$run/model.bpk.card.toml" ] ||
-            "$xception" train "$stamps" --weights "$folder/$network.bpk" --recipe linear-probe --test-fraction 0.3 \
-                --seed "$seed" --output "$run"
+            "$xception" train "$stamps" --weights "$folder/$network.bpk" --recipe "$folder/whole-probe.toml" \
+                --test-fraction 0.3 --seed "$seed" --output "$run"
         [ "$seed" != "${seeds[0]}" ] || runs+=(--weights "$run")
     done
 done

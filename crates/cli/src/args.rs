@@ -24,11 +24,11 @@ mod run;
 #[cfg(feature = "remote")]
 mod serve;
 mod size;
-mod source;
 mod summary;
 mod train;
 pub mod values;
 mod weights;
+mod weights_file;
 
 use std::fmt::Display;
 
@@ -53,10 +53,10 @@ pub use self::run::{Layout, RunArgs};
 #[cfg(feature = "remote")]
 pub use self::serve::ServeArgs;
 pub use self::size::Size;
-pub use self::source::SourceArgs;
 pub use self::summary::SummaryArgs;
 pub use self::train::{PictureCache, RecipeArgs, TrainArgs};
 pub use self::weights::WeightsArgs;
+pub use self::weights_file::WeightsFileArgs;
 use crate::version;
 
 /// Classify, embed and inspect pictures with Xception (Chollet 2017), exact to Keras.

@@ -23,16 +23,16 @@ use crate::exit::ExitStatus;
 /// Does what the command line asks for.
 pub fn execute(command: Command) -> anyhow::Result<ExitStatus> {
     match command {
-        Command::Classify(args) => on(&[&args.weights.compute.device], || classify::classify(&args)),
-        Command::Embed(args) => on(&[&args.weights.compute.device], || embed::embed(&args)),
+        Command::Classify(args) => on(&[&args.weights.inference.compute.device], || classify::classify(&args)),
+        Command::Embed(args) => on(&[&args.weights.inference.compute.device], || embed::embed(&args)),
         Command::Run(args) => on(&[&args.compute.device], || run::run(&args)),
         Command::Convert(args) => convert::convert(args),
         Command::Verify(args) => convert::verify(args),
         Command::Inspect(args) => convert::inspect(args),
         Command::Summary(args) => summary::summary(&args),
         Command::Train(args) => on(&args.devices(), || train::train(&args)),
-        Command::Evaluate(args) => on(&[&args.weights.compute.device], || evaluate::evaluate(&args)),
-        Command::Explain(args) => on(&[&args.weights.compute.device], || explain::explain(&args)),
+        Command::Evaluate(args) => on(&[&args.weights.inference.compute.device], || evaluate::evaluate(&args)),
+        Command::Explain(args) => on(&[&args.weights.inference.compute.device], || explain::explain(&args)),
         Command::Bench(args) => on(&[&args.device], || bench::bench(&args)),
         #[cfg(feature = "remote")]
         Command::Serve(args) => serve::serve(&args),

@@ -9,10 +9,10 @@ use xception_model::ModelSpec;
 use xception_model::registry::{Card, Conversion, Format, Kind, Weights};
 
 use crate::error::ConvertError;
-use crate::source;
+use crate::weight_file;
 
 /// Describes a file that is to be converted. Reads the whole file for its hash.
-pub(crate) fn conversion(path: &Path, format: &source::Format) -> Result<Conversion, ConvertError> {
+pub(crate) fn conversion(path: &Path, format: &weight_file::Format) -> Result<Conversion, ConvertError> {
     let (bytes, sha256) = sha256(path).map_err(|error| ConvertError::Read {
         path: path.to_owned(),
         source: error.into_io(),

@@ -10,11 +10,11 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use xception_model::picture::DecodeLimits;
 use xception_model::{HiddenActivation, Known, Outputs, Pooling, Preset, Scaling, Unknown, Variant, labels};
 
-use crate::convert::Options;
+use crate::convert::{Names, Options};
 use crate::dtype::Precision;
 use crate::engine::{self, Engine};
 use crate::open::{open, open_backbone};
-use crate::source::Source;
+use crate::weight_file::WeightFile;
 use crate::{ConvertError, OutputFormat};
 
 /// Turn any weight file of a trained network into a Burn record, and back, with proof
@@ -27,6 +27,7 @@ Examples:
   converter model.keras model.bpk --labels classes.txt --preset keras-nearest
   converter xception.pth xception.bpk --size 299x299 --pooling average --head softmax --scaling tf
   converter trained.bpk trained.keras
+  converter trained.bpk state_dict.safetensors --names pytorch
   converter verify model.keras model.bpk --with-keras venv/bin/python
   converter inspect model.h5
 
@@ -61,6 +62,10 @@ pub struct ConvertArgs {
     /// Type of the written numbers
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub dtype: Precision,
+    /// Whose names the tensors of a .safetensors have: own, or pytorch for torchvision's and timm's, which
+    /// `model.load_state_dict(safetensors.torch.load_file(OUTPUT))` loads
+    #[arg(long, value_enum, default_value_t = Names::Own)]
+    pub names: Names,
     /// Leave out the classifier, and any layer after the backbone that cannot be computed
     #[arg(long)]
     pub no_top: bool,
@@ -84,17 +89,17 @@ pub struct KnownArgs {
     /// The pooling, if the file doesn't say
     #[arg(long, value_name = "POOLING", value_parser = pooling)]
     pub pooling: Option<Pooling>,
-    /// The library whose version of the network it is, if the file doesn't say: keras or torch
+    /// The library whose version of the network the file holds, if the file doesn't say: keras, keras2 or torch
     #[arg(long, value_name = "VARIANT", value_parser = variant)]
     pub variant: Option<Variant>,
     /// The meaning of the outputs, if the file doesn't say: softmax (or logits), sigmoid, binary (one logit, that of
     /// the second of two classes) or value (one number)
     #[arg(long, value_name = "OUTPUTS")]
     pub head: Option<Outputs>,
-    /// What stands behind each hidden layer of its head, where the file doesn't say: relu, tanh, swish, linear, ...
+    /// The activation after each hidden layer of the head, if the file doesn't say: relu, tanh, swish, linear, ...
     #[arg(long, value_name = "NAME")]
     pub hidden_activation: Option<HiddenActivation>,
-    /// How its pictures are scaled, where the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and
+    /// The scaling of the pictures, if the file doesn't say: tf (-1..1), unit (0..1), torch (ImageNet's mean and
     /// deviation), caffe (BGR minus means) or none (0..255)
     #[arg(long, value_name = "SCALING")]
     pub scaling: Option<Scaling>,
@@ -107,8 +112,8 @@ pub struct KnownArgs {
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
-    /// What stands before the names of the network's tensors in a PyTorch checkpoint that holds it several times, such
-    /// as `ema_model.`
+    /// The prefix of the tensors' names, for a PyTorch checkpoint that holds the network several times, such as
+    /// `ema_model.`
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<String>,
 }
@@ -211,15 +216,19 @@ pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
     // Refuses a bad output name before the work.
     OutputFormat::of(&args.output)?;
     let known = args.known.read()?;
-    let source = if args.no_top {
+    let file = if args.no_top {
         open_backbone(&args.input, &known)?
     } else {
         open(&args.input, &known)?
     };
-    let (format, ignored) = (source.format.clone(), source.ignored.clone());
-    let report = source.convert(
+    if let Some(policy) = &file.policy {
+        let _ = writeln!(std::io::stderr(), "warning: {}: {policy}", args.input.display());
+    }
+    let (format, ignored) = (file.format.clone(), file.ignored.clone());
+    let report = file.convert(
         &args.output,
         &Options {
+            names: args.names,
             precision: args.dtype,
             no_top: args.no_top,
             partial: args.partial,
@@ -326,11 +335,11 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
 
 /// The opened file. If it leaves something open, the file is opened again with what `other` says.
 fn completed(
-    opened: Result<Source, ConvertError>,
+    opened: Result<WeightFile, ConvertError>,
     path: &Path,
-    other: &Source,
+    other: &WeightFile,
     known: &Known,
-) -> Result<Source, ConvertError> {
+) -> Result<WeightFile, ConvertError> {
     let Some(unknown) = opened.as_ref().err().and_then(ConvertError::unknown) else {
         return opened;
     };
@@ -418,7 +427,8 @@ fn pooling(text: &str) -> Result<Pooling, String> {
 fn variant(text: &str) -> Result<Variant, String> {
     match text {
         "keras" => Ok(Variant::Keras),
+        "keras2" => Ok(Variant::Keras2),
         "torch" | "timm" => Ok(Variant::Torch),
-        _ => Err("expected keras or torch".to_owned()),
+        _ => Err("expected keras, keras2 or torch".to_owned()),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xception_model::Architecture;
 
 use crate::mismatch::{Mismatch, NameMismatch};
-use crate::source::SourceTensor;
+use crate::weight_file::FileTensor;
 
 /// More suggestions are not useful, and each is searched among all names.
 const MAX_SUGGESTIONS: usize = 32;
@@ -14,9 +14,9 @@ const SIMILAR: f64 = 0.7;
 
 impl Mismatch {
     /// Compares names, shapes and types. No tensor's values are read.
-    pub(crate) fn find(network: &Architecture, tensors: &[SourceTensor]) -> Self {
+    pub(crate) fn find(network: &Architecture, tensors: &[FileTensor]) -> Self {
         let expected = network.tensor_shapes();
-        let found: BTreeMap<&str, &SourceTensor> = tensors
+        let found: BTreeMap<&str, &FileTensor> = tensors
             .iter()
             .map(|entry| (entry.tensor.name.as_str(), entry))
             .collect();
@@ -57,7 +57,7 @@ impl Mismatch {
 
     /// Finds the most similar name for each unmatched tensor, first among the unmatched names of the other side, then
     /// among all.
-    fn suggest(&mut self, expected: &BTreeMap<String, Vec<usize>>, tensors: &[SourceTensor]) {
+    fn suggest(&mut self, expected: &BTreeMap<String, Vec<usize>>, tensors: &[FileTensor]) {
         let names = |list: &[NameMismatch]| list.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
         let (missing, unused) = (names(&self.missing), names(&self.unused));
         let found: Vec<&str> = tensors.iter().map(|entry| entry.tensor.name.as_str()).collect();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use burn_store::ModuleSnapshot;
 use burn_store::burn_pack::Tensor as PackTensor;
+use xception_model::graph::ChannelOrder;
 use xception_model::keras::{self, KerasFileKind};
 use xception_model::registry::Card;
 use xception_model::{ModelSpec, Network, Outputs};
@@ -11,8 +12,10 @@ use xception_model::{ModelSpec, Network, Outputs};
 use crate::card;
 use crate::dtype::{Precision, all_finite, cast};
 use crate::error::ConvertError;
+use crate::flatten::reorder;
 use crate::mismatch::Mismatch;
-use crate::source::{Source, SourceTensor};
+use crate::torch::torch_tensors;
+use crate::weight_file::{FileTensor, WeightFile};
 use crate::{onnx, safetensors};
 
 /// An output format.
@@ -51,9 +54,22 @@ impl OutputFormat {
     }
 }
 
+/// Whose names and layout the tensors of a `.safetensors` have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Names {
+    /// Ours, with Burn's layout.
+    #[default]
+    Own,
+    /// torchvision's and timm's: `model.load_state_dict(safetensors.torch.load_file(FILE))` loads them.
+    #[value(alias = "torch")]
+    Pytorch,
+}
+
 /// The options of a conversion.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Whose names and layout the tensors of a `.safetensors` have.
+    pub names: Names,
     /// The type of the written numbers.
     pub precision: Precision,
     /// Leave out the classifier.
@@ -79,7 +95,7 @@ pub struct Report {
     pub card: PathBuf,
 }
 
-impl Source {
+impl WeightFile {
     /// Writes the network in the format that `output`'s ending asks for, and a card beside it.
     ///
     /// Every tensor is read and compared with the network before anything is written. Files appear complete or not at
@@ -103,14 +119,31 @@ impl Source {
                 ),
             });
         }
+        if options.names == Names::Pytorch && format != OutputFormat::Safetensors {
+            return Err(ConvertError::Unsupported {
+                path: output.to_owned(),
+                problem: "PyTorch's names are written to .safetensors; leave out --names for this format".into(),
+            });
+        }
         let mut conversion = card::conversion(&self.path, &self.format)?;
         let source = self.path.clone();
         let Checked {
-            spec,
-            tensors,
+            mut spec,
+            mut tensors,
             initial,
             left_out,
         } = self.check(options)?;
+        // Before anything is written: the output may not hold the network.
+        let unsupported = |problem| ConvertError::Unsupported {
+            path: output.to_owned(),
+            problem,
+        };
+        if options.names == Names::Pytorch {
+            tensors = torch_tensors(&mut spec, tensors).map_err(unsupported)?;
+        }
+        if let OutputFormat::Keras(_) = format {
+            reorder(&mut spec, &mut tensors, ChannelOrder::ChannelsLast).map_err(unsupported)?;
+        }
 
         let bytes = if options.precision == Precision::F32 { 4 } else { 2 };
         files::check_space(files::folder_of(output), bytes * spec.network.num_params() as u64)
@@ -177,7 +210,7 @@ impl Source {
             spec.labels.clear();
             let backbone = spec.network.tensor_shapes();
             head.retain(|name, _| !backbone.contains_key(name));
-            let is_head = |entry: &SourceTensor| head.contains_key(&entry.tensor.name);
+            let is_head = |entry: &FileTensor| head.contains_key(&entry.tensor.name);
             let origins = tensors.iter().filter(|entry| is_head(entry));
             left_out.extend(origins.map(|entry| entry.origin.clone()));
             tensors.retain(|entry| !is_head(entry));

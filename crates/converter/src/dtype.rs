@@ -79,6 +79,20 @@ pub(crate) fn transpose(tensor: PackTensor) -> PackTensor {
     })
 }
 
+/// A matrix whose every row is the row of this one whose number `from` gives.
+pub(crate) fn with_rows(tensor: PackTensor, from: impl Fn(usize) -> usize + Send + Sync + 'static) -> PackTensor {
+    let [rows, columns] = tensor.shape[..] else {
+        return tensor;
+    };
+    let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());
+    bridge::map_data(tensor, name, dtype, shape, move |data| {
+        let width = columns * dtype.size();
+        let bytes = data.as_bytes();
+        let moved = (0..rows).flat_map(|row| &bytes[from(row) * width..][..width]);
+        TensorData::from_bytes_vec(moved.copied().collect(), vec![rows, columns], dtype)
+    })
+}
+
 /// The first tensor's values minus the second's; both have the same shape.
 pub(crate) fn minus(tensor: PackTensor, other: PackTensor) -> PackTensor {
     let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());

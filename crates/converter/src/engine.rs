@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use xception_model::{Architecture, ModelSpec, Network, Outputs, Pooling, Prediction, Scaling};
 
 use crate::error::ConvertError;
-use crate::source::{Source, Stage};
+use crate::weight_file::{Stage, WeightFile};
 
 /// The script that runs the original, embedded in this program.
 const SCRIPT: &str = include_str!("parity.py");
@@ -125,7 +125,7 @@ impl Answered {
 pub fn compare(
     engine: Engine,
     python: &Path,
-    original: &Source,
+    original: &WeightFile,
     model: &Network,
     spec: &ModelSpec,
     pixels: &[f32],
@@ -213,7 +213,7 @@ pub fn compare(
 fn ask(
     engine: Engine,
     python: &Path,
-    original: &Source,
+    original: &WeightFile,
     spec: &ModelSpec,
     fed: &[f32],
 ) -> Result<(Answer, Vec<f32>), ConvertError> {
@@ -301,7 +301,7 @@ fn scaled(pixels: &[f32], spec: &ModelSpec) -> Vec<f32> {
 }
 
 /// The stages to request from the engine, and their places.
-fn wanted(original: &Source) -> Value {
+fn wanted(original: &WeightFile) -> Value {
     let mut seen = BTreeSet::new();
     let stages = original.stages.iter().filter(|stage| seen.insert(stage.name.as_str()));
     let entry = |stage: &Stage| {

@@ -15,7 +15,7 @@ pub enum ConvertError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file has none of the formats that are read.
@@ -27,7 +27,7 @@ pub enum ConvertError {
     UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What it is by its content, and how a file that is read is made of it.
+        /// What the content is, and how to make a file of it that can be read.
         found: String,
     },
     /// The file is damaged, or its content is refused.
@@ -72,7 +72,7 @@ pub enum ConvertError {
     },
     /// The output's name does not end in a known format.
     #[error(
-        "{}: the ending says no format that is written: .bpk, .safetensors, .keras, .weights.h5, .h5 or .onnx",
+        "{}: no format with this ending can be written; choose .bpk, .safetensors, .keras, .weights.h5, .h5 or .onnx",
         path.display()
     )]
     OutputFormat {
@@ -98,7 +98,7 @@ pub enum ConvertError {
     Write {
         /// The output.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         problem: String,
     },
     /// The original engine could not run.
@@ -170,10 +170,15 @@ impl ConvertError {
 /// `xception-model` advises to convert the file first, which is useless advice during a conversion.
 fn sentence(error: &WeightsError) -> String {
     match error {
-        WeightsError::Unknown { path, unknown } => {
-            let parts: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-            format!("{} does not say {}", path.display(), parts.join(", nor "))
-        }
+        WeightsError::Unknown {
+            path,
+            unknown,
+            usual_side,
+        } => format!(
+            "{} does not say {}",
+            path.display(),
+            Unknown::list(unknown, *usual_side)
+        ),
         error => error.to_string(),
     }
 }

@@ -8,7 +8,7 @@ use xception_model::{Architecture, HiddenActivation, Known, ModelSpec, Outputs, 
 use crate::error::ConvertError;
 use crate::mismatch::Mismatch;
 use crate::open::{self, open};
-use crate::source::{Raw, SourceTensor};
+use crate::weight_file::{FileTensor, RawTensors};
 
 /// The content of a weight file.
 #[derive(Clone, Debug, Serialize)]
@@ -75,22 +75,22 @@ pub fn inspect(path: &Path, known: &Known) -> Result<Inspection, ConvertError> {
         open(path, &placeholders(known, &unknown))
     };
     match opened {
-        Ok(source) => {
-            let mismatch = Mismatch::find(&source.spec.network, &source.tensors);
+        Ok(file) => {
+            let mismatch = Mismatch::find(&file.spec.network, &file.tensors);
             Ok(Inspection {
-                format: source.format.to_string(),
-                parameters: Some(source.spec.network.num_params()),
-                tensors: statistics(path, &source.tensors)?,
+                format: file.format.to_string(),
+                parameters: Some(file.spec.network.num_params()),
+                tensors: statistics(path, &file.tensors)?,
                 network: Some(Described {
-                    spec: source.spec,
+                    spec: file.spec,
                     unknown,
                 }),
-                ignored: source.ignored,
+                ignored: file.ignored,
                 problem: (!mismatch.is_empty()).then(|| mismatch.to_string()),
             })
         }
         Err(problem) if problem.is_of_the_network() => {
-            let Raw {
+            let RawTensors {
                 format,
                 tensors,
                 ignored,
@@ -115,7 +115,7 @@ fn placeholders(known: &Known, unknown: &[Unknown]) -> Known {
             Unknown::Size => known.size = Some([299; 2]),
             Unknown::Pooling => known.pooling = Some(Pooling::Average),
             Unknown::Variant => known.variant = Some(Variant::Keras),
-            // Of one output or several.
+            // Sigmoids fit one output and several.
             Unknown::Outputs => known.outputs = Some(Outputs::Sigmoid),
             Unknown::HiddenActivation => known.hidden_activation = Some(HiddenActivation::RELU),
             Unknown::Scaling => known.scaling = Some(Scaling::None),
@@ -125,7 +125,7 @@ fn placeholders(known: &Known, unknown: &[Unknown]) -> Known {
     known
 }
 
-fn statistics(path: &Path, tensors: &[SourceTensor]) -> Result<Vec<TensorStatistics>, ConvertError> {
+fn statistics(path: &Path, tensors: &[FileTensor]) -> Result<Vec<TensorStatistics>, ConvertError> {
     let mut listed = tensors
         .iter()
         .map(|entry| TensorStatistics::of(path, entry))
@@ -135,7 +135,7 @@ fn statistics(path: &Path, tensors: &[SourceTensor]) -> Result<Vec<TensorStatist
 }
 
 impl TensorStatistics {
-    fn of(path: &Path, entry: &SourceTensor) -> Result<Self, ConvertError> {
+    fn of(path: &Path, entry: &FileTensor) -> Result<Self, ConvertError> {
         let data = entry.read(path)?;
         let finite = || data.iter::<f64>().filter(|value| value.is_finite());
         let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);

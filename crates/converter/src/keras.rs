@@ -5,40 +5,41 @@ use keras_store::{KerasFormat, KerasStore};
 use xception_model::{WeightsError, keras};
 
 use crate::error::ConvertError;
-use crate::source::{Format, Found, Raw, SourceTensor, Stage};
+use crate::weight_file::{FileContents, FileTensor, Format, RawTensors, Stage};
 
 /// Reads a Keras file of any layout. With `no_top`, only the backbone is read if a layer after it cannot be computed.
-pub(crate) fn read(path: &Path, no_top: bool) -> Result<Found, ConvertError> {
+pub(crate) fn read(path: &Path, no_top: bool) -> Result<FileContents, ConvertError> {
     let file = keras::open(path, no_top)?;
-    let Raw { format, tensors, .. } = list(file.store)?;
+    let RawTensors { format, tensors, .. } = list(file.store)?;
     let stages = file.stages.into_iter().map(|(name, place)| Stage {
         name,
         place,
         channels_last: false,
     });
-    Ok(Found {
+    Ok(FileContents {
         stages: stages.collect(),
         scales_pictures: file.scales_pictures,
-        ..Found::new(format, file.description, tensors)
+        policy: file.policy,
+        ..FileContents::new(format, file.description, tensors)
     })
 }
 
 /// The tensors of a Keras file of any network.
-pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
+pub(crate) fn raw(path: &Path) -> Result<RawTensors, ConvertError> {
     list(KerasStore::from_file(path))
 }
 
-fn list(store: KerasStore) -> Result<Raw, ConvertError> {
+fn list(store: KerasStore) -> Result<RawTensors, ConvertError> {
     // All NaNs must be listed, not only the first.
     let mut store = store.allow_non_finite(true);
     let format = store.format().map_err(WeightsError::from)?;
     let origins = store.origins().map_err(WeightsError::from)?;
     let tensors = store.get_all_tensors().map_err(WeightsError::from)?;
-    let tensors = tensors.iter().map(|(key, tensor)| SourceTensor {
+    let tensors = tensors.iter().map(|(key, tensor)| FileTensor {
         origin: origins.get(key).unwrap_or(key).clone(),
         tensor: tensor.clone(),
     });
-    Ok(Raw {
+    Ok(RawTensors {
         format: describe(&format),
         tensors: tensors.collect(),
         ignored: Vec::new(),

@@ -53,7 +53,7 @@ impl fmt::Display for Mismatch {
         list("missing (--partial leaves them at their initial values)", {
             self.missing.iter().map(ToString::to_string).collect()
         })?;
-        list("that the network has no place for (--partial leaves them out)", {
+        list("that the network does not have (--partial leaves them out)", {
             self.unused.iter().map(ToString::to_string).collect()
         })?;
         list("of another shape", {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use xception_model::{InputError, Known, ModelSpec};
+use xception_model::Known;
 
 use crate::detect::{Kind, detect};
 use crate::error::ConvertError;
-use crate::source::{Raw, Source};
+use crate::weight_file::{RawTensors, WeightFile};
 use crate::{keras, onnx, record, safetensors, torch};
 
 /// Opens a weight file. The format is detected from the content.
@@ -16,7 +16,7 @@ use crate::{keras, onnx, record, safetensors, torch};
 ///
 /// If the file cannot be read, is damaged, holds no network that can be computed, or leaves something open that `known`
 /// does not contain.
-pub fn open(path: &Path, known: &Known) -> Result<Source, ConvertError> {
+pub fn open(path: &Path, known: &Known) -> Result<WeightFile, ConvertError> {
     read(path, known, false)
 }
 
@@ -26,11 +26,11 @@ pub fn open(path: &Path, known: &Known) -> Result<Source, ConvertError> {
 /// # Errors
 ///
 /// As [`open`].
-pub fn open_backbone(path: &Path, known: &Known) -> Result<Source, ConvertError> {
+pub fn open_backbone(path: &Path, known: &Known) -> Result<WeightFile, ConvertError> {
     read(path, known, true)
 }
 
-fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError> {
+fn read(path: &Path, known: &Known, no_top: bool) -> Result<WeightFile, ConvertError> {
     let mut found = match detect(path)? {
         Kind::Keras => keras::read(path, no_top)?,
         Kind::Torch => torch::read(path, known, no_top)?,
@@ -42,7 +42,7 @@ fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError
         found.description = found.description.of_backbone(known);
     }
     let spec = found.description.complete(path, known)?;
-    takes(&spec).map_err(|source| ConvertError::Input {
+    spec.check_size().map_err(|source| ConvertError::Input {
         path: path.to_owned(),
         source,
     })?;
@@ -50,7 +50,7 @@ fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError
     let graph = spec.network.graph();
     let names: BTreeSet<&str> = graph.stages().iter().map(|stage| stage.name).collect();
     found.stages.retain(|stage| names.contains(stage.name.as_str()));
-    Ok(Source {
+    Ok(WeightFile {
         path: path.to_owned(),
         format: found.format,
         spec,
@@ -58,27 +58,12 @@ fn read(path: &Path, known: &Known, no_top: bool) -> Result<Source, ConvertError
         ignored: found.ignored,
         stages: found.stages,
         scales_pictures: found.scales_pictures,
+        policy: found.policy,
     })
 }
 
-/// Checks that the network takes pictures of its size.
-fn takes(spec: &ModelSpec) -> Result<(), InputError> {
-    let (height, width) = (spec.input.height, spec.input.width);
-    let graph = spec.network.graph();
-    if height.min(width) < graph.min_size {
-        return Err(InputError::TooSmall {
-            height,
-            width,
-            title: graph.title.clone(),
-            least: graph.min_size,
-        });
-    }
-    graph.shapes([height, width])?;
-    Ok(())
-}
-
 /// Lists a file's tensors; `key` is the entry of a PyTorch checkpoint that holds them.
-pub(crate) fn raw(path: &Path, key: Option<&str>) -> Result<Raw, ConvertError> {
+pub(crate) fn raw(path: &Path, key: Option<&str>) -> Result<RawTensors, ConvertError> {
     match detect(path)? {
         Kind::Keras => keras::raw(path),
         Kind::Torch => torch::raw(path, key),

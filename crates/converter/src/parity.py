@@ -115,6 +115,16 @@ def load_keras(path, architecture, shape):
     return model
 
 
+def in_32_bits(model):
+    """The model whose layers compute in 32 bits, whatever policy it was saved with: what is compared does so."""
+    for layer in model._flatten_layers() if hasattr(model, "_flatten_layers") else []:
+        policy = getattr(layer, "dtype_policy", None)
+        if "float16" in str(getattr(policy, "name", "")):
+            # In Keras 3 only; Keras 2 has no such setter.
+            layer.dtype_policy = "float32"
+    return model
+
+
 def build_keras(architecture, shape):
     """The model that a file of weights alone belongs to."""
     import keras
@@ -241,7 +251,7 @@ def run_keras(args, picture, wanted):
     import keras
 
     architecture = json.loads(pathlib.Path(args.architecture).read_text()) if args.architecture else None
-    model = load_keras(args.model, architecture, picture.shape[1:])
+    model = in_32_bits(load_keras(args.model, architecture, picture.shape[1:]))
     stages = Stages(args.out)
     places = [entry[1].split("/") for entry in wanted]
     for entry, values in zip(wanted, values_at(model, places, picture)):

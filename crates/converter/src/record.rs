@@ -7,38 +7,42 @@ use burn_store::burn_pack::{Error as PackError, Reader, Tensor as PackTensor};
 use xception_model::{Description, WeightsError};
 
 use crate::error::ConvertError;
-use crate::source::{Format, Found, Raw, SourceTensor};
+use crate::weight_file::{FileContents, FileTensor, Format, RawTensors};
 
 /// Reads a Burn record: one of ours, which describes its network, or one that Burn saved from an architecture of the
 /// zoo.
-pub(crate) fn read(path: &Path) -> Result<Found, ConvertError> {
+pub(crate) fn read(path: &Path) -> Result<FileContents, ConvertError> {
     let format = Format {
         name: "Burn record".to_owned(),
         writer: None,
     };
     match xception_model::read_record(path) {
-        Ok((spec, tensors)) => Ok(Found::new(format, Description::of_spec(spec), named(path, tensors)?)),
-        Err(WeightsError::NoSpec { .. }) => Found::bare(path, format, list(path)?),
+        Ok((spec, tensors)) => Ok(FileContents::new(
+            format,
+            Description::of_spec(spec),
+            named(path, tensors)?,
+        )),
+        Err(WeightsError::NoSpec { .. }) => FileContents::of_tensors(path, format, list(path)?),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The tensors of a record of any network.
-pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
-    Ok(Raw {
+pub(crate) fn raw(path: &Path) -> Result<RawTensors, ConvertError> {
+    Ok(RawTensors {
         tensors: list(path)?,
-        ..Raw::new("Burn record", Vec::new())
+        ..RawTensors::new("Burn record", Vec::new())
     })
 }
 
-fn list(path: &Path) -> Result<Vec<SourceTensor>, ConvertError> {
+fn list(path: &Path) -> Result<Vec<FileTensor>, ConvertError> {
     let tensors = Reader::from_file_exact(path)
         .and_then(Reader::into_tensors)
         .map_err(|error| ConvertError::damaged(path, error))?;
     named(path, tensors)
 }
 
-fn named(path: &Path, tensors: Vec<PackTensor>) -> Result<Vec<SourceTensor>, ConvertError> {
+fn named(path: &Path, tensors: Vec<PackTensor>) -> Result<Vec<FileTensor>, ConvertError> {
     let length = std::fs::metadata(path)
         .map_err(|source| ConvertError::Read {
             path: path.to_owned(),
@@ -48,7 +52,7 @@ fn named(path: &Path, tensors: Vec<PackTensor>) -> Result<Vec<SourceTensor>, Con
     let whole: Arc<(PathBuf, u64)> = Arc::new((path.to_owned(), length));
     Ok(tensors
         .into_iter()
-        .map(|tensor| SourceTensor::own(checked(tensor, Arc::clone(&whole))))
+        .map(|tensor| FileTensor::own(checked(tensor, Arc::clone(&whole))))
         .collect())
 }
 

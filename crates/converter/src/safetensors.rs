@@ -13,36 +13,42 @@ use safetensors::{SafeTensorError, View, serialize_to_file};
 use xception_model::{Description, Known, ModelSpec};
 
 use crate::error::ConvertError;
-use crate::source::{Format, Found, Raw, SourceTensor};
 use crate::torch;
+use crate::weight_file::{FileContents, FileTensor, Format, RawTensors};
 
 /// 150 times the full network's header of 25 kB. In memory it takes up to 16 times as much.
 const MAX_HEADER: u64 = 4 << 20;
 
 /// Reads a safetensors file with our names or with timm's.
-pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, ConvertError> {
+pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<FileContents, ConvertError> {
     let (tensors, metadata) = tensors(path)?;
+    let problem = |problem| ConvertError::damaged(path, format_args!("the network's description: {problem}"));
+    let spec = metadata
+        .get(ModelSpec::KEY)
+        .map(|text| ModelSpec::parse(text).map_err(problem));
+    let spec = spec.transpose()?;
     if torch::has_torch_names(tensors.iter().map(|tensor| tensor.name.as_str())) {
-        return torch::named(path, tensors, "safetensors", known, no_top);
+        let mut found = torch::named(path, tensors, "safetensors", known, no_top)?;
+        found.format.writer = metadata.get("writer").cloned();
+        if let Some(spec) = spec {
+            found.description = Description::of_spec(spec);
+        }
+        return Ok(found);
     }
-    let tensors = tensors.into_iter().map(SourceTensor::own).collect();
+    let tensors = tensors.into_iter().map(FileTensor::own).collect();
     let format = Format {
         name: "safetensors".to_owned(),
         writer: metadata.get("writer").cloned(),
     };
-    match metadata.get(ModelSpec::KEY) {
-        Some(text) => {
-            let problem = |problem| ConvertError::damaged(path, format_args!("the network's description: {problem}"));
-            let spec = ModelSpec::parse(text).map_err(problem)?;
-            Ok(Found::new(format, Description::of_spec(spec), tensors))
-        }
-        None => Found::bare(path, format, tensors),
+    match spec {
+        Some(spec) => Ok(FileContents::new(format, Description::of_spec(spec), tensors)),
+        None => FileContents::of_tensors(path, format, tensors),
     }
 }
 
 /// The tensors of a safetensors file of any network.
-pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
-    Ok(Raw::new("safetensors", tensors(path)?.0))
+pub(crate) fn raw(path: &Path) -> Result<RawTensors, ConvertError> {
+    Ok(RawTensors::new("safetensors", tensors(path)?.0))
 }
 
 /// The tensors, read when they are requested, and the file's metadata.
@@ -157,7 +163,7 @@ impl View for Lazy<'_> {
     }
 }
 
-/// Writes tensors in Burn's layout, with the description in the metadata. One tensor is in memory at a time.
+/// Writes tensors as they are, with the description in the metadata. One tensor is in memory at a time.
 pub(crate) fn write(path: &Path, tensors: &[PackTensor], spec: &ModelSpec) -> io::Result<()> {
     let failure = OnceLock::new();
     let lazy = tensors.iter().map(|tensor| {

@@ -1,8 +1,9 @@
 //! Reads PyTorch checkpoints with the names of torchvision, timm and Cadene.
 
 mod head;
-mod homes;
+mod names;
 mod scan;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,10 +16,11 @@ use xception_model::zoo::{Torch, of_record_names};
 use xception_model::{Architecture, Known, Variant, WeightsError};
 
 use self::head::TorchHead;
+pub(crate) use self::write::torch_tensors;
 
 use crate::dtype::{rename, reshape, transpose};
 use crate::error::ConvertError;
-use crate::source::{Format, Found, Raw, SourceTensor};
+use crate::weight_file::{FileContents, FileTensor, Format, RawTensors};
 
 /// Entries of a checkpoint that may hold a network's weights, in timm and elsewhere.
 const WRAPPERS: [&str; 7] = [
@@ -33,15 +35,15 @@ const WRAPPERS: [&str; 7] = [
 
 /// Reads a checkpoint; with `no_top` its backbone alone. `known` says which entry holds the weights, where there are
 /// several.
-pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, ConvertError> {
+pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<FileContents, ConvertError> {
     let (container, tensors) = tensors(path, known.key.as_deref())?;
     named(path, tensors, container, known, no_top)
 }
 
 /// The tensors of a checkpoint of any network.
-pub(crate) fn raw(path: &Path, key: Option<&str>) -> Result<Raw, ConvertError> {
+pub(crate) fn raw(path: &Path, key: Option<&str>) -> Result<RawTensors, ConvertError> {
     let (container, tensors) = tensors(path, key)?;
-    Ok(Raw::new(container, tensors))
+    Ok(RawTensors::new(container, tensors))
 }
 
 fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<PackTensor>), ConvertError> {
@@ -73,14 +75,14 @@ fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<PackTens
 
 /// A PyTorch network's tensors, of whatever container, as ours.
 ///
-/// Tensors that are of no layer of the network, and of none that could stand within it, are left out and listed.
+/// Tensors outside of the network are left out and listed.
 pub(crate) fn named(
     path: &Path,
     tensors: Vec<PackTensor>,
     container: &str,
     known: &Known,
     no_top: bool,
-) -> Result<Found, ConvertError> {
+) -> Result<FileContents, ConvertError> {
     let no_network = |problem: String| WeightsError::NoNetwork {
         path: path.to_owned(),
         problem,
@@ -90,57 +92,31 @@ pub(crate) fn named(
     let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     // The published network has most of the names, whatever the depth of this one.
     let published = family.published.clone().without_top().graph();
-    let prefix = homes::torch_prefix(&published, &names, known.prefix.as_deref())
-        .map_err(|problem| {
-            // Where the network is there, another format does not help.
-            let is_there = homes::torch_count(&published, &names) > 0;
-            no_network(if is_there {
-                problem
-            } else {
-                format!("{problem}; {ONNX}")
-            })
-        })?
-        .to_owned();
-    let prefix = prefix.as_str();
-    let own: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(prefix)).collect();
-    let copies: Vec<String> = homes::torch_copies(&published, &names)
-        .into_iter()
-        .filter(|copy| *copy != prefix)
-        .map(str::to_owned)
-        .collect();
-    // A copy without a prefix has all that is not behind this one.
-    let is_of_copy = |name: &str| {
-        !name.starts_with(prefix)
-            && copies
-                .iter()
-                .any(|copy| copy.is_empty() || name.starts_with(copy.as_str()))
-            || name.starts_with(prefix)
-                && copies
-                    .iter()
-                    .any(|copy| copy.len() > prefix.len() && name.starts_with(copy.as_str()))
-    };
+    let prefix = names::network_prefix(&published, &names, known.prefix.as_deref()).map_err(|problem| {
+        // If the file holds the network, another format does not help.
+        let is_there = names::network_count(&published, &names) > 0;
+        no_network(if is_there {
+            problem
+        } else {
+            format!("{problem}; {ONNX}")
+        })
+    })?;
+    let prefix = prefix.to_owned();
+    let own: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(&*prefix)).collect();
     let network = (family.of_names)(&own).map_err(|problem| no_network(format!("{problem}; {ONNX}")))?;
     let graph = network.without_top().graph();
-    let homes = homes::torch_homes(&graph, &names, prefix).map_err(no_network)?;
-
-    let features = features(&tensors, &homes, family.flattened.then_some(prefix));
-    let backbone = modules(&graph);
-    let is_in_backbone = |name: &str| {
-        let first = name.strip_prefix(prefix).and_then(|own| own.split('.').next());
-        first.is_some_and(|first| backbone.contains(without_number(first)))
+    let targets = names::network_names(&graph, &names, &prefix).map_err(no_network)?;
+    let features = features(&tensors, &targets, family.flattened.then_some(&*prefix));
+    let copies = names::network_copies(&published, &names).into_iter();
+    let checkpoint = Checkpoint {
+        copies: copies.filter(|copy| *copy != prefix).map(str::to_owned).collect(),
+        backbone: modules(&graph),
+        unused: family.unused,
+        prefix,
     };
-    let is_unused = |name: &str| {
-        let own = name.strip_prefix(prefix).unwrap_or(name);
-        family.unused.iter().any(|unused| own.starts_with(unused))
-    };
-    let others = tensors.iter().zip(&homes).filter(|(tensor, home)| {
-        home.is_none()
-            && !is_in_backbone(&tensor.name)
-            && !is_counter(&tensor.name)
-            && !is_of_copy(&tensor.name)
-            && !is_unused(&tensor.name)
-    });
+    let others = tensors.iter().zip(&targets);
     let others: Vec<(&str, Vec<usize>)> = others
+        .filter(|(tensor, target)| target.is_none() && checkpoint.may_be_head(&tensor.name))
         .map(|(tensor, _)| (tensor.name.as_str(), dense_shape(tensor, family.flattened)))
         .collect();
     let head = match (no_top, features) {
@@ -150,31 +126,24 @@ pub(crate) fn named(
 
     let mut ignored = Vec::new();
     let mut found = Vec::new();
-    for (tensor, home) in tensors.into_iter().zip(homes) {
+    for (tensor, target) in tensors.into_iter().zip(targets) {
         let origin = tensor.name.clone();
-        let tensor = match home.or_else(|| head.home(&origin)) {
-            Some(home) => arrange(tensor, home),
-            // Something within the network that is not known: it is compared, and refused.
-            None if is_in_backbone(&origin) && !is_counter(&origin) => tensor,
+        let tensor = match target.or_else(|| head.target(&origin)) {
+            Some(target) => arrange(tensor, target),
+            // An unknown tensor within the network: the comparison refuses it.
+            None if checkpoint.is_in_backbone(&origin) && !is_counter(&origin) => tensor,
             None => {
                 ignored.push(origin);
                 continue;
             }
         };
-        found.push(SourceTensor { origin, tensor });
+        found.push(FileTensor { origin, tensor });
     }
-    let style = if !is_xception(&family) {
-        "PyTorch"
-    } else if found.iter().any(|entry| entry.origin.contains("last_linear.")) {
-        "Cadene"
-    } else {
-        "timm"
-    };
     let format = Format {
-        name: format!("{container} with {style}'s names"),
+        name: format!("{container} with {}'s names", library(&family, &found)),
         writer: None,
     };
-    let mut found = Found::bare(path, format, found)?;
+    let mut found = FileContents::of_tensors(path, format, found)?;
     // Modules of these names are PyTorch's version of the network, unless the user knows better.
     let has_variants = found.description.network.variant().is_some();
     found.description.variant = has_variants.then(|| known.variant.unwrap_or(Variant::Torch));
@@ -183,7 +152,55 @@ pub(crate) fn named(
     Ok(found)
 }
 
-/// What to do with a checkpoint of another network.
+/// The library whose names a network's tensors have.
+fn library(family: &Torch, tensors: &[FileTensor]) -> &'static str {
+    if !is_xception(family) {
+        "PyTorch"
+    } else if tensors.iter().any(|entry| entry.origin.contains("last_linear.")) {
+        "Cadene"
+    } else {
+        "timm"
+    }
+}
+
+/// The parts of a checkpoint, by the names of their tensors.
+struct Checkpoint {
+    /// The prefix of the network's names.
+    prefix: String,
+    /// The prefixes of other copies of the network.
+    copies: Vec<String>,
+    /// The first parts of the names of the backbone's modules, without numbers.
+    backbone: BTreeSet<String>,
+    /// Beginnings of the names of modules that prediction does not use.
+    unused: &'static [&'static str],
+}
+
+impl Checkpoint {
+    /// Whether a tensor may belong to the head: it belongs to no other part.
+    fn may_be_head(&self, name: &str) -> bool {
+        !self.is_in_backbone(name) && !is_counter(name) && !self.is_in_copy(name) && !self.is_unused(name)
+    }
+
+    fn is_in_backbone(&self, name: &str) -> bool {
+        let first = name.strip_prefix(&*self.prefix).and_then(|own| own.split('.').next());
+        first.is_some_and(|first| self.backbone.contains(without_number(first)))
+    }
+
+    /// Whether a tensor belongs to another copy. A copy without a prefix has every name that does not begin with this
+    /// prefix.
+    fn is_in_copy(&self, name: &str) -> bool {
+        let is_own = name.starts_with(&*self.prefix);
+        let may_hold = |copy: &&String| !is_own || copy.len() > self.prefix.len();
+        self.copies.iter().filter(may_hold).any(|copy| name.starts_with(copy))
+    }
+
+    fn is_unused(&self, name: &str) -> bool {
+        let own = name.strip_prefix(&*self.prefix).unwrap_or(name);
+        self.unused.iter().any(|unused| own.starts_with(unused))
+    }
+}
+
+/// The advice for a checkpoint of another network.
 const ONNX: &str = "weights alone are known of the networks that `xception summary --architecture` lists, with the \
      names of timm, torchvision or Cadene; of another network make an ONNX file, in Python: \
      torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\")";
@@ -197,7 +214,7 @@ fn family(tensors: &[PackTensor]) -> Torch {
             .iter()
             .map(|tensor| new_name(&tensor.name, family.renamed))
             .collect();
-        homes::torch_count(&graph, &names.iter().map(String::as_str).collect::<Vec<_>>())
+        names::network_count(&graph, &names.iter().map(String::as_str).collect::<Vec<_>>())
     };
     // The last of several equal ones is taken.
     let best = (0..families.len()).max_by_key(|index| count(&families[*index]));
@@ -228,18 +245,18 @@ fn renamed(tensors: Vec<PackTensor>, table: &[(&str, &str)]) -> Vec<PackTensor> 
 
 /// How many features the head reads: the channels of the last feature map, or, where the head flattens the map, the
 /// inputs of the first layer after it. `flattened` is then the prefix of the network's names.
-fn features(tensors: &[PackTensor], homes: &[Option<String>], flattened: Option<&str>) -> Option<usize> {
+fn features(tensors: &[PackTensor], targets: &[Option<String>], flattened: Option<&str>) -> Option<usize> {
     let name = flattened.map(|prefix| format!("{prefix}classifier.0.weight"));
     let first = tensors.iter().find(|tensor| Some(&tensor.name) == name.as_ref());
     if let Some(first) = first {
         return dense_shape(first, true).get(1).copied();
     }
-    let shapes = tensors.iter().zip(homes);
+    let shapes = tensors.iter().zip(targets);
     let shapes: BTreeMap<String, Vec<usize>> = shapes
-        .filter_map(|(tensor, home)| Some((home.clone()?, tensor.shape.to_vec())))
+        .filter_map(|(tensor, target)| Some((target.clone()?, tensor.shape.to_vec())))
         .collect();
     let graph = of_record_names(&shapes).ok()?.graph();
-    graph.features(graph.taps.feature_map?)
+    graph.features(graph.roles.feature_map?)
 }
 
 /// A tensor's shape; in a head that flattens, a convolution of the whole map is a fully-connected layer.
@@ -266,12 +283,12 @@ fn is_xception(family: &Torch) -> bool {
     family.published.xception().is_some()
 }
 
-/// Steps that a norm has seen.
+/// Whether a tensor counts the steps of a norm in training.
 fn is_counter(name: &str) -> bool {
     name.ends_with("num_batches_tracked")
 }
 
-/// Of this many first layers of an architecture, a third must be in a file that has its names in PyTorch.
+/// A file has an architecture's names in PyTorch if it holds a third of this many first layers.
 const FIRST_LAYERS: usize = 12;
 
 /// Whether an architecture has these names in PyTorch.
@@ -290,9 +307,9 @@ pub(crate) fn has_torch_names<'a>(names: impl Iterator<Item = &'a str>) -> bool 
 }
 
 /// A tensor under the network's name and in its layout.
-fn arrange(tensor: PackTensor, home: String) -> PackTensor {
-    let is_dense = home.starts_with("head.");
-    let tensor = rename(tensor, home);
+fn arrange(tensor: PackTensor, target: String) -> PackTensor {
+    let is_dense = target.starts_with("head.");
+    let tensor = rename(tensor, target);
     let shape = tensor.shape.to_vec();
     match *shape.as_slice() {
         // A dense layer's weights are `[out, in]` in PyTorch and `[in, out]` here.
@@ -363,8 +380,8 @@ mod tests {
             ("fc.weight", "head.predictions.weight"),
             ("last_linear.bias", "head.predictions.bias"),
         ] {
-            let homes = homes::torch_homes(&graph, &[theirs], "").unwrap();
-            assert_eq!(homes, [Some(ours.to_owned())], "{theirs}");
+            let targets = names::network_names(&graph, &[theirs], "").unwrap();
+            assert_eq!(targets, [Some(ours.to_owned())], "{theirs}");
         }
         for unknown in [
             "block4.rep.6.weight",
@@ -372,8 +389,8 @@ mod tests {
             "layer1.0.conv1.weight",
             "weight",
         ] {
-            let homes = homes::torch_homes(&graph, &["bn4.weight", "fc.weight", unknown], "").unwrap();
-            assert_eq!(homes[2], None, "{unknown}");
+            let targets = names::network_names(&graph, &["bn4.weight", "fc.weight", unknown], "").unwrap();
+            assert_eq!(targets[2], None, "{unknown}");
         }
     }
 }

@@ -8,7 +8,7 @@ use xception_model::{Architecture, ModelSpec};
 
 use crate::dtype::{cast, values};
 use crate::error::ConvertError;
-use crate::source::{Source, SourceTensor};
+use crate::weight_file::{FileTensor, WeightFile};
 
 /// The comparison of two weight files, tensor by tensor.
 #[derive(Clone, Debug, Serialize)]
@@ -60,9 +60,9 @@ impl Verification {
 /// # Errors
 ///
 /// When a tensor cannot be read.
-pub fn verify(first: &Source, second: &Source) -> Result<Verification, ConvertError> {
-    let by_name = |source: &Source| -> BTreeMap<String, SourceTensor> {
-        let entries = source.tensors.iter().cloned();
+pub fn verify(first: &WeightFile, second: &WeightFile) -> Result<Verification, ConvertError> {
+    let by_name = |file: &WeightFile| -> BTreeMap<String, FileTensor> {
+        let entries = file.tensors.iter().cloned();
         entries.map(|entry| (entry.tensor.name.clone(), entry)).collect()
     };
     let firsts = by_name(first);
@@ -99,9 +99,9 @@ pub fn verify(first: &Source, second: &Source) -> Result<Verification, ConvertEr
         if to.size() < from.size() {
             found.rounded_to = Some(to.name().to_owned());
         }
-        let read = |source: &Source, mut entry: SourceTensor| {
+        let read = |file: &WeightFile, mut entry: FileTensor| {
             entry.tensor = cast(entry.tensor, to);
-            entry.read(&source.path)
+            entry.read(&file.path)
         };
         let (one, two) = (read(first, one)?, read(second, two)?);
         if one.as_bytes() == two.as_bytes() {

@@ -1,6 +1,8 @@
 //! Every format to every format, and the messages on the way.
 
 mod common;
+#[path = "../../xception-model/tests/common/readme.rs"]
+mod readme;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use burn_store::bridge;
 use common::{Bench, all_known, keras, logits_of, tf, tiny, torch, torch_known};
 use converter::{Known, Options, Precision, open, verify};
+use readme::ReadmeTable;
 use xception_model::picture::Preset;
 use xception_model::registry::{Card, Kind};
 use xception_model::{Architecture, Outputs, Pooling, Variant};
@@ -90,7 +93,7 @@ fn fixture(bench: &Bench, name: &str) -> PathBuf {
     }
 }
 
-fn open_any(path: &Path) -> converter::Source {
+fn open_any(path: &Path) -> converter::WeightFile {
     // A file that records its pooling is not contradicted.
     open(path, &all_known())
         .or_else(|_| {
@@ -156,20 +159,7 @@ fn every_format_is_read_and_written_bit_for_bit() {
     }
     println!("{number} conversions");
 
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let text = std::fs::read_to_string(&readme).unwrap();
-    let (begin, end) = ("<!-- formats: begin -->\n", "<!-- formats: end -->");
-    let start = text.find(begin).expect("the README has the table's begin") + begin.len();
-    let stop = text.find(end).expect("the README has the table's end");
-    if std::env::var_os("UPDATE_README").is_some() {
-        std::fs::write(&readme, format!("{}{table}{}", &text[..start], &text[stop..])).unwrap();
-    } else {
-        assert_eq!(
-            &text[start..stop],
-            table,
-            "UPDATE_README=1 writes the README's table anew"
-        );
-    }
+    ReadmeTable::read("formats").check(&table);
 }
 
 #[test]
@@ -192,7 +182,7 @@ fn half_precision_is_rounded_to_the_nearest_and_verified_so() {
             assert!(verification.is_equal(), "{verification}");
             assert_eq!(verification.rounded_to.as_deref(), Some(precision.to_string().as_str()));
             for (one, two) in first.tensors.iter().zip(&second.tensors) {
-                let value = |entry: &converter::SourceTensor| -> Vec<f32> {
+                let value = |entry: &converter::FileTensor| -> Vec<f32> {
                     bridge::to_data(&entry.tensor).unwrap().iter::<f32>().collect()
                 };
                 let (one, two) = (value(one), value(two));
@@ -338,7 +328,7 @@ fn what_the_file_leaves_open_is_asked_for_by_name() {
         "--size".as_ref(),
         "99x99".as_ref(),
     ]);
-    assert!(run.failed(1).contains("the ending says no format"));
+    assert!(run.failed(1).contains("no format with this ending"));
 }
 
 /// The toy's archive with another activation at its end.

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use burn::tensor::Device;
 use common::{Bench, keras, picture, relative};
-use converter::{ConvertError, Known, Options, Source, open};
+use converter::{ConvertError, Known, Options, WeightFile, open};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use xception_model::{Outputs, Scaling, WeightsError};
@@ -31,8 +31,8 @@ fn models() -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn logits(source: Source) -> Vec<f32> {
-    let (network, spec) = source.load(&Device::flex()).unwrap();
+fn logits(file: WeightFile) -> Vec<f32> {
+    let (network, spec) = file.load(&Device::flex()).unwrap();
     let sides = [1, spec.input.height, spec.input.width, spec.network.in_channels()];
     network
         .forward(picture(sides))
@@ -43,7 +43,7 @@ fn logits(source: Source) -> Vec<f32> {
 }
 
 /// What a file leaves open; `None` for a network that is refused.
-fn known(open: impl Fn(&Known) -> Result<Source, ConvertError>) -> Option<Known> {
+fn known(open: impl Fn(&Known) -> Result<WeightFile, ConvertError>) -> Option<Known> {
     let mut known = Known::default();
     match open(&known) {
         Err(ConvertError::Weights(WeightsError::Unknown { unknown, .. })) => {
@@ -73,8 +73,8 @@ fn a_head_passes_through_every_format_that_holds_it() {
             continue;
         };
         read += 1;
-        let source = open(&path, &known).unwrap();
-        let (spec, expected) = (source.spec.clone(), logits(source));
+        let file = open(&path, &known).unwrap();
+        let (spec, expected) = (file.spec.clone(), logits(file));
         for ending in ["bpk", "safetensors", "keras", "h5", "onnx"] {
             let out = bench.path(&format!("{name}.{ending}"));
             if let Err(error) = open(&path, &known).unwrap().convert(&out, &Options::default()) {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use common::{Bench, keras, picture, tf};
-use converter::{ConvertError, Known, Source, Unknown, open};
+use converter::{ConvertError, Known, Unknown, WeightFile, open};
 use serde_json::{Value, json};
 use xception_model::{Architecture, Scaling, WeightsError};
 use zip::write::SimpleFileOptions;
@@ -177,7 +177,7 @@ fn other_convolutions() -> Vec<Case> {
         (OWN, Box::new(set("block1_conv1", "padding", json!("same")))),
         (OWN, Box::new(set("block1_conv2", "strides", json!(2)))),
         (
-            "layer block2: its inputs are 3 x 82 x 49 and 3 x 163 x 97; they must be alike",
+            "layer block2: its inputs are 3 x 82 x 49 and 3 x 163 x 97; they must be equal",
             Box::new(set("conv2d", "strides", json!([1, 1]))),
         ),
         (
@@ -189,12 +189,12 @@ fn other_convolutions() -> Vec<Case> {
             Box::new(set("block1_conv2", "use_bias", json!(true))),
         ),
         (
-            "layer block4: its inputs are 5 x 20 x 12 and 5 x 21 x 13; they must be alike",
+            "layer block4: its inputs are 5 x 20 x 12 and 5 x 21 x 13; they must be equal",
             Box::new(set("block4_sepconv1", "padding", json!("valid"))),
         ),
         (OWN, Box::new(set("block4_sepconv1", "activation", json!("relu")))),
         (
-            "layer block4: its inputs are 5 x 11 x 7 and 5 x 21 x 13; they must be alike",
+            "layer block4: its inputs are 5 x 11 x 7 and 5 x 21 x 13; they must be equal",
             Box::new(set("block4_sepconv1", "strides", json!([2, 2]))),
         ),
         (OWN, Box::new(set("block4_sepconv1", "dilation_rate", json!([2, 2])))),
@@ -221,17 +221,17 @@ fn other_norms_and_pools() -> Vec<Case> {
             Box::new(set("block4_sepconv1_bn", "axis", json!([1]))),
         ),
         (
-            "layer block4: its inputs are 5 x 20 x 12 and 5 x 21 x 13; they must be alike",
+            "layer block4: its inputs are 5 x 20 x 12 and 5 x 21 x 13; they must be equal",
             Box::new(set("block4_pool", "padding", json!("valid"))),
         ),
         (OWN, Box::new(set("block4_pool", "pool_size", json!([2, 2])))),
         (
-            "layer block4: its inputs are 5 x 14 x 9 and 5 x 21 x 13; they must be alike",
+            "layer block4: its inputs are 5 x 14 x 9 and 5 x 21 x 13; they must be equal",
             Box::new(set("block4_pool", "strides", Value::Null)),
         ),
         (OWN, Box::new(class("block4_pool", "AveragePooling2D"))),
         (
-            "layer block4: its inputs are 5 x 11 x 7 and 5 x 21 x 13; they must be alike",
+            "layer block4: its inputs are 5 x 11 x 7 and 5 x 21 x 13; they must be equal",
             Box::new(insert(
                 "block4_sepconv2_bn",
                 "MaxPooling2D",
@@ -288,7 +288,7 @@ fn other_wires() -> Vec<Case> {
     vec![
         (OWN, Box::new(|model| *source(model, "conv2d_1") = "block2_pool".into())),
         (
-            "layer block3: its inputs are 4 x 41 x 25 and 4 x 82 x 49; they must be alike",
+            "layer block3: its inputs are 4 x 41 x 25 and 4 x 82 x 49; they must be equal",
             Box::new(|model| *source(model, "batch_normalization_1") = "block3_sepconv1".into()),
         ),
         (OWN, Box::new(class("block3", "Multiply"))),
@@ -333,7 +333,7 @@ fn other_wires() -> Vec<Case> {
             }),
         ),
         (
-            "2 that the network has no place for (--partial leaves them out):\n    predictions/bias",
+            "2 that the network does not have (--partial leaves them out):\n    predictions/bias",
             Box::new(|model| model["config"]["output_layers"] = json!(["avg_pool", 0, 0])),
         ),
     ]
@@ -343,8 +343,8 @@ fn logits(path: &Path) -> Result<Vec<f32>, ConvertError> {
     logits_of(open(path, &tf())?)
 }
 
-fn logits_of(source: Source) -> Result<Vec<f32>, ConvertError> {
-    let (model, spec) = source.load(&Device::flex())?;
+fn logits_of(file: WeightFile) -> Result<Vec<f32>, ConvertError> {
+    let (model, spec) = file.load(&Device::flex())?;
     let sides = [1, spec.input.height, spec.input.width, spec.network.in_channels()];
     let logits = model.forward(picture(sides)).unwrap();
     Ok(logits.into_data().iter::<f32>().collect())
@@ -364,9 +364,9 @@ fn becomes(path: &Path, toy: &[f32]) -> String {
         }
         error => Err(error),
     });
-    let found = opened.and_then(|source| {
-        let network = source.spec.network.clone();
-        Ok((network, logits_of(source)?))
+    let found = opened.and_then(|file| {
+        let network = file.spec.network.clone();
+        Ok((network, logits_of(file)?))
     });
     match found {
         Err(error) => error.to_string(),
@@ -492,10 +492,9 @@ fn layers_go_where_the_graph_has_them() {
     });
     let path = bench.write("swapped.keras", swapped);
     assert_ne!(logits(&path).unwrap(), expected);
-    let source = open(&path, &tf()).unwrap();
+    let file = open(&path, &tf()).unwrap();
     let origin = |name: &str| {
-        source
-            .tensors
+        file.tensors
             .iter()
             .find(|entry| entry.tensor.name == name)
             .unwrap()

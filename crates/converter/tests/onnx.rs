@@ -410,7 +410,7 @@ fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_no
         (
             "pools that round up",
             |model| nodes(model, "MaxPool").for_each(|node| set(node, "ceil_mode", 1, &[])),
-            "Add `/block1/Add`: its inputs are 3 x 18 x 22 and 3 x 18 x 21; they must be alike",
+            "Add `/block1/Add`: its inputs are 3 x 18 x 22 and 3 x 18 x 21; they must be equal",
         ),
         (
             "norms in training",
@@ -420,7 +420,7 @@ fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_no
         (
             "a border around every convolution",
             |model| nodes(model, "Conv").for_each(|node| set(node, "pads", 0, &[1, 1, 1, 1])),
-            "Add `/block1/Add`: its inputs are 3 x 21 x 25 and 3 x 20 x 24; they must be alike",
+            "Add `/block1/Add`: its inputs are 3 x 21 x 25 and 3 x 20 x 24; they must be equal",
         ),
         (
             "height and width exchanged",

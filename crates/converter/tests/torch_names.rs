@@ -167,7 +167,7 @@ fn of_several_copies_one_is_chosen() {
         ..all_known()
     };
     let error = refusal(&both, &known);
-    assert!(error.contains("behind the prefix `student`"), "{error}");
+    assert!(error.contains("has the prefix `student`"), "{error}");
 }
 
 #[test]

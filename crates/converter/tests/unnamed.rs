@@ -129,18 +129,18 @@ fn every_file_converts_and_gives_its_engines_numbers() {
             for path in files {
                 count += 1;
                 let name = path.display();
-                let source = open(&path, &model.known()).unwrap_or_else(|error| panic!("{error}"));
-                assert!(matches!(source.spec.network, Architecture::Graph(_)), "{name}");
-                assert_eq!((source.spec.input.height, source.spec.input.width), (40, 36), "{name}");
+                let file = open(&path, &model.known()).unwrap_or_else(|error| panic!("{error}"));
+                assert!(matches!(file.spec.network, Architecture::Graph(_)), "{name}");
+                assert_eq!((file.spec.input.height, file.spec.input.width), (40, 36), "{name}");
                 let outputs = match model.model.as_str() {
                     "sigmoid1" => Outputs::Binary,
                     "sigmoid3" => Outputs::Sigmoid,
                     "linear1" => Outputs::Value,
                     _ => Outputs::Softmax,
                 };
-                assert_eq!(source.spec.outputs, outputs, "{name}");
+                assert_eq!(file.spec.outputs, outputs, "{name}");
                 let record = bench.path(&format!("{count}.bpk"));
-                let spec = source.convert(&record, &Options::default()).unwrap().spec;
+                let spec = file.convert(&record, &Options::default()).unwrap().spec;
                 let (network, stored) = xception_model::load(&record, &Device::flex()).unwrap();
                 assert_eq!(stored, spec, "{name}");
                 let error = relative(&compute(&network, &spec, &model), model.output());
@@ -240,14 +240,14 @@ fn it_can_be_used_without_its_head() {
         .ok();
     bench.run(&["whole.onnx", "backbone.bpk", "--no-top"]).ok();
     // Our own export keeps its description of the pictures.
-    let source = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
-    assert_eq!(source.spec.input.preset, Some(xception_model::Preset::KerasNearest));
+    let file = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
+    assert_eq!(file.spec.input.preset, Some(xception_model::Preset::KerasNearest));
     bench
         .run(&[path.to_str().unwrap(), "backbone.bpk", "--no-top", "--force"])
         .ok();
-    let source = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
-    assert!(!source.spec.network.include_top());
-    let (network, _) = source.load(&Device::flex()).unwrap();
+    let file = open(&bench.path("backbone.bpk"), &Known::default()).unwrap();
+    assert!(!file.spec.network.include_top());
+    let (network, _) = file.load(&Device::flex()).unwrap();
     let images = Tensor::<4>::ones([2, 3, 40, 36], &Device::flex());
     assert_eq!(network.embed(images).unwrap().dims(), [2, 250]);
 }

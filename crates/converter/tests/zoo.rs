@@ -2,19 +2,23 @@
 //! network with the same outputs. README's table of architectures is what this test did.
 
 mod common;
+#[path = "../../xception-model/tests/common/readme.rs"]
+mod readme;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 use common::{Bench, picture, relative};
-use converter::{Known, Options, open};
+use converter::{Known, Names, Options, open};
+use readme::ReadmeTable;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::{Value, json};
 use xception_model::graph::ParameterKind;
 use xception_model::{
-    Architecture, HiddenActivation, InputSpec, ModelSpec, Network, Outputs, Published, Scaling, Variant,
+    Architecture, HiddenActivation, InputSpec, ModelSpec, Network, Outputs, Pooling, Published, Scaling, Variant,
 };
 
 const SIZE: [usize; 2] = [75, 95];
@@ -174,17 +178,85 @@ fn round_trip(
         variant: network.variant().filter(|_| ending == "safetensors"),
         ..known(network)
     };
+    // A whole Keras model flattens as Keras does.
+    let flattens = network.pooling() == Some(Pooling::Flatten) && ["keras", "h5"].contains(&ending);
+    let network = if flattens {
+        network.clone().with_variant(Variant::Keras)
+    } else {
+        network.clone()
+    };
     // Keras's and ONNX's files compute in the same order here.
-    check(&out, &known, network, expected, 1e-6);
+    check(&out, &known, &network, expected, 1e-6);
     Ok(())
+}
+
+/// Writes a record with PyTorch's names; the message of a refusal.
+fn pytorch(bench: &Bench, record: &Path, name: &str) -> Result<PathBuf, String> {
+    let out = bench.path(name);
+    let options = Options {
+        names: Names::Pytorch,
+        overwrite: true,
+        ..Options::default()
+    };
+    let source = open(record, &Known::default()).unwrap();
+    source.convert(&out, &options).map_err(|error| error.to_string())?;
+    Ok(out)
+}
+
+/// Every tensor of a written file stands in PyTorch's own, and those left over are counters, which PyTorch completes.
+fn same_tensors(written: &Path, torch: &Path) {
+    let [written, torch] = [written, torch].map(|path| std::fs::read(path).unwrap());
+    let [written, torch] = [&written, &torch].map(|bytes| safetensors::SafeTensors::deserialize(bytes).unwrap());
+    let mut names: Vec<String> = torch
+        .names()
+        .into_iter()
+        .map(|name| name.replace("module.", ""))
+        .collect();
+    names.retain(|name| !name.ends_with("num_batches_tracked"));
+    names.sort();
+    let mut found: Vec<String> = written.names().into_iter().map(ToString::to_string).collect();
+    found.sort();
+    assert_eq!(found, names);
+    for name in names {
+        let [own, theirs] = [
+            written.tensor(&name).unwrap(),
+            torch.tensor(&format!("module.{name}")).unwrap(),
+        ];
+        assert_eq!((own.shape(), own.data()), (theirs.shape(), theirs.data()), "{name}");
+    }
+}
+
+/// Keras's VGG has PyTorch's layers, and only the first fully-connected one in another order.
+#[test]
+fn a_vgg_of_keras_becomes_one_of_pytorch_and_back() {
+    let bench = Bench::new();
+    let network = small(&published("vgg16"), Variant::Keras);
+    let model = self::network(&network);
+    let expected = logits(&model);
+    let record = bench.path("vgg.bpk");
+    xception_model::save(&model, &spec(network.clone()), &record, true).unwrap();
+    let torch = pytorch(&bench, &record, "vgg.safetensors").unwrap();
+    check(
+        &torch,
+        &Known::default(),
+        &network.clone().with_variant(Variant::Torch),
+        &expected,
+        1e-6,
+    );
+    for (from, to) in [("vgg.safetensors", "back.keras"), ("back.keras", "back.bpk")] {
+        let known = known(&network);
+        let source = open(&bench.path(from), &known).unwrap();
+        source.convert(&bench.path(to), &Options::default()).unwrap();
+        check(&bench.path(to), &known, &network, &expected, 1e-6);
+    }
 }
 
 #[test]
 fn every_network_is_read_and_written_in_every_format() {
     let bench = Bench::new();
     let mut table = String::from(
-        "| `--architecture` | paper | parameters | Keras | PyTorch | ONNX | safetensors, record |\n\
-         |---|---|---|---|---|---|---|\n",
+        "| `--architecture` | paper | parameters | Keras | PyTorch | ONNX | safetensors, record | speed |\n\
+         |---|---|---|---|---|---|---|---|\n",
     );
     for published in Architecture::published() {
         let mut torch = "";
@@ -205,8 +277,8 @@ fn every_network_is_read_and_written_in_every_format() {
             for ending in ["keras", "h5"] {
                 let written = round_trip(&bench, &record, ending, &network, &expected);
                 match (network.name(), variant, written) {
-                    // Symmetric max pools that may meet negative numbers, and a map flattened channel by channel.
-                    ("xception" | "vgg", Variant::Torch, written) => {
+                    // Symmetric max pools that may meet negative numbers.
+                    ("xception", Variant::Torch, written) => {
                         let problem = written.unwrap_err();
                         assert!(problem.contains("save the network as"), "{problem}");
                     }
@@ -232,32 +304,78 @@ fn every_network_is_read_and_written_in_every_format() {
                 let path = bench.path("torch.safetensors");
                 checkpoint(&model, &path, |name, shape| (format!("module.{name}"), shape));
                 check(&path, &self::known(&network), &network, &expected, 0.0);
-                torch = "read";
+                let written = pytorch(&bench, &record, "written.safetensors").unwrap();
+                same_tensors(&written, &path);
+                check(&written, &Known::default(), &network, &expected, 0.0);
+                torch = "read, written (safetensors)";
+            } else if network.name() != "vgg" {
+                let error = pytorch(&bench, &record, "written.safetensors").unwrap_err();
+                assert!(error.contains("PyTorch's computes something else"), "{error}");
             }
         }
         let parameters = published.network.num_params();
         let _ = writeln!(
             table,
-            "| `{}` | {} | {:.1} M | {keras} | {torch} | read, written | read, written |",
+            "| `{}` | {} | {:.1} M | {keras} | {torch} | read, written | read, written | {} |",
             published.name,
             published.paper,
-            parameters as f64 / 1e6
+            parameters as f64 / 1e6,
+            speed(published.name).map_or_else(|| "not measured".into(), |ratio| format!("{ratio:.2}"))
         );
     }
 
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let text = std::fs::read_to_string(&readme).unwrap();
-    let (begin, end) = ("<!-- architectures: begin -->\n", "<!-- architectures: end -->");
-    let start = text.find(begin).expect("the README has the table's begin") + begin.len();
-    let stop = text.find(end).expect("the README has the table's end");
-    if std::env::var_os("UPDATE_README").is_some() {
-        std::fs::write(&readme, format!("{}{table}{}", &text[..start], &text[stop..])).unwrap();
+    ReadmeTable::read("architectures").check(&table);
+}
+
+/// Our time for one picture by that of the faster of ONNX Runtime and `OpenVINO`, on one thread: the median over the
+/// rounds of a kept run of `scripts/peers/bench_peers.sh`. Of several runs the one with most rounds counts, then the
+/// newest.
+fn speed(network: &str) -> Option<f64> {
+    let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/runs");
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    let outer = folders(&runs);
+    let inner = outer.iter().flat_map(|path| folders(path));
+    let found = outer.iter().cloned().chain(inner).filter_map(|folder| {
+        let result: Value = serde_json::from_slice(&std::fs::read(folder.join("result.json")).ok()?).ok()?;
+        // Runs of the time when there was one network do not name it.
+        let own = result.get("network").map_or(Some("xception"), Value::as_str)?;
+        let date = result["date"].as_str()?.to_owned();
+        (own == network).then_some(())?;
+        let ratios = ratios(&std::fs::read_to_string(folder.join("times.csv")).ok()?);
+        (!ratios.is_empty()).then_some((ratios.len(), date, ratios))
+    });
+    let (_, _, mut ratios) = found.max_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)))?;
+    Some(median(&mut ratios))
+}
+
+/// For each round, our median time by the least median of the two other engines, on one thread with one picture.
+fn ratios(csv: &str) -> Vec<f64> {
+    let mut rounds: BTreeMap<u32, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
+    for line in csv.lines() {
+        let [engine, "1", "1", round, _, time] = line.split(',').collect::<Vec<_>>()[..] else {
+            continue;
+        };
+        let round = rounds.entry(round.parse().unwrap()).or_default();
+        round.entry(engine).or_default().push(time.parse().unwrap());
+    }
+    let ratio = |mut engines: BTreeMap<&str, Vec<f64>>| {
+        let mut time = |engine: &str| engines.get_mut(engine).map(|times| median(times));
+        let (ours, others) = (time("xception")?, [time("onnxruntime"), time("openvino")]);
+        Some(ours / others.into_iter().flatten().min_by(f64::total_cmp)?)
+    };
+    rounds.into_values().filter_map(ratio).collect()
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        values[middle]
     } else {
-        assert_eq!(
-            &text[start..stop],
-            table,
-            "UPDATE_README=1 writes the README's table anew"
-        );
+        f64::midpoint(values[middle - 1], values[middle])
     }
 }
 

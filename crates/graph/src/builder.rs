@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::graph::{Graph, Layer, LayerId, Naming, Node, NodeId, Taps};
+use crate::graph::{Graph, Layer, LayerId, Naming, Node, NodeId, Roles};
 use crate::op::Op;
 
 /// A graph under construction.
@@ -17,7 +17,7 @@ use crate::op::Op;
 /// let conv = Op::Conv(Conv::new([3, 8], [3, 3], Padding::Same));
 /// let x = net.layer(NewLayer::new("conv1").at("block1.conv1"), conv, &[picture]);
 /// let x = net.layer(NewLayer::new("conv1_relu"), Op::Activation(Activation::Relu), &[x]);
-/// let graph = net.finish(graph::Taps { feature_map: Some(x), ..Default::default() }, 1);
+/// let graph = net.finish(graph::Roles { feature_map: Some(x), ..Default::default() }, 1);
 /// assert_eq!(graph.num_params(), 8 * 27);
 /// ```
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Builder {
                 min_size: 1,
                 nodes: Vec::new(),
                 layers: Vec::new(),
-                taps: Taps::default(),
+                roles: Roles::default(),
             },
             block: "input".into(),
         };
@@ -90,11 +90,11 @@ impl Builder {
         (builder, input)
     }
 
-    /// Continues an existing graph; its taps are dropped.
+    /// Continues an existing graph; its roles are dropped.
     pub fn from_graph(graph: Graph) -> Self {
         Self {
             graph: Graph {
-                taps: Taps::default(),
+                roles: Roles::default(),
                 ..graph
             },
             block: String::new(),
@@ -152,10 +152,10 @@ impl Builder {
     }
 
     /// Finishes the graph, for pictures of at least `min_size` x `min_size`.
-    pub fn finish(self, taps: Taps, min_size: usize) -> Graph {
+    pub fn finish(self, roles: Roles, min_size: usize) -> Graph {
         Graph {
             min_size,
-            taps,
+            roles,
             ..self.graph
         }
     }

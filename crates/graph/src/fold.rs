@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::graph::{Graph, NodeId, Taps};
+use crate::graph::{Graph, NodeId, Roles};
 use crate::op::{Activation, Op, Padding, PoolKind};
 
 /// A network for prediction: batch norms are folded into the convolutions and dense layers before them, zero paddings
@@ -13,14 +13,14 @@ pub struct Folded {
     /// The network.
     pub graph: Graph,
     /// For each node of `graph`, the nodes of the original network that it replaces.
-    pub sources: Vec<Source>,
+    pub origins: Vec<Origin>,
     /// For each node of the original network, the node of `graph` with the same output, if there is one.
     pub places: Vec<Option<NodeId>>,
 }
 
 /// The nodes of the original network that one node of the folded network is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct Origin {
     /// The node with the same operation.
     pub node: NodeId,
     /// The batch norm that is folded into its weights and bias.
@@ -34,16 +34,16 @@ impl Graph {
     /// A folded node belongs to the batch norm's layer, whose output it has, and keeps the convolution's path.
     pub fn folded(&self) -> Folded {
         let readers = self.readers();
-        let taps = self.tapped();
-        let is_private = |id: NodeId| readers[id.0] == 1 && !taps[id.0];
+        let roles = self.has_role();
+        let is_private = |id: NodeId| readers[id.0] == 1 && !roles[id.0];
 
         // `places`: for each node the node that replaces it. `gives`: the node with the same output, if there is one.
         let mut graph = Graph {
             nodes: Vec::with_capacity(self.nodes.len()),
-            taps: Taps::default(),
+            roles: Roles::default(),
             ..self.clone()
         };
-        let mut sources: Vec<Source> = Vec::with_capacity(self.nodes.len());
+        let mut origins: Vec<Origin> = Vec::with_capacity(self.nodes.len());
         let mut places: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
         let mut gives: Vec<Option<NodeId>> = Vec::with_capacity(self.nodes.len());
         for (id, node) in self.iter() {
@@ -55,7 +55,7 @@ impl Graph {
                     gives.push(Some(input));
                     continue;
                 }
-                (Op::BatchNorm(_), Some((input, place))) if is_private(input) && sources[place.0].norm.is_none() => {
+                (Op::BatchNorm(_), Some((input, place))) if is_private(input) && origins[place.0].norm.is_none() => {
                     let target = &mut graph.nodes[place.0];
                     let bias = match &mut target.op {
                         Op::Conv(conv) => Some(&mut conv.bias),
@@ -65,7 +65,7 @@ impl Graph {
                     if let Some(bias) = bias {
                         *bias = true;
                         target.layer = node.layer;
-                        sources[place.0].norm = Some(id);
+                        origins[place.0].norm = Some(id);
                         gives[input.0] = None;
                         places.push(place);
                         gives.push(Some(place));
@@ -99,58 +99,58 @@ impl Graph {
             }
             let place = NodeId(graph.nodes.len());
             graph.nodes.push(next);
-            sources.push(Source { node: id, norm: None });
+            origins.push(Origin { node: id, norm: None });
             places.push(place);
             gives.push(Some(place));
         }
 
         // A padding that was folded into its convolution has no reader left.
-        graph.taps = Taps {
-            feature_map: self.taps.feature_map.map(|tap| places[tap.0]),
-            embedding: self.taps.embedding.map(|tap| places[tap.0]),
-            logits: self.taps.logits.map(|tap| places[tap.0]),
-            levels: self.taps.levels.clone(),
+        graph.roles = Roles {
+            feature_map: self.roles.feature_map.map(|node| places[node.0]),
+            embedding: self.roles.embedding.map(|node| places[node.0]),
+            logits: self.roles.logits.map(|node| places[node.0]),
+            levels: self.roles.levels.clone(),
         };
-        for level in &mut graph.taps.levels {
+        for level in &mut graph.roles.levels {
             level.node = places[level.node.0];
         }
         let mut kept = vec![true; graph.nodes.len()];
-        let (readers, taps) = (graph.readers(), graph.tapped());
+        let (readers, roles) = (graph.readers(), graph.has_role());
         for (id, node) in graph.iter() {
-            kept[id.0] = readers[id.0] > 0 || taps[id.0] || !matches!(node.op, Op::Pad { .. });
+            kept[id.0] = readers[id.0] > 0 || roles[id.0] || !matches!(node.op, Op::Pad { .. });
         }
         let (graph, moved) = graph.retained(&kept);
-        let sources = sources
+        let origins = origins
             .into_iter()
             .zip(&kept)
             .filter(|(_, kept)| **kept)
-            .map(|(source, _)| source)
+            .map(|(origin, _)| origin)
             .collect();
         let places = gives
             .into_iter()
             .map(|place| place.and_then(|place| moved[place.0]))
             .collect();
-        Folded { graph, sources, places }
+        Folded { graph, origins, places }
     }
 
-    /// For each node, whether it is a tap or the output.
-    pub fn tapped(&self) -> Vec<bool> {
-        let mut tapped = vec![false; self.nodes.len()];
-        let Taps {
+    /// For each node, whether it has a role or is the output.
+    pub fn has_role(&self) -> Vec<bool> {
+        let mut has_role = vec![false; self.nodes.len()];
+        let Roles {
             feature_map,
             embedding,
             logits,
             levels,
-        } = &self.taps;
+        } = &self.roles;
         let levels = levels.iter().map(|level| Some(level.node));
-        for tap in [*feature_map, *embedding, *logits, Some(self.output())]
+        for node in [*feature_map, *embedding, *logits, Some(self.output())]
             .into_iter()
             .chain(levels)
             .flatten()
         {
-            tapped[tap.0] = true;
+            has_role[node.0] = true;
         }
-        tapped
+        has_role
     }
 }
 

@@ -1,4 +1,4 @@
-//! The graph: nodes, layers, taps.
+//! The graph: nodes, layers, roles.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -8,11 +8,13 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::error::GraphError;
-use crate::op::{Activation, Op, Padding, ScaleShift};
+use crate::op::{Activation, Op, Padding};
 
-/// Far above any network of the zoo (Inception-ResNet V2 has 782 layers), and few enough to check quickly.
+/// The most nodes of a graph: far more than networks have (Inception-ResNet V2 has 782 layers), and few enough to check
+/// quickly.
 pub const MAX_NODES: usize = 20_000;
-/// Wider than any known network; products of two widths, and their sums over all nodes, fit 64 bits.
+/// The most channels of a map: more than any known network has. Products of two widths, and their sums over all nodes,
+/// fit 64 bits.
 pub const MAX_CHANNELS: usize = 1 << 24;
 /// Longest name.
 const MAX_NAME: usize = 500;
@@ -76,10 +78,10 @@ pub struct Layer {
     pub path: String,
 }
 
-/// The outputs that have a meaning of their own.
+/// The nodes that output the last feature map, the embedding, the logits and the levels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Taps {
+pub struct Roles {
     /// The last feature map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feature_map: Option<NodeId>,
@@ -89,7 +91,7 @@ pub struct Taps {
     /// One number for each class; a single number for a binary classifier or a regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logits: Option<NodeId>,
-    /// The pyramid's levels, finest first.
+    /// The levels of the feature pyramid, finest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<Level>,
 }
@@ -118,9 +120,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// The layers.
     pub layers: Vec<Layer>,
-    /// Outputs with a meaning.
-    #[serde(default)]
-    pub taps: Taps,
+    /// The nodes whose outputs are the embedding, the logits and so on. Files call them `taps`.
+    #[serde(default, rename = "taps")]
+    pub roles: Roles,
 }
 
 /// A named output: a layer's, or a block's.
@@ -171,12 +173,12 @@ impl Graph {
 
     /// The last output: logits, or the embedding, or the feature map.
     pub fn output(&self) -> NodeId {
-        let Taps {
+        let Roles {
             feature_map,
             embedding,
             logits,
             ..
-        } = &self.taps;
+        } = &self.roles;
         logits
             .or(*embedding)
             .or(*feature_map)
@@ -194,12 +196,12 @@ impl Graph {
     /// The number of outputs of the classifier: the features of the last dense layer or the channels of the last
     /// convolution before the logits. `None` without a classifier.
     pub fn outputs(&self) -> Option<usize> {
-        self.features(self.taps.logits?)
+        self.features(self.roles.logits?)
     }
 
     /// Length of the embedding, where it does not depend on the picture's size.
     pub fn embedding_len(&self) -> Option<usize> {
-        self.features(self.taps.embedding?)
+        self.features(self.roles.embedding?)
     }
 
     /// Channels or features of a node's output, where they do not depend on the picture's size.
@@ -211,6 +213,7 @@ impl Graph {
                 Op::Conv(conv) => return Some(conv.channels[1]),
                 Op::Dense(dense) => return Some(dense.features[1]),
                 Op::BatchNorm(norm) => return Some(norm.channels),
+                Op::Take { channels } => return Some(channels.len()),
                 Op::Concat => {
                     // DenseNet: walking back from each concatenation would repeat the walk of all earlier ones, so the
                     // counts of all nodes are made once.
@@ -246,6 +249,7 @@ impl Graph {
                 Op::Input { channels } => Some(*channels),
                 Op::Conv(conv) => Some(conv.channels[1]),
                 Op::Dense(dense) => Some(dense.features[1]),
+                Op::Take { channels } => Some(channels.len()),
                 Op::Concat => node
                     .inputs
                     .iter()
@@ -366,7 +370,7 @@ impl Graph {
             .map(|stage| stage.node)
     }
 
-    /// The network up to a node, without the nodes it does not depend on. Taps after the node are removed.
+    /// The network up to a node, without the nodes it does not depend on. Roles after the node are removed.
     #[must_use]
     pub fn up_to(&self, output: NodeId) -> Self {
         let mut needed = self.needed(output);
@@ -375,12 +379,12 @@ impl Graph {
         self.retained(&needed).0
     }
 
-    /// The same network with these constants applied to the picture before any node reads it.
+    /// The same network with this operation applied to the picture before any node reads it, in a layer of this name.
     #[must_use]
-    pub fn with_scaling(&self, constants: ScaleShift) -> Self {
+    pub fn with_first(&self, name: &str, op: Op) -> Self {
         let moved = |id: NodeId| NodeId(id.0 + 1);
         let mut graph = self.clone();
-        let name = String::from("input_scaling");
+        let name = String::from(name);
         graph.layers.push(Layer {
             block: graph
                 .layers
@@ -391,7 +395,7 @@ impl Graph {
             path: String::new(),
         });
         let scaling = Node {
-            op: Op::ScaleShift(constants),
+            op,
             inputs: alloc::vec![NodeId(0)],
             layer: LayerId(graph.layers.len() - 1),
             path: String::new(),
@@ -402,14 +406,14 @@ impl Graph {
             *input = moved(*input);
         }
         graph.nodes.insert(1.min(graph.nodes.len()), scaling);
-        let Taps {
+        let Roles {
             feature_map,
             embedding,
             logits,
             levels,
-        } = &mut graph.taps;
-        for tap in [feature_map, embedding, logits].into_iter().flatten() {
-            *tap = moved(*tap);
+        } = &mut graph.roles;
+        for node in [feature_map, embedding, logits].into_iter().flatten() {
+            *node = moved(*node);
         }
         for level in levels {
             level.node = moved(level.node);
@@ -427,7 +431,7 @@ impl Graph {
             min_size: self.min_size,
             nodes: Vec::new(),
             layers: Vec::new(),
-            taps: Taps::default(),
+            roles: Roles::default(),
         };
         for (id, node) in self.iter().filter(|(id, _)| kept[id.0]) {
             let layer = *layers[node.layer.0].get_or_insert_with(|| {
@@ -441,13 +445,13 @@ impl Graph {
                 ..node.clone()
             });
         }
-        let moved = |tap: Option<NodeId>| tap.and_then(|node| places[node.0]);
-        graph.taps = Taps {
-            feature_map: moved(self.taps.feature_map),
-            embedding: moved(self.taps.embedding),
-            logits: moved(self.taps.logits),
+        let moved = |node: Option<NodeId>| node.and_then(|node| places[node.0]);
+        graph.roles = Roles {
+            feature_map: moved(self.roles.feature_map),
+            embedding: moved(self.roles.embedding),
+            logits: moved(self.roles.logits),
             levels: self
-                .taps
+                .roles
                 .levels
                 .iter()
                 .filter_map(|level| {
@@ -501,7 +505,7 @@ impl Graph {
         let mut paths = BTreeSet::new();
         for (id, node) in self.iter() {
             let Some(layer) = self.layers.get(node.layer.0) else {
-                return whole(format!("node {} is of a layer that does not exist", id.0));
+                return whole(format!("node {} belongs to a layer that does not exist", id.0));
             };
             let wrong = |problem: String| Err(GraphError::layer(&layer.name, problem));
             let (least, most) = node.op.arity();
@@ -546,18 +550,18 @@ impl Graph {
                 parent = shorter;
             }
         }
-        let taps = [self.taps.feature_map, self.taps.embedding, self.taps.logits];
-        let levels = self.taps.levels.iter().map(|level| Some(level.node));
-        if self.taps.levels.len() > 64 {
-            return whole(format!("its pyramid has {} levels", self.taps.levels.len()));
+        let roles = [self.roles.feature_map, self.roles.embedding, self.roles.logits];
+        let levels = self.roles.levels.iter().map(|level| Some(level.node));
+        if self.roles.levels.len() > 64 {
+            return whole(format!("its pyramid has {} levels", self.roles.levels.len()));
         }
-        if taps
+        if roles
             .into_iter()
             .chain(levels)
             .flatten()
             .any(|node| node.0 >= self.nodes.len())
         {
-            return whole("a tap is at a node that does not exist".into());
+            return whole("a role belongs to a node that does not exist".into());
         }
         Ok(())
     }
@@ -639,6 +643,12 @@ fn numbers(op: &Op) -> Option<String> {
             counts("its constants", &lengths)
                 .or_else(|| finite("scale", &constants.scale))
                 .or_else(|| finite("shift", &constants.shift))
+        }
+        Op::Take { channels } => {
+            let outside = channels.iter().find(|channel| **channel >= MAX_CHANNELS);
+            counts("its channels", &[channels.len()]).or_else(|| {
+                outside.map(|channel| format!("it takes the channel {channel}; at most {MAX_CHANNELS} are possible"))
+            })
         }
         Op::Dropout { rate } => {
             (!(0.0..1.0).contains(rate)).then(|| format!("its rate is {rate}; it must be at least 0 and below 1"))

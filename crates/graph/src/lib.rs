@@ -5,7 +5,7 @@
 //!
 //! A [`Graph`] is a list of [`Node`]s in the order of computation. A node has an [`Op`] and the nodes whose outputs it
 //! reads. A [`Layer`] groups the nodes of one Keras layer and carries its names. A [`Stage`] is a named output: a
-//! layer's, or a block's. [`Taps`] mark the feature map, the embedding, the logits and the levels of the pyramid.
+//! layer's, or a block's. [`Roles`] mark the feature map, the embedding, the logits and the levels of the pyramid.
 //!
 //! Every other fact about a network comes from one walk over its graph. This crate holds the walks that need no tensor
 //! values:
@@ -27,6 +27,7 @@
 extern crate alloc;
 
 mod builder;
+mod channels;
 mod error;
 mod fold;
 mod graph;
@@ -38,9 +39,10 @@ mod shape;
 mod summary;
 
 pub use builder::{Builder, NewLayer};
+pub use channels::{ChosenChannels, slice_indices};
 pub use error::GraphError;
-pub use fold::{Folded, Source};
-pub use graph::{Block, Graph, Layer, LayerId, Level, MAX_CHANNELS, MAX_NODES, Naming, Node, NodeId, Stage, Taps};
+pub use fold::{Folded, Origin};
+pub use graph::{Block, Graph, Layer, LayerId, Level, MAX_CHANNELS, MAX_NODES, Naming, Node, NodeId, Roles, Stage};
 pub use keras::{keras_order, snake_case};
 pub use matching::{Correspondence, Tolerance};
 pub use op::{Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};

@@ -63,7 +63,10 @@ impl Graph {
                 (None, None) => {}
                 (Some(before), Some(again)) if before == two && again == one => continue,
                 _ => {
-                    return differs(format!("it is read in another way than {} is", self.layer_of(one).name));
+                    return differs(format!(
+                        "its readers are other than those of {}",
+                        self.layer_of(one).name
+                    ));
                 }
             }
             if !same(&ours, one, &theirs, two) {
@@ -262,6 +265,7 @@ impl<'a> View<'a> {
                 hash.take(conv.groups as u64);
             }
             Op::Dense(dense) => hash.take_all(&dense.features),
+            Op::Take { channels } => hash.take_all(channels),
             Op::Pool(pool) => {
                 hash.take(pool.kind as u64);
                 for pair in [pool.window, pool.stride, pool.dilation] {

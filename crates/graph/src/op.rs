@@ -48,10 +48,16 @@ pub enum Op {
     Multiply,
     /// The channels of all inputs, concatenated.
     Concat,
+    /// The channels of a map, or the features of a vector, with these numbers and in this order: `[2, 1, 0]` makes BGR
+    /// of RGB (Keras `x[..., ::-1]`).
+    Take {
+        /// The number of each output channel in the input.
+        channels: Vec<usize>,
+    },
     /// `scale * x + shift` with constants that are not trained.
     ScaleShift(ScaleShift),
-    /// The channels of a vector, or of each pixel of a map, minus their mean and by the root of their variance (Ba
-    /// 2016). Factor and term follow as a [`ScaleShift`].
+    /// Layer normalization (Ba 2016) over the channels of a vector, or of each pixel of a map:
+    /// `(x - mean) / sqrt(variance + epsilon)`. Scale and shift follow as a [`ScaleShift`].
     LayerNorm {
         /// Added to the variance.
         epsilon: f64,
@@ -436,6 +442,7 @@ impl Op {
             Self::Add => "sum",
             Self::Multiply => "product",
             Self::Concat => "concatenation",
+            Self::Take { .. } => "choice of channels",
             Self::ScaleShift(_) => "scale and shift",
             Self::LayerNorm { .. } => "layer norm",
             Self::Dropout { .. } => "dropout",

@@ -185,13 +185,28 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
         Op::Add => {
             let shape = any()?;
             match inputs.iter().find(|input| **input != shape) {
-                Some(other) => Err(format!("its inputs are {shape} and {other}; they must be alike")),
+                Some(other) => Err(format!("its inputs are {shape} and {other}; they must be equal")),
                 None => Ok(shape),
             }
         }
         Op::Multiply => product(inputs),
         Op::Concat => concatenation(inputs),
+        Op::Take { channels } => taken(any()?, channels),
     }
+}
+
+/// The output of an operation that takes some channels.
+fn taken(input: Shape, channels: &[usize]) -> Result<Shape, String> {
+    if let Some(missing) = channels.iter().find(|channel| **channel >= input.channels()) {
+        let found = input.channels();
+        return Err(format!(
+            "it takes the channel {missing}, counted from 0, and its input has {found}"
+        ));
+    }
+    Ok(match input {
+        Shape::Map([_, height, width]) => Shape::Map([channels.len(), height, width]),
+        Shape::Vector(_) => Shape::Vector(channels.len()),
+    })
 }
 
 /// The output of a product.
@@ -205,9 +220,9 @@ fn product(inputs: &[Shape]) -> Result<Shape, String> {
             Ok(*map)
         }
         [one, two] => Err(format!(
-            "it multiplies {one} by {two}; they must be alike, or one of them 1 x 1 of as many channels"
+            "it multiplies {one} by {two}; they must be equal, or one of them 1 x 1 with as many channels"
         )),
-        _ => Err("a product of two, with other than two inputs".into()),
+        _ => Err(format!("it has {} inputs; a product has two", inputs.len())),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use graph::{
-    Activation, Builder, Conv, Dense, Graph, GraphError, MAX_NODES, NewLayer, NodeId, Op, Padding, Pool, Taps,
+    Activation, Builder, Conv, Dense, Graph, GraphError, MAX_NODES, NewLayer, NodeId, Op, Padding, Pool, Roles,
     Tolerance,
 };
 
@@ -22,11 +22,11 @@ fn small() -> Graph {
     let conv = Op::Conv(Conv::new([3, 8], [3; 2], Padding::Same));
     let x = net.layer(NewLayer::new("conv").at("conv"), conv, &[x]);
     let x = net.layer(NewLayer::new("relu"), relu(), &[x]);
-    let taps = Taps {
+    let roles = Roles {
         feature_map: Some(x),
-        ..Taps::default()
+        ..Roles::default()
     };
-    net.finish(taps, 1)
+    net.finish(roles, 1)
 }
 
 /// A chain of `count` activations.
@@ -37,7 +37,7 @@ fn chain(count: usize) -> Graph {
         let tanh = Op::Activation(Activation::Tanh);
         x = net.layer(NewLayer::new(&format!("tanh_{number}")), tanh, &[x]);
     }
-    net.finish(Taps::default(), 1)
+    net.finish(Roles::default(), 1)
 }
 
 fn refused(change: impl FnOnce(&mut Graph)) -> String {
@@ -105,11 +105,11 @@ fn what_is_no_network_is_named() {
         ),
         (
             refused(|graph| graph.nodes[2].layer = graph::LayerId(9)),
-            "of a layer that does not exist",
+            "to a layer that does not exist",
         ),
         (
-            refused(|graph| graph.taps.logits = Some(NodeId(9))),
-            "a tap is at a node",
+            refused(|graph| graph.roles.logits = Some(NodeId(9))),
+            "a role belongs to a node",
         ),
         (refused(|graph| graph.min_size = 0), "its smallest picture"),
         (refused(|graph| graph.nodes.clear()), "its first node is no input"),
@@ -185,7 +185,7 @@ fn sizes_do_not_overflow_and_no_map_is_beyond_memory() {
         let pad = Op::Pad { pads: [1 << 14; 4] };
         x = net.layer(NewLayer::new(&format!("pad_{number}")), pad, &[x]);
     }
-    let graph = net.finish(Taps::default(), 1);
+    let graph = net.finish(Roles::default(), 1);
     graph.validate().expect("each is allowed");
     assert!(error(&graph, [8; 2]).contains("more than"));
 
@@ -193,7 +193,7 @@ fn sizes_do_not_overflow_and_no_map_is_beyond_memory() {
     let (mut net, x) = Builder::new("pool", 3);
     net.block("block1");
     net.layer(NewLayer::new("pool"), Op::Pool(Pool::max(3, 2, Padding::Valid)), &[x]);
-    let graph = net.finish(Taps::default(), 1);
+    let graph = net.finish(Roles::default(), 1);
     assert!(error(&graph, [2, 8]).contains("too small"));
 
     // Concatenations that double.
@@ -202,7 +202,7 @@ fn sizes_do_not_overflow_and_no_map_is_beyond_memory() {
     for number in 0..60 {
         x = net.layer(NewLayer::new(&format!("concat_{number}")), Op::Concat, &[x, x]);
     }
-    let graph = net.finish(Taps::default(), 1);
+    let graph = net.finish(Roles::default(), 1);
     graph.validate().expect("each is allowed");
     assert!(error(&graph, [1; 2]).contains("more than"));
 
@@ -217,7 +217,7 @@ fn sizes_do_not_overflow_and_no_map_is_beyond_memory() {
         let name = format!("dense_{number}");
         x = net.layer(NewLayer::new(&name).at(&name), dense, &[x]);
     }
-    let graph = net.finish(Taps::default(), 1);
+    let graph = net.finish(Roles::default(), 1);
     graph.validate().expect("each is allowed");
     assert!(graph.num_params() > 1 << 57);
 }

@@ -285,9 +285,8 @@ fn keras3_layers(
     Err(layout(
         path,
         format!(
-            "expected the attribute `layer_names` or groups `layers/*/vars` with variables, \
-             found {found}; if it is no file of Keras's, set the weights of the model that it belongs to, and save \
-             that: \
+            "expected the attribute `layer_names` or groups `layers/*/vars` with variables, found {found}; if it is \
+             no file of Keras's, set the weights of the model that it belongs to, and save that: \
              model.save(\"model.keras\")"
         ),
     ))

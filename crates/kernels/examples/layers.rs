@@ -4,6 +4,8 @@
 //! cargo run --release --example layers -- [threads] [runs] [xception | resnet50 | mobilenet | vgg16 | inception_v3]
 //! ```
 
+#[path = "common/head.rs"]
+mod head;
 #[path = "common/inception_v3.rs"]
 mod inception_v3;
 #[path = "common/mobilenet.rs"]

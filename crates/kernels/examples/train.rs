@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use kernels::train::{Convolution, Depthwise, Geometry, MapPart, Reads, Source, Transform};
+use kernels::train::{Convolution, Depthwise, Geometry, MapInput, MapPart, Reads, Transform};
 use kernels::{Error, Isa, Padding, peak};
 use rayon::ThreadPoolBuilder;
 
@@ -133,14 +133,14 @@ fn unit(name: &str, [size, inputs, outputs]: [usize; 3], isa: Isa, seconds: f64,
             second.forward(&between, &weights, &mut output)
         })?,
         time(seconds, &mut || {
-            second.forward_of(Source::Fleeting(&make, reads), &weights, &mut output, None)
+            second.forward_of(MapInput::Fleeting(&make, reads), &weights, &mut output, None)
         })?,
         time(seconds, &mut || {
             first.forward_of(&transform, &input, &taps, &mut between)?;
             second.weight_gradient(&between, &output, &mut gradient)
         })?,
         time(seconds, &mut || {
-            second.weight_gradient_of(Source::Fleeting(&make, reads), &output, &mut gradient)
+            second.weight_gradient_of(MapInput::Fleeting(&make, reads), &output, &mut gradient)
         })?,
     ];
     let work = 2.0 * (pixels * inputs * (outputs + 9)) as f64;
@@ -222,8 +222,11 @@ fn layers() -> Vec<Layer> {
         ("pw 19 728>728", layer(19, 728, 728, 1, 1), false),
         ("pw 19 728>1024", layer(19, 728, 1024, 1, 1), false),
         ("short 19 728>1024 /2", layer(19, 728, 1024, 1, 2), false),
+        ("pw 10 728>728", layer(10, 728, 728, 1, 1), false),
         ("pw 10 1024>1536", layer(10, 1024, 1536, 1, 1), false),
         ("pw 10 1536>2048", layer(10, 1536, 2048, 1, 1), false),
+        ("pw 5 1024>1536", layer(5, 1024, 1536, 1, 1), false),
+        ("pw 5 1536>2048", layer(5, 1536, 2048, 1, 1), false),
         ("dw 147 64", layer(147, 64, 64, 3, 1), true),
         ("dw 147 128", layer(147, 128, 128, 3, 1), true),
         ("dw 74 256", layer(74, 256, 256, 3, 1), true),

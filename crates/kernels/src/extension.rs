@@ -1,7 +1,7 @@
 //! The separable convolution as an operation on Burn's tensors.
 #![cfg_attr(
     feature = "ndarray",
-    allow(deprecated, reason = "kept to compare with for as long as Burn has it")
+    allow(deprecated, reason = "kept for comparison while Burn has it")
 )]
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;

@@ -67,9 +67,9 @@ mod value;
 pub use activation::Activation;
 #[cfg(feature = "burn")]
 pub use autodiff::{
-    Measured, Norm, NormStatistics, SharedGradient, Source, TrainingBackend, TrainingOperands, TrainingOutput, Unit,
-    UnitConvolution, UnitOutput, UnitPool, Window, adamw_update, averaged, has_training_kernels, scaled, sgd_update,
-    squared_norm, unit, with_burn_operations,
+    Measured, Norm, NormStatistics, SharedGradient, TrainingBackend, TrainingOperands, TrainingOutput, Unit,
+    UnitConvolution, UnitInput, UnitOutput, UnitPool, Window, adamw_update, averaged, has_training_kernels, scaled,
+    sgd_update, squared_norm, unit, with_burn_operations,
 };
 pub use error::Error;
 #[cfg(feature = "burn")]

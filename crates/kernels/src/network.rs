@@ -9,14 +9,14 @@ use crate::error::Error;
 use crate::memory::buffer::Arena;
 use crate::memory::cache::second_level;
 use crate::memory::map::Map;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::layout::Interleave;
 use crate::ops::op::Maps;
 use crate::ops::separable::SeparableOp;
 use crate::plan::cut::Machine;
 use crate::plan::{Description, Key, Plan, Workspace};
 use crate::simd::isa::Isa;
-use crate::step::{Operations, Source, Step};
+use crate::step::{MapId, Operations, Step};
 use crate::value::Value;
 
 /// A network of convolutions, its weights packed, with memory that runs use again.
@@ -82,9 +82,9 @@ impl Network {
     /// See [`Network`].
     pub fn add_picture(&mut self, channels: usize) -> Result<Value, Error> {
         Error::if_zero("picture", "the number of channels", channels)?;
-        let picture = Source::Picture(self.pictures.len());
+        let picture = MapId::Picture(self.pictures.len());
         self.pictures.push(channels);
-        let interleave = Layer::Interleave(Interleave { padded: false });
+        let interleave = AnyOp::Interleave(Interleave { padded: false });
         Ok(self.push_step(interleave, vec![picture], channels))
     }
 
@@ -108,21 +108,21 @@ impl Network {
     }
 
     /// Adds an operation that reads values.
-    pub(crate) fn push(&mut self, layer: Layer, inputs: impl IntoIterator<Item = Value>, channels: usize) -> Value {
-        let inputs = inputs.into_iter().map(|value| Source::Value(value.0)).collect();
-        self.push_step(layer, inputs, channels)
+    pub(crate) fn push(&mut self, op: AnyOp, inputs: impl IntoIterator<Item = Value>, channels: usize) -> Value {
+        let inputs = inputs.into_iter().map(|value| MapId::Value(value.0)).collect();
+        self.push_step(op, inputs, channels)
     }
 
-    fn push_step(&mut self, layer: Layer, inputs: Vec<Source>, channels: usize) -> Value {
-        self.operations.steps.push(Step { layer, inputs });
+    fn push_step(&mut self, op: AnyOp, inputs: Vec<MapId>, channels: usize) -> Value {
+        self.operations.steps.push(Step { op, inputs });
         self.channels.push(channels);
         Value(self.operations.steps.len() - 1)
     }
 
     /// Whether the pixels of a value lie side by side. Pixels of all other values take whole cache lines.
     pub(crate) fn is_picture(&self, value: Value) -> bool {
-        let layer = self.operations.steps.get(value.0).map(|step| &step.layer);
-        matches!(layer, Some(Layer::Interleave(Interleave { padded: false })))
+        let op = self.operations.steps.get(value.0).map(|step| &step.op);
+        matches!(op, Some(AnyOp::Interleave(Interleave { padded: false })))
     }
 
     /// The value with pixels of whole cache lines, which every operation but a convolution needs.
@@ -135,7 +135,7 @@ impl Network {
             return Ok(*padded);
         }
         let inputs = self.operations.steps[value.0].inputs.clone();
-        let padded = self.push_step(Layer::Interleave(Interleave { padded: true }), inputs, channels);
+        let padded = self.push_step(AnyOp::Interleave(Interleave { padded: true }), inputs, channels);
         self.padded_pictures.insert(value.0, padded);
         Ok(padded)
     }
@@ -191,8 +191,7 @@ impl Network {
     /// See [`Network`].
     pub fn multiplications(&self, size: [usize; 2]) -> Result<Vec<usize>, Error> {
         let (pictures, maps) = self.maps(size)?;
-        let count =
-            |(index, step): (usize, &Step)| step.layer.multiplications(&self.step_maps(index, &pictures, &maps));
+        let count = |(index, step): (usize, &Step)| step.op.multiplications(&self.step_maps(index, &pictures, &maps));
         Ok(self.operations.steps.iter().enumerate().map(count).collect())
     }
 
@@ -242,17 +241,17 @@ impl Network {
         let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
         let mut maps = Vec::with_capacity(self.operations.steps.len());
         for step in &self.operations.steps {
-            let inputs: Vec<Map> = step.inputs.iter().map(|source| source.map(&pictures, &maps)).collect();
-            maps.push(step.layer.output(&inputs)?);
+            let inputs: Vec<Map> = step.inputs.iter().map(|id| id.map(&pictures, &maps)).collect();
+            maps.push(step.op.output(&inputs)?);
         }
         Ok((pictures, maps))
     }
 
     /// The maps of a step.
     pub(crate) fn step_maps(&self, step: usize, pictures: &[Map], maps: &[Map]) -> Maps {
-        let sources = self.operations.steps[step].inputs.iter();
+        let ids = self.operations.steps[step].inputs.iter();
         Maps {
-            inputs: sources.map(|source| source.map(pictures, maps)).collect(),
+            inputs: ids.map(|id| id.map(pictures, maps)).collect(),
             output: maps[step],
         }
     }
@@ -264,8 +263,8 @@ impl Network {
             .steps
             .iter()
             .enumerate()
-            .filter_map(|(index, step)| match &step.layer {
-                Layer::Separable(op) if op.needs_sums(&self.step_maps(index, pictures, maps), machine) => Some(&**op),
+            .filter_map(|(index, step)| match &step.op {
+                AnyOp::Separable(op) if op.needs_sums(&self.step_maps(index, pictures, maps), machine) => Some(&**op),
                 _ => None,
             })
             .collect();

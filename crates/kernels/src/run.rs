@@ -12,7 +12,7 @@ use crate::network::Network;
 use crate::ops::op::Pictures;
 use crate::plan::cut::Machine;
 use crate::plan::{Key, Place, PlannedJob};
-use crate::team::{Stage, work_through};
+use crate::team::{Round, work_through};
 use crate::value::Value;
 
 impl Network {
@@ -41,12 +41,12 @@ impl Network {
         shape: [usize; 3],
         outputs: &mut [(Value, &mut [f32])],
     ) -> Result<(), Error> {
-        let run = Run::new(self, pictures, shape, outputs)?;
+        let pass = Pass::new(self, pictures, shape, outputs)?;
         let threads = rayon::current_num_threads();
         // With as many pictures as threads, each thread takes whole pictures and waits for no other.
-        let alone = if threads > 1 { run.batch / threads * threads } else { 0 };
+        let alone = if threads > 1 { pass.batch / threads * threads } else { 0 };
         if alone > 0 {
-            self.add_up(&run.picture_maps, &run.maps, self.machine(1));
+            self.add_up(&pass.picture_maps, &pass.maps, self.machine(1));
         }
         let next = AtomicUsize::new(0);
         rayon::scope(|scope| {
@@ -57,15 +57,15 @@ impl Network {
                         if index >= alone {
                             break;
                         }
-                        run.go(self.machine(1), index..index + 1, &|_| ());
+                        pass.go(self.machine(1), index..index + 1, &|_| ());
                     }
                 });
             }
         });
-        if alone < run.batch {
+        if alone < pass.batch {
             let machine = self.machine(threads);
-            self.add_up(&run.picture_maps, &run.maps, machine);
-            run.go(machine, alone..run.batch, &|_| ());
+            self.add_up(&pass.picture_maps, &pass.maps, machine);
+            pass.go(machine, alone..pass.batch, &|_| ());
         }
         Ok(())
     }
@@ -83,12 +83,12 @@ impl Network {
         shape: [usize; 3],
         outputs: &mut [(Value, &mut [f32])],
     ) -> Result<Vec<Duration>, Error> {
-        let run = Run::new(self, &[pictures], shape, outputs)?;
+        let pass = Pass::new(self, &[pictures], shape, outputs)?;
         let times = Mutex::new((Instant::now(), vec![Duration::ZERO; self.operations().steps.len()]));
         let machine = self.machine(rayon::current_num_threads());
-        self.add_up(&run.picture_maps, &run.maps, machine);
+        self.add_up(&pass.picture_maps, &pass.maps, machine);
         times.lock().unwrap_or_else(PoisonError::into_inner).0 = Instant::now();
-        run.go(machine, 0..run.batch, &|layer| {
+        pass.go(machine, 0..pass.batch, &|layer| {
             let (last, shares) = &mut *times.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if let Some(layer) = layer {
@@ -101,7 +101,7 @@ impl Network {
 }
 
 /// Pictures on their way through a network.
-struct Run<'a> {
+struct Pass<'a> {
     network: &'a Network,
     /// Every picture of the network, each `batch` times.
     pictures: Vec<&'a [f32]>,
@@ -115,7 +115,7 @@ struct Run<'a> {
     targets: Vec<Shared>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Pass<'a> {
     /// Checks all lengths.
     fn new(
         network: &'a Network,
@@ -175,18 +175,18 @@ impl<'a> Run<'a> {
             .map(|buffer| Shared::new(buffer.as_mut_slice()))
             .collect();
         let scratch = &workspace.scratch;
-        let stages: Vec<Stage> = pictures
+        let rounds: Vec<Round> = pictures
             .clone()
             .flat_map(|_| {
                 plan.steps
                     .iter()
-                    .map(|step| Stage::new(step.jobs(network.operations(), machine)))
+                    .map(|step| Round::new(step.jobs(network.operations(), machine)))
             })
             .collect();
 
-        let work = |worker: usize, stage: usize, job: usize| {
-            let index = pictures.start + stage / plan.steps.len();
-            let step = &plan.steps[stage % plan.steps.len()];
+        let work = |worker: usize, round: usize, job: usize| {
+            let index = pictures.start + round / plan.steps.len();
+            let step = &plan.steps[round % plan.steps.len()];
             let at = |place: Place| match place {
                 Place::Picture(picture) => {
                     let all = self.pictures[picture];
@@ -214,12 +214,12 @@ impl<'a> Run<'a> {
             // SAFETY: the plan's maps are those that the operations gave for this size of picture, and its buffers are
             // as large as the largest map that they hold in turn. The output of a step is never the buffer of a value
             // that is still read, except for parts of a concatenation: each has channels of its own, and the
-            // concatenation leaves them alone. The jobs of a stage write to different places, and begin when the stage
+            // concatenation leaves them alone. The jobs of a round write to different places, and begin when the round
             // before is done; jobs of another call write to other buffers and another picture's outputs.
             unsafe { step.run(network.operations(), job) };
         };
-        work_through(machine.threads, &stages, &work, &|stage| {
-            finished(plan.steps[stage % plan.steps.len()].layer());
+        work_through(machine.threads, &rounds, &work, &|round| {
+            finished(plan.steps[round % plan.steps.len()].layer());
         });
         network
             .idle

@@ -1,12 +1,12 @@
 //! The operations of a network in their order, as a plan needs them.
 
 use crate::memory::map::Map;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::simd::isa::Isa;
 
-/// The input of a step.
+/// A map that steps read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum MapId {
     /// A picture of the caller.
     Picture(usize),
     /// The output of a step.
@@ -15,8 +15,8 @@ pub(crate) enum Source {
 
 /// An operation and its inputs.
 pub(crate) struct Step {
-    pub layer: Layer,
-    pub inputs: Vec<Source>,
+    pub op: AnyOp,
+    pub inputs: Vec<MapId>,
 }
 
 /// The operations of a network, and the instruction set that they run with.
@@ -29,11 +29,11 @@ pub(crate) struct Operations {
 impl Operations {
     /// Bytes of packed weights.
     pub(crate) fn bytes(&self) -> usize {
-        self.steps.iter().map(|step| step.layer.bytes()).sum()
+        self.steps.iter().map(|step| step.op.bytes()).sum()
     }
 }
 
-impl Source {
+impl MapId {
     pub(crate) fn map(self, pictures: &[Map], maps: &[Map]) -> Map {
         match self {
             Self::Picture(picture) => pictures[picture],

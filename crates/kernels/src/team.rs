@@ -1,5 +1,4 @@
-//! Threads that share a list of stages. Here a *stage* is a set of jobs that must be done before the next set begins,
-//! not a named output of a network.
+//! Threads that share a list of rounds. A *round* is a set of jobs. All of them end before the next round begins.
 
 use std::hint;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,14 +7,14 @@ use std::thread;
 /// Reads of a counter before a waiting thread yields the processor.
 const SPINS: usize = 2_000;
 
-/// Jobs that threads do in any order. The next stage begins when all of them are done.
-pub(crate) struct Stage {
+/// Jobs that threads do in any order. The next round begins when all of them are done.
+pub(crate) struct Round {
     jobs: usize,
     next: AtomicUsize,
     done: AtomicUsize,
 }
 
-impl Stage {
+impl Round {
     pub(crate) fn new(jobs: usize) -> Self {
         Self {
             jobs,
@@ -25,37 +24,37 @@ impl Stage {
     }
 }
 
-/// Does `work(worker, stage, job)` for every job of every stage, with `threads` threads of the current rayon pool.
+/// Does `work(worker, round, job)` for every job of every round, with `threads` threads of the current rayon pool.
 ///
-/// One thread begins, and the others join when they are free. A thread that waits at the end of a stage waits only for
+/// One thread begins, and the others join when they are free. A thread that waits at the end of a round waits only for
 /// jobs that another thread has begun, so the pool may be busy. Workers are numbered from 0 and are at most `threads`.
-/// `finished(stage)` is called once per stage, by the thread that did its last job.
+/// `finished(round)` is called once per round, by the thread that did its last job.
 pub(crate) fn work_through(
     threads: usize,
-    stages: &[Stage],
+    rounds: &[Round],
     work: &(impl Fn(usize, usize, usize) + Sync),
     finished: &(impl Fn(usize) + Sync),
 ) {
-    let most = stages.iter().map(|stage| stage.jobs).max().unwrap_or(0);
+    let most = rounds.iter().map(|round| round.jobs).max().unwrap_or(0);
     let helpers = threads.min(most).saturating_sub(1);
     let workers = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let join = || {
         let alarm = Alarm(&failed);
         let worker = workers.fetch_add(1, Ordering::Relaxed);
-        for (index, stage) in stages.iter().enumerate() {
+        for (index, round) in rounds.iter().enumerate() {
             loop {
-                let job = stage.next.fetch_add(1, Ordering::Relaxed);
-                if job >= stage.jobs {
+                let job = round.next.fetch_add(1, Ordering::Relaxed);
+                if job >= round.jobs {
                     break;
                 }
                 work(worker, index, job);
                 // Release: a thread that reads the count in `wait` sees everything that this job wrote.
-                if stage.done.fetch_add(1, Ordering::Release) + 1 == stage.jobs {
+                if round.done.fetch_add(1, Ordering::Release) + 1 == round.jobs {
                     finished(index);
                 }
             }
-            if !wait(stage, &failed) {
+            if !wait(round, &failed) {
                 break;
             }
         }
@@ -69,10 +68,10 @@ pub(crate) fn work_through(
     });
 }
 
-/// Waits until a stage is done; `false` if a job has panicked.
-fn wait(stage: &Stage, failed: &AtomicBool) -> bool {
+/// Waits until a round is done; `false` if a job has panicked.
+fn wait(round: &Round, failed: &AtomicBool) -> bool {
     let mut spins = 0;
-    while stage.done.load(Ordering::Acquire) < stage.jobs {
+    while round.done.load(Ordering::Acquire) < round.jobs {
         if failed.load(Ordering::Relaxed) {
             return false;
         }
@@ -112,31 +111,31 @@ mod tests {
     }
 
     #[test]
-    fn every_job_is_done_once_and_no_stage_begins_before_the_last_is_done() {
+    fn every_job_is_done_once_and_no_round_begins_before_the_last_is_done() {
         for threads in [1, 2, 5] {
             let jobs = [3, 1, 0, 17, 2];
-            let stages = jobs.map(Stage::new);
+            let rounds = jobs.map(Round::new);
             let log = Mutex::new(Vec::new());
             let finished = Mutex::new(Vec::new());
             pool(threads).install(|| {
                 work_through(
                     threads,
-                    &stages,
-                    &|worker, stage, job| {
+                    &rounds,
+                    &|worker, round, job| {
                         assert!(worker < threads);
-                        log.lock().unwrap().push((stage, job));
+                        log.lock().unwrap().push((round, job));
                     },
-                    &|stage| finished.lock().unwrap().push(stage),
+                    &|round| finished.lock().unwrap().push(round),
                 );
             });
             let log = log.into_inner().unwrap();
-            assert!(log.is_sorted_by_key(|(stage, _)| *stage), "{log:?}");
+            assert!(log.is_sorted_by_key(|(round, _)| *round), "{log:?}");
             let mut sorted = log.clone();
             sorted.sort_unstable();
             let all: Vec<_> = jobs
                 .iter()
                 .enumerate()
-                .flat_map(|(stage, &jobs)| (0..jobs).map(move |job| (stage, job)))
+                .flat_map(|(round, &jobs)| (0..jobs).map(move |job| (round, job)))
                 .collect();
             assert_eq!(sorted, all);
             assert_eq!(finished.into_inner().unwrap(), [0, 1, 3, 4]);
@@ -145,9 +144,9 @@ mod tests {
 
     #[test]
     fn a_panic_is_passed_on_and_nobody_waits_for_ever() {
-        let stages = [4, 4].map(Stage::new);
+        let rounds = [4, 4].map(Round::new);
         let outcome = std::panic::catch_unwind(|| {
-            pool(3).install(|| work_through(3, &stages, &|_, _, job| assert_ne!(job, 2), &|_| ()));
+            pool(3).install(|| work_through(3, &rounds, &|_, _, job| assert_ne!(job, 2), &|_| ()));
         });
         assert!(outcome.is_err());
     }
@@ -159,11 +158,11 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let stages = [5, 7, 2].map(Stage::new);
+                    let rounds = [5, 7, 2].map(Round::new);
                     pool.install(|| {
                         work_through(
                             3,
-                            &stages,
+                            &rounds,
                             &|_, _, _| {
                                 count.fetch_add(1, Ordering::Relaxed);
                             },

@@ -112,7 +112,7 @@ fn devices() -> Vec<(&'static str, Device)> {
         ("flex", Device::flex()),
         #[cfg(feature = "ndarray")]
         ("ndarray", {
-            #[expect(deprecated, reason = "kept to compare with for as long as Burn has it")]
+            #[expect(deprecated, reason = "kept for comparison while Burn has it")]
             Device::ndarray()
         }),
     ]

@@ -1,6 +1,8 @@
 //! The plans of Xception are the measured ones: steps, fusions, jobs and memory, for a core with a second-level cache
 //! of 2 MiB. A change of `xception-plans.txt` is a change of speed: measure it.
 
+#[path = "../examples/common/head.rs"]
+mod head;
 #[path = "../examples/common/xception.rs"]
 mod xception;
 

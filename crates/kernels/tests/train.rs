@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use kernels::train::{Convolution, Depthwise, DepthwiseGradients, Geometry, MapPart, Reads, Source, Transform};
+use kernels::train::{Convolution, Depthwise, DepthwiseGradients, Geometry, MapInput, MapPart, Reads, Transform};
 use kernels::{Error, Isa, Padding};
 use rayon::ThreadPoolBuilder;
 
@@ -535,7 +535,7 @@ fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [f
         visited.lock().unwrap().push((part.index, part.pixels));
     };
     reader
-        .forward_of(Source::Made(map, &make), &second.weights, output, Some(&visit))
+        .forward_of(MapInput::Made(map, &make), &second.weights, output, Some(&visit))
         .unwrap();
     let [output_parts, gradient_parts] = [output.len() / dense.outputs, gradient.len() / dense.inputs];
     check_visits(&visited, output_parts);
@@ -548,7 +548,7 @@ fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [f
     reader
         .input_gradient_of(
             &second.weights,
-            Source::Made(&mut copy, &copies),
+            MapInput::Made(&mut copy, &copies),
             gradient,
             Some(&visit),
         )
@@ -564,13 +564,13 @@ fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [f
     let output = &mut found[1];
     output.fill(f32::NAN);
     reader
-        .forward_of(Source::Fleeting(&make, reads), &second.weights, output, Some(&visit))
+        .forward_of(MapInput::Fleeting(&make, reads), &second.weights, output, Some(&visit))
         .unwrap();
     check_visits(&visited, output_parts);
     reader
         .input_gradient_of(
             &second.weights,
-            Source::Fleeting(&copies, Reads::default()),
+            MapInput::Fleeting(&copies, Reads::default()),
             &mut gradient_again,
             None,
         )
@@ -580,10 +580,10 @@ fn check_parts(transform: &Transform<'_>, [depthwise, dense]: [&Geometry; 2], [f
     let [of_map, filled, fleeting] = &mut products;
     reader.weight_gradient(&expected[0], &second.gradient, of_map).unwrap();
     reader
-        .weight_gradient_of(Source::Made(&mut map_again, &make), &second.gradient, filled)
+        .weight_gradient_of(MapInput::Made(&mut map_again, &make), &second.gradient, filled)
         .unwrap();
     reader
-        .weight_gradient_of(Source::Fleeting(&make, reads), &second.gradient, fleeting)
+        .weight_gradient_of(MapInput::Fleeting(&make, reads), &second.gradient, fleeting)
         .unwrap();
     assert!(products[1] == products[0] && products[2] == products[0]);
 }

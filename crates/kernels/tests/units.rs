@@ -9,7 +9,7 @@ use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use common::reference::Random;
 use kernels::{
-    Norm, NormStatistics, Padding, SharedGradient, Source, Unit, UnitConvolution, UnitPool, Window,
+    Norm, NormStatistics, Padding, SharedGradient, Unit, UnitConvolution, UnitInput, UnitPool, Window,
     has_training_kernels, unit, with_burn_operations,
 };
 
@@ -342,6 +342,105 @@ impl Case {
     }
 }
 
+impl<const D: usize> Operand<D> {
+    /// A tracked operand `by` times a direction further: without its `f32` value.
+    fn moved(&self, directions: &mut Random, by: f64) -> Self {
+        let direction = self.direction(directions);
+        Self {
+            own: self.own.clone(),
+            exact: self.exact.clone() + direction * by,
+            is_tracked: self.is_tracked,
+        }
+    }
+
+    /// Zero for an operand that is not tracked.
+    fn direction(&self, directions: &mut Random) -> Tensor<D> {
+        let shape = self.exact.dims();
+        let values = directions.values(shape.iter().product()).into_iter().map(f64::from);
+        let direction = TensorData::new(values.collect::<Vec<f64>>(), shape);
+        let direction = Tensor::<D>::from_data(direction, (&device(), DType::F64));
+        if self.is_tracked { direction } else { direction * 0.0 }
+    }
+
+    /// The gradient times the direction, and the product of their norms.
+    fn slope(&self, directions: &mut Random, gradients: &Gradients) -> [f64; 2] {
+        let direction = numbers(self.direction(directions));
+        let Some(gradient) = self.own.grad(gradients).map(numbers) else {
+            return [0.0; 2];
+        };
+        let norm = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let product = gradient.iter().zip(&direction).map(|(a, b)| a * b).sum();
+        [product, norm(&gradient) * norm(&direction)]
+    }
+}
+
+impl Case {
+    /// The sum of the outputs times their factors, all tracked operands `by` times their directions further.
+    fn moved_sum(&self, by: f64) -> f64 {
+        let random = &mut Random::new(1);
+        let conv = |conv: &Conv, random: &mut Random| Conv {
+            weights: conv.weights.moved(random, by),
+            bias: conv.bias.as_ref().map(|bias| bias.moved(random, by)),
+            window: conv.window,
+            groups: conv.groups,
+        };
+        let fixed =
+            |operands: &[Operand<1>; 2], random: &mut Random| operands.each_ref().map(|own| own.moved(random, by));
+        let moved = Self {
+            x: self.x.moved(random, by),
+            norm: self.norm.as_ref().map(|norm| fixed(norm, random)),
+            depthwise: self.depthwise.as_ref().map(|own| conv(own, random)),
+            convolution: self.convolution.as_ref().map(|own| conv(own, random)),
+            residual: self.residual.as_ref().map(|residual| residual.moved(random, by)),
+            given: self.given.as_ref().map(|given| fixed(given, random)),
+            factors: self.factors.moved(random, by),
+            ..*self
+        };
+        (moved.exact().0 * moved.factors.exact).sum().into_scalar()
+    }
+
+    /// The sum's slope by the gradients of the kernels, and a bound of it.
+    fn slope(&self) -> [f64; 2] {
+        let output = unit(self.x.own.clone().into(), self.unit()).unwrap().output;
+        let gradients = (output * self.factors.own.clone()).sum().backward();
+        let random = &mut Random::new(1);
+        let mut slopes = vec![self.x.slope(random, &gradients)];
+        slopes.extend(
+            self.norm
+                .iter()
+                .flatten()
+                .map(|vector| vector.slope(random, &gradients)),
+        );
+        for conv in [&self.depthwise, &self.convolution].into_iter().flatten() {
+            slopes.push(conv.weights.slope(random, &gradients));
+            slopes.extend(conv.bias.iter().map(|bias| bias.slope(random, &gradients)));
+        }
+        slopes.extend(self.residual.iter().map(|residual| residual.slope(random, &gradients)));
+        [0, 1].map(|number| slopes.iter().map(|slope| slope[number]).sum())
+    }
+}
+
+/// Burn's gradients are left out: the sum is computed twice in `f64`, a little before the operands and a little behind.
+#[test]
+fn gradients_are_finite_differences() {
+    const STEP: f64 = 1e-7;
+    let mut checked = 0;
+    for seed in 0..ROUNDS {
+        let case = Case::new(seed);
+        if !case.x.is_tracked {
+            continue;
+        }
+        let expected = (case.moved_sum(STEP) - case.moved_sum(-STEP)) / (2.0 * STEP);
+        let [found, most] = case.slope();
+        assert!(
+            (found - expected).abs() <= BOUND * most.max(0.1),
+            "unit {seed}: {found} {expected} of {most}"
+        );
+        checked += 1;
+    }
+    assert!(checked > ROUNDS / 2);
+}
+
 #[test]
 fn units_and_their_gradients_are_those_of_burn() {
     for seed in 0..ROUNDS {
@@ -377,7 +476,7 @@ fn a_norm_far_from_zero_keeps_its_digits() {
     assert!(far < 2e-4, "{far}");
 }
 
-/// A unit of one stage for `x` of 2 x 2 pixels and one channel.
+/// A unit of one part for `x` of 2 x 2 pixels and one channel.
 fn small(values: [f32; 4], unit_of: impl Fn() -> Unit, exact: impl Fn(Tensor<4>) -> Tensor<4>) {
     let x = Operand::new(values.to_vec(), [1, 1, 2, 2], true);
     let found = unit(x.own.clone().into(), unit_of()).unwrap().output;
@@ -440,7 +539,7 @@ fn gradients_of_a_shared_tensor_are_added() {
                 x.exact.clone() * 2.0
             };
             let shared = SharedGradient::default();
-            let source = || Source {
+            let input = || UnitInput {
                 tensor: own.clone(),
                 shared: Some(shared.clone()),
                 measured: None,
@@ -453,18 +552,18 @@ fn gradients_of_a_shared_tensor_are_added() {
                     bias: None,
                     window: pixel,
                 }),
-                residual: Some(source()),
+                residual: Some(input()),
                 ..Unit::default()
             };
             let rectified = unit(
-                source(),
+                input(),
                 Unit {
                     relu: true,
                     ..Unit::default()
                 },
             );
             let rectified = rectified.unwrap().output;
-            let convolved = unit(source(), convolution).unwrap().output;
+            let convolved = unit(input(), convolution).unwrap().output;
             let mut sum = rectified * convolved.clone() + convolved;
             let late = (by_burn == 2).then(|| own.clone().exp());
             for more in [early, late].into_iter().flatten() {

@@ -33,8 +33,8 @@ pub use judge::{evaluate, metrics};
 pub use pipeline::ahead;
 pub use plots::preview;
 pub use train::{
-    BURN, Best, CARD, EMA_MODEL, Environment, Estimate, Event, FinderOptions, Found, Inputs, LAST_MODEL, Length, MODEL,
-    NetworkInput, Norms, Objective, Observer, Optimizer, Outcome, PICTURES, Phase, PhaseEstimate, Progress, RUN_FILE,
-    Recipe, Run, RunData, RunFile, RunOptions, RunPictures, RunSettings, Schedule, Shape, Stage, StageTime, Start,
-    StepInput, StepKind, StepOutput, StepTimer, TrainError, Trainee, Trains,
+    Activity, ActivityTime, BURN, Best, CARD, EMA_MODEL, Environment, Estimate, Event, FinderOptions, FoundRate,
+    Inputs, LAST_MODEL, Length, MODEL, NetworkInput, Norms, Objective, Observer, Optimizer, Outcome, PICTURES, Phase,
+    PhaseEstimate, Progress, RUN_FILE, Recipe, Run, RunData, RunFile, RunOptions, RunPictures, RunSettings, Schedule,
+    Shape, Start, StepInput, StepKind, StepOutput, StepTimer, TrainError, Trainee, Trains,
 };

@@ -1,4 +1,4 @@
-//! What is wrong with a TOML text.
+//! The error of a TOML text.
 
 /// The error in one line, with the number of the line that it is in.
 pub(crate) fn toml_problem(text: &str, error: &toml::de::Error) -> String {

@@ -4,7 +4,7 @@ use image::{Rgb, RgbImage};
 use serde::Deserialize;
 use trainer::{
     augment::{
-        AugmentError, Augmentation, ColorJitter, Draw, Level, Operation, RandAugment, RandomErasing,
+        AugmentError, Augmentation, AugmentationLevel, ColorJitter, Draw, Operation, RandAugment, RandomErasing,
         affine::{Affine, FILL},
         enhance, hue, levels,
     },
@@ -125,13 +125,13 @@ fn operations_take_pictures_of_any_size() {
 fn a_file_keeps_every_level() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("augmentation.toml");
-    for level in Level::ALL {
+    for level in AugmentationLevel::ALL {
         let augmentation = Augmentation::named(level, 150, Preset::KerasNearest);
         std::fs::write(&path, augmentation.to_toml()).unwrap();
         assert_eq!(Augmentation::load(&path).unwrap(), augmentation, "{level}");
         assert_eq!(level.name().parse(), Ok(level));
     }
-    let error = "lots".parse::<Level>().unwrap_err().to_string();
+    let error = "lots".parse::<AugmentationLevel>().unwrap_err().to_string();
     assert_eq!(
         error,
         "there is no augmentation \"lots\"; there are none, light, medium, strong"
@@ -155,7 +155,7 @@ fn a_file_may_leave_out_what_should_not_happen() {
 
 #[test]
 fn mistakes_in_a_file_are_named() {
-    let whole = Augmentation::named(Level::Strong, 150, Preset::PilBilinear).to_toml();
+    let whole = Augmentation::named(AugmentationLevel::Strong, 150, Preset::PilBilinear).to_toml();
     let sentence = |from: &str, to: &str| {
         assert!(whole.contains(from), "{from} in\n{whole}");
         Augmentation::from_toml(&whole.replacen(from, to, 1))
@@ -231,7 +231,11 @@ fn the_same_draw_gives_the_same_numbers_and_another_gives_others() {
         Draw { epoch: 4, ..draw },
         Draw { position: 4, ..draw },
     ];
-    for level in [Level::Light, Level::Medium, Level::Strong] {
+    for level in [
+        AugmentationLevel::Light,
+        AugmentationLevel::Medium,
+        AugmentationLevel::Strong,
+    ] {
         let augmentation = Augmentation::named(level, 30, Preset::PilBilinear);
         let planes = augmentation.augment(&picture, draw).unwrap();
         assert_eq!(planes.len(), 3 * 30 * 30);
@@ -256,7 +260,7 @@ fn each_change_can_be_had_alone() {
         epoch: 0,
         position: 0,
     };
-    let plain = Augmentation::named(Level::None, 20, Preset::PilBilinear);
+    let plain = Augmentation::named(AugmentationLevel::None, 20, Preset::PilBilinear);
     let planes = plain.augment(&picture, draw).unwrap();
     let at = |planes: &[f32], x: usize, y: usize| [0, 1, 2].map(|channel| planes[channel * 400 + y * 20 + x].to_bits());
 

@@ -11,7 +11,7 @@ use std::{
 use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
 use trainer::{
-    augment::{Augmentation, Level},
+    augment::{Augmentation, AugmentationLevel},
     data::{DataError, DataOptions, Dataset, Split},
     pipeline::{Batch, Cache, Pipeline, PipelineOptions},
     preview::{PreviewError, contact_sheet},
@@ -50,7 +50,7 @@ fn open(root: &Path) -> Arc<Dataset> {
     Arc::new(Dataset::open(root, &DataOptions::default()).unwrap().0)
 }
 
-fn options(level: Level) -> PipelineOptions {
+fn options(level: AugmentationLevel) -> PipelineOptions {
     PipelineOptions {
         augmentation: Augmentation::named(level, SIZE, Preset::PilBilinear),
         training: true,
@@ -71,23 +71,27 @@ fn epoch(dataset: &Arc<Dataset>, options: PipelineOptions, epoch: usize, skip: u
 fn batches_follow_from_seed_epoch_and_place_alone() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let dataset = open(root.path());
-    let batches = epoch(&dataset, options(Level::Strong), 3, 0);
+    let batches = epoch(&dataset, options(AugmentationLevel::Strong), 3, 0);
     assert_eq!(batches.len(), dataset.count(Split::Train).div_ceil(4));
     for workers in [0, 1, 5] {
         let other = PipelineOptions {
             workers,
-            ..options(Level::Strong)
+            ..options(AugmentationLevel::Strong)
         };
         assert_eq!(epoch(&dataset, other, 3, 0), batches, "{workers} workers");
     }
     for skip in [1, 2, batches.len(), batches.len() + 7] {
         let rest = &batches[skip.min(batches.len())..];
-        assert_eq!(epoch(&dataset, options(Level::Strong), 3, skip), rest, "{skip} skipped");
+        assert_eq!(
+            epoch(&dataset, options(AugmentationLevel::Strong), 3, skip),
+            rest,
+            "{skip} skipped"
+        );
     }
-    assert_ne!(epoch(&dataset, options(Level::Strong), 4, 0), batches);
+    assert_ne!(epoch(&dataset, options(AugmentationLevel::Strong), 4, 0), batches);
     let other = PipelineOptions {
         seed: 6,
-        ..options(Level::Strong)
+        ..options(AugmentationLevel::Strong)
     };
     assert_ne!(epoch(&dataset, other, 3, 0), batches);
 }
@@ -97,7 +101,7 @@ fn an_epoch_has_every_training_picture_once_in_an_order_of_its_own() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let dataset = open(root.path());
     let orders = [0, 1].map(|number| {
-        let batches = epoch(&dataset, options(Level::Light), number, 0);
+        let batches = epoch(&dataset, options(AugmentationLevel::Light), number, 0);
         let sizes: Vec<usize> = batches.iter().map(Batch::len).collect();
         assert_eq!(sizes, [4, 4, 4, 3]);
         for batch in &batches {
@@ -125,10 +129,10 @@ fn evaluation_is_exact_and_in_order() {
     for preset in Preset::ALL {
         for cache in [Cache::None, Cache::Memory { bytes: 1 << 30 }] {
             let options = PipelineOptions {
-                augmentation: Augmentation::named(Level::Strong, SIZE, preset),
+                augmentation: Augmentation::named(AugmentationLevel::Strong, SIZE, preset),
                 training: false,
                 cache,
-                ..options(Level::None)
+                ..options(AugmentationLevel::None)
             };
             let pipeline = Pipeline::new(Arc::clone(&dataset), None, options).unwrap();
             assert_eq!((pipeline.len(), pipeline.batches()), (21, 6));
@@ -158,7 +162,7 @@ fn plain_training_sees_the_numbers_of_evaluation() {
     let dataset = open(root.path());
     let evaluation = PipelineOptions {
         training: false,
-        ..options(Level::None)
+        ..options(AugmentationLevel::None)
     };
     let by_index = |batches: Vec<Batch>| -> BTreeMap<usize, Vec<f32>> {
         let pictures = batches.into_iter().flat_map(|batch| {
@@ -168,7 +172,7 @@ fn plain_training_sees_the_numbers_of_evaluation() {
         pictures.collect()
     };
     assert_eq!(
-        by_index(epoch(&dataset, options(Level::None), 0, 0)),
+        by_index(epoch(&dataset, options(AugmentationLevel::None), 0, 0)),
         by_index(epoch(&dataset, evaluation, 0, 0))
     );
 }
@@ -177,7 +181,7 @@ fn plain_training_sees_the_numbers_of_evaluation() {
 fn caches_change_nothing_and_replace_damaged_entries() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let dataset = open(root.path());
-    let plain = [0, 1].map(|number| epoch(&dataset, options(Level::Medium), number, 0));
+    let plain = [0, 1].map(|number| epoch(&dataset, options(AugmentationLevel::Medium), number, 0));
     let home = tempfile::tempdir().unwrap();
     let disk = || Cache::Disk {
         folder: home.path().join("new/cache"),
@@ -189,7 +193,7 @@ fn caches_change_nothing_and_replace_damaged_entries() {
     ] {
         let options = PipelineOptions {
             cache: cache.clone(),
-            ..options(Level::Medium)
+            ..options(AugmentationLevel::Medium)
         };
         let pipeline = Pipeline::new(Arc::clone(&dataset), Split::Train, options).unwrap();
         for (number, expected) in plain.iter().enumerate() {
@@ -219,7 +223,7 @@ fn caches_change_nothing_and_replace_damaged_entries() {
     for expected in [3, 0] {
         let options = PipelineOptions {
             cache: disk(),
-            ..options(Level::Medium)
+            ..options(AugmentationLevel::Medium)
         };
         let pipeline = Pipeline::new(Arc::clone(&dataset), Split::Train, options).unwrap();
         let batches: Vec<Batch> = pipeline.epoch(0, 0).collect::<Result<_, _>>().unwrap();
@@ -229,7 +233,7 @@ fn caches_change_nothing_and_replace_damaged_entries() {
     }
 
     // Other settings do not use these entries.
-    let mut other = options(Level::Medium);
+    let mut other = options(AugmentationLevel::Medium);
     other.cache = disk();
     other.augmentation.train.size = SIZE / 2;
     let pipeline = Pipeline::new(Arc::clone(&dataset), Split::Train, other).unwrap();
@@ -245,7 +249,7 @@ fn a_cache_that_cannot_be_written_does_not_stop_the_run() {
     let cache = home.path().join("cache");
     let options = PipelineOptions {
         cache: Cache::Disk { folder: cache.clone() },
-        ..options(Level::Light)
+        ..options(AugmentationLevel::Light)
     };
     let pipeline = Pipeline::new(Arc::clone(&dataset), Split::Train, options.clone()).unwrap();
     fs::remove_dir(&cache).unwrap();
@@ -263,8 +267,8 @@ fn a_cache_that_cannot_be_written_does_not_stop_the_run() {
 fn shrunk_pictures_look_the_same() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let dataset = open(root.path());
-    let light = options(Level::Light);
-    let mut flipped = options(Level::Light);
+    let light = options(AugmentationLevel::Light);
+    let mut flipped = options(AugmentationLevel::Light);
     flipped.augmentation.train.random_resized_crop = None;
     // The mean difference as a share of the range of 2. A quarter of 125 x 114 pixels is 31.25 x 28.5, stretched as 31
     // x 29; a crop begins up to half a pixel elsewhere as well. Another crop differs by 0.4.
@@ -302,7 +306,7 @@ fn balanced_epochs_have_classes_in_equal_number() {
     let dataset = Arc::new(Dataset::open(root.path(), &whole).unwrap().0);
     let balanced = PipelineOptions {
         balanced: true,
-        ..options(Level::Light)
+        ..options(AugmentationLevel::Light)
     };
     let mut seen = vec![0; dataset.samples.len()];
     for number in 0..6 {
@@ -327,7 +331,7 @@ fn mixed_batches_have_soft_targets() {
     let dataset = open(root.path());
     let mut soft = 0;
     for number in 0..8 {
-        for batch in epoch(&dataset, options(Level::Strong), number, 0) {
+        for batch in epoch(&dataset, options(AugmentationLevel::Strong), number, 0) {
             for row in batch.targets.chunks(2) {
                 assert!((row[0] + row[1] - 1.0).abs() < 1e-6);
                 soft += usize::from(row[0] > 0.01 && row[0] < 0.99);
@@ -349,7 +353,7 @@ fn several_labels_are_several_ones_in_the_targets() {
     let dataset = open(&table);
     let evaluation = PipelineOptions {
         training: false,
-        ..options(Level::None)
+        ..options(AugmentationLevel::None)
     };
     let pipeline = Pipeline::new(dataset, None, evaluation).unwrap();
     let batch = pipeline.epoch(0, 0).next().unwrap().unwrap();
@@ -382,7 +386,7 @@ fn a_file_that_goes_bad_during_a_run_is_named() {
         for training in [true, false] {
             let options = PipelineOptions {
                 training,
-                ..options(Level::Light)
+                ..options(AugmentationLevel::Light)
             };
             let pipeline = Pipeline::new(Arc::clone(&dataset), Split::Train, options).unwrap();
             let mut batches = pipeline.epoch(0, 0);
@@ -404,7 +408,7 @@ fn a_panic_becomes_an_error() {
         // The data has no class of this number.
         sample.labels = vec![2];
     }
-    let pipeline = Pipeline::new(Arc::new(broken), Split::Train, options(Level::Light)).unwrap();
+    let pipeline = Pipeline::new(Arc::new(broken), Split::Train, options(AugmentationLevel::Light)).unwrap();
     let mut batches = pipeline.epoch(0, 0);
     let error = batches.next().unwrap().unwrap_err().to_string();
     assert!(error.contains("could not start, or panicked"), "{error}");
@@ -416,7 +420,7 @@ fn a_dropped_epoch_leaves_nothing_behind() {
     let root = folder(&[("a", 12), ("b", 9)]);
     let dataset = open(root.path());
     for taken in 0..5 {
-        let pipeline = Pipeline::new(Arc::clone(&dataset), Split::Train, options(Level::Light)).unwrap();
+        let pipeline = Pipeline::new(Arc::clone(&dataset), Split::Train, options(AugmentationLevel::Light)).unwrap();
         let mut batches = pipeline.epoch(0, 0);
         assert_eq!(batches.by_ref().take(taken).flatten().count(), taken.min(4));
         // Until the channel is full.
@@ -434,7 +438,7 @@ fn a_dropped_epoch_leaves_nothing_behind() {
 #[test]
 fn waiting_is_measured() {
     let root = folder(&[("a", 12), ("b", 9)]);
-    let pipeline = Pipeline::new(open(root.path()), Split::Train, options(Level::Light)).unwrap();
+    let pipeline = Pipeline::new(open(root.path()), Split::Train, options(AugmentationLevel::Light)).unwrap();
     let mut batches = pipeline.epoch(0, 0);
     // No wait when all batches are ready.
     std::thread::sleep(Duration::from_millis(500));
@@ -462,20 +466,20 @@ fn impossible_pipelines_are_refused() {
     };
     let empty = PipelineOptions {
         batch_size: 0,
-        ..options(Level::Light)
+        ..options(AugmentationLevel::Light)
     };
     assert_eq!(
         refused(&dataset, empty).unwrap(),
         "a batch of 0 pictures of size 24 is not possible"
     );
-    let mut wrong = options(Level::Light);
+    let mut wrong = options(AugmentationLevel::Light);
     wrong.augmentation.train.horizontal_flip = 2.0;
     assert!(refused(&dataset, wrong).unwrap().starts_with("horizontal_flip is 2"));
     let mut nothing = Dataset::clone(&dataset);
     nothing.samples.retain(|sample| sample.split != Split::Train);
     let nothing = Arc::new(nothing);
     assert!(
-        refused(&nothing, options(Level::Light))
+        refused(&nothing, options(AugmentationLevel::Light))
             .unwrap()
             .contains("no pictures to train on")
     );
@@ -483,7 +487,7 @@ fn impossible_pipelines_are_refused() {
     let huge = PipelineOptions {
         training: false,
         batch_size: usize::MAX,
-        ..options(Level::Light)
+        ..options(AugmentationLevel::Light)
     };
     let pipeline = Pipeline::new(nothing, Split::Train, huge.clone()).unwrap();
     assert!(pipeline.is_empty() && pipeline.epoch(0, 0).next().is_none());
@@ -503,7 +507,7 @@ fn a_contact_sheet_is_drawn_once() {
     let dataset = open(root.path());
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("sheet.png");
-    let augmentation = Augmentation::named(Level::Strong, SIZE, Preset::TimmBicubic);
+    let augmentation = Augmentation::named(AugmentationLevel::Strong, SIZE, Preset::TimmBicubic);
     contact_sheet(&dataset, &augmentation, 1, &path, false).unwrap();
     let sheet = image::open(&path).unwrap().into_rgb8();
     let white = Rgb([255; 3]);

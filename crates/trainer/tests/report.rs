@@ -442,7 +442,7 @@ fn training() -> TrainingReport {
         epochs: epochs(),
         best: Some((5, true)),
         stops: vec![(7, format!("Phase {HOSTILE} ended."))],
-        stages: vec![(HOSTILE.to_owned(), 75.0)],
+        times: vec![(HOSTILE.to_owned(), 75.0)],
         classes: vec![ClassPictures {
             count: ClassCount {
                 name: HOSTILE.to_owned(),

@@ -85,14 +85,13 @@ pub enum ClassifyError {
         /// Height and width of the first picture.
         first: [usize; 2],
     },
-    /// The network takes pictures of another number of channels than can be made of a picture file.
+    /// The network takes pictures of a number of channels that no picture file gives.
     #[error(
-        "the network takes pictures of {0} channels, and of a picture file 3 (colours) or 1 (grey) are made: give it \
-         tensors of \
-         your own, `xception run`"
+        "the network takes pictures of {0} channels, and a picture file gives 3 (colours) or 1 (grey): give it tensors \
+         of your own with `xception run`"
     )]
     Channels(usize),
-    /// The weights came without a word on how pictures were resized.
+    /// The weights do not record how their pictures were resized.
     #[error(
         "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
          ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bicubic (Pillow's resize), or another \

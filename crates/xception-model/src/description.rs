@@ -1,4 +1,4 @@
-//! Combines what a file says with what its user knows into a complete specification.
+//! Combines the facts that a file holds with the facts that its user knows into a complete specification.
 
 use std::fmt;
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::unknown::Unknown;
 use crate::weights_error::WeightsError;
 use crate::zoo::{Architecture, Pooling, Recognised, Variant};
 
-/// What the caller knows about a file. It fills in what the file leaves open; a contradiction about the network is an
-/// error.
+/// The caller's facts about a file. They complete the facts that the file leaves open; a contradiction about the
+/// network is an error.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// Height and width of the pictures, in pixels.
@@ -25,7 +25,7 @@ pub struct Known {
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
-    /// What stands behind each hidden layer of the head.
+    /// The activation after each hidden layer of the head.
     pub hidden_activation: Option<HiddenActivation>,
     /// How channel values are scaled.
     pub scaling: Option<Scaling>,
@@ -35,11 +35,11 @@ pub struct Known {
     pub labels: Vec<Label>,
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`.
     pub key: Option<String>,
-    /// What stands before the names of the network's tensors in a PyTorch checkpoint, such as `ema_model.`.
+    /// The prefix of the tensors' names in a PyTorch checkpoint, such as `ema_model.`.
     pub prefix: Option<String>,
 }
 
-/// What a file says about its network. Everything it leaves open is `None`.
+/// The facts that a file holds about its network. A fact that the file leaves open is `None`.
 #[derive(Clone, Debug)]
 pub struct Description {
     /// The origin of the weights.
@@ -57,10 +57,10 @@ pub struct Description {
     /// The meaning of the outputs unless `outputs` is given: several numbers without an activation in a graph are taken
     /// for the logits of one class of several.
     pub usual_outputs: Option<Outputs>,
-    /// What stands behind each hidden layer of the head of an architecture of the zoo.
+    /// The activation after each hidden layer of the head of an architecture of the zoo.
     pub hidden_activation: Option<HiddenActivation>,
-    /// Which fully-connected layers of that head have a bias: the hidden ones in order and the classifier. Empty where
-    /// all have.
+    /// Which fully-connected layers of that head have a bias: the hidden layers in order, then the classifier. Empty if
+    /// all layers have one.
     pub head_biases: Vec<bool>,
     /// How channel values are scaled before the network, or by the file itself.
     pub scaling: Option<Scaling>,
@@ -71,8 +71,8 @@ pub struct Description {
 }
 
 impl Description {
-    /// A file that says no more than its tensors do. What the outputs of a network without a classifier are is no
-    /// question.
+    /// The description of a file that holds nothing but tensors. A network without a classifier needs no meaning of its
+    /// outputs.
     pub fn new(network: Architecture) -> Self {
         Self {
             source: None,
@@ -124,7 +124,7 @@ impl Description {
         }
     }
 
-    /// What the caller says of the outputs. A sigmoid over one number tells two classes apart.
+    /// The caller's meaning of the outputs. A sigmoid over one number distinguishes two classes.
     fn said_outputs(&self, known: &Known) -> Option<Outputs> {
         match known.outputs {
             Some(Outputs::Sigmoid) if self.network.outputs() == Some(1) && self.outputs != Some(Outputs::Sigmoid) => {
@@ -134,7 +134,7 @@ impl Description {
         }
     }
 
-    /// The same where only the backbone is used: what the head's outputs and hidden layers are is no question.
+    /// The same for a caller that uses the backbone alone: facts about the head that are open get any value.
     #[must_use]
     pub fn of_backbone(mut self, known: &Known) -> Self {
         let any = if self.network.outputs() == Some(1) {
@@ -148,12 +148,12 @@ impl Description {
         self
     }
 
-    /// Fills what the file leaves open.
+    /// Completes the facts that the file leaves open.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Unknown`] lists what neither the file nor the caller says; [`WeightsError::Contradiction`] if
-    /// the two differ; [`WeightsError::Config`] for an impossible network.
+    /// [`WeightsError::Unknown`] lists the facts that neither the file nor the caller has;
+    /// [`WeightsError::Contradiction`] if the two differ; [`WeightsError::Config`] for an impossible network.
     pub fn complete(self, path: &Path, known: &Known) -> Result<ModelSpec, WeightsError> {
         let mut unknown = Vec::new();
         let mut need = |what: Unknown, is_known: bool| {
@@ -200,9 +200,10 @@ impl Description {
             return Err(WeightsError::Unknown {
                 path: path.to_owned(),
                 unknown,
+                usual_side: usual_side(&network),
             });
         };
-        // One number is no softmax, and several are no one logit.
+        // A softmax needs several numbers, and a single logit or value needs one.
         let count = network.outputs();
         let fits = |count: usize| match outputs {
             Outputs::Softmax => count > 1,
@@ -242,12 +243,24 @@ impl Description {
     }
 }
 
-/// Whether a network's pooling is an option; a graph shows it.
+/// The side of the pictures that a network is published for. A flattened map fixes it.
+fn usual_side(network: &Architecture) -> usize {
+    const OF_OTHERS: usize = 224;
+
+    if network.pooling() == Some(Pooling::Flatten) {
+        return network.graph().min_size;
+    }
+    let published = Architecture::published().into_iter();
+    let mut own = published.filter(|published| published.network.name() == network.name());
+    own.next().map_or(OF_OTHERS, |published| published.size)
+}
+
+/// Whether a network has options for pooling and variant; in a graph they are operations.
 fn has_options(network: &Architecture) -> bool {
     !matches!(network, Architecture::Graph(_))
 }
 
-/// What is known of both sides must agree: a flag never turns a network into another.
+/// The fact that the caller or the file has. If both have it, they must agree: a flag never changes a network.
 fn agree<T: Copy + PartialEq + fmt::Display>(
     path: &Path,
     flag: &'static str,

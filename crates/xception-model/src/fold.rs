@@ -11,11 +11,11 @@ use crate::parameters::Parameters;
 
 /// The network with its batch norms folded into the weights before them.
 pub(crate) fn folded(network: &Network) -> Network {
-    let graph::Folded { graph, sources, .. } = network.graph().folded();
+    let graph::Folded { graph, origins, .. } = network.graph().folded();
     let parameters = network.parameters();
-    let parameters = sources.iter().map(|source| {
-        let norm = source.norm.map(|norm| &parameters[norm.0]);
-        Fold::of(&parameters[source.node.0], norm).into_parameters()
+    let parameters = origins.iter().map(|origin| {
+        let norm = origin.norm.map(|norm| &parameters[norm.0]);
+        Fold::of(&parameters[origin.node.0], norm).into_parameters()
     });
     Network::of_parts(graph, parameters.collect())
 }

@@ -9,7 +9,7 @@ use crate::feature::Feature;
 use crate::operations::apply;
 use crate::parameters::Parameters;
 #[cfg(feature = "flex")]
-use crate::units::{self, Held};
+use crate::units::{self, Deferred};
 
 /// Receives the nodes' outputs during a forward pass.
 pub(crate) enum Watch<'a> {
@@ -20,12 +20,12 @@ pub(crate) enum Watch<'a> {
 }
 
 /// A graph with its parameters.
-pub(crate) struct Run<'a> {
+pub(crate) struct ForwardPass<'a> {
     graph: &'a Graph,
     parameters: &'a [Parameters],
 }
 
-impl<'a> Run<'a> {
+impl<'a> ForwardPass<'a> {
     pub fn new(graph: &'a Graph, parameters: &'a [Parameters]) -> Self {
         Self { graph, parameters }
     }
@@ -35,11 +35,19 @@ impl<'a> Run<'a> {
     ///
     /// # Panics
     ///
-    /// If `output` needs a node before `start` in another way. The taps of this crate's graphs never do.
+    /// If `output` needs a node before `start` in another way. The roles of this crate's graphs never do.
     pub fn from(&self, start: NodeId, value: Feature, output: NodeId, watch: &mut Watch<'_>) -> Feature {
         #[cfg(feature = "flex")]
         if units::are_for(&value) {
-            return self.walk(start, value, output, watch, Held::new, Held::apply, Held::into_feature);
+            return self.walk(
+                start,
+                value,
+                output,
+                watch,
+                Deferred::new,
+                Deferred::apply,
+                Deferred::into_feature,
+            );
         }
         self.walk(start, value, output, watch, |value, _| value, apply, |feature| feature)
     }

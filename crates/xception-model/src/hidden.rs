@@ -1,4 +1,4 @@
-//! What stands behind each hidden layer of a head.
+//! The activation after each hidden layer of a head.
 
 use core::fmt;
 use core::str::FromStr;
@@ -9,7 +9,7 @@ use alloc::string::String;
 
 use graph::Activation;
 
-/// The activation behind each hidden layer of a head; `None` for none (`linear`).
+/// The activation after each hidden layer of a head; `None` for no activation (`linear`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HiddenActivation(pub Option<Activation>);
 
@@ -64,7 +64,7 @@ impl fmt::Display for HiddenActivation {
     }
 }
 
-/// A name that is no activation.
+/// The error for a name that is no activation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no activation \"{0}\"; there are {names}", names = HiddenActivation::NAMES.join(", "))]
 pub struct UnknownActivation(pub String);

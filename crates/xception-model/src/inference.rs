@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
-use graph::{Graph, NodeId, Taps};
+use graph::{Graph, NodeId, Roles};
 
 #[cfg(feature = "flex")]
-use crate::engine::Plan;
+use crate::engine::EngineNetwork;
 use crate::error::InputError;
 use crate::feature::Feature;
 use crate::fold::folded;
@@ -34,7 +34,7 @@ pub struct InferenceNetwork {
 #[derive(Clone, Debug)]
 enum Engine {
     #[cfg(feature = "flex")]
-    Plan(Arc<Plan>),
+    Kernels(Arc<EngineNetwork>),
     Burn(Arc<Network>),
 }
 
@@ -47,8 +47,8 @@ impl Network {
     pub fn fuse(&self) -> InferenceNetwork {
         let network = self.valid().materialize();
         #[cfg(feature = "flex")]
-        if let Some(plan) = Plan::new(&network) {
-            let engine = Engine::Plan(Arc::new(plan));
+        if let Some(packed) = EngineNetwork::new(&network) {
+            let engine = Engine::Kernels(Arc::new(packed));
             return InferenceNetwork { network, engine };
         }
         let engine = Engine::Burn(Arc::new(folded(&network)));
@@ -76,7 +76,7 @@ impl InferenceNetwork {
     pub fn kernels(&self) -> Option<&'static str> {
         match &self.engine {
             #[cfg(feature = "flex")]
-            Engine::Plan(plan) => plan.instructions(),
+            Engine::Kernels(packed) => packed.instructions(),
             Engine::Burn(_) => None,
         }
     }
@@ -85,22 +85,22 @@ impl InferenceNetwork {
     pub fn without_kernels(&self) -> usize {
         match &self.engine {
             #[cfg(feature = "flex")]
-            Engine::Plan(plan) => plan.without_kernels(),
+            Engine::Kernels(packed) => packed.without_kernels(),
             Engine::Burn(folded) => folded.graph().nodes.len(),
         }
     }
 
-    /// The outputs of the nodes that `nodes` chooses from the folded graph's taps.
+    /// The outputs of the nodes that `nodes` chooses from the folded graph's roles.
     fn outputs(
         &self,
         images: Tensor<4>,
-        nodes: impl Fn(&Taps) -> Vec<NodeId>,
+        nodes: impl Fn(&Roles) -> Vec<NodeId>,
     ) -> Result<impl Iterator<Item = Feature>, InputError> {
         check(self.network.graph(), &images)?;
         let found = match &self.engine {
             #[cfg(feature = "flex")]
-            Engine::Plan(plan) => plan.run(images.inner(), &nodes(&plan.graph().taps)),
-            Engine::Burn(folded) => folded.outputs(images.inner(), &nodes(&folded.graph().taps)),
+            Engine::Kernels(packed) => packed.run(images.inner(), &nodes(&packed.graph().roles)),
+            Engine::Burn(folded) => folded.outputs(images.inner(), &nodes(&folded.graph().roles)),
         };
         Ok(found.into_iter().flatten())
     }
@@ -122,7 +122,7 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for an empty batch, wrong channels, a picture too small, or a network without classifier.
     pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
-        let logits = self.outputs(images, |taps| taps.logits.into_iter().collect())?.next();
+        let logits = self.outputs(images, |roles| roles.logits.into_iter().collect())?.next();
         Ok(logits.ok_or(InputError::NoTop)?.into_vector())
     }
 
@@ -152,7 +152,7 @@ impl InferenceNetwork {
     /// [`InputError`] for a bad input, or a network without pooling.
     pub fn embed(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
         let embedding = self
-            .outputs(images, |taps| taps.embedding.into_iter().collect())?
+            .outputs(images, |roles| roles.embedding.into_iter().collect())?
             .next();
         Ok(embedding.ok_or(InputError::NoPooling)?.into_vector())
     }
@@ -169,7 +169,7 @@ impl InferenceNetwork {
     /// [`InputError`] for a bad input.
     pub fn feature_map(&self, images: Tensor<4>) -> Result<Tensor<4>, InputError> {
         let map = self
-            .outputs(images, |taps| taps.feature_map.into_iter().collect())?
+            .outputs(images, |roles| roles.feature_map.into_iter().collect())?
             .next();
         Ok(map.ok_or(InputError::NoFeatureMap)?.into_map())
     }
@@ -180,7 +180,7 @@ impl InferenceNetwork {
     ///
     /// [`InputError`] for a bad input.
     pub fn pyramid(&self, images: Tensor<4>) -> Result<Pyramid, InputError> {
-        let maps = self.outputs(images, |taps| taps.levels.iter().map(|level| level.node).collect())?;
+        let maps = self.outputs(images, |roles| roles.levels.iter().map(|level| level.node).collect())?;
         Ok(Pyramid::of(self.network.graph(), maps.map(Feature::into_map)))
     }
 

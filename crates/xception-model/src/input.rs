@@ -101,17 +101,30 @@ impl Scaling {
                 },
             ),
         ];
-        // Constants in files are rounded to 32 bits, some of them in several steps.
-        let near = |a: f64, b: f64| (a - b).abs() <= 2e-6 * b.abs().max(1e-3);
-        let count = affine.scale.len().max(affine.shift.len()).max(3);
-        known.into_iter().find_map(|(scaling, expected)| {
-            let equal = |channel: usize| {
-                near(affine.scale_of(channel), expected.scale_of(channel))
-                    && near(affine.shift_of(channel), expected.shift_of(channel))
-            };
-            (count == 3 && (0..count).all(equal)).then_some(scaling)
-        })
+        known
+            .into_iter()
+            .find_map(|(scaling, expected)| are_near(affine, &expected).then_some(scaling))
     }
+
+    /// The scaling that equals these constants applied to blue, green and red, if there is one.
+    pub fn of_reversed(affine: &ScaleShift) -> Option<Self> {
+        let caffe = ScaleShift {
+            scale: vec![1.0],
+            shift: CAFFE_MEAN.iter().map(|mean| -f64::from(*mean)).collect(),
+        };
+        are_near(affine, &caffe).then_some(Self::Caffe)
+    }
+}
+
+/// Whether constants for three channels are equal. Those in files are rounded to 32 bits, some of them in several
+/// steps.
+fn are_near(found: &ScaleShift, expected: &ScaleShift) -> bool {
+    let near = |a: f64, b: f64| (a - b).abs() <= 2e-6 * b.abs().max(1e-3);
+    let equal = |channel: usize| {
+        near(found.scale_of(channel), expected.scale_of(channel))
+            && near(found.shift_of(channel), expected.shift_of(channel))
+    };
+    found.scale.len().max(found.shift.len()) <= 3 && (0..3).all(equal)
 }
 
 impl fmt::Display for Scaling {

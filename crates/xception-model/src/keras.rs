@@ -1,9 +1,11 @@
 //! Keras weight files: finds the network in a file, and the place of its layers in ours.
 
 mod call;
+mod channels;
 mod layers;
 mod paths;
 mod place;
+mod policy;
 mod read;
 mod settings;
 mod weights;
@@ -17,6 +19,7 @@ use burn::store::{ModuleSnapshot, ModuleStore};
 use burn::tensor::Device;
 pub use keras_store::KerasFileKind;
 use keras_store::KerasStore;
+pub use policy::{Policy, policy};
 pub use read::{ReadError, constants, names, read, read_config};
 pub use write::{End, Inexpressible, KerasModel, keras_model};
 
@@ -40,6 +43,8 @@ pub struct KerasNetwork {
     pub stages: Vec<(String, String)>,
     /// Whether the file scales pictures itself and takes 0..255.
     pub scales_pictures: bool,
+    /// The type of numbers in which Keras computes with it, where that is not 32-bit.
+    pub policy: Option<Policy>,
 }
 
 /// Opens a network that Keras saved: `.keras`, `.weights.h5` or legacy `.h5`, with or without a classifier, alone or
@@ -79,8 +84,10 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
             description: known.description,
             store: store.without_layers(known.left_out).with_names(known.names),
             scales_pictures: false,
+            policy: None,
         });
     };
+    let policy = store.model_config()?.and_then(Policy::of);
     let found = recognise(&file, false).map_err(|error| no_network(error.to_string()))?;
     // Keras files never have folded norms, so there is one candidate.
     let Some(candidate) = found.candidates.first() else {
@@ -105,6 +112,7 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
         store: store.without_layers(left_out).with_names(names),
         stages: stages(candidate, &file),
         scales_pictures: found.scales_pictures(),
+        policy,
     })
 }
 
@@ -158,8 +166,8 @@ fn homes(candidate: &Candidate, file: &FileGraph) -> Result<Vec<(String, String)
     Ok(names)
 }
 
-/// Loads what [`open`] opens; `known` fills in what the file does not say. Of a `backbone` nothing behind it is asked
-/// for, and nothing behind it need be a layer that can be computed.
+/// Loads the network that [`open`] opens; `known` adds the facts that the file leaves open. With `backbone`, layers
+/// after the backbone may be unknown, and facts about them may stay open.
 pub(crate) fn load(
     path: &Path,
     known: &Known,
@@ -214,6 +222,15 @@ pub fn save(
         path: path.to_owned(),
         problem,
     };
+    // Keras 3 reads a legacy model of layers alone: "Unknown layer: 'Take'".
+    let takes = graph.iter().find(|(_, node)| matches!(node.op, graph::Op::Take { .. }));
+    if let (Some((id, _)), KerasFileKind::LegacyModel) = (takes, kind) {
+        let layer = &graph.layer_of(id).name;
+        return Err(failed(format!(
+            "layer {layer} takes channels, and an .h5 that Keras loads has no layer for that; save the network as \
+             .keras, .safetensors, .bpk or .onnx"
+        )));
+    }
     let keras = keras_model(&graph, size, end).map_err(|error| failed(error.to_string()))?;
     // Weights alone are read as Keras's own network.
     if kind == KerasFileKind::Weights && network.architecture().variant() == Some(Variant::Torch) {

@@ -107,7 +107,7 @@ fn unquoted(text: &str) -> Option<&str> {
     between('"').or_else(|| between('\'')).filter(|inner| !inner.is_empty())
 }
 
-/// Names the formats that are taken for lists of names by mistake.
+/// The name of a format that people take for a list of names by mistake.
 fn refuse_other_formats(first: &str) -> Result<(), LabelError> {
     let problem = if first.starts_with('<') {
         "this is an HTML or XML file"
@@ -150,7 +150,7 @@ fn table(lines: &[&str], delimiter: char) -> Result<Option<Vec<Label>>, LabelErr
         return Ok(None);
     }
     let is_number = |cell: &String| cell.parse::<usize>().is_ok();
-    // A header of unusual names stands above a column of numbers.
+    // A table with a header of unusual names has a column of numbers.
     let above_numbers = |rows: &[Vec<String>]| {
         rows.len() > 2
             && (0..width)

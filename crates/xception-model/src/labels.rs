@@ -25,7 +25,7 @@ pub fn imagenet() -> Vec<Label> {
 ///
 /// # Errors
 ///
-/// As [`check`], or what the text is instead.
+/// As [`check`]; also for a text that is no list of names, which the error names.
 pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
     let labels = labels_of(text)?;
     check(&labels)?;
@@ -40,7 +40,7 @@ pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
 /// is not a class.
 #[cfg(feature = "picture")]
 pub fn read(path: &Path) -> Result<Vec<Label>, WeightsError> {
-    /// Far above any label file (`ImageNet`'s has 20 kB).
+    /// The most bytes of a label file (`ImageNet`'s has 20 kB).
     const MAX_BYTES: u64 = 4 << 20;
 
     let mut bytes = Vec::new();

@@ -39,21 +39,24 @@
 //! | layer | one named layer of Keras or PyTorch: one node or a few |
 //! | block | neighbouring layers, as the architecture's paper counts them; frozen together, with one learning rate |
 //! | stage | a named output of a network: a layer's or a block's |
-//! | level | a resolution of the feature pyramid |
+//! | role | what the output of a node is for: last feature map, embedding, logits, or a level |
+//! | level | a resolution of the feature pyramid; an *augmentation level* is one of the built-in augmentations |
 //! | architecture | a function from options to a graph, such as Xception; the *zoo* holds all of them |
 //! | network | a graph with its parameters (`Network`, a Burn module) |
 //! | backbone, head | the layers up to the embedding (or the last feature map), and the layers after it |
 //! | embedding | the vector that describes a picture: the pooled last feature map |
 //! | logits, outputs | the numbers of the last layer; `Outputs` says what they mean: softmax, sigmoid, binary or value |
 //! | engine | a program that runs networks: Keras, ONNX Runtime, ours (`kernels`) |
-//! | plan | the engine's list of steps for one network and picture size |
-//! | kernel | the weights of a convolution; in the engine also an inner loop |
+//! | plan | the engine's list of steps for one network and picture size; a step of a plan computes one op or several |
+//! | kernel, tap | a kernel is the weights of a convolution, in the engine also an inner loop; a tap is one place of a kernel or a window |
+//! | unit | neighbouring ops that the engine trains together: it keeps the input and computes the rest again |
 //! | record | a Burn file (`.bpk`) with a network's weights and its specification |
 //! | specification | everything about a trained network except its weights (`ModelSpec`) |
 //! | card | a TOML file about a set of weights: origin, hash, licence, input, labels, accuracy |
 //! | run | one training, and the folder with its files |
 //! | recipe | a TOML file with the phases of a training |
 //! | phase, epoch, step | a part of a training with its own rate and trainable layers; one pass over the pictures; one update of the weights |
+//! | activity | a part of a run between the steps: checking pictures, validation, saving, the report |
 //! | checkpoint | the state of an unfinished run, from which it resumes |
 //! | golden, fixture | a golden holds the original's numbers, with which a test compares; a fixture is a small input file of a test |
 //! | backend, device | Burn's words: the code that computes tensors, and the processor that it runs on |
@@ -80,6 +83,8 @@ mod network;
 mod operations;
 mod outputs;
 mod parameters;
+#[cfg(all(feature = "flex", feature = "std"))]
+mod prefix;
 #[cfg(feature = "flex")]
 mod units;
 /// Passes over weights after the backward pass, each with all threads: optimizers, averages and norms.
@@ -130,6 +135,8 @@ pub use input::{Scaling, UnknownScaling};
 pub use kernels::{release_training_memory, with_burn_operations};
 pub use network::{Network, Pyramid, PyramidLevel, Xception};
 pub use outputs::{Outputs, UnknownOutputs};
+#[cfg(all(feature = "flex", feature = "std"))]
+pub use prefix::FrozenPrefix;
 pub use zoo::{
     Architecture, Candidate, FileGraph, InceptionV3Config, IntermediateActivation, MIN_INPUT, NewHead, OutputStride,
     Pooling, Published, Recognised, ResNetConfig, SeparableOrder, Variant, VggConfig, Widths, XceptionAlignedConfig,

@@ -1,23 +1,24 @@
-//! The network as a Burn module: a graph and its parameters.
+//! The network: a graph and its parameters.
+
+mod changes;
+mod module;
+mod pyramid;
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use burn::module::{
-    Content, Devices, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param,
-    ParamGroup,
-};
+use burn::module::ParamGroup;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
-use graph::{Block, Graph, NodeId, Op, Summary};
+use graph::{Graph, NodeId, Summary};
 
-use crate::error::{ConfigError, InputError};
+pub use self::pyramid::{Pyramid, PyramidLevel};
+use crate::error::InputError;
 use crate::feature::Feature;
-use crate::forward::{Run, Watch};
+use crate::forward::{ForwardPass, Watch};
 use crate::parameters::Parameters;
 use crate::zoo::Architecture;
 
@@ -39,48 +40,6 @@ pub struct Network {
 
 /// Xception.
 pub type Xception = Network;
-
-/// Feature maps of falling resolution, for detection and segmentation.
-#[derive(Clone, Debug)]
-pub struct Pyramid {
-    /// The levels, finest first: `stride_2`, `stride_4`, `stride_8`, `stride_16`, `stride_32`.
-    pub levels: Vec<PyramidLevel>,
-}
-
-/// One level of a [`Pyramid`].
-#[derive(Clone, Debug)]
-pub struct PyramidLevel {
-    /// `stride_2` to `stride_32`, as in a network of output stride 32.
-    pub name: String,
-    /// The name of the block that outputs the level.
-    pub stage: String,
-    /// Input pixels between two neighbouring places of the map: the number in the name, or less with a smaller
-    /// [`OutputStride`](crate::OutputStride).
-    pub stride: usize,
-    /// `[batch, channels, height, width]`: the block's output, in Xception after its residual sum and before the next
-    /// ReLU.
-    pub features: Tensor<4>,
-}
-
-impl Pyramid {
-    /// The levels marked in a graph, with their feature maps.
-    pub(crate) fn of(graph: &Graph, maps: impl Iterator<Item = Tensor<4>>) -> Self {
-        let level = |(level, features): (&graph::Level, Tensor<4>)| PyramidLevel {
-            name: level.name.clone(),
-            stage: graph.layer_of(level.node).block.clone(),
-            stride: level.stride,
-            features,
-        };
-        Self {
-            levels: graph.taps.levels.iter().zip(maps).map(level).collect(),
-        }
-    }
-
-    /// The level of this name.
-    pub fn level(&self, name: &str) -> Option<&PyramidLevel> {
-        self.levels.iter().find(|level| level.name == name)
-    }
-}
 
 impl Network {
     /// A network with random weights, of an architecture that was validated.
@@ -131,7 +90,7 @@ impl Network {
 
     /// Whether the network has a classifier.
     pub fn has_top(&self) -> bool {
-        self.graph.taps.logits.is_some()
+        self.graph.roles.logits.is_some()
     }
 
     /// Length of the embedding.
@@ -154,7 +113,7 @@ impl Network {
     ///
     /// [`InputError`] for an empty batch, wrong channels, a picture too small, or a network without classifier.
     pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
-        let logits = self.graph.taps.logits.ok_or(InputError::NoTop)?;
+        let logits = self.graph.roles.logits.ok_or(InputError::NoTop)?;
         Ok(self.run(images, logits, &mut Watch::Off)?.into_vector())
     }
 
@@ -183,7 +142,7 @@ impl Network {
     ///
     /// [`InputError`] for a bad input, or a network without pooling.
     pub fn embed(&self, images: Tensor<4>) -> Result<Tensor<2>, InputError> {
-        let embedding = self.graph.taps.embedding.ok_or(InputError::NoPooling)?;
+        let embedding = self.graph.roles.embedding.ok_or(InputError::NoPooling)?;
         Ok(self.run(images, embedding, &mut Watch::Off)?.into_vector())
     }
 
@@ -198,7 +157,7 @@ impl Network {
     ///
     /// [`InputError`] for a bad input, or a network without a feature map.
     pub fn feature_map(&self, images: Tensor<4>) -> Result<Tensor<4>, InputError> {
-        let map = self.graph.taps.feature_map.ok_or(InputError::NoFeatureMap)?;
+        let map = self.graph.roles.feature_map.ok_or(InputError::NoFeatureMap)?;
         Ok(self.run(images, map, &mut Watch::Off)?.into_map())
     }
 
@@ -213,15 +172,15 @@ impl Network {
     ///
     /// [`InputError`] for a network without pooling or without classifier, or embeddings of another length.
     pub fn forward_head(&self, embeddings: Tensor<2>) -> Result<Tensor<2>, InputError> {
-        let logits = self.graph.taps.logits.ok_or(InputError::NoTop)?;
-        let embedding = self.graph.taps.embedding.ok_or(InputError::NoPooling)?;
+        let logits = self.graph.roles.logits.ok_or(InputError::NoTop)?;
+        let embedding = self.graph.roles.embedding.ok_or(InputError::NoPooling)?;
         let [_, found] = embeddings.dims();
         let expected = self.embedding_len()?;
         if found != expected {
             return Err(InputError::Embedding { expected, found });
         }
-        let run = Run::new(&self.graph, &self.parameters);
-        Ok(run
+        let pass = ForwardPass::new(&self.graph, &self.parameters);
+        Ok(pass
             .from(embedding, Feature::Vector(embeddings), logits, &mut Watch::Off)
             .into_vector())
     }
@@ -233,7 +192,7 @@ impl Network {
     /// [`InputError`] for a bad input.
     pub fn pyramid(&self, images: Tensor<4>) -> Result<Pyramid, InputError> {
         check(&self.graph, &images)?;
-        let nodes: Vec<NodeId> = self.graph.taps.levels.iter().map(|level| level.node).collect();
+        let nodes: Vec<NodeId> = self.graph.roles.levels.iter().map(|level| level.node).collect();
         let maps = self.outputs(images, &nodes).into_iter().flatten();
         Ok(Pyramid::of(&self.graph, maps.map(Feature::into_map)))
     }
@@ -249,8 +208,8 @@ impl Network {
                     }
                 }
             };
-            let run = Run::new(&self.graph, &self.parameters);
-            run.from(NodeId(0), Feature::Map(images), *last, &mut Watch::Node(&mut keep));
+            let pass = ForwardPass::new(&self.graph, &self.parameters);
+            pass.from(NodeId(0), Feature::Map(images), *last, &mut Watch::Node(&mut keep));
         }
         found
     }
@@ -326,7 +285,7 @@ impl Network {
         images: Tensor<4>,
         change: &mut dyn FnMut(&str, &mut Tensor<4>),
     ) -> Result<Tensor<2>, InputError> {
-        let logits = self.graph.taps.logits.ok_or(InputError::NoTop)?;
+        let logits = self.graph.roles.logits.ok_or(InputError::NoTop)?;
         let names = self.stages_by_node();
         let mut see = |node: NodeId, output: &mut Feature| {
             if !names[node.0].is_empty() {
@@ -375,113 +334,21 @@ impl Network {
         summary(&self.graph, height, width)
     }
 
-    /// The same network with a new, random last layer for `num_classes`; hidden layers stay as they are.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for no classes or a network without classifier.
-    pub fn with_num_classes(mut self, num_classes: usize) -> Result<Self, ConfigError> {
-        let device = self.device();
-        self.architecture = self.architecture.with_num_classes(num_classes)?;
-        self.graph = self.architecture.graph();
-        if let Some(logits) = self.graph.taps.logits {
-            self.parameters[logits.0] = Parameters::new(&self.graph.node(logits).op, &device);
-        }
-        Ok(self)
-    }
-
-    /// The same network without the layers after the embedding, or after the last feature map.
-    #[must_use]
-    pub fn without_top(self) -> Self {
-        let device = self.device();
-        Self::new(self.architecture.clone().without_top(), &device).with_backbone(self)
-    }
-
-    /// The same network with the parameters of `other` at every path, except in the head, where both have a tensor of
-    /// the same shape.
-    #[must_use]
-    pub fn with_backbone(mut self, other: Self) -> Self {
-        let nodes = other.graph.nodes.iter().zip(other.parameters);
-        let mut theirs: BTreeMap<&str, (&Op, Parameters)> = nodes
-            .filter(|(node, _)| !node.path.is_empty())
-            .map(|(node, parameters)| (node.path.as_str(), (&node.op, parameters)))
-            .collect();
-        for (node, parameters) in self.graph.nodes.iter().zip(&mut self.parameters) {
-            if self.graph.layer(node.layer).block != Block::HEAD
-                && let Some((op, found)) = theirs.remove(node.path.as_str())
-                && op.parameters() == node.op.parameters()
-            {
-                *parameters = found;
-            }
-        }
-        self
-    }
-
-    /// The same network for pictures of `in_channels` channels, its first kernel adapted as timm's
-    /// `adapt_input_conv` (`timm/models/_manipulate.py`) does.
-    ///
-    /// One channel: the kernel's sum over its input channels, so that a grey picture gives the same output as its RGB
-    /// copy. More channels: the kernel's channels repeated in turn and scaled by old / new, so that activations keep
-    /// their size.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for no channels.
-    pub fn with_in_channels(mut self, in_channels: usize) -> Result<Self, ConfigError> {
-        let old = self.graph.in_channels();
-        self.architecture = self.architecture.with_in_channels(in_channels)?;
-        if in_channels == old {
-            return Ok(self);
-        }
-        self.graph = self.architecture.graph();
-        // A zero padding before the convolution does not change the channels.
-        let reads_picture = |index: usize| {
-            let mut at = index;
-            loop {
-                match self.graph.nodes[at].inputs.first() {
-                    Some(NodeId(0)) => return true,
-                    Some(NodeId(input)) if matches!(self.graph.nodes[*input].op, Op::Pad { .. }) => at = *input,
-                    _ => return false,
-                }
-            }
-        };
-        for (index, weights) in self.parameters.iter_mut().enumerate() {
-            if let Parameters::Conv(conv) = weights
-                && reads_picture(index)
-            {
-                let kernel = conv.weight.val();
-                let kernel = if in_channels == 1 {
-                    kernel.sum_dim(1)
-                } else {
-                    let repeated = kernel
-                        .repeat_dim(1, in_channels.div_ceil(old))
-                        .narrow(1, 0, in_channels);
-                    repeated * (old as f64 / in_channels as f64)
-                };
-                // A new parameter is a leaf without autodiff history, so the history of the adaptation is cut.
-                conv.weight = Param::from_tensor(kernel.detach());
-            }
-        }
-        Ok(self)
-    }
-
-    /// Moves the network out, and leaves one without parameters, which computes nothing, in its place. An update that
-    /// finds no other holder of the weights changes them where they are, without memory for new ones.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        let empty = self.clone_description();
-        core::mem::replace(self, empty)
-    }
-
     fn run(&self, images: Tensor<4>, output: NodeId, watch: &mut Watch<'_>) -> Result<Feature, InputError> {
         check(&self.graph, &images)?;
-        let run = Run::new(&self.graph, &self.parameters);
-        Ok(run.from(NodeId(0), Feature::Map(images), output, watch))
+        let pass = ForwardPass::new(&self.graph, &self.parameters);
+        Ok(pass.from(NodeId(0), Feature::Map(images), output, watch))
     }
 }
 
 /// The summary of a graph for pictures of this size.
 pub(crate) fn summary(graph: &Graph, height: usize, width: usize) -> Result<Summary, InputError> {
+    check_size(graph, height, width)?;
+    Ok(graph.summary([height, width])?)
+}
+
+/// Checks that a network takes pictures of this size.
+pub(crate) fn check_size(graph: &Graph, height: usize, width: usize) -> Result<(), InputError> {
     if height.min(width) < graph.min_size {
         return Err(InputError::TooSmall {
             height,
@@ -490,7 +357,8 @@ pub(crate) fn summary(graph: &Graph, height: usize, width: usize) -> Result<Summ
             least: graph.min_size,
         });
     }
-    Ok(graph.summary([height, width])?)
+    graph.shapes([height, width])?;
+    Ok(())
 }
 
 /// Checks that a network can take these pictures.
@@ -501,116 +369,8 @@ pub(crate) fn check(graph: &Graph, images: &Tensor<4>) -> Result<(), InputError>
         Err(InputError::EmptyBatch(shape))
     } else if channels != expected {
         Err(InputError::Channels { expected, shape })
-    } else if height.min(width) < graph.min_size {
-        Err(InputError::TooSmall {
-            height,
-            width,
-            title: graph.title.clone(),
-            least: graph.min_size,
-        })
     } else {
-        graph.shapes([height, width])?;
-        Ok(())
-    }
-}
-
-/// The name of the module's container for Burn's visitors.
-const CONTAINER: &str = "Struct:Network";
-
-impl Module for Network {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        self.parameters
-            .iter()
-            .fold(devices, |devices, weights| weights.collect_devices(devices))
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        self.each(|weights| weights.fork(device))
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        self.each(|weights| weights.to_device(device))
-    }
-
-    fn train(self) -> Self {
-        self.each(Parameters::train)
-    }
-
-    fn valid(&self) -> Self {
-        Self {
-            parameters: self.parameters.iter().map(Parameters::valid).collect(),
-            ..self.clone_description()
-        }
-    }
-
-    fn materialize(self) -> Self {
-        self.each(Parameters::materialize)
-    }
-
-    fn visit<Visitor: ModuleVisitor>(&self, visitor: &mut Visitor) {
-        for (node, weights) in self.graph.nodes.iter().zip(&self.parameters) {
-            let parts = || node.path.split('.').filter(|part| !part.is_empty());
-            parts().for_each(|part| visitor.enter_module(part, CONTAINER));
-            weights.visit(visitor);
-            parts().rev().for_each(|part| visitor.exit_module(part, CONTAINER));
-        }
-    }
-
-    fn map<Mapper: ModuleMapper>(self, mapper: &mut Mapper) -> Self {
-        let graph = Arc::clone(&self.graph);
-        let mut nodes = graph.nodes.iter();
-        self.each(|weights| {
-            let path = nodes.next().map_or("", |node| node.path.as_str());
-            let parts = || path.split('.').filter(|part| !part.is_empty());
-            parts().for_each(|part| mapper.enter_module(part, CONTAINER));
-            let weights = weights.map(mapper);
-            parts().rev().for_each(|part| mapper.exit_module(part, CONTAINER));
-            weights
-        })
-    }
-}
-
-impl Network {
-    fn each(self, change: impl FnMut(Parameters) -> Parameters) -> Self {
-        Self {
-            architecture: self.architecture,
-            graph: self.graph,
-            parameters: self.parameters.into_iter().map(change).collect(),
-        }
-    }
-
-    fn clone_description(&self) -> Self {
-        Self {
-            architecture: self.architecture.clone(),
-            graph: Arc::clone(&self.graph),
-            parameters: Vec::new(),
-        }
-    }
-}
-
-impl ModuleDisplayDefault for Network {
-    fn content(&self, content: Content) -> Option<Content> {
-        content.set_top_level_type(&self.graph.title).optional()
-    }
-
-    fn num_params(&self) -> usize {
-        Module::num_params(self)
-    }
-}
-
-impl ModuleDisplay for Network {
-    fn format(&self, _: DisplaySettings) -> String {
-        let side = self.graph.min_size.max(299);
-        match self.summary(side, side) {
-            Ok(summary) => summary.to_string(),
-            Err(error) => error.to_string(),
-        }
-    }
-}
-
-impl core::fmt::Display for Network {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(&self.format(DisplaySettings::default()))
+        check_size(graph, height, width)
     }
 }
 

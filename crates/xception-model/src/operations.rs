@@ -8,7 +8,7 @@ use burn::tensor::activation::{
 };
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use graph::{Activation, ChannelOrder, Conv, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
 
 use crate::feature::Feature;
@@ -92,6 +92,10 @@ pub(crate) fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> F
                 Feature::Vector(Tensor::cat(vectors.collect(), 1))
             }
         },
+        (Op::Take { channels }, _) => match next() {
+            Feature::Map(map) => Feature::Map(take(map, channels)),
+            Feature::Vector(vector) => Feature::Vector(take(vector, channels)),
+        },
         (Op::ScaleShift(constants), _) => match next() {
             Feature::Map(map) => Feature::Map(scale_and_shift(map, constants)),
             Feature::Vector(vector) => Feature::Vector(scale_and_shift(vector, constants)),
@@ -123,6 +127,12 @@ fn pads(
         .pads([height, width], kernel, stride, dilation)
         .expect("sizes that were checked do not overflow");
     [(top, bottom), (left, right)]
+}
+
+fn take<const D: usize>(x: Tensor<D>, channels: &[usize]) -> Tensor<D> {
+    let channels: Vec<i64> = channels.iter().map(|channel| *channel as i64).collect();
+    let indices = Tensor::<1, Int>::from_data(TensorData::new(channels.clone(), [channels.len()]), &x.device());
+    x.select(1, indices)
 }
 
 fn windows(x: Tensor<4>, pool: &Pool) -> Tensor<4> {

@@ -1,11 +1,11 @@
-//! What becomes of a picture's pixels where libraries disagree.
+//! How a picture's pixels are read where libraries disagree.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What is made of orientation, transparency, 16-bit samples and missing data.
+/// How orientation, transparency, 16-bit samples and missing data are treated.
 ///
 /// | | default | as Pillow's `convert("RGB")` and Keras's `load_img` | as `TensorFlow`'s `decode_image` |
 /// |---|---|---|---|
@@ -22,7 +22,7 @@ pub struct Reading {
     pub alpha: AlphaMode,
     /// How 16-bit samples become 8-bit ones.
     pub sixteen_bit: SixteenBitMode,
-    /// What is made of JPEG files that end early.
+    /// How JPEG files that end early are treated.
     pub truncated: TruncatedMode,
 }
 
@@ -105,7 +105,7 @@ mode! {
         White = "white",
         /// Black, blended alike.
         Black = "black",
-        /// Transparency is ignored, and whatever colour is stored under it shows: `PIL.Image.convert("RGB")`.
+        /// Transparency is ignored, and the colour stored under it shows: `PIL.Image.convert("RGB")`.
         Drop = "drop",
     }
 }
@@ -126,7 +126,7 @@ mode! {
 }
 
 mode! {
-    /// What is made of JPEG files that end early.
+    /// How JPEG files that end early are treated.
     TruncatedMode, "mode for truncated files" {
         /// They are refused, as by Pillow.
         #[default]

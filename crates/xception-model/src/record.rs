@@ -85,8 +85,8 @@ pub fn load_with(path: impl AsRef<Path>, known: &Known, device: &Device) -> Resu
     load_part(path.as_ref(), known, false, device)
 }
 
-/// As [`load_with`], for what uses the backbone alone, such as embedding and fine-tuning: nothing is asked about the
-/// head, and a head with a layer that cannot be computed is left out.
+/// As [`load_with`], for callers that use the backbone alone, such as embedding and fine-tuning: facts about the head
+/// may stay open, and a head with a layer that cannot be computed is left out.
 ///
 /// # Errors
 ///
@@ -112,7 +112,7 @@ fn load_part(
     match format {
         WeightFormat::Record => {
             let (network, spec) = load_record(path, device)?;
-            // A record says everything; what is known besides must agree.
+            // A record holds all facts; the caller's facts must agree with them.
             let spec = Description::of_spec(spec).complete(path, known)?;
             Ok((network, spec))
         }

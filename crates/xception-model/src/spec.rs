@@ -1,7 +1,9 @@
 use serde::{Deserialize, Serialize};
 
+use crate::error::InputError;
 use crate::input::Scaling;
 use crate::label::Label;
+use crate::network::check_size;
 use crate::outputs::Outputs;
 use crate::preset::Preset;
 use crate::reading::Reading;
@@ -77,7 +79,7 @@ pub struct InputSpec {
     /// The scaling of channel values; -1..1 in records that do not state one.
     #[serde(default)]
     pub scaling: Scaling,
-    /// What is made of orientation, transparency and 16-bit samples; records leave the defaults out.
+    /// How orientation, transparency and 16-bit samples are treated; records leave the defaults out.
     #[serde(default, skip_serializing_if = "Reading::is_default")]
     pub reading: Reading,
 }
@@ -131,6 +133,15 @@ impl ModelSpec {
             Outputs::Value => None,
             outputs => Some(outputs.classes(self.network.outputs()?)),
         }
+    }
+
+    /// Checks that the network takes pictures of the size of its input.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::TooSmall`], or a layer whose output would be empty or too large.
+    pub fn check_size(&self) -> Result<(), InputError> {
+        check_size(&self.network.graph(), self.input.height, self.input.width)
     }
 
     /// Whether a picture may have several classes, or none.

@@ -1,4 +1,4 @@
-//! A graph computed by units of training kernels, with Burn's operations where there are none.
+//! A graph computed by units of training kernels, with Burn's operations where no kernel exists.
 //!
 //! The walk holds operations back until it knows what follows them, and computes them together as one [`Unit`].
 
@@ -9,7 +9,7 @@ use burn::nn::BatchNorm;
 use burn::tensor::Tensor;
 use graph::{Activation, Conv, Op, Padding, Pool, PoolKind};
 use kernels::{
-    Measured, Norm, NormStatistics, SharedGradient, Source, Unit, UnitConvolution, UnitPool, Window,
+    Measured, Norm, NormStatistics, SharedGradient, Unit, UnitConvolution, UnitInput, UnitPool, Window,
     has_training_kernels, unit,
 };
 
@@ -17,31 +17,31 @@ use crate::feature::Feature;
 use crate::operations::apply;
 use crate::parameters::Parameters;
 
-/// Whether kernels compute what follows this feature.
+/// Whether kernels compute the operations that read this feature.
 pub(crate) fn are_for(feature: &Feature) -> bool {
     matches!(feature, Feature::Map(map) if has_training_kernels(map))
 }
 
-/// An output, or operations that make one.
+/// An output, or the operations that compute it.
 #[derive(Clone)]
 #[allow(clippy::large_enum_variant, reason = "a few at a time")]
-pub(crate) enum Held<'a> {
+pub(crate) enum Deferred<'a> {
     Feature(Feature, Option<SharedGradient>),
     Pending(Pending<'a>),
 }
 
-/// Operations that are computed together.
+/// Operations that are computed together, as one unit.
 #[derive(Clone)]
 pub(crate) struct Pending<'a> {
-    x: Source,
-    /// At most one for each stage, in the order of the stages.
-    ops: Vec<(Stage, &'a Op, &'a Parameters)>,
-    residual: Option<Source>,
+    x: UnitInput,
+    /// At most one operation for each part, in the order of the parts.
+    ops: Vec<(UnitPart, &'a Op, &'a Parameters)>,
+    residual: Option<UnitInput>,
 }
 
-/// The stages of a unit, in their order.
+/// The parts of a unit, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum UnitPart {
     Norm,
     Relu,
     Depthwise,
@@ -50,8 +50,8 @@ enum Stage {
     Residual,
 }
 
-impl Stage {
-    /// The stage that computes an operation with one input.
+impl UnitPart {
+    /// The part that computes an operation with one input.
     fn of(op: &Op) -> Option<Self> {
         match op {
             Op::BatchNorm(_) => Some(Self::Norm),
@@ -65,7 +65,7 @@ impl Stage {
     }
 }
 
-impl<'a> Held<'a> {
+impl<'a> Deferred<'a> {
     /// An output. `is_shared` says that several operations read it.
     pub fn new(feature: Feature, is_shared: bool) -> Self {
         Self::Feature(feature, is_shared.then(SharedGradient::default))
@@ -79,20 +79,20 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// One operation, computed now or later.
+    /// Applies one operation, now or later.
     pub fn apply(op: &'a Op, parameters: &'a Parameters, inputs: Vec<Self>) -> Self {
         if matches!(op, Op::Add) && inputs.iter().all(Self::is_map) {
             let sum = inputs.into_iter().reduce(|sum, input| sum.plus(op, parameters, input));
             return sum.expect("a validated graph has all inputs");
         }
-        let Some(stage) = Stage::of(op).filter(|_| inputs.iter().all(Self::is_map)) else {
+        let Some(part) = UnitPart::of(op).filter(|_| inputs.iter().all(Self::is_map)) else {
             let features = inputs.into_iter().map(Self::into_feature).collect();
             return Self::Feature(apply(op, parameters, features), None);
         };
         let input = inputs.into_iter().next().expect("a validated graph has all inputs");
         let measure = matches!(parameters, Parameters::Norm(module) if module.norm.training.is_enabled());
-        let mut pending = input.into_pending(stage, measure);
-        pending.ops.push((stage, op, parameters));
+        let mut pending = input.into_pending(part, measure);
+        pending.ops.push((part, op, parameters));
         match op {
             Op::GlobalPool(pool) if !pool.keep_dims => {
                 Self::Feature(Feature::Vector(pending.compute(false).0.into_vector()), None)
@@ -102,14 +102,14 @@ impl<'a> Held<'a> {
     }
 
     fn plus(self, op: &'a Op, parameters: &'a Parameters, other: Self) -> Self {
-        let stage = Stage::Residual;
+        let part = UnitPart::Residual;
         let (main, other) = match (&self, &other) {
             (Self::Feature(..), Self::Pending(_)) => (other, self),
             _ => (self, other),
         };
-        let mut pending = main.into_pending(stage, false);
-        pending.residual = Some(other.into_source(false));
-        pending.ops.push((stage, op, parameters));
+        let mut pending = main.into_pending(part, false);
+        pending.residual = Some(other.into_input(false));
+        pending.ops.push((part, op, parameters));
         Self::Pending(pending)
     }
 
@@ -120,29 +120,29 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Operations to which `stage` can be added. `measure` says that it is a norm that takes the statistics of its
+    /// Operations to which `part` can be added. `measure` says that the part is a norm that takes the statistics of its
     /// input.
-    fn into_pending(self, stage: Stage, measure: bool) -> Pending<'a> {
+    fn into_pending(self, part: UnitPart, measure: bool) -> Pending<'a> {
         match self {
-            Self::Pending(pending) if pending.ops.last().is_none_or(|(last, ..)| *last < stage) => pending,
+            Self::Pending(pending) if pending.ops.last().is_none_or(|(last, ..)| *last < part) => pending,
             other => Pending {
-                x: other.into_source(measure),
+                x: other.into_input(measure),
                 ops: Vec::new(),
                 residual: None,
             },
         }
     }
 
-    fn into_source(self, measure: bool) -> Source {
+    fn into_input(self, measure: bool) -> UnitInput {
         match self {
-            Self::Feature(feature, shared) => Source {
+            Self::Feature(feature, shared) => UnitInput {
                 tensor: feature.into_map(),
                 shared,
                 measured: None,
             },
             Self::Pending(pending) => {
                 let (feature, measured) = pending.compute(measure);
-                Source {
+                UnitInput {
                     tensor: feature.into_map(),
                     shared: None,
                     measured,
@@ -153,7 +153,7 @@ impl<'a> Held<'a> {
 }
 
 impl Pending<'_> {
-    /// The output, measured if `measure` and possible.
+    /// Computes the output. Measures the output if `measure` is set and measuring is possible.
     fn compute(self, measure: bool) -> (Feature, Option<Measured>) {
         let mut planned = Unit {
             residual: self.residual.clone(),
@@ -165,19 +165,19 @@ impl Pending<'_> {
             match (op, parameters) {
                 (Op::BatchNorm(_), Parameters::Norm(module)) => {
                     norm = Some(&module.norm);
-                    planned.norm = Some(stage_of_norm(&module.norm, &self.x.tensor));
+                    planned.norm = Some(part_of_norm(&module.norm, &self.x.tensor));
                 }
                 (Op::Activation(_), _) => planned.relu = true,
                 (Op::Conv(conv), Parameters::Conv(module)) => {
-                    let stage = UnitConvolution {
+                    let part = UnitConvolution {
                         weights: module.weight.val(),
                         bias: module.bias.as_ref().map(burn::module::Param::val),
                         window: window_of_conv(conv),
                     };
                     if conv.groups == 1 {
-                        planned.convolution = Some(stage);
+                        planned.convolution = Some(part);
                     } else {
-                        planned.depthwise = Some(stage);
+                        planned.depthwise = Some(part);
                     }
                 }
                 (Op::Pool(pool), _) => planned.pool = Some(UnitPool::Max(window_of_pool(pool))),
@@ -197,9 +197,9 @@ impl Pending<'_> {
     fn compute_by_burn(self) -> Feature {
         let mut residual = self.residual.map(|residual| Feature::Map(residual.tensor));
         let mut feature = Feature::Map(self.x.tensor);
-        for (stage, op, parameters) in self.ops {
+        for (part, op, parameters) in self.ops {
             let mut inputs = vec![feature];
-            if stage == Stage::Residual {
+            if part == UnitPart::Residual {
                 inputs.extend(residual.take());
             }
             feature = apply(op, parameters, inputs);
@@ -208,8 +208,8 @@ impl Pending<'_> {
     }
 }
 
-/// With the statistics that Burn's [`BatchNorm::forward`] takes.
-fn stage_of_norm(norm: &BatchNorm, x: &Tensor<4>) -> Norm {
+/// A norm with the statistics that Burn's [`BatchNorm::forward`] takes.
+fn part_of_norm(norm: &BatchNorm, x: &Tensor<4>) -> Norm {
     let device = x.device();
     Norm {
         gamma: norm.gamma.val(),
@@ -226,7 +226,7 @@ fn stage_of_norm(norm: &BatchNorm, x: &Tensor<4>) -> Norm {
     }
 }
 
-/// Takes a batch's statistics into the running ones, as Burn's [`BatchNorm::forward`] does.
+/// Mixes a batch's statistics into the running statistics, as Burn's [`BatchNorm::forward`] does.
 fn update(norm: &BatchNorm, [mean, variance]: [Tensor<1>; 2]) {
     let device = mean.device();
     for (running, batch) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {

@@ -12,7 +12,7 @@ pub enum Unknown {
     Variant,
     /// What its outputs are.
     Outputs,
-    /// What stands behind each hidden layer of its head.
+    /// The activation after each hidden layer of its head.
     HiddenActivation,
     /// How its pictures are scaled.
     Scaling,
@@ -21,7 +21,7 @@ pub enum Unknown {
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Size => "the size of its pictures (option: --size 299x299)",
+            Self::Size => "the size of its pictures (option: --size HEIGHTxWIDTH)",
             Self::Pooling => "how it pools (option: --pooling average, max or none)",
             Self::Variant => {
                 "whose version of the network it is: strides, paddings, epsilons differ (option: --variant keras, or \
@@ -45,8 +45,13 @@ impl fmt::Display for Unknown {
     }
 }
 
-/// Joins several unknowns in one sentence.
-pub(crate) fn list(unknown: &[Unknown]) -> String {
-    let parts: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-    parts.join(", nor ")
+impl Unknown {
+    /// Several of them in one sentence. `side` is the usual side of the network's pictures.
+    pub fn list(unknown: &[Self], side: usize) -> String {
+        let usual = format!("{side}x{side}");
+        let parts = unknown
+            .iter()
+            .map(|what| what.to_string().replace("HEIGHTxWIDTH", &usual));
+        parts.collect::<Vec<_>>().join(", nor ")
+    }
 }

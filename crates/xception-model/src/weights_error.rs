@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::error::ConfigError;
 use crate::label::LabelError;
 use crate::outputs::Outputs;
-use crate::unknown::{self, Unknown};
+use crate::unknown::Unknown;
 
 /// A weight file that does not give a network, or a record that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum WeightsError {
     UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What it is by its content, and how a file that is read is made of it.
+        /// What the content is, and how to make a file of it that can be read.
         found: String,
     },
     /// A burnpack file is damaged.
@@ -109,10 +109,9 @@ pub enum WeightsError {
     },
     /// The file leaves open something that must be known.
     #[error(
-        "{path} does not say {}; say it here, or once: `xception convert {path} OUTPUT.bpk` with the option, and use \
-         the output \
-         (in Rust: `load_with` and the fields of `Known`)",
-        unknown::list(unknown),
+        "{path} does not say {}; give the option here, or once with `xception convert {path} OUTPUT.bpk`, and use the \
+         output (in Rust: `load_with` and the fields of `Known`)",
+        Unknown::list(unknown, *usual_side),
         path = path.display()
     )]
     Unknown {
@@ -120,6 +119,8 @@ pub enum WeightsError {
         path: PathBuf,
         /// What the file leaves open.
         unknown: Vec<Unknown>,
+        /// The usual side of the network's pictures, in pixels.
+        usual_side: usize,
     },
     /// The caller contradicts the file.
     #[error("{}: {flag} {said} was given, and the file says {found}", path.display())]
@@ -138,9 +139,9 @@ pub enum WeightsError {
     Outputs {
         /// The file.
         path: PathBuf,
-        /// What they were said to be.
+        /// The meaning that they were given.
         outputs: Outputs,
-        /// How many there are.
+        /// The number of outputs.
         count: usize,
     },
     /// Trained weights could not be fetched.

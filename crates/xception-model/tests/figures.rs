@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 use common::{relative_error, values};
-use xception_model::graph::{Builder, Conv, Graph, NewLayer, NodeId, Op, Padding, Taps, Tolerance};
+use xception_model::graph::{Builder, Conv, Graph, NewLayer, NodeId, Op, Padding, Roles, Tolerance};
 use xception_model::zoo::figures::{Towers, extreme};
 use xception_model::{Architecture, Network};
 
@@ -107,11 +107,11 @@ fn chain(ops: Vec<Op>) -> Graph {
         let name = format!("layer{index}");
         x = net.layer(NewLayer::new(&name).at(&name), op, &[x]);
     }
-    let taps = Taps {
+    let roles = Roles {
         feature_map: Some(x),
-        ..Taps::default()
+        ..Roles::default()
     };
-    net.finish(taps, 1)
+    net.finish(roles, 1)
 }
 
 /// With nothing between, a stack of extreme modules is a stack of separable convolutions that is cut at other places.

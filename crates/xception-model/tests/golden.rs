@@ -3,15 +3,15 @@
 //! `flex` and `ndarray` hold a relative error of 1e-5 in norm at every stage, `wgpu` 1e-4.
 
 mod common;
+#[path = "common/readme.rs"]
+mod readme;
 
 use std::fmt::Write as _;
-use std::fs;
 
 use burn::tensor::Device;
 use common::{Golden, nhwc};
+use readme::ReadmeTable;
 use xception_model::Architecture;
-
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 
 /// Compares one golden file on one device; returns the largest error seen.
 fn check(file: &str, device: &Device, bound: f64) -> f64 {
@@ -134,12 +134,8 @@ fn published_goldens() -> Vec<(&'static str, Vec<String>)> {
 /// processor's order of additions.
 #[test]
 fn published_networks_are_as_exact_as_the_readme_says() {
-    let text = fs::read_to_string(README).unwrap();
-    let (begin, end) = ("<!-- exact: begin -->\n", "<!-- exact: end -->");
-    let start = text.find(begin).expect("the README has the table's begin") + begin.len();
-    let stop = text.find(end).expect("the README has the table's end");
-    let said: Vec<Vec<&str>> = text[start..stop].lines().skip(2).map(cells).collect();
-    let update = std::env::var_os("UPDATE_README").is_some();
+    let written = ReadmeTable::read("exact");
+    let rows = written.rows();
 
     let mut table =
         "| network | original | `flex` | `ndarray` | `wgpu` (software Vulkan) |\n|---|---|---|---|---|\n".to_owned();
@@ -150,7 +146,7 @@ fn published_networks_are_as_exact_as_the_readme_says() {
             (true, false) => "Keras, torchvision",
             (false, _) => "Keras",
         };
-        let row = said
+        let row = rows
             .iter()
             .find(|row| row.first() == Some(&format!("`{name}`").as_str()));
         let mut line = format!("| `{name}` | {original} |");
@@ -165,7 +161,7 @@ fn published_networks_are_as_exact_as_the_readme_says() {
                 .iter()
                 .map(|file| check(file, &device, column.bound));
             let worst = errors.fold(0.0, f64::max);
-            if update {
+            if readme::is_updated() {
                 let _ = write!(line, " {worst:.1e} |");
             } else {
                 let _ = write!(line, " {said} |");
@@ -182,20 +178,7 @@ fn published_networks_are_as_exact_as_the_readme_says() {
         table += &line;
         table.push('\n');
     }
-    if update {
-        fs::write(README, format!("{}{table}{}", &text[..start], &text[stop..])).unwrap();
-    } else {
-        assert_eq!(
-            &text[start..stop],
-            table,
-            "UPDATE_README=1 writes the README's table anew"
-        );
-    }
-}
-
-/// The cells of a row of a table.
-fn cells(line: &str) -> Vec<&str> {
-    line.trim_matches('|').split('|').map(str::trim).collect()
+    written.check(&table);
 }
 
 #[cfg(feature = "ndarray")]
@@ -204,11 +187,12 @@ fn toy_networks_on_ndarray() {
     check_all(&common::goldens("toy", &[""], 10), &ndarray(), 1e-5);
 }
 
-/// Several pictures only at small sizes: this backend takes seconds for one picture.
+/// The sizes that the README's table leaves out, one picture each: this backend takes seconds for one picture.
 #[cfg(feature = "ndarray")]
 #[test]
-fn full_network_on_ndarray() {
-    check_all(&common::goldens("full", &["-b1", "71x71"], 6), &ndarray(), 1e-5);
+fn larger_pictures_on_ndarray() {
+    let larger = ["150x150-b1", "224x224-b1", "299x299-b1", "331x200-b1"];
+    check_all(&common::goldens("full", &larger, 4), &ndarray(), 1e-5);
 }
 
 #[cfg(feature = "ndarray")]

@@ -29,8 +29,8 @@ fn check(file: &str, device: &Device, bound: f64) {
     }
 
     let graph = model.graph();
-    let layer = |tap: Option<NodeId>| tap.map(|node| graph.layer_of(node)).expect("the network has it");
-    let (map, embedding) = (layer(graph.taps.feature_map), layer(graph.taps.embedding));
+    let layer = |node: Option<NodeId>| node.map(|node| graph.layer_of(node)).expect("the network has it");
+    let (map, embedding) = (layer(graph.roles.feature_map), layer(graph.roles.embedding));
     let features = nhwc(&model.feature_map(input.clone()).expect("a valid input"));
     let vector = |tensor: Tensor<2>| (tensor.dims().to_vec(), values(&tensor));
     let outputs = [

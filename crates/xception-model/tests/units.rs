@@ -8,8 +8,8 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Distribution, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
 use xception_model::{
-    IntermediateActivation, Network, OutputStride, ResNetConfig, SeparableOrder, Variant, Widths, XceptionConfig,
-    with_burn_operations,
+    FrozenPrefix, IntermediateActivation, Network, OutputStride, ResNetConfig, SeparableOrder, Variant, Widths,
+    XceptionConfig, with_burn_operations,
 };
 
 /// The most that two ways of computing are apart, relative to the norm.
@@ -135,6 +135,76 @@ fn step(network: &Network, images: &Tensor<4>) -> (Vec<f32>, GradientsParams, Ve
         GradientsParams::from_grads(gradients, network),
         of_images,
     )
+}
+
+#[test]
+fn a_frozen_prefix_changes_no_number() {
+    let device = Device::flex().autodiff();
+    device.seed(7);
+    for device in [device.clone(), device.gradient_checkpointing()] {
+        let resnet = ResNetConfig::new()
+            .with_num_classes(CLASSES)
+            .with_blocks([2, 1, 1, 2])
+            .with_stem(6)
+            .with_widths([4, 5, 6, 7]);
+        let xception = xception().with_dropout(0.0).init(&device).unwrap();
+        let resnet = resnet.init(&device).unwrap();
+        for (whole, keeps_statistics) in [(xception, false), (resnet, true)] {
+            let blocks = whole.blocks();
+            for frozen in [0, 1, blocks.len() / 2, blocks.len() - 1] {
+                let freeze = |network: Network| {
+                    // The biases of the ResNet stand before norms, and have gradients only if the norms keep their
+                    // statistics.
+                    let network = if keeps_statistics {
+                        network.map(&mut StopNorms)
+                    } else {
+                        network
+                    };
+                    let first = blocks[..frozen].iter();
+                    first.fold(network, |network, (_, block)| network.freeze_group(block.clone()))
+                };
+                let network = freeze(whole.clone());
+                let prefix = network.frozen_prefix();
+                assert_eq!(prefix.is_some(), frozen > 0, "{frozen} blocks");
+                let Some(prefix) = prefix else { continue };
+                let double = freeze(whole.valid().map(&mut InDouble).train());
+                let failed: Vec<String> = (0..3)
+                    .map_while(|_| distance_behind(&prefix, &network, &double, &device).err())
+                    .collect();
+                assert!(failed.len() < 3, "{frozen} of {} blocks: {failed:#?}", blocks.len());
+            }
+        }
+    }
+}
+
+/// Logits and gradients of a step behind the prefix, and of one through the whole network, each against the same
+/// network in `f64`: those behind the prefix may be [`BOUND`] away, or [`TIMES_BURN`] times as far as the others.
+fn distance_behind(prefix: &FrozenPrefix, network: &Network, double: &Network, device: &Device) -> Result<(), String> {
+    let images = Tensor::random([2, 3, 75, 71], Distribution::Default, device);
+    let gradients = |network: &Network, logits: Tensor<2>| {
+        let loss = logits.clone().square().mean();
+        let gradients = GradientsParams::from_grads(loss.backward(), network);
+        (numbers(logits), collect(network, Some(&gradients)))
+    };
+    let behind = gradients(network, network.forward_behind(prefix, images.clone()).unwrap());
+    let through = gradients(network, network.forward(images.clone()).unwrap());
+    // Without gradient checkpointing, as the copy in `f64`.
+    let images = Tensor::<4>::from_data(images.to_data(), &Device::flex().autodiff());
+    let exact = gradients(double, double.forward(images.cast(FloatDType::F64)).unwrap());
+
+    let [own, other] = [&behind, &through].map(|(logits, _)| distance(logits, &exact.0, 0.0));
+    println!("logits: {own:.1e}, through the whole network {other:.1e}");
+    if own > BOUND.max(TIMES_BURN * other) {
+        return Err(format!("logits: {own:.1e}, through the whole network {other:.1e}"));
+    }
+    let ((path, own), (_, other)) = (worst(&behind.1, &exact.1), worst(&through.1, &exact.1));
+    println!("gradients: {own:.1e}, through the whole network {other:.1e}");
+    if own > BOUND.max(TIMES_BURN * other) {
+        return Err(format!(
+            "gradient of {path}: {own:.1e}, through the whole network {other:.1e}"
+        ));
+    }
+    Ok(())
 }
 
 /// Burn's copies of a network share its running statistics: one more of each.

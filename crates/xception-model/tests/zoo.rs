@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 use xception_model::graph::{
-    BatchNorm, Block, Builder, ChannelOrder, Dense, NewLayer, Op, Padding, Pool, PoolKind, Taps,
+    BatchNorm, Block, Builder, ChannelOrder, Dense, NewLayer, Op, Padding, Pool, PoolKind, Roles,
 };
 use xception_model::{Architecture, Graph, Pooling, Published, Variant};
 
@@ -196,6 +196,30 @@ fn every_published_network_is_known_by_its_options_and_its_graph() {
     }
 }
 
+/// The layers before the last, from the paper's Figure 5.
+#[test]
+fn the_last_layers_of_xception_are_left_out() {
+    let xception = published("xception").network;
+    assert_eq!(
+        xception.clone().without_last_layers(0),
+        Ok(xception.clone().without_top())
+    );
+    for (count, layer, channels) in [(1, "block14_sepconv1_act", 1536), (2, "block13", 1024)] {
+        let shorter = xception.clone().without_last_layers(count).unwrap();
+        let graph = shorter.graph();
+        let map = graph.roles.feature_map.unwrap();
+        assert_eq!(graph.output(), map);
+        assert_eq!(graph.layer_of(map).name, layer);
+        assert_eq!(graph.features(map), Some(channels));
+        // It loses no other layer.
+        assert_eq!(shorter.clone().without_last_layers(count), Ok(shorter));
+    }
+    let error = xception.without_last_layers(99).unwrap_err().to_string();
+    assert!(error.starts_with("`leave_out` is 99; at most "), "{error}");
+    let resnet = published("resnet50").network;
+    assert_eq!(resnet.clone().without_last_layers(1), Ok(resnet.without_top()));
+}
+
 /// A backbone of the zoo with a head of layers, as a file shows it.
 fn with_head(name: &str, size: usize, head: &[(&str, Op)]) -> xception_model::FileGraph {
     let backbone = published(name).network.without_top().with_pooling(Pooling::None);
@@ -211,7 +235,7 @@ fn with_head(name: &str, size: usize, head: &[(&str, Op)]) -> xception_model::Fi
         output = net.layer(layer, op.clone(), &[output]);
     }
     xception_model::FileGraph {
-        graph: net.finish(Taps::default(), 32),
+        graph: net.finish(Roles::default(), 32),
         output,
         size: Some([size; 2]),
     }

@@ -21,7 +21,7 @@ pub struct ConvertArgs {
     pub cache: CacheArgs,
 }
 
-/// Compare a weight file with what it was converted to, tensor by tensor and bit by bit
+/// Compare a weight file with the file it was converted to, tensor by tensor and bit by bit
 ///
 /// With an engine, both run a picture: the original in the Python environment that you name, the record here. The table
 /// shows every stage's largest and relative difference, and the likeliest classes side by side.
@@ -38,7 +38,7 @@ pub struct VerifyArgs {
     pub cache: CacheArgs,
 }
 
-/// List a weight file's tensors, and what network it is taken for
+/// List a weight file's tensors, and the network it is recognised as
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

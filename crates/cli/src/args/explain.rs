@@ -44,7 +44,7 @@ pub struct ExplainArgs {
     /// A page of all pictures; no other files are written unless --output names a place for them
     #[arg(long, value_name = "FILE.html", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
-    /// The same as one picture
+    /// A picture of all pictures; no other files are written unless --output names a place for them
     #[arg(long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
     pub sheet: Option<PathBuf>,
     /// Replace files that exist

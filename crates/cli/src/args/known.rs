@@ -1,4 +1,4 @@
-//! What a weight file may not say of its network.
+//! Facts about a network that a weight file may leave open.
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -10,15 +10,15 @@ use crate::args::values::parsed;
 /// Names of [`Outputs`].
 const OUTPUTS: [&str; 5] = ["softmax", "sigmoid", "binary", "logits", "value"];
 
-/// What a weight file may not say of its network. A value that contradicts the file is refused.
+/// Facts about a network that a weight file may leave open. A value that contradicts the file is refused.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Where the weight file does not say")]
+#[command(next_help_heading = "Facts that the weight file leaves open")]
 pub struct KnownArgs {
     /// What the outputs are: softmax, sigmoid (each class a yes or no), binary (one logit of two classes), logits (as
     /// softmax), or value (a number)
     #[arg(long, value_name = "OUTPUTS", value_parser = parsed::<Outputs>(&OUTPUTS))]
     pub head: Option<Outputs>,
-    /// What stands behind each hidden layer of the head: relu, tanh, swish, `leaky_relu=0.01`, linear, ...
+    /// The activation after each hidden layer of the head: relu, tanh, swish, `leaky_relu=0.01`, linear, ...
     #[arg(long, value_name = "NAME")]
     pub hidden_activation: Option<HiddenActivation>,
     /// How channel values are scaled: tf (-1..1), unit (0..1), torch (ImageNet's mean and deviation), caffe (BGR minus
@@ -28,20 +28,20 @@ pub struct KnownArgs {
     /// How the last feature map is pooled
     #[arg(long, value_name = "NAME", value_parser = pooling())]
     pub pooling: Option<Pooling>,
-    /// Whose version of the network it is (strides, paddings and epsilons differ): Keras's, or torch for torchvision's
-    /// and timm's
+    /// Whose version of the network it is (strides, paddings and epsilons differ): Keras's, keras2 for the ResNet-50 of
+    /// Keras 2.0 to 2.2, or torch for torchvision's and timm's
     #[arg(long, value_name = "NAME", value_parser = variant())]
     pub variant: Option<Variant>,
     /// The entry of a PyTorch checkpoint that holds the weights, such as `model_ema`
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
-    /// What stands before the names of the network's tensors in a PyTorch checkpoint, such as `ema_model.`
+    /// The prefix of the tensors' names in a PyTorch checkpoint, such as `ema_model.`
     #[arg(long, value_name = "PREFIX")]
     pub prefix: Option<String>,
 }
 
 impl KnownArgs {
-    /// What the user knows; `size` comes from another flag.
+    /// The facts that the user states; `size` comes from another flag.
     pub fn known(&self, size: Option<Size>) -> Known {
         Known {
             size: size.map(|size| [size.height, size.width]),
@@ -66,8 +66,9 @@ fn pooling() -> impl TypedValueParser<Value = Pooling> {
 }
 
 fn variant() -> impl TypedValueParser<Value = Variant> {
-    PossibleValuesParser::new(["keras", "torch"]).map(|name| match name.as_str() {
+    PossibleValuesParser::new(["keras", "keras2", "torch"]).map(|name| match name.as_str() {
         "torch" => Variant::Torch,
+        "keras2" => Variant::Keras2,
         _ => Variant::Keras,
     })
 }

@@ -1,4 +1,4 @@
-//! Pictures to put through a network.
+//! The pictures of a command.
 
 use std::ffi::OsString;
 

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use crate::args::compute::{ComputeArgs, PlainArgs};
 use crate::args::size::Size;
-use crate::args::source::SourceArgs;
 use crate::args::values::{STAGES, batch_size};
+use crate::args::weights_file::WeightsFileArgs;
 
 /// Put a tensor of your own through the network
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value = "8", value_parser = batch_size)]
     pub batch_size: usize,
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub file: WeightsFileArgs,
     #[command(flatten)]
     pub compute: ComputeArgs,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Command};
-use trainer::augment::Level;
+use trainer::augment::AugmentationLevel;
 use trainer::data::Split;
 use trainer::{Recipe, StepKind};
 use xception_model::picture::{AlphaMode, OrientationMode, Preset, SixteenBitMode, TruncatedMode};
@@ -20,7 +20,7 @@ pub fn count(text: &str) -> Result<usize, String> {
     }
 }
 
-/// At 299 x 299 a picture in the network takes about 60 MB; beyond 256 nothing gets faster anywhere.
+/// At 299 x 299 each picture of a batch takes about 60 MB. Batches of more than 256 are faster on no device.
 pub fn batch_size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(size) if (1..=256).contains(&size) => Ok(size),
@@ -111,13 +111,13 @@ pub const RECIPES: Suggested = Suggested {
 
 /// The names of the augmentations.
 pub const AUGMENTATIONS: Suggested = Suggested {
-    names: || Level::ALL.map(Level::name).into(),
+    names: || AugmentationLevel::ALL.map(AugmentationLevel::name).into(),
     or_file: true,
 };
 
 /// The names of the weights.
 pub const WEIGHTS: Suggested = Suggested {
-    names: || registry::cards().iter().map(|card| card.name.as_str()).collect(),
+    names: || registry::names().collect(),
     or_file: true,
 };
 

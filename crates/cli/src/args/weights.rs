@@ -8,23 +8,19 @@ use crate::args::cache::CacheArgs;
 use crate::args::compute::{ComputeArgs, PlainArgs};
 use crate::args::input::InputArgs;
 use crate::args::known::KnownArgs;
-use crate::args::source::SourceArgs;
 use crate::args::values::WEIGHTS;
+use crate::args::weights_file::WeightsFileArgs;
 
 /// Which network, with which input, computed where.
 #[derive(Debug, Args)]
 pub struct WeightsArgs {
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub file: WeightsFileArgs,
     #[command(flatten)]
-    pub input: InputArgs,
-    #[command(flatten)]
-    pub compute: ComputeArgs,
-    #[command(flatten)]
-    pub plain: PlainArgs,
+    pub inference: InferenceArgs,
 }
 
-/// The same for one network or several, which share the input and the device.
+/// One network or several, which share everything but their weights.
 #[derive(Debug, Args)]
 pub struct SeveralWeightsArgs {
     /// A name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), a run's folder, or a
@@ -33,7 +29,7 @@ pub struct SeveralWeightsArgs {
         short,
         long,
         value_name = "W",
-        default_value = "xception-imagenet",
+        default_value = WeightsFileArgs::DEFAULT,
         value_parser = WEIGHTS,
         hide_possible_values = true
     )]
@@ -42,6 +38,13 @@ pub struct SeveralWeightsArgs {
     pub known: KnownArgs,
     #[command(flatten)]
     pub cache: CacheArgs,
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+}
+
+/// The input of a network, and where and how it computes.
+#[derive(Clone, Debug, Args)]
+pub struct InferenceArgs {
     #[command(flatten)]
     pub input: InputArgs,
     #[command(flatten)]
@@ -54,14 +57,12 @@ impl SeveralWeightsArgs {
     /// The networks, in the order in which they were named.
     pub fn each(&self) -> impl Iterator<Item = WeightsArgs> {
         self.weights.iter().map(|weights| WeightsArgs {
-            source: SourceArgs {
+            file: WeightsFileArgs {
                 weights: weights.clone(),
                 known: self.known.clone(),
                 cache: self.cache.clone(),
             },
-            input: self.input.clone(),
-            compute: self.compute.clone(),
-            plain: self.plain.clone(),
+            inference: self.inference.clone(),
         })
     }
 }

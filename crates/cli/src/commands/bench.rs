@@ -14,17 +14,15 @@ mod train;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use kernels::Isa;
 use xception_model::{Classifier, Known, ModelSpec, Network, Outputs};
 
 use self::cases::cases;
 use self::load::Load;
-use self::machine::processor;
+use self::machine::Machine;
 use self::measure::{Bench, WARM_UP};
 use self::report::Report;
 use self::row::Implementation;
 use crate::args::{self, BenchArgs, ListFormat, Size};
-use crate::compute::threads::cores;
 use crate::exit::ExitStatus;
 use crate::io::output::Output;
 use crate::io::progress::Progress;
@@ -50,7 +48,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     }
     let mut report = report(args, &network, &spec)?;
     let [_, height, width] = report.input;
-    let cases = cases(args, report.cores, on_processor, Size { height, width });
+    let cases = cases(args, report.machine.cores, on_processor, Size { height, width });
     let mut bench = Bench {
         progress: progress(args, cases.iter().map(|case| case.batch_size).sum()),
         cases,
@@ -69,7 +67,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         bench.measure(Implementation::Plain, &fused.plain(), loading)?;
     }
     drop(bench);
-    report.others = load.others(report.cores);
+    report.others = load.others(report.machine.cores);
 
     let mut output = Output::stdout();
     match args.format {
@@ -114,12 +112,7 @@ fn report(args: &BenchArgs, network: &Network, spec: &ModelSpec) -> anyhow::Resu
         width: spec.input.width,
     });
     Ok(Report {
-        version: env!("CARGO_PKG_VERSION"),
-        burn: trainer::BURN,
-        processor: processor(),
-        cores: cores(),
-        device: args.device.to_string(),
-        instructions: Isa::detect().name(),
+        machine: Machine::with_device(args.device.to_string()),
         weights: spec.source.clone(),
         input: [network.graph().in_channels(), size.height, size.width],
         multiply_adds: network.summary(size.height, size.width)?.multiply_adds(),

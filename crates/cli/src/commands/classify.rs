@@ -9,7 +9,7 @@ use crate::io::output::Output;
 use crate::io::pages::Pages;
 use crate::io::predictions::PredictionWriter;
 use crate::pictures::batches::Pictures;
-use crate::pictures::source::{Read, Source};
+use crate::pictures::source::{PictureSource, WithWarnings};
 use crate::pictures::view::View;
 use crate::weights::classifier;
 
@@ -21,10 +21,10 @@ pub fn classify(args: &ClassifyArgs) -> anyhow::Result<ExitStatus> {
         args.sheet.as_deref(),
         args.output.force,
     )?;
-    let threads = threads::start(args.weights.compute.threads)?;
+    let threads = threads::start(args.weights.inference.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
     let outputs = [&args.output.path, &args.html, &args.sheet];
-    pictures.keep(outputs.map(Option::as_deref), &args.weights.source.weights)?;
+    pictures.keep(outputs.map(Option::as_deref), &args.weights.file.weights)?;
     let classifier = classifier::load(&args.weights, &args.labels, args.pictures.max_pixels)?;
 
     let outputs = classifier.spec.outputs;
@@ -33,20 +33,20 @@ pub fn classify(args: &ClassifyArgs) -> anyhow::Result<ExitStatus> {
     let status = pictures.each_batch(
         |source| {
             if shown {
-                let Read { value, warnings } = View::read(source, &classifier)?;
+                let WithWarnings { value, warnings } = View::read(source, &classifier)?;
                 let value = (value.pixels, Some(value.picture));
-                return Ok(Read { value, warnings });
+                return Ok(WithWarnings { value, warnings });
             }
-            let Read { value, warnings } = source.prepare(&classifier)?;
+            let WithWarnings { value, warnings } = source.prepare(&classifier)?;
             let value = (value, None);
-            Ok(Read { value, warnings })
+            Ok(WithWarnings { value, warnings })
         },
         |_, batch| {
             let (pixels, pictures): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
             Ok((classifier.classify(&pixels, args.top_k)?, pictures))
         },
         |sources, (predictions, pictures)| {
-            let names = Source::names(sources);
+            let names = PictureSource::names(sources);
             for ((name, picture), predictions) in names.iter().zip(pictures).zip(&predictions) {
                 if let Some(picture) = picture {
                     let lines = predictions.iter().map(|prediction| line(prediction, outputs)).collect();

@@ -63,7 +63,7 @@ fn rows(backend: &'static Backend) -> Vec<Row> {
             .collect(),
         Err(problem) => vec![row(
             None,
-            format!("{}: not to be used, {problem}", backend.about),
+            format!("{}: cannot be used, {problem}", backend.about),
             false,
         )],
     }

@@ -12,7 +12,7 @@ use crate::compute::threads;
 use crate::exit::ExitStatus;
 use crate::io::embeddings::EmbeddingWriter;
 use crate::pictures::batches::Pictures;
-use crate::pictures::source::Source;
+use crate::pictures::source::PictureSource;
 use crate::weights::classifier;
 
 pub fn embed(args: &EmbedArgs) -> anyhow::Result<ExitStatus> {
@@ -21,16 +21,16 @@ pub fn embed(args: &EmbedArgs) -> anyhow::Result<ExitStatus> {
     }
     let path = args.output.path.as_deref();
     let mut writer = EmbeddingWriter::open(choose_format(args.format, path), path, args.output.force)?;
-    let threads = threads::start(args.weights.compute.threads)?;
+    let threads = threads::start(args.weights.inference.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
-    pictures.keep([args.output.path.as_deref()], &args.weights.source.weights)?;
+    pictures.keep([args.output.path.as_deref()], &args.weights.file.weights)?;
     let classifier = classifier::load_embedder(&args.weights, args.level.as_deref(), args.pictures.max_pixels)?;
     writer.check_space(pictures.count(), features::length(&classifier, args.level.as_deref()))?;
 
     let status = pictures.each_batch(
         |source| source.prepare(&classifier),
         |_, batch| features(&classifier, &batch, args.level.as_deref()),
-        |sources, (shape, values)| writer.write(&Source::names(sources), &shape, &values),
+        |sources, (shape, values)| writer.write(&PictureSource::names(sources), &shape, &values),
     )?;
     writer.finish()?;
     Ok(status)

@@ -34,7 +34,7 @@ pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitStatus> {
     let outputs = [&args.report, &args.json, &args.csv, &args.predictions];
     let weights: Vec<PathBuf> = networks
         .iter()
-        .filter_map(|network| file::local(&network.source.weights))
+        .filter_map(|network| file::local(&network.file.weights))
         .collect();
     let inputs = read.into_iter().flatten().chain(&weights).map(PathBuf::as_path);
     keep_inputs(outputs.into_iter().flatten().map(PathBuf::as_path), inputs)?;
@@ -59,7 +59,7 @@ pub fn evaluate(args: &EvaluateArgs) -> anyhow::Result<ExitStatus> {
 
 /// The figures of one network.
 fn one(args: &EvaluateArgs, weights: &WeightsArgs, files: &ResultFiles) -> anyhow::Result<ExitStatus> {
-    let threads = threads::start(args.weights.compute.threads)?;
+    let threads = threads::start(args.weights.inference.compute.threads)?;
     let Judgement {
         classifier,
         labelled,

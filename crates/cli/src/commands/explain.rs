@@ -18,7 +18,7 @@ use crate::io::output::Output;
 use crate::io::pages::Pages;
 use crate::io::target::Target;
 use crate::pictures::batches::Pictures;
-use crate::pictures::source::Source;
+use crate::pictures::source::PictureSource;
 use crate::pictures::view::View;
 use crate::weights::classifier;
 
@@ -26,13 +26,13 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<ExitStatus> {
     let mut pages = Pages::open("Explanations", args.html.as_deref(), args.sheet.as_deref(), args.force)?;
     // A page or a sheet replaces the files, unless a place is named for them.
     let files = args.output.is_some() || !pages.wanted();
-    let threads = threads::start(args.weights.compute.threads)?;
+    let threads = threads::start(args.weights.inference.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
     let mut targets = files.then(|| Targets::new(args, pictures.count())).transpose()?;
     let outputs = [&args.output, &args.html, &args.sheet];
-    pictures.keep(outputs.map(Option::as_deref), &args.weights.source.weights)?;
+    pictures.keep(outputs.map(Option::as_deref), &args.weights.file.weights)?;
     let pictures = pictures.one_by_one(|source| {
-        Ok(Task {
+        Ok(PictureAndTarget {
             target: targets.as_mut().map(|targets| targets.target(&source)).transpose()?,
             source,
         })
@@ -43,23 +43,26 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<ExitStatus> {
     let mut output = Output::stdout();
     let status = pictures.each_batch(
         |source| View::read(source, &classifier),
-        |tasks, views| {
-            let draw = |(task, view): (&&Task, View)| {
-                let explanation = question.explain(&task.source, view)?;
-                if let Some(target) = &task.target {
+        |pictures, views| {
+            let draw = |(picture, view): (&&PictureAndTarget, View)| {
+                let explanation = question.explain(&picture.source, view)?;
+                if let Some(target) = &picture.target {
                     let sheet = plots::explanation(&explanation.picture, &explanation.heats, &explanation.title)?;
                     let png = plots::png(&sheet)?;
                     target.publish(|file| file.write_all(&png))?;
                 }
                 Ok(explanation)
             };
-            tasks.iter().zip(views).map(draw).collect::<anyhow::Result<Vec<_>>>()
+            pictures.iter().zip(views).map(draw).collect::<anyhow::Result<Vec<_>>>()
         },
-        |tasks, explanations| {
-            for (task, mut explanation) in tasks.iter().zip(explanations) {
-                let name = task.source.name();
+        |pictures, explanations| {
+            for (picture, mut explanation) in pictures.iter().zip(explanations) {
+                let name = picture.source.name();
                 let answers = explanation.answers.join(", ");
-                let place = task.target.as_ref().map(|target| target.path().display().to_string());
+                let place = picture
+                    .target
+                    .as_ref()
+                    .map(|target| target.path().display().to_string());
                 let place = place.map_or_else(String::new, |place| format!("  {}", printable(&place)));
                 writeln!(output, "{}  {answers}{place}", printable(&name))?;
                 if pages.wanted() {
@@ -77,13 +80,13 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<ExitStatus> {
 }
 
 /// A picture, and the file for its explanation.
-struct Task {
-    source: Source,
+struct PictureAndTarget {
+    source: PictureSource,
     target: Option<Target>,
 }
 
-impl AsRef<Source> for Task {
-    fn as_ref(&self) -> &Source {
+impl AsRef<PictureSource> for PictureAndTarget {
+    fn as_ref(&self) -> &PictureSource {
         &self.source
     }
 }

@@ -24,8 +24,9 @@ pub fn models(args: &ModelsArgs) -> anyhow::Result<ExitStatus> {
             }
         }
         ListFormat::Json => {
-            let cards = registry::cards().iter();
-            let cards: Vec<_> = cards.map(|card| as_json(card, &cache.status(card))).collect();
+            let cards: Vec<_> = registry::cards()
+                .map(|card| as_json(card, &cache.status(card)))
+                .collect();
             json::write(&mut output, &cards)?;
         }
     }

@@ -34,10 +34,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn list_stages(args: &RunArgs) -> anyhow::Result<ExitStatus> {
-    let known = args.source.known.known(args.size);
-    let network = match network::untrained(&args.source.weights, &known, &args.compute.device.open()?)? {
+    let known = args.file.known.known(args.size);
+    let network = match network::untrained(&args.file.weights, &known, &args.compute.device.open()?)? {
         Some((network, _)) => network,
-        None => network::open_for_tensors(&args.source, &known, &args.compute)?.0,
+        None => network::open_for_tensors(&args.file, &known, &args.compute)?.0,
     };
     let mut output = Output::stdout();
     for name in network.stage_names() {
@@ -71,13 +71,13 @@ fn read(path: &Path, layout: Layout) -> anyhow::Result<Images> {
 
 /// The network of `--weights`, and which of its outputs is asked for.
 fn open(args: &RunArgs) -> anyhow::Result<NetworkOutput<'_>> {
-    let known = args.source.known.known(args.size);
-    let (network, spec) = network::open_for_tensors(&args.source, &known, &args.compute)?;
+    let known = args.file.known.known(args.size);
+    let (network, spec) = network::open_for_tensors(&args.file, &known, &args.compute)?;
     if let Some(name) = &args.stage {
         check::has_stage(&network, name)?;
         return Ok(NetworkOutput::Layer(Box::new(network), name));
     }
-    check::has_classifier(&args.source.weights, &network)?;
+    check::has_classifier(&args.file.weights, &network)?;
     let classifier = classifier::predictor(&network, spec, &args.plain);
     Ok(NetworkOutput::Logits(Box::new(classifier)))
 }

@@ -108,7 +108,7 @@ fn begin(args: &TrainArgs, data: &Path, session: Session) -> anyhow::Result<Exit
     train_to_end(args, run, session)
 }
 
-/// The next free folder for runs on this data. A run before it that was stopped is mentioned.
+/// The next free folder for runs on this data. Reports an earlier run that was stopped.
 fn next_folder(data: &Path) -> PathBuf {
     let (folder, stopped) = folder::free(data);
     if let Some(stopped) = stopped {

@@ -72,7 +72,7 @@ pub static BACKENDS: &[Backend] = &[
     #[cfg(feature = "wgpu")]
     Backend {
         name: "wgpu",
-        about: "GPU through what the machine has",
+        about: "GPU through Vulkan, Metal or DirectX 12",
         gpu: true,
         kind: DeviceType::Wgpu,
         first: || Device::wgpu(DeviceKind::DefaultDevice),
@@ -91,16 +91,16 @@ pub static BACKENDS: &[Backend] = &[
         about: "processor through LibTorch",
         gpu: false,
         kind: DeviceType::LibTorch,
-        #[expect(deprecated, reason = "kept to compare with for as long as Burn has it")]
+        #[expect(deprecated, reason = "kept for comparison while Burn has it")]
         first: Device::libtorch,
     },
     #[cfg(feature = "ndarray")]
     Backend {
         name: "ndarray",
-        about: "processor, to compare with",
+        about: "processor, for comparison",
         gpu: false,
         kind: DeviceType::NdArray,
-        #[expect(deprecated, reason = "kept to compare with for as long as Burn has it")]
+        #[expect(deprecated, reason = "kept for comparison while Burn has it")]
         first: Device::ndarray,
     },
 ];

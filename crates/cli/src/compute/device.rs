@@ -53,7 +53,7 @@ impl FromStr for DeviceName {
             #[cfg(feature = "remote")]
             return Ok(Self::Remote(text.to_owned()));
             #[cfg(not(feature = "remote"))]
-            return Err("another machine's device takes a build with --features remote".to_owned());
+            return Err("another machine's device needs a build with --features remote".to_owned());
         }
         let (name, number) = match text.split_once(':') {
             Some((name, number)) => (name, Some(number)),

@@ -59,7 +59,7 @@ impl Pages {
         if let Some((target, sheet)) = self.sheet {
             if sheet.left_out() > 0 {
                 let warning = format!(
-                    "{}: {} pictures found no room",
+                    "{}: there is no room for {} more pictures",
                     target.path().display(),
                     sheet.left_out()
                 );

@@ -1,4 +1,4 @@
-//! Paths that lead nowhere.
+//! Paths that cannot be read.
 
 use std::fs;
 use std::path::Path;

@@ -12,11 +12,11 @@ use crate::io::message;
 use crate::io::progress::Progress;
 use crate::io::target::keep_inputs;
 use crate::pictures::find::find;
-use crate::pictures::source::{Read, Source};
+use crate::pictures::source::{PictureSource, WithWarnings};
 use crate::weights::file;
 
 /// The pictures of one command; `P` is a picture's source, alone or with more.
-pub struct Pictures<P = Source> {
+pub struct Pictures<P = PictureSource> {
     items: Vec<P>,
     /// Arguments and folders without pictures, already reported.
     failed_paths: usize,
@@ -48,12 +48,12 @@ impl Pictures {
     /// Refuses results that would replace a picture or the weights.
     pub fn keep<'a>(&self, outputs: impl IntoIterator<Item = Option<&'a Path>>, weights: &OsStr) -> anyhow::Result<()> {
         let weights = file::local(weights);
-        let pictures = self.items.iter().filter_map(Source::path);
+        let pictures = self.items.iter().filter_map(PictureSource::path);
         keep_inputs(outputs.into_iter().flatten(), pictures.chain(weights.as_deref()))
     }
 
     /// Adds to each source what the command needs, and puts the pictures through the network one by one.
-    pub fn one_by_one<P>(self, with: impl FnMut(Source) -> anyhow::Result<P>) -> anyhow::Result<Pictures<P>> {
+    pub fn one_by_one<P>(self, with: impl FnMut(PictureSource) -> anyhow::Result<P>) -> anyhow::Result<Pictures<P>> {
         Ok(Pictures {
             items: self.items.into_iter().map(with).collect::<Result<_, _>>()?,
             failed_paths: self.failed_paths,
@@ -65,7 +65,7 @@ impl Pictures {
     }
 }
 
-impl<P: AsRef<Source> + Sync> Pictures<P> {
+impl<P: AsRef<PictureSource> + Sync> Pictures<P> {
     /// Decodes the pictures, gives each batch to `compute`, and gives the result to `write`, in the order of the
     /// pictures.
     ///
@@ -73,7 +73,7 @@ impl<P: AsRef<Source> + Sync> Pictures<P> {
     /// `write` ends the command.
     pub fn each_batch<D: Send, T>(
         self,
-        decode: impl Fn(&Source) -> anyhow::Result<Read<D>> + Sync,
+        decode: impl Fn(&PictureSource) -> anyhow::Result<WithWarnings<D>> + Sync,
         mut compute: impl FnMut(&[&P], Vec<D>) -> anyhow::Result<T>,
         mut write: impl FnMut(&[&P], T) -> anyhow::Result<()>,
     ) -> anyhow::Result<ExitStatus> {
@@ -86,7 +86,7 @@ impl<P: AsRef<Source> + Sync> Pictures<P> {
                 match step {
                     Streamed::Batch { pictures, decoded } => {
                         let mut values = Vec::with_capacity(decoded.len());
-                        for (picture, Read { value, warnings }) in pictures.iter().zip(decoded) {
+                        for (picture, WithWarnings { value, warnings }) in pictures.iter().zip(decoded) {
                             doubtful += usize::from(!warnings.is_empty());
                             for warning in warnings {
                                 progress.message("warning", &format!("{}: {warning}", (**picture).as_ref().name()));
@@ -123,9 +123,9 @@ impl<P: AsRef<Source> + Sync> Pictures<P> {
 }
 
 /// Why a picture is left out; without an error, its decoder panicked.
-fn sentence(source: &Source, problem: Option<anyhow::Error>) -> String {
+fn sentence(source: &PictureSource, problem: Option<anyhow::Error>) -> String {
     match problem {
         Some(error) => message::sentence(&error),
-        None => format!("{}: the decoder gave up on this picture", source.name()),
+        None => format!("{}: the decoder failed on this picture", source.name()),
     }
 }

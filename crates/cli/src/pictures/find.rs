@@ -7,25 +7,20 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::bail;
 use trainer::data::pictures_of_table;
 use walkdir::{DirEntry, WalkDir};
-use xception_model::picture::SkippedFiles;
+use xception_model::picture::{ENDINGS, SkippedFiles, is_named_as_picture};
 
 use crate::args;
 use crate::io::message;
 use crate::io::path::missing;
-use crate::pictures::source::Source;
-
-/// The file endings that are looked for in folders. A file that is named on the command line may have any ending.
-const ENDINGS: [&str; 11] = [
-    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "png", "tif", "tiff", "webp",
-];
+use crate::pictures::source::PictureSource;
 
 /// The pictures in order, and the number of problems: arguments and folders without pictures, already reported.
-pub fn find(paths: &[OsString]) -> anyhow::Result<(Vec<Source>, usize)> {
-    let Found {
+pub fn find(paths: &[OsString]) -> anyhow::Result<(Vec<PictureSource>, usize)> {
+    let FoundPictures {
         sources,
         mut problems,
         skipped,
-    } = Found::expand(paths);
+    } = FoundPictures::expand(paths);
     for (folder, skipped) in skipped {
         message::print("warning", &format!("{}: {skipped}", folder.display()));
     }
@@ -37,22 +32,22 @@ pub fn find(paths: &[OsString]) -> anyhow::Result<(Vec<Source>, usize)> {
     }
     match last {
         None => Ok((sources, failed)),
-        Some(problem) => bail!(problem.unwrap_or_else(|| "there are no pictures to work on".to_owned())),
+        Some(problem) => bail!(problem.unwrap_or_else(|| "no pictures are given".to_owned())),
     }
 }
 
 /// Pictures and problems found so far.
 #[derive(Default)]
-struct Found {
+struct FoundPictures {
     /// The pictures in order.
-    sources: Vec<Source>,
+    sources: Vec<PictureSource>,
     /// A sentence for each argument and folder without pictures.
     problems: Vec<String>,
     /// The folders in which files are skipped.
     skipped: Vec<(PathBuf, SkippedFiles)>,
 }
 
-impl Found {
+impl FoundPictures {
     fn expand(paths: &[OsString]) -> Self {
         if paths.iter().filter(|path| *path == "-").count() > 1 {
             args::wrong_usage("standard input (-) can be read once only");
@@ -60,7 +55,7 @@ impl Found {
         let mut found = Self::default();
         for path in paths {
             if path == "-" {
-                found.sources.push(Source::Stdin);
+                found.sources.push(PictureSource::Stdin);
                 continue;
             }
             let path = Path::new(path);
@@ -93,7 +88,7 @@ impl Found {
         }
         // Whether the file is a picture is found out when it is opened.
         match missing(&path) {
-            None => self.sources.push(Source::File(path)),
+            None => self.sources.push(PictureSource::File(path)),
             Some(problem) => self.problems.push(problem),
         }
     }
@@ -101,7 +96,7 @@ impl Found {
     /// Adds the pictures of a table that `xception train` reads.
     fn add_table(&mut self, path: &Path) {
         match pictures_of_table(path) {
-            Ok(pictures) => self.sources.extend(pictures.into_iter().map(Source::File)),
+            Ok(pictures) => self.sources.extend(pictures.into_iter().map(PictureSource::File)),
             Err(error) => self.problems.push(error.to_string()),
         }
     }
@@ -116,8 +111,8 @@ impl Found {
             .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
         for entry in walk {
             match entry {
-                Ok(entry) if entry.file_type().is_file() && has_ending(entry.path()) => {
-                    self.sources.push(Source::File(entry.into_path()));
+                Ok(entry) if entry.file_type().is_file() && is_named_as_picture(entry.path()) => {
+                    self.sources.push(PictureSource::File(entry.into_path()));
                 }
                 Ok(entry) if entry.file_type().is_file() => skipped.add(entry.path()),
                 Ok(_) => {}
@@ -141,7 +136,7 @@ impl Found {
 fn walk_problem(error: &walkdir::Error) -> String {
     match error.path() {
         Some(place) if error.loop_ancestor().is_some() => {
-            format!("{} is a link to a folder it is in", place.display())
+            format!("{} is a link to a folder that contains it", place.display())
         }
         Some(place) => {
             let problem = error.io_error().map_or_else(String::new, ToString::to_string);
@@ -192,7 +187,7 @@ fn matches(path: &Path) -> Result<Vec<PathBuf>, String> {
                     paths.push(start.join(below));
                 }
             }
-            // A folder that links to one it is in, and a link to nothing, hold no file.
+            // A link to a folder that contains it, and a link to nothing, hold no file.
             Err(error) if error.loop_ancestor().is_some() => {}
             Err(error)
                 if error
@@ -219,12 +214,6 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-fn has_ending(path: &Path) -> bool {
-    path.extension()
-        .and_then(|ending| ending.to_str())
-        .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -243,7 +232,7 @@ mod tests {
 
     /// Expands `argument` in `folder`. Names are relative to the folder.
     fn names(folder: &Path, argument: &str) -> (Vec<String>, Vec<String>) {
-        let Found { sources, problems, .. } = Found::expand(&[folder.join(argument).into_os_string()]);
+        let FoundPictures { sources, problems, .. } = FoundPictures::expand(&[folder.join(argument).into_os_string()]);
         let prefix = format!("{}/", folder.display());
         let names = sources.iter().map(|source| source.name().replace(&prefix, ""));
         (names.collect(), problems)
@@ -293,7 +282,7 @@ mod tests {
         let folder = folder(&["notes.txt"]);
         let (found, problems) = names(folder.path(), "");
         assert!(
-            found.is_empty() && problems[0].contains("holds no pictures (.bmp, "),
+            found.is_empty() && problems[0].contains("holds no pictures (.jpg, "),
             "{problems:?}"
         );
         let (found, problems) = names(folder.path(), "lost.jpg");
@@ -301,7 +290,7 @@ mod tests {
             found.is_empty() && problems[0].contains("lost.jpg: cannot be read: "),
             "{problems:?}"
         );
-        let Found { sources, problems, .. } = Found::expand(&["https://example.org/cat.jpg".into()]);
+        let FoundPictures { sources, problems, .. } = FoundPictures::expand(&["https://example.org/cat.jpg".into()]);
         assert!(
             sources.is_empty() && problems[0].starts_with("https://example.org/cat.jpg: URLs are not read"),
             "{problems:?}"
@@ -333,7 +322,7 @@ mod tests {
             fs::write(folder.path().join(name), heic).unwrap();
         }
         fs::write(folder.path().join("photo.dat"), b"\xff\xd8\xff\xe0").unwrap();
-        let found = Found::expand(&[folder.path().as_os_str().to_owned()]);
+        let found = FoundPictures::expand(&[folder.path().as_os_str().to_owned()]);
         assert_eq!(found.sources.len(), 1);
         let [(place, skipped)] = &found.skipped[..] else {
             panic!("{} folders", found.skipped.len());
@@ -356,12 +345,12 @@ mod tests {
         let odd = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
         fs::write(folder.path().join(odd), "").unwrap();
         fs::create_dir(folder.path().join(std::ffi::OsStr::from_bytes(b"\xff"))).unwrap();
-        let found = Found::expand(&[folder.path().join("*.png").into_os_string()]);
+        let found = FoundPictures::expand(&[folder.path().join("*.png").into_os_string()]);
         assert_eq!(
             found.sources,
             [
-                Source::File(folder.path().join("1.png")),
-                Source::File(folder.path().join(odd))
+                PictureSource::File(folder.path().join("1.png")),
+                PictureSource::File(folder.path().join(odd))
             ]
         );
         assert_eq!(names(folder.path(), "**/*.png").0.len(), 3);
@@ -377,6 +366,9 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("a"), folder.path().join("a/c")).unwrap();
         let (found, problems) = names(folder.path(), "a");
         assert_eq!(found, ["a/1.jpg", "a/b/2.jpg"]);
-        assert!(problems[0].ends_with("is a link to a folder it is in"), "{problems:?}");
+        assert!(
+            problems[0].ends_with("is a link to a folder that contains it"),
+            "{problems:?}"
+        );
     }
 }

@@ -10,12 +10,12 @@ use xception_model::picture::{PictureError, PictureWarning, Pixels, Preset};
 
 /// A picture's file, or standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum PictureSource {
     File(PathBuf),
     Stdin,
 }
 
-impl Source {
+impl PictureSource {
     /// The picture's file, if it is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -46,38 +46,38 @@ impl Source {
     }
 
     /// Reads the picture and resizes it for the network.
-    pub fn prepare(&self, classifier: &Classifier) -> anyhow::Result<Read<Pixels>> {
+    pub fn prepare(&self, classifier: &Classifier) -> anyhow::Result<WithWarnings<Pixels>> {
         let (value, warnings) = match self {
             Self::File(path) => classifier.prepare_file_with_warnings(path)?,
             Self::Stdin => read_stdin(classifier.limits.max_file_bytes)
                 .and_then(|bytes| Ok(classifier.prepare_with_warnings(&bytes)?))
                 .context("standard input")?,
         };
-        Ok(Read { value, warnings })
+        Ok(WithWarnings { value, warnings })
     }
 
     /// Reads the picture in its own size.
-    pub fn open(&self, classifier: &Classifier, preset: Preset) -> anyhow::Result<Read<RgbImage>> {
+    pub fn open(&self, classifier: &Classifier, preset: Preset) -> anyhow::Result<WithWarnings<RgbImage>> {
         let decoded = match self {
             Self::File(path) => preset.open_with_warnings(path, classifier.decode_options())?,
             Self::Stdin => read_stdin(classifier.limits.max_file_bytes)
                 .and_then(|bytes| Ok(preset.decode_with_warnings(&bytes, classifier.decode_options())?))
                 .context("standard input")?,
         };
-        Ok(Read {
+        Ok(WithWarnings {
             value: decoded.picture,
             warnings: decoded.warnings,
         })
     }
 }
 
-/// What was made of a picture, and what makes it doubtful.
-pub struct Read<T> {
+/// A picture's pixels, and the warnings about its file.
+pub struct WithWarnings<T> {
     pub value: T,
     pub warnings: Vec<PictureWarning>,
 }
 
-impl AsRef<Self> for Source {
+impl AsRef<Self> for PictureSource {
     fn as_ref(&self) -> &Self {
         self
     }

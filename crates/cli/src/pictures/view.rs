@@ -6,7 +6,7 @@ use trainer::explain::view;
 use xception_model::picture::Pixels;
 use xception_model::{Classifier, ClassifyError};
 
-use crate::pictures::source::{Read, Source};
+use crate::pictures::source::{PictureSource, WithWarnings};
 
 /// A picture's pixels for the network, and the same part of the picture for people.
 pub struct View {
@@ -15,10 +15,10 @@ pub struct View {
 }
 
 impl View {
-    pub fn read(source: &Source, classifier: &Classifier) -> anyhow::Result<Read<Self>> {
+    pub fn read(source: &PictureSource, classifier: &Classifier) -> anyhow::Result<WithWarnings<Self>> {
         let input = classifier.spec.input;
         let preset = input.preset.ok_or(ClassifyError::NoPreset)?;
-        let Read {
+        let WithWarnings {
             value: picture,
             warnings,
         } = source.open(classifier, preset)?;
@@ -28,6 +28,6 @@ impl View {
             picture: view(&picture, &pixels, preset),
             pixels,
         };
-        Ok(Read { value, warnings })
+        Ok(WithWarnings { value, warnings })
     }
 }

@@ -50,7 +50,7 @@ pub fn has_features(weights: &OsStr, network: &Network, level: Option<&str>) -> 
     let graph = network.graph();
     let weights = weights.display();
     let Some(level) = level else {
-        if graph.taps.embedding.is_none() {
+        if graph.roles.embedding.is_none() {
             bail!(
                 "{weights}: these weights don't pool their features into a vector: ask for a map, such as --level \
                  stride_32"
@@ -58,7 +58,7 @@ pub fn has_features(weights: &OsStr, network: &Network, level: Option<&str>) -> 
         }
         return Ok(());
     };
-    let known: Vec<&str> = graph.taps.levels.iter().map(|level| level.name.as_str()).collect();
+    let known: Vec<&str> = graph.roles.levels.iter().map(|level| level.name.as_str()).collect();
     match known.as_slice() {
         known if known.contains(&level) => Ok(()),
         [] => bail!("{weights}: this network ({}) has no feature pyramid", graph.title),

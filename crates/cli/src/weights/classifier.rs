@@ -7,8 +7,8 @@ use anyhow::{anyhow, bail};
 use xception_model::labels::Label;
 use xception_model::{Classifier, ClassifyError, ModelSpec, Network, WeightsError, labels};
 
-use crate::args::{LabelsArgs, PlainArgs, SourceArgs, WeightsArgs};
-use crate::weights::network::Part;
+use crate::args::{LabelsArgs, PlainArgs, WeightsArgs, WeightsFileArgs};
+use crate::weights::network::Needed;
 use crate::weights::{check, network};
 
 /// The most memory that decoding takes: four channels of 16 bits, and the copy in RGB.
@@ -21,8 +21,9 @@ pub fn load(args: &WeightsArgs, classes: &LabelsArgs, max_pixels: Option<u64>) -
         Some(path) => Some((path, labels::read(path)?)),
         None => None,
     };
-    let mut classifier = open(args, Part::Whole)?;
-    check::has_classifier(&args.source.weights, classifier.network())?;
+    let mut classifier = open(args, Needed::Whole, |network| {
+        check::has_classifier(&args.file.weights, network)
+    })?;
     if let Some((path, names)) = names {
         rename(&mut classifier, args, path, names)?;
     }
@@ -31,8 +32,9 @@ pub fn load(args: &WeightsArgs, classes: &LabelsArgs, max_pixels: Option<u64>) -
 
 /// A network that gives features of pictures: of a level of the pyramid, or the pooled vector.
 pub fn load_embedder(args: &WeightsArgs, level: Option<&str>, max_pixels: Option<u64>) -> anyhow::Result<Classifier> {
-    let classifier = open(args, Part::Backbone)?;
-    check::has_features(&args.source.weights, classifier.network(), level)?;
+    let classifier = open(args, Needed::Backbone, |network| {
+        check::has_features(&args.file.weights, network, level)
+    })?;
     prepare(classifier, args, max_pixels)
 }
 
@@ -47,12 +49,21 @@ pub fn predictor(network: &Network, spec: ModelSpec, args: &PlainArgs) -> Classi
     classifier
 }
 
-/// The network of `--weights` on `--device`.
-fn open(args: &WeightsArgs, part: Part) -> anyhow::Result<Classifier> {
-    let known = args.source.known.known(args.input.size);
-    let SourceArgs { weights, cache, .. } = &args.source;
-    let (network, spec) = network::load(weights, &known, part, cache, &args.compute.device.open()?)?;
-    Ok(predictor(&network, spec, &args.plain))
+/// The network of `--weights` on `--device`. What is wrong or missing is reported before weights are packed.
+fn open(
+    args: &WeightsArgs,
+    needed: Needed,
+    check: impl FnOnce(&Network) -> anyhow::Result<()>,
+) -> anyhow::Result<Classifier> {
+    let known = args.file.known.known(args.inference.input.size);
+    let WeightsFileArgs { weights, cache, .. } = &args.file;
+    let (network, spec) = network::load(weights, &known, needed, cache, &args.inference.compute.device.open()?)?;
+    check(&network)?;
+    if args.inference.input.preset.or(spec.input.preset).is_none() {
+        let problem = format!("{}: --preset is missing", weights.display());
+        return Err(anyhow!(ClassifyError::NoPreset).context(problem));
+    }
+    Ok(predictor(&network, spec, &args.inference.plain))
 }
 
 /// Replaces the labels of the classes.
@@ -61,7 +72,7 @@ fn rename(classifier: &mut Classifier, args: &WeightsArgs, path: &Path, names: V
     let Some(classes) = classifier.spec.classes() else {
         bail!(
             "{}: its output is a number, and has no classes that {} could name",
-            args.source.weights.display(),
+            args.file.weights.display(),
             path.display()
         );
     };
@@ -79,19 +90,14 @@ fn rename(classifier: &mut Classifier, args: &WeightsArgs, path: &Path, names: V
 /// Replaces the weights' preprocessing by that of the command line, and checks the input.
 fn prepare(mut classifier: Classifier, args: &WeightsArgs, max_pixels: Option<u64>) -> anyhow::Result<Classifier> {
     let input = &mut classifier.spec.input;
-    input.preset = args.input.preset.or(input.preset);
-    input.reading = args.input.reading.over(input.reading);
-    if let Some(size) = args.input.size {
+    input.preset = args.inference.input.preset.or(input.preset);
+    input.reading = args.inference.input.reading.over(input.reading);
+    if let Some(size) = args.inference.input.size {
         (input.height, input.width) = (size.height, size.width);
     }
     let (height, width) = (input.height, input.width);
-    if input.preset.is_none() {
-        return Err(
-            anyhow!(ClassifyError::NoPreset).context(format!("{}: --preset is missing", args.source.weights.display()))
-        );
-    }
     // A network that takes no pictures is refused before any is read.
-    let weights = || args.source.weights.display().to_string();
+    let weights = || args.file.weights.display().to_string();
     classifier
         .channels()
         .map_err(|error| anyhow!(error).context(weights()))?;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use converter::{ConvertError, Source};
+use converter::{ConvertError, WeightFile};
 use xception_model::{Known, ModelSpec, Network, Outputs, Scaling, Unknown, WeightFormat, WeightsError};
 
-use crate::args::{CacheArgs, ComputeArgs, SourceArgs};
+use crate::args::{CacheArgs, ComputeArgs, WeightsFileArgs};
 use crate::io::message;
 use crate::weights::card;
 use crate::weights::location::Location;
@@ -16,33 +16,33 @@ use crate::weights::location::Location;
 /// The network of `--weights` on `--device`, where pictures come as tensors: neither their scaling nor the meaning of
 /// the outputs is used, and none is asked for.
 pub fn open_for_tensors(
-    source: &SourceArgs,
+    file: &WeightsFileArgs,
     known: &Known,
     compute: &ComputeArgs,
 ) -> anyhow::Result<(Network, ModelSpec)> {
-    load_for_tensors(&source.weights, known, &source.cache, &compute.device.open()?)
+    load_for_tensors(&file.weights, known, &file.cache, &compute.device.open()?)
 }
 
 /// How much of a network is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Needed {
     /// All of it.
     Whole,
-    /// What comes before the head: a head that cannot be computed is left out, and nothing is asked about it.
+    /// The backbone: a head that cannot be computed is left out, and its outputs may stay open.
     Backbone,
 }
 
-/// The network that a name, a file or a card stands for; `known` replaces what the file does not say.
+/// The network that a name, a file or a card stands for; `known` adds the facts that the file leaves open.
 pub fn load(
     weights: &OsStr,
     known: &Known,
-    part: Part,
+    needed: Needed,
     cache: &CacheArgs,
     device: &Device,
 ) -> anyhow::Result<(Network, ModelSpec)> {
     let start = Instant::now();
     let (network, spec) = match Location::of(weights)? {
-        Location::File(path) => read(&path, known, part, device)?,
+        Location::File(path) => read(&path, known, needed, device)?,
         Location::Card(card) => card::load(&card, known, cache, device)?,
     };
     tracing::info!(source = spec.source, elapsed = ?start.elapsed(), "weights loaded");
@@ -69,7 +69,7 @@ pub fn load_for_tensors(
         Location::File(path) => path,
         Location::Card(card) => return card::load(&card, known, cache, device),
     };
-    let error = match read(&file, known, Part::Whole, device) {
+    let error = match read(&file, known, Needed::Whole, device) {
         Err(error) => error,
         loaded => return loaded,
     };
@@ -80,15 +80,15 @@ pub fn load_for_tensors(
     for what in unknown {
         match what {
             Unknown::Scaling => known.scaling = Some(Scaling::None),
-            // Of one output or several.
+            // Sigmoids fit one output and several.
             Unknown::Outputs => known.outputs = Some(Outputs::Sigmoid),
             _ => {}
         }
     }
-    read(&file, &known, Part::Whole, device)
+    read(&file, &known, Needed::Whole, device)
 }
 
-/// What a file does not say, if that is what is wrong.
+/// The facts that a file leaves open, if that is the error.
 fn unknown(error: &anyhow::Error) -> Option<&[Unknown]> {
     match error.downcast_ref() {
         Some(WeightsError::Unknown { unknown, .. }) => Some(unknown),
@@ -96,7 +96,7 @@ fn unknown(error: &anyhow::Error) -> Option<&[Unknown]> {
     }
 }
 
-/// The error of `xception-model`, if it is one: it says how a question is answered once for all commands.
+/// An error of `xception-model` without the converter's words: its advice is for all commands.
 fn own_error(error: ConvertError) -> anyhow::Error {
     match error {
         ConvertError::Weights(error) => error.into(),
@@ -105,11 +105,11 @@ fn own_error(error: ConvertError) -> anyhow::Error {
 }
 
 /// Names the file's tensors that are left out, but for the counters of PyTorch's norms.
-fn tell_ignored(source: Source) -> Source {
+fn tell_ignored(file: WeightFile) -> WeightFile {
     /// The most names in the sentence.
     const LISTED: usize = 8;
 
-    let ignored = source
+    let ignored = file
         .ignored
         .iter()
         .filter(|name| !name.ends_with("num_batches_tracked"));
@@ -121,29 +121,34 @@ fn tell_ignored(source: Source) -> Source {
         };
         let sentence = format!(
             "{}: left out, because they are no part of the network: {}{more}",
-            source.path.display(),
+            file.path.display(),
             listed.join(", ")
         );
         message::print("note", &sentence);
     }
-    source
+    file
 }
 
 /// Records and Keras files are loaded as they are, other formats through the converter.
-fn read(file: &Path, known: &Known, part: Part, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
+fn read(file: &Path, known: &Known, needed: Needed, device: &Device) -> anyhow::Result<(Network, ModelSpec)> {
     let format = WeightFormat::of(file).ok();
-    Ok(match (format, part) {
-        (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Whole) => {
+    if format == Some(WeightFormat::Keras)
+        && let Some(policy) = xception_model::keras::policy(file)
+    {
+        message::print("warning", &format!("{}: {policy}", file.display()));
+    }
+    Ok(match (format, needed) {
+        (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Needed::Whole) => {
             converter::open(file, known)
-                .and_then(|source| tell_ignored(source).load(device))
+                .and_then(|file| tell_ignored(file).load(device))
                 .map_err(own_error)?
         }
-        (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Part::Backbone) => {
+        (Some(WeightFormat::Torch | WeightFormat::Safetensors | WeightFormat::Onnx), Needed::Backbone) => {
             converter::open_backbone(file, known)
-                .and_then(|source| source.load(device))
+                .and_then(|file| file.load(device))
                 .map_err(own_error)?
         }
-        (_, Part::Whole) => xception_model::load_with(file, known, device)?,
-        (_, Part::Backbone) => xception_model::load_backbone(file, known, device)?,
+        (_, Needed::Whole) => xception_model::load_with(file, known, device)?,
+        (_, Needed::Backbone) => xception_model::load_backbone(file, known, device)?,
     })
 }

@@ -110,7 +110,7 @@ fn what_is_of_one_network_is_refused_and_faults_are_told_once() {
     let sandbox = sandbox();
     for flag in ["--report", "--predictions"] {
         let error = sandbox.run(&[&THREE[..], &[flag, "file.html"]].concat()).failed(1);
-        assert!(error.contains(&format!("{flag} is of one network")), "{error}");
+        assert!(error.contains(&format!("{flag} is for one network")), "{error}");
     }
     let lost = sandbox.run(&["evaluate", "data", "-w", "toy.bpk", "-w", "lost.bpk"]);
     assert!(lost.failed(1).contains("lost.bpk: cannot be read"));

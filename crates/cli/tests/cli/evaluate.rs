@@ -308,7 +308,7 @@ fn weights_of_a_run_are_judged_by_what_it_did_not_train_on() {
     let (_, pictures, trained_on, said) = figures(run(&["--format", "json", "--split", "test"]));
     assert_eq!((pictures, trained_on), (4, 0));
     assert!(
-        said.contains("6 pictures of moved are not of the run beside the weights"),
+        said.contains("6 pictures of moved are not among the pictures of the run"),
         "{said}"
     );
     // The data's own split is used; a warning counts training pictures in its test part.

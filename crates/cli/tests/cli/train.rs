@@ -260,7 +260,7 @@ fn mistakes_are_one_sentence() {
     let error = toy(&["--preview", "lost/samples.png"], 1);
     assert!(error.contains("lost") && !error.contains(".tmp"), "{error}");
     assert!(toy(&["--learning-rate", "-1"], 2).contains("expected a number above 0"));
-    assert!(toy(&["--time-budget", "-1"], 1).contains("-1 minutes are no time"));
+    assert!(toy(&["--time-budget", "-1"], 1).contains("-1 minutes cannot be a time"));
     let error = sandbox.run(&["train", "--resume", "toy.bpk"]).failed(1);
     assert!(
         error.contains("toy.bpk: this is a file, not the folder of a run"),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use graph::{Activation, Graph, Layer, LayerId, MAX_NODES, Naming, Node, NodeId, Op, Shape, Taps};
+use graph::{Activation, Graph, Layer, LayerId, MAX_NODES, Naming, Node, NodeId, Op, Roles, Shape};
 use onnx_ir::{ModelProto, NodeProto, ValueInfoProto};
 use xception_model::zoo::FileGraph;
 
@@ -142,7 +142,7 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
             min_size: 1,
             nodes: vec![],
             layers: vec![],
-            taps: Taps::default(),
+            roles: Roles::default(),
         },
         shapes: Vec::new(),
         activations: HashMap::new(),
@@ -160,6 +160,15 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
         let value = constant.map_or_else(|problem| Value::Unknown(problem.into()), Value::Constant);
         reader.values.insert(&tensor.name, value);
     }
+    let asks = |node: &NodeProto, at: usize| matches!((&*node.op_type, at), ("Shape" | "Size", _) | ("CastLike", 1));
+    for node in &graph.node {
+        for (_, input) in node.input.iter().enumerate().filter(|(at, _)| !asks(node, *at)) {
+            *reader.readers.entry(input).or_default() += 1;
+        }
+    }
+    for output in &graph.output {
+        *reader.readers.entry(&output.name).or_default() += 1;
+    }
     let picture = reader.picture(&graph.input)?;
     reader.batch = picture.batch;
     let layer = reader.layer("input");
@@ -171,15 +180,6 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
         &[],
         picture.size,
     )?;
-    let asks = |node: &NodeProto, at: usize| matches!((&*node.op_type, at), ("Shape" | "Size", _) | ("CastLike", 1));
-    for node in &graph.node {
-        for (_, input) in node.input.iter().enumerate().filter(|(at, _)| !asks(node, *at)) {
-            *reader.readers.entry(input).or_default() += 1;
-        }
-    }
-    for output in &graph.output {
-        *reader.readers.entry(&output.name).or_default() += 1;
-    }
     let is_private = reader.readers.get(picture.name) == Some(&1);
     let data = Data {
         node: NodeId(0),
@@ -213,7 +213,11 @@ impl<'a> Reader<'a> {
     /// The input pictures, with the axes that the first convolution implies.
     fn picture(&self, inputs: &'a [ValueInfoProto]) -> Result<Picture<'a>, String> {
         let is_given = |input: &&ValueInfoProto| !self.values.contains_key(&*input.name);
-        let inputs: Vec<&ValueInfoProto> = inputs.iter().filter(is_given).collect();
+        let mut inputs: Vec<&ValueInfoProto> = inputs.iter().filter(is_given).collect();
+        // tf2onnx may leave inputs that nothing reads.
+        if inputs.len() > 1 {
+            inputs.retain(|input| self.readers.contains_key(&*input.name));
+        }
         let [input] = inputs[..] else {
             return Err(format!(
                 "it has {} inputs, and a classifier has one, the pictures",
@@ -234,7 +238,7 @@ impl<'a> Reader<'a> {
         let sides = [length(0), length(1), length(2), length(3)];
         if dims.is_some_and(|dims| dims.len() != 4) {
             return Err(format!(
-                "its input `{}` has not the four axes of pictures",
+                "its input `{}` does not have the four axes of pictures",
                 shown(&input.name)
             ));
         }
@@ -243,10 +247,18 @@ impl<'a> Reader<'a> {
             .ok_or("no convolution reads its input")?;
         // tf2onnx moves a single channel with a Reshape.
         let fits = |place: &usize| inner.is_none() || sides[*place].is_none() || sides[*place] == inner;
-        let place = [first, 3, 1].into_iter().find(fits).unwrap_or(first);
-        let channels = inner
-            .or(sides[place])
-            .ok_or("the number of its channels is not known")?;
+        let found = [first, 3, 1].into_iter().find(fits);
+        // Pictures have few channels, and sides that are longer.
+        let is_few = |place: &usize| sides[*place].is_some_and(|count| count <= 4);
+        let place = found
+            .or_else(|| [first, 3, 1].into_iter().find(is_few))
+            .unwrap_or(first);
+        // A network that chooses channels first has a convolution of fewer.
+        let channels = match found {
+            Some(_) => inner.or(sides[place]),
+            None => sides[place].or(inner),
+        };
+        let channels = channels.ok_or("the number of its channels is not known")?;
         let axes = if place == 3 { CHANNELS_LAST } else { CHANNELS_FIRST };
         let [height, width] = if place == 3 {
             [sides[1], sides[2]]
@@ -267,10 +279,9 @@ impl<'a> Reader<'a> {
     fn first_convolution(&self, input: &str) -> Option<(usize, Option<usize>)> {
         let mut orders = HashMap::from([(input, vec![0, 1, 2, 3])]);
         for node in self.nodes {
-            let (Some(input), Some(output)) = (node.input.first(), node.output.first()) else {
+            let Some(order) = node.input.iter().find_map(|input| orders.get(&**input)) else {
                 continue;
             };
-            let Some(order) = orders.get(&**input) else { continue };
             let order = match (&*node.op_type, ints(node, "perm")) {
                 ("Conv", _) => {
                     let inner = match node.input.get(1).and_then(|kernel| self.values.get(&**kernel)) {
@@ -282,7 +293,7 @@ impl<'a> Reader<'a> {
                 ("Transpose", Some(perm)) => permuted(order, perm)?,
                 _ => order.clone(),
             };
-            orders.insert(output, order);
+            orders.extend(node.output.iter().map(|output| (&**output, order.clone())));
         }
         None
     }
@@ -295,32 +306,42 @@ impl<'a> Reader<'a> {
             Some(Value::Unknown(problem)) => Some(Rc::clone(problem)),
             _ => None,
         });
-        let value = match unknown {
+        let values = match unknown {
             Some(problem) => {
                 self.goes_on |= matches!(
                     &*node.op_type,
                     "Conv" | "BatchNormalization" | "MaxPool" | "AveragePool"
                 );
-                Value::Unknown(problem)
+                vec![Value::Unknown(problem)]
             }
             None => self.step(node).unwrap_or_else(|problem| {
                 // With `--no-top` the network ends here.
                 for input in &node.input {
                     let _ = self.data(input);
                 }
-                Value::Unknown(format!("{}: {problem}", title(node)).into())
+                vec![Value::Unknown(format!("{}: {problem}", title(node)).into())]
             }),
         };
         for (index, output) in node.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
-            let mut value = match index {
-                0 => value.clone(),
-                _ => Value::Unknown(format!("{}: its output {index} is none of a network's", title(node)).into()),
-            };
+            let value = values.get(index).cloned();
+            let mut value = value.unwrap_or_else(|| {
+                Value::Unknown(
+                    format!(
+                        "{}: nothing in a network corresponds to its output {index}",
+                        title(node)
+                    )
+                    .into(),
+                )
+            });
             if let Value::Data(data) = &mut value {
                 data.is_private &= self.readers.get(&**output) == Some(&1);
             }
             if self.values.insert(output, value).is_some() {
-                return Err(format!("{}: another node gives `{}` too", title(node), shown(output)));
+                return Err(format!(
+                    "{}: another node outputs `{}`, too",
+                    title(node),
+                    shown(output)
+                ));
             }
         }
         Ok(())
@@ -335,7 +356,7 @@ impl<'a> Reader<'a> {
         let value = self.values.get(&**name);
         value
             .cloned()
-            .ok_or_else(|| format!("its input `{}` is given by no node before it", shown(name)))
+            .ok_or_else(|| format!("its input `{}` is output by no node before it", shown(name)))
     }
 
     /// An input as a node of the graph, which is added if necessary.
@@ -384,13 +405,13 @@ impl<'a> Reader<'a> {
                 left.extend(open);
                 continue;
             }
-            let mut value = self.step(node)?;
+            let mut value = self.only_output(node)?;
             match &mut value {
                 Value::Data(Data {
                     curve: Some((curve, _)),
                     ..
                 }) if curve.operation().is_none() => {
-                    return Err(format!("{} computes nothing that a network here does", title(node)));
+                    return Err(format!("{} computes something that no network here does", title(node)));
                 }
                 Value::Data(step) => step.is_private &= data.is_private,
                 _ => {}
@@ -605,7 +626,7 @@ impl<'a> Reader<'a> {
     /// The output's node, or the reason why there is none and what `--no-top` would read.
     fn output(&mut self, name: &'a str) -> Result<NodeId, String> {
         if !self.values.contains_key(name) {
-            return Err(format!("its output `{}` is given by no node", shown(name)));
+            return Err(format!("no node outputs its output `{}`", shown(name)));
         }
         self.at = self.nodes.len().saturating_sub(1);
         self.data(name)
@@ -615,7 +636,7 @@ impl<'a> Reader<'a> {
                     let layer = &self.graph.layer_of(body).name;
                     format!("{problem}; --no-top reads the network up to `{}`", shown(layer))
                 }
-                _ => format!("{problem}; --no-top would not help, for the network goes on behind it"),
+                _ => format!("{problem}; --no-top would not help, because the backbone continues after it"),
             })
     }
 

@@ -23,12 +23,12 @@ use self::structure::parse;
 use self::weights::Network;
 pub(crate) use self::write::write;
 use crate::error::ConvertError;
-use crate::source::{Format, Found, Raw, SourceTensor, Stage};
+use crate::weight_file::{FileContents, FileTensor, Format, RawTensors, Stage};
 
 /// Reads an ONNX export of any network: by tf2onnx or Keras, by PyTorch, or our own. A folded norm is rebuilt with the
 /// constants of the variant that the file shows or `known` contains. With `no_top`, only the backbone is read if a node
 /// after it cannot be computed.
-pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, ConvertError> {
+pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<FileContents, ConvertError> {
     let model = Arc::new(parse(path)?);
     let no_network = |problem: String| ConvertError::NoNetwork {
         path: path.to_owned(),
@@ -50,8 +50,8 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, Co
             {
                 Ok(candidate) => (Description::of_spec(spec), candidate),
                 Err(difference) => {
-                    let own =
-                        choose(&model, &file, &found, known).and_then(|(own, candidate)| says(spec, &own, candidate));
+                    let own = choose(&model, &file, &found, known)
+                        .and_then(|(own, candidate)| described_by_operations(spec, &own, candidate));
                     own.ok_or_else(|| {
                         let difference = difference.map_or_else(String::new, |difference| format!(": {difference}"));
                         let problem = format!("its description is of another network than its graph{difference}");
@@ -72,10 +72,10 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<Found, Co
         name: name.to_owned(),
         writer: writer(&model),
     };
-    Ok(Found {
+    Ok(FileContents {
         stages: stages(&candidate, &file),
         scales_pictures: found.scales_pictures(),
-        ..Found::new(format, description, tensors)
+        ..FileContents::new(format, description, tensors)
     })
 }
 
@@ -100,9 +100,13 @@ fn stated(model: &ModelProto) -> Result<Option<ModelSpec>, String> {
     Ok(spec)
 }
 
-/// What a description says of a network without a name that ONNX holds in other operations, such as a sum of three as
-/// two sums, or a norm without a scale as one with a scale of 1. The network is the one of the file's operations.
-fn says(mut spec: ModelSpec, own: &Description, candidate: Candidate) -> Option<(Description, Candidate)> {
+/// The description, for the network that the file's operations show. ONNX holds some operations of a network in another
+/// form: a sum of three as two sums, a norm without a scale as a norm with a scale of 1.
+fn described_by_operations(
+    mut spec: ModelSpec,
+    own: &Description,
+    candidate: Candidate,
+) -> Option<(Description, Candidate)> {
     let described = (spec.network.outputs(), spec.network.include_top());
     let found = (candidate.architecture.outputs(), candidate.architecture.include_top());
     let is_same_end = described == found && own.outputs.is_none_or(|outputs| outputs == spec.outputs);
@@ -148,7 +152,7 @@ fn choose(model: &ModelProto, file: &Network, found: &Recognised, known: &Known)
             .or_else(|| producers(model))
             .filter(|variant| variants.contains(&Some(*variant))),
     };
-    // Without any the file is refused when it is completed.
+    // A file without a variant is refused when its description is completed.
     let wanted = variant;
     let index = variants.iter().position(|variant| *variant == wanted).unwrap_or(0);
     let candidate = found.candidates.get(index)?.clone();
@@ -175,9 +179,9 @@ fn stages(candidate: &Candidate, file: &Network) -> Vec<Stage> {
 }
 
 /// The constants of a graph of any network.
-pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
+pub(crate) fn raw(path: &Path) -> Result<RawTensors, ConvertError> {
     let model = Arc::new(parse(path)?);
-    let mut raw = Raw::new("ONNX", Vec::new());
+    let mut raw = RawTensors::new("ONNX", Vec::new());
     raw.format.writer = writer(&model);
     let constants = model.graph.as_ref().map(|graph| graph.initializer.as_slice());
     for (index, stored) in constants.unwrap_or_default().iter().enumerate() {
@@ -194,7 +198,7 @@ pub(crate) fn raw(path: &Path) -> Result<Raw, ConvertError> {
         };
         let tensor = tensor::tensor(&model, path, &constant, name, dims)
             .map_err(|problem| ConvertError::damaged(path, problem))?;
-        raw.tensors.push(SourceTensor::own(tensor));
+        raw.tensors.push(FileTensor::own(tensor));
     }
     Ok(raw)
 }

@@ -3,6 +3,7 @@
 mod axes;
 mod constants;
 mod elementwise;
+mod parts;
 mod products;
 mod windows;
 
@@ -14,8 +15,16 @@ use super::layout::permuted;
 use super::node::{float, int, ints, shown};
 
 impl<'a> Reader<'a> {
-    /// The value that a node outputs.
-    pub(super) fn step(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+    /// The values that a node outputs; only a `Split` has several that a network reads.
+    pub(super) fn step(&mut self, node: &'a NodeProto) -> Result<Vec<Value>, String> {
+        if node.op_type == "Split" && matches!(self.value(node, 0), Ok(Value::Data(_))) {
+            return self.split(node);
+        }
+        self.only_output(node).map(|value| vec![value])
+    }
+
+    /// The only value that any other node outputs.
+    pub(super) fn only_output(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         if !matches!(&*node.domain, "" | "ai.onnx") {
             return Err(format!("an operation of `{}`, which is not known", shown(&node.domain)));
         }
@@ -35,7 +44,9 @@ impl<'a> Reader<'a> {
             "GlobalMaxPool" | "ReduceMax" | "TopK" => self.reduce(node, PoolKind::Max),
             "ReduceSum" => self.softmax_sum(node),
             "Pad" => self.pad(node),
-            "Slice" => self.crop(node),
+            "Slice" => self.slice(node),
+            "Gather" => self.gather(node),
+            "ReverseSequence" => self.reverse(node),
             "PRelu" => self.prelu(node),
             "LayerNormalization" => self.layer_norm(node),
             "Gemm" | "MatMul" => self.dense(node),

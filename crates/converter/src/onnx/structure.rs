@@ -30,7 +30,7 @@ enum Kind {
 }
 
 /// How a field is treated.
-enum Part {
+enum Treatment {
     Message(Kind),
     /// Numbers that stay in the file.
     Numbers,
@@ -41,25 +41,25 @@ enum Part {
 
 impl Kind {
     /// Field numbers of `onnx.proto`.
-    fn part(self, field: u32) -> Part {
+    fn treatment(self, field: u32) -> Treatment {
         match (self, field) {
-            (Self::Model, 7) => Part::Message(Self::Graph),
-            (Self::Graph, 1) => Part::Message(Self::Node),
-            (Self::Node, 5) => Part::Message(Self::Attribute),
-            (Self::Graph | Self::Attribute, 5) => Part::Message(Self::Tensor),
+            (Self::Model, 7) => Treatment::Message(Self::Graph),
+            (Self::Graph, 1) => Treatment::Message(Self::Node),
+            (Self::Node, 5) => Treatment::Message(Self::Attribute),
+            (Self::Graph | Self::Attribute, 5) => Treatment::Message(Self::Tensor),
             // float_data, raw_data, double_data
-            (Self::Tensor, 4 | 9 | 10) => Part::Numbers,
+            (Self::Tensor, 4 | 9 | 10) => Treatment::Numbers,
             // Integers of one byte each; the shapes of inputs and outputs.
-            (Self::Attribute, 7 | 8) | (Self::Tensor, 1 | 5 | 7) => Part::Kept(8),
-            (Self::Graph, 11 | 12) => Part::Kept(64),
+            (Self::Attribute, 7 | 8) | (Self::Tensor, 1 | 5 | 7) => Treatment::Kept(8),
+            (Self::Graph, 11 | 12) => Treatment::Kept(64),
             // Versions, names, notes on the model; strings; one number; values beside the model.
             (Self::Model, 1..=3 | 8 | 14)
             | (Self::Graph, 2)
             | (Self::Node, 1..=4 | 7)
             | (Self::Attribute, 1..=4 | 20)
-            | (Self::Tensor, 2 | 8 | 13 | 14) => Part::Kept(1),
+            | (Self::Tensor, 2 | 8 | 13 | 14) => Treatment::Kept(1),
             // Notes on nodes, functions, other graphs.
-            _ => Part::Dropped,
+            _ => Treatment::Dropped,
         }
     }
 }
@@ -105,8 +105,8 @@ impl Copy {
         while self.at < end && self.left > 0 {
             let tag = self.varint()?;
             let (field, wire) = ((tag >> 3) as u32, WireType::new((tag & 7) as u32));
-            let part = kind.part(field);
-            let charge = if matches!(part, Part::Message(_)) {
+            let treatment = kind.treatment(field);
+            let charge = if matches!(treatment, Treatment::Message(_)) {
                 MESSAGE
             } else {
                 FIELD
@@ -121,24 +121,24 @@ impl Copy {
                     let length = self.varint()?;
                     let end = self.at.checked_add(length).filter(|inner| *inner <= end);
                     let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
-                    match part {
-                        Part::Message(kind) => out.write_bytes(field, &self.message(kind, end)?)?,
-                        Part::Numbers if length > SMALL => {
+                    match treatment {
+                        Treatment::Message(kind) => out.write_bytes(field, &self.message(kind, end)?)?,
+                        Treatment::Numbers if length > SMALL => {
                             numbers = Some([self.at, length]);
                             self.skip(length)?;
                         }
-                        Part::Kept(growth) => {
+                        Treatment::Kept(growth) => {
                             self.charge(length, growth);
                             out.write_bytes(field, &self.read(length)?)?;
                         }
-                        Part::Numbers => out.write_bytes(field, &self.read(length)?)?,
-                        Part::Dropped => self.skip(length)?,
+                        Treatment::Numbers => out.write_bytes(field, &self.read(length)?)?,
+                        Treatment::Dropped => self.skip(length)?,
                     }
                     continue;
                 }
                 _ => return Err(io::Error::other("a field of a wrong kind")),
             };
-            if !matches!(part, Part::Dropped) {
+            if !matches!(treatment, Treatment::Dropped) {
                 out.write_raw_varint64(tag)?;
                 match wire {
                     Some(WireType::Fixed32) => out.write_raw_little_endian32(number as u32)?,

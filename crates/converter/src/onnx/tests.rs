@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn_store::bridge;
-use graph::{Activation, BatchNorm, Builder, ChannelOrder, Conv, NewLayer, NodeId, Op, Padding, PoolKind, Shape, Taps};
+use graph::{
+    Activation, BatchNorm, Builder, ChannelOrder, Conv, NewLayer, NodeId, Op, Padding, PoolKind, Roles, Shape,
+};
 use onnx_ir::{AttributeProto, GraphProto, Message, ModelProto, NodeProto};
 
 use super::weights::Network;
 use crate::dtype::values;
-use crate::source::SourceTensor;
+use crate::weight_file::FileTensor;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx")
@@ -143,6 +145,11 @@ fn run(network: &Network, size: [usize; 2]) -> Vec<f64> {
                     gamma[c] * (x - mean[c]) / (variance[c] + norm.epsilon).sqrt() + beta[c]
                 };
                 input(0).iter().enumerate().map(normed).collect()
+            }
+            Op::Take { channels } => {
+                let step = spatial(0);
+                let part = |channel: &usize| input(0)[channel * step..(channel + 1) * step].to_vec();
+                channels.iter().flat_map(part).collect()
             }
             Op::ScaleShift(constants) => {
                 let scaled = |(at, x): (usize, &f64)| {
@@ -379,7 +386,7 @@ fn what_computes_something_else_is_refused() {
         }
     };
     let cases: Vec<(Change, &str)> = vec![
-        (Box::new(every("MaxPool", "ceil_mode", 1, &[])), "they must be alike"),
+        (Box::new(every("MaxPool", "ceil_mode", 1, &[])), "they must be equal"),
         (
             Box::new(every("BatchNormalization", "training_mode", 1, &[])),
             "evaluation mode",
@@ -410,7 +417,7 @@ fn what_computes_something_else_is_refused() {
         ),
         (
             Box::new(|graph| graph.node[1].output = vec!["input.1".to_owned()]),
-            "another node gives",
+            "another node outputs",
         ),
         (Box::new(|graph| graph.node.reverse()), "by no node before it"),
         (Box::new(|graph| graph.output.clear()), "0 outputs"),
@@ -517,12 +524,12 @@ fn folded_norms_are_made_anew() {
         center: true,
     };
     net.layer(NewLayer::new("norm").at("stem.bn"), Op::BatchNorm(norm), &[x]);
-    let ours = net.finish(Taps::default(), 1);
+    let ours = net.finish(Roles::default(), 1);
     let tensors = network
         .tensors(&ours, theirs, &vec![Some(NodeId(0)), Some(NodeId(conv)), None])
         .unwrap();
     let own = network.own_tensors().unwrap();
-    let numbers = |entry: &SourceTensor| values(&bridge::to_data(&entry.tensor).unwrap());
+    let numbers = |entry: &FileTensor| values(&bridge::to_data(&entry.tensor).unwrap());
     let names: Vec<&str> = tensors.iter().map(|entry| entry.tensor.name.as_str()).collect();
     let variables = ["gamma", "beta", "running_mean", "running_var"].map(|name| format!("stem.bn.{name}"));
     assert_eq!(

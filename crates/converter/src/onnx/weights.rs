@@ -13,7 +13,7 @@ use xception_model::zoo::FileGraph;
 use super::node::shown;
 use super::tensor::{self, Constant};
 use crate::dtype::{minus, values};
-use crate::source::SourceTensor;
+use crate::weight_file::FileTensor;
 
 /// The constants of a node.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Network {
 
     /// The tensors of the file's own network.
     #[cfg(test)]
-    pub(crate) fn own_tensors(&self) -> Result<Vec<SourceTensor>, String> {
+    pub(crate) fn own_tensors(&self) -> Result<Vec<FileTensor>, String> {
         let graph = &self.file.graph;
         let pairs = graph.iter().map(|(id, _)| Some(id)).collect();
         self.tensors(graph, graph, &pairs)
@@ -104,7 +104,7 @@ impl Network {
         ours: &Graph,
         theirs: &Graph,
         pairs: &Correspondence,
-    ) -> Result<Vec<SourceTensor>, String> {
+    ) -> Result<Vec<FileTensor>, String> {
         let paired = |id: NodeId| pairs.get(id.0).copied().flatten();
         let weights = |id: NodeId| paired(id).and_then(|found| self.constants.get(&theirs.node(found).path));
         // The norm after each node, and whether the file has folded it.
@@ -120,7 +120,7 @@ impl Network {
                             let layer = &ours.layer_of(id).name;
                             let constant = shown(&constant.name);
                             return Err(format!(
-                                "{layer} has the factors or summands {constant}, and in the network none"
+                                "{layer} has the factors or terms {constant}, and the network's layer has none"
                             ));
                         }
                     }
@@ -138,7 +138,7 @@ impl Network {
                     let lost = own_norm.is_none_or(|(norm, folded)| folded && !norm.center);
                     if linear.bias.is_some() && !has_bias(parameter.node) && lost {
                         let layer = &ours.layer_of(parameter.node).name;
-                        return Err(format!("{layer} has a bias, and in the network it has none"));
+                        return Err(format!("{layer} has a bias, and the network's layer has none"));
                     }
                     let is_taken = own_norm.is_some_and(|(norm, folded)| folded && norm.scale);
                     self.kernel(linear, !is_taken, &parameter)?
@@ -178,7 +178,7 @@ impl Network {
     }
 
     /// A kernel, multiplied by the scale after it if no norm takes that scale.
-    fn kernel(&self, linear: &Linear, with_factor: bool, parameter: &Parameter) -> Result<SourceTensor, String> {
+    fn kernel(&self, linear: &Linear, with_factor: bool, parameter: &Parameter) -> Result<FileTensor, String> {
         // `run` consecutive values belong to one output.
         let (outputs, run) = match parameter.shape[..] {
             [_, outputs] => (outputs, 1),
@@ -196,11 +196,11 @@ impl Network {
         ))
     }
 
-    fn bias(&self, linear: &Linear, bias: &Constant, parameter: &Parameter) -> Result<SourceTensor, String> {
+    fn bias(&self, linear: &Linear, bias: &Constant, parameter: &Parameter) -> Result<FileTensor, String> {
         Ok(scaled(self.constant(bias, parameter)?, linear.times[1], None, 1))
     }
 
-    fn optional(&self, part: Option<&Constant>, parameter: &Parameter, otherwise: f32) -> Result<SourceTensor, String> {
+    fn optional(&self, part: Option<&Constant>, parameter: &Parameter, otherwise: f32) -> Result<FileTensor, String> {
         part.map_or_else(
             || Ok(filled(parameter, otherwise)),
             |part| self.constant(part, parameter),
@@ -209,22 +209,22 @@ impl Network {
 
     /// Whether a constant is this number for every channel.
     fn is_all(&self, constant: &Constant, channels: usize, number: f32) -> Result<bool, String> {
-        let source = self.read(constant, "norm", vec![channels])?;
-        let data = bridge::to_data(&source.tensor).map_err(|error| error.to_string())?;
+        let entry = self.read(constant, "norm", vec![channels])?;
+        let data = bridge::to_data(&entry.tensor).map_err(|error| error.to_string())?;
         Ok(data.iter::<f32>().all(|value| value.to_bits() == number.to_bits()))
     }
 
-    fn constant(&self, constant: &Constant, parameter: &Parameter) -> Result<SourceTensor, String> {
+    fn constant(&self, constant: &Constant, parameter: &Parameter) -> Result<FileTensor, String> {
         self.read(constant, &parameter.name, parameter.shape.clone())
     }
 
-    fn read(&self, constant: &Constant, name: &str, shape: Vec<usize>) -> Result<SourceTensor, String> {
+    fn read(&self, constant: &Constant, name: &str, shape: Vec<usize>) -> Result<FileTensor, String> {
         if constant.count() != Some(shape.iter().product()) {
             let (found, dims) = (shown(&constant.name), &constant.dims);
             return Err(format!("constant {found} has the shape {dims:?}, for {name} {shape:?}"));
         }
         let tensor = tensor::tensor(&self.model, &self.path, constant, name.to_owned(), shape)?;
-        Ok(SourceTensor {
+        Ok(FileTensor {
             origin: constant.name.clone(),
             tensor,
         })
@@ -232,13 +232,13 @@ impl Network {
 }
 
 /// A tensor with one value everywhere, for a tensor that the file omits.
-fn filled(parameter: &Parameter, value: f32) -> SourceTensor {
+fn filled(parameter: &Parameter, value: f32) -> FileTensor {
     vector(&parameter.name, parameter.shape[0], value)
 }
 
 /// A vector with one value everywhere.
-pub(super) fn vector(name: &str, length: usize, value: f32) -> SourceTensor {
-    SourceTensor {
+pub(super) fn vector(name: &str, length: usize, value: f32) -> FileTensor {
+    FileTensor {
         origin: format!("({value})"),
         tensor: bridge::from_data(TensorData::new(vec![value; length], [length]), name.to_owned(), None),
     }
@@ -256,11 +256,11 @@ pub(super) fn unit_variance(epsilon: f64) -> f32 {
 }
 
 /// The tensor multiplied by `by` and by a factor for each output; `run` consecutive values belong to one output.
-fn scaled(source: SourceTensor, by: f64, factor: Option<SourceTensor>, run: usize) -> SourceTensor {
+fn scaled(entry: FileTensor, by: f64, factor: Option<FileTensor>, run: usize) -> FileTensor {
     if factor.is_none() && by.to_bits() == 1.0_f64.to_bits() {
-        return source;
+        return entry;
     }
-    let SourceTensor { origin, tensor } = source;
+    let FileTensor { origin, tensor } = entry;
     let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());
     let declared = shape.clone();
     let tensor = bridge::deferred(name, dtype, shape, None, move || {
@@ -275,5 +275,5 @@ fn scaled(source: SourceTensor, by: f64, factor: Option<SourceTensor>, run: usiz
             .map(|(at, number)| number * by * factors[at / run % factors.len()]);
         Ok(TensorData::new(scaled.collect(), declared.clone()).convert_dtype(dtype))
     });
-    SourceTensor { origin, tensor }
+    FileTensor { origin, tensor }
 }

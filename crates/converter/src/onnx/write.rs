@@ -48,7 +48,7 @@ pub(crate) fn write(model: &Network, spec: &ModelSpec, path: &Path, overwrite: b
     }
     let pictures = Tensor::<4>::zeros([BATCH, graph.in_channels(), size[0], size[1]], &device);
     let exporter = OnnxExporter::new();
-    let (output, result) = match (graph.taps.embedding, graph.taps.logits) {
+    let (output, result) = match (graph.roles.embedding, graph.roles.logits) {
         (_, Some(_)) => ("logits", exporter.export(&network, pictures, logits)),
         (Some(_), None) => ("embedding", exporter.export(&network, pictures, embedding)),
         (None, None) => ("feature_map", exporter.export(&network, pictures, feature_map)),
@@ -136,10 +136,10 @@ impl Traced {
             traced.stand_in(&mut node, read);
             places.push(traced.push(node));
         }
-        let taps = &mut traced.graph.taps;
-        taps.levels.clear();
-        for tap in [&mut taps.feature_map, &mut taps.embedding, &mut taps.logits] {
-            *tap = tap.map(|node| places[node.0]);
+        let roles = &mut traced.graph.roles;
+        roles.levels.clear();
+        for node in [&mut roles.feature_map, &mut roles.embedding, &mut roles.logits] {
+            *node = node.map(|node| places[node.0]);
         }
         Ok(traced)
     }
@@ -215,20 +215,22 @@ impl Traced {
                 },
                 Some(Shape::Map(_)),
             ) => {
-                // Counted from the end, as the size of the picture is open.
-                let end = |cropped: usize| if cropped == 0 { i64::MAX } else { -(cropped as i64) };
-                self.stand_ins.push(Some(Operator {
-                    constants: vec![
-                        Constant::Indices(vec![*top as i64, *left as i64]),
-                        Constant::Indices(vec![end(*bottom), end(*right)]),
-                        Constant::Indices(vec![2, 3]),
-                    ],
-                    ..Operator::new("Slice")
-                }));
+                self.stand_ins.push(Some(slice([*top, *left, *bottom, *right])));
                 node.op = Op::Pool(Pool {
                     window: [top + bottom + 1, left + right + 1],
                     ..Pool::max(1, 1, Padding::Valid)
                 });
+            }
+            // An order of channels leaves the shape as it is.
+            (Op::Take { channels }, Some(read)) if channels.len() == read.channels() => {
+                self.stand_ins.push(Some(Operator {
+                    ints: vec![("axis", vec![1])],
+                    constants: vec![Constant::Indices(
+                        channels.iter().map(|channel| *channel as i64).collect(),
+                    )],
+                    ..Operator::new("Gather")
+                }));
+                node.op = STAND_IN;
             }
             (Op::LayerNorm { epsilon }, Some(Shape::Vector(channels))) => {
                 self.stand_ins.push(Some(Operator {
@@ -249,6 +251,20 @@ impl Traced {
             }
             _ => {}
         }
+    }
+}
+
+/// The operator that cuts off rows and columns: above, left, below, right.
+fn slice([top, left, bottom, right]: [usize; 4]) -> Operator {
+    // Counted from the end, as the size of the picture is open.
+    let end = |cropped: usize| if cropped == 0 { i64::MAX } else { -(cropped as i64) };
+    Operator {
+        constants: vec![
+            Constant::Indices(vec![top as i64, left as i64]),
+            Constant::Indices(vec![end(bottom), end(right)]),
+            Constant::Indices(vec![2, 3]),
+        ],
+        ..Operator::new("Slice")
     }
 }
 

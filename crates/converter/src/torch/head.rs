@@ -1,8 +1,8 @@
-//! The classifier of a PyTorch checkpoint: which of its tensors are fully-connected layers behind the backbone.
+//! The classifier of a PyTorch checkpoint: which of its tensors are fully-connected layers after the backbone.
 
 use std::collections::BTreeMap;
 
-/// Parts of a name by which a head is known, perhaps with a number behind it (`fc2`).
+/// Parts of a name that mark a head. A number may follow (`fc2`).
 const STEMS: [&str; 9] = [
     "fc",
     "last_linear",
@@ -14,10 +14,10 @@ const STEMS: [&str; 9] = [
     "cls",
     "clf",
 ];
-/// Layers that a message lists, and that a head may have.
+/// The most layers that a message lists, and that a head may have.
 const MAX_LAYERS: usize = 16;
 
-/// A module that is no part of the backbone, by the shapes of its tensors.
+/// A module outside of the backbone, described by the shapes of its tensors.
 #[derive(Debug, Default)]
 struct Module {
     weight: Option<Vec<usize>>,
@@ -32,14 +32,14 @@ pub(super) struct TorchHead {
 }
 
 impl TorchHead {
-    /// Finds the head among the tensors that are no part of the backbone: `names` and shapes in PyTorch's layout. The
-    /// first layer reads `features`, each next one what the one before gives.
+    /// Finds the head among the tensors outside of the backbone, given by their names and their shapes in PyTorch's
+    /// layout. The first layer reads `features`, each later layer the output of the layer before it.
     ///
     /// # Errors
     ///
     /// A layer with a head's name that is not fully connected, or layers that do not follow each other.
     pub fn find(tensors: &[(&str, Vec<usize>)], features: usize) -> Result<Self, String> {
-        let mut modules: BTreeMap<Vec<Part<'_>>, (&str, Module)> = BTreeMap::new();
+        let mut modules: BTreeMap<Vec<NamePart<'_>>, (&str, Module)> = BTreeMap::new();
         for (name, shape) in tensors {
             let (path, kind) = name.rsplit_once('.').unwrap_or((name, ""));
             let (_, module) = modules.entry(parts(path)).or_insert((path, Module::default()));
@@ -51,7 +51,7 @@ impl TorchHead {
         let is_dense = |module: &Module| module.weight.as_ref().is_some_and(|shape| shape.len() == 2);
         let (named, unnamed): (Vec<_>, Vec<_>) = modules.values().partition(|(path, _)| is_called_head(path));
         if named.is_empty() {
-            // A layer of any name that reads the features is a classifier, if it is the only one.
+            // A layer that reads the features is a classifier whatever its name, if it is the only such layer.
             let reads = |(_, module): &&&(&str, Module)| {
                 is_dense(module) && module.weight.as_ref().is_some_and(|shape| shape[1] == features)
             };
@@ -71,8 +71,8 @@ impl TorchHead {
             };
             return Err(format!(
                 "its head has {path}, {kind}: of weights alone, heads of fully-connected layers are read; --no-top \
-                 leaves the \
-                 head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it"
+                 leaves the head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") \
+                 keeps it"
             ));
         }
         let (mut reads, mut layers) = (features, Vec::new());
@@ -89,8 +89,8 @@ impl TorchHead {
         Ok(Self { layers })
     }
 
-    /// The tensor of the network that a name of the file is.
-    pub fn home(&self, name: &str) -> Option<String> {
+    /// The network's tensor for a name in the file.
+    pub fn target(&self, name: &str) -> Option<String> {
         let (path, kind) = name.rsplit_once('.')?;
         let index = self.layers.iter().position(|(layer, _)| layer == path)?;
         if !["weight", "bias"].contains(&kind) {
@@ -116,13 +116,12 @@ fn no_chain(named: &[&(&str, Module)], features: usize) -> String {
         .collect();
     format!(
         "the layers of its head do not follow each other, the first one on {features} features: {}; --no-top leaves \
-         the head out, \
-         and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it",
+         the head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it",
         shown.join(", ")
     )
 }
 
-/// Whether a part of a module's name is that of a head.
+/// Whether a part of a module's name marks a head.
 fn is_called_head(path: &str) -> bool {
     path.split('.').any(|part| {
         let stem = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
@@ -130,20 +129,20 @@ fn is_called_head(path: &str) -> bool {
     })
 }
 
-/// A part of a name, so that 10 comes behind 9.
+/// A part of a name, ordered so that 10 comes after 9.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part<'a> {
+enum NamePart<'a> {
     Number(u64),
     Text(&'a str, u64),
 }
 
-fn parts(path: &str) -> Vec<Part<'_>> {
+fn parts(path: &str) -> Vec<NamePart<'_>> {
     let part = |part| {
         if let Ok(number) = str::parse(part) {
-            Part::Number(number)
+            NamePart::Number(number)
         } else {
             let stem = str::trim_end_matches(part, |c: char| c.is_ascii_digit());
-            Part::Text(stem, part[stem.len()..].parse().unwrap_or_default())
+            NamePart::Text(stem, part[stem.len()..].parse().unwrap_or_default())
         }
     };
     path.split('.').map(part).collect()
@@ -181,7 +180,7 @@ mod tests {
                 "{name}"
             );
         }
-        // An unusual name, of the only layer that reads the features.
+        // An unusual name is accepted for the only layer that reads the features.
         assert_eq!(
             find(&[("decide.weight", &[3, 8]), ("loss.weight", &[3])]).unwrap(),
             [("decide".to_owned(), false)]
@@ -198,9 +197,9 @@ mod tests {
         let head = TorchHead {
             layers: vec![("fc1".into(), true), ("fc2".into(), true)],
         };
-        assert_eq!(head.home("fc1.bias").as_deref(), Some("head.hidden.0.bias"));
-        assert_eq!(head.home("fc2.weight").as_deref(), Some("head.predictions.weight"));
-        assert_eq!(head.home("fc3.weight"), None);
+        assert_eq!(head.target("fc1.bias").as_deref(), Some("head.hidden.0.bias"));
+        assert_eq!(head.target("fc2.weight").as_deref(), Some("head.predictions.weight"));
+        assert_eq!(head.target("fc3.weight"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use converter::{Known, Source, open};
+use converter::{Known, WeightFile, open};
 use tempfile::TempDir;
 use xception_model::{HiddenActivation, Outputs, Pooling, Scaling, Variant, Widths, XceptionConfig};
 
@@ -79,8 +79,8 @@ pub fn picture([batch, height, width, channels]: [usize; 4]) -> Tensor<4> {
     .permute([0, 3, 1, 2])
 }
 
-pub fn logits(source: Source) -> Vec<f32> {
-    let (model, _) = source.load(&Device::flex()).unwrap();
+pub fn logits(file: WeightFile) -> Vec<f32> {
+    let (model, _) = file.load(&Device::flex()).unwrap();
     let logits = model.forward(picture([1, 75, 90, 3])).unwrap();
     logits.into_data().iter::<f32>().collect()
 }

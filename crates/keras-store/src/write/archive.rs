@@ -7,7 +7,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::json;
-use crate::write::hdf5::{NotWritten, Plan};
+use crate::write::hdf5::{FilePlan, NotWritten};
 use crate::write::version::KERAS_VERSION;
 
 /// Refuses a config that this crate could not read back.
@@ -19,7 +19,7 @@ pub(crate) fn check_config(config: &str) -> Result<(), String> {
 pub(crate) fn write<E>(
     file: File,
     config: &str,
-    plan: &Plan,
+    plan: &FilePlan,
     values: impl FnMut(usize, &mut dyn Write) -> Result<(), NotWritten<E>>,
 ) -> Result<File, NotWritten<E>> {
     let zipped = |error: zip::result::ZipError| NotWritten::Io(io::Error::other(error));

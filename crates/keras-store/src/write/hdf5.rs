@@ -76,7 +76,7 @@ impl NewGroup {
 }
 
 /// The layout of a file, without its values.
-pub(crate) struct Plan {
+pub(crate) struct FilePlan {
     headers: Headers,
     /// Where the values are, in the order of the file.
     places: Vec<Place>,
@@ -97,7 +97,7 @@ pub(crate) enum NotWritten<E> {
     Tensor(E),
 }
 
-impl Plan {
+impl FilePlan {
     /// Lays out a file with everything in `root`.
     pub(crate) fn of(root: &NewGroup) -> Result<Self, String> {
         let mut builder = FileBuilder::new();
@@ -360,7 +360,7 @@ mod tests {
 
     /// Tensor `t` is filled with bytes `t + 1`.
     fn written(root: &NewGroup, width: usize) -> Vec<u8> {
-        let plan = Plan::of(root).unwrap();
+        let plan = FilePlan::of(root).unwrap();
         let mut out = Vec::new();
         let written = plan.write(&mut out, |tensor, out| {
             let len = [7000, 3][tensor] * width;
@@ -408,7 +408,7 @@ mod tests {
         root.dataset("b/large", dataset).unwrap();
         let mut out = Vec::new();
         let values: Vec<u8> = vec![1.5_f32; 7000].iter().flat_map(|v| v.to_le_bytes()).collect();
-        Plan::of(&root)
+        FilePlan::of(&root)
             .unwrap()
             .write(&mut out, |_, out| out.write_all(&values).map_err(NotWritten::<()>::Io))
             .unwrap();
@@ -425,7 +425,7 @@ mod tests {
 
     #[test]
     fn a_tensor_of_another_length_and_a_full_disk_end_the_writing() {
-        let plan = Plan::of(&tree(DType::F32)).unwrap();
+        let plan = FilePlan::of(&tree(DType::F32)).unwrap();
         let short = plan.write(&mut Vec::new(), |_, out| {
             out.write_all(&[0; 8]).map_err(NotWritten::<()>::Io)
         });
@@ -446,7 +446,7 @@ mod tests {
         for name in [".", "a//b"] {
             let mut root = NewGroup::default();
             root.group(name);
-            assert!(Plan::of(&root).is_err(), "{name}");
+            assert!(FilePlan::of(&root).is_err(), "{name}");
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::error::{DTypeMismatch, Direction, KerasStoreError, Mismatch, NameMism
 use crate::kind::KerasFileKind;
 use crate::layout::{Arrangement, NOT_FINITE, all_finite, burn_variable};
 use crate::naming::Naming;
-use crate::write::hdf5::{NewDataset, NewGroup, NotWritten, Plan};
+use crate::write::hdf5::{FilePlan, NewDataset, NewGroup, NotWritten};
 use crate::write::model::{Model, Unusable, Variable};
 
 /// What the caller wants to write.
@@ -89,7 +89,7 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
         KerasFileKind::LegacyModel => legacy::model(&model, &datasets, &config),
         KerasFileKind::LegacyWeights => legacy::weights(&model, &datasets),
     };
-    let plan = tree.and_then(|tree| Plan::of(&tree)).map_err(unusable)?;
+    let plan = tree.and_then(|tree| FilePlan::of(&tree)).map_err(unusable)?;
 
     let mut new = NewFile::create(path, request.overwrite).map_err(|error| file_error(path, error))?;
     let file = new
@@ -115,7 +115,7 @@ pub(crate) fn write(request: &Request<'_>, tensors: Vec<PackTensor>) -> Result<(
 /// Writes an HDF5 file that is not in an archive.
 fn bare<E>(
     file: File,
-    plan: &Plan,
+    plan: &FilePlan,
     values: impl FnMut(usize, &mut dyn Write) -> Result<(), NotWritten<E>>,
 ) -> Result<File, NotWritten<E>> {
     let mut out = BufWriter::new(file);

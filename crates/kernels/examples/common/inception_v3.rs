@@ -1,9 +1,8 @@
 //! Inception V3 (arXiv 1512.00567, as `keras/applications/inception_v3.py` builds it) with made-up weights.
 
-use kernels::{
-    Activation, AveragePool, Concat, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, MaxPool, Network, Padding,
-    Value,
-};
+use kernels::{Activation, AveragePool, Concat, Convolution, Error, MaxPool, Network, Padding, Value};
+
+use super::head::with_head;
 
 /// A network under construction.
 struct Draft<'a> {
@@ -136,17 +135,6 @@ pub fn inception_v3(network: Network, numbers: &[f32]) -> Result<(Network, Vec<S
         let pool = net.pooled(x, 192)?;
         x = net.concat(&[one, three, double, pool])?;
     }
-    let Draft {
-        mut network, mut names, ..
-    } = net;
-    let mean = network.global_pool(GlobalPool {
-        input: x,
-        kind: GlobalPoolKind::Average,
-    })?;
-    let logits = network.dense(Dense {
-        bias: Some(&numbers[..1000]),
-        ..Dense::new(mean, &numbers[..2048 * 1000], 1000)
-    })?;
-    names.extend(["avg_pool", "predictions"].map(str::to_owned));
-    Ok((network, names, logits))
+    let Draft { network, names, .. } = net;
+    with_head((network, names), (x, 2048), numbers)
 }

@@ -1,6 +1,8 @@
 //! `MobileNet` (arXiv 1704.04861, table 1; `ReLU6` as in Keras) with made-up weights.
 
-use kernels::{Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, Network, Padding, Separable, Value};
+use kernels::{Activation, Convolution, Error, Network, Padding, Separable, Value};
+
+use super::head::with_head;
 
 /// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of
 /// which there are at least `1024 * 1024`.
@@ -59,14 +61,5 @@ pub fn mobilenet(mut network: Network, numbers: &[f32]) -> Result<(Network, Vec<
         }
         channels = width;
     }
-    let mean = network.global_pool(GlobalPool {
-        input: x,
-        kind: GlobalPoolKind::Average,
-    })?;
-    let logits = network.dense(Dense {
-        bias: Some(some(1000)),
-        ..Dense::new(mean, some(1024 * 1000), 1000)
-    })?;
-    names.extend(["avg_pool", "predictions"].map(str::to_owned));
-    Ok((network, names, logits))
+    with_head((network, names), (x, 1024), numbers)
 }

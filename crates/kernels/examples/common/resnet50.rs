@@ -1,6 +1,8 @@
 //! ResNet-50 (arXiv 1512.03385, table 1; strides in the 3 x 3 convolutions, as in torchvision) with made-up weights.
 
-use kernels::{Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, MaxPool, Network, Padding, Value};
+use kernels::{Activation, Convolution, Error, MaxPool, Network, Padding, Value};
+
+use super::head::with_head;
 
 /// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of
 /// which there are at least `512 * 512 * 9`.
@@ -59,14 +61,5 @@ pub fn resnet50(mut network: Network, numbers: &[f32]) -> Result<(Network, Vec<S
             channels = 4 * width;
         }
     }
-    let mean = network.global_pool(GlobalPool {
-        input: x,
-        kind: GlobalPoolKind::Average,
-    })?;
-    let logits = network.dense(Dense {
-        bias: Some(some(1000)),
-        ..Dense::new(mean, some(2048 * 1000), 1000)
-    })?;
-    names.extend(["avg_pool", "predictions"].map(str::to_owned));
-    Ok((network, names, logits))
+    with_head((network, names), (x, 2048), numbers)
 }

@@ -1,7 +1,9 @@
 //! VGG-16 (arXiv 1409.1556, table 1, column D) up to the last pooling, and its fully-connected layers on the mean of
 //! the last map: a network of the engine has no flattening. Made-up weights.
 
-use kernels::{Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, MaxPool, Network, Padding, Value};
+use kernels::{Activation, Convolution, Error, MaxPool, Network, Padding, Value};
+
+use super::head::with_head;
 
 /// Convolutions and channels of every block.
 const BLOCKS: [(usize, usize); 5] = [(2, 64), (2, 128), (3, 256), (3, 512), (3, 512)];
@@ -26,14 +28,5 @@ pub fn vgg16(mut network: Network, numbers: &[f32]) -> Result<(Network, Vec<Stri
         x = network.max_pool(MaxPool::new(x, [2; 2]))?;
         names.push(format!("block{block}_pool"));
     }
-    let mean = network.global_pool(GlobalPool {
-        input: x,
-        kind: GlobalPoolKind::Average,
-    })?;
-    let logits = network.dense(Dense {
-        bias: Some(some(1000)),
-        ..Dense::new(mean, some(512 * 1000), 1000)
-    })?;
-    names.extend(["avg_pool", "predictions"].map(str::to_owned));
-    Ok((network, names, logits))
+    with_head((network, names), (x, 512), numbers)
 }

@@ -1,9 +1,8 @@
 //! Xception (arXiv 1610.02357, figure 5) with made-up weights.
 
-use kernels::{
-    Activation, Convolution, Dense, Error, GlobalPool, GlobalPoolKind, MaxPool, Network, Padding, Projection,
-    Separable, Value,
-};
+use kernels::{Activation, Convolution, Error, MaxPool, Network, Padding, Projection, Separable, Value};
+
+use super::head::with_head;
 
 /// The network, the names of its layers, and its logits. Every layer takes its weights from the first of `numbers`, of
 /// which there are at least `2048 * 1536`.
@@ -69,14 +68,5 @@ pub fn xception(mut network: Network, numbers: &[f32]) -> Result<(Network, Vec<S
             names.push(format!("block{number}_pool"));
         }
     }
-    let mean = network.global_pool(GlobalPool {
-        input: x,
-        kind: GlobalPoolKind::Average,
-    })?;
-    let logits = network.dense(Dense {
-        bias: Some(some(1000)),
-        ..Dense::new(mean, some(2048 * 1000), 1000)
-    })?;
-    names.extend(["avg_pool", "predictions"].map(str::to_owned));
-    Ok((network, names, logits))
+    with_head((network, names), (x, 2048), numbers)
 }

@@ -1,5 +1,5 @@
-//! Channels-last maps as Burn's tensors: their shape is `[batch, channels, height, width]`, and their strides say where
-//! the values are.
+//! Channels-last maps as Burn's tensors. Their shape is `[batch, channels, height, width]`; their strides describe the
+//! order in memory.
 
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -17,12 +17,12 @@ use crate::train::layout::to_channels_last;
 pub(super) struct Map(FlexTensor);
 
 impl Map {
-    /// A block's values as a map of `[batch, height, width, channels]`.
+    /// A map of `[batch, height, width, channels]` from the values of a block.
     pub(super) fn new(block: Block, shape: [usize; 4]) -> Self {
         Self(tensor(block, layout(shape)))
     }
 
-    /// Any tensor as a map; its values are moved only if they lie otherwise.
+    /// Turns any tensor into a map. The values are moved only if they are in another order.
     pub(super) fn from_tensor(tensor: FlexTensor) -> Self {
         let [batch, channels, height, width] = tensor.shape().dims::<4>();
         let shape = [batch, height, width, channels];
@@ -30,7 +30,7 @@ impl Map {
         let whole = tensor.storage::<f32>().len() == values && tensor.layout().start_offset() == 0;
         let strides = tensor.layout().strides().iter().zip(tensor.layout().shape().iter());
         let expected = layout(shape);
-        // The stride along an axis of one place is never used.
+        // The stride along an axis of length 1 is never used.
         let alike = strides
             .zip(expected.strides())
             .all(|((own, size), expected)| *size == 1 || own == expected);
@@ -48,7 +48,7 @@ impl Map {
         Self::new(block, shape)
     }
 
-    /// `[batch, height, width, channels]`.
+    /// The sizes as `[batch, height, width, channels]`.
     pub(super) fn shape(&self) -> [usize; 4] {
         let [batch, channels, height, width] = self.0.shape().dims::<4>();
         [batch, height, width, channels]
@@ -58,7 +58,7 @@ impl Map {
         self.0.storage()
     }
 
-    /// The values to be changed in place: a copy of them if another tensor has the same.
+    /// The map with values that can be changed in place: they are copied if another tensor shares them.
     pub(super) fn into_mut(mut self) -> Self {
         if !self.0.is_unique() {
             let mut block = Block::values(self.values().len());
@@ -68,7 +68,7 @@ impl Map {
         self
     }
 
-    /// The values of a map that [`into_mut`](Self::into_mut) gave.
+    /// The values of a map that [`into_mut`](Self::into_mut) returned.
     pub(super) fn values_mut(&mut self) -> &mut [f32] {
         self.0.storage_mut()
     }
@@ -82,7 +82,7 @@ impl Map {
 fn layout([batch, height, width, channels]: [usize; 4]) -> Layout {
     let shape = Shape::new([batch, channels, height, width]);
     if height * width == 1 || channels == 1 {
-        // Both orders are one.
+        // Both orders are the same.
         return Layout::contiguous(shape);
     }
     let strides = [height * width * channels, 1, width * channels, channels];
@@ -94,7 +94,7 @@ pub(super) fn contiguous<const D: usize>(block: Block, shape: [usize; D]) -> Fle
     tensor(block, Layout::contiguous(Shape::new(shape)))
 }
 
-/// Another tensor of the shape of one in Burn's order; its values are any.
+/// A new tensor of the shape of `other`, in Burn's order, with arbitrary values.
 pub(super) fn like(other: &FlexTensor) -> FlexTensor {
     let shape = other.shape();
     tensor(Block::values(shape.num_elements()), Layout::contiguous(shape))
@@ -113,7 +113,7 @@ fn tensor(block: Block, layout: Layout) -> FlexTensor {
     FlexTensor::new(bytes, layout, DType::F32)
 }
 
-/// Hands a block to Burn. Dropping it gives the block back.
+/// Hands a block to Burn. Dropping the controller gives the block back.
 struct Controller(Block);
 
 impl AllocationController for Controller {
@@ -127,7 +127,7 @@ impl AllocationController for Controller {
 
     unsafe fn memory_mut(&mut self, _policy: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
         let bytes: *mut [u8] = self.0.bytes_mut();
-        // SAFETY: the layout is the same, and the caller writes initialised bytes alone.
+        // SAFETY: the layout is the same, and the caller writes only initialised bytes.
         Ok(unsafe { &mut *(bytes as *mut [MaybeUninit<u8>]) })
     }
 
@@ -158,7 +158,7 @@ mod tests {
                 assert_eq!(value.to_bits(), expected.to_bits());
             }
             assert_eq!(map.shape(), [batch, height, width, channels]);
-            // It is taken as it is.
+            // The tensor is taken as it is.
             let address = map.values().as_ptr();
             let again = Map::from_tensor(map.clone().into_tensor());
             assert_eq!(again.values().as_ptr(), address);

@@ -1,7 +1,7 @@
 //! Operations of a training step on Burn's tensors: this crate's kernels, with their gradients, on the device `Flex`.
 //!
-//! A [`Unit`] is what the kernels compute as one operation of Burn's tape. It keeps its input alone for the backward
-//! pass, and computes anew what lies between its stages. Maps between units stay channels-last in memory.
+//! A [`Unit`] is what the kernels compute as one operation of Burn's tape. A unit keeps only its input for the backward
+//! pass, and computes the maps between its parts again. Maps between units stay channels-last in memory.
 
 mod map;
 mod node;
@@ -23,20 +23,20 @@ use crate::simd::isa::Isa;
 use operands::statistics;
 pub use operands::{TrainingOperands, TrainingOutput, TrainingUnit};
 pub use optimizer::{adamw_update, averaged, scaled, sgd_update, squared_norm};
-use plan::Plan;
+use plan::UnitPlan;
 pub use unit::{
-    Measured, Norm, NormStatistics, SharedGradient, Source, Unit, UnitConvolution, UnitOutput, UnitPool, Window,
+    Measured, Norm, NormStatistics, SharedGradient, Unit, UnitConvolution, UnitInput, UnitOutput, UnitPool, Window,
 };
 
-/// The environment variable that lets training run on Burn's operations, if it is `burn`.
+/// If this environment variable is `burn`, training runs on Burn's operations.
 const VARIABLE: &str = "KERNELS_TRAINING";
 
 thread_local! {
     static BURN_OPERATIONS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `work`, in which [`has_training_kernels`] finds no kernels: for comparison with Burn's operations. The
-/// environment variable `KERNELS_TRAINING=burn` has the same effect on a whole process.
+/// Calls `work`. Within `work`, [`has_training_kernels`] finds no kernels, so that results can be compared with Burn's
+/// operations. The environment variable `KERNELS_TRAINING=burn` has the same effect on a whole process.
 pub fn with_burn_operations<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -54,22 +54,23 @@ fn burn_operations_are_asked_for() -> bool {
     BURN_OPERATIONS.get() || *ASKED.get_or_init(asked)
 }
 
-/// Whether [`unit()`] has kernels for this tensor: `f32` on `Flex` with autodiff, unless Burn's operations are asked
-/// for.
+/// Whether [`unit()`] has kernels for this tensor: `f32` on `Flex` with autodiff, unless Burn's operations were
+/// requested.
 pub fn has_training_kernels(x: &Tensor<4>) -> bool {
     let device = x.device();
     device.is_autodiff() && device == Device::flex() && x.dtype() == DType::F32 && !burn_operations_are_asked_for()
 }
 
-/// Computes a unit; `None` where there are no kernels for it, or its shapes do not fit together.
+/// Computes a unit; `None` if there are no kernels for the unit, or its shapes do not fit together.
 ///
-/// Results agree with those of Burn's operations within rounding, NaN and infinities included, and so do gradients.
-/// What needs no gradient costs none: a unit without trained parameters behind an input without gradient keeps nothing.
-pub fn unit(x: Source, unit: Unit) -> Option<UnitOutput> {
+/// Results and gradients agree with those of Burn's operations within rounding, NaN and infinities included. Only
+/// gradients that are needed cost anything: a unit without trained parameters after an input without gradient keeps
+/// nothing.
+pub fn unit(x: UnitInput, unit: Unit) -> Option<UnitOutput> {
     if !has_training_kernels(&x.tensor) {
         return None;
     }
-    let plan = Plan::new(x.tensor.dims(), &unit, Isa::detect())?;
+    let plan = UnitPlan::new(x.tensor.dims(), &unit, Isa::detect())?;
     let shared = [
         x.shared,
         unit.residual.as_ref().and_then(|residual| residual.shared.clone()),

@@ -1,4 +1,4 @@
-//! A unit on Burn's tape.
+//! A unit as an operation on Burn's tape.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -18,7 +18,7 @@ use crate::extension::Operand;
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
 impl SharedGradient {
-    /// A tensor whose gradient says that the first of the operations has computed its own.
+    /// A tensor whose gradient marks that the first of the operations has computed its gradient.
     fn marker(&self) -> &Tracked {
         self.0.get_or_init(|| Tracked::new(vector(vec![0.0])))
     }
@@ -41,7 +41,7 @@ impl Backward<Flex, PARENTS> for UnitStep {
         let wanted = ops.parents.each_ref().map(Option::is_some);
         let State { unit, kept } = ops.state;
         let mut earlier: [Option<FlexTensor>; 2] = [None, None];
-        // A unit that reads one tensor twice leaves the sum to Burn.
+        // If a unit reads one tensor twice, Burn adds the two gradients.
         let twice = match (&ops.parents[X], &ops.parents[RESIDUAL]) {
             (Some(x), Some(residual)) => x.id == residual.id,
             _ => false,
@@ -53,7 +53,8 @@ impl Backward<Flex, PARENTS> for UnitStep {
                 if grads.get::<Flex>(marker).is_none() {
                     grads.register::<Flex>(marker.id(), marker.primitive().clone());
                 } else if parent.order > 0 {
-                    // Burn would add in its own order of values. Leaves keep their gradients, so Burn does add theirs.
+                    // Burn would add the gradients in its own order of values. Leaves keep their gradients, so Burn
+                    // adds those of leaves.
                     *earlier = Some(grads.consume::<Flex>(parent));
                 }
             }
@@ -67,7 +68,7 @@ impl Backward<Flex, PARENTS> for UnitStep {
     }
 }
 
-/// Computes a unit, and puts it on the tape if one of its operands has a gradient.
+/// Computes a unit, and puts the unit on the tape if one of its operands has a gradient.
 pub(super) fn training_unit<C: CheckpointStrategy>(
     operands: TrainingOperands<Autodiff<Flex, C>>,
     unit: TrainingUnit,
@@ -124,7 +125,7 @@ pub(super) fn training_unit<C: CheckpointStrategy>(
     TrainingOutput { y, mean, variance }
 }
 
-/// Operands apart from their places on the tape.
+/// The operands' places on the tape, and which operands want gradients.
 struct Taken {
     guards: Vec<NodeGuard>,
     wanted: Vec<bool>,
@@ -145,7 +146,7 @@ impl Taken {
         primitive
     }
 
-    /// An operand that is absent has a place without gradient.
+    /// Takes an operand. An absent operand has a place without gradient.
     fn operand(&mut self, tensor: Option<Tracked>) -> Operand<Flex> {
         if let Some(tensor) = tensor {
             return Operand::Given(self.take(tensor));

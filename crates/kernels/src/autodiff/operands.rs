@@ -7,7 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType};
 
 use super::map::vector;
-use super::plan::Plan;
+use super::plan::UnitPlan;
 use super::unit::{Measured, SharedGradient};
 use crate::extension::Operand;
 use crate::train::norm::Moments;
@@ -26,16 +26,16 @@ pub struct TrainingOperands<B: Backend> {
     /// Weights of the depthwise convolution.
     #[extension_type]
     pub depthwise: Operand<B>,
-    /// Its bias.
+    /// Bias of the depthwise convolution.
     #[extension_type]
     pub depthwise_bias: Operand<B>,
     /// Weights of the convolution.
     #[extension_type]
     pub weights: Operand<B>,
-    /// Its bias.
+    /// Bias of the convolution.
     #[extension_type]
     pub bias: Operand<B>,
-    /// Added to the output.
+    /// The map that is added to the output.
     #[extension_type]
     pub residual: Operand<B>,
     /// The norm's means, if given.
@@ -46,7 +46,7 @@ pub struct TrainingOperands<B: Backend> {
     pub variance: Operand<B>,
 }
 
-/// The tensors that a unit gives.
+/// The tensors that a unit returns.
 #[derive(ExtensionType)]
 pub struct TrainingOutput<B: Backend> {
     /// The output.
@@ -62,12 +62,12 @@ pub struct TrainingOutput<B: Backend> {
 /// A unit whose shapes were checked.
 #[derive(Clone, Debug)]
 pub struct TrainingUnit {
-    pub(super) plan: Arc<Plan>,
-    /// Of the input and of the residual.
+    pub(super) plan: Arc<UnitPlan>,
+    /// The shared gradients of the input and of the residual.
     pub(super) shared: [Option<SharedGradient>; 2],
-    /// Of the input.
+    /// The measured statistics of the input.
     pub(super) measured: Option<Measured>,
-    /// Where the moments of the output go.
+    /// Where the moments of the output are written.
     pub(super) measure: Option<Arc<OnceLock<Arc<Moments>>>>,
 }
 

@@ -8,7 +8,7 @@ use super::map::like;
 use crate::simd::isa::Isa;
 use crate::train::optimizer::{AdamWUpdate, Changed, SgdUpdate, mix, scale, sum_of_squares};
 
-/// Tensors that a kernel takes, or the same ones back.
+/// The tensors for a kernel; if no kernel takes them, the same tensors back.
 type Taken<const D: usize, const N: usize> = Result<[FlexTensor; N], [Tensor<D>; N]>;
 
 /// Takes tensors of one shape, in Burn's order, on `Flex`.
@@ -41,7 +41,7 @@ fn give<const D: usize>(tensor: FlexTensor) -> Tensor<D> {
     })
 }
 
-/// A tensor that a pass changes, and the old one if others hold its values.
+/// A tensor that a pass changes, and the old tensor if other tensors share its values.
 struct Target {
     new: FlexTensor,
     old: Option<FlexTensor>,
@@ -66,8 +66,8 @@ impl Target {
     }
 }
 
-/// Updates weights by their gradient and velocity: both anew, or the three tensors back where there is no kernel for
-/// them.
+/// Updates weights by their gradient and velocity. Returns the new weights and velocity, or the three tensors if there
+/// is no kernel for them.
 ///
 /// # Errors
 ///
@@ -88,8 +88,8 @@ pub fn sgd_update<const D: usize>(
     Ok([weights.new, velocity].map(give))
 }
 
-/// Updates weights by their gradient and both moments: weights and moments anew, or the four tensors back where there
-/// is no kernel for them.
+/// Updates weights by their gradient and both moments. Returns the new weights and moments, or the four tensors if
+/// there is no kernel for them.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ pub fn averaged<const D: usize>(old: Tensor<D>, new: Tensor<D>, decay: f64) -> T
     }
 }
 
-/// The product with a number.
+/// The tensor times `factor`.
 pub fn scaled<const D: usize>(tensor: Tensor<D>, factor: f64) -> Tensor<D> {
     match take([tensor]) {
         Ok([tensor]) => {

@@ -8,15 +8,15 @@ use crate::train::max_pool::MaxPool;
 use crate::train::{Convolution, Depthwise, Geometry};
 
 /// A unit's kernels for the sizes of its maps.
-pub(super) struct Plan {
+pub(super) struct UnitPlan {
     pub isa: Isa,
     /// The input, `[batch, height, width, channels]`.
     pub input: [usize; 4],
     pub norm: Option<NormPlan>,
     pub relu: bool,
-    pub depthwise: Option<Stage<Depthwise>>,
-    pub convolution: Option<Stage<Convolution>>,
-    pub pool: Option<Stage<Pool>>,
+    pub depthwise: Option<UnitKernel<Depthwise>>,
+    pub convolution: Option<UnitKernel<Convolution>>,
+    pub pool: Option<UnitKernel<Pool>>,
     /// The output, `[batch, height, width, channels]`.
     pub output: [usize; 4],
 }
@@ -24,12 +24,12 @@ pub(super) struct Plan {
 #[derive(Clone, Copy)]
 pub(super) struct NormPlan {
     pub epsilon: f64,
-    /// Whether it takes the statistics of the batch.
+    /// Whether the norm takes the statistics of the batch.
     pub batch: bool,
 }
 
-/// A stage and its output.
-pub(super) struct Stage<T> {
+/// The kernel of a unit's part, and the size of its output.
+pub(super) struct UnitKernel<T> {
     pub op: T,
     /// `[batch, height, width, channels]`.
     pub output: [usize; 4],
@@ -41,17 +41,17 @@ pub(super) enum Pool {
     GlobalAverage,
 }
 
-impl core::fmt::Debug for Plan {
+impl core::fmt::Debug for UnitPlan {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Plan")
+        f.debug_struct("UnitPlan")
             .field("input", &self.input)
             .field("output", &self.output)
             .finish_non_exhaustive()
     }
 }
 
-impl Plan {
-    /// `None` where shapes do not fit together, or a stage has no kernel.
+impl UnitPlan {
+    /// `None` if shapes do not fit together, or a part has no kernel.
     pub(super) fn new([batch, channels, height, width]: [usize; 4], unit: &Unit, isa: Isa) -> Option<Self> {
         let input = [batch, height, width, channels];
         if input.contains(&0) {
@@ -86,7 +86,7 @@ impl Plan {
         if let Some(conv) = &unit.depthwise {
             let op = Depthwise::new(&geometry(output, channels, &conv.window), isa).ok()?;
             output = sized(op.output_size(), batch, channels);
-            depthwise = fits(conv, channels, 1).then_some(Stage { op, output });
+            depthwise = fits(conv, channels, 1).then_some(UnitKernel { op, output });
             depthwise.as_ref()?;
         }
         let mut convolution = None;
@@ -94,7 +94,7 @@ impl Plan {
             let [outputs, ..] = conv.weights.dims();
             let op = Convolution::new(&geometry(output, outputs, &conv.window), isa).ok()?;
             output = sized(op.output_size(), batch, outputs);
-            convolution = fits(conv, outputs, channels).then_some(Stage { op, output });
+            convolution = fits(conv, outputs, channels).then_some(UnitKernel { op, output });
             convolution.as_ref()?;
         }
         let [.., channels] = output;
@@ -102,7 +102,7 @@ impl Plan {
             None => None,
             Some(UnitPool::GlobalAverage) => {
                 output = sized([1; 2], batch, channels);
-                Some(Stage {
+                Some(UnitKernel {
                     op: Pool::GlobalAverage,
                     output,
                 })
@@ -111,7 +111,7 @@ impl Plan {
                 let op = MaxPool::new(&geometry(output, channels, window), isa).ok()?;
                 output = sized(op.output_size(), batch, channels);
                 let op = Pool::Max(Box::new(op));
-                Some(Stage { op, output })
+                Some(UnitKernel { op, output })
             }
         };
         if let Some(residual) = &unit.residual {
@@ -141,8 +141,8 @@ impl Plan {
         self.norm.is_some() || self.relu
     }
 
-    /// Whether there is a stage between norm and residual.
-    pub(super) fn has_stages(&self) -> bool {
+    /// Whether there is a part between norm and residual.
+    pub(super) fn has_parts(&self) -> bool {
         self.depthwise.is_some() || self.convolution.is_some() || self.pool.is_some()
     }
 }
@@ -164,7 +164,7 @@ fn sized([height, width]: [usize; 2], batch: usize, channels: usize) -> [usize; 
     [batch, height, width, channels]
 }
 
-/// Values of a map.
+/// Number of values of a map.
 pub(super) fn volume(shape: [usize; 4]) -> usize {
     shape.iter().product()
 }

@@ -1,4 +1,4 @@
-//! A unit forward and backward.
+//! The forward and the backward pass of a unit.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use burn::backend::{Flex, TensorMetadata};
 
 use super::map::{Map, contiguous, vector};
 use super::operands::{TrainingOperands, TrainingUnit};
-use super::plan::{Plan, Pool, Stage, volume};
+use super::plan::{Pool, UnitKernel, UnitPlan, volume};
 use super::unit::Measured;
 use crate::error::Error;
 use crate::extension::Operand;
@@ -19,9 +19,9 @@ use crate::train::norm::{
     Affine, GradientSums, InputGradient, Moments, channel_sums, gradient_sums, moments, normalise, normalise_part,
     part_sums,
 };
-use crate::train::{Convolution, Depthwise, DepthwiseGradients, MapPart, Reads, Source, Transform};
+use crate::train::{Convolution, Depthwise, DepthwiseGradients, MapInput, MapPart, Reads, Transform};
 
-/// Operands that may have gradients, in this order.
+/// Number of operands that may have gradients. The constants below are their order.
 pub(super) const PARENTS: usize = 8;
 pub(super) const X: usize = 0;
 pub(super) const GAMMA: usize = 1;
@@ -32,7 +32,7 @@ pub(super) const WEIGHTS: usize = 5;
 pub(super) const BIAS: usize = 6;
 pub(super) const RESIDUAL: usize = 7;
 
-/// The operands; all but the maps in Burn's order.
+/// The operands. All of them except the maps are in Burn's order.
 pub(super) struct Inputs {
     pub x: Map,
     pub gamma: Option<FlexTensor>,
@@ -64,12 +64,12 @@ impl From<TrainingOperands<Flex>> for Inputs {
     }
 }
 
-/// What a unit gives.
+/// The result of a unit's forward pass.
 pub(super) struct Forward {
     pub output: Map,
     /// The statistics of the batch, if the norm took them.
     pub moments: Option<Moments>,
-    /// What the backward pass needs, if any.
+    /// What the backward pass needs, if there is a backward pass.
     pub kept: Option<Kept>,
 }
 
@@ -79,13 +79,13 @@ pub(super) struct Kept {
     x: Option<Map>,
     norm: Option<(Affine, Vec<f64>)>,
     depthwise: Option<FlexTensor>,
-    /// For its values and its bias.
+    /// Kept to compute the convolution's input again.
     depthwise_bias: Option<FlexTensor>,
     weights: Option<FlexTensor>,
     taps: Option<Arc<Block>>,
 }
 
-/// Values of an operand. [`Inputs`] holds them in Burn's order.
+/// The values of an operand. [`Inputs`] holds them in Burn's order.
 fn values(tensor: &FlexTensor) -> &[f32] {
     let count = tensor.shape().num_elements();
     &tensor.storage::<f32>()[..count]
@@ -95,12 +95,12 @@ fn some(tensor: Option<&FlexTensor>) -> &[f32] {
     tensor.map_or(&[], values)
 }
 
-/// Kernels that were given maps of the plan.
+/// Takes the result of a kernel. The plan has checked the sizes, so the kernel cannot fail.
 fn done(result: Result<(), Error>) {
     result.unwrap_or_else(|error| unreachable!("sizes that the plan has checked: {error}"));
 }
 
-/// Computes a unit. `wanted` says which operands have gradients, if any has.
+/// Computes a unit. `wanted` says which operands want gradients; `None` if none of them does.
 pub(super) fn forward(unit: &TrainingUnit, inputs: &Inputs, wanted: Option<[bool; PARENTS]>) -> Forward {
     let plan = &*unit.plan;
     let isa = plan.isa;
@@ -118,27 +118,27 @@ pub(super) fn forward(unit: &TrainingUnit, inputs: &Inputs, wanted: Option<[bool
         Affine::new(&given, gamma, beta, norm.epsilon)
     });
 
-    // The residual is added by the last stage that can.
+    // The last part that can add the residual adds it.
     let mut residual = inputs.residual.as_ref().map(Map::values);
     let mut current: Option<Block> = None;
     let affine = norm.as_ref().map(|(affine, _)| affine);
-    if let Some(stage) = &plan.convolution {
-        current = Some(convolved(unit, stage, affine, inputs));
-    } else if let Some(stage) = &plan.depthwise {
+    if let Some(kernel) = &plan.convolution {
+        current = Some(convolved(unit, kernel, affine, inputs));
+    } else if let Some(kernel) = &plan.depthwise {
         let [weights, bias] = [&inputs.depthwise, &inputs.depthwise_bias].map(Option::as_ref);
-        current = Some(depthwise(plan, stage, affine, x.values(), weights, bias));
+        current = Some(depthwise(plan, kernel, affine, x.values(), weights, bias));
     } else if plan.is_normed() {
-        let sum = if plan.has_stages() { None } else { residual.take() };
+        let sum = if plan.has_parts() { None } else { residual.take() };
         current = Some(normed(plan, x.values(), affine, sum));
     }
     let mut taps = None;
-    if let Some(stage) = &plan.pool {
-        let mut output = Block::values(volume(stage.output));
+    if let Some(kernel) = &plan.pool {
+        let mut output = Block::values(volume(kernel.output));
         let from = current.as_ref().map_or(x.values(), Block::as_slice);
-        match &stage.op {
-            Pool::GlobalAverage => global_average(isa, from, stage.output[3], output.as_mut_slice()),
+        match &kernel.op {
+            Pool::GlobalAverage => global_average(isa, from, kernel.output[3], output.as_mut_slice()),
             Pool::Max(op) => {
-                let mut numbers = Block::new(volume(stage.output));
+                let mut numbers = Block::new(volume(kernel.output));
                 done(op.forward(from, output.as_mut_slice(), numbers.bytes_mut()));
                 taps = Some(Arc::new(numbers));
             }
@@ -173,9 +173,9 @@ pub(super) fn forward(unit: &TrainingUnit, inputs: &Inputs, wanted: Option<[bool
     }
 }
 
-/// The convolution, and all that stands before it. Its input is made part by part, and its output measured while parts
-/// of it are in the caches.
-fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Affine>, inputs: &Inputs) -> Block {
+/// The convolution and all parts before it. Its input is computed part by part, and its output is measured while parts
+/// of the output are in the caches.
+fn convolved(unit: &TrainingUnit, kernel: &UnitKernel<Convolution>, affine: Option<&Affine>, inputs: &Inputs) -> Block {
     let plan = &*unit.plan;
     let (isa, x) = (plan.isa, inputs.x.values());
     let [weights, bias] = [&inputs.depthwise, &inputs.depthwise_bias].map(Option::as_ref);
@@ -190,7 +190,7 @@ fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Af
             add_bias_part(isa, values(bias), part.values);
         }
         if measure.is_some() {
-            let own = part_sums(isa, part.values, stage.output[3]);
+            let own = part_sums(isa, part.values, kernel.output[3]);
             sums.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(part.index, own);
@@ -198,28 +198,28 @@ fn convolved(unit: &TrainingUnit, stage: &Stage<Convolution>, affine: Option<&Af
     };
 
     let source = if plan.depthwise.is_some() || plan.is_normed() {
-        Source::Fleeting(&make, reads(plan, x))
+        MapInput::Fleeting(&make, reads(plan, x))
     } else {
-        Source::Ready(x)
+        MapInput::Ready(x)
     };
-    let mut output = Block::values(volume(stage.output));
+    let mut output = Block::values(volume(kernel.output));
     let is_visited = inputs.bias.is_some() || measure.is_some();
     let after: Option<&(dyn Fn(MapPart<'_>) + Sync)> = if is_visited { Some(&after) } else { None };
     done(
-        stage
+        kernel
             .op
             .forward_of(source, some(inputs.weights.as_ref()), output.as_mut_slice(), after),
     );
     if let Some(slot) = measure {
         let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // One unit fills it.
-        let _ = slot.set(Arc::new(Moments::of_parts(stage.output[3], sums.values())));
+        // Only one unit fills the slot.
+        let _ = slot.set(Arc::new(Moments::of_parts(kernel.output[3], sums.values())));
     }
     output
 }
 
-/// What [`make_part`] reads: a depthwise convolution looks one row further than its output.
-fn reads<'a>(plan: &Plan, x: &'a [f32]) -> Reads<'a> {
+/// The values that [`make_part`] reads. A depthwise convolution reads one row beyond the rows of its output.
+fn reads<'a>(plan: &UnitPlan, x: &'a [f32]) -> Reads<'a> {
     let row = plan.input[2] * plan.input[3];
     Reads {
         values: x,
@@ -227,23 +227,27 @@ fn reads<'a>(plan: &Plan, x: &'a [f32]) -> Reads<'a> {
     }
 }
 
-/// A part of the convolution's input: the unit's input behind norm, `ReLU` and depthwise convolution, with its weights
-/// and its bias.
+/// Computes a part of the convolution's input: the unit's input after norm, `ReLU` and the depthwise convolution with
+/// its weights and its bias.
 fn make_part(
-    plan: &Plan,
+    plan: &UnitPlan,
     affine: Option<&Affine>,
     x: &[f32],
     [weights, bias]: [Option<&FlexTensor>; 2],
     part: MapPart<'_>,
 ) {
     let MapPart { index, pixels, values } = part;
-    if let Some(stage) = &plan.depthwise {
+    if let Some(kernel) = &plan.depthwise {
         let whole = MapPart {
             index,
             pixels,
             values: &mut *values,
         };
-        done(stage.op.forward_part(&transform(plan, affine), x, some(weights), whole));
+        done(
+            kernel
+                .op
+                .forward_part(&transform(plan, affine), x, some(weights), whole),
+        );
         if let Some(bias) = bias {
             add_bias_part(plan.isa, self::values(bias), values);
         }
@@ -257,8 +261,8 @@ fn make_part(
     }
 }
 
-/// The input behind norm and `ReLU`, plus `sum` where it is given.
-fn normed(plan: &Plan, x: &[f32], affine: Option<&Affine>, sum: Option<&[f32]>) -> Block {
+/// The input after norm and `ReLU`, plus `sum` if given.
+fn normed(plan: &UnitPlan, x: &[f32], affine: Option<&Affine>, sum: Option<&[f32]>) -> Block {
     let mut output = Block::values(x.len());
     match affine {
         Some(affine) => normalise(plan.isa, x, affine, plan.relu, sum, output.as_mut_slice()),
@@ -267,35 +271,39 @@ fn normed(plan: &Plan, x: &[f32], affine: Option<&Affine>, sum: Option<&[f32]>) 
     output
 }
 
-/// The depthwise convolution of the input behind norm and `ReLU`.
+/// The depthwise convolution of the input after norm and `ReLU`.
 fn depthwise(
-    plan: &Plan,
-    stage: &Stage<Depthwise>,
+    plan: &UnitPlan,
+    kernel: &UnitKernel<Depthwise>,
     affine: Option<&Affine>,
     x: &[f32],
     weights: Option<&FlexTensor>,
     bias: Option<&FlexTensor>,
 ) -> Block {
-    let mut output = Block::values(volume(stage.output));
+    let mut output = Block::values(volume(kernel.output));
     let transform = transform(plan, affine);
-    done(stage.op.forward_of(&transform, x, some(weights), output.as_mut_slice()));
+    done(
+        kernel
+            .op
+            .forward_of(&transform, x, some(weights), output.as_mut_slice()),
+    );
     if let Some(bias) = bias {
         add_bias(plan.isa, values(bias), output.as_mut_slice());
     }
     output
 }
 
-/// Norm and `ReLU` as what a depthwise convolution does to its input.
-fn transform<'a>(plan: &Plan, affine: Option<&'a Affine>) -> Transform<'a> {
+/// Norm and `ReLU` as the function that a depthwise convolution applies to its input.
+fn transform<'a>(plan: &UnitPlan, affine: Option<&'a Affine>) -> Transform<'a> {
     Transform {
         norm: affine.map(|affine| [&*affine.centre, &*affine.scale, &*affine.shift]),
         relu: plan.relu,
     }
 }
 
-/// A gradient on its way up.
+/// A gradient during the backward pass.
 enum Gradient {
-    /// Burn's, which others may hold.
+    /// Burn's tensor, which others may hold.
     Given(Map),
     Own(Block),
 }
@@ -308,7 +316,7 @@ impl Gradient {
         }
     }
 
-    /// As a map that may be changed in place.
+    /// The gradient as a map that may be changed in place.
     fn into_mut(self, shape: [usize; 4]) -> Map {
         match self {
             Self::Given(map) => map.into_mut(),
@@ -324,10 +332,10 @@ impl Gradient {
     }
 }
 
-/// The gradients of the operands that `wanted` asks for. `earlier` are gradients of the input and of the residual that
-/// other operations have computed before: the new ones are added to them.
+/// The gradients of the operands that `wanted` asks for. `earlier` holds gradients of the input and of the residual
+/// that other operations have already computed; the new gradients are added to them.
 pub(super) fn backward(
-    plan: &Plan,
+    plan: &UnitPlan,
     kept: &Kept,
     output_gradient: FlexTensor,
     wanted: [bool; PARENTS],
@@ -358,12 +366,12 @@ pub(super) fn backward(
     pass.found
 }
 
-/// A backward pass, from the last stage to the first.
+/// A backward pass, from the last part to the first.
 struct BackwardPass<'a> {
-    plan: &'a Plan,
+    plan: &'a UnitPlan,
     kept: &'a Kept,
     wanted: [bool; PARENTS],
-    /// A gradient of the input that is not yet added.
+    /// An earlier gradient of the input that is not yet added.
     earlier: Option<Map>,
     /// The norm's sums, once they are known.
     sums: Option<GradientSums>,
@@ -395,28 +403,28 @@ impl<'a> BackwardPass<'a> {
 
     fn pool(&self, gradient: Gradient) -> Gradient {
         let plan = self.plan;
-        let Some(stage) = &plan.pool else {
+        let Some(kernel) = &plan.pool else {
             return gradient;
         };
         let before = plan
             .convolution
             .as_ref()
-            .map(|stage| stage.output)
-            .or_else(|| plan.depthwise.as_ref().map(|stage| stage.output));
+            .map(|kernel| kernel.output)
+            .or_else(|| plan.depthwise.as_ref().map(|kernel| kernel.output));
         let mut input = Block::values(volume(before.unwrap_or(plan.input)));
-        match (&stage.op, &self.kept.taps) {
+        match (&kernel.op, &self.kept.taps) {
             (Pool::Max(op), Some(taps)) => {
                 done(op.input_gradient(taps.bytes(), gradient.values(), input.as_mut_slice()));
             }
-            _ => global_average_gradient(gradient.values(), stage.output[3], input.as_mut_slice()),
+            _ => global_average_gradient(gradient.values(), kernel.output[3], input.as_mut_slice()),
         }
         Gradient::Own(input)
     }
 
-    /// `None` if nothing before it wants a gradient.
+    /// Returns `None` if nothing before the convolution wants a gradient.
     fn convolution(&mut self, gradient: Gradient) -> Option<Gradient> {
         let (plan, kept) = (self.plan, self.kept);
-        let Some(stage) = &plan.convolution else {
+        let Some(kernel) = &plan.convolution else {
             return Some(gradient);
         };
         let weights = some(kept.weights.as_ref());
@@ -425,43 +433,43 @@ impl<'a> BackwardPass<'a> {
             let [depthwise, bias] = [&kept.depthwise, &kept.depthwise_bias].map(Option::as_ref);
             let make = |part: MapPart<'_>| make_part(plan, affine, x, [depthwise, bias], part);
             let source = if plan.depthwise.is_some() || plan.is_normed() {
-                Source::Fleeting(&make, reads(plan, x))
+                MapInput::Fleeting(&make, reads(plan, x))
             } else {
-                Source::Ready(x)
+                MapInput::Ready(x)
             };
             let mut own = Block::values(weights.len());
             done(
-                stage
+                kernel
                     .op
                     .weight_gradient_of(source, gradient.values(), own.as_mut_slice()),
             );
             self.found[WEIGHTS] = kept.weights.as_ref().map(|weights| shaped(own, weights));
         }
         if self.wanted[BIAS] {
-            self.found[BIAS] = Some(vector(channel_sums(plan.isa, gradient.values(), stage.output[3])));
+            self.found[BIAS] = Some(vector(channel_sums(plan.isa, gradient.values(), kernel.output[3])));
         }
         if !self.wanted[..WEIGHTS].contains(&true) {
             return None;
         }
-        let before = plan.depthwise.as_ref().map_or(plan.input, |stage| stage.output);
+        let before = plan.depthwise.as_ref().map_or(plan.input, |kernel| kernel.output);
         let mut input = Block::values(volume(before));
         done(
-            stage
+            kernel
                 .op
                 .input_gradient(weights, gradient.values(), input.as_mut_slice()),
         );
         Some(Gradient::Own(input))
     }
 
-    /// `None` if nothing before it wants a gradient.
+    /// Returns `None` if nothing before the depthwise convolution wants a gradient.
     fn depthwise(&mut self, gradient: Gradient) -> Option<Gradient> {
         let (plan, kept) = (self.plan, self.kept);
-        let Some(stage) = &plan.depthwise else {
+        let Some(kernel) = &plan.depthwise else {
             return Some(gradient);
         };
         let weights = some(kept.depthwise.as_ref());
         if self.wanted[DEPTHWISE_BIAS] {
-            self.found[DEPTHWISE_BIAS] = Some(vector(channel_sums(plan.isa, gradient.values(), stage.output[3])));
+            self.found[DEPTHWISE_BIAS] = Some(vector(channel_sums(plan.isa, gradient.values(), kernel.output[3])));
         }
         let above = self.wanted[..DEPTHWISE].contains(&true);
         let mut input = above.then(|| Block::values(volume(plan.input)));
@@ -471,7 +479,7 @@ impl<'a> BackwardPass<'a> {
                 let channels = plan.channels();
                 let is_summed = above && kept.norm.is_some();
                 let mut sums = is_summed.then(|| [vec![0.0; channels], vec![0.0; channels]]);
-                // Before a norm, the other reader's gradient is of other values.
+                // If there is a norm, the earlier gradient is that of the norm's input, not of these values.
                 let added = if above && kept.norm.is_none() {
                     self.earlier.take()
                 } else {
@@ -484,7 +492,7 @@ impl<'a> BackwardPass<'a> {
                     weights: own.as_mut().map(Block::as_mut_slice),
                 };
                 let maps = [x.values(), weights, gradient.values()];
-                done(stage.op.backward(&transform(plan, self.affine()), maps, gradients));
+                done(kernel.op.backward(&transform(plan, self.affine()), maps, gradients));
                 let wide = |sums: Vec<f32>| sums.into_iter().map(f64::from).collect();
                 self.sums = sums.map(|[plain, centred]| GradientSums {
                     plain: wide(plain),
@@ -495,7 +503,7 @@ impl<'a> BackwardPass<'a> {
             _ => {
                 if let Some(input) = &mut input {
                     done(
-                        stage
+                        kernel
                             .op
                             .input_gradient(weights, gradient.values(), input.as_mut_slice()),
                     );
@@ -508,7 +516,7 @@ impl<'a> BackwardPass<'a> {
         input.map(Gradient::Own)
     }
 
-    /// Norm and `ReLU`, and the gradient of the input.
+    /// The backward pass of norm and `ReLU`, and the gradient of the input.
     fn norm(&mut self, gradient: Gradient) {
         let (plan, wanted) = (self.plan, self.wanted);
         let isa = plan.isa;
@@ -560,7 +568,7 @@ impl<'a> BackwardPass<'a> {
     }
 }
 
-/// The gradient of weights, shaped as they are.
+/// The gradient of weights, in the shape of the weights.
 fn shaped(gradient: Block, weights: &FlexTensor) -> FlexTensor {
     contiguous(gradient, weights.shape().dims::<4>())
 }

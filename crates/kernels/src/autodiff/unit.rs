@@ -9,22 +9,22 @@ use burn::tensor::Tensor;
 use crate::ops::window::Padding;
 use crate::train::norm::Moments;
 
-/// Says that several operations read one tensor. Those given the same add their gradients in place.
+/// Marks one tensor that several operations read. Operations with the same mark add their gradients in place.
 #[derive(Clone, Debug, Default)]
 pub struct SharedGradient(pub(super) Arc<OnceLock<FloatTensor<Autodiff<Flex>>>>);
 
 /// An input of a [`Unit`].
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct UnitInput {
     /// `[batch, channels, height, width]`.
     pub tensor: Tensor<4>,
-    /// Given if other units read it.
+    /// Given if other units read the tensor.
     pub shared: Option<SharedGradient>,
-    /// Given if the unit that computed it has measured it.
+    /// Given if the unit that computed the tensor has measured it.
     pub measured: Option<Measured>,
 }
 
-impl From<Tensor<4>> for Source {
+impl From<Tensor<4>> for UnitInput {
     fn from(tensor: Tensor<4>) -> Self {
         Self {
             tensor,
@@ -38,7 +38,7 @@ impl From<Tensor<4>> for Source {
 #[derive(Clone, Debug)]
 pub struct Measured(pub(super) Arc<Moments>);
 
-/// What a unit computes, stage by stage in this order. All stages may be absent.
+/// What a unit computes, part by part in this order. All parts may be absent.
 #[derive(Clone, Debug, Default)]
 pub struct Unit {
     /// A batch norm.
@@ -52,8 +52,9 @@ pub struct Unit {
     /// A pooling.
     pub pool: Option<UnitPool>,
     /// A map that is added.
-    pub residual: Option<Source>,
-    /// Whether to measure the output of the convolution, if it is the last stage: a norm comes next.
+    pub residual: Option<UnitInput>,
+    /// Whether to measure the output of the convolution, because a norm comes next. Only if the convolution is the last
+    /// part.
     pub measure: bool,
 }
 
@@ -66,7 +67,7 @@ pub struct Norm {
     pub beta: Tensor<1>,
     /// Added to the variance.
     pub epsilon: f64,
-    /// What it normalises with.
+    /// The statistics that the norm uses.
     pub statistics: NormStatistics,
 }
 
@@ -74,13 +75,13 @@ pub struct Norm {
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "one is made for each norm of a step")]
 pub enum NormStatistics {
-    /// Mean and variance of the batch, which [`UnitOutput::statistics`] gives.
+    /// Mean and variance of the batch; [`UnitOutput::statistics`] returns them.
     Batch,
-    /// Constants.
+    /// Constant statistics.
     Given {
-        /// Of each channel.
+        /// The mean of each channel.
         mean: Tensor<1>,
-        /// Of each channel.
+        /// The variance of each channel.
         variance: Tensor<1>,
     },
 }
@@ -90,9 +91,9 @@ pub enum NormStatistics {
 pub struct UnitConvolution {
     /// `[outputs, inputs, height, width]`; `[channels, 1, height, width]` if depthwise.
     pub weights: Tensor<4>,
-    /// A value for each output.
+    /// One value for each output.
     pub bias: Option<Tensor<1>>,
-    /// How it moves.
+    /// How the window moves.
     pub window: Window,
 }
 
@@ -101,30 +102,30 @@ pub struct UnitConvolution {
 pub struct Window {
     /// Height and width.
     pub size: [usize; 2],
-    /// Steps down and right.
+    /// Pixels from one window to the next, down and to the right.
     pub stride: [usize; 2],
-    /// Distances between the taps.
+    /// Pixels from one tap to the next.
     pub dilation: [usize; 2],
-    /// What stands around the map.
+    /// The padding around the map.
     pub padding: Padding,
 }
 
 /// A pooling.
 #[derive(Clone, Copy, Debug)]
 pub enum UnitPool {
-    /// The largest value of every window.
+    /// The largest value of each window.
     Max(Window),
-    /// The mean of every channel: a map of 1 x 1.
+    /// The mean of each channel: a map of 1 x 1.
     GlobalAverage,
 }
 
-/// What a unit gives.
+/// The result of a unit.
 #[derive(Clone, Debug)]
 pub struct UnitOutput {
     /// `[batch, channels, height, width]`, channels last in memory.
     pub output: Tensor<4>,
-    /// Mean and biased variance of every channel of the input, if the norm's statistics are the batch's.
+    /// Mean and biased variance of each channel of the input, if the norm's statistics are the batch's.
     pub statistics: Option<[Tensor<1>; 2]>,
-    /// For the [`Source`] of the next unit.
+    /// For the [`UnitInput`] of the next unit.
     pub measured: Option<Measured>,
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::activate::{Activate, ActivateOp};
 use crate::value::Value;
 
@@ -15,7 +15,7 @@ impl Network {
     pub fn activate(&mut self, activate: Activate) -> Result<Value, Error> {
         let channels = self.channels(activate.input)?;
         let input = self.padded(activate.input)?;
-        let op = Layer::Activate(ActivateOp(activate.activation));
+        let op = AnyOp::Activate(ActivateOp(activate.activation));
         Ok(self.push(op, [input], channels))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::add::{Add, AddOp};
 use crate::value::Value;
 
@@ -16,6 +16,6 @@ impl Network {
         let channels = self.channels(add.a)?;
         self.expect_channels("add", "the second map", add.b, channels)?;
         let (a, b) = (self.padded(add.a)?, self.padded(add.b)?);
-        Ok(self.push(Layer::Add(AddOp(add.activation)), [a, b], channels))
+        Ok(self.push(AnyOp::Add(AddOp(add.activation)), [a, b], channels))
     }
 }

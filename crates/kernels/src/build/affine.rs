@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::memory::buffer::{Buffer, padded};
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::affine::{Affine, AffineOp};
 use crate::value::Value;
 
@@ -29,6 +29,6 @@ impl Network {
             shift: pixel(affine.shift),
             activation: affine.activation,
         };
-        Ok(self.push(Layer::Affine(op), [input], channels))
+        Ok(self.push(AnyOp::Affine(op), [input], channels))
     }
 }

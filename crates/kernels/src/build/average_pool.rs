@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::average_pool::{AveragePool, AveragePoolOp};
 use crate::ops::window::WindowShape;
 use crate::value::Value;
@@ -27,6 +27,6 @@ impl Network {
             window,
             count_padding: pool.count_padding,
         };
-        Ok(self.push(Layer::AveragePool(op), [input], channels))
+        Ok(self.push(AnyOp::AveragePool(op), [input], channels))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::concat::{Concat, ConcatOp};
 use crate::value::Value;
 
@@ -22,6 +22,6 @@ impl Network {
                 .ok_or_else(|| Error::TooLarge(vec![channels, more]))?;
             inputs.push(self.padded(input)?);
         }
-        Ok(self.push(Layer::Concat(ConcatOp), inputs, channels))
+        Ok(self.push(AnyOp::Concat(ConcatOp), inputs, channels))
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::memory::buffer::padded;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::convolution::{Convolution, ConvolutionOp, ConvolutionShape};
 use crate::ops::depthwise::DepthwiseOp;
 use crate::ops::window::WindowShape;
@@ -58,18 +58,18 @@ impl Network {
         }
         let residual = self.residual(OP, convolution.residual, outputs)?;
         // A single channel is a group of its own either way.
-        let (layer, input) = if shape.is_depthwise() && channels > 1 {
+        let (op, input) = if shape.is_depthwise() && channels > 1 {
             let input = self.padded(input)?;
             let op = DepthwiseOp::new(&convolution, channels)?;
-            (Layer::Depthwise(op), input)
+            (AnyOp::Depthwise(op), input)
         } else {
             // Pixels of the picture lie side by side, pixels of maps a whole number of cache lines apart.
             let is_picture = self.is_picture(input);
             let step = if is_picture { channels } else { padded(channels) };
             let arena = &mut self.arena;
             let op = ConvolutionOp::new(|len| arena.zeros(len), &convolution, channels, step, !is_picture)?;
-            (Layer::Convolution(op), input)
+            (AnyOp::Convolution(op), input)
         };
-        Ok(self.push(layer, [input].into_iter().chain(residual), outputs))
+        Ok(self.push(op, [input].into_iter().chain(residual), outputs))
     }
 }

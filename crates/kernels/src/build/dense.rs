@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::gemm::packed::PackedMatrix;
 use crate::memory::buffer::Buffer;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::dense::{Dense, DenseOp};
 use crate::value::Value;
 
@@ -63,6 +63,6 @@ impl Network {
             weights: pack(&mut |len| self.arena.zeros(len), [inputs, outputs])?,
             activation: dense.activation,
         };
-        Ok(self.push(Layer::Dense(op), [input], outputs))
+        Ok(self.push(AnyOp::Dense(op), [input], outputs))
     }
 }

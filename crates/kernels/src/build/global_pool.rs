@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::global_pool::{GlobalPool, GlobalPoolOp};
 use crate::value::Value;
 
@@ -15,7 +15,7 @@ impl Network {
     pub fn global_pool(&mut self, pool: GlobalPool) -> Result<Value, Error> {
         let channels = self.channels(pool.input)?;
         let input = self.padded(pool.input)?;
-        let op = Layer::GlobalPool(GlobalPoolOp(pool.kind));
+        let op = AnyOp::GlobalPool(GlobalPoolOp(pool.kind));
         Ok(self.push(op, [input], channels))
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::gemm::packed::PackedMatrix;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::max_pool::{MaxPool, MaxPoolOp};
 use crate::ops::window::WindowShape;
 use crate::value::Value;
@@ -38,6 +38,6 @@ impl Network {
             projection = Some(PackedMatrix::of_rows(zeros, sides, shortcut.bias, shortcut.weights)?);
         }
         let op = MaxPoolOp { window, projection };
-        Ok(self.push(Layer::MaxPool(op), [input].into_iter().chain(projected), channels))
+        Ok(self.push(AnyOp::MaxPool(op), [input].into_iter().chain(projected), channels))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::multiply::{Multiply, MultiplyOp};
 use crate::value::Value;
 
@@ -16,7 +16,7 @@ impl Network {
         let channels = self.channels(multiply.input)?;
         self.expect_channels("multiply", "the factors", multiply.factors, channels)?;
         let (input, factors) = (self.padded(multiply.input)?, self.padded(multiply.factors)?);
-        let op = Layer::Multiply(MultiplyOp(multiply.activation));
+        let op = AnyOp::Multiply(MultiplyOp(multiply.activation));
         Ok(self.push(op, [input, factors], channels))
     }
 }

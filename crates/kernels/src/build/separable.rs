@@ -6,7 +6,7 @@ use crate::activation::Activation;
 use crate::error::Error;
 use crate::gemm::packed::PackedMatrix;
 use crate::network::Network;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::depthwise3x3::DepthwiseKernel;
 use crate::ops::separable::{FEWEST_STRASSEN_PIXELS, Separable, SeparableOp};
 use crate::step::Step;
@@ -67,7 +67,7 @@ impl Network {
             after: separable.after,
         };
         Ok(self.push(
-            Layer::Separable(Arc::new(op)),
+            AnyOp::Separable(Arc::new(op)),
             [input].into_iter().chain(residual),
             outputs,
         ))
@@ -77,7 +77,7 @@ impl Network {
     /// first picture and with a residual.
     pub(crate) fn separable_like(&mut self, other: &Self, value: Value, residual: Value) -> Result<Value, Error> {
         let Some(Step {
-            layer: Layer::Separable(op),
+            op: AnyOp::Separable(op),
             ..
         }) = other.operations().steps.get(value.0)
         else {
@@ -87,7 +87,7 @@ impl Network {
         let input = self.padded(self.input())?;
         let residual = self.residual("separable convolution", Some(residual), outputs)?;
         Ok(self.push(
-            Layer::Separable(Arc::clone(op)),
+            AnyOp::Separable(Arc::clone(op)),
             [input].into_iter().chain(residual),
             outputs,
         ))

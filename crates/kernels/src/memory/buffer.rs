@@ -26,14 +26,14 @@ pub(crate) struct Buffer {
 
 enum Memory {
     Own(Vec<f32>),
-    /// An exclusive part of shared pages.
+    /// A part of shared pages that belongs to this buffer alone.
     Part(Arc<Pages>),
 }
 
 impl Buffer {
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self {
-        // The system hands out zeros untouched: a page costs memory when it is first written.
+        // The system returns zeros without touching them: a page costs memory when it is first written.
         let values = vec![0.0_f32; len + LINE];
         let start = values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
         Self {
@@ -43,7 +43,7 @@ impl Buffer {
         }
     }
 
-    /// Bytes held.
+    /// Number of bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.len * size_of::<f32>()
     }
@@ -69,16 +69,16 @@ impl Buffer {
 struct Pages {
     /// The first value on a large page.
     values: *mut f32,
-    /// Values from there to the end.
+    /// Number of values from there to the end.
     len: usize,
     /// Owns the memory.
     _map: MmapMut,
 }
 
 impl Pages {
-    /// Room for `len` zeros; `None` where the system has none.
+    /// Room for `len` zeros; `None` if the system has no room.
     fn new(len: usize) -> Option<Self> {
-        // Miri has no such memory.
+        // Miri does not support such memory maps.
         if cfg!(miri) {
             return None;
         }
@@ -155,8 +155,8 @@ impl Shared {
     }
 }
 
-// SAFETY: it is an address; `Op::run` says who may use it. `work_through` returns when no thread uses the address any
-// more, also after a panic: a rayon scope waits for everything that was spawned in it.
+// SAFETY: the value is only an address; `Op::run` says who may use the address. `work_through` returns when no thread
+// uses the address any more, also after a panic: a rayon scope waits for everything that was spawned in it.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}

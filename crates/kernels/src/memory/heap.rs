@@ -1,5 +1,5 @@
-//! Memory for the maps of training and for what its products need for themselves, used again by later steps: a step
-//! that repeats the sizes of the last one, and holds as much when it ends, touches no new page.
+//! Memory for the maps of training and scratch memory for products, reused by later steps. A step that repeats the
+//! sizes of the last step, and holds as much when it ends, touches no new page.
 
 use core::ptr::NonNull;
 use core::slice;
@@ -27,7 +27,7 @@ const LARGE_PAGE: usize = 2 << 20;
 
 static HEAP: Mutex<Heap> = Mutex::new(Heap { regions: Vec::new() });
 
-/// Bytes of the heap, exclusive to their holder; zeros or what an earlier holder wrote.
+/// Bytes of the heap that only their holder uses. They are zeros or what an earlier holder wrote.
 pub(crate) struct Block {
     /// The first byte. All bytes lie in a region that lives as long as it has blocks, or in the block's own vector.
     /// Both were zeroed when they were made, and no two blocks overlap.
@@ -39,7 +39,7 @@ pub(crate) struct Block {
 enum Memory {
     /// A part of the region of this number.
     Part(usize),
-    /// Where the system has no such mapping.
+    /// A vector, if the system has no such mapping.
     Own { _values: Vec<u128> },
 }
 
@@ -108,7 +108,7 @@ impl Drop for Block {
     }
 }
 
-/// Gives memory that no block holds back to the system: after training, or before pictures of another size.
+/// Gives memory that no block holds back to the system. Call it after training, or before pictures of another size.
 pub fn release_training_memory() {
     for region in &heap().regions {
         region.release();
@@ -131,7 +131,7 @@ struct Region {
 
 impl Region {
     fn new(bytes: usize) -> Option<Self> {
-        // Miri has no such memory.
+        // Miri does not support such memory maps.
         if cfg!(miri) {
             return None;
         }
@@ -152,8 +152,8 @@ impl Region {
             let first = start.next_multiple_of(PAGE);
             let end = (start + len) / PAGE * PAGE;
             if first < end {
-                // Advice only: a failure changes no result. SAFETY: no block lies in a free part, and what a page holds
-                // afterwards is initialised: zeros or what it held.
+                // Advice only: a failure changes no result. SAFETY: no block lies in a free part, and the pages stay
+                // initialised: afterwards they hold zeros or what they held before.
                 let _ = unsafe {
                     self.map
                         .unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, first, end - first)
@@ -176,7 +176,7 @@ const fn taken(bytes: usize) -> usize {
 }
 
 impl Heap {
-    /// The smallest free part that is large enough, or a part of a new region; `None` where the system has no more.
+    /// The smallest free part that is large enough, or a part of a new region; `None` if the system has no more memory.
     fn take(&mut self, bytes: usize) -> Option<(usize, NonNull<u8>)> {
         let len = taken(bytes);
         let parts = self

@@ -9,7 +9,7 @@ pub(crate) struct Map {
     pub height: usize,
     pub width: usize,
     pub channels: usize,
-    /// Values from a pixel to the next: the channels, then zeros up to a whole cache line.
+    /// Distance between pixels, in values: the channels, then zeros up to a whole cache line.
     pub step: usize,
 }
 
@@ -44,12 +44,12 @@ impl Map {
         self.height * self.width
     }
 
-    /// Values of a row.
+    /// Number of values of a row.
     pub(crate) const fn row(&self) -> usize {
         self.width * self.step
     }
 
-    /// Values of a picture.
+    /// Number of values of a picture.
     pub(crate) const fn len(&self) -> usize {
         self.height * self.row()
     }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use op::Op;
 
 /// An operation of a network. The plan fuses some kinds, which is why this is no trait object.
-pub(crate) enum Layer {
+pub(crate) enum AnyOp {
     Interleave(layout::Interleave),
     Convolution(convolution::ConvolutionOp),
     Depthwise(depthwise::DepthwiseOp),
@@ -40,7 +40,7 @@ pub(crate) enum Layer {
     Concat(concat::ConcatOp),
 }
 
-impl core::ops::Deref for Layer {
+impl core::ops::Deref for AnyOp {
     type Target = dyn Op;
 
     fn deref(&self) -> &Self::Target {

@@ -67,6 +67,18 @@ impl PoolRow<'_> {
         }
     }
 
+    /// The rows of a window of at most three rows that lie on the map, and their number.
+    #[inline(always)]
+    fn three_rows(&self) -> ([*const f32; 3], usize) {
+        let mut rows = [ptr::null(); 3];
+        let mut height = 0;
+        for (_, row) in self.sides[0].taps(self.y) {
+            rows[height] = self.input.at(row);
+            height += 1;
+        }
+        (rows, height)
+    }
+
     /// The taps of window `x` that lie on the map.
     #[inline(always)]
     fn pixels(&self, x: usize) -> impl Iterator<Item = *const f32> {
@@ -86,13 +98,8 @@ impl Kernel for SquareMax<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let PoolRow { sides, map, input, .. } = self.0;
-        let mut rows = [ptr::null::<f32>(); 3];
-        let mut height = 0;
-        for (_, row) in sides[0].taps(self.0.y) {
-            rows[height] = input.at(row);
-            height += 1;
-        }
+        let PoolRow { sides, map, .. } = self.0;
+        let (rows, height) = self.0.three_rows();
         for x in 0..sides[1].outputs {
             let mut pixels = [ptr::null::<f32>(); SQUARE];
             let mut count = 0;
@@ -161,13 +168,8 @@ impl Kernel for SquareMean<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        let PoolRow { sides, map, input, .. } = self.0;
-        let mut rows = [ptr::null::<f32>(); 3];
-        let mut height = 0;
-        for (_, row) in sides[0].taps(self.0.y) {
-            rows[height] = input.at(row);
-            height += 1;
-        }
+        let PoolRow { sides, map, .. } = self.0;
+        let (rows, height) = self.0.three_rows();
         // The sums of the last three columns; the sum of column `x` lies at `x % 3`.
         let mut kept = vec![0.0; 3 * map.step];
         let kept = kept.as_mut_ptr();

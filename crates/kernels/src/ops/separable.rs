@@ -145,8 +145,8 @@ impl SeparableOp {
     ///
     /// The part's input must have readable rows around its pixels; its output must be writable and its residual
     /// readable from the first pixel on; no other thread writes to any of them during the call.
-    pub(crate) unsafe fn convolve(&self, part: Part<'_>, scratch: &mut [f32]) {
-        let Part {
+    pub(crate) unsafe fn convolve(&self, part: SeparablePart<'_>, scratch: &mut [f32]) {
+        let SeparablePart {
             isa,
             strassen,
             input,
@@ -251,7 +251,7 @@ impl SeparableOp {
 }
 
 /// A part of a separable convolution.
-pub(crate) struct Part<'a> {
+pub(crate) struct SeparablePart<'a> {
     pub isa: Isa,
     pub strassen: Option<&'a Strassen>,
     pub input: Rows,
@@ -350,7 +350,7 @@ impl Op for SeparableOp {
         };
         // SAFETY: the caller guarantees the pictures, and the pixels lie within them.
         unsafe {
-            let part = Part {
+            let part = SeparablePart {
                 isa: job.isa,
                 strassen,
                 input: Rows::all(job.pictures.input(), input),

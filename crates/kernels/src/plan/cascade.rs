@@ -9,12 +9,12 @@ use core::ops::Range;
 use super::cut::{Cut, Machine};
 use crate::gemm::matmul::Prefetch;
 use crate::memory::map::{Map, Rows};
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::max_pool::PoolRows;
 use crate::ops::op::{Maps, Pictures};
-use crate::ops::separable::{Part, SeparableOp};
+use crate::ops::separable::{SeparableOp, SeparablePart};
 use crate::simd::isa::Isa;
-use crate::step::{Operations, Source, Step};
+use crate::step::{MapId, Operations, Step};
 
 /// Rows that a separable convolution, and a pooling, looks at.
 const WINDOW: usize = 3;
@@ -35,9 +35,8 @@ pub(crate) struct Cascade {
 }
 
 impl Cascade {
-    /// The cascade that begins with step `first`, if there is one and it pays: its weights stay in the cache, no other
-    /// step reads the maps between, and there are rows enough for all threads. `readers` counts the readers of every
-    /// value.
+    /// The cascade that begins with step `first`, if there is one and it saves time: its weights stay in the cache, no
+    /// other step reads the maps between, and there are rows enough for all threads.
     pub(crate) fn starting_at(
         network: &Operations,
         first: usize,
@@ -48,24 +47,24 @@ impl Cascade {
         let mut last = first;
         loop {
             let step = steps.get(last)?;
-            if last > first && (step.inputs[0] != Source::Value(last - 1) || maps.readers[last - 1] != 1) {
+            if last > first && (step.inputs[0] != MapId::Value(last - 1) || maps.readers[last - 1] != 1) {
                 return None;
             }
-            match &step.layer {
-                Layer::Separable(op) if step.inputs.len() == 1 && op.fits_cascade() => last += 1,
-                Layer::MaxPool(op) if last > first && op.fits_cascade() => break,
+            match &step.op {
+                AnyOp::Separable(op) if step.inputs.len() == 1 && op.fits_cascade() => last += 1,
+                AnyOp::MaxPool(op) if last > first && op.fits_cascade() => break,
                 _ => return None,
             }
         }
-        let sources = [steps[first].inputs[0]]
+        let ids = [steps[first].inputs[0]]
             .into_iter()
             .chain(steps[last].inputs.get(1).copied());
         let outer = Maps {
-            inputs: sources.map(|source| maps.of(source)).collect(),
+            inputs: ids.map(|id| maps.of(id)).collect(),
             output: maps.values[last],
         };
         let between = first..last;
-        let reads_within = matches!(steps[last].inputs.get(1), Some(Source::Value(value)) if between.contains(value));
+        let reads_within = matches!(steps[last].inputs.get(1), Some(MapId::Value(value)) if between.contains(value));
         (!reads_within && outer.output.height >= machine.threads * FEWEST_ROWS).then(|| Self {
             steps: first..last + 1,
             maps: [outer.inputs[0]]
@@ -110,7 +109,7 @@ impl Cascade {
         let [
             convolutions @ ..,
             Step {
-                layer: Layer::MaxPool(pool),
+                op: AnyOp::MaxPool(pool),
                 ..
             },
         ] = steps
@@ -119,16 +118,16 @@ impl Cascade {
         };
 
         let height = self.outer.inputs[0].height;
-        let mut stages: Vec<Stage> = Vec::with_capacity(convolutions.len());
+        let mut links: Vec<Link> = Vec::with_capacity(convolutions.len());
         let mut input = Rows::all(pictures.input(), &self.outer.inputs[0]);
         for (step, maps) in convolutions.iter().zip(self.maps.windows(2)) {
-            let Layer::Separable(separable) = &step.layer else {
+            let AnyOp::Separable(separable) = &step.op else {
                 unreachable!("`starting_at` takes separable convolutions before the pooling");
             };
             let (mine, others) = kept.split_at_mut(WINDOW * maps[1].row());
             kept = others;
             let output = mine.as_mut_ptr();
-            stages.push(Stage {
+            links.push(Link {
                 separable,
                 input,
                 map: maps[0],
@@ -142,8 +141,8 @@ impl Cascade {
         let sides = pool.window.checked_sides(input_map);
         // The first rows that the job needs.
         let mut first = sides[0].span(rows.start).start;
-        for stage in stages.iter_mut().rev() {
-            stage.next = first;
+        for link in links.iter_mut().rev() {
+            link.next = first;
             first = first.saturating_sub(1);
         }
         let pooling = PoolRows {
@@ -158,7 +157,7 @@ impl Cascade {
         for y in rows {
             // SAFETY: the caller guarantees the pictures; the rows that the pooling looks at were computed last.
             unsafe {
-                advance(network.isa, &mut stages, sides[0].span(y).end, height, working);
+                advance(network.isa, &mut links, sides[0].span(y).end, height, working);
                 pool.rows(&pooling, y..y + 1, Prefetch::NONE);
             }
         }
@@ -173,10 +172,10 @@ pub(crate) struct PlanMaps<'a> {
 }
 
 impl PlanMaps<'_> {
-    pub(crate) fn of(&self, source: Source) -> Map {
-        match source {
-            Source::Picture(picture) => self.pictures[picture],
-            Source::Value(value) => self.values[value],
+    pub(crate) fn of(&self, id: MapId) -> Map {
+        match id {
+            MapId::Picture(picture) => self.pictures[picture],
+            MapId::Value(value) => self.values[value],
         }
     }
 }
@@ -189,8 +188,8 @@ pub(crate) struct CascadeJob<'a> {
     pub scratch: &'a mut [f32],
 }
 
-/// A convolution of a cascade at work: here a *stage* is one step of the cascade, not a named output of a network.
-struct Stage<'a> {
+/// A convolution of a cascade at work.
+struct Link<'a> {
     separable: &'a SeparableOp,
     input: Rows,
     map: Map,
@@ -201,45 +200,45 @@ struct Stage<'a> {
     next: usize,
 }
 
-/// Lets the last of `stages` compute its rows before `end`, and the stages before it the rows that this takes.
+/// Computes the last link's rows before `end`, and the rows of the earlier links that these rows read.
 ///
 /// # Safety
 ///
-/// The rows that the first stage reads must be readable, and no ring shared.
-unsafe fn advance(isa: Isa, stages: &mut [Stage], end: usize, height: usize, working: &mut [f32]) {
-    let last = stages.len() - 1;
-    while stages[last].next < end {
-        // The last stage whose inputs are complete: the row above, the row itself and the row below.
+/// The rows that the first link reads must be readable, and no two links may share a ring.
+unsafe fn advance(isa: Isa, links: &mut [Link], end: usize, height: usize, working: &mut [f32]) {
+    let last = links.len() - 1;
+    while links[last].next < end {
+        // The last link whose inputs are complete: the row above, the row itself and the row below.
         let mut index = last;
-        while index > 0 && stages[index - 1].next < height.min(stages[index].next + 2) {
+        while index > 0 && links[index - 1].next < height.min(links[index].next + 2) {
             index -= 1;
         }
-        let stage = &mut stages[index];
-        let (map, y) = (&stage.map, stage.next);
+        let link = &mut links[index];
+        let (map, y) = (&link.map, link.next);
         let prefetch = match index {
             // The row that the next call reads and this one does not.
             0 => Prefetch {
-                from: stage.input.at((y + 2).min(height - 1)),
+                from: link.input.at((y + 2).min(height - 1)),
                 len: map.row(),
             },
             _ => Prefetch::NONE,
         };
-        // SAFETY: the rows are complete, by the order of work; row `y` of the ring overwrites a row that no stage reads
+        // SAFETY: the rows are complete, by the order of work; row `y` of the ring overwrites a row that no link reads
         // any more.
         unsafe {
-            let part = Part {
+            let part = SeparablePart {
                 isa,
                 strassen: None,
-                input: stage.input,
+                input: link.input,
                 map,
                 pixels: y * map.width..(y + 1) * map.width,
-                panels: 0..stage.separable.pointwise.panels(),
+                panels: 0..link.separable.pointwise.panels(),
                 residual: None,
-                output: stage.output.add(y % WINDOW * stage.row),
+                output: link.output.add(y % WINDOW * link.row),
                 prefetch,
             };
-            stage.separable.convolve(part, working);
+            link.separable.convolve(part, working);
         }
-        stage.next += 1;
+        link.next += 1;
     }
 }

@@ -67,8 +67,8 @@ impl Plan {
         let step = |step: &super::PlannedStep| {
             let (layers, kind, maps): (_, _, &Maps) = match &step.what {
                 Planned::Step(index, maps) => {
-                    let layer = &network.steps[*index].layer;
-                    (*index..index + 1, layer.describe(maps, machine), maps)
+                    let op = &network.steps[*index].op;
+                    (*index..index + 1, op.describe(maps, machine), maps)
                 }
                 Planned::Cascade(cascade) => (cascade.steps.clone(), "cascade".to_owned(), &cascade.outer),
                 Planned::HandOut(maps) => (0..0, Deinterleave.describe(maps, machine), maps),

@@ -14,10 +14,10 @@ use cut::Machine;
 
 use crate::memory::buffer::{Arena, Buffer, LINE};
 use crate::memory::map::Map;
-use crate::ops::Layer;
+use crate::ops::AnyOp;
 use crate::ops::layout::Deinterleave;
 use crate::ops::op::{Job, Maps, Op, Pictures};
-use crate::step::{Operations, Source, Step};
+use crate::step::{MapId, Operations, Step};
 
 /// The run that a plan is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The part that the calls of one run share, however many threads each has.
+    /// The size and the values, which all calls of one run share, however many threads each has.
     pub(crate) fn kind(&self) -> ([usize; 2], &[usize]) {
         (self.size, &self.values)
     }
@@ -75,7 +75,7 @@ impl PlannedStep {
     /// The number of jobs.
     pub(crate) fn jobs(&self, network: &Operations, machine: Machine) -> usize {
         let cut = match &self.what {
-            Planned::Step(index, maps) => network.steps[*index].layer.cut(maps, machine),
+            Planned::Step(index, maps) => network.steps[*index].op.cut(maps, machine),
             Planned::Cascade(cascade) => cascade.cut(machine),
             Planned::HandOut(maps) => Deinterleave.cut(maps, machine),
         };
@@ -85,7 +85,7 @@ impl PlannedStep {
     /// Values of scratch that a job needs.
     fn scratch(&self, network: &Operations, machine: Machine) -> usize {
         match &self.what {
-            Planned::Step(index, maps) => network.steps[*index].layer.scratch(maps, machine),
+            Planned::Step(index, maps) => network.steps[*index].op.scratch(maps, machine),
             Planned::Cascade(cascade) => cascade.scratch(),
             Planned::HandOut(_) => 0,
         }
@@ -113,7 +113,7 @@ impl PlannedStep {
             scratch,
         } = job;
         let (op, maps): (&dyn Op, &Maps) = match &self.what {
-            Planned::Step(step, maps) => (&*network.steps[*step].layer, maps),
+            Planned::Step(step, maps) => (&*network.steps[*step].op, maps),
             Planned::HandOut(maps) => (&Deinterleave, maps),
             Planned::Cascade(cascade) => {
                 let job = CascadeJob {
@@ -181,7 +181,7 @@ impl Plan {
             let done = next..cascade.as_ref().map_or(next + 1, |cascade| cascade.steps.end);
             let value = done.end - 1;
             let last = &network.steps[value];
-            let Part { whole, channel } = parts[value].unwrap_or(Part {
+            let ConcatPart { whole, channel } = parts[value].unwrap_or(ConcatPart {
                 whole: value,
                 channel: 0,
             });
@@ -198,7 +198,7 @@ impl Plan {
                 ..values[value]
             };
             // A cascade reads the first step's input and the last step's projected map.
-            let sources: Vec<Source> = [step.inputs[0]]
+            let ids: Vec<MapId> = [step.inputs[0]]
                 .into_iter()
                 .chain(last.inputs[1..].iter().copied())
                 .collect();
@@ -206,30 +206,30 @@ impl Plan {
                 cascade.outer.output = output;
                 Planned::Cascade(cascade)
             } else {
-                let inputs = step.inputs.iter().map(|&source| maps.of(source)).collect();
+                let inputs = step.inputs.iter().map(|&id| maps.of(id)).collect();
                 Planned::Step(next, Maps { inputs, output })
             };
-            let place = |&source: &Source| match source {
-                Source::Picture(picture) => Place::Picture(picture),
-                Source::Value(value) => places[value],
+            let place = |&id: &MapId| match id {
+                MapId::Picture(picture) => Place::Picture(picture),
+                MapId::Value(value) => places[value],
             };
             let planned = PlannedStep {
                 what,
-                inputs: sources.iter().map(place).collect(),
+                inputs: ids.iter().map(place).collect(),
                 output: places[value],
             };
             // A concatenation whose inputs were all written in their places has nothing left to do.
-            let in_place = |source: &Source| matches!(source, Source::Value(value) if parts[*value].is_some());
-            if !(matches!(last.layer, Layer::Concat(_)) && sources.iter().all(in_place)) {
+            let in_place = |id: &MapId| matches!(id, MapId::Value(value) if parts[*value].is_some());
+            if !(matches!(last.op, AnyOp::Concat(_)) && ids.iter().all(in_place)) {
                 plan.scratch = plan.scratch.max(planned.scratch(network, machine));
                 plan.steps.push(planned);
             }
             plan.hand_out(value, &values[value], places[value]);
-            let mut read: Vec<usize> = sources
+            let mut read: Vec<usize> = ids
                 .iter()
-                .filter_map(|source| match source {
-                    Source::Picture(_) => None,
-                    Source::Value(value) => Some(*value),
+                .filter_map(|id| match id {
+                    MapId::Picture(_) => None,
+                    MapId::Value(value) => Some(*value),
                 })
                 .chain([value])
                 // The buffer of a part is its concatenation's.
@@ -285,7 +285,7 @@ impl Plan {
 
 /// The place of a value within a concatenation, in which it is written at once.
 #[derive(Clone, Copy, Debug)]
-struct Part {
+struct ConcatPart {
     /// The concatenation; of concatenations in concatenations the outermost.
     whole: usize,
     /// The first channel.
@@ -294,26 +294,26 @@ struct Part {
 
 /// The values that are written into a concatenation at once: nothing else reads them, and their channels are whole
 /// cache lines of every pixel.
-fn parts(network: &Operations, uses: &Uses, values: &[Map]) -> Vec<Option<Part>> {
-    let mut parts: Vec<Option<Part>> = vec![None; values.len()];
+fn parts(network: &Operations, uses: &Uses, values: &[Map]) -> Vec<Option<ConcatPart>> {
+    let mut parts: Vec<Option<ConcatPart>> = vec![None; values.len()];
     // Outer concatenations stand after the inner ones.
     for (index, step) in network.steps.iter().enumerate().rev() {
-        if !matches!(step.layer, Layer::Concat(_)) || uses.last[index].is_none() {
+        if !matches!(step.op, AnyOp::Concat(_)) || uses.last[index].is_none() {
             continue;
         }
-        let Part { whole, mut channel } = parts[index].unwrap_or(Part {
+        let ConcatPart { whole, mut channel } = parts[index].unwrap_or(ConcatPart {
             whole: index,
             channel: 0,
         });
-        for (place, source) in step.inputs.iter().enumerate() {
-            let Source::Value(value) = *source else { break };
+        for (place, id) in step.inputs.iter().enumerate() {
+            let MapId::Value(value) = *id else { break };
             let channels = values[value].channels;
             // The padding after the last channels is the whole's.
             let is_last = whole == index && place + 1 == step.inputs.len();
             let aligned = channel.is_multiple_of(LINE) && (channels.is_multiple_of(LINE) || is_last);
-            let Step { layer, inputs } = &network.steps[value];
-            if aligned && uses.readers[value] == 1 && layer.writes_beside(inputs.len()) {
-                parts[value] = Some(Part { whole, channel });
+            let Step { op, inputs } = &network.steps[value];
+            if aligned && uses.readers[value] == 1 && op.writes_beside(inputs.len()) {
+                parts[value] = Some(ConcatPart { whole, channel });
             }
             channel += channels;
         }
@@ -344,8 +344,8 @@ impl Uses {
         }
         for (index, step) in network.steps.iter().enumerate().rev() {
             if uses.last[index].is_some() {
-                for source in &step.inputs {
-                    if let Source::Value(value) = *source {
+                for id in &step.inputs {
+                    if let MapId::Value(value) = *id {
                         uses.last[value] = uses.last[value].max(Some(index));
                         uses.readers[value] += 1;
                     }

@@ -11,7 +11,7 @@ use super::lanes::Lanes;
 const CHAINS: usize = 12;
 const STEPS: usize = 20_000;
 
-/// Floating-point operations a second of one thread that multiplies and adds in registers: the limit of any kernel on
+/// Floating-point operations per second of one thread that multiplies and adds in registers: the limit of any kernel on
 /// this machine. The best of a few milliseconds.
 pub fn peak(isa: Isa) -> f64 {
     let mut best = Duration::MAX;

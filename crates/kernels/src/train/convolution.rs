@@ -1,7 +1,7 @@
 //! Dense convolutions (one group) with any kernel, stride, dilation and padding, forward and backward.
 
 use super::geometry::{Checked, Geometry};
-use super::pixel_product::{self, Source, Visit};
+use super::pixel_product::{self, MapInput, Visit};
 use super::weight_product;
 use crate::error::Error;
 use crate::simd::isa::Isa;
@@ -33,20 +33,20 @@ impl Convolution {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn forward(&self, input: &[f32], weights: &[f32], output: &mut [f32]) -> Result<(), Error> {
-        self.forward_of(Source::Ready(input), weights, output, None)
+        self.forward_of(MapInput::Ready(input), weights, output, None)
     }
 
-    /// As [`forward`](Self::forward), of an input that may be made part by part; `after` receives each part of the
-    /// output when it is written, most often while it is in the caches.
+    /// As [`forward`](Self::forward), for an input that may be computed part by part. `after` receives each part of the
+    /// output once the part is written, usually while it is in the caches.
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn forward_of(
         &self,
-        input: Source<'_>,
+        input: MapInput<'_>,
         weights: &[f32],
         output: &mut [f32],
         after: Option<Visit<'_>>,
@@ -61,26 +61,26 @@ impl Convolution {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn input_gradient(
         &self,
         weights: &[f32],
         output_gradient: &[f32],
         input_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.input_gradient_of(weights, Source::Ready(output_gradient), input_gradient, None)
+        self.input_gradient_of(weights, MapInput::Ready(output_gradient), input_gradient, None)
     }
 
-    /// As [`input_gradient`](Self::input_gradient), of a gradient that may be made part by part; `after` receives each
-    /// part of the input's gradient when it is written, most often while it is in the caches.
+    /// As [`input_gradient`](Self::input_gradient), for a gradient that may be computed part by part. `after` receives
+    /// each part of the input's gradient once the part is written, usually while it is in the caches.
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn input_gradient_of(
         &self,
         weights: &[f32],
-        output_gradient: Source<'_>,
+        output_gradient: MapInput<'_>,
         input_gradient: &mut [f32],
         after: Option<Visit<'_>>,
     ) -> Result<(), Error> {
@@ -95,24 +95,24 @@ impl Convolution {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn weight_gradient(
         &self,
         input: &[f32],
         output_gradient: &[f32],
         weight_gradient: &mut [f32],
     ) -> Result<(), Error> {
-        self.weight_gradient_of(Source::Ready(input), output_gradient, weight_gradient)
+        self.weight_gradient_of(MapInput::Ready(input), output_gradient, weight_gradient)
     }
 
-    /// As [`weight_gradient`](Self::weight_gradient), of an input that may be made part by part.
+    /// As [`weight_gradient`](Self::weight_gradient), for an input that may be computed part by part.
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn weight_gradient_of(
         &self,
-        input: Source<'_>,
+        input: MapInput<'_>,
         output_gradient: &[f32],
         weight_gradient: &mut [f32],
     ) -> Result<(), Error> {

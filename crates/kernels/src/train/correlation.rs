@@ -1,11 +1,11 @@
-//! A convolution's output, or the gradient of its input, as sums over the pixels of another map.
+//! A convolution's output, or the gradient of its input: each pixel is a sum over the pixels of another map.
 
 use core::ops::Range;
 
 use super::geometry::Checked;
 use crate::memory::map::Map;
 
-/// Pixels of one map as sums over another map.
+/// The pixels of one map as sums over the pixels of another map.
 pub(super) struct Correlation {
     pub batch: usize,
     /// One picture of the map that is read.
@@ -14,26 +14,26 @@ pub(super) struct Correlation {
     pub target: Map,
     /// Rows and columns of the pixels that are written, in each picture.
     pub size: [usize; 2],
-    /// The first of them, and the distance to the next.
+    /// The first written pixel, and the distance from one written pixel to the next.
     pub first: [usize; 2],
     pub apart: [usize; 2],
-    /// From a pixel to the next, the taps move this far.
+    /// How far the taps move in the source from one written pixel to the next.
     pub step: [usize; 2],
     pub taps: Vec<Tap>,
-    /// Neighbouring taps that are read as one, because they look at neighbouring pixels, none of them padding.
+    /// Number of neighbouring taps that are read as one: the taps read neighbouring pixels, none of them padding.
     pub merged: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tap {
-    /// Its number in the weights.
+    /// The tap's number in the weights.
     pub number: usize,
-    /// The pixel at which it looks from the first pixel that is written.
+    /// The source pixel that the tap reads for the first written pixel.
     pub offset: [isize; 2],
 }
 
 impl Correlation {
-    /// The output.
+    /// The correlation that computes the output.
     pub(super) fn forward(checked: &Checked) -> Self {
         let [down, right] = &checked.sides;
         let kernel_width = checked.geometry.kernel[1];
@@ -55,8 +55,8 @@ impl Correlation {
         }
     }
 
-    /// The gradient of the input: a correlation for each remainder of rows and columns by the stride, because pixels of
-    /// the same remainders are looked at by the same taps.
+    /// The correlations that compute the gradient of the input: one for each remainder of row and column by the stride,
+    /// because the same taps read all pixels with the same remainders.
     pub(super) fn input_gradient(checked: &Checked) -> Vec<Self> {
         let stride = checked.geometry.stride;
         let rows = 0..stride[0].min(checked.input.height);
@@ -65,10 +65,10 @@ impl Correlation {
             .collect()
     }
 
-    /// The gradient of pixel `first` of the input and of those whole strides from it.
+    /// The gradient of the input at pixel `first`, and at the pixels that lie whole strides from it.
     fn phase(checked: &Checked, first: [usize; 2]) -> Self {
         let (stride, kernel_width) = (checked.geometry.stride, checked.geometry.kernel[1]);
-        // The window at whose tap the first pixel lies; none where it lies between two.
+        // The window whose `tap` reads the first pixel; `None` if the pixel lies between two such windows.
         let offset = |axis: usize, tap: usize| {
             let place = first[axis].cast_signed() - checked.sides[axis].offset(tap);
             let stride = isize::try_from(stride[axis]).unwrap_or(isize::MAX);
@@ -94,8 +94,8 @@ impl Correlation {
         }
     }
 
-    /// The places of pixels `pixels` in the target, in values, and of what each segment reads for them,
-    /// `[segment][pixel]`.
+    /// For each of the pixels `pixels`, its place in the target and the place that each segment reads,
+    /// `[segment][pixel]`. Places are counted in values.
     pub(super) fn places(
         &self,
         pixels: &Range<usize>,
@@ -125,7 +125,7 @@ impl Correlation {
                 let places = &mut sources[segment * count + done..][..len];
                 for (x, place) in (x..).zip(places) {
                     let from_x = ((x * self.step[1]).cast_signed() + tap.offset[1]).cast_unsigned();
-                    // Negative columns are larger than any width.
+                    // As an unsigned number, a negative column is larger than any width.
                     if from_x < self.source.width {
                         *place = source.wrapping_add(row + from_x * self.source.step);
                     }
@@ -136,13 +136,13 @@ impl Correlation {
         (targets, sources)
     }
 
-    /// Whether every pixel that is written looks at the pixel of the same number.
+    /// Whether each written pixel reads only the source pixel of the same number.
     pub(super) fn is_pointwise(&self) -> bool {
         let looks_at_itself = matches!(self.taps.as_slice(), [Tap { offset: [0, 0], .. }]);
         looks_at_itself && self.step == [1; 2] && self.size == self.target.size() && self.size == self.source.size()
     }
 
-    /// The offset of the first of three by three neighbouring taps, and their numbers, where pixels and taps are side
+    /// The first offset and the numbers of three by three neighbouring taps, if both the pixels and the taps are side
     /// by side.
     pub(super) fn square(&self) -> Option<Square> {
         if self.taps.len() != 9 || self.apart != [1; 2] || self.step != [1; 2] {
@@ -169,7 +169,7 @@ impl Correlation {
 /// Three by three neighbouring taps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Square {
-    /// Where the first tap looks from the first pixel.
+    /// The source pixel that the first tap reads for the first written pixel.
     pub first: [isize; 2],
     /// The numbers of the taps in the weights, from the top left to the bottom right.
     pub numbers: [[usize; 3]; 3],

@@ -11,11 +11,11 @@ use super::transform::Transform;
 use crate::error::{Error, volume};
 use crate::memory::buffer::{LINE, Shared, padded};
 use crate::simd::isa::Isa;
-use crate::team::{Stage, work_through};
+use crate::team::{Round, work_through};
 
 const OP: &str = "depthwise convolution";
 
-/// Parts of the rows with sums of their own. They depend on the sizes alone.
+/// Number of parts of the rows. Each part has its own sums. The parts depend only on the sizes.
 const PARTS: usize = 32;
 
 /// A depthwise convolution: one kernel for each channel.
@@ -26,15 +26,16 @@ pub struct Depthwise {
     backward: Vec<Correlation>,
 }
 
-/// The gradients that [`Depthwise::backward`] computes in one pass, and what it adds to them.
+/// The gradients that [`Depthwise::backward`] computes in one pass, and a gradient that it adds to them.
 #[derive(Debug, Default)]
 pub struct DepthwiseGradients<'a> {
     /// The gradient of the input before `ReLU` and after the norm of the [`Transform`]; shaped as the input.
     pub input: Option<&'a mut [f32]>,
-    /// Added to that gradient, the gradient of another reader of the same values; shaped as the input.
+    /// A second gradient of the same values, from another operation that reads them. It is added to `input`, and is
+    /// shaped as the input.
     pub added: Option<&'a [f32]>,
-    /// For each channel, the sum of the input's gradient, and of its products with `value - centre`, without the norm
-    /// `value`: what the norm's own gradients are made of.
+    /// Two sums for each channel: of the input's gradient, and of its products with `value - centre`, where `value` is
+    /// the value before the norm. The norm's own gradients are computed from these sums.
     pub sums: Option<[&'a mut [f32]; 2]>,
     /// The gradient of the weights; shaped as the weights.
     pub weights: Option<&'a mut [f32]>,
@@ -76,16 +77,16 @@ impl Depthwise {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn forward(&self, input: &[f32], weights: &[f32], output: &mut [f32]) -> Result<(), Error> {
         self.forward_of(&Transform::default(), input, weights, output)
     }
 
-    /// As [`forward`](Self::forward), of the transformed input.
+    /// As [`forward`](Self::forward), on the transformed input.
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn forward_of(
         &self,
         transform: &Transform<'_>,
@@ -100,12 +101,12 @@ impl Depthwise {
         Ok(())
     }
 
-    /// Writes a part of the output of [`forward_of`](Self::forward_of), on this thread: for the convolution that reads
-    /// it, as [`Source::Made`](super::Source::Made).
+    /// Writes a part of the output of [`forward_of`](Self::forward_of), on this thread, for the convolution that reads
+    /// the part; see [`MapInput::Made`](super::MapInput::Made).
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn forward_part(
         &self,
         transform: &Transform<'_>,
@@ -128,7 +129,7 @@ impl Depthwise {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn input_gradient(
         &self,
         weights: &[f32],
@@ -146,7 +147,7 @@ impl Depthwise {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn weight_gradient(
         &self,
         input: &[f32],
@@ -163,12 +164,12 @@ impl Depthwise {
         Ok(())
     }
 
-    /// Writes the wanted gradients of [`forward_of`](Self::forward_of) in one pass over the maps, where the kernel is 3
-    /// x 3 without stride and dilation, and else in a pass for each.
+    /// Writes the wanted gradients of [`forward_of`](Self::forward_of). If the kernel is 3 x 3 without stride and
+    /// dilation, one pass over the maps computes all of them; otherwise each gradient takes a pass.
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] when the length of a slice is not that of its shape.
+    /// [`Error::Length`] when the length of a slice does not match its shape.
     pub fn backward(
         &self,
         transform: &Transform<'_>,
@@ -192,7 +193,7 @@ impl Depthwise {
         Ok(())
     }
 
-    /// The gradients, the lengths checked, the weights packed.
+    /// Writes the gradients. The caller has checked the lengths and packed the weights.
     fn gradients(
         &self,
         transform: &Transform<'_>,
@@ -217,7 +218,7 @@ impl Depthwise {
             self.plain_input_gradient(weights, output_gradient, input_gradient);
         }
 
-        // The sums of a part: taps, then the two sums of the input's gradient.
+        // The sums of a part: one vector for each tap, then the two sums of the input's gradient.
         let step = padded(channels);
         let width = (taps + 2) * step;
         let lines = self.checked.geometry.batch * self.checked.input.height;
@@ -263,7 +264,7 @@ impl Depthwise {
                 }
             }
         };
-        work_through(threads, &[Stage::new(parts)], &work, &|_| ());
+        work_through(threads, &[Round::new(parts)], &work, &|_| ());
 
         let total = |index: usize| sums[index..].iter().step_by(width).sum::<f32>();
         if let Some(weights) = gradients.weights {
@@ -287,7 +288,7 @@ impl Depthwise {
         }
     }
 
-    /// Weights as `[tap][channel]`.
+    /// Packs the weights as `[tap][channel]`.
     fn pack(&self, weights: &[f32]) -> Vec<f32> {
         let (channels, taps) = (self.checked.input.channels, self.checked.taps());
         let mut packed = vec![0.0; weights.len()];

@@ -8,12 +8,12 @@ use super::transform::Transform;
 use crate::memory::buffer::{LINE, Shared};
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::{Lanes, prefetch};
-use crate::team::{Stage, work_through};
+use crate::team::{Round, work_through};
 
-/// Rows of a job: neighbouring rows share two of three rows that they read.
+/// Rows per job. A row reads three rows, and shares two of them with the next row.
 const ROWS: usize = 8;
 
-/// Outputs that share the weights in registers.
+/// Outputs that are computed together, with the weights in registers.
 const TOGETHER: usize = 4;
 
 /// Writes all pixels of a correlation. The caller has checked the lengths; `weights` are `[tap][channel]`.
@@ -41,11 +41,11 @@ pub(super) fn forward_rows(
             });
         }
     };
-    let jobs = [Stage::new(lines.div_ceil(ROWS))];
+    let jobs = [Round::new(lines.div_ceil(ROWS))];
     work_through(rayon::current_num_threads(), &jobs, &work, &|_| ());
 }
 
-/// Writes some pixels of a correlation whose pixels are side by side. The caller has checked the lengths.
+/// Writes some pixels of a correlation whose written pixels are side by side. The caller has checked the lengths.
 pub(super) fn forward_part(
     correlation: &Correlation,
     isa: Isa,
@@ -54,7 +54,7 @@ pub(super) fn forward_part(
     part: MapPart<'_>,
 ) {
     let first = part.pixels.start * correlation.target.channels;
-    // SAFETY: the caller has checked the lengths, and these pixels are those of the part.
+    // SAFETY: the caller has checked the lengths, and guarantees that these pixels are the part's.
     unsafe {
         isa.run(Rows {
             correlation,
@@ -68,18 +68,19 @@ pub(super) fn forward_part(
     }
 }
 
-/// The vectors of a pixel's channels: the last one ends with the last channel, and may overlap the one before. Pixels
-/// of fewer channels than a vector are read and written value by value.
+/// The first channel of each vector of a pixel's channels. The last vector ends with the last channel, so it may
+/// overlap the vector before it. Pixels with fewer channels than a vector has lanes are read and written value by
+/// value.
 pub(super) fn vectors(channels: usize, width: usize) -> impl Iterator<Item = usize> {
     let last = channels.saturating_sub(width);
     (0..channels.div_ceil(width)).map(move |vector| (vector * width).min(last))
 }
 
-/// Reads a vector, of which `count` values exist.
+/// Reads a vector of which only `count` values exist in memory.
 ///
 /// # Safety
 ///
-/// They must be readable.
+/// The `count` values must be readable.
 #[inline(always)]
 pub(super) unsafe fn load<V: Lanes>(from: *const f32, count: usize) -> V {
     // SAFETY: the caller's promise is the same.
@@ -95,11 +96,11 @@ pub(super) unsafe fn load<V: Lanes>(from: *const f32, count: usize) -> V {
     }
 }
 
-/// Writes a vector, of which `count` values exist.
+/// Writes the `count` values of a vector that exist in memory.
 ///
 /// # Safety
 ///
-/// They must be writable by this thread alone.
+/// The `count` values must be writable by this thread alone.
 #[inline(always)]
 pub(super) unsafe fn store<V: Lanes>(vector: V, to: *mut f32, count: usize) {
     // SAFETY: the caller's promise is the same.
@@ -115,7 +116,7 @@ pub(super) unsafe fn store<V: Lanes>(vector: V, to: *mut f32, count: usize) {
     }
 }
 
-/// A [`Transform`] of a vector of channels.
+/// A [`Transform`] for a vector of channels.
 #[derive(Clone, Copy)]
 pub(super) struct Changed<V> {
     pub centre: V,
@@ -125,7 +126,7 @@ pub(super) struct Changed<V> {
 }
 
 impl<V: Lanes> Changed<V> {
-    /// The transform of channels from `lane` on, of which `count` exist.
+    /// The transform of the channels from `lane` on, of which `count` exist.
     #[inline(always)]
     pub(super) fn new(transform: &Transform<'_>, lane: usize, count: usize) -> Self {
         let [centre, scale, shift] = match transform.norm {
@@ -154,9 +155,9 @@ impl<V: Lanes> Changed<V> {
 
 /// Some pixels of all pictures, numbered through the batch.
 ///
-/// The caller of `run` guarantees that the maps have the sizes of the correlation, of the target at least these pixels,
-/// that there are as many weights as taps and as many values of the transform as channels, and that no other thread
-/// writes to these pixels.
+/// The caller of `run` guarantees that the maps have the sizes of the correlation, that the target has at least these
+/// pixels, that there is a weight for each tap and channel and a value of the transform for each channel, and that no
+/// other thread writes to these pixels.
 struct Rows<'a> {
     correlation: &'a Correlation,
     square: Option<Square>,
@@ -203,7 +204,7 @@ impl Kernel for Rows<'_> {
 }
 
 impl Rows<'_> {
-    /// Some columns of a row of any correlation; `to` is the place of the row's first.
+    /// Computes some columns of a row, for any correlation. `to` is the place of the row's first output.
     ///
     /// # Safety
     ///
@@ -217,7 +218,7 @@ impl Rows<'_> {
             .iter()
             .filter_map(|tap| {
                 let row = ((y * correlation.step[0]).cast_signed() + tap.offset[0]).cast_unsigned();
-                // Negative rows are larger than any height.
+                // As an unsigned number, a negative row is larger than any height.
                 (row < map.height).then(|| {
                     (
                         tap.number * channels,
@@ -239,7 +240,7 @@ impl Rows<'_> {
             let mut x = columns.start;
             while x < columns.end {
                 let last = x + TOGETHER - 1;
-                // SAFETY: taps are read where they lie on the map; outputs are those of the row.
+                // SAFETY: taps are read only where they lie on the map; the outputs belong to this row.
                 unsafe {
                     if last < columns.end && inside(x) && inside(last) {
                         let mut sums = [V::splat(0.0); TOGETHER];
@@ -273,11 +274,12 @@ impl Rows<'_> {
         }
     }
 
-    /// Some columns of a row of three by three neighbouring taps; `to` is the place of the row's first.
+    /// Computes some columns of a row, for three by three neighbouring taps. `to` is the place of the row's first
+    /// output.
     ///
     /// # Safety
     ///
-    /// See [`Rows`]; there must be as many channels as lanes.
+    /// See [`Rows`]; there must be at least as many channels as lanes.
     #[inline(always)]
     unsafe fn square_row<V: Lanes, const CHANGE: bool>(
         &self,
@@ -313,7 +315,7 @@ impl Rows<'_> {
                 to: to.wrapping_add(columns.start * target.step + lane),
                 to_step: target.step,
             };
-            // SAFETY: the rows lie on the map; outputs are those of the row.
+            // SAFETY: the rows lie on the map; the outputs belong to this row.
             unsafe {
                 match rows.len() {
                     3 => line.run::<3, CHANGE>(),
@@ -326,27 +328,27 @@ impl Rows<'_> {
     }
 }
 
-/// Those of three rows from `top` on that lie within a map.
+/// The range of those rows, out of three rows from `top` on, that lie within a map.
 pub(super) fn rows_inside(top: isize, height: usize) -> Range<usize> {
     let start = top.min(0).unsigned_abs().min(3);
     let end = height.checked_add_signed(-top).unwrap_or(0).min(3);
     start..end.max(start)
 }
 
-/// One vector of channels of a row: every column of the source is read once, and belongs to three outputs.
+/// One vector of channels of a row. Every column of the source is read once and added to three outputs.
 struct SquareLine<'a, V> {
     /// The first column of the first row that is read.
     first: *const f32,
-    /// From a row to the next, and from a column to the next.
+    /// Distance from a row to the next, and from a column to the next.
     row: usize,
     step: usize,
-    /// Columns of the source.
+    /// Number of columns of the source.
     width: usize,
-    /// Where the first tap looks from the first output.
+    /// The source column that the first tap reads for the first output.
     left: isize,
-    /// Outputs.
+    /// Number of outputs.
     columns: usize,
-    /// Of the rows that are read.
+    /// The weights of the rows that are read.
     weights: &'a [[V; 3]; 3],
     change: Changed<V>,
     to: *mut f32,
@@ -360,7 +362,7 @@ impl<V: Lanes> SquareLine<'_, V> {
     #[inline(always)]
     unsafe fn run<const ROWS: usize, const CHANGE: bool>(&self) {
         let mut sums = [V::splat(0.0); 2];
-        // Of column `left + index` of the source, output `index` is the third that it belongs to.
+        // Column `left + index` of the source belongs to the outputs `index - 2`, `index - 1` and `index`.
         let all = self.columns + 2;
         let [start, end] = self.middle().map(|place| place.min(all));
         let mut index = 0;
@@ -371,7 +373,7 @@ impl<V: Lanes> SquareLine<'_, V> {
                     .wrapping_offset((self.left + start.cast_signed()) * self.step.cast_signed());
                 let mut to = self.to.wrapping_add((start - 2) * self.to_step);
                 for _ in start..end {
-                    // SAFETY: the column lies on the map, and so does the third output.
+                    // SAFETY: the column lies on the map, and the output that it completes exists.
                     unsafe {
                         let (sum, next) = self.column::<ROWS, CHANGE>(place, sums);
                         sum.store(to);
@@ -385,7 +387,7 @@ impl<V: Lanes> SquareLine<'_, V> {
             }
             let column = (self.left + index.cast_signed()).cast_unsigned();
             let mut sum = sums[0];
-            // Negative columns are larger than any width.
+            // As an unsigned number, a negative column is larger than any width.
             if column < self.width {
                 // SAFETY: the column lies on the map.
                 (sum, sums) = unsafe { self.column::<ROWS, CHANGE>(self.first.wrapping_add(column * self.step), sums) };
@@ -400,7 +402,7 @@ impl<V: Lanes> SquareLine<'_, V> {
         }
     }
 
-    /// The indices whose columns lie on the map and whose third output exists.
+    /// The range of indices whose column lies on the map and completes an output.
     #[inline(always)]
     fn middle(&self) -> [usize; 2] {
         let start = self.left.min(0).unsigned_abs().max(2);
@@ -408,7 +410,8 @@ impl<V: Lanes> SquareLine<'_, V> {
         [start, end.max(start)]
     }
 
-    /// Adds a column to the sums of three outputs; returns the sum of the first, and those of the others.
+    /// Adds a column to the sums of three outputs. Returns the finished sum of the first output, and the sums of the
+    /// other two.
     ///
     /// # Safety
     ///

@@ -12,7 +12,7 @@ use crate::memory::map::Map;
 use crate::simd::isa::Kernel;
 use crate::simd::lanes::{Lanes, prefetch};
 
-/// The gradients that are wanted.
+/// Which gradients are wanted.
 #[derive(Clone, Copy)]
 pub(super) struct Gradients {
     pub input: bool,
@@ -21,14 +21,13 @@ pub(super) struct Gradients {
 
 /// Some rows of the input, numbered through the batch.
 ///
-/// The caller of `run` guarantees that the maps have the sizes of `checked`, that there are as many weights as taps and
-/// as many values of the transform as channels, that `sums` holds a vector of padded channels for each tap and two
-/// more, and that no other thread
-/// writes to these rows of `target` or to `sums`.
+/// The caller of `run` guarantees that the maps have the sizes of `checked`, that there is a weight for each tap and
+/// channel and a value of the transform for each channel, that `sums` holds one vector of padded channels for each tap
+/// and two more, and that no other thread writes to these rows of `target` or to `sums`.
 pub(super) struct GradientRows<'a> {
     pub checked: &'a Checked,
-    /// Where the kernel is 3 x 3 without stride and dilation, and there are as many channels as the widest vector has
-    /// lanes: both gradients in one pass.
+    /// If given, one pass computes both gradients. Given if the kernel is 3 x 3 without stride and dilation, and there
+    /// are at least as many channels as the widest vector has lanes.
     pub square: Option<Square>,
     pub wants: Gradients,
     pub transform: &'a Transform<'a>,
@@ -66,14 +65,14 @@ impl Kernel for GradientRows<'_> {
             }
         }
         if self.square.is_some() {
-            // SAFETY: the sums are the caller's.
+            // SAFETY: the caller guarantees the sums.
             unsafe { settle::<V>(self.sums, 11, map.channels) };
         }
     }
 }
 
 impl GradientRows<'_> {
-    /// Adds the products of the inputs of a row to the gradient of the weights: any window.
+    /// Adds the products of a row's inputs and the output gradients to the gradient of the weights, for any window.
     ///
     /// # Safety
     ///
@@ -109,7 +108,7 @@ impl GradientRows<'_> {
                     let change = Changed::<V>::new(self.transform, lane, count);
                     let mut from = inputs.wrapping_add(first * map.step + lane);
                     let mut gradient = gradients.wrapping_add(windows.start * output.step + lane);
-                    // SAFETY: these windows' taps lie on the map; the sums are the caller's.
+                    // SAFETY: these windows' taps lie on the map; the caller guarantees the sums.
                     unsafe {
                         let mut sum: V = load(sums.add(lane), count);
                         for _ in windows.clone() {
@@ -124,11 +123,11 @@ impl GradientRows<'_> {
         }
     }
 
-    /// A row of three by three neighbouring taps.
+    /// Computes a row, for three by three neighbouring taps.
     ///
     /// # Safety
     ///
-    /// See [`GradientRows`]; there must be as many channels as lanes.
+    /// See [`GradientRows`]; there must be at least as many channels as lanes.
     #[inline(always)]
     unsafe fn square_row<V: Lanes, const INPUT: bool, const WEIGHTS: bool>(
         &self,
@@ -178,7 +177,7 @@ impl GradientRows<'_> {
                 sums: &sums,
                 totals,
             };
-            // SAFETY: the rows lie on the map; the sums of this vector are the caller's.
+            // SAFETY: the rows lie on the map; the caller guarantees the sums of this vector.
             unsafe {
                 match rows.len() {
                     3 => line.run::<3, INPUT, WEIGHTS>(),
@@ -193,35 +192,35 @@ impl GradientRows<'_> {
 
 /// One vector of channels of a row of the input.
 ///
-/// Every column of the output gradient is read once. It belongs to three inputs: their gradients are sums in registers,
-/// and their values are multiplied with it for the gradient of the weights.
+/// Every column of the output gradient is read once. It belongs to three inputs: it is added to their gradients, which
+/// are sums in registers, and multiplied with their values for the gradient of the weights.
 struct Line<'a, V> {
     /// Column 0 of the first row of output gradients that is read.
     gradient: *const f32,
     gradient_row: usize,
     gradient_width: usize,
-    /// Where the first tap looks from the first input.
+    /// The column of the output gradient that the first tap reads for the first input.
     left: isize,
     input: *const f32,
     added: Option<*const f32>,
     target: *mut f32,
-    /// From a pixel to the next, in all maps.
+    /// Distance from a pixel to the next, in all maps.
     step: usize,
-    /// Inputs.
+    /// Number of inputs.
     width: usize,
-    /// Of the rows that are read.
+    /// The weights of the rows that are read.
     weights: &'a [[V; 3]; 3],
     change: Changed<V>,
     relu: bool,
-    /// Where the sums of the taps are, for the rows that are read.
+    /// The addresses of the taps' sums, for the rows that are read.
     sums: &'a [[*mut f32; 3]; 3],
     totals: [*mut f32; 2],
 }
 
-/// The sums of a line. They are handed over by value: as a reference they would go through memory.
+/// The sums of a line. They are passed by value: by reference they would go through memory.
 #[derive(Clone, Copy)]
 struct State<V, const ROWS: usize> {
-    /// The gradients of the last two inputs.
+    /// The unfinished gradients of the last two inputs.
     pending: [V; 2],
     /// The values of the last two inputs.
     values: [V; 2],
@@ -256,7 +255,7 @@ impl<V: Lanes> Line<'_, V> {
                 state.totals = self.totals.map(|place| V::load(place));
             }
             let all = self.width + 2;
-            // Where the column of the output gradient and all three inputs exist.
+            // The indices at which the column of the output gradient and all three inputs exist.
             let start = self.left.min(0).unsigned_abs().max(2);
             let end = self.gradient_width.checked_add_signed(-self.left).unwrap_or(0);
             let end = end.min(self.width);
@@ -301,7 +300,7 @@ impl<V: Lanes> Line<'_, V> {
         self.change.of(unsafe { V::load(place) })
     }
 
-    /// A column of output gradients that belongs to three inputs.
+    /// Computes with a column of the output gradient that belongs to three inputs.
     ///
     /// # Safety
     ///
@@ -345,7 +344,7 @@ impl<V: Lanes> Line<'_, V> {
         }
     }
 
-    /// The same where the column or an input may not exist.
+    /// As [`middle`](Self::middle), where the column or an input may not exist.
     ///
     /// # Safety
     ///
@@ -359,10 +358,10 @@ impl<V: Lanes> Line<'_, V> {
         let column = (self.left + index.cast_signed()).cast_unsigned();
         let [mut first, mut second] = state.pending;
         let mut third = V::splat(0.0);
-        // SAFETY: columns are read where they exist.
+        // SAFETY: columns are read only where they exist.
         unsafe {
             let value = if index < self.width { self.value(index) } else { third };
-            // Negative columns are larger than any width.
+            // As an unsigned number, a negative column is larger than any width.
             if column < self.gradient_width {
                 let place = self.gradient.wrapping_add(column * self.step);
                 for row in 0..ROWS {
@@ -392,7 +391,7 @@ impl<V: Lanes> Line<'_, V> {
         }
     }
 
-    /// Writes the gradient of an input, and adds it to the totals.
+    /// Writes the gradient of an input, and adds the gradient to the totals.
     ///
     /// # Safety
     ///
@@ -415,7 +414,8 @@ impl<V: Lanes> Line<'_, V> {
     }
 }
 
-/// Gives the sums of vectors that overlap their neighbours the places of their channels.
+/// The last vector of channels may overlap the vector before it. Moves the sums of the last vector to the places of
+/// their channels.
 ///
 /// # Safety
 ///
@@ -433,10 +433,10 @@ unsafe fn settle<V: Lanes>(sums: *mut f32, count: usize, channels: usize) {
     }
 }
 
-/// Lets the gradient of some rows of the input pass where the transformed input is positive, and adds it to sums.
+/// Keeps the gradient of some rows of the input where the transformed input is positive, and adds it to sums.
 ///
-/// The caller of `run` guarantees that the maps are of `map`, that `sums` holds two vectors of channels, and that no
-/// other thread writes to these rows of `target` or to `sums`.
+/// The caller of `run` guarantees that the maps have the size of `map`, that `sums` holds two vectors of channels, and
+/// that no other thread writes to these rows of `target` or to `sums`.
 pub(super) struct Gate<'a> {
     pub map: &'a Map,
     pub transform: &'a Transform<'a>,
@@ -458,7 +458,7 @@ impl Kernel for Gate<'_> {
                 let count = channels - lane;
                 let change = Changed::<V>::new(self.transform, lane, count);
                 let places = [0, padded(channels)].map(|vector| self.sums.wrapping_add(vector + lane));
-                // SAFETY: the row lies within the maps; the sums are the caller's.
+                // SAFETY: the row lies within the maps; the caller guarantees the sums.
                 unsafe {
                     let mut sums = places.map(|place| load::<V>(place, count));
                     for column in 0..self.map.width {

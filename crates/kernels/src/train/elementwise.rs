@@ -1,11 +1,11 @@
-//! Operations that compute every value from values at the same place: `ReLU`, sums and biases.
+//! Operations that compute every value from the values at the same place: `ReLU`, sums and biases.
 
 use rayon::prelude::*;
 
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 
-/// Values that a thread works on at a time: two or three maps of them fit into the second-level cache.
+/// Values per block, which is one thread's work at a time. Blocks of two or three maps fit into the second-level cache.
 pub(super) const BLOCK: usize = 32 * 1024;
 
 /// `max(x, 0)`; NaN stays NaN, as in Burn.
@@ -14,12 +14,12 @@ pub(super) fn relu(x: f32) -> f32 {
     if x <= 0.0 { 0.0 } else { x }
 }
 
-/// Part of a second map, if there is one.
+/// The part of a second map, if there is a second map.
 pub(super) fn part(map: Option<&[f32]>, start: usize, len: usize) -> Option<&[f32]> {
     map.map(|map| &map[start..start + len])
 }
 
-/// Writes `max(x, 0)`, plus `add` where it is given.
+/// Writes `max(x, 0)`, plus `add` if given.
 pub(crate) fn rectify(isa: Isa, x: &[f32], add: Option<&[f32]>, output: &mut [f32]) {
     let blocks = output.par_chunks_mut(BLOCK).enumerate();
     blocks.for_each(|(index, output)| {
@@ -56,8 +56,8 @@ impl Kernel for Rectify<'_> {
     }
 }
 
-/// Makes the gradient of `ReLU`'s input of the gradient of its output: 0 where `x` is at most 0. Adds `add` where it is
-/// given.
+/// Turns the gradient of `ReLU`'s output into the gradient of its input, in place: 0 where `x` is at most 0. Adds `add`
+/// if given.
 pub(crate) fn rectify_gradient(isa: Isa, x: &[f32], add: Option<&[f32]>, gradient: &mut [f32]) {
     let blocks = gradient.par_chunks_mut(BLOCK).enumerate();
     blocks.for_each(|(index, gradient)| {
@@ -112,7 +112,7 @@ impl Kernel for Add<'_> {
     }
 }
 
-/// Adds a value for each channel to every pixel.
+/// Adds one value per channel to every pixel.
 pub(crate) fn add_bias(isa: Isa, bias: &[f32], map: &mut [f32]) {
     let len = pixels(bias.len()) * bias.len();
     // SAFETY: the kernel has no pointers.
@@ -142,7 +142,7 @@ impl Kernel for AddBias<'_> {
     }
 }
 
-/// Pixels that a thread works on at a time.
+/// Pixels per block, which is one thread's work at a time.
 pub(super) const fn pixels(channels: usize) -> usize {
     let pixels = BLOCK / channels;
     if pixels == 0 { 1 } else { pixels }

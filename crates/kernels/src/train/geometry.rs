@@ -10,7 +10,7 @@ use crate::ops::window::{Padding, Side, WindowShape};
 /// The sizes of a convolution of channels-last maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// Pictures.
+    /// Number of pictures.
     pub batch: usize,
     /// Height and width of the input map.
     pub size: [usize; 2],
@@ -20,9 +20,9 @@ pub struct Geometry {
     pub outputs: usize,
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
-    /// Pixels from a window to the next, down and to the right.
+    /// Pixels from one window to the next, down and to the right.
     pub stride: [usize; 2],
-    /// Pixels from a tap to the next.
+    /// Pixels from one tap to the next.
     pub dilation: [usize; 2],
     /// Zeros around the input map.
     pub padding: Padding,
@@ -48,16 +48,16 @@ impl Geometry {
     }
 }
 
-/// Neighbouring output pixels of a row, and the input pixels that one tap looks at.
+/// Neighbouring output pixels of a row, and the input pixels that one tap reads for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PixelRun {
     /// The first output pixel.
     pub output: usize,
-    /// Pixels.
+    /// Number of pixels.
     pub count: usize,
-    /// The first input pixel; none where the tap looks at padding.
+    /// The first input pixel; `None` where the tap reads padding.
     pub input: Option<usize>,
-    /// From an input pixel to the next.
+    /// Pixels from one input pixel to the next.
     pub step: usize,
 }
 
@@ -67,9 +67,9 @@ pub(super) struct Runs<'a> {
     pointwise: bool,
     /// Row and column of the tap.
     tap: [usize; 2],
-    /// Windows of a row whose tap lies on the map.
+    /// The windows of a row whose tap lies on the map.
     seen: Range<usize>,
-    /// Pixels to come.
+    /// The pixels that are left.
     pixels: Range<usize>,
 }
 
@@ -123,12 +123,12 @@ pub(super) struct Checked {
     pub output: Map,
     /// The window along the height and the width.
     pub sides: [Side; 2],
-    /// Outputs, inputs of an output, taps.
+    /// Number of outputs, of inputs per output, and of taps.
     weights: [usize; 3],
 }
 
 impl Checked {
-    /// Each output is a sum over `inputs` input channels.
+    /// Checks the sizes. Each output is a sum over `inputs` input channels.
     pub(super) fn new(op: &'static str, geometry: &Geometry, inputs: usize) -> Result<Self, Error> {
         let window = geometry.window();
         window.check(op)?;
@@ -159,25 +159,25 @@ impl Checked {
         })
     }
 
-    /// Taps of the kernel.
+    /// Number of taps of the kernel.
     pub(super) const fn taps(&self) -> usize {
         self.weights[2]
     }
 
-    /// Refuses maps and weights of other lengths.
+    /// Refuses maps and weights whose lengths do not match the sizes.
     pub(super) fn check(&self, input: usize, weights: usize, output: usize) -> Result<(), Error> {
         Error::unless_length(self.op, "the weights", &self.weights, weights)?;
         self.check_maps(input, output)
     }
 
-    /// Refuses maps of other lengths.
+    /// Refuses maps whose lengths do not match the sizes.
     pub(super) fn check_maps(&self, input: usize, output: usize) -> Result<(), Error> {
         let batch = self.geometry.batch;
         Error::unless_length(self.op, "the input map", &[batch, self.input.len()], input)?;
         Error::unless_length(self.op, "the output map", &[batch, self.output.len()], output)
     }
 
-    /// Whether every output pixel looks at the input pixel of the same number.
+    /// Whether every output pixel reads only the input pixel of the same number.
     pub(super) fn is_pointwise(&self) -> bool {
         self.taps() == 1 && self.geometry.stride == [1; 2] && self.input.size() == self.output.size() && {
             let [down, right] = &self.sides;
@@ -185,8 +185,7 @@ impl Checked {
         }
     }
 
-    /// Runs of the output pixels `pixels`, numbered through the batch, and the input pixels at which their tap `tap`
-    /// looks.
+    /// Runs of the output pixels `pixels`, numbered through the batch, with the input pixels that the tap `tap` reads.
     pub(super) fn runs(&self, pixels: Range<usize>, tap: usize) -> Runs<'_> {
         let kernel_width = self.geometry.kernel[1];
         let tap = [tap / kernel_width, tap % kernel_width];

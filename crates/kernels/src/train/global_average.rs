@@ -1,11 +1,11 @@
-//! The mean over every channel of a picture.
+//! The mean of each channel over a picture.
 
 use rayon::prelude::*;
 
 use super::norm::ChannelSums;
 use crate::simd::isa::Isa;
 
-/// Writes the means, `[batch, channels]`, of a map, `[batch, pixels, channels]`.
+/// Writes the means, `[batch, channels]`, of the map `[batch, pixels, channels]`.
 pub(crate) fn global_average(isa: Isa, map: &[f32], channels: usize, means: &mut [f32]) {
     let len = map.len() / means.len().max(1) * channels;
     let pictures = means.par_chunks_mut(channels).zip(map.par_chunks(len.max(1)));
@@ -20,7 +20,7 @@ pub(crate) fn global_average(isa: Isa, map: &[f32], channels: usize, means: &mut
     });
 }
 
-/// Writes the gradient of the map for the gradient of the means.
+/// Writes the gradient of the map, from the gradient of the means.
 pub(crate) fn global_average_gradient(gradient: &[f32], channels: usize, map_gradient: &mut [f32]) {
     let len = map_gradient.len() / gradient.len().max(1) * channels;
     let pictures = map_gradient.par_chunks_mut(len.max(1));

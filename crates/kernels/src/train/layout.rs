@@ -1,8 +1,8 @@
-//! From channels first, as Burn has them, to channels last.
+//! Reorders a map from channels first, Burn's order, to channels last.
 
 use rayon::prelude::*;
 
-/// Pixels of a tile.
+/// Pixels per tile.
 const TILE: usize = 32;
 
 /// Writes a map `[batch, channels, pixels]` as `[batch, pixels, channels]`.

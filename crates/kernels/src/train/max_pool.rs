@@ -1,4 +1,4 @@
-//! Max pooling that remembers which value of a window was the largest.
+//! Max pooling that records which value of each window was the largest.
 
 use rayon::prelude::*;
 
@@ -7,14 +7,15 @@ use crate::error::Error;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 
-/// A max pooling. Of equal values the first is the largest, and the last NaN is larger than any number, as in Burn.
+/// A max pooling. Of equal values, the first counts as the largest. A NaN counts as larger than any number, and the
+/// last NaN as the largest, as in Burn.
 pub(crate) struct MaxPool {
     checked: Checked,
     isa: Isa,
 }
 
 impl MaxPool {
-    /// Checks the sizes. Inputs and outputs must be equal.
+    /// Checks the sizes. The numbers of input and output channels must be equal.
     ///
     /// # Errors
     ///
@@ -29,7 +30,7 @@ impl MaxPool {
                 what: "windows of more than 256 values",
             });
         }
-        // Every window must have a value.
+        // Every window must contain a value of the map.
         for side in &checked.sides {
             if (0..side.outputs).any(|window| side.taps(window).next().is_none()) {
                 return Err(Error::Unsupported {
@@ -46,7 +47,7 @@ impl MaxPool {
         self.checked.output.size()
     }
 
-    /// Pools `input` into `output`, and writes for every output the tap that its value is of.
+    /// Pools `input` into `output`, and writes for each output the tap that its value comes from.
     pub(crate) fn forward(&self, input: &[f32], output: &mut [f32], taps: &mut [u8]) -> Result<(), Error> {
         self.checked.check_maps(input.len(), output.len())?;
         let (row, height) = (self.checked.output.row(), self.checked.output.height);
@@ -67,7 +68,7 @@ impl MaxPool {
         Ok(())
     }
 
-    /// Writes the gradient of the input: every output's gradient goes to the value that it is of.
+    /// Writes the gradient of the input: the gradient of each output goes to the input that its value comes from.
     pub(crate) fn input_gradient(
         &self,
         taps: &[u8],
@@ -98,7 +99,7 @@ impl MaxPool {
     }
 }
 
-/// For every place along a side, the windows that read it, each with the tap that does.
+/// For each place along a side, the windows that read the place, each with its tap that reads it.
 fn readers(checked: &Checked, axis: usize) -> Vec<Vec<(usize, usize)>> {
     let side = &checked.sides[axis];
     let mut readers = vec![Vec::new(); side.size];
@@ -146,7 +147,7 @@ impl Kernel for PoolRow<'_> {
                         continue;
                     }
                     for ((most, number), value) in output.iter_mut().zip(&mut numbers).zip(input) {
-                        // A NaN is larger than any number; not so for a number and a NaN.
+                        // A NaN replaces any value; a number does not replace a NaN.
                         let larger = *value > *most || value.is_nan();
                         *most = if larger { *value } else { *most };
                         *number = if larger { tap } else { *number };

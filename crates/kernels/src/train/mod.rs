@@ -33,5 +33,5 @@ pub(crate) mod optimizer;
 pub use convolution::Convolution;
 pub use depthwise::{Depthwise, DepthwiseGradients};
 pub use geometry::Geometry;
-pub use pixel_product::{MapPart, Reads, Source, Visit};
+pub use pixel_product::{MapInput, MapPart, Reads, Visit};
 pub use transform::Transform;

@@ -1,6 +1,6 @@
-//! Batch norm, and the `ReLU` behind it: statistics, values and gradients.
+//! Batch norm, and the `ReLU` after it: statistics, values and gradients.
 //!
-//! Sums are added in `f32` over a few pixels and in `f64` beyond them, in parts that do not depend on the number of
+//! Sums over a few pixels are in `f32`. These sums are added in `f64`, in parts that do not depend on the number of
 //! threads.
 
 use rayon::prelude::*;
@@ -9,10 +9,10 @@ use super::elementwise::{part, pixels, relu};
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 
-/// Parts of a map whose sums are computed apart.
+/// Number of parts of a map. Each part has its own sums.
 const PARTS: usize = 32;
 
-/// Pixels whose sums are added in `f32`, at most.
+/// The most pixels whose sums are added in `f32`.
 const RUN: usize = 256;
 
 /// Mean and biased variance of every channel.
@@ -31,7 +31,7 @@ pub(crate) struct Affine {
 }
 
 impl Affine {
-    /// The norm with these statistics, and one divided by the deviation of every channel.
+    /// The norm with these statistics, and one divided by the deviation of each channel.
     pub(crate) fn new(moments: &Moments, gamma: &[f32], beta: &[f32], epsilon: f64) -> (Self, Vec<f64>) {
         let inverse = |variance: &f32| 1.0 / (f64::from(*variance) + epsilon).sqrt();
         let inverse: Vec<f64> = moments.variance.iter().map(inverse).collect();
@@ -51,12 +51,12 @@ impl Affine {
     }
 }
 
-/// Cuts a map into the parts whose sums are computed apart: values of each.
+/// Values per part, when a map is cut into parts with their own sums.
 fn part_len(len: usize, channels: usize) -> usize {
     (len / channels).div_ceil(PARTS).max(1) * channels
 }
 
-/// Pixels that are read twice, the second time from the second-level cache.
+/// Pixels per run. A run is read twice, the second time from the second-level cache.
 fn run_len(channels: usize) -> usize {
     pixels(channels).min(RUN) * channels
 }
@@ -75,7 +75,7 @@ pub(crate) fn part_sums(isa: Isa, map: &[f32], channels: usize) -> Sums {
 }
 
 impl Moments {
-    /// The statistics of all parts together.
+    /// The statistics of the whole map, from the sums of its parts.
     pub(crate) fn of_parts<'a>(channels: usize, parts: impl Iterator<Item = &'a Sums>) -> Self {
         let mut total = Sums::zeros(channels);
         for part in parts {
@@ -89,7 +89,7 @@ impl Moments {
     }
 }
 
-/// Count, mean and sum of squared distances to the mean of each channel.
+/// Count, and for each channel the mean and the sum of squared distances to the mean.
 #[derive(Debug)]
 pub(crate) struct Sums {
     count: f64,
@@ -106,7 +106,7 @@ impl Sums {
         }
     }
 
-    /// Takes more values in (Chan, Golub and `LeVeque` 1979).
+    /// Merges the sums of more values (Chan, Golub and `LeVeque` 1979).
     #[inline(always)]
     fn merge<T: Copy + Into<f64>>(&mut self, count: f64, mean: &[T], squares: &[T]) {
         let total = self.count + count;
@@ -136,7 +136,7 @@ impl Kernel for PartMoments<'_> {
         let (mut mean, mut squares) = (vec![0.0_f32; channels], vec![0.0_f32; channels]);
         for run in self.map.chunks(run_len(channels)) {
             let count = (run.len() / channels) as f32;
-            // Distances to the first pixel: sums of values far from zero would lose digits.
+            // Distances to the first pixel are summed, because sums of values far from zero would lose digits.
             let first = &run[..channels];
             mean.fill(0.0);
             squares.fill(0.0);
@@ -156,7 +156,7 @@ impl Kernel for PartMoments<'_> {
     }
 }
 
-/// Writes a norm's values, with `ReLU` if `rectified`, plus `add` where it is given.
+/// Writes a norm's values, with `ReLU` if `rectified`, plus `add` if given.
 pub(crate) fn normalise(
     isa: Isa,
     x: &[f32],
@@ -246,16 +246,16 @@ impl Kernel for Normalise<'_> {
     }
 }
 
-/// Sums over a channel that its gradients are made of.
+/// Sums over each channel, from which the norm's gradients are computed.
 #[derive(Clone, Debug)]
 pub(crate) struct GradientSums {
-    /// Of the gradients of the norm's output.
+    /// The sum of the gradients of the norm's output.
     pub plain: Vec<f64>,
-    /// Of the same, each times the input's distance to the mean.
+    /// The sum of the same gradients, each times the input's distance to the mean.
     pub centred: Vec<f64>,
 }
 
-/// The sums for the gradient of a norm's output, or of the `ReLU` behind it if `rectified`.
+/// The sums for the gradient of a norm's output, or of the output of the `ReLU` after it if `rectified`.
 pub(crate) fn gradient_sums(isa: Isa, x: &[f32], affine: &Affine, rectified: bool, gradient: &[f32]) -> GradientSums {
     let channels = affine.channels();
     let len = part_len(x.len(), channels);
@@ -340,7 +340,8 @@ impl Kernel for PartSums<'_> {
     }
 }
 
-/// The gradient of a norm's input: `factor * dz + slope * (x - centre) + term`, `dz` being the gradient of its output.
+/// The gradient of a norm's input: `factor * dz + slope * (x - centre) + term`, where `dz` is the gradient of its
+/// output.
 #[derive(Clone, Debug)]
 pub(crate) struct InputGradient {
     factor: Vec<f32>,
@@ -358,7 +359,7 @@ impl InputGradient {
         }
     }
 
-    /// For a norm with the statistics of its `count` inputs for each channel.
+    /// For a norm with the statistics of the batch: of its `count` inputs per channel.
     pub(crate) fn with_batch(affine: &Affine, inverse: &[f64], sums: &GradientSums, count: usize) -> Self {
         let count = count as f64;
         let scale = || affine.scale.iter().map(|scale| f64::from(*scale));
@@ -373,7 +374,7 @@ impl InputGradient {
         }
     }
 
-    /// Makes the gradient of the input of the gradient of the output. Adds `add` where it is given.
+    /// Turns the gradient of the output into the gradient of the input, in place. Adds `add` if given.
     pub(crate) fn apply(
         &self,
         isa: Isa,
@@ -447,7 +448,7 @@ impl Kernel for ApplyInputGradient<'_> {
     }
 }
 
-/// The sum over every channel of a map.
+/// The sum of each channel over a map.
 pub(crate) fn channel_sums(isa: Isa, map: &[f32], channels: usize) -> Vec<f32> {
     let parts = map.par_chunks(part_len(map.len(), channels)).map(|map| {
         // SAFETY: the kernel has no pointers.
@@ -461,7 +462,7 @@ pub(crate) fn channel_sums(isa: Isa, map: &[f32], channels: usize) -> Vec<f32> {
     total.into_iter().map(|sum| sum as f32).collect()
 }
 
-/// The sums over the channels of some pixels.
+/// The sum of each channel over some pixels.
 pub(super) struct ChannelSums<'a> {
     pub map: &'a [f32],
     pub channels: usize,

@@ -1,6 +1,7 @@
-//! Passes over weights after the backward pass: optimizers, averages and norms. Each reads and writes every value once.
+//! Passes over weights after the backward pass: optimizers, averages and norms. Each pass reads and writes every value
+//! once.
 //!
-//! Values are computed in the order of Burn's optimizers, without fused multiplications, and so have the same bits.
+//! Values are computed in the order of Burn's optimizers and without fused multiplications, so they have the same bits.
 
 use rayon::prelude::*;
 
@@ -8,15 +9,15 @@ use super::elementwise::BLOCK;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 
-/// Values that a pass changes: in place, or as a copy that it makes on the way.
+/// Values that a pass changes in place, or copies first from `old`.
 pub(crate) struct Changed<'a> {
     pub values: &'a mut [f32],
-    /// Where the old values are, if not in `values`.
+    /// The old values, if they are not in `values`.
     pub old: Option<&'a [f32]>,
 }
 
 impl<'a> Changed<'a> {
-    /// The blocks, each with its values.
+    /// The blocks of `values`, each holding its old values.
     fn blocks(self) -> impl IndexedParallelIterator<Item = &'a mut [f32]> {
         let Self { values, old } = self;
         values.par_chunks_mut(BLOCK).enumerate().map(move |(index, values)| {
@@ -33,13 +34,13 @@ impl<'a> Changed<'a> {
 pub struct SgdUpdate {
     /// The learning rate.
     pub rate: f32,
-    /// Weights are multiplied with it and added to the gradient; 0 for none.
+    /// This factor times the weights is added to the gradient; 0 for no penalty.
     pub penalty: f32,
-    /// The velocity's factor.
+    /// The factor of the velocity.
     pub momentum: f32,
-    /// The gradient's factor in the velocity is 1 less this.
+    /// The gradient's factor in the velocity is 1 minus this number.
     pub dampening: f32,
-    /// Whether the step looks ahead.
+    /// Whether the step looks ahead (Nesterov momentum).
     pub nesterov: bool,
 }
 
@@ -106,13 +107,13 @@ impl Kernel for SgdBlock<'_> {
 pub struct AdamWUpdate {
     /// The learning rate.
     pub rate: f64,
-    /// Weights shrink by it times the rate.
+    /// Each update shrinks the weights by this factor times the rate.
     pub weight_decay: f32,
-    /// Of the first moment.
+    /// Decay of the first moment.
     pub beta_1: f32,
-    /// Of the second moment.
+    /// Decay of the second moment.
     pub beta_2: f32,
-    /// Added to the deviation.
+    /// Added to the square root of the second moment.
     pub epsilon: f32,
     /// The number of this update, from 1.
     pub time: i32,
@@ -207,7 +208,7 @@ impl Kernel for Mix<'_> {
     }
 }
 
-/// Multiplies all values.
+/// Multiplies all values by `factor`.
 pub(crate) fn scale(isa: Isa, values: Changed<'_>, factor: f32) {
     let blocks = values.blocks();
     // SAFETY: the kernel has no pointers.

@@ -1,9 +1,8 @@
-//! Outputs and input gradients: every pixel of a map as a sum of products of another map's pixels with matrices, one
-//! for each tap.
+//! Outputs and input gradients: every pixel of a map is a sum of products, of another map's pixels with one matrix for
+//! each tap.
 //!
-//! As matrices: `[pixels, taps x channels] x [taps x channels, outputs]`. The weights are packed into panels once for
-//! each call. Pixels are read in place, through a table of the places at which the taps look; taps that look at padding
-//! read zeros.
+//! As matrices: `[pixels, taps x channels] x [taps x channels, outputs]`. The weights are packed into panels once per
+//! call. Pixels are read in place, through a table of the places that the taps read; taps on padding read zeros.
 
 use core::ops::Range;
 
@@ -16,79 +15,79 @@ use crate::memory::cache::second_level;
 use crate::memory::map::Map;
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
-use crate::team::{Stage, work_through};
+use crate::team::{Round, work_through};
 
-/// Steps of the inner product after which the next panel is multiplied. Whole segments may be a quarter more.
+/// Steps of the inner product before the next panel is multiplied. Blocks of whole segments may be a quarter longer.
 ///
-/// Each block reads and writes all sums once. With AVX2 a panel is 16 KiB, half of a first-level cache; with AVX-512 it
-/// is larger than the cache, and is prefetched from the second level.
+/// Each block reads and writes all sums once. With AVX2 a panel is 16 KiB, half of a first-level cache. With AVX-512 a
+/// panel is larger than that cache, and is prefetched from the second level.
 const fn block<V: Lanes>() -> usize {
     if V::WIDTH < LINE { 256 } else { 512 }
 }
 
-/// Bytes of packed weights that stay in the second-level cache from job to job.
+/// At most this many bytes of packed weights stay in the second-level cache from job to job.
 const SMALL: usize = 256 * 1024;
 
-/// A share of the second-level cache: what a later part reads is read into the cache during the product, if it takes no
-/// more.
+/// Divides the size of the second-level cache. The values that a later part reads are prefetched during the product, if
+/// they fit into this share of the cache.
 const LATER: usize = 4;
 
-/// Pixels of a part, at most: with a block of steps, 192 KiB of the source. At least half as many, where the channels
-/// of so many do not fit into a second-level cache.
+/// The most pixels of a part: with a block of steps, 192 KiB of the source. A part has fewer, but at least half as
+/// many, where the channels of so many pixels do not fit into a second-level cache.
 const PIXELS: usize = 192;
 
-/// Values of a part, where it may have fewer pixels.
+/// Values of a part that may have fewer pixels.
 const PART: usize = 64 * 1024;
 
-/// Jobs for each thread, where cutting outputs into groups can give as many.
+/// Jobs per thread, if cutting outputs into groups can give as many.
 const JOBS: usize = 2;
 
-/// Weights in Burn's order, `[outputs, inputs, taps]`, as a matrix for each tap.
+/// Weights in Burn's order, `[outputs, inputs, taps]`, as one matrix for each tap.
 #[derive(Clone, Copy)]
 struct Weights<'a> {
     values: &'a [f32],
-    /// Values from a row of the matrix to the next, and from a column to the next.
+    /// Distance from a row of the matrix to the next, and from a column to the next.
     steps: [usize; 2],
 }
 
-/// Some neighbouring pixels of a map, numbered through the batch. How a map is cut into parts depends on its size
-/// alone.
+/// Some neighbouring pixels of a map, numbered through the batch. Where a map is cut into parts depends only on its
+/// size.
 #[derive(Debug)]
 pub struct MapPart<'a> {
-    /// The number of the part; of an operand that is made, 0.
+    /// The number of the part; 0 for an operand that is computed part by part.
     pub index: usize,
-    /// Its pixels.
+    /// The part's pixels.
     pub pixels: Range<usize>,
     /// All channels of these pixels.
     pub values: &'a mut [f32],
 }
 
-/// Receives the parts of a map, each once, on any thread.
+/// Receives the parts of a map, each part once, on any thread.
 pub type Visit<'a> = &'a (dyn Fn(MapPart<'_>) + Sync);
 
-/// A map that is read.
-pub enum Source<'a> {
-    /// As it is.
+/// A map that a product reads.
+pub enum MapInput<'a> {
+    /// A map that is in memory.
     Ready(&'a [f32]),
-    /// A visitor writes each part before the part is read; for a 1 x 1 convolution without stride, just before, so that
-    /// the part is in the second-level cache.
+    /// A visitor writes each part before the product reads the part. For a 1 x 1 convolution without stride, the
+    /// visitor writes it just before, so that the part is in the second-level cache.
     Made(&'a mut [f32], Visit<'a>),
-    /// As `Made`, in memory of the product's own: the map is never whole, where that is possible. A visitor may be
-    /// asked for a part more than once.
+    /// As `Made`, in the product's own memory. Where possible, the whole map never exists. The product may ask the
+    /// visitor for a part more than once.
     Fleeting(Visit<'a>, Reads<'a>),
 }
 
-/// What a visitor makes parts of: it is read into the second-level cache during the product of an earlier part.
+/// The values that a visitor reads. They are read into the second-level cache during the product of an earlier part.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reads<'a> {
-    /// A map. Parts read equal shares of it, in their order.
+    /// A map. Parts read equal shares of the map, in order.
     pub values: &'a [f32],
-    /// Values behind its share that a part reads as well.
+    /// Number of values after its share that a part reads, too.
     pub beyond: usize,
 }
 
 impl Reads<'_> {
-    /// What some of `all` pixels read and no pixel before them.
+    /// The values that these pixels, out of `all`, read and that no earlier pixel reads.
     fn later(&self, pixels: Range<usize>, all: usize) -> &[f32] {
         let places = [pixels.start, pixels.end].map(|pixel| {
             let share = self.values.len() / all * pixel;
@@ -98,8 +97,8 @@ impl Reads<'_> {
     }
 }
 
-impl Source<'_> {
-    /// Values of the map, which has to have `expected`.
+impl MapInput<'_> {
+    /// Number of values of the map; `expected` for a map that never exists as a whole.
     pub(super) fn len(&self, expected: usize) -> usize {
         match self {
             Self::Ready(values) => values.len(),
@@ -109,7 +108,7 @@ impl Source<'_> {
     }
 }
 
-/// Pixels of a part of a map with so many channels, at most.
+/// The most pixels of a part of a map with this many channels.
 pub(super) fn most_pixels(channels: usize) -> usize {
     (PART / channels).clamp(PIXELS / 2, PIXELS)
 }
@@ -117,11 +116,11 @@ pub(super) fn most_pixels(channels: usize) -> usize {
 /// A map that is visited part by part.
 #[derive(Clone, Copy)]
 pub(super) struct Visited<'a> {
-    /// None where parts are made in memory of their own.
+    /// `None` if parts are computed in the product's own memory.
     pub values: Option<Shared>,
     pub pixels: usize,
     pub channels: usize,
-    /// Pixels of a part, at most.
+    /// The most pixels of a part.
     pub most: usize,
     pub visit: Option<Visit<'a>>,
     /// What the visitor reads.
@@ -140,7 +139,7 @@ impl Visited<'_> {
         self.pixels * index / parts..self.pixels * (index + 1) / parts
     }
 
-    /// Jobs of a stage that visits all parts; none where a product does, or where there is no visitor.
+    /// Jobs of a round that visits all parts; 0 if a product visits them, or if there is no visitor.
     fn jobs(&self, visited_by_product: bool) -> usize {
         match self.visit {
             Some(_) if !visited_by_product => self.parts(),
@@ -148,13 +147,13 @@ impl Visited<'_> {
         }
     }
 
-    /// Visits a part, if there is a visitor; returns the place of the map's first pixel, as far as this part is
-    /// concerned. `own` is memory for a part.
+    /// Visits a part, if there is a visitor. Returns the address of the map's first pixel, valid only for this part.
+    /// `own` is memory for one part.
     ///
     /// # Safety
     ///
-    /// The map must have as many pixels, or `own` be memory for as many as the largest part has; no other thread may
-    /// use the part.
+    /// The map must have all of its pixels in memory, or `own` must be memory for as many pixels as the largest part
+    /// has; no other thread may use the part.
     pub(super) unsafe fn part(&self, index: usize, own: *mut f32) -> *mut f32 {
         let pixels = self.pixels_of(index);
         let before = pixels.start * self.channels;
@@ -176,7 +175,7 @@ impl Visited<'_> {
 pub(super) fn forward(
     checked: &Checked,
     isa: Isa,
-    input: Source<'_>,
+    input: MapInput<'_>,
     weights: &[f32],
     output: &mut [f32],
     after: Option<Visit<'_>>,
@@ -194,7 +193,7 @@ pub(super) fn input_gradient(
     checked: &Checked,
     isa: Isa,
     weights: &[f32],
-    gradient: Source<'_>,
+    gradient: MapInput<'_>,
     target: &mut [f32],
     after: Option<Visit<'_>>,
 ) {
@@ -213,11 +212,11 @@ pub(super) fn input_gradient(
     );
 }
 
-/// Writes the pixels of all correlations, which are those of one map.
+/// Writes the pixels of all correlations. Together the pixels are one map.
 fn run(
     isa: Isa,
     correlations: &[Correlation],
-    source: Source<'_>,
+    source: MapInput<'_>,
     weights: Weights<'_>,
     target: &mut [f32],
     after: Option<Visit<'_>>,
@@ -236,9 +235,9 @@ fn run(
     let mut memory;
     let mut reads = None;
     let (values, before) = match source {
-        Source::Ready(values) => (Some(Shared::reading(values)), None),
-        Source::Made(values, visit) => (Some(Shared::new(values)), Some(visit)),
-        Source::Fleeting(visit, read) => {
+        MapInput::Ready(values) => (Some(Shared::reading(values)), None),
+        MapInput::Made(values, visit) => (Some(Shared::new(values)), Some(visit)),
+        MapInput::Fleeting(visit, read) => {
             reads = Some(read);
             let fleeting = visited(&first.source, None, Some(visit), reads);
             let values = if Jobs::new(isa, first, &fleeting).visit_source && correlations.len() == 1 {
@@ -263,11 +262,11 @@ fn run(
 
 /// How a correlation is cut into jobs.
 struct Jobs {
-    /// Parts of the pixels, and groups of panels.
+    /// Number of parts of the pixels, of groups of panels, and of panels.
     parts: usize,
     groups: usize,
     panels: usize,
-    /// Columns of a panel.
+    /// Columns per panel.
     columns: usize,
     /// Whether a job visits the part of the source that it reads, and the part of the target that it has written.
     visit_source: bool,
@@ -280,7 +279,7 @@ impl Jobs {
             pixels: correlation.batch * correlation.size[0] * correlation.size[1],
             ..*source
         };
-        // SAFETY: it only tells the width of vectors.
+        // SAFETY: the kernel only returns the width of vectors.
         let columns = unsafe { isa.run(Columns) };
         let (parts, panels) = (own.parts(), correlation.target.channels.div_ceil(columns));
         let groups = (rayon::current_num_threads() * JOBS).div_ceil(parts.max(1)).min(panels);
@@ -297,7 +296,8 @@ impl Jobs {
 }
 
 impl Correlation {
-    /// Writes its pixels. The first map is read, and visited before; the second is written, and visited after.
+    /// Writes the correlation's pixels. Parts of the first map are visited, then read; parts of the second map are
+    /// written, then visited.
     fn run(&self, isa: Isa, [source, target]: [Visited<'_>; 2], weights: Weights<'_>) {
         let jobs = Jobs::new(isa, self, &source);
         let (inputs, outputs) = (source.channels, target.channels);
@@ -313,13 +313,13 @@ impl Correlation {
         };
         let mut own = Scratch::take(threads * own_len);
         let own = Shared::new(own.as_mut_slice());
-        let stages = [
+        let rounds = [
             source.jobs(jobs.visit_source),
             jobs.panels,
             jobs.parts * jobs.groups,
             target.jobs(jobs.visit_target),
         ];
-        let work = |worker: usize, stage: usize, job: usize| match stage {
+        let work = |worker: usize, round: usize, job: usize| match round {
             // SAFETY: the caller of `forward` and `input_gradient` has checked the lengths; a part belongs to one job.
             0 => unsafe {
                 source.part(job, core::ptr::null_mut());
@@ -332,8 +332,9 @@ impl Correlation {
             }
             2 => {
                 let (part, group) = (job / jobs.groups, job % jobs.groups);
-                // SAFETY: the panels are packed; the lengths are checked as above; a job writes to panels of pixels
-                // that belong to no other job, and visits parts of which it alone reads the one and writes the other.
+                // SAFETY: the panels are packed; the lengths are checked as above. A job writes only to panels of
+                // pixels that belong to no other job. Of the parts that it visits, this job alone reads the part of the
+                // source, and this job alone writes the part of the target.
                 unsafe {
                     let own = own.address().wrapping_add(worker * own_len);
                     let from = if jobs.visit_source {
@@ -341,7 +342,7 @@ impl Correlation {
                     } else {
                         source.values.map_or(own, Shared::address)
                     };
-                    // The part that this worker takes next, if all workers are as fast.
+                    // The part that this worker takes next if all workers are equally fast.
                     let later = (part + threads).min(jobs.parts);
                     let later = pixels * later / jobs.parts..pixels.min(pixels * (later + 1) / jobs.parts);
                     let later = match (source.values, &source.reads) {
@@ -372,11 +373,11 @@ impl Correlation {
                 target.part(job, core::ptr::null_mut());
             },
         };
-        work_through(threads, &stages.map(Stage::new), &work, &|_| ());
+        work_through(threads, &rounds.map(Round::new), &work, &|_| ());
     }
 
-    /// What some pixels read that no pixel before them has read: as many pixels, where their last tap looks. Their
-    /// place in a source, and the number of values.
+    /// The values that these pixels read and that no earlier pixel has read: one source pixel for each, where their
+    /// last tap reads. Returns the address in the source `from`, and the number of values.
     fn later(&self, from: *mut f32, pixels: Range<usize>) -> (*const f32, usize) {
         let Self {
             source,
@@ -397,7 +398,7 @@ impl Correlation {
 }
 
 impl Weights<'_> {
-    /// Packs outputs `outputs` as `[tap][input][column]`, `columns` columns, those without an output 0.
+    /// Packs the outputs `outputs` as `[tap][input][column]`, with `columns` columns. Columns without an output are 0.
     fn pack(&self, taps: &[Tap], inputs: usize, outputs: Range<usize>, columns: usize, to: &mut [f32]) {
         let [row, column] = self.steps;
         if outputs.len() < columns {
@@ -411,8 +412,8 @@ impl Weights<'_> {
                 }
                 continue;
             }
-            // A block of inputs of all outputs at a time: lines that are written sixteen times stay in the first-level
-            // cache.
+            // Packs a block of inputs of all outputs at a time: lines that are written sixteen times stay in the
+            // first-level cache.
             for (block, to) in to.chunks_mut(TOGETHER * columns).enumerate() {
                 for (lane, output) in outputs.clone().enumerate() {
                     let from = values[output * column + block * TOGETHER * row..].iter().step_by(row);
@@ -428,7 +429,7 @@ impl Weights<'_> {
 /// Inputs that are packed at a time.
 const TOGETHER: usize = 64;
 
-/// The width of a panel.
+/// Computes the width of a panel.
 struct Columns;
 
 impl Kernel for Columns {
@@ -443,14 +444,14 @@ impl Kernel for Columns {
 
 /// Some pixels of a correlation, and the outputs of some panels.
 ///
-/// The caller of `run` guarantees that the maps have the sizes of the correlation, that `zeros` are as many as a
-/// segment reads, and that no other thread writes to these outputs of these pixels.
+/// The caller of `run` guarantees that the maps have the sizes of the correlation, that `zeros` holds as many values as
+/// a segment reads, and that no other thread writes to these outputs of these pixels.
 struct PixelProduct<'a> {
     correlation: &'a Correlation,
     source: *const f32,
     zeros: *const f32,
     pixels: Range<usize>,
-    /// Values that are soon read: their place and their number.
+    /// Values that are soon read: their address and their number.
     later: (*const f32, usize),
     packed: *const f32,
     panels: Range<usize>,

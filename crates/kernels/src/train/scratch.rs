@@ -1,12 +1,12 @@
-//! Memory that products need for themselves.
+//! Scratch memory of products.
 
 use crate::memory::heap::Block;
 
-/// Memory of the heap for one call: the next call, or a map, uses it again.
+/// Memory of the heap for one call. The next call, or a map, reuses the memory.
 pub(super) struct Scratch(Block);
 
 impl Scratch {
-    /// `len` values of any content.
+    /// Takes `len` values of arbitrary content.
     pub(super) fn take(len: usize) -> Self {
         Self(Block::values(len))
     }

@@ -14,14 +14,14 @@ pub(super) const fn panel<V: Lanes>() -> usize {
     V::TILE[1] * V::WIDTH
 }
 
-/// Whether half of a panel holds all columns that are not padding. Not worth the code with the widest vectors, which
-/// few panels fill by half.
+/// Whether half of a panel holds all columns that are not padding. Always false with the widest vectors: few of their
+/// panels are at most half full, too few to justify the code.
 #[inline(always)]
 const fn half<V: Lanes>(columns: usize) -> bool {
     V::WIDTH < LINE && columns * 2 <= panel::<V>()
 }
 
-/// The rows of the left matrix in tiles of nearly equal size.
+/// The rows of the left matrix, cut into tiles of nearly equal size.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
     pub count: usize,
@@ -30,8 +30,8 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    /// Tiles of at most `most` rows and at least half as many; of single rows, where there are fewer in all. There is
-    /// code for these sizes alone.
+    /// Cuts `rows` rows into tiles of at most `most` rows and at least half as many. If there are fewer rows in all,
+    /// each tile is a single row. Code exists only for these sizes.
     pub(super) fn new(rows: usize, most: usize) -> Self {
         let few = rows * 2 < most;
         let count = rows.div_ceil(if few { 1 } else { most }).max(1);
@@ -68,7 +68,7 @@ macro_rules! by_rows {
 }
 pub(super) use by_rows;
 
-/// Where the rows of a tile's sums begin.
+/// Gives the address at which each row of a tile's sums begins.
 pub(super) trait Places: Copy {
     /// The first value of a row.
     fn at(self, row: usize) -> *mut f32;
@@ -88,7 +88,7 @@ impl Places for Even {
     }
 }
 
-/// Rows at any places, relative to `first`.
+/// Rows at arbitrary places, relative to `first`.
 #[derive(Clone, Copy)]
 pub(super) struct Listed<'a> {
     pub first: *mut f32,
@@ -102,17 +102,17 @@ impl Places for Listed<'_> {
     }
 }
 
-/// The place of a tile's sums.
+/// Where a tile's sums are written.
 #[derive(Clone, Copy)]
 pub(super) struct Target<P> {
     pub places: P,
     /// Columns that are not padding.
     pub columns: usize,
-    /// Whether the sums are added to the values there.
+    /// Whether the sums are added to the values at their places.
     pub add: bool,
 }
 
-/// Steps ahead that a panel is prefetched into the first-level cache.
+/// How many steps ahead a panel is prefetched into the first-level cache.
 const NEAR: usize = 16;
 
 /// Steps between two prefetches of memory that later tiles read.
@@ -123,19 +123,19 @@ const CHUNK: usize = 64;
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
     next: *const f32,
-    /// Values from the end of a row's lines to the next row.
+    /// Distance from the end of a row's lines to the next row.
     jump: usize,
     lines: usize,
-    /// Lines of this row that are left.
+    /// Lines left in this row.
     left: usize,
-    /// Lines of all rows that are left.
+    /// Lines left in all rows.
     total: usize,
-    /// Lines of a share.
+    /// Lines per share.
     share: usize,
 }
 
 impl Ahead {
-    /// Nothing.
+    /// No prefetch.
     pub(super) const NONE: Self = Self {
         next: core::ptr::null(),
         jump: 0,
@@ -158,7 +158,7 @@ impl Ahead {
         }
     }
 
-    /// Prefetches a share.
+    /// Prefetches one share.
     #[inline(always)]
     fn prefetch(&mut self) {
         let count = self.share.min(self.total);
@@ -175,7 +175,7 @@ impl Ahead {
     }
 }
 
-/// Rows of the left matrix packed as `[step][rows]`, the panel as `[step][columns]`.
+/// Rows of the left matrix, packed as `[step][rows]`, and the panel, packed as `[step][columns]`.
 #[derive(Clone, Copy)]
 pub(super) struct PackedTile<P> {
     pub left: *const f32,
@@ -212,7 +212,7 @@ impl<P: Places> PackedTile<P> {
         while steps > 0 {
             let chunk = steps.min(CHUNK);
             steps -= chunk;
-            // SAFETY: the caller guarantees as many steps.
+            // SAFETY: the caller guarantees that both sides are readable for all steps.
             unsafe {
                 sums = packed_steps(sums, left, right, chunk);
                 left = left.add(chunk * ROWS);
@@ -227,17 +227,17 @@ impl<P: Places> PackedTile<P> {
     }
 }
 
-/// Rows of the left matrix read in place: in every segment of the inner product, each row has a place of its own.
+/// Rows of the left matrix, read in place: each row has a place of its own for each segment of the inner product.
 #[derive(Clone, Copy)]
 pub(super) struct GatheredTile<P> {
     /// The places of the tile's rows in the first segment.
     pub left: *const *const f32,
-    /// From a row's place to its place in the next segment.
+    /// Distance from a row's place to its place in the next segment.
     pub next: usize,
     pub segments: usize,
-    /// Values before the first of a segment that count.
+    /// Values to skip at the start of each segment.
     pub skip: usize,
-    /// Steps of a segment.
+    /// Steps per segment.
     pub steps: usize,
     /// The panel, `[segment][step][columns]`.
     pub right: *const f32,
@@ -278,7 +278,7 @@ impl<P: Places> GatheredTile<P> {
             let mut done = 0;
             while done < self.steps {
                 let chunk = (self.steps - done).min(CHUNK);
-                // SAFETY: the caller guarantees as many steps.
+                // SAFETY: the caller guarantees that the rows and the panel are readable for all steps.
                 unsafe {
                     sums = gathered_steps(sums, places, right, done..done + chunk);
                     right = right.add(chunk * panel::<V>());
@@ -294,7 +294,7 @@ impl<P: Places> GatheredTile<P> {
     }
 }
 
-/// Steps `steps` of a segment. Sums are handed over by value: as a reference they would go through memory.
+/// Adds steps `steps` of a segment. Sums are passed by value: by reference they would go through memory.
 ///
 /// # Safety
 ///
@@ -310,7 +310,7 @@ unsafe fn gathered_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
         for line in (0..panel::<V>()).step_by(LINE) {
             prefetch(right.wrapping_add(NEAR * panel::<V>() + line));
         }
-        // SAFETY: the caller guarantees as many steps.
+        // SAFETY: the caller guarantees that both sides are readable for all steps.
         unsafe {
             step(&mut sums, right, |row| *places[row].add(index));
             right = right.add(panel::<V>());
@@ -319,7 +319,7 @@ unsafe fn gathered_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     sums
 }
 
-/// Some steps of the inner product. Sums are handed over by value: as a reference they would go through memory.
+/// Adds some steps of the inner product. Sums are passed by value: by reference they would go through memory.
 ///
 /// # Safety
 ///
@@ -332,7 +332,7 @@ unsafe fn packed_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     steps: usize,
 ) -> [[V; VECTORS]; ROWS] {
     for _ in 0..steps {
-        // SAFETY: the caller guarantees as many steps.
+        // SAFETY: the caller guarantees that both sides are readable for all steps.
         unsafe {
             step(&mut sums, right, |row| *left.add(row));
             left = left.add(ROWS);
@@ -342,11 +342,11 @@ unsafe fn packed_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     sums
 }
 
-/// One step of the inner product.
+/// Adds one step of the inner product.
 ///
 /// # Safety
 ///
-/// As many vectors must be readable at `right`.
+/// `VECTORS` vectors must be readable at `right`.
 #[inline(always)]
 unsafe fn step<V: Lanes, const ROWS: usize, const VECTORS: usize>(
     sums: &mut [[V; VECTORS]; ROWS],
@@ -386,7 +386,7 @@ impl<P: Places> Target<P> {
     unsafe fn write<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, sums: &[[V; VECTORS]; ROWS]) {
         let whole = self.columns >= VECTORS * V::WIDTH;
         for (row, sums) in sums.iter().enumerate() {
-            // SAFETY: the caller guarantees `columns` values of each row.
+            // SAFETY: the caller guarantees `columns` values for each row.
             unsafe {
                 let to = self.places.at(row);
                 if whole {

@@ -1,9 +1,9 @@
-//! What a depthwise convolution does to its input as it reads it.
+//! The function that a depthwise convolution applies to its input while reading it.
 
 use crate::error::Error;
 
-/// A function of each value that a depthwise convolution applies to its input as it reads it:
-/// `(value - centre) * scale + shift`, one of each for every channel, then `ReLU`. Padding is zero after the function.
+/// A function that a depthwise convolution applies to each value of its input while reading it: `(value - centre) *
+/// scale + shift`, with one centre, scale and shift for each channel, then `ReLU`. Padding is zero after the function.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Transform<'a> {
     /// Centre, scale and shift: a batch norm.
@@ -13,7 +13,7 @@ pub struct Transform<'a> {
 }
 
 impl Transform<'_> {
-    /// Whether it changes nothing.
+    /// Whether the function changes nothing.
     pub(super) fn is_identity(&self) -> bool {
         self.norm.is_none() && !self.relu
     }

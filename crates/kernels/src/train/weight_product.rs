@@ -1,4 +1,4 @@
-//! Weight gradients: a sum over output pixels of products of an output gradient and the inputs of its window.
+//! Weight gradients: sums over output pixels of products of an output gradient and the inputs of its window.
 //!
 //! As matrices: `[outputs, pixels] x [pixels, taps x inputs]`. Pixels are the inner dimension, so both operands are
 //! read in the order in which they lie in memory, a block of pixels at a time. Within a block, the output gradients of
@@ -9,40 +9,40 @@ use core::ops::Range;
 use rayon::prelude::*;
 
 use super::geometry::Checked;
-use super::pixel_product::{MapPart, Source, Visit, Visited, most_pixels};
+use super::pixel_product::{MapInput, MapPart, Visit, Visited, most_pixels};
 use super::scratch::Scratch;
 use super::tile::{Ahead, Even, MOST_COLUMNS, PackedTile, Target, Tiles, by_rows, panel};
 use crate::memory::buffer::{LINE, Shared, padded};
 use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
-use crate::team::{Stage, work_through};
+use crate::team::{Round, work_through};
 
-/// Pixels of a block: a panel of inputs is 16 KiB.
+/// Pixels per block. A panel of inputs is 16 KiB.
 pub(super) const BLOCK: usize = 256;
 
 /// Rows of output gradients that are packed at a time: 200 KiB.
 pub(super) const ROWS: usize = 192;
 
-/// Values of a gradient up to which pixels are shared out between jobs, each with sums of its own.
+/// Gradients with at most this many values share the pixels out between jobs, each with its own sums.
 const SMALL: usize = 128 * 1024;
 
-/// Parts of the pixels with sums of their own, at most.
+/// The most parts of the pixels. Each part has its own sums.
 const PARTS: usize = 16;
 
-/// Jobs for each thread, so that no thread waits long for the last.
+/// Jobs per thread, so that no thread waits long for the last job.
 const JOBS: usize = 3;
 
-/// Groups of rows and columns up to which each group makes a fleeting input for itself.
+/// With at most this many groups of rows and columns, each group computes a fleeting input for itself.
 const FLEETING: usize = 1;
 
 /// Writes the gradient of the weights. The caller has checked the lengths.
 ///
-/// How pixels are cut into parts depends on the sizes alone, and parts are added in order: results have the same bits
-/// for any number of threads.
+/// Where pixels are cut into parts depends only on the sizes, and the parts are added in order, so results have the
+/// same bits for any number of threads.
 pub(super) fn weight_gradient(
     checked: &Checked,
     isa: Isa,
-    input: Source<'_>,
+    input: MapInput<'_>,
     output_gradient: &[f32],
     target: &mut [f32],
 ) {
@@ -55,7 +55,7 @@ pub(super) fn weight_gradient(
     };
     let threads = rayon::current_num_threads();
     let row_blocks = rows.div_ceil(ROWS);
-    // Columns are cut only where that gives every thread something to do: rows are then packed more than once.
+    // Columns are cut only if that gives every thread work, because rows are then packed more than once.
     let panels = width.div_ceil(MOST_COLUMNS);
     let column_blocks = (threads * JOBS).div_ceil(parts * row_blocks).min(panels).max(1);
     let columns_of = |block: usize| {
@@ -76,12 +76,12 @@ pub(super) fn weight_gradient(
     };
     let mut fleeting = None;
     match input {
-        Source::Ready(values) => source.values = Some(Shared::reading(values)),
-        Source::Made(values, visit) => (source.values, source.visit) = (Some(Shared::new(values)), Some(visit)),
-        Source::Fleeting(visit, _) if checked.is_pointwise() && row_blocks * column_blocks <= FLEETING => {
+        MapInput::Ready(values) => source.values = Some(Shared::reading(values)),
+        MapInput::Made(values, visit) => (source.values, source.visit) = (Some(Shared::new(values)), Some(visit)),
+        MapInput::Fleeting(visit, _) if checked.is_pointwise() && row_blocks * column_blocks <= FLEETING => {
             fleeting = Some(visit);
         }
-        Source::Fleeting(visit, _) => {
+        MapInput::Fleeting(visit, _) => {
             whole_map = Scratch::take(source.pixels * source.channels);
             (source.values, source.visit) = (Some(Shared::new(whole_map.as_mut_slice())), Some(visit));
         }
@@ -101,18 +101,17 @@ pub(super) fn weight_gradient(
     let own = scratch() + own_map;
     let mut memory = Scratch::take(threads * own);
     let memory = Shared::new(memory.as_mut_slice());
-    let stages = [
+    let rounds = [
         source.visit.map_or(0, |_| source.parts()),
         parts * row_blocks * column_blocks,
     ];
-    let work = |worker: usize, stage: usize, job: usize| {
+    let work = |worker: usize, round: usize, job: usize| {
         let (block, part) = (job % (row_blocks * column_blocks), job / (row_blocks * column_blocks));
         // SAFETY: the caller has checked the lengths; a part of the input belongs to one job; workers have different
-        // numbers, below
-        // `threads`, and so different scratch memory; the rows and columns of a block in the sums of a part belong to
-        // one job.
+        // numbers, below `threads`, and so different scratch memory; the rows and columns of a block in the sums of a
+        // part belong to one job.
         unsafe {
-            if stage == 0 {
+            if round == 0 {
                 source.part(job, core::ptr::null_mut());
                 return;
             }
@@ -133,7 +132,7 @@ pub(super) fn weight_gradient(
             });
         }
     };
-    work_through(threads, &stages.map(Stage::new), &work, &|_| ());
+    work_through(threads, &rounds.map(Round::new), &work, &|_| ());
     if !direct {
         // SAFETY: the jobs are done, and have written all sums of all parts.
         let sums = unsafe { core::slice::from_raw_parts(sums.address(), parts * rows * width) };
@@ -170,9 +169,9 @@ pub(super) fn scratch() -> usize {
 /// and that no other thread writes to these rows and columns of `target`, which is `[outputs, taps, inputs]`.
 pub(super) struct WeightProduct<'a> {
     pub checked: &'a Checked,
-    /// Where the input does not come from `fleeting`.
+    /// The input, unless it comes from `fleeting`.
     pub input: *const f32,
-    /// Makes a block of the input, in this memory.
+    /// Computes a block of the input, in this memory.
     pub fleeting: Option<(Visit<'a>, &'a mut [f32])>,
     pub output_gradient: *const f32,
     pub pixels: Range<usize>,
@@ -194,7 +193,7 @@ impl Kernel for WeightProduct<'_> {
         let scratch = core::mem::take(&mut self.scratch);
         let (right, left) = scratch.split_at_mut(BLOCK * panel::<V>());
         let (left, right) = (left.as_mut_ptr(), right.as_mut_ptr());
-        // Blocks of equal size: a short one has as many sums to read and write as a long one.
+        // Blocks have equal sizes: a short block reads and writes as many sums as a long one.
         let blocks = self.pixels.len().div_ceil(BLOCK).max(1);
         let size = self.pixels.len().div_ceil(blocks).max(1);
         for start in self.pixels.clone().step_by(size) {
@@ -221,7 +220,7 @@ impl Kernel for WeightProduct<'_> {
                 } else {
                     self.columns_ahead::<V>(&next_block, self.columns.start, tiles.count, steps)
                 };
-                // SAFETY: the same; the target is the caller's.
+                // SAFETY: as above; the caller guarantees the target.
                 unsafe {
                     self.pack_columns::<V>(&block, &columns, right);
                     for tile in 0..tiles.count {
@@ -261,11 +260,11 @@ unsafe fn run<V: Lanes, const ROWS: usize>(tile: &PackedTile<Even>, ahead: &mut 
     unsafe { tile.run::<V, ROWS>(ahead) }
 }
 
-/// Pixels that are packed into a tile before the next tile.
+/// Pixels that are packed into one tile before the next tile.
 const TOGETHER: usize = 8;
 
 impl WeightProduct<'_> {
-    /// The output gradients of a block.
+    /// The output gradients of a block, as memory to prefetch.
     fn rows_ahead(&self, block: &Range<usize>, tiles: usize, steps: usize) -> Ahead {
         let step = self.checked.output.channels;
         let from = self.output_gradient.wrapping_add(block.start * step + self.rows.start);
@@ -273,13 +272,15 @@ impl WeightProduct<'_> {
         Ahead::new(from, [block.len(), lines, step], tiles, steps)
     }
 
-    /// The inputs of a panel. Other kernels than 1 x 1 read most inputs several times, and find them in the caches.
+    /// The inputs of a panel, as memory to prefetch; none for kernels other than 1 x 1, which read most inputs several
+    /// times and find them in the caches.
     fn columns_ahead<V: Lanes>(&self, block: &Range<usize>, column: usize, tiles: usize, steps: usize) -> Ahead {
         if !self.checked.is_pointwise() || self.fleeting.is_some() {
             return Ahead::NONE;
         }
         let step = self.checked.input.channels;
-        // The last value of a line: where pixels do not start on a cache line, the panel before has read the first.
+        // Starts at the last value of a line: where pixels do not start on a cache line, the panel before has read the
+        // first line.
         let from = self.input.wrapping_add(block.start * step + column + LINE - 1);
         Ahead::new(from, [block.len(), panel::<V>() / LINE, step], tiles, steps)
     }
@@ -325,7 +326,7 @@ impl WeightProduct<'_> {
                 let len = (channels - channel).min(columns.end - column);
                 let to = to.add(column - columns.start);
                 for run in self.checked.runs(block.clone(), tap) {
-                    // Runs are of pixels of the block and of the map.
+                    // Each run consists of pixels of the block and of the map.
                     let to = to.add((run.output - block.start) * panel::<V>());
                     match run.input {
                         None => fill::<V>(to, run.count, len),
@@ -345,7 +346,7 @@ impl WeightProduct<'_> {
 ///
 /// # Safety
 ///
-/// They must be readable and writable.
+/// The values must be readable at `from`, and their places at `to` writable.
 #[inline(always)]
 unsafe fn copy_rows<V: Lanes, const ROWS: usize>(from: *const f32, step: usize, to: *mut f32, count: usize) {
     for pixel in 0..count {
@@ -361,7 +362,7 @@ unsafe fn copy_rows<V: Lanes, const ROWS: usize>(from: *const f32, step: usize, 
 ///
 /// # Safety
 ///
-/// They must be readable and writable.
+/// The values must be readable, and their places in the panel writable.
 #[inline(always)]
 unsafe fn copy_columns<V: Lanes>(from: *const f32, step: usize, to: *mut f32, count: usize, len: usize) {
     // SAFETY: the caller's promise is the same.
@@ -394,7 +395,7 @@ unsafe fn copy_columns<V: Lanes>(from: *const f32, step: usize, to: *mut f32, co
 ///
 /// # Safety
 ///
-/// They must be writable.
+/// These places must be writable.
 #[inline(always)]
 unsafe fn fill<V: Lanes>(to: *mut f32, count: usize, len: usize) {
     for pixel in 0..count {

@@ -33,7 +33,7 @@ pub fn sentence(outcome: &Outcome) -> String {
     let right = test_accuracy(outcome).map_or_else(String::new, |part| {
         format!("{:.1} % of the test pictures, ", 100.0 * part)
     });
-    let seconds: f64 = outcome.stages.iter().map(|stage| stage.seconds).sum();
+    let seconds: f64 = outcome.times.iter().map(|time| time.seconds).sum();
     format!("{right}{seconds:.0} s")
 }
 

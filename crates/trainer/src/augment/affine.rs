@@ -5,14 +5,14 @@ use image::{Rgb, RgbImage};
 /// The colour of places outside the picture: timm's `_FILL` (`auto_augment.py`).
 pub const FILL: [u8; 3] = [128; 3];
 
-/// The source of each new pixel: column `a x + b y + c`, row `d x + e y + f`, as Pillow's six numbers.
+/// The source of each new pixel, as Pillow's six numbers: column `a x + b y + c`, row `d x + e y + f`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Affine(pub [f64; 6]);
 
 impl Affine {
     /// Counter-clockwise by `degrees` around the centre: `Image.rotate`.
     pub fn rotation(picture: &RgbImage, degrees: f64) -> Self {
-        // `Image.rotate`, which rounds to fifteen digits.
+        // As in `Image.rotate`, which rounds to fifteen digits.
         let (sin, cos) = (-degrees.rem_euclid(360.0).to_radians()).sin_cos();
         let [sin, cos] = [sin, cos].map(|part| (part * 1e15).round_ties_even() / 1e15);
         let (x, y) = (f64::from(picture.width()) / 2.0, f64::from(picture.height()) / 2.0);

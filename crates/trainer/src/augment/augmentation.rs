@@ -6,22 +6,22 @@ use xception_model::Scaling;
 use xception_model::picture::{PictureError, Preset};
 
 use super::error::{AugmentError, read_text, within};
-use super::level::Level;
+use super::level::AugmentationLevel;
 use super::mix::{Cutmix, Mixable, Mixup};
 use super::planes::write_planes;
 use super::train::Train;
 use crate::random::{Purpose, Random};
 use crate::toml_problem::toml_problem;
 
-/// How a picture is prepared for the network, in training and in evaluation.
+/// How a picture is prepared for the network in training and in evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augmentation {
-    /// For training.
+    /// The changes for training.
     pub train: Train,
-    /// For validation, test and later use.
+    /// The preparation for validation, test and later use.
     pub eval: Eval,
-    /// How channel values are scaled: as the starting weights of a run need them.
+    /// How channel values are scaled, as the starting weights of a run require.
     #[serde(default, skip_serializing_if = "is_default")]
     pub scaling: Scaling,
 }
@@ -31,17 +31,17 @@ fn is_default(scaling: &Scaling) -> bool {
     *scaling == Scaling::default()
 }
 
-/// The preparation for evaluation, without anything random.
+/// The preparation for evaluation, which has nothing random.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Eval {
     /// Height and width of the network's input.
     pub size: usize,
-    /// Decoding and resizing, exact to a library.
+    /// The preset: decoding and resizing, exact to a library.
     pub preset: Preset,
 }
 
-/// The address of random numbers: those of a picture follow from these three.
+/// The address of random numbers. A picture's random numbers follow from these three values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draw {
     /// The seed of the run.
@@ -56,8 +56,8 @@ pub struct Draw {
 const MAX_SIZE: usize = 2_048;
 
 impl Augmentation {
-    /// A ready-made level, for this input size and this preset in evaluation.
-    pub fn named(level: Level, size: usize, preset: Preset) -> Self {
+    /// A built-in level, for this input size and this evaluation preset.
+    pub fn named(level: AugmentationLevel, size: usize, preset: Preset) -> Self {
         Self {
             train: level.train(size),
             eval: Eval { size, preset },
@@ -69,7 +69,7 @@ impl Augmentation {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, or any of [`from_toml`](Self::from_toml)'s, with the file's name.
+    /// The file cannot be read, or an error of [`from_toml`](Self::from_toml), with the file's name.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, AugmentError> {
         let path = path.as_ref();
         let in_file = |problem: AugmentError| AugmentError::File {
@@ -93,7 +93,7 @@ impl Augmentation {
 
     /// The TOML text that [`from_toml`](Self::from_toml) reads.
     pub fn to_toml(&self) -> String {
-        // Serialization fails only for maps with keys that are not text, and there is no map here.
+        // Serialization fails only for maps with keys that are not text. An augmentation holds no map.
         toml::to_string(self).unwrap_or_default()
     }
 
@@ -101,7 +101,7 @@ impl Augmentation {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::OutOfRange`] for the first that is not; [`AugmentError::Resize`] for a preset that cuts.
+    /// [`AugmentError::OutOfRange`] for the first value that is not; [`AugmentError::Resize`] for a preset that crops.
     pub fn check(&self) -> Result<(), AugmentError> {
         let train = &self.train;
         for (name, size) in [("train.size", train.size), ("eval.size", self.eval.size)] {
@@ -120,7 +120,7 @@ impl Augmentation {
         train.cutmix.map_or(Ok(()), Cutmix::check)
     }
 
-    /// The preset that brings a training picture to its size, and whose library decodes it.
+    /// The preset that resizes a training picture, and whose library decodes the picture.
     pub fn train_preset(&self) -> Preset {
         self.train.resize.unwrap_or(match self.eval.preset {
             preset if !self.train.is_plain() => preset.whole(),
@@ -140,7 +140,7 @@ impl Augmentation {
         Ok(planes)
     }
 
-    /// [`augment`](Self::augment) into the planes of a batch.
+    /// Like [`augment`](Self::augment), but writes into the planes of a batch.
     pub(crate) fn write_augmented(
         &self,
         picture: &RgbImage,
@@ -196,8 +196,8 @@ impl Augmentation {
     }
 }
 
-/// A picture resized to the size. Its levels are rounded where the preset gives fractions, because the operations work
-/// on whole levels.
+/// A picture resized to the size. Its levels are rounded if the preset gives fractions, because the operations work on
+/// whole levels.
 fn whole_levels(picture: &RgbImage, preset: Preset, size: usize) -> Result<RgbImage, PictureError> {
     let pixels = preset.apply(picture, size, size)?;
     let levels = pixels.data().iter().map(|value| value.round_ties_even() as u8);
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn plain_training_sees_what_evaluation_sees() {
         for preset in Preset::ALL {
-            let augmentation = Augmentation::named(Level::None, 17, preset);
+            let augmentation = Augmentation::named(AugmentationLevel::None, 17, preset);
             let draw = Draw {
                 seed: 1,
                 epoch: 2,
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_picture_without_pixels_is_refused() {
-        for level in Level::ALL {
+        for level in AugmentationLevel::ALL {
             let augmentation = Augmentation::named(level, 17, Preset::PilBilinear);
             let draw = Draw {
                 seed: 1,

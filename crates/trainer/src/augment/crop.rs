@@ -20,7 +20,7 @@ pub struct RandomResizedCrop {
 }
 
 impl RandomResizedCrop {
-    /// Parts of at least this share of the area, between three quarters and four thirds as wide as high.
+    /// Parts of at least this share of the area, with a width of three quarters to four thirds of the height.
     pub fn of_at_least(area: f64) -> Self {
         Self {
             scale: [area, 1.0],
@@ -28,7 +28,7 @@ impl RandomResizedCrop {
         }
     }
 
-    /// The largest factor by which the shorter side of a picture exceeds that of a part of it.
+    /// The largest ratio of the shorter side of a picture to the shorter side of its part.
     pub(crate) fn largest_zoom(&self) -> f64 {
         let [narrow, wide] = self.ratio;
         1.0 / (self.scale[0] * narrow.min(1.0 / wide)).sqrt()
@@ -59,7 +59,7 @@ impl RandomResizedCrop {
                 return [left, top, crop_width, crop_height];
             }
         }
-        // The picture is too narrow for the drawn shapes: take the largest part in the middle.
+        // The picture is too narrow for the drawn shapes, so the largest part in the middle is taken.
         let own = f64::from(width) / f64::from(height);
         let (crop_width, crop_height) = if own < narrow {
             (width, (f64::from(width) / narrow).round_ties_even() as u32)

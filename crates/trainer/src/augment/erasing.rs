@@ -1,4 +1,4 @@
-//! A random rectangle that is blanked.
+//! Blanks a random rectangle.
 
 use serde::{Deserialize, Serialize};
 

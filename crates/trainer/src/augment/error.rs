@@ -1,4 +1,4 @@
-//! What can be wrong with an augmentation file.
+//! The errors of augmentation files.
 
 use std::{fs::File, io, io::Read, ops::RangeInclusive, path::Path, path::PathBuf};
 
@@ -11,7 +11,7 @@ pub enum AugmentError {
     File {
         /// The file, as given.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the file.
         problem: Box<AugmentError>,
     },
 
@@ -32,7 +32,7 @@ pub enum AugmentError {
     OutOfRange {
         /// The key.
         name: &'static str,
-        /// Its value.
+        /// The value of the key.
         found: f64,
         /// The smallest value allowed.
         low: f64,

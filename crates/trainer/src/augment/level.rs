@@ -1,4 +1,4 @@
-//! Ready-made augmentations by name.
+//! Built-in augmentations by name.
 
 use std::{fmt, str::FromStr};
 
@@ -14,8 +14,8 @@ use super::train::Train;
 /// How much training pictures are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Not at all: pictures are prepared as in evaluation.
+pub enum AugmentationLevel {
+    /// No change: pictures are prepared as in evaluation.
     None,
     /// Parts of at least half the area, and random horizontal flips (Ultralytics' `scale` of 0.5 and `fliplr` of 0.5).
     #[default]
@@ -28,7 +28,7 @@ pub enum Level {
     Strong,
 }
 
-impl Level {
+impl AugmentationLevel {
     /// All levels, from least to most change.
     pub const ALL: [Self; 4] = [Self::None, Self::Light, Self::Medium, Self::Strong];
 
@@ -88,18 +88,21 @@ impl Level {
     }
 }
 
-impl fmt::Display for Level {
+impl fmt::Display for AugmentationLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-/// The error for a name that is not in [`Level::ALL`].
+/// The error for a name that is not in [`AugmentationLevel::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no augmentation \"{0}\"; there are {names}", names = Level::ALL.map(Level::name).join(", "))]
+#[error(
+    "there is no augmentation \"{0}\"; there are {names}",
+    names = AugmentationLevel::ALL.map(AugmentationLevel::name).join(", ")
+)]
 pub struct UnknownLevel(pub String);
 
-impl FromStr for Level {
+impl FromStr for AugmentationLevel {
     type Err = UnknownLevel;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {

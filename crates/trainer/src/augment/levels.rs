@@ -1,4 +1,4 @@
-//! Operations that replace each level of a channel by another one: Pillow's `ImageOps`, bit for bit.
+//! Operations that replace each level of a channel by another level: Pillow's `ImageOps`, bit for bit.
 
 use image::RgbImage;
 
@@ -25,7 +25,7 @@ pub fn equalize(picture: &mut RgbImage) {
     let tables = histograms(picture).map(|histogram| {
         let lightest = histogram.iter().copied().rfind(|&count| count > 0).unwrap_or(0);
         let step = (histogram.iter().sum::<u64>() - lightest) / 255;
-        // Also for a channel with a single level, whose step is 0.
+        // Also taken for a channel with a single level, whose step is 0.
         if step == 0 {
             return identity();
         }

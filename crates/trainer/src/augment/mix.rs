@@ -15,13 +15,12 @@ pub struct Mixup {
     pub alpha: f64,
 }
 
-/// Yun and others 2019, "`CutMix`": a rectangle of every picture is replaced by that of another picture, and the target
-/// in proportion to its area.
+/// Yun and others 2019, "`CutMix`": a rectangle of every picture is replaced by the same rectangle of another picture.
+/// The target is replaced in proportion to the rectangle's area.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cutmix {
-    /// The share of the rectangle in the area is drawn from Beta(alpha, alpha). The paper and torchvision's recipes
-    /// take 1.
+    /// The rectangle's share of the area is drawn from Beta(alpha, alpha). The paper and torchvision's recipes take 1.
     pub alpha: f64,
 }
 
@@ -39,8 +38,8 @@ impl Mixup {
         within("mixup.alpha", self.alpha, 0.0..=100.0)
     }
 
-    /// Mixes every picture with the previous one, as torchvision does (`roll(1, 0)`); the order of the pictures is
-    /// random already.
+    /// Mixes every picture with the previous one, as torchvision does (`roll(1, 0)`). The order of the pictures is
+    /// already random.
     pub(super) fn apply(self, batch: &mut Mixable<'_>, random: &mut Random) {
         let share = random.beta(self.alpha) as f32;
         let mix = |value: &mut f32, other: f32| *value = *value * share + other * (1.0 - share);
@@ -81,7 +80,7 @@ impl Cutmix {
     }
 }
 
-/// Mixes every target with the previous one, which gets `1 - share`.
+/// Mixes every target with the previous target, which gets `1 - share`.
 fn mix_targets(batch: &mut Mixable<'_>, share: f32) {
     with_previous(batch.targets, batch.pictures, |target, previous| {
         for (value, &other) in target.iter_mut().zip(previous) {
@@ -90,8 +89,7 @@ fn mix_targets(batch: &mut Mixable<'_>, share: f32) {
     });
 }
 
-/// Calls `change` with each of `parts` equal parts and the previous part as it was. The part before the first is the
-/// last.
+/// Calls `change` with each of `parts` equal parts and the unchanged previous part. The last part precedes the first.
 fn with_previous(values: &mut [f32], parts: usize, mut change: impl FnMut(&mut [f32], &[f32])) {
     let len = values.len() / parts.max(1);
     if parts < 2 || len == 0 {
@@ -113,7 +111,7 @@ mod tests {
     const SIDE: usize = 16;
     const LEN: usize = 3 * SIDE * SIDE;
 
-    /// Three pictures of one level each, which is also their target's place.
+    /// Three pictures of one level each. The level is also the place of the picture's target.
     fn mixed(apply: impl Fn(&mut Mixable<'_>)) -> (Vec<f32>, Vec<f32>) {
         let mut pixels: Vec<f32> = (0..3).flat_map(|picture| [picture as f32; LEN]).collect();
         let mut targets = vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];

@@ -1,13 +1,13 @@
 //! How pictures are changed at random for training, and how they are prepared for evaluation.
 //!
-//! One [`Augmentation`], which is one TOML file, holds both, since a network needs the same preparation in evaluation
-//! as in training:
+//! One [`Augmentation`], which is one TOML file, holds both the changes and the preparation, because a network needs
+//! the same preparation in evaluation as in training:
 //!
 //! ```
-//! use trainer::augment::{Augmentation, Level};
+//! use trainer::augment::{Augmentation, AugmentationLevel};
 //! use xception_model::picture::Preset;
 //!
-//! let augmentation = Augmentation::named(Level::Light, 150, Preset::PilBilinear);
+//! let augmentation = Augmentation::named(AugmentationLevel::Light, 150, Preset::PilBilinear);
 //! let text = augmentation.to_toml();
 //! assert!(text.contains("[train.random_resized_crop]\nscale = [0.5, 1.0]"));
 //! assert_eq!(Augmentation::from_toml(&text)?, augmentation);
@@ -38,7 +38,7 @@ pub use erasing::RandomErasing;
 pub use error::AugmentError;
 pub use hue::hue;
 pub use jitter::ColorJitter;
-pub use level::{Level, UnknownLevel};
+pub use level::{AugmentationLevel, UnknownLevel};
 pub(crate) use mix::Mixable;
 pub use mix::{Cutmix, Mixup};
 pub(crate) use planes::{write_pixels, write_planes};

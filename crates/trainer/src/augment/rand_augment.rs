@@ -37,9 +37,9 @@ const MOST: f64 = 30.0;
 pub enum Operation {
     /// No change.
     Identity,
-    /// Shifts rows left or right in proportion to their distance from the top, by up to 0.3 of it.
+    /// Shifts rows left or right, by up to 0.3 of their distance from the top.
     ShearX,
-    /// Shifts columns up or down likewise.
+    /// Like `ShearX`, but shifts columns up or down in proportion to their distance from the left.
     ShearY,
     /// Moves the picture left or right by up to 150 / 331 of the width.
     TranslateX,
@@ -88,7 +88,7 @@ impl Operation {
     /// opposite direction.
     pub fn apply(self, picture: &mut RgbImage, strength: f64) {
         let factor = (1.0 + 0.9 * strength) as f32;
-        // AutoAugment's limit for a 331 x 331 picture, which torchvision keeps.
+        // AutoAugment's limit is for a picture of 331 x 331; torchvision keeps the limit.
         let shift = |side: u32| (150.0 / 331.0 * f64::from(side) * strength).trunc();
         let moved = match self {
             Self::ShearX => Affine::shear_x(0.3 * strength),

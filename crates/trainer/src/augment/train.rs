@@ -7,19 +7,19 @@ use super::jitter::ColorJitter;
 use super::mix::{Cutmix, Mixup};
 use super::rand_augment::RandAugment;
 
-/// The changes for training, in the order in which they are applied. A change that is left out is not applied.
+/// The changes for training, in the order of their application. An omitted change is not applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Train {
     /// Height and width of the network's input.
     pub size: usize,
-    /// How a part of a picture is resized: by any preset that keeps all of it. By default the preset of evaluation, or
-    /// `pil-bilinear` where that crops the centre.
+    /// The preset that resizes a part of a picture: any preset that does not crop. By default the preset of evaluation,
+    /// or `pil-bilinear` if the preset of evaluation crops the centre.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<Preset>,
-    /// Whether large pictures are shrunk first. JPEG files are decoded at a half, a quarter or an eighth of their size,
-    /// pixels of other formats are averaged, as long as the smallest crop still has as many pixels as the input. Only
-    /// with `pil-bilinear`, which averages as well, so that the input stays about the same. On by default.
+    /// Whether large pictures are shrunk first. JPEG files are decoded at a half, a quarter or an eighth of their size;
+    /// pixels of other formats are averaged. The smallest crop still has as many pixels as the input. Only with
+    /// `pil-bilinear`, which averages as well, so that the input stays about the same. On by default.
     #[serde(default = "on")]
     pub shrink_on_load: bool,
     /// The probability that left and right are swapped, 0 to 1.
@@ -40,10 +40,10 @@ pub struct Train {
     /// A random rectangle that is blanked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random_erasing: Option<RandomErasing>,
-    /// Two pictures blended. With `cutmix` too, each batch gets one of the two, with equal probability.
+    /// Two pictures blended. If `cutmix` is set too, each batch gets one of the two, with equal probability.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixup: Option<Mixup>,
-    /// A rectangle replaced by that of another picture.
+    /// A rectangle replaced by the same rectangle of another picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutmix: Option<Cutmix>,
 }
@@ -53,13 +53,27 @@ fn on() -> bool {
 }
 
 impl Train {
-    /// Whether pictures are only resized, which gives exactly the numbers of evaluation.
+    /// Whether pictures are only resized. Training then reads the same pixel values as evaluation.
     pub(crate) fn is_plain(&self) -> bool {
-        self.horizontal_flip == 0.0
-            && self.vertical_flip == 0.0
-            && self.random_resized_crop.is_none()
-            && self.color_jitter.is_none()
-            && self.rand_augment.is_none()
-            && self.random_erasing.is_none()
+        // Every field is named, so that the compiler reports a new change that is missing here.
+        let Self {
+            size: _,
+            resize: _,
+            shrink_on_load: _,
+            horizontal_flip,
+            vertical_flip,
+            random_resized_crop,
+            color_jitter,
+            rand_augment,
+            random_erasing,
+            mixup: _,
+            cutmix: _,
+        } = self;
+        *horizontal_flip == 0.0
+            && *vertical_flip == 0.0
+            && random_resized_crop.is_none()
+            && color_jitter.is_none()
+            && rand_augment.is_none()
+            && random_erasing.is_none()
     }
 }

@@ -1,4 +1,4 @@
-//! The pictures for validation and test, where the data set does not say.
+//! Chooses the pictures for validation and test if the data set does not name them.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use files::ContentHash;
 use super::{balance::rarest_labels, dataset::Dataset, options::DataOptions, split::Split};
 use crate::random::{Purpose, Random};
 
-/// The pictures of a class in a random order, in groups of the same content.
+/// The pictures of a class in a random order, grouped by content.
 type Groups = BTreeMap<(u64, ContentHash), Vec<usize>>;
 
-/// Moves training pictures to the splits that are missing, and returns these splits.
+/// Moves training pictures to the missing splits, and returns these splits.
 ///
-/// Without any given split, validation and test are taken from training. If the data set has a test split but no
-/// validation split, validation is taken from training. A missing test split stays empty, since the data set decides
-/// what to hold out.
+/// If no split is given, validation and test are taken from training. If the data set has a test split but no
+/// validation split, validation is taken from training. A missing test split stays empty if the data set names another
+/// split, because the data set then decides which pictures to hold out.
 ///
-/// Each class gives the same share. The split of a picture follows from its content and the seed: a renamed file keeps
-/// its split, copies stay together, and adding pictures moves few of the others.
+/// Each class gives the same share. The split of a picture follows from its content and the seed. A renamed file
+/// therefore keeps its split, copies stay together, and added pictures move few of the others.
 pub(super) fn assign(dataset: &mut Dataset, given: &[Split], options: &DataOptions) -> Vec<Split> {
     let (val, test) = match given {
         [] => (options.val_fraction, options.test_fraction),
@@ -26,7 +26,7 @@ pub(super) fn assign(dataset: &mut Dataset, given: &[Split], options: &DataOptio
     };
     let train = dataset.indices(Split::Train);
     let rarest = rarest_labels(dataset, &train);
-    // Copies count for the class of the first of them.
+    // Copies count for the class of the first copy.
     let mut classes: BTreeMap<Option<usize>, Groups> = BTreeMap::new();
     let mut homes: BTreeMap<ContentHash, Option<usize>> = BTreeMap::new();
     for (&index, &label) in train.iter().zip(&rarest) {
@@ -37,7 +37,7 @@ pub(super) fn assign(dataset: &mut Dataset, given: &[Split], options: &DataOptio
     }
     for groups in classes.values() {
         let count: usize = groups.values().map(Vec::len).sum();
-        // However small the share: one picture of two for validation, which chooses the weights, and one of three for
+        // For any share: one picture of two goes to validation, which chooses the weights, and one picture of three to
         // the test.
         let share = |fraction: f64, enough: usize| {
             let least = usize::from(fraction > 0.0 && count >= enough);
@@ -70,7 +70,7 @@ pub(super) fn assign(dataset: &mut Dataset, given: &[Split], options: &DataOptio
         .collect()
 }
 
-/// The position of a content in the random order of its class.
+/// The position of a content in the random order of the class.
 fn place(seed: u64, content: ContentHash) -> u64 {
     let words = content
         .0

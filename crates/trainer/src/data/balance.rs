@@ -1,4 +1,4 @@
-//! Classes with few pictures: a larger weight in the loss, or more steps.
+//! Support for classes with few pictures: a larger weight in the loss, or more steps.
 
 use super::{dataset::Dataset, split::Split};
 use crate::random::{Purpose, Random};
@@ -6,7 +6,7 @@ use crate::random::{Purpose, Random};
 /// A weight for each class in the loss, inversely proportional to its number of training pictures. The mean over the
 /// pictures is one, so that the loss keeps its scale (scikit-learn's `class_weight="balanced"`).
 ///
-/// A class without training pictures gets 1.0, which multiplies nothing.
+/// A class without training pictures gets 1.0; no loss is multiplied by this weight.
 pub fn class_weights(dataset: &Dataset) -> Vec<f32> {
     let counts = counts(dataset, &dataset.indices(Split::Train));
     let present = counts.iter().filter(|&&count| count > 0).count();
@@ -18,7 +18,7 @@ pub fn class_weights(dataset: &Dataset) -> Vec<f32> {
     counts.iter().map(weight).collect()
 }
 
-/// The number of these pictures that have each label.
+/// The number of the given pictures that have each label.
 fn counts(dataset: &Dataset, indices: &[usize]) -> Vec<usize> {
     let mut counts = vec![0; dataset.classes.len()];
     for &index in indices {
@@ -29,7 +29,7 @@ fn counts(dataset: &Dataset, indices: &[usize]) -> Vec<usize> {
     counts
 }
 
-/// For each of these pictures the rarest of its labels among them; `None` for a picture without labels.
+/// The rarest label of each given picture; `None` for a picture without labels.
 pub(super) fn rarest_labels(dataset: &Dataset, indices: &[usize]) -> Vec<Option<usize>> {
     let counts = counts(dataset, indices);
     let rarest = |&index: &usize| {
@@ -39,11 +39,11 @@ pub(super) fn rarest_labels(dataset: &Dataset, indices: &[usize]) -> Vec<Option<
     indices.iter().map(rarest).collect()
 }
 
-/// An epoch in which every class has the same number of pictures, give or take one. The epoch has as many pictures as
-/// there are: those of rare classes come several times, those of frequent classes not in every epoch.
+/// An epoch in which every class has the same number of pictures, give or take one. The epoch is as long as the list of
+/// pictures. Pictures of rare classes come several times, and pictures of frequent classes not in every epoch.
 ///
-/// Epochs are parts of one endless sequence. In it the classes take turns in a new random order each time, and a class
-/// gives all its pictures before it repeats one. A picture with several labels counts for its rarest one.
+/// Epochs are parts of one endless sequence. In this sequence the classes take turns, in a new random order each time.
+/// A class gives all its pictures before it repeats one. A picture with several labels counts for its rarest label.
 pub(crate) fn balanced_order(dataset: &Dataset, indices: &[usize], seed: u64, epoch: usize) -> Vec<usize> {
     let mut classes: Vec<Vec<usize>> = vec![Vec::new(); dataset.classes.len() + 1];
     for (&index, label) in indices.iter().zip(rarest_labels(dataset, indices)) {

@@ -1,6 +1,6 @@
-//! Opens every picture once, to learn whether it can be decoded, its size and the hash of its content.
+//! Opens every picture once, to learn whether the picture can be decoded, its size and the hash of its content.
 //!
-//! A picture that an earlier check knows, unchanged since, is not opened.
+//! A picture that is unchanged since an earlier check is not opened.
 
 use std::{
     fs,
@@ -28,18 +28,18 @@ use super::{
 };
 
 /// The result for each item: the picture, or why it cannot be decoded.
-pub(super) struct Checked(Vec<Result<Found, String>>);
+pub(super) struct Checked(Vec<Result<CheckedPicture, String>>);
 
 /// A picture that can be decoded.
 #[derive(Clone)]
-struct Found {
+struct CheckedPicture {
     content: ContentHash,
     size: Size,
     stamp: Option<Stamp>,
     warnings: Vec<PictureWarning>,
 }
 
-/// Decodes all pictures that are not known, `options.threads` at a time, and keeps none of them in memory.
+/// Decodes all pictures that are not known, `options.threads` at a time. Keeps no decoded picture in memory.
 pub(super) fn check(
     items: &[Item],
     options: &DataOptions,
@@ -63,11 +63,11 @@ pub(super) fn check(
     Ok(Checked(pool.install(|| items.par_iter().map(check).collect())))
 }
 
-fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<Found, String> {
-    // Before the file is read, so that a change in between counts as a change.
+fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<CheckedPicture, String> {
+    // Read before the file's content, so that a change in between counts as a change.
     let stamp = fs::metadata(&item.path).ok().as_ref().and_then(Stamp::of);
     if let Some(&Entry { content, size, .. }) = known.get(&item.name).filter(|entry| Some(entry.stamp) == stamp) {
-        return Ok(Found {
+        return Ok(CheckedPicture {
             content,
             size,
             stamp,
@@ -76,7 +76,7 @@ fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<Found,
     }
     let checked = read_file(&item.path, &options.limits).and_then(|bytes| {
         let decoded = picture::decode_with_warnings(&bytes, options.decode_options())?;
-        Ok(Found {
+        Ok(CheckedPicture {
             content: ContentHash::of(&bytes),
             size: decoded.picture.dimensions(),
             stamp,
@@ -92,7 +92,7 @@ pub(super) struct Sorted {
     /// The sizes of the samples, in their order.
     pub sizes: Vec<Size>,
     pub unreadable: Vec<Unreadable>,
-    /// Of the samples, those with warnings.
+    /// Samples that were decoded with warnings.
     pub doubtful: Vec<Unreadable>,
 }
 
@@ -100,7 +100,7 @@ impl Checked {
     /// The results for the next check.
     pub(super) fn known(&self, items: &[Item]) -> Known {
         let entries = items.iter().zip(&self.0).filter_map(|(item, found)| {
-            let &Found {
+            let &CheckedPicture {
                 content, size, stamp, ..
             } = found.as_ref().ok()?;
             let stamp = stamp?;
@@ -115,7 +115,7 @@ impl Checked {
         let mut doubtful = Vec::new();
         for (item, outcome) in items.iter().zip(self.0) {
             match outcome {
-                Ok(Found {
+                Ok(CheckedPicture {
                     content,
                     size,
                     warnings,

@@ -1,8 +1,10 @@
-//! Which columns of a table hold the files, the labels and the splits.
+//! Finds the columns of a table that hold the files, the labels and the splits.
 
 use std::path::Path;
 
-use super::{error::DataError, formats::is_picture, options::TableOptions, split::Split, text::listed};
+use xception_model::picture::is_named_as_picture;
+
+use super::{error::DataError, options::TableOptions, split::Split, text::listed};
 
 /// The usual names of a column, as [`key`] writes them, from the clearest to the vaguest.
 type Names = [&'static [&'static str]; 3];
@@ -64,7 +66,7 @@ const LABEL: Names = [
 
 const SPLIT: Names = [&["split"], &["datasplit", "dataset", "partition", "set", "subset"], &[]];
 
-/// Columns of yes and no that say a picture's split: the split of yes, and that of no.
+/// Columns of yes and no that name a picture's split: the split that yes means, and the split that no means.
 const SPLIT_FLAGS: [(&str, Split, Split); 6] = [
     ("isvalid", Split::Val, Split::Train),
     ("isval", Split::Val, Split::Train),
@@ -74,15 +76,15 @@ const SPLIT_FLAGS: [(&str, Split, Split); 6] = [
     ("istrainingimage", Split::Train, Split::Test),
 ];
 
-/// The columns of a run's table beside path, label and split.
+/// The columns of a run's table besides path, label and split.
 const OF_A_RUN: [&str; 2] = ["name", "sha256"];
 
-/// Where the labels of a line are.
+/// The cells that hold the labels of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LabelCells {
     /// In the cell of one column.
     Cell(usize),
-    /// Each of these columns is a class, and its cell says whether the picture is of it.
+    /// Each of these columns is a class. Its cell says whether the picture belongs to the class.
     OneHot(Vec<usize>),
 }
 
@@ -91,20 +93,20 @@ pub(super) struct Columns {
     pub file: usize,
     pub labels: LabelCells,
     pub split: Option<usize>,
-    /// Where the column of the splits holds yes and no: the split of yes, and that of no.
+    /// If the column of the splits holds yes and no: the split that yes means, and the split that no means.
     pub split_flag: Option<(Split, Split)>,
-    /// The column is called `labels`, or the options say that its cells hold several.
+    /// The column is called `labels`, or the options say that its cells hold several labels.
     pub several: bool,
-    /// The header of the column of the labels.
+    /// The header of the label column.
     pub label_name: String,
-    /// The column of the splits has a name that may mean something else: it is one if all of its cells are splits.
+    /// The name of the split column may mean something else. The column counts only if all of its cells are splits.
     pub split_is_doubtful: bool,
-    /// The header, trimmed.
+    /// The header's cells, trimmed.
     header: Vec<String>,
 }
 
 impl Columns {
-    /// `class_columns` finds those of some columns that hold yes or no in every line.
+    /// `class_columns` returns the given columns that hold yes or no in every line.
     pub fn find(
         path: &Path,
         header: &[&str],
@@ -175,11 +177,11 @@ impl Columns {
     }
 }
 
-/// A column that was found.
+/// A column of the table.
 #[derive(Clone, Copy)]
 struct Place {
     column: usize,
-    /// How clear its name is, from 0.
+    /// How clear the column's name is, from 0.
     tier: usize,
 }
 
@@ -259,7 +261,7 @@ impl Table<'_> {
         Err(self.missing("labels", "label, class, category or the like", "--label-column"))
     }
 
-    /// The column of yes and no that says the split.
+    /// The column of yes and no that names the split.
     fn split_flag(&self) -> Option<(Place, (Split, Split))> {
         SPLIT_FLAGS.iter().find_map(|&(name, yes, no)| {
             let &[column] = self.columns(|header| key(header) == name).as_slice() else {
@@ -280,7 +282,7 @@ impl Table<'_> {
     }
 
     fn missing(&self, what: &str, usual: &str, flag: &str) -> DataError {
-        let of_picture = |name: &&str| is_picture(Path::new(&name.replace('\\', "/")));
+        let of_picture = |name: &&str| is_named_as_picture(Path::new(&name.replace('\\', "/")));
         let cell = self.header.iter().map(String::as_str).find(of_picture);
         let word = self
             .header
@@ -322,7 +324,7 @@ fn key(name: &str) -> String {
     chars.flat_map(char::to_lowercase).collect()
 }
 
-/// Whether every one of these cells is a split, and there is one.
+/// Whether all of these cells are splits, and there is at least one cell.
 pub(super) fn are_splits<'a>(mut cells: impl Iterator<Item = &'a str>) -> bool {
     let mut any = false;
     cells.all(|cell| {

@@ -22,7 +22,7 @@ pub struct Dataset {
     pub samples: Vec<Sample>,
     /// The limits for decoding a picture.
     pub limits: DecodeLimits,
-    /// What is made of orientation, transparency and 16-bit samples.
+    /// How orientation, transparency and 16-bit samples are treated.
     pub reading: Reading,
 }
 
@@ -31,11 +31,11 @@ pub struct Dataset {
 pub struct Sample {
     /// The file.
     pub path: PathBuf,
-    /// Its path relative to the data set, for messages and for the fingerprint.
+    /// The path relative to the data set, for messages and for the fingerprint.
     pub name: String,
     /// Indices into [`Dataset::classes`], ascending.
     pub labels: Vec<usize>,
-    /// The part that it belongs to.
+    /// The split of the picture.
     pub split: Split,
     /// The hash of the file when it was checked.
     pub content: ContentHash,
@@ -62,11 +62,11 @@ impl Dataset {
             .collect()
     }
 
-    /// Whether pictures are held out where the options ask for some.
+    /// Whether pictures are held out, if the options ask for held-out pictures.
     ///
     /// # Errors
     ///
-    /// [`DataError::TooFew`] if no class has enough pictures for it.
+    /// [`DataError::TooFew`] if no class has enough pictures for this.
     pub fn check_held_out(&self, options: &DataOptions) -> Result<(), DataError> {
         let wanted = options.val_fraction + options.test_fraction > 0.0;
         if wanted && self.count(Split::Val) + self.count(Split::Test) == 0 {

@@ -9,8 +9,8 @@ use std::{
 /// The longest first line.
 const MAX_LINE: u64 = 1 << 20;
 
-/// Opens a table behind a line that Excel writes to name the delimiter (`sep=;`), and finds the delimiter: the one that
-/// is most often in the first line, outside of quotes.
+/// Opens a table, and skips a first line in which Excel names the delimiter (`sep=;`). Finds the delimiter: the
+/// candidate that is most frequent in the first line, outside of quotes.
 pub(super) fn open(path: &Path) -> io::Result<(File, u8)> {
     let mut file = File::open(path)?;
     let mut line = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn open(path: &Path) -> io::Result<(File, u8)> {
     Ok((file, most_frequent(&line).unwrap_or(usual)))
 }
 
-/// `None` for a line without a delimiter. The first of equally frequent ones.
+/// `None` for a line without a delimiter. Of equally frequent candidates, the first.
 fn most_frequent(line: &[u8]) -> Option<u8> {
     let mut counts = [(b',', 0_usize), (b';', 0), (b'\t', 0)];
     let mut quoted = false;

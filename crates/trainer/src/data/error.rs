@@ -1,4 +1,4 @@
-//! What can be wrong with a data set.
+//! The errors of data sets.
 
 use std::{
     io,
@@ -6,13 +6,12 @@ use std::{
 };
 
 use csv::ErrorKind;
-use xception_model::picture::PictureError;
+use xception_model::picture::{ENDINGS, PictureError};
 
-use super::formats::EXTENSIONS;
 use super::split::Split;
 use super::text::{Listed, counted, listed, shown};
 
-/// Why a data set cannot be used, or a picture of it any longer.
+/// Why a data set, or one of its pictures, cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -107,7 +106,7 @@ pub enum DataError {
         deepest: Vec<String>,
     },
 
-    /// Folders of pictures have names of splits, and no folders of classes in them.
+    /// Folders of pictures have names of splits, and hold no folders of classes.
     #[error(
         "{}: the names {} are those of splits, and their pictures lie in no class's folder: make a folder for each \
          class in them (train/cats, train/dogs); --class-folders top takes each of these folders for a class{hint}",
@@ -400,5 +399,5 @@ impl DataError {
 }
 
 fn extensions() -> String {
-    EXTENSIONS.map(|extension| format!(".{extension}")).join(", ")
+    ENDINGS.map(|extension| format!(".{extension}")).join(", ")
 }

@@ -1,4 +1,4 @@
-//! What lies in a folder.
+//! The content of a folder.
 
 use std::{
     collections::BTreeMap,
@@ -8,8 +8,9 @@ use std::{
 };
 
 use walkdir::WalkDir;
+use xception_model::picture::is_named_as_picture;
 
-use super::{error::DataError, formats::is_picture, text::listed};
+use super::{error::DataError, text::listed};
 
 /// A folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,12 +27,12 @@ impl Folder {
     }
 }
 
-/// Whether a file or folder is hidden, or one that macOS and Synology write beside others.
+/// Whether a file or folder is hidden, or is one that macOS and Synology write beside other files.
 pub(super) fn is_ignored(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" || name == "@eaDir"
 }
 
-/// The folders in a folder but for ignored ones, by name.
+/// The folders in a folder without the ignored ones, by name.
 pub(super) fn folders(path: &Path) -> Result<Vec<Folder>, DataError> {
     let mut folders = Vec::new();
     for path in entries(path)? {
@@ -54,7 +55,7 @@ pub(super) fn folders_with_pictures(path: &Path) -> Result<Vec<Folder>, DataErro
     Ok(folders)
 }
 
-/// The number of pictures in a folder, not in its folders.
+/// The number of pictures directly in a folder, without its subfolders.
 pub(super) fn loose_pictures(path: &Path) -> Result<usize, DataError> {
     let pictures = entries(path)?
         .into_iter()
@@ -62,7 +63,7 @@ pub(super) fn loose_pictures(path: &Path) -> Result<usize, DataError> {
     Ok(pictures.count())
 }
 
-/// Whether a picture lies in a folder, not in its folders.
+/// Whether a picture lies directly in a folder, not in a subfolder.
 pub(super) fn has_loose_pictures(path: &Path) -> bool {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     entries
@@ -71,17 +72,17 @@ pub(super) fn has_loose_pictures(path: &Path) -> bool {
 }
 
 fn is_loose_picture(path: &Path) -> bool {
-    is_picture(path) && !is_ignored(path.file_name().unwrap_or_default())
+    is_named_as_picture(path) && !is_ignored(path.file_name().unwrap_or_default())
 }
 
-/// Whether a picture lies below a folder.
+/// Whether a picture lies anywhere below a folder.
 fn holds_pictures(path: &Path) -> bool {
     let walk = WalkDir::new(path).follow_links(true).into_iter();
     let mut entries = walk.filter_entry(|entry| entry.depth() == 0 || !is_ignored(entry.file_name()));
-    entries.any(|entry| entry.is_ok_and(|entry| !entry.file_type().is_dir() && is_picture(entry.path())))
+    entries.any(|entry| entry.is_ok_and(|entry| !entry.file_type().is_dir() && is_named_as_picture(entry.path())))
 }
 
-/// The folders below a folder that hold pictures themselves.
+/// The folders below a folder that hold pictures directly.
 pub(super) fn deepest(path: &Path) -> Result<Vec<Folder>, DataError> {
     let walk = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
     let mut found = Vec::new();
@@ -100,10 +101,10 @@ pub(super) fn deepest(path: &Path) -> Result<Vec<Folder>, DataError> {
     Ok(found)
 }
 
-/// For a folder whose pictures have their class in their names, `cat.0.jpg` or `beagle_12.jpg`: what to do, as the rest
-/// of a sentence.
+/// Advice, as the rest of a sentence, for a folder whose pictures have their class in their names: `cat.0.jpg` or
+/// `beagle_12.jpg`.
 pub(super) fn names_with_classes(path: &Path) -> Option<String> {
-    /// So many pictures of a class show that the beginning of their names is no accident.
+    /// From this number of pictures on, a common beginning of their names counts as their class.
     const LEAST: usize = 3;
     let mut classes: BTreeMap<String, usize> = BTreeMap::new();
     let mut pictures = 0;

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// The decodable pictures of a data set when it was last checked, by their names.
 ///
-/// A file with the same length and modification time counts as unchanged. Should its content differ all the same, the
-/// pipeline notices: it compares the hash of every file that it loads.
+/// A file with the same length and modification time counts as unchanged. If its content differs all the same, the
+/// pipeline notices, because the pipeline compares the hash of every file that it loads.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Known(BTreeMap<String, Entry>);
 
@@ -69,7 +69,8 @@ impl Known {
         self.get(name).map(|entry| entry.content)
     }
 
-    /// Collects entries by name. Names that occur twice, which different names that are not UTF-8 may do, are left out.
+    /// Collects entries by name. Names that occur twice are left out. Two different names that are not UTF-8 may become
+    /// the same name.
     pub(super) fn collect(entries: impl Iterator<Item = (String, Entry)>) -> Self {
         let (mut known, mut twice) = (BTreeMap::new(), BTreeSet::new());
         for (name, entry) in entries {
@@ -81,7 +82,7 @@ impl Known {
         Self(known)
     }
 
-    /// Reads the table. It saves time, no more: a table that cannot be read is empty.
+    /// Reads the table. An unreadable table counts as empty, because the table only saves time.
     pub(crate) fn read(path: &Path) -> Self {
         let Ok(mut reader) = csv::Reader::from_path(path) else {
             return Self::default();

@@ -1,4 +1,4 @@
-//! Which of a data set's folders are splits, and which are classes.
+//! Finds which of a data set's folders are splits, and which are classes.
 
 use std::{
     collections::BTreeMap,
@@ -20,25 +20,25 @@ pub(super) struct Layout {
     pub classes: Vec<ClassFolder>,
     /// The splits that folders name.
     pub given: Vec<Split>,
-    /// The folders that hold the classes' folders.
+    /// The folders that contain the classes' folders.
     pub holders: Vec<PathBuf>,
-    /// Folders beside those of the splits.
+    /// Folders beside the splits' folders.
     pub beside: Vec<String>,
-    /// Folders of a split with pictures and without classes, and the number of the pictures.
+    /// Folders of splits that have pictures but no classes, with the number of their pictures.
     pub unlabelled: Vec<(String, usize)>,
 }
 
-/// A folder whose pictures are of one class.
+/// A folder whose pictures belong to one class.
 pub(super) struct ClassFolder {
     pub class: String,
     pub split: Split,
     pub path: PathBuf,
-    /// The pictures in its folders belong to the class, too.
+    /// Whether the pictures in its subfolders belong to the class, too.
     pub is_deep: bool,
 }
 
-/// A split, and the folder that holds its classes' folders.
-struct Part {
+/// A split, and the folder that contains its classes' folders.
+struct SplitFolder {
     split: Split,
     folder: PathBuf,
 }
@@ -79,15 +79,15 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The folders that hold the classes' folders: those of the splits, or the data set's own.
+    /// The folders that contain the classes' folders: the splits' folders, or the data set's own.
     fn parts(
         &mut self,
         root: &Path,
         top: &Path,
         folders: &[Folder],
         options: &DataOptions,
-    ) -> Result<Vec<Part>, DataError> {
-        let whole = vec![Part {
+    ) -> Result<Vec<SplitFolder>, DataError> {
+        let whole = vec![SplitFolder {
             split: Split::Train,
             folder: top.to_owned(),
         }];
@@ -95,7 +95,7 @@ impl Layout {
         if options.class_folders != Some(ClassFolders::Top) {
             check_flat(root, folders, &named)?;
         }
-        // A lone `train` among other folders is a class: pictures of trains.
+        // A `train` folder among other folders, without other splits, is a class: pictures of trains.
         if named.is_empty() || (named.len() == 1 && folders.len() > 1) {
             return Ok(whole);
         }
@@ -106,11 +106,11 @@ impl Layout {
             if loose > 0 && folders_with_pictures(&holder)?.is_empty() {
                 self.unlabelled.push((name_of(root, &holder), loose));
             } else {
-                parts.push(Part { split, folder: holder });
+                parts.push(SplitFolder { split, folder: holder });
             }
         }
         if !options.judging && !parts.iter().any(|part| part.split == Split::Train) {
-            // Pictures without classes are no split, but folders named `train` and `test` are no classes either.
+            // Pictures without classes are no split. But folders named `train` and `test` are no classes either.
             return match self.unlabelled.len() {
                 0 => Err(DataError::NoTraining { path: root.to_owned() }),
                 _ => Ok(parts),
@@ -119,14 +119,14 @@ impl Layout {
         let is_part = |folder: &&Folder| named.values().any(|part| part.path == folder.path);
         let beside = folders.iter().filter(|folder| !is_part(folder));
         self.beside = beside.map(|folder| name_of(root, &folder.path)).collect();
-        // The training part alone, beside pictures without classes: nothing is held out yet.
+        // Only the training part has classes; the others are pictures without classes. No split is held out yet.
         if self.unlabelled.is_empty() || parts.len() > 1 {
             self.given = parts.iter().map(|part| part.split).collect();
         }
         Ok(parts)
     }
 
-    /// Folders of classes that hold nothing but folders of splits: `cat/train`, `cat/test`, `dog/train`, ...
+    /// Folders of classes that contain only folders of splits: `cat/train`, `cat/test`, `dog/train`, ...
     fn splits_in_classes(&mut self, top: &Path) -> Result<bool, DataError> {
         let mut classes = Vec::new();
         let outer = folders_with_pictures(top)?;
@@ -160,8 +160,8 @@ impl Layout {
         Ok(true)
     }
 
-    /// The folders that hold pictures themselves are the classes.
-    fn deepest_classes(&mut self, root: &Path, parts: &[Part]) -> Result<(), DataError> {
+    /// The folders that hold pictures directly are the classes.
+    fn deepest_classes(&mut self, root: &Path, parts: &[SplitFolder]) -> Result<(), DataError> {
         for part in parts {
             let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
             for outer in folders(&part.folder)? {
@@ -187,8 +187,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Refuses classes' folders that hold several folders with pictures, and no picture themselves.
-    fn check_nested(&self, root: &Path, parts: &[Part]) -> Result<(), DataError> {
+    /// Refuses classes' folders that contain several folders with pictures, but no picture directly.
+    fn check_nested(&self, root: &Path, parts: &[SplitFolder]) -> Result<(), DataError> {
         let mut nested = None;
         for class in &self.classes {
             if has_loose_pictures(&class.path) {
@@ -233,8 +233,8 @@ impl Layout {
     }
 }
 
-/// The folder of each split: one with its very name, or else one with its name among others' words that holds folders
-/// with pictures, and no pictures.
+/// The folder of each split: the folder with the split's name, or else a folder whose name contains this name as a
+/// word. The latter must contain folders of pictures, and no pictures directly.
 fn named_splits<'a>(root: &Path, folders: &'a [Folder]) -> Result<BTreeMap<Split, &'a Folder>, DataError> {
     let exact: Vec<(Split, &Folder)> = folders
         .iter()
@@ -256,8 +256,8 @@ fn named_splits<'a>(root: &Path, folders: &'a [Folder]) -> Result<BTreeMap<Split
     Ok(named)
 }
 
-/// Refuses folders of pictures that may be splits or classes: names of splits alone, as `cats_train` and `cats_test`,
-/// and `test` or `unlabeled` beside the classes.
+/// Refuses folders of pictures that may be splits or classes: names of splits only, such as `cats_train` and
+/// `cats_test`, and `test` or `unlabeled` beside the classes.
 fn check_flat(root: &Path, folders: &[Folder], named: &BTreeMap<Split, &Folder>) -> Result<(), DataError> {
     let is_flat = |folder: &Folder| -> Result<bool, DataError> {
         Ok(has_loose_pictures(&folder.path) && folders_with_pictures(&folder.path)?.is_empty())
@@ -305,7 +305,7 @@ fn check_flat(root: &Path, folders: &[Folder], named: &BTreeMap<Split, &Folder>)
     }
 }
 
-/// Whether a folder beside the classes has the name of pictures without a class.
+/// Whether a folder beside the classes has a name that means pictures without a class.
 fn is_no_class(name: &str) -> bool {
     const UNLABELLED: [&str; 4] = ["unlabeled", "unlabelled", "unsup", "unsupervised"];
     let name = name.trim().to_lowercase();
@@ -331,7 +331,7 @@ fn insert_all<'a>(
     Ok(())
 }
 
-/// `training_set/training_set`, as archives are often unpacked: the inner folder.
+/// The inner folder of `training_set/training_set`, as archives are often unpacked.
 fn inside_doubled(folder: &Path) -> Result<PathBuf, DataError> {
     let mut folder = folder.to_owned();
     loop {

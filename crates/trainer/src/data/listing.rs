@@ -1,4 +1,4 @@
-//! The contents of a folder or a table, before any picture is opened.
+//! The content of a folder or a table, before any picture is opened.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ pub(super) struct Listing {
     pub multi_label: bool,
     /// In the order of their names.
     pub items: Vec<Item>,
-    /// The splits that folders or a column name; empty if none.
+    /// The splits that folders or a column name; empty if there are none.
     pub given: Vec<Split>,
     pub notes: Vec<String>,
 }
@@ -53,7 +53,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Merges classes whose names differ in upper and lower case alone, keeps them, or refuses them.
+    /// Classes whose names differ only in upper and lower case: merges, keeps or refuses them.
     pub(super) fn settle_case(&mut self, path: &Path, case: Option<ClassCase>) -> Result<(), DataError> {
         if case == Some(ClassCase::Keep) {
             return Ok(());
@@ -71,7 +71,7 @@ impl Listing {
                 second: self.classes[alike[1]].clone(),
             });
         }
-        // The spelling of the most pictures names the class.
+        // The spelling with the most pictures names the class.
         let mut counts = vec![0_usize; self.classes.len()];
         for &label in self.items.iter().flat_map(|item| &item.labels) {
             counts[label] += 1;
@@ -102,7 +102,7 @@ impl Listing {
         Ok(())
     }
 
-    /// What the names of the pictures may mean, where all of them lie in one folder.
+    /// What the names of the pictures may mean, if all pictures lie in one folder.
     fn names_with_classes(&self) -> String {
         let mut folders: Vec<Option<&Path>> = self.items.iter().map(|item| item.path.parent()).collect();
         folders.dedup();
@@ -112,7 +112,7 @@ impl Listing {
         }
     }
 
-    /// Whether there are enough classes, and not too many, and whether their names can be saved with a network.
+    /// Whether the number of classes is in its range, and whether their names can be saved with a network.
     pub(super) fn check_classes(&self, path: &Path, given: bool) -> Result<(), DataError> {
         let path = path.to_owned();
         let labels: Vec<Label> = self.classes.iter().map(Label::new).collect();

@@ -1,4 +1,4 @@
-//! Labelled pictures: found, checked and split before a training starts.
+//! Labelled pictures: found, checked and split before training.
 //!
 //! ```no_run
 //! use trainer::data::{DataOptions, Dataset, Split};
@@ -21,10 +21,10 @@
 //!   or `|`.
 //!
 //! Pictures without a given split are split by a seed, each class in the same proportions. Files with the same content
-//! go to the same split, because a copy in another split would give the answer away.
+//! go to the same split, because the network would know the answer for a copy of a training picture.
 //!
-//! Classes are in the order of their names' bytes, so that `10` comes before `2`: the order of Keras's
-//! `image_dataset_from_directory` and of torchvision's `ImageFolder`, and thus of networks trained by them.
+//! Classes are in the order of their names' bytes, so `10` comes before `2`. Keras's `image_dataset_from_directory` and
+//! torchvision's `ImageFolder` use the same order, and so do networks trained with them.
 
 mod assign;
 mod balance;
@@ -34,7 +34,6 @@ mod dataset;
 mod delimiter;
 mod error;
 mod folders;
-mod formats;
 mod known;
 mod layout;
 mod listing;
@@ -54,7 +53,6 @@ pub use balance::class_weights;
 pub use dataset::{Dataset, Sample};
 pub use error::DataError;
 pub use files::ContentHash;
-pub use formats::EXTENSIONS;
 pub(crate) use known::Known;
 pub use options::{ClassCase, ClassFolders, DataOptions, TableOptions, UnknownWord};
 pub(crate) use read::{decoder_failure, read_file};

@@ -1,4 +1,4 @@
-//! Tables with a column for each class, whose cells say whether the picture is of that class.
+//! Tables with one column per class, whose cells say whether the picture belongs to the class.
 
 use std::{fs::File, path::Path};
 
@@ -6,7 +6,7 @@ use csv::{Reader, StringRecord};
 
 use super::error::DataError;
 
-/// What a cell of such a column says: 1 or 0, 1.0 or 0.0, 1 or -1, true or false.
+/// The meaning of a cell of such a column: 1 or 0, 1.0 or 0.0, 1 or -1, true or false.
 pub(super) fn flag(cell: &str) -> Option<bool> {
     let cell = cell.trim();
     match cell.to_lowercase().as_str() {
@@ -21,7 +21,7 @@ pub(super) fn flag(cell: &str) -> Option<bool> {
     }
 }
 
-/// Those of `candidates` whose cells are flags in every line, and of which some are set.
+/// The `candidates` whose cells are flags in every line, with at least one flag set.
 pub(super) fn class_columns(
     path: &Path,
     reader: &mut Reader<File>,

@@ -25,12 +25,12 @@ impl Dataset {
         Self::open_watched(path, options, &|_, _| {})
     }
 
-    /// [`open`](Self::open), which calls `progress` with the number of checked pictures and of all pictures: often, and
-    /// from several threads.
+    /// Like [`open`](Self::open), but calls `progress` with the number of checked pictures and of all pictures: often,
+    /// and from several threads.
     ///
     /// # Errors
     ///
-    /// Those of [`open`](Self::open).
+    /// The errors of [`open`](Self::open).
     pub fn open_watched(
         path: impl AsRef<Path>,
         options: &DataOptions,
@@ -40,18 +40,18 @@ impl Dataset {
         Ok((dataset, report))
     }
 
-    /// Whether the folder or table can be read as a data set, as far as that is known before any picture is opened:
+    /// Whether the folder or table can be read as a data set, as far as this is known before any picture is opened.
     /// [`open`](Self::open) checks this first.
     ///
     /// # Errors
     ///
-    /// Those of [`open`](Self::open) but for the pictures' own.
+    /// The errors of [`open`](Self::open), except for errors of pictures.
     pub fn check_listing(path: impl AsRef<Path>, options: &DataOptions) -> Result<(), DataError> {
         listing(path.as_ref(), options).map(drop)
     }
 
-    /// [`open_watched`](Self::open_watched), which does not decode pictures that `known` lists unchanged. Returns the
-    /// results of this check too, for the next one.
+    /// Like [`open_watched`](Self::open_watched), but does not decode pictures that `known` lists unchanged. Also
+    /// returns the results of this check for the next one.
     pub(crate) fn open_known(
         path: &Path,
         options: &DataOptions,
@@ -95,7 +95,7 @@ impl Dataset {
     }
 }
 
-/// The checked listing of a folder or table.
+/// The listing of a folder or table, after the checks that open no picture.
 fn listing(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
     options.check()?;
     let mut listing = list(path, options)?;
@@ -107,7 +107,7 @@ fn listing(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
     Ok(listing)
 }
 
-/// What the folder or table lists, before any picture is opened.
+/// The listing of a folder or table, before any picture is opened.
 fn list(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
     let metadata = std::fs::metadata(path).map_err(|problem| DataError::Read {
         path: path.to_owned(),
@@ -118,7 +118,7 @@ fn list(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
         if options.table != TableOptions::default() {
             return Err(DataError::Columns {
                 path: path.to_owned(),
-                problem: "this is a folder, and has no columns: leave out what is said of a table".to_owned(),
+                problem: "this is a folder, and has no columns: leave out the options of tables".to_owned(),
             });
         }
         return scan::scan(path, options);

@@ -12,37 +12,37 @@ use super::error::DataError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataOptions {
-    /// The share of the pictures for validation, where the data set does not say; 0.15 by default.
+    /// The share of the pictures for validation, if the data set names no split; 0.15 by default.
     pub val_fraction: f64,
-    /// The share of the pictures for the test, where the data set does not say; 0.15 by default.
+    /// The share of the pictures for the test, if the data set names no split; 0.15 by default.
     pub test_fraction: f64,
-    /// Whether validation is filled before the test, so that a class of two pictures has one for validation. Runs of
-    /// earlier versions, whose files do not say, filled the test first; they resume with their split.
+    /// Whether validation is filled before the test, so that a class of two pictures has one for validation. Earlier
+    /// versions filled the test first, and their runs' files lack this value; those runs resume with their split.
     #[serde(default)]
     pub validation_first: bool,
-    /// The seed that chooses these pictures.
+    /// The seed that chooses the pictures of these splits.
     pub seed: u64,
     /// Refuse a data set with a file that cannot be decoded, instead of skipping the file.
     pub strict: bool,
-    /// The classes in the order of a network's outputs; `None` for the classes found, by name.
+    /// The classes in the order of a network's outputs; `None` for the classes of the data, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
-    /// What is read of a table.
+    /// The columns and files of a table.
     #[serde(skip_serializing_if = "TableOptions::is_default")]
     pub table: TableOptions,
-    /// Which folders are the classes, where folders lie in folders.
+    /// Which folders are the classes, if folders lie in folders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_folders: Option<ClassFolders>,
-    /// What becomes of classes whose names differ in upper and lower case alone; `None` refuses them.
+    /// How to treat classes whose names differ only in upper and lower case; `None` refuses them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_case: Option<ClassCase>,
-    /// The pictures judge a network, and none of them has to be for training.
+    /// Whether the pictures are for evaluating a network. No training pictures are then needed.
     #[serde(skip)]
     pub judging: bool,
     /// The number of pictures that are checked at the same time; by default the number of processors.
     #[serde(skip, default = "processors")]
     pub threads: usize,
-    /// What is made of orientation, transparency and 16-bit samples.
+    /// How orientation, transparency and 16-bit samples are treated.
     #[serde(skip_serializing_if = "Reading::is_default")]
     pub reading: Reading,
     /// The limits for decoding a picture.
@@ -50,24 +50,24 @@ pub struct DataOptions {
     pub limits: DecodeLimits,
 }
 
-/// What is read of a table.
+/// The columns and files of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TableOptions {
-    /// The column of the pictures' files; `None` for one with a usual name.
+    /// The column of the pictures' files; `None` for a column with a usual name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_column: Option<String>,
-    /// The column of the labels; `None` for one with a usual name.
+    /// The column of the labels; `None` for a column with a usual name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
-    /// The column that says train, val or test; `None` for one with a usual name, if there is one.
+    /// The column that says train, val or test; `None` for a column with a usual name, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_column: Option<String>,
-    /// The folder of the pictures; `None` for the table's own. Folders that the table names and that do not exist there
-    /// are left out.
+    /// The folder of the pictures; `None` for the table's own. Folders that the table names but that do not exist there
+    /// are left out of the paths.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<PathBuf>,
-    /// Whether a cell may hold several labels, separated by `;` or `|`; `None` for yes if the column is called
+    /// Whether a cell may hold several labels, separated by `;` or `|`. `None` means yes if the column is called
     /// `labels`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multi_label: Option<bool>,
@@ -87,7 +87,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Which folders are the classes, where folders lie in folders.
+/// Which folders are the classes, if folders lie in folders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassFolders {
@@ -97,7 +97,7 @@ pub enum ClassFolders {
     Deepest,
 }
 
-/// What becomes of classes whose names differ in upper and lower case alone.
+/// How to treat classes whose names differ only in upper and lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassCase {
@@ -107,7 +107,7 @@ pub enum ClassCase {
     Keep,
 }
 
-/// A word that is none of the known ones.
+/// A value that is none of the known words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct UnknownWord(&'static str);

@@ -6,12 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{formats::is_picture, text::listed};
+use xception_model::picture::is_named_as_picture;
 
-/// What a name of a table leads to.
-pub(super) enum Found {
+use super::text::listed;
+
+/// The files that match a name of a table.
+pub(super) enum FileMatch {
     File(PathBuf),
-    /// Several files have the name that the table gives without its ending, or in another case.
+    /// Several files match a name that lacks its ending, or is in another case.
     Several(Vec<String>),
     Nothing,
 }
@@ -19,11 +21,11 @@ pub(super) enum Found {
 /// Finds the pictures of a table.
 pub(super) struct Pictures {
     folder: PathBuf,
-    /// Leading folders that do not exist are left out: the same ones of all names.
+    /// Whether leading folders that do not exist are left out. The same folders are left out of all names.
     shorten: bool,
     /// The leading folders that are left out.
     left_out: Option<String>,
-    /// What lies in folders that were searched.
+    /// The content of folders that were searched.
     listings: HashMap<PathBuf, Listing>,
 }
 
@@ -35,7 +37,7 @@ struct Listing {
 }
 
 impl Pictures {
-    /// `given` is the folder of the options.
+    /// `given` is the pictures' folder of the options.
     pub fn new(table: &Path, given: Option<&Path>) -> Self {
         let own = table.parent().unwrap_or(Path::new(""));
         Self::in_folder(given.unwrap_or(own), given.is_some())
@@ -55,11 +57,11 @@ impl Pictures {
         }
     }
 
-    /// The file of a name: as it stands, with `/` for `\`, in another case, or with the ending of a picture.
-    pub fn find(&mut self, name: &str) -> Found {
+    /// The file of a name: unchanged, with `/` for `\`, in another case, or with the ending of a picture.
+    pub fn find(&mut self, name: &str) -> FileMatch {
         let path = self.folder.join(name);
         if path.is_file() {
-            return Found::File(plain(path));
+            return FileMatch::File(plain(path));
         }
         let name = name.replace('\\', "/");
         let mut start = 0;
@@ -67,7 +69,7 @@ impl Pictures {
             let left_out = &name[..start];
             let same = self.left_out.as_deref().is_none_or(|known| known == left_out);
             match self.find_inside(&name[start..]) {
-                found if same && !matches!(found, Found::Nothing) => {
+                found if same && !matches!(found, FileMatch::Nothing) => {
                     if start > 0 {
                         self.left_out = Some(left_out.to_owned());
                     }
@@ -77,13 +79,13 @@ impl Pictures {
             }
             match name[start..].find('/') {
                 Some(slash) if self.shorten => start += slash + 1,
-                _ => return Found::Nothing,
+                _ => return FileMatch::Nothing,
             }
         }
     }
 
-    fn find_inside(&mut self, name: &str) -> Found {
-        // A path from the root is no name inside of the folder, and is looked for as it stands.
+    fn find_inside(&mut self, name: &str) -> FileMatch {
+        // A path from the root is no name inside of the folder, and is looked up unchanged.
         let mut folder = if name.starts_with('/') {
             PathBuf::from("/")
         } else {
@@ -94,7 +96,7 @@ impl Pictures {
             .filter(|part| !part.is_empty() && *part != ".")
             .collect();
         let Some(wanted) = parts.pop() else {
-            return Found::Nothing;
+            return FileMatch::Nothing;
         };
         for part in parts {
             let next = folder.join(part);
@@ -104,12 +106,12 @@ impl Pictures {
                 let alike = self.listing(&folder).folders.iter().filter(|name| alike(name, part));
                 match alike.collect::<Vec<_>>()[..] {
                     [only] => folder.join(only),
-                    _ => return Found::Nothing,
+                    _ => return FileMatch::Nothing,
                 }
             };
         }
         if folder.join(wanted).is_file() {
-            return Found::File(plain(folder.join(wanted)));
+            return FileMatch::File(plain(folder.join(wanted)));
         }
         let files = &self.listing(&folder).files;
         let ways: [&dyn Fn(&str) -> bool; 3] = [
@@ -121,14 +123,14 @@ impl Pictures {
             let mut found: Vec<String> = files.iter().filter(|name| way(name)).cloned().collect();
             match found.len() {
                 0 => {}
-                1 => return Found::File(plain(folder.join(&found[0]))),
+                1 => return FileMatch::File(plain(folder.join(&found[0]))),
                 _ => {
                     found.sort();
-                    return Found::Several(found);
+                    return FileMatch::Several(found);
                 }
             }
         }
-        Found::Nothing
+        FileMatch::Nothing
     }
 
     fn listing(&mut self, folder: &Path) -> &Listing {
@@ -148,22 +150,22 @@ impl Pictures {
         })
     }
 
-    /// Where the files may be, for names that lead to nothing.
+    /// Advice for names without a file: the place where the files may be.
     pub fn advice(&self, names: &[String]) -> String {
         const FLAG: &str = "--skip-missing leaves them out";
-        /// So many names tell the folders apart.
+        /// This number of names is enough to compare the folders.
         const TRIED: usize = 1000;
         let names = &names[..names.len().min(TRIED)];
         let found_in = |folder: &Path, shorten| {
             let mut pictures = Self::in_folder(folder, shorten);
             let found = names
                 .iter()
-                .filter(|name| matches!(pictures.find(name), Found::File(_)));
+                .filter(|name| matches!(pictures.find(name), FileMatch::File(_)));
             found.count()
         };
         let folder = self.folder.display();
         if found_in(&self.folder, true) > 0 {
-            return format!("the first one is there without its first folders: add --pictures {folder}; {FLAG}");
+            return format!("the first file exists without its leading folders: add --pictures {folder}; {FLAG}");
         }
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut folders: Vec<(usize, PathBuf)> = entries
@@ -204,5 +206,5 @@ fn alike(one: &str, other: &str) -> bool {
 /// A picture's name without its ending.
 fn stem(name: &str) -> Option<&str> {
     let path = Path::new(name);
-    is_picture(path).then(|| path.file_stem()?.to_str()).flatten()
+    is_named_as_picture(path).then(|| path.file_stem()?.to_str()).flatten()
 }

@@ -4,7 +4,7 @@ use std::{any::Any, fs::File, io::Read, path::Path};
 
 use xception_model::picture::{DecodeLimits, PictureError};
 
-/// The bytes of a file. It reads no more than the limits allow, whatever length the file reports.
+/// The bytes of a file. Reads no more than the limits allow, even if the file reports another length.
 pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PictureError> {
     let limit = limits.max_file_bytes;
     let file = File::open(path).map_err(PictureError::Read)?;

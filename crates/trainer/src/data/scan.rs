@@ -6,12 +6,11 @@ use std::{
 };
 
 use walkdir::{DirEntry, WalkDir};
-use xception_model::picture::SkippedFiles;
+use xception_model::picture::{SkippedFiles, is_named_as_picture};
 
 use super::{
     error::DataError,
     folders::{is_ignored, loose_pictures, name_of, names_with_classes, tables},
-    formats::is_picture,
     layout::{ClassFolder, Layout},
     listing::{Item, Listing},
     options::DataOptions,
@@ -52,7 +51,7 @@ pub(super) fn scan(root: &Path, options: &DataOptions) -> Result<Listing, DataEr
             item
         })
         .collect();
-    // Names that are not UTF-8 may look alike.
+    // Names that are not UTF-8 may become equal.
     items.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
     Ok(Listing {
         classes,
@@ -63,7 +62,7 @@ pub(super) fn scan(root: &Path, options: &DataOptions) -> Result<Listing, DataEr
     })
 }
 
-/// What the folder holds beside the pictures of the classes.
+/// The content of the folder besides the classes' pictures.
 #[derive(Default)]
 struct Notes {
     /// The number of pictures beside the classes' folders.
@@ -72,11 +71,11 @@ struct Notes {
     empty: Vec<String>,
     /// Folders beside `train`, `val` and `test`.
     beside: Vec<String>,
-    /// Folders of a split whose pictures are in no class's folder, and how many they are.
+    /// Folders of splits whose pictures are in no class's folder, with the number of these pictures.
     unlabelled: Vec<(String, usize)>,
     /// The number of files that are not pictures, by extension.
     others: BTreeMap<String, usize>,
-    /// The same by their content.
+    /// The number of skipped files by their content.
     skipped: SkippedFiles,
     /// Tables in the folder.
     tables: Vec<String>,
@@ -118,7 +117,7 @@ impl Notes {
         (!others.is_empty()).then(|| others.join(", "))
     }
 
-    /// For a folder without pictures: what it holds instead.
+    /// What a folder without pictures holds instead, as the rest of a sentence.
     fn instead(&self) -> String {
         let loose = self.loose + self.unlabelled.iter().map(|(_, count)| count).sum::<usize>();
         let found = match (loose, self.others()) {
@@ -154,8 +153,8 @@ fn class_pictures(
             Ok(entry) if !entry.file_type().is_file() => continue,
             Ok(entry) => entry.into_path(),
             Err(error) => match error.path() {
-                // A link to nowhere: one more file that cannot be read.
-                Some(path) if is_picture(path) && path.is_symlink() && !path.exists() => path.to_owned(),
+                // A broken link counts as one more unreadable file.
+                Some(path) if is_named_as_picture(path) && path.is_symlink() && !path.exists() => path.to_owned(),
                 path => {
                     return Err(DataError::Read {
                         path: path.unwrap_or(&folder.path).to_owned(),
@@ -164,7 +163,7 @@ fn class_pictures(
                 }
             },
         };
-        if !is_picture(&path) {
+        if !is_named_as_picture(&path) {
             *notes.others.entry(ending(&path)).or_default() += 1;
             notes.skipped.add(&path);
             continue;

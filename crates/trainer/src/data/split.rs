@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Split {
     /// For training.
     Train,
-    /// Validation: for choosing the best epoch and the settings of a training.
+    /// Validation: for choosing the best epoch and the settings of training.
     Val,
     /// For judging the network once, at the end.
     Test,
@@ -18,7 +18,7 @@ impl Split {
     /// All parts, in the order in which they are used.
     pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
 
-    /// The name of its folder, and its value in a table.
+    /// The name of the split's folder, and the split's value in a table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -27,7 +27,7 @@ impl Split {
         }
     }
 
-    /// The part that the name of a folder or a cell of a table is.
+    /// The split that the name of a folder or a cell of a table means.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         match name.trim().to_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
@@ -37,8 +37,8 @@ impl Split {
         }
     }
 
-    /// The part that one of the words of a name is: `seg_train`, `Test-Images`, `validationset`. `None` if there are
-    /// several, as in `train_val`.
+    /// The split that a word of a name means: `seg_train`, `Test-Images`, `validationset`. `None` if words mean several
+    /// splits, as in `train_val`.
     pub(super) fn among_words(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
         let words = name.split(|char: char| !char.is_alphanumeric());

@@ -15,15 +15,15 @@ use super::{
     listing::{Item, Listing},
     one_hot::{class_columns, flag},
     options::TableOptions,
-    pictures::{Found, Pictures},
+    pictures::{FileMatch, Pictures},
     split::Split,
     text::{LISTED, counted, listed},
 };
 
-/// The most bytes of a table: room for ten million lines.
+/// The largest table in bytes, with room for ten million lines.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// The separators of several labels in one cell.
+/// The separators of several labels in a cell.
 const SEPARATORS: [char; 2] = [';', '|'];
 
 /// One line, with trimmed cells.
@@ -37,8 +37,8 @@ struct Row {
     split: String,
 }
 
-/// The pictures of a table that [`Dataset::open`](super::Dataset::open) reads, in the order of their names. None of
-/// them is opened.
+/// The pictures of a table that [`Dataset::open`](super::Dataset::open) reads, in the order of their names. No picture
+/// is opened.
 ///
 /// # Errors
 ///
@@ -199,12 +199,13 @@ fn labels_of(cell: &str, several: bool) -> Vec<String> {
     labels.filter(|label| !label.is_empty()).map(str::to_owned).collect()
 }
 
-/// What is between the brackets of a list of Python or JSON.
+/// The text between the brackets of a list of Python or JSON.
 fn list_in(cell: &str) -> Option<&str> {
     cell.strip_prefix('[')?.strip_suffix(']')
 }
 
-/// Whether the classes' columns give each picture one label or several; asked where they do both.
+/// Decides whether the classes' columns give each picture one label or several. Refuses lines without a label or with
+/// several, unless the options allow any number of labels.
 fn settle_one_hot(path: &Path, rows: &[Row], columns: &mut Columns, options: &TableOptions) -> Result<(), DataError> {
     let LabelCells::OneHot(_) = columns.labels else {
         return Ok(());
@@ -231,7 +232,7 @@ fn settle_one_hot(path: &Path, rows: &[Row], columns: &mut Columns, options: &Ta
     })
 }
 
-/// A note on columns that are taken for classes.
+/// A note on columns that are read as classes.
 fn one_hot(columns: &Columns) -> Option<String> {
     let LabelCells::OneHot(classes) = &columns.labels else {
         return None;
@@ -240,7 +241,7 @@ fn one_hot(columns: &Columns) -> Option<String> {
     Some(format!("one column of 0 and 1 for each class: {}", listed(&names)))
 }
 
-/// A note on labels that programs write where there is none.
+/// A note on labels that programs write for a missing label.
 fn no_labels(rows: &[Row], columns: &Columns) -> Option<String> {
     const NONE: [&str; 5] = ["nan", "null", "n/a", "#n/a", "?"];
     let mut cells = rows
@@ -271,7 +272,7 @@ fn decimals(rows: &[Row], columns: &Columns) -> Option<String> {
     })
 }
 
-/// A note on cells that may hold several labels, in a column of one label each.
+/// A note on cells that may hold several labels, in a column with one label per cell.
 fn cells_with_separators(rows: &[Row], columns: &Columns) -> Option<String> {
     if columns.several {
         return None;
@@ -291,7 +292,7 @@ fn cells_with_separators(rows: &[Row], columns: &Columns) -> Option<String> {
     ))
 }
 
-/// A note on a column of several labels whose cells hold one each.
+/// A note on a column for several labels whose cells hold one label each.
 fn one_label_each(rows: &[Row], columns: &Columns, options: &TableOptions) -> Option<String> {
     let one_each = columns.several && options.multi_label.is_none() && rows.iter().all(|row| row.labels.len() == 1);
     if let Some(row) = rows.iter().find(|row| one_each && row.label.contains(',')) {
@@ -335,15 +336,15 @@ fn items(
                 .ok_or_else(|| wrong(format!("split is \"{}\", and should be train, val or test", row.split)))?,
         };
         let file = match pictures.find(&row.path) {
-            Found::File(file) => file,
-            Found::Several(names) => {
+            FileMatch::File(file) => file,
+            FileMatch::Several(names) => {
                 return Err(wrong(format!(
                     "{} can be {}: write the ending",
                     row.path,
                     names.join(" or ")
                 )));
             }
-            Found::Nothing => {
+            FileMatch::Nothing => {
                 missing.push(row.path);
                 continue;
             }

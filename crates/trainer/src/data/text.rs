@@ -10,7 +10,7 @@ pub(super) fn counted(count: usize, thing: &str) -> String {
 /// The number of names that a sentence lists.
 pub(super) const LISTED: usize = 10;
 
-/// The text with control characters escaped: the name of a file can hold codes that move a terminal's cursor.
+/// The text with control characters escaped: a file name can hold codes that move a terminal's cursor.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
@@ -23,12 +23,12 @@ pub(super) fn shown(text: &str) -> String {
     shown
 }
 
-/// The first names of a list, and how many more there are.
+/// The first names of a list, and the number of the others.
 pub(super) fn listed(names: &[String]) -> String {
     Listed(&names[..names.len().min(LISTED)], names.len()).to_string()
 }
 
-/// The first of `count` names, and how many more there are.
+/// The first of `count` names, and the number of the others.
 pub(super) struct Listed<'a>(pub &'a [String], pub usize);
 
 impl fmt::Display for Listed<'_> {

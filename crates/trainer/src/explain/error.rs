@@ -4,7 +4,7 @@ use xception_model::{ClassifyError, InputError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExplainError {
-    /// The network does not take the pictures, or has no such layer.
+    /// The network does not take the pictures, or lacks the layer.
     #[error(transparent)]
     Input(#[from] InputError),
     /// The pictures cannot form a batch.
@@ -15,10 +15,10 @@ pub enum ExplainError {
     Class {
         /// The class asked for.
         class: usize,
-        /// How many there are.
+        /// The number of classes.
         classes: usize,
     },
-    /// There is not one class for each picture.
+    /// The number of classes is not the number of pictures.
     #[error("expected one class for each of {pictures} pictures, found {classes}")]
     Count {
         /// Pictures in the batch.

@@ -14,7 +14,7 @@ use crate::judge::metrics::{Evaluation, Predictions, Suspect};
 use crate::pipeline::{PictureStream, Streamed};
 use crate::random::{Purpose, Random};
 
-/// Gradients take much memory: four maps are computed at once, while one thread decodes the next pictures.
+/// Gradients take much memory, so four maps are computed at once. Meanwhile one thread decodes the next pictures.
 const STREAM: PictureStream = PictureStream {
     batch_size: 4,
     threads: 1,
@@ -25,22 +25,22 @@ const STREAM: PictureStream = PictureStream {
 pub struct Examples {
     /// Pictures whose labels may be wrong, without heat maps.
     pub suspects: Vec<Shown>,
-    /// The mistakes of the highest confidence.
+    /// The mistakes with the highest confidence.
     pub mistakes: Vec<Shown>,
     /// Pictures chosen at random, without heat maps.
     pub ordinary: Vec<Shown>,
-    /// The right answers of the highest confidence, one class after the other.
+    /// The right answers with the highest confidence, taken from each class in turn.
     pub right: Vec<Shown>,
 }
 
-/// How many pictures a report shows.
+/// The numbers of pictures in a report.
 #[derive(Clone, Copy, Debug)]
 pub struct ExampleCounts {
-    /// The mistakes of the highest confidence.
+    /// The mistakes with the highest confidence.
     pub mistakes: usize,
     /// Pictures chosen at random.
     pub ordinary: usize,
-    /// The right answers of the highest confidence.
+    /// The right answers with the highest confidence.
     pub right: usize,
 }
 
@@ -49,7 +49,7 @@ pub struct ExampleCounts {
 pub struct Shown {
     /// The file.
     pub path: PathBuf,
-    /// The names of its classes.
+    /// The names of the picture's classes.
     pub truth: String,
     /// The names of the predicted classes.
     pub predicted: String,
@@ -59,9 +59,9 @@ pub struct Shown {
     pub right: bool,
     /// The second likeliest class and its probability; `None` with several labels per picture.
     pub second: Option<(String, f32)>,
-    /// The picture; `None` where it could not be read.
+    /// The picture; `None` if its file could not be read.
     pub picture: Option<RgbImage>,
-    /// Where the network sees a class; `None` where nothing in the picture speaks for one.
+    /// Where the network sees a class; `None` if no place of the picture speaks for a class.
     pub heat: Option<Heat>,
 }
 
@@ -75,9 +75,9 @@ pub struct Heat {
 }
 
 /// Chooses pictures for a report, and explains the network's answers by Grad-CAM on the last feature map. `progress`
-/// receives the number of pictures that are done.
+/// receives the number of completed pictures.
 ///
-/// The classes of `predictions` are the network's outputs, in order. A file that cannot be read any more is listed
+/// The classes of `predictions` are the network's outputs, in order. A file that can no longer be read is listed
 /// without its picture.
 ///
 /// # Errors
@@ -127,7 +127,7 @@ pub fn suspect_pictures(classifier: &Classifier, suspects: &[Suspect]) -> Vec<Sh
         .collect()
 }
 
-/// Pictures chosen at random, the same ones each time.
+/// Pictures chosen at random, the same each time.
 fn ordinary(predictions: &Predictions, count: usize) -> Vec<usize> {
     let mut pictures: Vec<usize> = (0..predictions.len()).collect();
     Random::new(0, Purpose::Order, 0, 0).shuffle(&mut pictures);
@@ -135,7 +135,7 @@ fn ordinary(predictions: &Predictions, count: usize) -> Vec<usize> {
     pictures
 }
 
-/// The right answers of the highest confidence, one class after the other until there are `count`.
+/// The right answers with the highest confidence, taken from each class in turn until there are `count`.
 fn surest(predictions: &Predictions, count: usize) -> Vec<usize> {
     let mut by_class: Vec<Vec<(f32, usize)>> = vec![Vec::new(); predictions.classes.len()];
     for (picture, (truth, probabilities)) in predictions.rows().enumerate() {
@@ -166,7 +166,7 @@ struct Gallery<'a> {
 }
 
 impl Gallery<'_> {
-    /// Pictures with what the network says about them, in the order of `pictures`.
+    /// Pictures with the network's answers, in the order of `pictures`.
     fn described(&self, pictures: &[usize]) -> Vec<Shown> {
         let predictions = self.predictions;
         let rows: Vec<_> = predictions.rows().collect();
@@ -197,7 +197,7 @@ impl Gallery<'_> {
         shown
     }
 
-    /// The same with heat maps.
+    /// Pictures with the network's answers and heat maps.
     fn explained(&mut self, pictures: &[usize]) -> Result<Vec<Shown>, ExplainError> {
         let mut shown = self.described(pictures);
         let rows: Vec<_> = self.predictions.rows().collect();
@@ -235,8 +235,7 @@ impl Gallery<'_> {
         Ok(shown)
     }
 
-    /// A map for each picture with its class: that of the answer, or that of the truth where nothing speaks for the
-    /// answer.
+    /// A heat map per picture, with its class: the answer, or the true class if nothing speaks for the answer.
     fn maps(
         &self,
         pixels: &[Pixels],
@@ -263,12 +262,12 @@ impl Gallery<'_> {
     }
 }
 
-/// The class whose probability and heat are shown: the answer, or the truth where there is no answer.
+/// The class whose probability and heat are shown: the answer, or the true class if there is no answer.
 fn shown_class(truth: &[usize], said: &[usize]) -> usize {
     said.iter().chain(truth).copied().next().unwrap_or(0)
 }
 
-/// The likeliest class that is not the answer.
+/// The likeliest class other than the answer.
 fn second(predictions: &Predictions, probabilities: &[f32], said: &[usize]) -> Option<(String, f32)> {
     let others = probabilities
         .iter()
@@ -290,7 +289,7 @@ fn names(predictions: &Predictions, classes: &[usize]) -> String {
     }
 }
 
-/// A picture for people, and the same as the network takes it.
+/// A picture for people, and the same picture in the form that the network takes.
 fn open(classifier: &Classifier, path: &Path) -> Result<(RgbImage, Pixels), ClassifyError> {
     let input = classifier.spec.input;
     let preset = input.preset.ok_or(ClassifyError::NoPreset)?;

@@ -17,11 +17,11 @@ pub struct Explainer {
 }
 
 impl Explainer {
-    /// An explainer with a copy of the network for inference, which shares its weights. `outputs` is the meaning of its
-    /// outputs.
+    /// An explainer with a copy of the network for inference. The copy shares the network's weights. `outputs` is the
+    /// meaning of the network's outputs.
     pub fn new(model: &Network, outputs: Outputs) -> Self {
         let graph = model.graph();
-        let last = graph.taps.feature_map.map(|map| graph.layer_of(map).name.clone());
+        let last = graph.roles.feature_map.map(|map| graph.layer_of(map).name.clone());
         Self {
             model: model.valid().materialize(),
             outputs,
@@ -34,9 +34,9 @@ impl Explainer {
         &self.last_layer
     }
 
-    /// One map for each picture: which places of the output of `layer`, by its Keras name, speak for the picture's
-    /// class. The gradients are those of the class's logit. Where two classes share one logit ([`Outputs::Binary`]),
-    /// the first class takes its negative. A network whose output is a number ([`Outputs::Value`]) has the class 0.
+    /// One map for each picture: the places in the output of `layer` (a Keras name) that speak for the picture's class.
+    /// The gradients are those of the class's logit. If two classes share one logit ([`Outputs::Binary`]), the first
+    /// class takes the negative logit. A network whose output is a number ([`Outputs::Value`]) has the class 0.
     ///
     /// # Shapes
     ///
@@ -57,12 +57,12 @@ impl Explainer {
         self.check(pictures, classes)?;
         let known = self.model.stage_names();
         if !known.iter().any(|name| name == layer) {
-            // Fails at once, with the names of similar layers.
+            // An unknown layer fails at once, with the names of similar layers.
             self.model.stage(images, layer)?;
             return Ok(Vec::new());
         }
 
-        // Autodiff starts at the layer: what is before it is computed without gradients.
+        // Autodiff starts at the layer. The layers before it are computed without gradients.
         let mut leaf = None;
         let logits = self.model.forward_changed(images.inner(), &mut |name, output| {
             if name == layer && leaf.is_none() {
@@ -102,7 +102,7 @@ impl Explainer {
             .collect())
     }
 
-    /// Whether there is one class for each picture, and the network has them.
+    /// Checks that there is one class for each picture, and that the network has these classes.
     fn check(&self, pictures: usize, classes: &[usize]) -> Result<(), ExplainError> {
         if classes.len() != pictures {
             return Err(ExplainError::Count {

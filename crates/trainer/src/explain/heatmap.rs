@@ -5,7 +5,7 @@ pub struct Heatmap {
     pub height: usize,
     /// The columns of the feature map.
     pub width: usize,
-    /// `height * width` values of at least 0, row by row, in the scale of the method.
+    /// `height * width` values of at least 0, row by row, on the scale of the method.
     pub values: Vec<f32>,
     /// The logit of the class.
     pub logit: f32,

@@ -10,7 +10,7 @@ const TRANSPARENCY: f32 = 0.4;
 /// The longest side of a picture for people, in pixels.
 const LONGEST: u32 = 640;
 
-/// The picture under its heat map, from blue for little to red for the most heat. Places without heat keep their
+/// The picture under its heat map, from blue for little heat to red for the most heat. Places without heat keep their
 /// colour.
 ///
 /// The map is stretched over the whole picture and scaled by its largest value.
@@ -46,8 +46,8 @@ pub(crate) fn heat_color(heat: f32) -> Rgb<u8> {
     Rgb([color.r, color.g, color.b])
 }
 
-/// The part of a picture that the network takes, for people: at most 640 pixels per side. A preset that keeps all of
-/// the picture keeps its proportions here.
+/// The part of a picture that the network takes, for people: at most 640 pixels per side. If the preset keeps all of
+/// the picture, the part keeps the picture's proportions.
 pub fn view(picture: &RgbImage, pixels: &Pixels, preset: Preset) -> RgbImage {
     if preset.cuts() {
         let levels = pixels.data().iter().map(|value| value.round() as u8).collect();
@@ -57,7 +57,7 @@ pub fn view(picture: &RgbImage, pixels: &Pixels, preset: Preset) -> RgbImage {
     shrunk(picture, LONGEST)
 }
 
-/// The picture, shrunk until its longer side has at most so many pixels.
+/// The picture, shrunk until its longer side has at most the given number of pixels.
 pub(crate) fn shrunk(picture: &RgbImage, longest: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
     let factor = f64::from(longest) / f64::from(width.max(height).max(1));

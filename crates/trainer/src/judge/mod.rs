@@ -1,4 +1,4 @@
-//! How good a network is: its predictions for pictures whose classes are known, and the figures about them.
+//! Evaluates networks: their predictions for pictures with known classes, and the figures about the predictions.
 
 pub mod evaluate;
 pub mod metrics;

@@ -1,24 +1,24 @@
 //! Embeddings as points of a plane, neighbours beside neighbours: t-SNE (van der Maaten and Hinton 2008).
 //!
-//! It starts from the two principal components, so that the same embeddings give the same plane.
+//! The descent starts from the two principal components, so the same embeddings give the same points.
 
 use rayon::prelude::*;
 
-/// The effective number of neighbours of a point (section 2: "typical values are between 5 and 50"), and the share of
-/// all points that they are at most: small groups would run into each other.
+/// The effective number of neighbours of a point (section 2: "typical values are between 5 and 50"), and its largest
+/// share of all points. With more neighbours than this share, small groups would run into each other.
 const PERPLEXITY: [f64; 2] = [5.0, 30.0];
 const NEIGHBOURS: f64 = 1.0 / 12.0;
-/// Steps of the descent; in the first ones neighbours attract each other more (section 3.4).
+/// Steps of the descent. In the first steps, neighbours attract each other more (section 3.4).
 const STEPS: usize = 500;
 const EARLY_STEPS: usize = 125;
 const EARLY_ATTRACTION: f64 = 12.0;
-/// The fewest points that have neighbours to speak of.
+/// The fewest points of a projection. The neighbours of fewer points mean nothing.
 const FEWEST: usize = 8;
 /// Steps of the search for a principal component.
 const POWER_STEPS: usize = 50;
 
-/// The points of the embeddings, `[pictures, width]`, row by row. Their scale has no meaning. Embeddings are near each
-/// other where the angle between them is small.
+/// The points of the embeddings, `[pictures, width]`, row by row. The points' scale has no meaning. Embeddings are near
+/// each other if the angle between them is small.
 pub(crate) fn project(embeddings: &[f32], width: usize) -> Vec<[f64; 2]> {
     let rows = centered(embeddings, width);
     let mut points = principal_components(&rows);
@@ -28,7 +28,7 @@ pub(crate) fn project(embeddings: &[f32], width: usize) -> Vec<[f64; 2]> {
     points
 }
 
-/// The embeddings with the length 1, around their mean.
+/// The embeddings scaled to length 1, around their mean.
 fn centered(embeddings: &[f32], width: usize) -> Vec<Vec<f64>> {
     let mut rows: Vec<Vec<f64>> = embeddings
         .chunks_exact(width.max(1))
@@ -53,8 +53,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The coordinates along the two directions of the largest variance, by power iteration, with a deviation of 1e-4 along
-/// the first.
+/// The coordinates along the two directions of the largest variance, by power iteration. The standard deviation along
+/// the first direction is 1e-4.
 fn principal_components(rows: &[Vec<f64>]) -> Vec<[f64; 2]> {
     let width = rows.first().map_or(0, Vec::len);
     let mut directions: Vec<Vec<f64>> = Vec::new();
@@ -88,7 +88,7 @@ fn principal_components(rows: &[Vec<f64>]) -> Vec<[f64; 2]> {
     points
 }
 
-/// How much each point is a neighbour of each other one: symmetric, with the sum 1 (equations 1 and 2).
+/// How much each point is a neighbour of each other point: symmetric, with the sum 1 (equations 1 and 2).
 fn affinities(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let count = rows.len();
     let [least, most] = PERPLEXITY;
@@ -115,7 +115,8 @@ fn affinities(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
         .collect()
 }
 
-/// The weights of a point's neighbours, from squared distances: normal distributed, as narrow as the perplexity asks.
+/// The weights of a point's neighbours, from squared distances. The weights are normally distributed, with the width
+/// that gives the perplexity.
 fn neighbours(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
     let others = || distances.iter().enumerate().filter(|(other, _)| *other != own);
     let nearest = others().map(|(_, distance)| *distance).fold(f64::INFINITY, f64::min);
@@ -138,7 +139,7 @@ fn neighbours(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
             .sum();
         if entropy > perplexity.ln() {
             low = precision;
-            // Points in one place have no distances to divide.
+            // Points at the same place have the distance 0.
             precision = if high.is_finite() {
                 f64::midpoint(low, high)
             } else {
@@ -152,8 +153,8 @@ fn neighbours(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
     weights
 }
 
-/// Moves the points until near ones are neighbours (equation 5), with momentum and a rate of its own for each
-/// coordinate (section 3.4).
+/// Moves the points until similar embeddings are near each other (equation 5), with momentum and a separate rate for
+/// each coordinate (section 3.4).
 fn descend(points: &mut [[f64; 2]], affinities: &[Vec<f64>]) {
     let count = points.len();
     let rate = (count as f64 / EARLY_ATTRACTION / 4.0).max(50.0);
@@ -198,7 +199,7 @@ fn descend(points: &mut [[f64; 2]], affinities: &[Vec<f64>]) {
 mod tests {
     use super::*;
 
-    /// Three groups of embeddings, each around a corner of its own.
+    /// Three groups of embeddings, each around its own corner.
     #[test]
     fn neighbours_stay_neighbours() {
         let width = 12;
@@ -219,7 +220,7 @@ mod tests {
             let nearest = others.min_by(|a, b| distance(a.1).total_cmp(&distance(b.1)));
             nearest.is_some_and(|(nearest, _)| nearest % 3 == index % 3)
         };
-        // By chance, one of three.
+        // Chance would give one of three.
         let kept = points.iter().enumerate().filter(|&point| own_group(point)).count();
         assert!(kept >= 57, "{kept} of 60");
         for few in 0..FEWEST {

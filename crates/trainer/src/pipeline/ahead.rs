@@ -1,20 +1,20 @@
-//! Work done by several threads ahead of the one that waits for its results.
+//! Work that several threads do ahead of the thread that needs the results.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// An item, and where its result will arrive.
+/// An item, and the receiver of its result.
 type Pending<'a, T, R> = (&'a T, Receiver<Option<R>>);
-/// An item for a worker, and where to send its result.
+/// An item for a worker, and the sender of its result.
 type Job<'a, T, R> = (&'a T, Sender<Option<R>>);
 
-/// Runs `work` on all items with `threads` threads, and `consume` at the same time on this one. `consume` receives the
-/// results in the order of the items; a result is `None` where `work` panicked.
+/// Runs `work` on all items with `threads` threads, and runs `consume` at the same time on the calling thread.
+/// `consume` receives the results in the order of the items. A result is `None` if `work` panicked.
 ///
-/// Memory is bounded whatever the number of items: at most `ahead` results wait. When `consume` returns early, the
-/// items that are left are not started.
+/// Memory is bounded for any number of items: at most `ahead` results wait. When `consume` returns early, the remaining
+/// items are not started.
 pub fn in_order<'a, T: Sync, R: Send, O>(
     items: &'a [T],
     threads: usize,
@@ -24,7 +24,7 @@ pub fn in_order<'a, T: Sync, R: Send, O>(
 ) -> O {
     let work = &work;
     thread::scope(|scope| {
-        // Every entry of `pending` has been given to a worker, so its capacity limits the results that wait.
+        // A worker already has every item of `pending`, so the capacity of `pending` limits the results that wait.
         let (pending, arriving) = bounded::<Pending<'_, T, R>>(ahead);
         let (jobs, to_do) = bounded::<Job<'_, T, R>>(0);
         scope.spawn(move || {

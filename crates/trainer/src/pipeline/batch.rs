@@ -5,7 +5,7 @@ pub struct Batch {
     pub indices: Vec<usize>,
     /// `[pictures, 3, height, width]`, scaled as the network needs.
     pub pixels: Vec<f32>,
-    /// `[pictures, classes]`: 1.0 for a label, 0.0 for none, and between them where pictures are mixed.
+    /// `[pictures, classes]`: 1.0 for a label, 0.0 for none, a fraction where pictures are mixed.
     pub targets: Vec<f32>,
     /// The rows of a picture.
     pub height: usize,

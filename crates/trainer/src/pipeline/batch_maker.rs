@@ -29,7 +29,7 @@ impl BatchMaker {
         self.indices.len().div_ceil(self.options.batch_size)
     }
 
-    /// The indices of an epoch's pictures, in its order.
+    /// The indices of an epoch's pictures, in the epoch's order.
     pub fn order(&self, epoch: usize) -> Vec<usize> {
         let PipelineOptions { seed, balanced, .. } = self.options;
         if !self.options.training {
@@ -43,7 +43,7 @@ impl BatchMaker {
         order
     }
 
-    /// Makes one batch on all threads of the current pool; `None` when `stop` is set meanwhile.
+    /// Makes one batch on all threads of the current pool; `None` if `stop` is set in the meantime.
     pub fn batch(
         &self,
         epoch: usize,
@@ -114,7 +114,7 @@ impl BatchMaker {
         })
     }
 
-    /// The targets of these pictures, `[pictures, classes]`.
+    /// The targets of the given pictures, `[pictures, classes]`.
     fn targets(&self, indices: &[usize]) -> Vec<f32> {
         let classes = self.dataset.classes.len();
         let mut targets = vec![0.0; indices.len() * classes];

@@ -13,25 +13,25 @@ use super::cache_entry;
 use super::prepared::Prepared;
 use crate::data::DataError;
 
-/// Where decoded pictures are kept between epochs. For training these are the decoded, possibly shrunk pictures of
-/// three bytes per pixel, for evaluation pictures of the network's input size. Batches are the same with and without a
-/// cache.
+/// Where decoded pictures are kept between epochs. For training, the cache holds decoded, possibly shrunk pictures of
+/// three bytes per pixel. For evaluation, it holds pictures of the network's input size. Batches are the same with and
+/// without a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Cache {
     /// Nowhere: every epoch decodes all pictures.
     #[default]
     None,
-    /// In memory, the first pictures that fit. None is evicted for another: every epoch uses all pictures, so that an
-    /// evicted one would be missed as well.
+    /// In memory: the first pictures that fit. No picture is evicted for another, because every epoch uses all pictures
+    /// and would need the evicted one too.
     Memory {
         /// The largest size in bytes.
         bytes: u64,
     },
-    /// In files, one per picture, which later runs use too. The folder grows without limit, and may be deleted at any
-    /// time.
+    /// In files, one per picture. Later runs use the files too. The folder grows without limit, and may be deleted at
+    /// any time.
     Disk {
-        /// The folder; it is created if necessary.
+        /// The folder, which is created if necessary.
         folder: PathBuf,
     },
 }
@@ -41,11 +41,12 @@ pub enum Cache {
 pub struct CacheStats {
     /// Pictures that were in the cache.
     pub hits: u64,
-    /// Pictures that were not, and were decoded.
+    /// Pictures that were not in the cache, and were decoded.
     pub misses: u64,
-    /// Misses because of damaged entries, which are replaced.
+    /// Misses because of damaged entries. These entries are replaced.
     pub damaged: u64,
-    /// Why no more pictures are kept, such as a full disk; `None` if they are. Training continues without.
+    /// Why the cache keeps no more pictures, such as a full disk; `None` if it keeps them. Training continues without
+    /// the cache.
     pub failed: Option<String>,
 }
 

@@ -9,13 +9,13 @@ use image::RgbImage;
 
 use super::prepared::Prepared;
 
-/// The first bytes of an entry. Another layout gets another number.
+/// The first bytes of an entry. Each new layout gets a new number.
 const MAGIC: [u8; 8] = *b"xcpixel1";
 
 /// [`MAGIC`], kind, width, height and checksum.
 const HEADER_LEN: usize = 8 + 1 + 4 + 4 + 4;
 
-/// The file of a picture with this content, prepared in the way that `key` names.
+/// The file of a picture with this content, prepared as `key` says.
 pub(super) fn path(folder: &Path, content: ContentHash, key: &str) -> PathBuf {
     let mut name = Sha256::new();
     name.update(content.0);
@@ -23,8 +23,8 @@ pub(super) fn path(folder: &Path, content: ContentHash, key: &str) -> PathBuf {
     folder.join(format!("{}.pixels", name.finish()))
 }
 
-/// Writes an entry to a temporary file that is then renamed, so that no reader meets half an entry. It is not forced to
-/// the disk: an entry that a crash damages fails its checksum and is replaced.
+/// Writes an entry to a temporary file and renames the file, so that no reader finds half an entry. The file is not
+/// synced: an entry that a crash damages fails its checksum and is replaced.
 pub(super) fn write(path: &Path, prepared: &Prepared) -> io::Result<()> {
     let (kind, width, height, values) = match prepared {
         Prepared::Levels(picture) => (0, picture.width(), picture.height(), picture.as_raw().clone()),
@@ -46,7 +46,7 @@ pub(super) fn write(path: &Path, prepared: &Prepared) -> io::Result<()> {
     new.publish_unsynced().map_err(FileError::into_io)
 }
 
-/// Reads an entry. The error is `NotFound` if there is none, another if it is damaged.
+/// Reads an entry. The error is `NotFound` if there is no entry, and another if the entry is damaged.
 pub(super) fn read(path: &Path) -> io::Result<Prepared> {
     let damaged = || io::Error::from(io::ErrorKind::InvalidData);
     let mut file = File::open(path)?;
@@ -65,7 +65,7 @@ pub(super) fn read(path: &Path) -> io::Result<Prepared> {
     };
     let samples = u64::from(width) * u64::from(height) * 3;
     let len = samples.checked_mul(sample_len).ok_or_else(damaged)?;
-    // Before allocating memory for the length in a damaged header.
+    // Checked before memory is allocated for the length in a damaged header.
     if !begin.starts_with(&MAGIC) || file.metadata()?.len() != len + HEADER_LEN as u64 {
         return Err(damaged());
     }

@@ -16,10 +16,10 @@ use rayon::ThreadPool;
 use super::{batch::Batch, batch_maker::BatchMaker};
 use crate::data::DataError;
 
-/// The number of batches that wait. One more is being made, and the caller holds another.
+/// The number of batches that wait. One more is in the making, and the caller holds another.
 const WAITING: usize = 2;
 
-/// An iterator over batches, in their order. It ends after an error.
+/// An iterator over batches, in their order. The iterator ends after an error.
 pub struct Epoch {
     /// `None` after the last batch.
     batches: Option<Receiver<Result<Batch, DataError>>>,
@@ -50,7 +50,7 @@ impl Epoch {
             batches: Some(receiver),
             left: maker.batches().saturating_sub(skip),
             stop,
-            // If the thread cannot start, it drops the sender, and the first batch is an error.
+            // If the thread cannot start, the sender is dropped, and the first batch is an error.
             thread: thread.ok(),
             waited: Duration::ZERO,
             waited_total: Arc::clone(waited_total),
@@ -65,10 +65,10 @@ impl Epoch {
     /// Stops the thread.
     fn finish(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Before joining: the thread may be waiting for room in the channel.
+        // Set before joining: the thread may be waiting for room in the channel.
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been returned as an error already.
+            // A panic of the thread was already returned as an error.
             let _ = thread.join();
         }
     }

@@ -84,7 +84,7 @@ impl Loader {
                 .and_then(|picture| preset.apply(&picture, size, size))
                 .map(|pixels| Prepared::of(&pixels, preset)),
         };
-        // After decoding, because "damaged" says more than "changed".
+        // Checked after decoding, because "damaged" says more than "changed".
         let prepared = prepared.map_err(failed)?;
         if ContentHash::of(&bytes) != sample.content {
             return Err(DataError::Changed {

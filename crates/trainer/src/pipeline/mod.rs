@@ -1,17 +1,17 @@
 //! Batches of pictures, prepared before the network needs them.
 //!
 //! [`Pipeline`] makes the batches of a split, for training and validation. Several threads decode and augment the
-//! pictures of a batch, at most a few batches ahead. The content of a batch follows from the seed, the epoch and the
-//! batch's number alone: not from the number of threads, a cache, or the batch at which a resumed run starts. (Burn's
-//! threaded loader returns batches in the order in which its threads finish them, and always starts at the first batch
-//! of an epoch.)
+//! pictures of a batch, at most a few batches ahead. The content of a batch follows only from the seed, the epoch and
+//! the batch's number. The number of threads, the cache and the batch at which a resumed run starts change nothing.
+//! (Burn's threaded loader returns batches in the order in which its threads finish, and always starts at the first
+//! batch of an epoch.)
 //!
-//! [`PictureStream`] makes batches of any list of pictures, for prediction and everything that follows from it.
+//! [`PictureStream`] makes batches of any list of pictures, for prediction and everything that uses predictions.
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //! use trainer::{
-//!     augment::{Augmentation, Level},
+//!     augment::{Augmentation, AugmentationLevel},
 //!     data::{DataOptions, Dataset, Split},
 //!     pipeline::{Cache, Pipeline, PipelineOptions},
 //! };
@@ -19,7 +19,7 @@
 //!
 //! let (dataset, _) = Dataset::open("flowers", &DataOptions::default())?;
 //! let options = PipelineOptions {
-//!     augmentation: Augmentation::named(Level::Light, 150, Preset::PilBilinear),
+//!     augmentation: Augmentation::named(AugmentationLevel::Light, 150, Preset::PilBilinear),
 //!     training: true,
 //!     batch_size: 8,
 //!     seed: 42,

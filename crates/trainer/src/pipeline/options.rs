@@ -13,8 +13,8 @@ pub struct PipelineOptions {
     pub batch_size: usize,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// In training, give every class the same number of pictures: those of rare classes come several times, those of
-    /// frequent classes not in every epoch. An epoch keeps its length.
+    /// In training, whether every class gets the same number of pictures. Pictures of rare classes then come several
+    /// times, and pictures of frequent classes not in every epoch. An epoch keeps its length.
     pub balanced: bool,
     /// The number of threads that prepare pictures; 0 is taken as 1.
     pub workers: usize,

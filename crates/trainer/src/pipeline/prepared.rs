@@ -9,14 +9,15 @@ use crate::augment::{Augmentation, write_pixels, write_planes};
 /// How a picture is prepared before it is cached.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Preparation {
-    /// Decoded, for random crops. With a `short_side` it is shrunk, and its shorter side has at least so many pixels.
+    /// Decoded, for random crops. With a `short_side` the picture is shrunk to a shorter side of at least so many
+    /// pixels.
     Picture { preset: Preset, short_side: Option<u32> },
     /// Resized to the network's input, as in evaluation.
     Input { preset: Preset, size: usize },
 }
 
 impl Preparation {
-    /// The preparation for an augmentation.
+    /// The preparation that an augmentation needs.
     pub(super) fn of(augmentation: &Augmentation, training: bool) -> Self {
         let (train, preset) = (&augmentation.train, augmentation.train_preset());
         if !training {
@@ -66,7 +67,7 @@ impl Preparation {
     }
 }
 
-/// A prepared picture, as it is cached.
+/// A prepared picture, in the form that the cache holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Prepared {
     /// Whole levels of 0 to 255.
@@ -76,7 +77,7 @@ pub(super) enum Prepared {
 }
 
 impl Prepared {
-    /// A picture that was resized by `preset`, as whole levels where the preset gives those.
+    /// A picture that was resized by `preset`, as whole levels if the preset gives whole levels.
     pub(super) fn of(pixels: &Pixels, preset: Preset) -> Self {
         let (height, width) = (pixels.height() as u32, pixels.width() as u32);
         let fractions = || Self::Fractions {

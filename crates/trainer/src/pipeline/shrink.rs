@@ -4,15 +4,15 @@ use image::{DynamicImage, RgbImage, imageops, metadata::Orientation};
 use libjpeg_turbo_rs::{DecodeLimits as JpegLimits, Decoder, PixelFormat, ScalingFactor};
 use xception_model::picture::{DecodeOptions, OrientationMode, PictureError, Preset};
 
-/// The fractions of a side, as denominators, that a JPEG decoder computes directly from its blocks of eight; smallest
-/// first.
+/// The fractions of a side, as denominators, smallest first. A JPEG decoder computes these sizes directly from its
+/// blocks of eight.
 const PARTS: [u32; 3] = [8, 4, 2];
 
-/// Decodes at the smallest of an eighth, a quarter, a half and the whole at which the shorter side is still at least
-/// `short_side` long.
+/// Decodes at an eighth, a quarter, a half or all of the size: the smallest whose shorter side is at least
+/// `short_side`.
 ///
-/// A JPEG file is decoded at that size by libjpeg's scaled inverse transform, which averages pixels and skips most of
-/// the work. Of other formats the pixels are averaged.
+/// libjpeg's scaled inverse transform decodes a JPEG file at that size. The transform averages pixels and skips most of
+/// the work. For other formats the decoded pixels are averaged.
 pub(super) fn decode_shrunk(
     bytes: &[u8],
     preset: Preset,
@@ -34,8 +34,8 @@ fn part(width: u32, height: u32, short_side: u32) -> Option<u32> {
     PARTS.into_iter().find(|part| short / part >= short_side.max(1))
 }
 
-/// `None` for a file that is not JPEG, too small to shrink, or unusual in any way: the full decoder then decides, and
-/// reports errors.
+/// `None` for a file that is not JPEG, is too small to shrink, or is unusual in any way. The full decoder then decides,
+/// and reports errors.
 fn shrunk_jpeg(bytes: &[u8], options: &DecodeOptions, short_side: u32) -> Option<RgbImage> {
     if !bytes.starts_with(b"\xff\xd8\xff") {
         return None;
@@ -68,7 +68,7 @@ fn shrunk_jpeg(bytes: &[u8], options: &DecodeOptions, short_side: u32) -> Option
     Some(picture.into_rgb8())
 }
 
-/// Drops a last column or row that averages fewer than half of a full one's pixels, so that the picture is stretched by
+/// Drops a last column or row if it averages fewer than half of a full one's pixels. The picture is then stretched by
 /// less than half a pixel.
 fn trim(picture: RgbImage, (width, height): (u32, u32), part: u32) -> RgbImage {
     let [width, height] = [width, height].map(|side| (side + part / 2) / part);

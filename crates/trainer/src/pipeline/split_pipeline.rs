@@ -21,7 +21,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline for a split, or for all pictures if it is `None`.
+    /// A pipeline for a split, or for all pictures if the split is `None`.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Pipeline {
         self.maker.indices.is_empty()
     }
 
-    /// The number of pictures of a batch; the last one may have fewer.
+    /// The number of pictures per batch. The last batch may have fewer.
     pub fn batch_size(&self) -> usize {
         self.maker.options.batch_size
     }

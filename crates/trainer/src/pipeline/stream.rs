@@ -1,13 +1,13 @@
-//! Pictures from anywhere in batches: decoded by several threads ahead of the network, in their order.
+//! Batches of any pictures: decoded by several threads ahead of the network, in the pictures' order.
 
 use std::time::{Duration, Instant};
 
 use super::ahead;
 
-/// How pictures come to the network outside of training: for prediction, evaluation, embeddings and heat maps.
+/// The way of pictures to the network outside of training: for prediction, evaluation, embeddings and heat maps.
 ///
-/// Memory is bounded whatever the number of pictures: at most two batches are decoded at any time, the one that is
-/// computed and the next one.
+/// Memory is bounded for any number of pictures: at most two batches are decoded at any time, the batch that the
+/// network computes and the next one.
 ///
 /// ```no_run
 /// use burn::tensor::Device;
@@ -42,17 +42,17 @@ pub struct PictureStream {
     pub threads: usize,
 }
 
-/// What a [`PictureStream`] gives.
+/// The items of a [`PictureStream`].
 #[derive(Debug)]
 pub enum Streamed<'p, P, D, E> {
     /// The next batch, ready for the network.
     Batch {
-        /// The pictures that it holds, in their order.
+        /// The pictures of the batch, in their order.
         pictures: Vec<&'p P>,
-        /// What `decode` returned for each of them.
+        /// The values that `decode` returned for the pictures.
         decoded: Vec<D>,
     },
-    /// A picture that is left out, reported as soon as its turn comes.
+    /// A picture that is left out, reported in its turn.
     Unreadable {
         /// The picture.
         picture: &'p P,
@@ -61,7 +61,7 @@ pub enum Streamed<'p, P, D, E> {
     },
 }
 
-/// The batches of a [`PictureStream`], and how long they were waited for.
+/// The batches of a [`PictureStream`], and the time spent waiting for them.
 pub struct Steps<'s, 'p, P, D, E> {
     arriving: &'s mut dyn Iterator<Item = (&'p P, Option<Result<D, E>>)>,
     batch_size: usize,
@@ -71,9 +71,9 @@ pub struct Steps<'s, 'p, P, D, E> {
 }
 
 impl PictureStream {
-    /// Decodes every picture by `decode` and hands `consume` the batches and failures in the order of the pictures.
+    /// Decodes every picture by `decode`, and passes batches and failures to `consume` in the order of the pictures.
     ///
-    /// When `consume` returns early, the pictures that are left are not decoded.
+    /// When `consume` returns early, the remaining pictures are not decoded.
     pub fn run<'p, P: Sync, D: Send, E: Send, O>(
         self,
         pictures: &'p [P],

@@ -32,7 +32,7 @@ impl ContactSheet {
         }
     }
 
-    /// The number of pictures that found no room.
+    /// The number of pictures for which there was no room.
     pub fn left_out(&self) -> usize {
         self.left_out
     }

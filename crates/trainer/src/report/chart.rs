@@ -1,4 +1,4 @@
-//! Charts as numbers for the page's template, which draws them as SVG that follows the page's width and colours.
+//! Charts as numbers for the page's template. The template draws them as SVG that follows the page's width and colours.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::judge::metrics::{Calibration, EpochRow};
 
-/// The sides of a chart's coordinate system, which is stretched over its place on the page.
+/// The sides of a chart's coordinate system. The chart is stretched to its place on the page.
 const SIDE: f64 = 1000.0;
 
-/// A chart. Places are parts of its width and height in percent, from the left and from the bottom.
+/// A chart. Positions are percentages of its width from the left and of its height from the bottom.
 #[derive(Serialize)]
 pub(super) struct Chart {
     pub title: &'static str,
@@ -25,7 +25,7 @@ pub(super) struct Chart {
 #[derive(Serialize)]
 pub(super) struct Line {
     pub name: &'static str,
-    /// The class of its colour in the style sheet.
+    /// The class of the line's colour in the style sheet.
     pub color: &'static str,
     pub path: String,
     /// Dots at the values, as lines of length 0.
@@ -47,7 +47,7 @@ pub(super) struct Mark {
     pub label: String,
 }
 
-/// One curve: its name, its colour and its value in a row.
+/// One curve: its name, its colour and its value for a row.
 type Curve = (&'static str, &'static str, fn(&EpochRow) -> Option<f64>);
 
 const LOSSES: [Curve; 3] = [
@@ -70,10 +70,10 @@ fn percent(share: f64) -> f64 {
     100.0 * share
 }
 
-/// Writes a number of an axis.
+/// Writes a number at an axis.
 type Label<'a> = dyn Fn(f64) -> String + 'a;
 
-/// Loss, accuracy and learning rate by epoch; a chart without values is left out. `best` is the row of the best epoch;
+/// Loss, accuracy and learning rate by epoch. A chart without values is left out. `best` is the row of the best epoch;
 /// `stops` are the last rows of phases that ended early.
 pub(super) fn curves(rows: &[EpochRow], best: Option<usize>, stops: &[usize]) -> Vec<Chart> {
     let places = epoch_places(rows);
@@ -167,16 +167,16 @@ pub(super) fn calibration(calibration: &Calibration) -> Chart {
     }
 }
 
-/// Where an epoch stands on the axis. All phases are equally wide: one may have forty short epochs and the next five
-/// long ones.
+/// The position of an epoch on the axis. All phases are equally wide, because one phase may have forty short epochs and
+/// the next five long ones.
 #[derive(Clone, Copy, Default)]
 struct Place {
     phase: usize,
-    /// The number in its phase, from 1.
+    /// The epoch's number in its phase, from 1.
     number: usize,
-    /// From 0 to 1.
+    /// The position, from 0 to 1.
     x: f64,
-    /// The number of epochs of its phase.
+    /// The number of epochs of the phase.
     of: usize,
 }
 
@@ -197,7 +197,7 @@ fn epoch_places(rows: &[EpochRow]) -> Vec<Place> {
     phases.iter().enumerate().flat_map(in_phase).collect()
 }
 
-/// The numbers of some epochs: about six over all phases, and the first and the last one of each.
+/// The epochs whose numbers are shown: about six over all phases, with the first and the last epoch of each phase.
 fn epoch_ticks(places: &[Place]) -> Vec<Tick> {
     let phases = places.last().map_or(1, |place| place.phase + 1);
     let shown = (8 / phases).max(2);
@@ -205,7 +205,7 @@ fn epoch_ticks(places: &[Place]) -> Vec<Tick> {
         .iter()
         .filter(|place| {
             let step = place.of.div_ceil(shown).max(1);
-            // The last number would stand on the one before it.
+            // The last number would overlap the number before it.
             place.number == 1
                 || place.number == place.of
                 || (place.number % step == 0 && place.of - place.number >= step)
@@ -243,7 +243,7 @@ fn marks(places: &[Place], rows: &[EpochRow], best: Option<usize>, stops: &[usiz
     marks
 }
 
-/// A line with gaps where there is no value, and between phases.
+/// A line with gaps at missing values and between phases.
 fn line(name: &'static str, color: &'static str, points: &[Option<(f64, f64)>], places: &[Place]) -> Line {
     let (mut path, mut dots) = (String::new(), String::new());
     let mut before: Option<usize> = None;
@@ -266,7 +266,7 @@ fn line(name: &'static str, color: &'static str, points: &[Option<(f64, f64)>], 
     }
 }
 
-/// The range of the values with some air; `None` without values.
+/// The range of the values with a margin; `None` without values.
 fn range(values: &[f64]) -> Option<(f64, f64)> {
     // The difference of larger numbers may be infinite.
     let values = values.iter().map(|value| value.clamp(-1e300, 1e300));

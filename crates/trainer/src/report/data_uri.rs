@@ -8,9 +8,9 @@ use image::codecs::jpeg::JpegEncoder;
 use super::error::ReportError;
 use crate::explain::shrunk;
 
-/// The longer side of a thumbnail in pixels: twice its size on the page, for screens of high density.
+/// The longer side of a thumbnail in pixels: twice the side on the page, for screens of high density.
 const THUMBNAIL: u32 = 400;
-/// The same of a picture in a table.
+/// The longer side of a picture in a table.
 const SMALL: u32 = 128;
 /// At this quality compression artefacts are invisible at the thumbnail's size.
 const QUALITY: u8 = 82;

@@ -11,7 +11,7 @@ use super::error::ReportError;
 const TEMPLATE: &str = include_str!("gallery.html");
 const STYLE: &str = include_str!("page.css");
 
-/// A page of pictures that is being filled. It holds thumbnails of about 30 kB.
+/// A page of pictures in the making. The page holds thumbnails of about 30 kB.
 #[derive(Debug, Default, Serialize)]
 pub struct GalleryPage {
     title: String,
@@ -21,7 +21,7 @@ pub struct GalleryPage {
 #[derive(Debug, Serialize)]
 struct Entry {
     name: String,
-    /// As data URIs, with a caption each.
+    /// The pictures as data URIs, each with a caption.
     pictures: Vec<(String, String)>,
     lines: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The confusion matrix as numbers for the page's template, which draws it as SVG.
+//! The confusion matrix as numbers for the page's template, which draws the matrix as SVG.
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub(super) struct Matrix {
     top: f64,
     side: f64,
     cell: f64,
-    /// The sizes of the names and the numbers; 0 leaves them out.
+    /// The font sizes of the names and the numbers; 0 leaves them out.
     letters: f64,
     digits: f64,
     names: Vec<Name>,
@@ -30,7 +30,7 @@ pub(super) struct Matrix {
 
 #[derive(Serialize)]
 struct Name {
-    /// The middle of its row or column.
+    /// The middle of the name's row or column.
     at: f64,
     short: String,
     full: String,
@@ -41,13 +41,13 @@ struct Cell {
     x: f64,
     y: f64,
     right: bool,
-    /// How dark it is, 0 to 1.
+    /// How dark the cell is, 0 to 1.
     depth: f64,
     count: usize,
     title: String,
 }
 
-/// The matrix; `None` with several labels per picture, or too many classes.
+/// The matrix; `None` with several labels per picture, or with too many classes.
 pub(super) fn matrix(evaluation: &Evaluation) -> Option<Matrix> {
     let Task::Single {
         confusion: Some(confusion),
@@ -109,7 +109,7 @@ fn cells(evaluation: &Evaluation, confusion: &[Vec<usize>], cell: f64) -> Vec<Ce
                 x: predicted as f64 * cell,
                 y: truth as f64 * cell,
                 right: truth == predicted,
-                // Rises fast at first, so that small shares are visible.
+                // The curve rises fast at first, so that small shares are visible.
                 depth: share.powf(0.6),
                 count,
                 title: format!("{what}: {count} of {total} ({:.0} %)", 100.0 * share),

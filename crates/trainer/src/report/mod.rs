@@ -17,7 +17,7 @@ pub use error::ReportError;
 pub use gallery::GalleryPage;
 pub use page::duration;
 
-/// Writes the report; a file that exists is replaced.
+/// Writes the report. An existing file is replaced.
 ///
 /// # Errors
 ///
@@ -33,7 +33,7 @@ pub fn write(path: &Path, data: &ReportData) -> Result<(), ReportError> {
 ///
 /// # Errors
 ///
-/// As [`write()`], but for the file.
+/// The errors of [`write()`], except those of the file.
 pub fn html(data: &ReportData) -> Result<String, ReportError> {
     page::render(data)
 }

@@ -1,4 +1,4 @@
-//! From figures to the page's template, `page.html`.
+//! Computes the values of the page's template, `page.html`, from the figures.
 
 use std::path::{Path, PathBuf};
 
@@ -20,14 +20,15 @@ use crate::shortened::shortened;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-/// The page's only script: it filters the table of predictions. The page's policy lets no other script run.
+/// The page's only script, which filters the table of predictions. The page's policy lets no other script run.
 const SCRIPT: &str = include_str!("page.js");
 
 /// The number of confused pairs that the page lists.
 const PAIRS: usize = 10;
-/// The most predictions in the page's table. A browser shows more only slowly; `predictions.csv` has all.
+/// The most predictions in the page's table, because browsers are slow with more. `predictions.csv` has all
+/// predictions.
 const ROWS: usize = 5000;
-/// The most classes whose points on the map have colours of their own.
+/// The most classes that have their own colours on the map.
 const COLORS: usize = 12;
 
 /// The values of the template. Pictures are data URIs.
@@ -59,11 +60,11 @@ struct Training<'a> {
     curves: Vec<Chart>,
     best: Option<String>,
     stops: Vec<&'a str>,
-    stages: Vec<(&'a str, String)>,
+    times: Vec<(&'a str, String)>,
     classes: Vec<ClassRow<'a>>,
-    /// The most pictures of a class.
+    /// The number of pictures of the largest class.
     largest: usize,
-    map: Map<'a>,
+    map: EmbeddingMap<'a>,
     temperature: Option<Temperature>,
     calibrated: bool,
     suspects: usize,
@@ -155,8 +156,8 @@ fn training<'a>(
         curves: chart::curves(rows, training.best.map(|(index, _)| index), &stops),
         best,
         stops: training.stops.iter().map(|(_, text)| text.as_str()).collect(),
-        stages: training
-            .stages
+        times: training
+            .times
             .iter()
             .map(|(name, seconds)| (name.as_str(), duration(*seconds)))
             .collect(),
@@ -169,7 +170,7 @@ fn training<'a>(
     })
 }
 
-/// Seconds for people: `7 s`, `2 min 5 s`, `1 h 20 min`.
+/// A duration for readers: `7 s`, `2 min 5 s`, `1 h 20 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
     match whole {
@@ -267,7 +268,7 @@ struct Pair<'a> {
     share: f64,
 }
 
-/// The pairs of classes that are confused most often.
+/// The most frequently confused pairs of classes.
 fn pairs(evaluation: &Evaluation) -> Vec<Pair<'_>> {
     let pairs = evaluation.confused_pairs().into_iter().take(PAIRS);
     pairs
@@ -334,12 +335,12 @@ fn entries(shown: &[Shown], root: &Path) -> Result<Vec<Entry>, ReportError> {
         .collect()
 }
 
-/// The path of a picture relative to the folder that holds all of them.
+/// The path of a picture relative to the common folder of all pictures.
 fn within(path: &Path, folder: &Path) -> String {
     path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned()
 }
 
-/// The deepest folder that holds all of these files.
+/// The deepest folder that contains all given files.
 fn common_folder(paths: &[PathBuf]) -> PathBuf {
     let mut folders = paths.iter().filter_map(|path| path.parent());
     let mut common = folders.next().unwrap_or(Path::new("")).to_owned();
@@ -363,7 +364,7 @@ struct Row<'a> {
     right: bool,
 }
 
-/// The predictions, the least likely truths first.
+/// The predictions, those with the least likely true class first.
 fn rows<'a>(predictions: &'a Predictions, root: &Path) -> Vec<Row<'a>> {
     let names = |classes: &[usize]| {
         classes
@@ -421,7 +422,7 @@ fn class_row(class: &ClassPictures) -> Result<ClassRow<'_>, ReportError> {
 
 /// The map of the embeddings.
 #[derive(Serialize)]
-struct Map<'a> {
+struct EmbeddingMap<'a> {
     points: Vec<Point>,
     /// The classes that have a colour.
     classes: Vec<(&'a str, usize)>,
@@ -431,13 +432,13 @@ struct Map<'a> {
 struct Point {
     x: f64,
     y: f64,
-    /// The number of its colour; `None` where there are more classes than colours.
+    /// The number of the point's colour; `None` if there are more classes than colours.
     color: Option<usize>,
     right: bool,
     title: String,
 }
 
-fn map<'a>(points: &[(usize, [f64; 2])], predictions: &'a Predictions, root: &Path) -> Map<'a> {
+fn map<'a>(points: &[(usize, [f64; 2])], predictions: &'a Predictions, root: &Path) -> EmbeddingMap<'a> {
     let colors = predictions.classes.len() <= COLORS && !predictions.multi_label;
     let rows: Vec<_> = predictions.rows().collect();
     let names = |classes: &[usize]| {
@@ -453,7 +454,7 @@ fn map<'a>(points: &[(usize, [f64; 2])], predictions: &'a Predictions, root: &Pa
             (low.min(value), high.max(value))
         })
     };
-    // Within a margin for the dots.
+    // Within a margin, so that the dots fit.
     let scaled = |value: f64, (low, high): (f64, f64), size: f64| {
         let part = if high > low { (value - low) / (high - low) } else { 0.5 };
         16.0 + part * (size - 32.0)
@@ -478,7 +479,7 @@ fn map<'a>(points: &[(usize, [f64; 2])], predictions: &'a Predictions, root: &Pa
         })
     };
     let classes = predictions.classes.iter().enumerate().filter(|_| colors);
-    Map {
+    EmbeddingMap {
         points: points.iter().filter_map(point).collect(),
         classes: classes.map(|(color, name)| (name.as_str(), color)).collect(),
     }

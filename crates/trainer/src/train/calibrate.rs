@@ -1,5 +1,5 @@
-//! Temperature scaling in the weights: the last layer's are divided by the temperature. So every program and every
-//! format has it, and no picture gets another class.
+//! Temperature scaling, stored in the weights: the last layer's weights and biases are divided by the temperature.
+//! Every program and every format then gives the scaled confidences. The predicted classes stay the same.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use super::card::CARD;
 use super::error::TrainError;
 use super::folder::{self, MODEL};
 
-/// The network whose logits are those of `network`, divided by the temperature.
+/// `network` with its logits divided by the temperature.
 pub(crate) fn with_temperature(network: Network, temperature: f64) -> Result<Network, String> {
     let graph = network.graph();
-    let last = graph.taps.logits.map(|logits| graph.node(logits));
+    let last = graph.roles.logits.map(|logits| graph.node(logits));
     let last = last.filter(|node| matches!(node.op, Op::Dense(_)));
     let last = last.ok_or("the network does not end with a dense layer")?;
     let mut scale = Scale {
@@ -28,7 +28,7 @@ pub(crate) fn with_temperature(network: Network, temperature: f64) -> Result<Net
     Ok(network.map(&mut scale))
 }
 
-/// Stores the temperature that a finished run measured in its weights, and says so in its card.
+/// Stores the measured temperature of a finished run in the run's weights, and records this in the card.
 ///
 /// # Errors
 ///
@@ -50,13 +50,13 @@ pub(crate) fn calibrate(folder: &Path, device: &Device) -> Result<TemperatureSca
     if let Some(metrics) = metrics {
         metrics.temperature = Some(scaling);
         metrics.calibration_error = Some(scaling.calibration_error);
-        // It is another one now, and is not measured again.
+        // The scaled network has another loss, which is not measured.
         metrics.loss = None;
     }
     let path = folder.join(MODEL);
     let (network, spec) = xception_model::load(&path, device)?;
     let network = with_temperature(network, scaling.value).map_err(failed)?;
-    // Without its card the run counts as unfinished, should it be interrupted here.
+    // If the process is interrupted here, the missing card marks the run as unfinished.
     files::remove(&folder.join(CARD))?;
     xception_model::save(&network, &spec, &path, true)?;
     let (bytes, hash) = sha256(&path)?;
@@ -106,7 +106,7 @@ mod tests {
         let pictures = || Tensor::<4>::ones([1, 3, 71, 71], &network.device());
         let before = numbers(network.forward(pictures()).unwrap());
         let scaled = with_temperature(network.clone(), 4.0).unwrap();
-        // Powers of two divide without rounding.
+        // Division by a power of two does not round.
         let after: Vec<f32> = numbers(scaled.forward(pictures()).unwrap());
         assert_eq!(after, before.iter().map(|logit| logit / 4.0).collect::<Vec<_>>());
         assert_eq!(

@@ -13,10 +13,10 @@ use super::run_file::RunFile;
 use crate::data::Split;
 use crate::judge::metrics::{Evaluation, Task, Temperature};
 
-/// The name of the card: the name of the weights with an ending, as in the converter.
+/// The card's file name: the name of the weights' file with an ending, as in the converter.
 pub const CARD: &str = "model.bpk.card.toml";
 
-/// Writes the card of the weights that lie in the run's `folder`.
+/// Writes the card of the weights in the run's `folder`.
 pub(crate) fn write(
     folder: &Path,
     file: &RunFile,

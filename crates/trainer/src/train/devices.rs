@@ -1,4 +1,4 @@
-//! A step on one device, or on several at once.
+//! A step on one device, or on several devices at once.
 
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
@@ -14,7 +14,7 @@ use super::trainee::Trainee;
 pub(crate) enum StepDevices {
     /// One device, on this thread.
     One,
-    /// Several, each with a thread of Burn's and a copy of the weights.
+    /// Several devices, each with one of Burn's threads and a copy of the weights.
     Several(MultiDevicesTrainStep<Trainee>, Vec<Device>),
 }
 
@@ -26,8 +26,8 @@ impl StepDevices {
         }
     }
 
-    /// Computes a step for each batch. The outputs are in the order of the batches, whichever device ends first, and
-    /// the gradients are on the first device.
+    /// Computes a step for each batch. The outputs are in the order of the batches, whichever device ends first. The
+    /// gradients are on the first device.
     pub fn step(&self, round: Vec<StepInput>, trainee: &Trainee) -> Result<Vec<TrainOutput<StepOutput>>, TrainError> {
         let Self::Several(workers, devices) = self else {
             return Ok(round.into_iter().map(|batch| TrainStep::step(trainee, batch)).collect());
@@ -58,7 +58,7 @@ impl StepDevices {
     }
 }
 
-/// One batch, as Burn's threads take it.
+/// One batch, in the form that Burn's threads take.
 struct Single(Option<StepInput>);
 
 impl Iterator for Single {

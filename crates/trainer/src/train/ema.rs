@@ -7,11 +7,11 @@ use xception_model::Network;
 
 use crate::tensor::averaged;
 
-/// An exponential moving average of a network's weights and batch-norm statistics (Polyak and Juditsky 1992). It often
-/// predicts better than the last weights. Burn has none.
+/// An exponential moving average of a network's weights and batch-norm statistics (Polyak and Juditsky 1992). Averaged
+/// weights often predict better than the last weights. Burn has no such average.
 ///
-/// After `n` updates the decay is at most `(1 + n) / (10 + n)`, as in TensorFlow's `ExponentialMovingAverage`, so that
-/// the start soon weighs little.
+/// After `n` updates the decay is at most `(1 + n) / (10 + n)`, as in TensorFlow's `ExponentialMovingAverage`. The
+/// starting weights therefore soon have little influence.
 #[derive(Clone, Debug)]
 pub(crate) struct Ema {
     network: Network,
@@ -29,7 +29,7 @@ impl Ema {
         }
     }
 
-    /// Continues an average that was saved after so many updates.
+    /// Continues a saved average after `updates` updates.
     pub fn resume(network: Network, decay: f64, updates: u64) -> Self {
         Self {
             network,
@@ -48,13 +48,13 @@ impl Ema {
         self.updates
     }
 
-    /// Adds the weights after an update to the average.
+    /// Adds the updated weights to the average.
     pub fn update(&mut self, network: &Network) {
         let decay = self
             .decay
             .min((1.0 + self.updates as f64) / (10.0 + self.updates as f64));
         self.updates += 1;
-        // `GradientsParams` is Burn's only map to tensors of any rank. The keys are the positions of the tensors in the
+        // `GradientsParams` is Burn's only map to tensors of any rank. The keys are the tensors' positions in the
         // network, because batch-norm statistics get a new id whenever they are loaded.
         let mut new = Values {
             tensors: GradientsParams::new(),
@@ -82,7 +82,7 @@ impl ModuleVisitor for Values {
     }
 }
 
-/// Moves every tensor towards the new one at the same position.
+/// Moves every tensor towards the new tensor at the same position.
 struct Mix {
     new: GradientsParams,
     position: u64,
@@ -95,7 +95,7 @@ impl ModuleMapper for Mix {
         self.position += 1;
         let Some(new) = new else { return param };
         let decay = self.decay;
-        // Copies of a network share their running statistics, which stay on the device of the last copy that computed.
+        // Copies of a network share their running statistics, which stay on the device of the copy that computed last.
         param.map(|old| {
             let new = new.to_device(&old.device());
             averaged(old, new, decay)

@@ -5,7 +5,7 @@ use super::settings::RunSettings;
 /// Burn's version. The workspace's `Cargo.toml` pins it, and a test compares the two.
 pub const BURN: &str = "0.22.1";
 
-/// What a run started to compute on. Other environments give equally good numbers that differ in their last bits.
+/// The environment in which a run started. Other environments give equally good numbers that differ in their last bits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
@@ -37,11 +37,11 @@ impl Environment {
         }
     }
 
-    /// Whether a run that started in this environment can continue in `now`; a warning for each difference.
+    /// Whether a run that started in this environment can continue in `now`. Returns a warning for each difference.
     ///
     /// # Errors
     ///
-    /// A sentence: the number of devices differs.
+    /// The number of devices differs. The error is a sentence.
     pub(crate) fn admits(&self, now: &Self) -> Result<Vec<String>, String> {
         let counted = |devices: &[String]| match devices.len() {
             1 => "one device".to_owned(),

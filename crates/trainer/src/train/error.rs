@@ -12,10 +12,10 @@ use crate::report::ReportError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// The data.
+    /// The data cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The starting weights, or a record that could not be written.
+    /// The starting weights cannot be read, or a record cannot be written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// The network cannot be built.
@@ -27,9 +27,9 @@ pub enum TrainError {
     /// The recipe is invalid.
     #[error("recipe {recipe}: {problem}")]
     Recipe {
-        /// Its name or path.
+        /// The recipe's name or path.
         recipe: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// A file could not be written or read.
@@ -43,9 +43,9 @@ pub enum TrainError {
     /// The run's folder cannot be used.
     #[error("run {}: {problem}", run.display())]
     Run {
-        /// Its folder.
+        /// The run's folder.
         run: PathBuf,
-        /// What is wrong, and the way out.
+        /// The problem, and the way out.
         problem: String,
     },
     /// The loss is not a finite number.
@@ -56,15 +56,15 @@ pub enum TrainError {
         rate / 10.0
     )]
     NotFinite {
-        /// The loss.
+        /// The value of the loss.
         loss: f32,
-        /// Step of the run, from 1.
+        /// The step of the run, from 1.
         step: u64,
-        /// Phase.
+        /// The name of the phase.
         phase: String,
-        /// Epoch of the phase, from 1.
+        /// The epoch of the phase, from 1.
         epoch: usize,
-        /// Learning rate of the step.
+        /// The learning rate of the step.
         rate: f64,
     },
     /// A plot could not be written.

@@ -1,7 +1,7 @@
-//! How long a run will take, from a measurement before its first step.
+//! Estimates a run's duration from a measurement before the first step.
 //!
-//! The measured network has random weights of its own, and every step of the run seeds its random numbers anew: a run
-//! has the same numbers with and without the measurement.
+//! The measured network has random weights of its own, and every step of the run seeds its random numbers anew. A run
+//! therefore has the same numbers with and without the measurement.
 
 use std::time::Instant;
 
@@ -15,48 +15,48 @@ use super::step::{NetworkInput, StepInput};
 use super::trainee::Trainee;
 use crate::tensor::numbers;
 
-/// Pictures of a measurement, where the first one is quick.
+/// The pictures of a measurement, if the first picture is quick.
 const PICTURES: usize = 4;
-/// A first picture that takes more seconds is the measurement.
+/// A first picture that takes more seconds than this is the whole measurement.
 const QUICK: f64 = 0.5;
 
-/// How long the rest of a run will take, in seconds.
+/// The estimated duration of the rest of a run, in seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// The phases that are left, in order.
+    /// The remaining phases, in order.
     pub phases: Vec<PhaseEstimate>,
-    /// The evaluation and the report.
+    /// Seconds of the evaluation and the report.
     pub end: f64,
 }
 
-/// How long a phase will take, in seconds.
+/// The estimated duration of a phase, in seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhaseEstimate {
-    /// Its number, from 0.
+    /// The phase's number, from 0.
     pub number: usize,
-    /// Its epochs that are left.
+    /// The remaining epochs.
     pub epochs: usize,
-    /// The features of the frozen backbone, before its first epoch.
+    /// Seconds of computing the frozen backbone's features, before the first epoch.
     pub features: f64,
-    /// An epoch with its validation; 0 on kept features.
+    /// Seconds per epoch, with validation; 0 on kept features.
     pub epoch: f64,
 }
 
 impl Estimate {
-    /// All that is left, if no phase ends early.
+    /// Seconds of all remaining work, if no phase ends early.
     pub fn total(&self) -> f64 {
         self.phases.iter().map(PhaseEstimate::total).sum::<f64>() + self.end
     }
 }
 
 impl PhaseEstimate {
-    /// The phase, if it does not end early.
+    /// Seconds of the phase, if it does not end early.
     pub fn total(&self) -> f64 {
         self.features + self.epochs as f64 * self.epoch
     }
 }
 
-/// The seconds of a picture in a step of a phase that trains on pictures.
+/// Seconds per picture in a step of a phase that trains on pictures.
 pub(crate) fn step_seconds(trainee: Trainee, phase: &Phase, size: usize, device: &Device) -> Result<f64, TrainError> {
     let trainee = prepare(trainee, phase).map_err(TrainError::Stopped)?;
     let classes = trainee.network.architecture().outputs().unwrap_or(1);
@@ -68,14 +68,14 @@ pub(crate) fn step_seconds(trainee: Trainee, phase: &Phase, size: usize, device:
         };
         let output = TrainStep::step(&trainee, batch);
         numbers(output.item.loss);
-        // A GPU computes the gradients later.
+        // A GPU computes the gradients asynchronously.
         device
             .sync()
             .map_err(|error| TrainError::Stopped(format!("the device failed: {error}")))
     })
 }
 
-/// The seconds of a picture, if `compute` takes so many of them.
+/// Seconds per picture. `compute` takes the number of pictures.
 pub(crate) fn seconds_per_picture(mut compute: impl FnMut(usize) -> Result<(), TrainError>) -> Result<f64, TrainError> {
     let mut measured = |pictures: usize| {
         let start = Instant::now();
@@ -86,7 +86,7 @@ pub(crate) fn seconds_per_picture(mut compute: impl FnMut(usize) -> Result<(), T
     if first > QUICK { Ok(first) } else { measured(PICTURES) }
 }
 
-/// Whether the phase's steps take pictures through the layers that learn.
+/// Whether the phase's steps pass pictures through the layers that learn.
 pub(crate) fn learns_on_pictures(phase: &Phase) -> bool {
     phase.trains != Trains::Head
 }

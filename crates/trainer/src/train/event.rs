@@ -10,28 +10,28 @@ use crate::judge::metrics::EpochRow;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A stage without steps goes on. Sent often; while pictures are checked, from several threads.
+    /// The progress of an activity. Sent often; while pictures are checked, from several threads.
     Work {
-        /// The stage.
-        stage: Stage,
-        /// Pictures, or steps, done so far.
+        /// The activity.
+        activity: Activity,
+        /// Completed pictures, or steps.
         done: usize,
-        /// Pictures, or steps, of the stage.
+        /// All pictures, or steps, of the activity.
         total: usize,
     },
-    /// How long the run will take, from a measurement before its first step.
+    /// The estimated duration of the run, from a measurement before its first step.
     Estimate(Estimate),
     /// A phase starts or continues.
     Phase {
-        /// Its number, from 0.
+        /// The phase's number, from 0.
         number: usize,
-        /// Its name.
+        /// The phase's name.
         name: String,
-        /// Its epochs.
+        /// The phase's epochs.
         epochs: usize,
-        /// Epochs that are complete already.
+        /// Completed epochs of the phase.
         done: usize,
-        /// Whether it averages weights.
+        /// Whether the phase averages weights.
         averages: bool,
     },
     /// A step is complete.
@@ -47,44 +47,45 @@ pub enum Event {
     },
     /// An epoch is complete.
     Epoch {
-        /// Its number in its phase, from 1.
+        /// The epoch's number in its phase, from 1.
         number: usize,
-        /// Its figures.
+        /// The epoch's figures.
         row: EpochRow,
-        /// Whether its weights, or their average, are the best so far.
+        /// Whether the epoch's weights, or their average, are the best so far.
         best: bool,
     },
-    /// A phase ended by itself.
+    /// A phase ended without being stopped.
     PhaseEnd {
-        /// Its name.
+        /// The phase's name.
         name: String,
-        /// Epochs that it trained.
+        /// Trained epochs of the phase.
         epochs: usize,
-        /// The epochs without a better validation loss that ended it early; `None` if all its epochs are trained.
+        /// The number of epochs without a better validation loss that ended the phase early; `None` if all epochs are
+        /// trained.
         patience: Option<usize>,
-        /// The number in the phase of its best epoch, from 1; `None` without validation.
+        /// The best epoch's number in the phase, from 1; `None` without validation.
         best: Option<usize>,
     },
     /// A checkpoint was written.
     Checkpoint {
-        /// The number of steps before it.
+        /// The number of steps before the checkpoint.
         step: u64,
     },
     /// A problem that does not stop the run.
     Warning(String),
 }
 
-/// A part of a run that takes time and has no steps.
+/// A part of a run between the training steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Stage {
+pub enum Activity {
     /// Every picture is opened once.
     Check,
     /// The time of a step is measured.
     Measurement,
     /// The frozen backbone computes the features of a split.
     Features(Split),
-    /// The learning rate rises, a step at a time, to find a good one.
+    /// The search for a learning rate raises the rate step by step.
     RateSearch,
     /// The last weights are validated.
     Validation,

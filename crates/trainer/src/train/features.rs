@@ -6,7 +6,7 @@ use super::forward::outputs;
 use super::step::{NetworkInput, StepInput};
 use crate::pipeline::Pipeline;
 
-/// The features that the frozen backbone computed from the pictures of a split.
+/// The frozen backbone's features for the pictures of a split.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Features {
     /// `[pictures, width]`, row-major.
@@ -18,8 +18,8 @@ pub(crate) struct Features {
 }
 
 impl Features {
-    /// Computes the features of every picture of `pipeline` that `self` does not hold yet. `proceed` receives the
-    /// features after each batch, and stops the computation by returning false.
+    /// Computes the features that `self` lacks, for the pictures of `pipeline`. `proceed` receives the features after
+    /// each batch. If `proceed` returns false, the computation stops.
     pub fn complete(
         mut self,
         pipeline: &Pipeline,
@@ -30,7 +30,7 @@ impl Features {
         if self.len() >= pipeline.len() {
             return Ok(self);
         }
-        // Whole batches: the last bits of a picture's features may depend on the other pictures of its batch.
+        // Whole batches only: the last bits of a picture's features may depend on the other pictures of its batch.
         let whole = self.len() / pipeline.batch_size();
         self.values.truncate(whole * pipeline.batch_size() * self.width);
         self.targets.truncate(whole * pipeline.batch_size() * self.classes);
@@ -45,7 +45,7 @@ impl Features {
         Ok(self)
     }
 
-    /// Features of no pictures yet.
+    /// Features of no pictures.
     pub fn none(width: usize, classes: usize) -> Self {
         Self {
             width,

@@ -14,7 +14,7 @@ const TARGETS: &str = "targets";
 const ABOUT: &str = "about";
 
 impl Features {
-    /// Writes the features, so that a resumed run need not compute them. `about` identifies the pictures and the
+    /// Writes the features, so that a resumed run need not compute them again. `about` identifies the pictures and the
     /// backbone.
     pub fn save(&self, path: &Path, about: &str) -> Result<(), TrainError> {
         let tensor = |name: &str, values: &[f32], width: usize| {
@@ -33,12 +33,12 @@ impl Features {
         .map_err(|error| TrainError::file(path)(std::io::Error::other(error.to_string())))
     }
 
-    /// Reads the features that were written with the same `about`, maybe of the first pictures only; `None` without
-    /// such a file.
+    /// Reads features that were written with the same `about`, possibly of the first pictures only. `None` if there is
+    /// no such file.
     ///
     /// # Errors
     ///
-    /// A sentence about what is wrong with the file.
+    /// A sentence about the problem with the file.
     pub fn load(path: &Path, about: &str) -> Result<Option<Self>, String> {
         if !path.exists() {
             return Ok(None);

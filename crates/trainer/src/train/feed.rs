@@ -1,5 +1,5 @@
-//! The batches of a split, as Burn's training takes them: augmented pictures, or features that the frozen backbone
-//! computed.
+//! The batches of a split, in the form that Burn's training takes: augmented pictures, or features from the frozen
+//! backbone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ use crate::pipeline::{Batch, Pipeline};
 use crate::random::{Purpose, Random};
 use crate::tensor::numbers;
 
-/// The source of a split's batches.
-pub(crate) enum Source {
+/// The input of a split's batches.
+pub(crate) enum FeedInput {
     /// Pictures, decoded and augmented in every epoch.
     Pictures(Pipeline),
-    /// The same pictures after the frozen backbone.
+    /// The same pictures, whose features the frozen backbone computes in every epoch.
     Frozen(Pipeline, Box<InferenceNetwork>),
     /// Kept features.
     Features(Features, Order),
@@ -31,16 +31,16 @@ pub(crate) enum Source {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub batch_size: usize,
-    /// The run's seed; `None` leaves the features in their order.
+    /// The run's seed; `None` keeps the features in their order.
     pub shuffle: Option<u64>,
 }
 
-/// A split's batches, as Burn's training takes them.
+/// The batches of a split, in the form that Burn's training takes.
 #[derive(Clone)]
 pub(crate) struct Feed {
-    source: Arc<Source>,
+    input: Arc<FeedInput>,
     classes: usize,
-    /// Where the next epoch starts: its number over all phases, and its batches that are done.
+    /// The start of the next epoch: its number over all phases, and its completed batches.
     start: Arc<Mutex<(usize, usize)>>,
     device: Device,
     waited: Arc<Mutex<Duration>>,
@@ -48,9 +48,9 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub fn new(source: Source, classes: usize, device: &Device) -> Self {
+    pub fn new(input: FeedInput, classes: usize, device: &Device) -> Self {
         Self {
-            source: Arc::new(source),
+            input: Arc::new(input),
             classes,
             start: Arc::default(),
             device: device.clone(),
@@ -77,8 +77,8 @@ impl Feed {
     fn step_input(&self, batch: &Batch) -> Result<StepInput, TrainError> {
         let rows = batch.indices.len();
         let targets = TensorData::new(batch.targets.clone(), [rows, self.classes]);
-        let input = match &*self.source {
-            Source::Frozen(_, backbone) => {
+        let input = match &*self.input {
+            FeedInput::Frozen(_, backbone) => {
                 let start = Instant::now();
                 let features = backbone.embed(pictures(batch, &self.device.clone().inner()))?;
                 let width = backbone.network().embedding_len()?;
@@ -95,7 +95,7 @@ impl Feed {
         })
     }
 
-    /// The batches of pictures of an epoch, without the first `skip`.
+    /// The picture batches of an epoch, without the first `skip`.
     fn picture_batches<'a>(
         &'a self,
         pipeline: &'a Pipeline,
@@ -115,7 +115,7 @@ impl Feed {
         })
     }
 
-    /// The batches of kept features of an epoch, without the first `skip`.
+    /// The feature batches of an epoch, without the first `skip`.
     fn feature_batches<'a>(
         &'a self,
         features: &'a Features,
@@ -140,7 +140,7 @@ fn add(time: &Mutex<Duration>, start: Instant) {
     *time.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
 }
 
-/// Reads a time and sets it to zero.
+/// Reads a time and resets it to zero.
 fn taken(time: &Mutex<Duration>) -> Duration {
     std::mem::take(&mut *time.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -148,11 +148,11 @@ fn taken(time: &Mutex<Duration>) -> Duration {
 impl DataLoader<StepInput> for Feed {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<StepInput> + 'a> {
         let (epoch, skip) = *self.start.lock().unwrap_or_else(PoisonError::into_inner);
-        let batches: Box<dyn Iterator<Item = Result<StepInput, TrainError>> + 'a> = match &*self.source {
-            Source::Pictures(pipeline) | Source::Frozen(pipeline, _) => {
+        let batches: Box<dyn Iterator<Item = Result<StepInput, TrainError>> + 'a> = match &*self.input {
+            FeedInput::Pictures(pipeline) | FeedInput::Frozen(pipeline, _) => {
                 Box::new(self.picture_batches(pipeline, epoch, skip))
             }
-            Source::Features(features, order) => Box::new(self.feature_batches(features, *order, epoch, skip)),
+            FeedInput::Features(features, order) => Box::new(self.feature_batches(features, *order, epoch, skip)),
         };
         Box::new(Batches {
             inner: batches,
@@ -162,9 +162,9 @@ impl DataLoader<StepInput> for Feed {
     }
 
     fn num_items(&self) -> usize {
-        match &*self.source {
-            Source::Pictures(pipeline) | Source::Frozen(pipeline, _) => pipeline.len(),
-            Source::Features(features, _) => features.len(),
+        match &*self.input {
+            FeedInput::Pictures(pipeline) | FeedInput::Frozen(pipeline, _) => pipeline.len(),
+            FeedInput::Features(features, _) => features.len(),
         }
     }
 
@@ -175,7 +175,7 @@ impl DataLoader<StepInput> for Feed {
         })
     }
 
-    /// A feed is not divided: several devices take its batches in turn.
+    /// A feed is not divided: the devices take its batches in turn.
     fn slice(&self, _: usize, _: usize) -> Arc<dyn DataLoader<StepInput>> {
         Arc::new(self.clone())
     }

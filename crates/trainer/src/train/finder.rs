@@ -1,10 +1,10 @@
-//! A learning-rate finder: it records the loss while the rate rises (Smith 2017; fastai's `lr_find`).
+//! A learning-rate finder: records the loss while the rate rises (Smith 2017; fastai's `lr_find`).
 
 use burn::data::dataloader::DataLoader;
 use burn::train::TrainStep;
 
 use super::error::TrainError;
-use super::event::{Event, Stage};
+use super::event::{Activity, Event};
 use super::parameters::{clip, optimizer};
 use super::phase::PhaseRun;
 use crate::random::{Purpose, Random};
@@ -17,12 +17,12 @@ pub struct FinderOptions {
     pub from: f64,
     /// The last rate.
     pub to: f64,
-    /// Steps between them.
+    /// The number of steps from the first rate to the last.
     pub steps: usize,
 }
 
 impl Default for FinderOptions {
-    /// From 1e-6 to 1 in 60 steps. fastai takes 100 steps from 1e-7 to 10, at whose ends no network learns.
+    /// From 1e-6 to 1 in 60 steps. fastai takes 100 steps from 1e-7 to 10. No network learns at the ends of that range.
     fn default() -> Self {
         Self {
             from: 1e-6,
@@ -32,27 +32,27 @@ impl Default for FinderOptions {
     }
 }
 
-/// The loss has risen, and the search ends, at so many times the lowest loss. fastai's 4 needs many more steps.
+/// The search ends when the loss exceeds this multiple of the lowest loss. fastai's 4 needs many more steps.
 const RISEN: f64 = 1.5;
-/// The weight of the earlier losses in the smoothed one: a mean of about the last ten steps. fastai's 0.98 smooths
-/// longer curves.
+/// The weight of the earlier losses in the smoothed loss, which is about the mean of the last ten steps. fastai's 0.98
+/// smooths longer curves.
 const SMOOTHING: f64 = 0.9;
-/// A search takes at most about so many epochs.
+/// The most epochs of a search, approximately.
 const EPOCHS: usize = 1;
-/// The fewest pictures of a step.
+/// The fewest pictures per step.
 const FEWEST: usize = 4;
 
 /// The result of a finder.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct FoundRate {
     /// The rate and the smoothed loss of each step.
     pub curve: Vec<(f64, f64)>,
     /// The rate half way down the longest fall of the loss; `None` if the loss never falls.
     pub suggestion: Option<f64>,
 }
 
-/// Trains while the rate rises, until the loss has risen.
-pub(crate) fn find(phase_run: PhaseRun, options: FinderOptions) -> Result<Found, TrainError> {
+/// Trains with a rising rate until the loss has risen.
+pub(crate) fn find(phase_run: PhaseRun, options: FinderOptions) -> Result<FoundRate, TrainError> {
     let PhaseRun {
         context,
         phase,
@@ -91,38 +91,38 @@ pub(crate) fn find(phase_run: PhaseRun, options: FinderOptions) -> Result<Found,
             }
             trainee = trainee.optimize(&mut optimizer, rate.into(), gradients);
             (context.observer)(Event::Work {
-                stage: Stage::RateSearch,
+                activity: Activity::RateSearch,
                 done: curve.len(),
                 total: options.steps,
             });
         }
         epoch += 1;
     }
-    // As in fastai: the first tenth and the last five steps do not count.
+    // As in fastai, the first tenth and the last five steps do not count.
     let counted = curve.get(options.steps / 10..curve.len().saturating_sub(5));
     let suggestion = counted.and_then(valley);
-    Ok(Found { curve, suggestion })
+    Ok(FoundRate { curve, suggestion })
 }
 
-/// Part of a curve suggests nothing.
+/// A partial curve suggests no rate.
 pub(crate) fn stopped() -> TrainError {
     TrainError::Stopped("the search for a learning rate was interrupted, so there is no suggestion".to_owned())
 }
 
 impl FinderOptions {
-    /// The pictures of a step, so that the search takes about one epoch, of a phase that takes `batch_size`.
+    /// The pictures per step, for a phase with `batch_size`. The search then takes about one epoch.
     pub(crate) fn batch_size(self, pictures: usize, batch_size: usize) -> usize {
         (EPOCHS * pictures / self.steps.max(1)).max(FEWEST).min(batch_size)
     }
 
-    /// The rate of a step: evenly from the first to the last on a logarithmic scale.
+    /// The rate of a step. Rates are evenly spaced on a logarithmic scale from the first to the last.
     fn rate(&self, step: usize) -> f64 {
         let part = step as f64 / (self.steps - 1).max(1) as f64;
         self.from * (self.to / self.from).powf(part)
     }
 }
 
-/// An exponential moving average without the bias of its start.
+/// An exponential moving average, corrected for the bias of its start.
 #[derive(Default)]
 struct Smoothing {
     average: f64,
@@ -137,8 +137,8 @@ impl Smoothing {
     }
 }
 
-/// fastai's `valley` (`callback/schedule.py`): the rate half way through the longest falling subsequence of the losses,
-/// the first of equally long ones.
+/// fastai's `valley` (`callback/schedule.py`): the rate half way through the longest falling subsequence of the losses.
+/// Of equally long subsequences, the first counts.
 fn valley(curve: &[(f64, f64)]) -> Option<f64> {
     let mut length = vec![1_usize; curve.len()];
     for end in 1..curve.len() {
@@ -165,11 +165,11 @@ mod tests {
         assert_eq!(options.batch_size(1_000_000, 32), 32);
     }
 
-    /// The places are those that fastai's own function gives for these curves.
+    /// fastai's own function gives these places for these curves.
     #[test]
     fn the_suggestion_is_fastai_s() {
         for (wobble, expected) in [(0.02, 51), (0.1, 58)] {
-            // Flat to 1e-4, falling to 1e-1, rising after.
+            // Flat to 1e-4, falling to 1e-1, then rising.
             let curve: Vec<(f64, f64)> = (0..100)
                 .map(|step| {
                     let rate = 1e-7 * 10_f64.powf(f64::from(step) * 8.0 / 99.0);

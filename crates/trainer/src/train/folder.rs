@@ -7,30 +7,30 @@ use files::Lock;
 
 use super::error::TrainError;
 
-/// The file that makes a folder the folder of a run.
+/// The file that marks a folder as a run's.
 pub const RUN_FILE: &str = "run.toml";
-/// The best weights, with everything that is needed to classify.
+/// The best weights, with everything needed to classify.
 pub const MODEL: &str = "model.bpk";
 /// The last weights.
 pub const LAST_MODEL: &str = "last.bpk";
-/// The moving average of the last weights, where a recipe keeps one.
+/// The moving average of the last weights, if the recipe keeps one.
 pub const EMA_MODEL: &str = "ema.bpk";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
-/// The checkpoints of a finished run while they are removed.
+/// The checkpoints of a finished run during their removal.
 const DISCARDED: &str = ".discarded";
 /// The prediction for every judged picture.
 pub(crate) const PREDICTIONS: &str = "predictions.csv";
-/// The pictures whose labels may be wrong.
+/// The pictures with suspected labels.
 pub(crate) const SUSPECTS: &str = "suspected_labels.csv";
 /// The pictures, their labels and their split, as a table that `xception train` reads.
 pub(crate) const DATA: &str = "data.csv";
-/// The results of the last check of the pictures: a resumed run does not decode unchanged pictures for it.
+/// The results of the last check of the pictures, so that a resumed run does not decode unchanged pictures again.
 pub(crate) const CHECKED: &str = "checked.csv";
 pub(crate) const METRICS: &str = "metrics.csv";
 pub(crate) const STEPS: &str = "steps.csv";
 /// The kept features of the frozen backbone.
 pub(crate) const FEATURES: &str = "features";
-/// The place for a run's own decoded pictures ([`Cache::Disk`](crate::pipeline::Cache)), which are removed when the run
+/// The folder of a run's own decoded pictures ([`Cache::Disk`](crate::pipeline::Cache)), which are removed when the run
 /// is finished.
 pub const PICTURES: &str = "pictures";
 const LOCK: &str = ".lock";
@@ -50,7 +50,7 @@ pub(crate) fn check(folder: &Path, data: &Path) -> Result<(), TrainError> {
     if folder.exists() && !folder.is_dir() {
         return wrong("this is a file, no folder: name another with --output");
     }
-    // The files of the run would become data.
+    // The run's files would become part of the data.
     if data.is_dir() && resolved(folder).starts_with(resolved(data)) {
         return wrong("the folder lies in the data: name another with --output");
     }
@@ -68,27 +68,27 @@ pub(crate) fn check(folder: &Path, data: &Path) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Removes what a run left that ended before its first files were complete.
+/// Removes the files of a run that ended before its first files were complete.
 pub(crate) fn clear_unbegun(folder: &Path) {
-    // What cannot be removed is in the way of the new files, whose errors say so.
+    // A file that cannot be removed blocks a new file, and the new file's error reports it.
     let _ = fs::remove_dir_all(folder.join(CHECKPOINTS));
     for name in [DATA, CHECKED] {
         let _ = fs::remove_file(folder.join(name));
     }
 }
 
-/// Removes a run that could not begin, and its folder if nothing else is in it.
+/// Removes a run that could not begin. Removes its folder too if the folder is otherwise empty.
 pub(crate) fn clear(folder: &Path) {
     clear_unbegun(folder);
     let _ = fs::remove_file(folder.join(LOCK));
     let _ = fs::remove_dir(folder);
 }
 
-/// Removes what a finished run does not need, or the rest of it after a removal that was interrupted.
+/// Removes the files that a finished run does not need, also after an interrupted removal.
 pub(crate) fn discard(folder: &Path) -> io::Result<()> {
     let discarded = folder.join(DISCARDED);
     missing_is_fine(fs::remove_dir_all(&discarded))?;
-    // Renamed first: a part of the checkpoints would look like a damaged run.
+    // Renamed first: partly removed checkpoints would look like a damaged run.
     missing_is_fine(fs::rename(folder.join(CHECKPOINTS), &discarded))?;
     missing_is_fine(fs::remove_dir_all(&discarded))?;
     for name in [FEATURES, PICTURES] {
@@ -118,8 +118,7 @@ fn resolved(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.clone())
 }
 
-/// Keeps other processes out of the folder for as long as the lock is held. Files that a killed process was writing are
-/// removed.
+/// Keeps other processes out of the folder while the lock is held. Removes the files that a killed process was writing.
 pub(crate) fn lock(folder: &Path) -> Result<Lock, TrainError> {
     let lock = Lock::try_take(&folder.join(LOCK))?
         .ok_or_else(|| TrainError::run(folder, "another process is training in this folder"))?;

@@ -1,4 +1,4 @@
-//! A split's batches through a network.
+//! Passes a split's batches through a network.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use xception_model::InputError;
@@ -7,7 +7,7 @@ use super::error::TrainError;
 use crate::pipeline::{Batch, Pipeline};
 use crate::tensor::numbers;
 
-/// Every batch of `pipeline` from number `first` on, with the values that `compute` gives for it, row-major.
+/// Every batch of `pipeline` from number `first` on, with the values that `compute` returns for the batch, row-major.
 pub(super) fn outputs(
     pipeline: &Pipeline,
     first: usize,

@@ -7,9 +7,9 @@ use super::schedule::{Length, Schedule};
 pub(crate) struct GroupRate {
     pub schedule: Schedule,
     pub length: Length,
-    /// The group's rate as a part of the schedule's.
+    /// The group's rate as a fraction of the schedule's rate.
     pub scale: f64,
-    /// The next update.
+    /// The number of the next update.
     pub update: usize,
 }
 

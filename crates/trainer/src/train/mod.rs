@@ -1,4 +1,4 @@
-//! Training: a recipe is followed phase by phase in the folder of a run.
+//! Training: follows a recipe phase by phase, in the folder of a run.
 
 mod calibrate;
 mod card;
@@ -39,12 +39,12 @@ pub use checkpoint::{Best, Progress};
 pub use environment::{BURN, Environment};
 pub use error::TrainError;
 pub use estimate::{Estimate, PhaseEstimate};
-pub use event::{Event, Observer, Stage};
-pub use finder::{FinderOptions, Found};
+pub use event::{Activity, Event, Observer};
+pub use finder::{FinderOptions, FoundRate};
 pub use folder::{EMA_MODEL, LAST_MODEL, MODEL, PICTURES, RUN_FILE};
 pub use objective::Objective;
 pub use options::RunOptions;
-pub use outcome::{Outcome, StageTime};
+pub use outcome::{ActivityTime, Outcome};
 pub use recipe::{Inputs, Norms, Optimizer, Phase, Recipe, Start, Trains};
 pub use run::Run;
 pub use run_data::RunData;

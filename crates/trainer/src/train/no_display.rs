@@ -4,7 +4,7 @@ use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
 
-/// Burn's training display that shows nothing: the observer of the run shows its progress.
+/// A display for Burn's training that shows nothing: the run's observer shows the progress.
 pub(crate) struct NoDisplay;
 
 impl MetricsRendererTraining for NoDisplay {

@@ -1,20 +1,20 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 
-/// What the training minimizes.
+/// The loss that the training minimizes.
 #[derive(Clone, Debug)]
 pub struct Objective {
-    /// Whether a picture may have several labels. Each class is then a yes or no of its own.
+    /// Whether a picture may have several labels. Each class is then a separate yes or no.
     pub multi_label: bool,
-    /// The part of each target that is spread over all classes.
+    /// The share of each target that is spread over all classes.
     pub label_smoothing: f64,
-    /// Each class's weight in the loss; `None` weighs all alike.
+    /// Each class's weight in the loss; `None` gives all classes the same weight.
     pub class_weights: Option<Vec<f32>>,
 }
 
 impl Objective {
-    /// The mean loss of a batch: cross-entropy of the softmax, or of each class's sigmoid with several labels per
-    /// picture. Burn's own losses take class numbers; the targets of mixed pictures are fractions.
+    /// The mean loss of a batch: the cross-entropy of the softmax or, with several labels per picture, of each class's
+    /// sigmoid. Burn's own losses take class numbers; the targets of mixed pictures are fractions.
     ///
     /// Label smoothing as in Keras's `CategoricalCrossentropy` and `BinaryCrossentropy`. Class weights multiply a
     /// picture's loss by its target's weight.
@@ -70,7 +70,7 @@ mod tests {
     }
 
     /// The numbers are those of Keras 3.15's `CategoricalCrossentropy` and `BinaryCrossentropy`, `from_logits=True`, on
-    /// the same arrays; class weights as its `sample_weight`.
+    /// the same arrays; class weights are passed as `sample_weight`.
     #[test]
     fn losses_are_keras_s() {
         close(loss(false, 0.0, None), 0.144_949_33);

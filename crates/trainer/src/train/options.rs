@@ -11,7 +11,7 @@ use crate::data::DataOptions;
 pub struct RunOptions {
     /// A folder with one folder per class, or a CSV file.
     pub data: PathBuf,
-    /// How the data is opened.
+    /// The options for opening the data.
     pub data_options: DataOptions,
     /// The run's folder. It must be new or empty, and not lie in the data.
     pub folder: PathBuf,
@@ -21,11 +21,11 @@ pub struct RunOptions {
     pub augmentation: Option<Augmentation>,
     /// Height and width of the network's input; `None` for those of the starting network.
     pub size: Option<usize>,
-    /// How pictures are resized to that.
+    /// How pictures are resized to the network's input.
     pub preset: Preset,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Whether rare classes weigh more in the loss.
+    /// Whether rare classes have a larger weight in the loss.
     pub class_weights: bool,
     /// Whether classes are drawn equally often.
     pub balanced: bool,

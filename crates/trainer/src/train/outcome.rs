@@ -9,37 +9,38 @@ use crate::judge::metrics::{Evaluation, Predictions, Temperature};
 /// The result of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Where it stands.
+    /// The progress of the run.
     pub progress: Progress,
-    /// Whether it ended, with its best weights judged and written. Otherwise it was stopped, and can be resumed.
+    /// Whether the run ended, with its best weights evaluated and written. Otherwise the run was stopped and can be
+    /// resumed.
     pub complete: bool,
-    /// Whether it ended because its time was used up: it can be resumed with more.
+    /// Whether the run ended because its time was used up. The run can be resumed with more time.
     pub time_up: bool,
-    /// How good the best weights are, and on which split; `None` for a run that was stopped.
+    /// The evaluation of the best weights, and its split; `None` for a run that was stopped.
     pub evaluation: Option<(Split, Evaluation)>,
     /// The predictions of the best weights for that split.
     pub predictions: Option<Predictions>,
-    /// Temperature scaling, if it was measured, and whether the weights have it.
+    /// Temperature scaling, if it was measured, and whether the weights contain it.
     pub temperature: Option<(Temperature, bool)>,
-    /// The number of labels that may be wrong; `suspected_labels.csv` lists them.
+    /// The number of suspected labels; `suspected_labels.csv` lists them.
     pub suspects: usize,
-    /// The time of each stage, in order.
-    pub stages: Vec<StageTime>,
+    /// The time of each phase and activity, in order.
+    pub times: Vec<ActivityTime>,
     /// The network with the best weights.
     pub model: Network,
 }
 
-/// The time of a stage of a run.
+/// The time of a phase, or of an activity.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StageTime {
-    /// The stage: a phase's name, or `features`, `measurement and saving`, `evaluation`, `report`.
+pub struct ActivityTime {
+    /// A phase's name, or `features`, `measurement and saving`, `evaluation`, `report`.
     pub name: String,
-    /// Its time.
+    /// The duration in seconds.
     pub seconds: f64,
 }
 
-impl StageTime {
-    /// A stage from `start` until now.
+impl ActivityTime {
+    /// The time from `start` until now.
     pub(crate) fn since(name: &str, start: Instant) -> Self {
         Self {
             name: name.to_owned(),

@@ -1,10 +1,10 @@
 use std::path::Path;
 
 use super::error::TrainError;
-use super::event::{Event, Observer, Stage};
+use super::event::{Activity, Event, Observer};
 use crate::data::{DataOptions, DataReport, Dataset, Known};
 
-/// The checked pictures of a run that begins, so that faults of the data are found before anything else is needed.
+/// The checked pictures of a new run. Problems of the data are found before anything else is loaded.
 pub struct RunData {
     pub(crate) dataset: Dataset,
     pub(crate) report: DataReport,
@@ -20,7 +20,7 @@ impl RunData {
     pub fn open(data: &Path, options: &DataOptions, observer: &Observer) -> Result<Self, TrainError> {
         let (dataset, report, known) = Dataset::open_known(data, options, &Known::default(), &|done, total| {
             observer(Event::Work {
-                stage: Stage::Check,
+                activity: Activity::Check,
                 done,
                 total,
             });
@@ -34,7 +34,7 @@ impl RunData {
         &self.dataset
     }
 
-    /// Their counts and problems.
+    /// The counts and problems of the pictures.
     pub fn report(&self) -> &DataReport {
         &self.report
     }

@@ -14,7 +14,7 @@ use crate::augment::Augmentation;
 use crate::data::{DataOptions, Dataset, class_weights};
 use crate::toml_problem::toml_problem;
 
-/// Everything that decides what a run computes: `run.toml`.
+/// The settings that decide what a run computes: `run.toml`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunFile {
@@ -28,14 +28,14 @@ pub struct RunFile {
     pub fingerprint: String,
     /// The seed of all random numbers.
     pub seed: u64,
-    /// Whether rare classes weigh more in the loss.
+    /// Whether rare classes have a larger weight in the loss.
     pub class_weights: bool,
     /// Whether classes are drawn equally often.
     pub balanced: bool,
     /// SHA-256 over the names, shapes and values of the starting weights, given or random: the same for the same
     /// weights in any file format.
     pub weights_sha256: String,
-    /// What the run computes on.
+    /// The environment in which the run started.
     pub environment: Environment,
     /// How the data was opened.
     pub data_options: DataOptions,
@@ -48,7 +48,7 @@ pub struct RunFile {
 }
 
 impl RunFile {
-    /// Reads and checks the file of a run.
+    /// Reads and checks a run's file.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl RunFile {
         Ok(file)
     }
 
-    /// What the run minimizes on this data.
+    /// The objective that the run minimizes on this data.
     pub(crate) fn objective(&self, dataset: &Dataset) -> Objective {
         Objective {
             multi_label: dataset.multi_label,
@@ -85,7 +85,7 @@ impl RunFile {
         }
     }
 
-    /// Replaces the place of the pictures. A folder of pictures that lay beside the table moves with it.
+    /// Replaces the place of the pictures. A folder of pictures beside the table moves with the table.
     pub(crate) fn move_data(&mut self, data: &Path) -> Result<(), TrainError> {
         let data = fs::canonicalize(data).map_err(TrainError::file(data))?;
         if let Some(pictures) = &mut self.data_options.table.pictures
@@ -108,7 +108,7 @@ impl RunFile {
 /// The version of this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The rest of a sentence about a file that cannot be read: another version wrote it.
+/// The rest of a sentence about an unreadable file: another version wrote the file.
 fn written_by(text: &str) -> String {
     let table: Option<toml::Table> = toml::from_str(text).ok();
     let version = table.as_ref().and_then(|table| table.get("version")?.as_str());

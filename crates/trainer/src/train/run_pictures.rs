@@ -1,4 +1,4 @@
-//! The pictures of a run, as its folder remembers them.
+//! The pictures of a run, as recorded in the run's folder.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -11,7 +11,7 @@ use super::error::TrainError;
 use super::folder::{CHECKED, DATA};
 use crate::data::{Dataset, Known, Split};
 
-/// The pictures of a run, known by their content, wherever they lie now.
+/// The pictures of a run, identified by their content wherever they are stored.
 pub struct RunPictures {
     pictures: Vec<Remembered>,
     splits: HashMap<ContentHash, Split>,
@@ -19,7 +19,7 @@ pub struct RunPictures {
 
 /// A picture of a run.
 struct Remembered {
-    /// Its path in the data set.
+    /// The picture's path in the data set.
     name: String,
     content: ContentHash,
     labels: String,
@@ -51,7 +51,7 @@ fn table(dataset: &Dataset) -> io::Result<Vec<u8>> {
     rows.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-/// The labels of each picture in one text.
+/// The labels of each picture as one text.
 fn labels(dataset: &Dataset) -> impl Iterator<Item = String> {
     dataset.samples.iter().map(|sample| {
         let labels = sample.labels.iter().map(|&label| dataset.classes[label].as_str());
@@ -73,7 +73,7 @@ impl RunPictures {
             let column = header.iter().position(|header| header == name)?;
             record.get(column).map(str::to_owned)
         };
-        // Older runs lack names and contents here: the table of the check has them.
+        // The tables of older runs lack names and contents, which the table of the check has.
         let checked = Known::read(&folder.join(CHECKED));
         let mut pictures = Vec::new();
         for record in reader.records() {
@@ -96,7 +96,7 @@ impl RunPictures {
         let mut splits: HashMap<ContentHash, Split> = HashMap::new();
         for picture in &pictures {
             if let Some(split) = Split::ALL.into_iter().find(|split| split.name() == picture.split) {
-                // Of copies in several splits, the one that was trained on counts.
+                // If copies are in several splits, the copy that was trained on counts.
                 let known = splits.entry(picture.content).or_insert(split);
                 *known = split.min(*known);
             }
@@ -109,7 +109,7 @@ impl RunPictures {
         self.splits.get(&content).copied()
     }
 
-    /// A sentence on how a data set differs from the run's; `None` if no picture does.
+    /// A sentence about how a data set differs from the run's pictures; `None` if no picture differs.
     pub(crate) fn difference(&self, dataset: &Dataset) -> Option<String> {
         let before: BTreeMap<&str, &Remembered> = self
             .pictures
@@ -143,7 +143,7 @@ impl RunPictures {
     }
 }
 
-/// The first of these names.
+/// The first names, and the number of the others.
 fn some(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
@@ -153,7 +153,7 @@ fn some(names: &[&str]) -> String {
     }
 }
 
-/// A picture's path in the data set: the longest end of its absolute path that the check knows.
+/// A picture's path in the data set: the longest end of its absolute path that the check lists.
 fn name_in(checked: &Known, picture: &Path) -> String {
     let parts: Vec<_> = picture.iter().map(|part| part.to_string_lossy()).collect();
     let ends = (0..parts.len()).map(|start| parts[start..].join("/"));

@@ -1,8 +1,7 @@
 //! The learning rate over time.
 //!
-//! Burn's schedulers keep a count of their own, take no rate above 1 and have no one-cycle. Here a rate is a function
-//! of the update's number, so that a resumed run needs no state. Burn's `ModuleLrScheduler` applies it to groups of
-//! layers.
+//! Burn's schedulers keep their own count, take no rate above 1 and have no one-cycle. Here a rate is a function of the
+//! update's number, so a resumed run needs no state. Burn's `ModuleLrScheduler` applies the rate to groups of layers.
 
 use std::f64::consts::PI;
 
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Schedule {
     /// The highest rate.
     pub rate: f64,
-    /// Epochs, or parts of one, over which the rate rises from 0 to its schedule.
+    /// Epochs, or a fraction of one, in which the rate rises from 0 to its schedule.
     #[serde(default)]
     pub warm_up: f64,
     /// How the rate changes after the warm-up.
@@ -25,15 +24,15 @@ pub struct Schedule {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Shape {
-    /// It does not change.
+    /// The rate is constant.
     Constant,
-    /// It falls along half a cosine to `end` times itself at the phase's end (Loshchilov and Hutter 2017).
+    /// The rate falls along half a cosine, to `end` times its maximum at the phase's end (Loshchilov and Hutter 2017).
     Cosine {
-        /// The last rate as a part of the highest.
+        /// The last rate as a fraction of the highest.
         #[serde(default)]
         end: f64,
     },
-    /// It is multiplied by `factor` at regular intervals of epochs or samples.
+    /// The rate is multiplied by `factor` at regular intervals of epochs or pictures.
     Step {
         /// The multiplier.
         factor: f64,
@@ -44,10 +43,10 @@ pub enum Shape {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         samples: Option<u64>,
     },
-    /// It rises from a 25th of its maximum over `peak` of the phase, then falls to a 100,000th, both along half a
-    /// cosine (Smith and Topin 2018; fastai's `fit_one_cycle`).
+    /// The rate rises from a 25th of its maximum over the fraction `peak` of the phase, then falls to a 100,000th, both
+    /// along half a cosine (Smith and Topin 2018; fastai's `fit_one_cycle`).
     OneCycle {
-        /// The part of the phase at which it is highest.
+        /// The fraction of the phase after which the rate is highest.
         #[serde(default = "peak")]
         peak: f64,
     },
@@ -57,7 +56,7 @@ const fn peak() -> f64 {
     0.25
 }
 
-/// How long a phase is, in updates.
+/// The length of a phase in updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Length {
     /// Updates per epoch.
@@ -108,11 +107,11 @@ impl Schedule {
         self.rate * factor
     }
 
-    /// Whether its numbers are in their ranges.
+    /// Whether all numbers are in their ranges.
     ///
     /// # Errors
     ///
-    /// A sentence about the first that is not.
+    /// A sentence about the first number that is out of its range.
     pub fn validate(&self) -> Result<(), String> {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let shape = match self.shape {

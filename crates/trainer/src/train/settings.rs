@@ -8,15 +8,15 @@ use super::error::TrainError;
 use super::event::Observer;
 use crate::pipeline::Cache;
 
-/// The choices that may differ between a run and its resumption without changing a number.
+/// The settings that may differ between a run and its resumption without changing a number.
 #[derive(Clone)]
 pub struct RunSettings {
     /// The devices. Several devices of one kind compute one batch each, and their gradients are averaged.
     pub devices: Vec<Device>,
-    /// The names of the devices in `run.toml`, in their order. A device without a name here gets Burn's.
+    /// The devices' names in `run.toml`, in the order of the devices. A device without a name here gets Burn's name.
     pub device_names: Vec<String>,
-    /// Whether activations are recomputed for the backward pass instead of kept, where Burn can: less memory, more
-    /// time.
+    /// Whether activations are recomputed in the backward pass instead of kept, where Burn supports this: less memory,
+    /// more time.
     pub gradient_checkpointing: bool,
     /// Threads that decode and augment.
     pub workers: usize,
@@ -28,11 +28,11 @@ pub struct RunSettings {
     pub keep: usize,
     /// Whether a finished run keeps its checkpoints, kept features and last weights.
     pub keep_checkpoints: bool,
-    /// Whether the temperature that fits the confidences to the validation pictures is stored in the weights, if it
-    /// helps on the test pictures.
+    /// Whether the weights store the temperature that fits the confidences to the validation pictures, if scaling
+    /// lowers the calibration error on the test pictures.
     pub calibrate: bool,
-    /// The run's whole time, without the time it was stopped. When it is used up, the run ends with its best weights
-    /// and its report, and can be resumed with a larger budget.
+    /// The run's total time, without the time in which the run was stopped. When the time is used up, the run ends with
+    /// its best weights and its report, and can be resumed with a larger budget.
     pub budget: Option<Duration>,
     /// Stops the run.
     pub interrupter: Interrupter,
@@ -41,8 +41,8 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// All cores, no picture cache, a checkpoint at least every ten minutes, two kept until the run is finished, no
-    /// observer.
+    /// All cores, no picture cache, a checkpoint at least every ten minutes, two checkpoints until the run is finished,
+    /// no observer.
     pub fn new(device: Device) -> Self {
         Self {
             devices: vec![device],
@@ -60,7 +60,7 @@ impl RunSettings {
         }
     }
 
-    /// A device as training steps use it: with autodiff.
+    /// A device with autodiff, for training steps.
     pub(crate) fn training(&self, device: &Device) -> Device {
         let device = if device.is_autodiff() {
             device.clone()

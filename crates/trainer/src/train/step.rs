@@ -1,4 +1,4 @@
-//! The input and output of a training step, and what Burn's metrics read of it.
+//! The input and output of a training step, and the values that Burn's metrics read from the output.
 
 use burn::tensor::{Device, ExecutionError, Int, Tensor};
 use burn::train::ItemLazy;
@@ -9,13 +9,13 @@ use burn::train::metric::{AccuracyInput, Adaptor, HammingScoreInput, LossInput};
 pub struct StepInput {
     /// Pictures, or their features.
     pub input: NetworkInput,
-    /// `[batch, classes]`: 1 for a label, 0 for none, and between them where pictures were mixed.
+    /// `[batch, classes]`: 1 for a label, 0 for none, a fraction where pictures were mixed.
     pub targets: Tensor<2>,
-    /// The batch's number among those that several devices compute at once, from 0.
+    /// The batch's number among the batches that several devices compute at once, from 0.
     pub place: usize,
 }
 
-/// Pictures, or the features that the frozen backbone computed from them.
+/// Pictures, or their features from the frozen backbone.
 #[derive(Clone, Debug)]
 pub enum NetworkInput {
     /// `[batch, channels, height, width]`.
@@ -24,7 +24,7 @@ pub enum NetworkInput {
     Features(Tensor<2>),
 }
 
-/// The output of one step: the loss, and what metrics need.
+/// The output of one step: the loss, and the values that metrics need.
 #[derive(Debug)]
 pub struct StepOutput {
     /// `[1]`; after [`sync`](ItemLazy::sync) one value per step.
@@ -35,7 +35,7 @@ pub struct StepOutput {
     pub targets: Tensor<2>,
     /// The batch's [`StepInput::place`].
     pub place: usize,
-    /// Earlier steps that are reported to the metrics together with this one.
+    /// Earlier steps that are reported to the metrics together with this step.
     pub earlier: Vec<Self>,
 }
 
@@ -54,7 +54,7 @@ impl StepInput {
 }
 
 impl ItemLazy for StepOutput {
-    /// Concatenates this step and the earlier ones, without autodiff.
+    /// Concatenates this step and the earlier steps, without autodiff.
     fn sync(self) -> Result<Self, ExecutionError> {
         self.loss.device().flush()?;
         let place = self.place;

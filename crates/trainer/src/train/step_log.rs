@@ -15,7 +15,7 @@ pub(crate) struct StepLog {
 }
 
 impl StepLog {
-    /// Opens the table to continue it after step `last`. Later rows are dropped, because those steps are repeated.
+    /// Opens the table to continue after step `last`. Later rows are dropped, because their steps are repeated.
     pub fn open(path: &Path, last: u64) -> Result<Self, TrainError> {
         let kept: Vec<String> = match fs::read_to_string(path) {
             Ok(text) => text
@@ -49,7 +49,7 @@ impl StepLog {
 
     /// Adds the row of a step.
     pub fn write(&mut self, step: u64, phase: &str, epoch: usize, rate: f64, loss: f32) -> Result<(), TrainError> {
-        // The name of a phase may hold any character; CSV doubles quotes.
+        // A phase's name may hold any character; CSV doubles quotes.
         let phase = if phase.contains([',', '"', '\n']) {
             format!("\"{}\"", phase.replace('"', "\"\"").replace('\n', " "))
         } else {
@@ -58,7 +58,7 @@ impl StepLog {
         writeln!(self.output, "{step},{phase},{epoch},{rate:e},{loss}").map_err(TrainError::file(&self.path))
     }
 
-    /// Forces all rows to the disk.
+    /// Syncs all rows to the disk.
     pub fn sync(&mut self) -> Result<(), TrainError> {
         self.output
             .flush()

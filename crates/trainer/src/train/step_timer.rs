@@ -1,4 +1,4 @@
-//! Training steps that are measured.
+//! Measures training steps.
 
 use std::time::{Duration, Instant};
 
@@ -15,27 +15,27 @@ use super::step::{NetworkInput, StepInput};
 use super::trainee::Trainee;
 use crate::tensor::numbers;
 
-/// Small, so that many steps on one batch change no weight to infinity; large enough for the next loss to show a wrong
-/// gradient.
+/// The learning rate: small, so that many steps on one batch change no weight to infinity; large enough for the next
+/// loss to show a wrong gradient.
 const RATE: f64 = 1e-3;
 
-/// What a measured step trains.
+/// The parameters that a measured step trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     /// All weights; batch norms use and update the statistics of the batch.
     Full,
-    /// All weights; batch norms keep their statistics, as while fine-tuning.
+    /// All weights; batch norms keep their statistics, as in fine-tuning.
     FrozenStatistics,
-    /// The classifier alone, on pictures.
+    /// The classifier only, on pictures.
     Head,
 }
 
 impl StepKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Full, Self::FrozenStatistics, Self::Head];
 
-    /// Its name on the command line and in reports.
+    /// The name on the command line and in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -74,8 +74,8 @@ pub struct StepTimer {
 }
 
 impl StepTimer {
-    /// Prepares steps of a network with a classifier on generated pictures of `[batch, height, width]`:
-    /// `scripts/peers/training_engines.py` generates the same.
+    /// Prepares steps of a network with a classifier on generated pictures of `[batch, height, width]`.
+    /// `scripts/peers/training_engines.py` generates the same pictures.
     ///
     /// # Panics
     ///
@@ -109,7 +109,7 @@ impl StepTimer {
         }
     }
 
-    /// Does one step: its duration and its loss.
+    /// Takes one step, and returns its duration and its loss.
     pub fn step(&mut self) -> (Duration, f32) {
         let start = Instant::now();
         let output = TrainStep::step(&self.trainee, self.input.clone());

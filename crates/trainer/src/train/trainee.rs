@@ -1,9 +1,11 @@
-//! The network as Burn's learner takes it: a step's loss and gradients.
+//! The network in the form that Burn's learner takes, with the loss and gradients of a step.
+
+use std::sync::{Arc, OnceLock};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, GradientCheckpointingStrategy, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use xception_model::Network;
+use xception_model::{FrozenPrefix, Network};
 
 use super::objective::Objective;
 use super::step::{NetworkInput, StepInput, StepOutput};
@@ -15,24 +17,41 @@ pub struct Trainee {
     pub network: Network,
     #[module(skip)]
     objective: Objective,
+    /// The layers before the first trained layer, which this phase does not change; set by the first step that needs
+    /// them.
+    #[module(skip)]
+    prefix: Arc<OnceLock<Option<FrozenPrefix>>>,
 }
 
 impl Trainee {
     /// Puts a network and its objective together.
     pub fn new(network: Network, objective: Objective) -> Self {
-        Self { network, objective }
+        Self {
+            network,
+            objective,
+            prefix: Arc::default(),
+        }
     }
 
-    /// Moves the trainee out, as [`Network::take`].
+    /// The trainee for another phase, which may train other layers.
+    pub(crate) fn without_prefix(self) -> Self {
+        Self {
+            prefix: Arc::default(),
+            ..self
+        }
+    }
+
+    /// Moves the trainee out, as [`Network::take`] does.
     #[must_use]
     pub(crate) fn take(&mut self) -> Self {
         Self {
             network: self.network.take(),
             objective: self.objective.clone(),
+            prefix: Arc::clone(&self.prefix),
         }
     }
 
-    /// What the training minimizes.
+    /// The objective of the training.
     pub fn objective(&self) -> &Objective {
         &self.objective
     }
@@ -55,10 +74,13 @@ impl Trainee {
 
     fn forward(&self, item: StepInput) -> StepOutput {
         let logits = match item.input {
-            NetworkInput::Pictures(pictures) => self.network.forward(pictures),
+            NetworkInput::Pictures(pictures) => match self.prefix.get_or_init(|| self.network.frozen_prefix()) {
+                Some(prefix) => self.network.forward_behind(prefix, pictures),
+                None => self.network.forward(pictures),
+            },
             NetworkInput::Features(features) => self.network.forward_head(features),
         };
-        // Starting the run checked channels, size and head, and a batch is never empty.
+        // Starting the run checked channels, size and head. A batch is never empty.
         let logits = logits.unwrap_or_else(|error| unreachable!("checked when the run started: {error}"));
         StepOutput {
             loss: self.objective.loss(logits.clone(), item.targets.clone()),

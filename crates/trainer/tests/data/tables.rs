@@ -212,7 +212,7 @@ fn the_pictures_may_lie_elsewhere() {
         ));
         let sentence = error(&path);
         assert!(
-            sentence.contains("is there without its first folders: add --pictures"),
+            sentence.contains("exists without its leading folders: add --pictures"),
             "{sentence}"
         );
         assert_eq!(

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use trainer::{Event, Run, Stage};
+use trainer::{Activity, Event, Run};
 
 use crate::common::{observed_settings, options, settings, start};
 use crate::fixture::{Fixture, assert_same, listening, probe, recipe, weights};
@@ -18,7 +18,7 @@ fn extracted(events: &Mutex<Vec<Event>>) -> usize {
             matches!(
                 event,
                 Event::Work {
-                    stage: Stage::Features(_),
+                    activity: Activity::Features(_),
                     ..
                 }
             )
@@ -38,7 +38,7 @@ fn features_are_computed_once() {
         let middle = matches!(
             event,
             Event::Work {
-                stage: Stage::Features(_),
+                activity: Activity::Features(_),
                 done: 8,
                 total: 9..
             }

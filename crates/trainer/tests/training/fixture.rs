@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
-use trainer::{Event, Recipe, Run, RunSettings, Stage};
+use trainer::{Activity, Event, Recipe, Run, RunSettings};
 use xception_model::registry::{Card, Kind};
 
 use crate::common::{observed_settings, options, settings, start, write_pictures};
@@ -113,7 +113,7 @@ pub fn probe() -> Recipe {
 pub fn plain(batch_size: usize, accumulate: usize) -> Recipe {
     let mut recipe = recipe();
     recipe.phases.remove(0);
-    (recipe.dropout, recipe.augmentation) = (0.0, trainer::augment::Level::None);
+    (recipe.dropout, recipe.augmentation) = (0.0, trainer::augment::AugmentationLevel::None);
     let phase = &mut recipe.phases[0];
     phase.norms = trainer::Norms::Inference;
     (phase.batch_size, phase.accumulate, phase.epochs) = (batch_size, accumulate, 2);
@@ -191,8 +191,9 @@ pub fn stopping_after(steps: usize) -> RunSettings {
     let interrupter = burn::train::Interrupter::new();
     let (stop, seen) = (interrupter.clone(), Mutex::new(0));
     let mut settings = observed_settings(Arc::new(move |event| {
-        let stage = Stage::RateSearch;
-        if matches!(event, Event::Step { .. }) || matches!(event, Event::Work { stage: now, .. } if now == stage) {
+        let activity = Activity::RateSearch;
+        if matches!(event, Event::Step { .. }) || matches!(event, Event::Work { activity: now, .. } if now == activity)
+        {
             let mut seen = seen.lock().unwrap();
             *seen += 1;
             if *seen == steps {

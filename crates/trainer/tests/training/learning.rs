@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use burn::module::Module;
+use burn::tensor::{Distribution, Tensor};
 use trainer::{Recipe, Run};
 use xception_model::Variant;
 
@@ -75,7 +77,7 @@ fn a_toy_network_learns_to_tell_shapes_apart() {
     let mut recipe = Recipe::load("scratch").unwrap();
     recipe.dropout = 0.0;
     recipe.label_smoothing = 0.0;
-    recipe.augmentation = trainer::augment::Level::None;
+    recipe.augmentation = trainer::augment::AugmentationLevel::None;
     let phase = &mut recipe.phases[0];
     phase.epochs = 25;
     phase.batch_size = 16;
@@ -98,7 +100,7 @@ fn one_batch_is_learnt_by_heart() {
     let mut recipe = Recipe::load("scratch").unwrap();
     recipe.dropout = 0.0;
     recipe.label_smoothing = 0.0;
-    recipe.augmentation = trainer::augment::Level::None;
+    recipe.augmentation = trainer::augment::AugmentationLevel::None;
     let phase = &mut recipe.phases[0];
     phase.epochs = 150;
     phase.batch_size = 8;
@@ -110,4 +112,37 @@ fn one_batch_is_learnt_by_heart() {
     let outcome = run.train(None).unwrap();
     let last = outcome.progress.rows.last().unwrap();
     assert!(last.train_loss < 1e-3, "{last:?}");
+}
+
+/// The new network is the old one up to the layer before its last: its embedding is that layer's mean.
+#[test]
+fn a_left_out_layer_is_not_computed() {
+    let fixture = Fixture::new(4);
+    let mut recipe = probe();
+    recipe.leave_out = 1;
+    let device = settings().device().clone();
+    let (network, spec) = start(&device);
+    // Random weights are drawn at their first use, in its order.
+    let network = network.materialize();
+    let folder = fixture.path("run");
+    let first = options(&fixture.data, &folder, recipe.clone());
+    let run = Run::new(&first, settings(), (network.clone(), spec)).unwrap();
+    let trained = run.train(None).unwrap().model;
+    let pictures = Tensor::<4>::random([2, 3, 71, 71], Distribution::Default, &device);
+    // The toy's seventh block is its last.
+    let layer = network.stage(pictures.clone(), "block7_sepconv1_act").unwrap();
+    let mean: Tensor<2> = layer.mean_dims(&[2, 3]).flatten(1, 3);
+    let embedding = trained.embed(pictures.clone()).unwrap();
+    assert_eq!(embedding.dims(), [2, 40]);
+    let difference: f32 = (embedding - mean).abs().max().into_scalar();
+    assert!(difference < 1e-6, "{difference}");
+
+    let (saved, spec) = xception_model::load(folder.join("model.bpk"), &device).unwrap();
+    let difference = saved.forward(pictures.clone()).unwrap() - trained.forward(pictures).unwrap();
+    let difference: f32 = difference.abs().max().into_scalar();
+    assert!(difference < 1e-6, "{difference}");
+    // A run that starts from it leaves no other layer out.
+    let second = options(&fixture.data, &fixture.path("again"), recipe);
+    let again = Run::new(&second, settings(), (saved, spec)).unwrap();
+    assert_eq!(again.train(None).unwrap().model.embedding_len(), Ok(40));
 }

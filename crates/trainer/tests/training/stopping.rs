@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use burn::train::Interrupter;
 use trainer::data::Split;
-use trainer::{Event, Run, RunSettings, Stage};
+use trainer::{Activity, Event, Run, RunSettings};
 
 use crate::common::{self, observed_settings, settings};
 use crate::fixture::{Fixture, assert_card, assert_same, begin, names, probe, read, recipe, stopping_after, weights};
@@ -47,10 +47,10 @@ fn a_run_that_is_stopped_while_it_validates_reaches_the_same_numbers() {
     let whole = fixture.reference();
     let folder = fixture.path("stopped");
     drop(fixture.begin(&folder, recipe(), settings()));
-    let stages = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let (mut stops, mut within) = (0, 0);
     loop {
-        let settings = stopping_in_validation(&stages);
+        let settings = stopping_in_validation(&seen);
         let run = Run::resume(&folder, settings).unwrap();
         let pictures = run.dataset().count(Split::Train);
         let outcome = run.train(None).unwrap();
@@ -63,15 +63,18 @@ fn a_run_that_is_stopped_while_it_validates_reaches_the_same_numbers() {
     }
     // Behind all steps of the epoch, and before its validation was over.
     assert_eq!((stops, within), (9, 9));
-    let stages = stages.lock().unwrap();
-    for stage in [Stage::Validation, Stage::AverageValidation] {
-        assert!(stages.iter().any(|(_, other)| *other == stage), "{stage:?}: {stages:?}");
+    let seen = seen.lock().unwrap();
+    for activity in [Activity::Validation, Activity::AverageValidation] {
+        assert!(
+            seen.iter().any(|(_, other)| *other == activity),
+            "{activity:?}: {seen:?}"
+        );
     }
     assert_same(&folder, &whole);
 }
 
 /// Settings of a run that is asked to stop at the first batch of a validation that has not been stopped yet.
-fn stopping_in_validation(seen: &Arc<Mutex<Vec<(usize, Stage)>>>) -> RunSettings {
+fn stopping_in_validation(seen: &Arc<Mutex<Vec<(usize, Activity)>>>) -> RunSettings {
     let seen = Arc::clone(seen);
     let interrupter = Interrupter::new();
     let stop = interrupter.clone();
@@ -80,10 +83,10 @@ fn stopping_in_validation(seen: &Arc<Mutex<Vec<(usize, Stage)>>>) -> RunSettings
         Event::Phase { number, done, .. } => *epoch.lock().unwrap() = 100 * number + done,
         Event::Epoch { .. } => *epoch.lock().unwrap() += 1,
         Event::Work {
-            stage: stage @ (Stage::Validation | Stage::AverageValidation),
+            activity: activity @ (Activity::Validation | Activity::AverageValidation),
             ..
         } => {
-            let place = (*epoch.lock().unwrap(), stage);
+            let place = (*epoch.lock().unwrap(), activity);
             let mut seen = seen.lock().unwrap();
             if !seen.contains(&place) {
                 seen.push(place);

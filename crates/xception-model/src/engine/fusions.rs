@@ -48,7 +48,7 @@ pub(super) struct Chain {
 struct Finder<'a> {
     graph: &'a Graph,
     readers: Vec<Vec<NodeId>>,
-    tapped: Vec<bool>,
+    has_role: Vec<bool>,
     fusions: Vec<Fusion>,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn fusions(graph: &Graph) -> Vec<Fusion> {
     let mut finder = Finder {
         graph,
         readers,
-        tapped: graph.tapped(),
+        has_role: graph.has_role(),
         fusions: graph.iter().map(|(id, _)| alone(graph, id)).collect(),
     };
     for (id, _) in graph.iter() {
@@ -98,7 +98,7 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         .is_supported(),
         Op::Activation(activation) => kernel_of(*activation).is_some(),
         Op::Add => node.inputs.len() == 2,
-        Op::Flatten { .. } | Op::Pad { .. } | Op::Crop { .. } | Op::LayerNorm { .. } => false,
+        Op::Flatten { .. } | Op::Pad { .. } | Op::Crop { .. } | Op::Take { .. } | Op::LayerNorm { .. } => false,
     };
     if has_kernel { Fusion::Alone } else { Fusion::Without }
 }
@@ -125,7 +125,7 @@ impl Finder<'_> {
     /// The only node that reads `id`, if there is exactly one.
     fn only_reader(&self, id: NodeId) -> Option<NodeId> {
         match self.readers[id.0].as_slice() {
-            [reader] if !self.tapped[id.0] => Some(*reader),
+            [reader] if !self.has_role[id.0] => Some(*reader),
             _ => None,
         }
     }

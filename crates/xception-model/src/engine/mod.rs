@@ -1,5 +1,5 @@
-//! The plan by which the CPU engine (`crates/kernels`) runs a network: sections of the graph that run on kernels, and
-//! between them sections that run on Burn's operations.
+//! How the CPU engine (`crates/kernels`) runs a network: sections of the graph that run on kernels, and between them
+//! sections that run on Burn's operations.
 //!
 //! 1. [`Graph::folded`] removes batch norms, dropouts and paddings.
 //! 2. [`fusions`] finds the operations that one kernel computes together.
@@ -20,12 +20,12 @@ use self::fusions::{Fusion, fusions};
 use self::pack::Packer;
 use crate::feature::Feature;
 use crate::fold::Fold;
-use crate::forward::{Run, Watch};
+use crate::forward::{ForwardPass, Watch};
 use crate::network::Network;
 use crate::parameters::Parameters;
 
 /// A network prepared for the CPU.
-pub(crate) struct Plan {
+pub(crate) struct EngineNetwork {
     graph: Graph,
     sections: Vec<Section>,
     device: Device,
@@ -53,7 +53,7 @@ enum Executor {
     Burn(Vec<Parameters>),
 }
 
-impl Plan {
+impl EngineNetwork {
     /// `None` if the network is not on Burn's `Flex` device, or no section has kernels.
     pub fn new(network: &Network) -> Option<Self> {
         let device = network.device();
@@ -64,9 +64,9 @@ impl Plan {
         let graph = folded.graph;
         let parameters = network.parameters();
         let fold = |node: NodeId| {
-            let source = folded.sources[node.0];
-            let norm = source.norm.map(|norm| &parameters[norm.0]);
-            Fold::of(&parameters[source.node.0], norm)
+            let origin = folded.origins[node.0];
+            let norm = origin.norm.map(|norm| &parameters[norm.0]);
+            Fold::of(&parameters[origin.node.0], norm)
         };
         let mut packer = Packer::new(&graph, fold);
         let fusions = fusions(&graph);
@@ -223,7 +223,12 @@ impl Plan {
                         }
                     }
                 };
-                Run::new(&self.graph, parameters).from(section.start, input, *last, &mut Watch::Node(&mut keep));
+                ForwardPass::new(&self.graph, parameters).from(
+                    section.start,
+                    input,
+                    *last,
+                    &mut Watch::Node(&mut keep),
+                );
                 outputs
             }
         }
@@ -271,9 +276,9 @@ fn intervals(graph: &Graph, fusions: &[Fusion]) -> Vec<(NodeId, NodeId, bool)> {
     found
 }
 
-impl core::fmt::Debug for Plan {
+impl core::fmt::Debug for EngineNetwork {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Plan")
+        f.debug_struct("EngineNetwork")
             .field("instructions", &self.instructions())
             .field("sections", &self.sections.len())
             .field("without_kernels", &self.without_kernels())

@@ -106,12 +106,11 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         if let Op::Dense(_) = &self.graph.node(chain.first).op {
             return self.dense(values, chain);
         }
-        let first = self.weights(chain.first);
         let value = match (&self.graph.node(chain.first).op, chain.pointwise) {
             (Op::Conv(conv), Some(pointwise)) => {
-                // The depthwise half is small; the spare buffer is kept for the pointwise half.
-                let depthwise = first;
+                // The pointwise half is read first, into the spare buffer. The depthwise half is small.
                 let second = self.weights(pointwise);
+                let depthwise = self.weights(chain.first);
                 let separable = Separable {
                     depthwise_bias: depthwise.bias.as_deref(),
                     dilation: conv.dilation[0],
@@ -127,6 +126,7 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
                 value
             }
             (Op::Conv(conv), None) => {
+                let first = self.weights(chain.first);
                 let convolution = Convolution {
                     bias: first.bias.as_deref(),
                     stride: conv.stride,

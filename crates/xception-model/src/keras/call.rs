@@ -10,13 +10,24 @@ pub(super) enum Operand<T> {
     Constant(Vec<f64>),
 }
 
+/// A tensor, as a call names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reference<'a> {
+    /// The layer's name.
+    pub(super) layer: &'a str,
+    /// The number of the layer's call.
+    pub(super) call: usize,
+    /// Which of the layer's outputs.
+    pub(super) output: usize,
+}
+
 /// The arguments of one call: `["name", 0, 0, {..}]` in Keras 1 and 2, `keras_history` in Keras 3. A model's inputs and
 /// outputs are written in the same way.
 #[derive(Debug, Default)]
 pub(super) struct Call<'a> {
-    /// In the order in which they are given. A tensor is a layer's name and the number of its call.
-    pub(super) operands: Vec<Operand<(&'a str, usize)>>,
-    /// Whether it is called with `training=True`.
+    /// In the order in which they are given.
+    pub(super) operands: Vec<Operand<Reference<'a>>>,
+    /// Whether the layer is called with `training=True`.
     pub(super) training: bool,
     /// Whether Keras 3 wrote the call.
     pub(super) is_keras3: bool,
@@ -35,9 +46,9 @@ impl<'a> Call<'a> {
         call
     }
 
-    /// The tensors: the names of their layers, and the numbers of their calls.
-    pub(super) fn tensors(&self) -> Vec<(&'a str, usize)> {
-        let tensor = |operand: &Operand<(&'a str, usize)>| match operand {
+    /// The tensors.
+    pub(super) fn tensors(&self) -> Vec<Reference<'a>> {
+        let tensor = |operand: &Operand<Reference<'a>>| match operand {
             Operand::Tensor(tensor) => Some(*tensor),
             Operand::Constant(_) => None,
         };
@@ -52,12 +63,12 @@ impl<'a> Call<'a> {
         }
         match value {
             Value::Array(list) => match list.as_slice() {
-                [Value::String(name), node, tensor, rest @ ..] if node.is_u64() && tensor.is_u64() => {
-                    let call = node
-                        .as_u64()
-                        .and_then(|call| usize::try_from(call).ok())
-                        .unwrap_or(usize::MAX);
-                    self.operands.push(Operand::Tensor((name, call)));
+                [Value::String(layer), node, tensor, rest @ ..] if node.is_u64() && tensor.is_u64() => {
+                    let [call, output] = [node, tensor].map(|number| {
+                        let number = number.as_u64().and_then(|number| usize::try_from(number).ok());
+                        number.unwrap_or(usize::MAX)
+                    });
+                    self.operands.push(Operand::Tensor(Reference { layer, call, output }));
                     self.all(rest);
                 }
                 [Value::String(name), _, rest @ ..] if name == CONSTANT => self.all(rest),
@@ -87,8 +98,25 @@ impl<'a> Call<'a> {
     }
 }
 
-/// One number, or one for each channel (the last axis): a number, a list, nested lists of one list, or a NumPy array as
-/// Keras 3 writes it. `None` for anything else.
+/// The argument of a call with this name; in Keras 3 also the one at this place.
+pub(super) fn argument<'a>(call: &'a Value, name: &str, place: usize) -> Option<&'a Value> {
+    let found = match call {
+        Value::Object(map) => {
+            let named = map.get("kwargs").and_then(|named| named.get(name));
+            named.or_else(|| map.get("args")?.get(place))
+        }
+        Value::Array(list) => match list.as_slice() {
+            [Value::String(_), _, _, named, ..] => named.get(name),
+            [Value::String(_), ..] | [] => None,
+            [inner, ..] => argument(inner, name, place),
+        },
+        _ => None,
+    };
+    found.filter(|found| !found.is_null())
+}
+
+/// One number, or one for each channel (the last axis). `value` may be a number, a list, a list within lists of length
+/// one, or a NumPy array as Keras 3 writes it. `None` for anything else.
 pub(super) fn constants(value: &Value) -> Option<Vec<f64>> {
     match value {
         Value::Number(number) => Some(vec![number.as_f64()?]),
@@ -108,9 +136,9 @@ pub(super) fn constants(value: &Value) -> Option<Vec<f64>> {
     }
 }
 
-/// Layers for which Keras 3 notes `training=True`, the default of their `call`, though they were called without.
-/// `predict` replaces it (`operation_fn` in `keras/src/models/functional.py`, 3.0 to 3.15). For other layers somebody
-/// has written it, and calling the model acts on it where `predict` does not.
+/// Layers for which Keras 3 records `training=True`, the default of their `call`, even if they were called without it.
+/// `predict` replaces this value (`operation_fn` in `keras/src/models/functional.py`, 3.0 to 3.15). For other layers,
+/// the user has written the value: calling the model obeys it, and `predict` does not.
 pub(super) fn notes_training(class: &str) -> bool {
     const OTHERS: [&str; 9] = [
         "AugMix",
@@ -132,8 +160,8 @@ mod tests {
     use serde_json::json;
 
     fn operands(value: &Value) -> Vec<Operand<String>> {
-        let owned = |operand: Operand<(&str, usize)>| match operand {
-            Operand::Tensor((name, _)) => Operand::Tensor(name.to_owned()),
+        let owned = |operand: Operand<Reference<'_>>| match operand {
+            Operand::Tensor(tensor) => Operand::Tensor(tensor.layer.to_owned()),
             Operand::Constant(values) => Operand::Constant(values),
         };
         Call::of(value).operands.into_iter().map(owned).collect()

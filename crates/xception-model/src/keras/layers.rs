@@ -5,27 +5,54 @@ use graph::{
 };
 use serde_json::Value;
 
-use super::call::Operand;
+use super::call::{Operand, argument};
+use super::channels::{self, Channels};
 use super::place::{Place, Tensor};
 use super::settings::{count, shown};
 
-/// Keras's `backend.epsilon()`, the lower bound for the deviation by which `Normalization` divides.
+/// Keras's `backend.epsilon()`, the lower bound of the deviation by which `Normalization` divides.
 const SMALLEST_DEVIATION: f64 = 1e-7;
 
-/// Why a layer that takes a part of its input is refused.
-const PARTS: &str = "no operation here takes channels or parts of a map; where it belongs to a preprocess_input that \
-                     makes BGR of RGB, save the model without it and say --scaling caffe";
-
-/// Adds the operations of a layer to the graph.
+/// Adds the operations of a layer to the graph, and returns the layer's outputs.
 ///
 /// # Errors
 ///
 /// The reason why the layer cannot be computed.
-pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
-    let class = at.class();
+pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Vec<Tensor>, String> {
     if at.layer.is_custom {
         return Err("its class is not one of Keras's own".into());
     }
+    let function = at.settings.text(&["function"]);
+    if let Some(kind) = Channels::of(at.class(), function) {
+        return channels::add(at, kind);
+    }
+    let planes = at.several_inputs().unwrap_or_default();
+    let planes: Vec<bool> = planes.iter().map(|input| input.is_plane).collect();
+    if planes.contains(&true) && (planes.contains(&false) || !takes_planes(at.class(), function)) {
+        return Err("it reads one channel without its axis; known is that in arithmetic and in a stack".into());
+    }
+    only_output(at).map(|output| vec![output])
+}
+
+/// Whether a layer computes the same on a plane (one channel without its axis) as on a map.
+fn takes_planes(class: &str, function: Option<&str>) -> bool {
+    let arithmetic = [
+        "Add",
+        "Subtract",
+        "Multiply",
+        "Divide",
+        "TrueDivide",
+        "Rescaling",
+        "Cast",
+        "Identity",
+    ];
+    let functions = ["math.", "__operators__.", "cast", "identity"];
+    arithmetic.contains(&class)
+        || class == "TFOpLambda" && function.is_some_and(|name| functions.iter().any(|known| name.starts_with(known)))
+}
+
+fn only_output(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let class = at.class();
     if let Some(activation) = at.settings.activation_layer(class) {
         return activate(at, class, activation?);
     }
@@ -65,15 +92,28 @@ pub(super) fn add(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Cast" => cast(at, at.settings.text(&["dtype"])),
         "Resizing" => resizing(at),
         "CenterCrop" | "RandomCrop" => center_crop(at),
-        "GetItem" | "SlicingOpLambda" => Err(PARTS.into()),
+        "SlicingOpLambda" => Err("it takes a part of its input by no key of numbers".into()),
+        "Lambda" => Err(lambda(at)),
         class if is_harmless(class) => at.only_input(),
         class if is_active(class) => Err("it changes pictures at rest too, as no operation here does".into()),
         _ => Err("there is no operation for its class".into()),
     }
 }
 
-/// Layers that do nothing to a picture when a network is used. Each was run so, in Keras 3.15.1
-/// (`scripts/fixtures/keras_augmentation.py`), but for those of older versions.
+/// Why a layer that holds a Python function is refused.
+fn lambda(at: &Place<'_, '_>) -> String {
+    let function = at.settings.get(&["function"]);
+    let name = function.and_then(|function| function.as_str().or_else(|| function.get("config")?.as_str()));
+    let name = name.map_or_else(String::new, |name| format!(" ({})", shown(&name.into())));
+    format!(
+        "it runs a Python function{name}, which only Python can; where the function scales pictures, save the model \
+         from the layer behind it, keras.Model(that_layer.input, model.output), and say --scaling tf, unit, torch or \
+         caffe; or build the model with Rescaling, or with the function called on the input and not in a Lambda"
+    )
+}
+
+/// Layers that do not change a picture in inference. Each was run in inference in Keras 3.15.1
+/// (`scripts/fixtures/keras_augmentation.py`), except the layers of older versions.
 fn is_harmless(class: &str) -> bool {
     const HARMLESS: [&str; 35] = [
         "ActivityRegularization",
@@ -115,7 +155,7 @@ fn is_harmless(class: &str) -> bool {
     HARMLESS.contains(&class)
 }
 
-/// Layers that change a picture at rest too.
+/// Layers that change a picture in inference, too.
 fn is_active(class: &str) -> bool {
     [
         "AutoContrast",
@@ -172,7 +212,8 @@ impl Window {
         }
     }
 
-    /// The output before the activation: a map of 1 x 1 if the input is one and the window does not change its size.
+    /// The output before the activation. It is a map of 1 x 1 if the input is a map of 1 x 1 and the window does not
+    /// change its size.
     fn output(&self, input: Tensor) -> Tensor {
         let stays = self.kernel == [1; 2] || self.padding == Padding::Same;
         Tensor {
@@ -479,14 +520,17 @@ fn arithmetic(at: &mut Place<'_, '_>, kind: Arithmetic) -> Result<Tensor, String
 }
 
 fn alike(inputs: &[Tensor]) -> Result<(), String> {
-    if inputs.iter().any(|input| input.is_map != inputs[0].is_map) {
+    if inputs
+        .iter()
+        .any(|input| input.is_map != inputs[0].is_map || input.is_plane != inputs[0].is_plane)
+    {
         return Err("some of its inputs are feature maps and some are vectors".into());
     }
     Ok(())
 }
 
-/// A product of several inputs, as products of two. A layer (not an operation) takes a vector beside maps as a map of 1
-/// x 1 (`Merge.call` in `keras/src/layers/merging/base_merge.py`).
+/// A product of several inputs, computed as products of two. A layer (but not an operation) takes a vector beside maps
+/// as a map of 1 x 1 (`Merge.call` in `keras/src/layers/merging/base_merge.py`).
 fn product(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let mut inputs = at.several_inputs()?;
     if inputs.iter().any(|input| input.is_map) {
@@ -510,6 +554,20 @@ fn concatenate(at: &mut Place<'_, '_>, key: &str) -> Result<Tensor, String> {
     alike(&inputs)?;
     // An operation without an axis would join batches; its config always has `axis`.
     at.settings.channel_axis(&[key], -1, inputs[0].is_map)?;
+    Ok(concatenated(at, &inputs))
+}
+
+fn tf_concatenate(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let inputs = at.several_inputs()?;
+    alike(&inputs)?;
+    channels::last_axis(at, if inputs[0].is_map { 4 } else { 2 })?;
+    Ok(concatenated(at, &inputs))
+}
+
+fn concatenated(at: &mut Place<'_, '_>, inputs: &[Tensor]) -> Tensor {
+    if let [only] = inputs {
+        return *only;
+    }
     let channels = inputs
         .iter()
         .try_fold(0_usize, |sum, input| sum.checked_add(input.channels?));
@@ -518,10 +576,10 @@ fn concatenate(at: &mut Place<'_, '_>, key: &str) -> Result<Tensor, String> {
         is_pixel: inputs.iter().all(|input| input.is_pixel),
         ..inputs[0]
     };
-    Ok(at.join(Op::Concat, &inputs, output))
+    at.concatenated(inputs, output)
 }
 
-/// The mean of its inputs.
+/// The mean of the layer's inputs.
 fn average(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let inputs = at.several_inputs()?;
     alike(&inputs)?;
@@ -532,7 +590,7 @@ fn average(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     scaled(at, sum, vec![1.0 / inputs.len() as f64], vec![0.0])
 }
 
-/// `max(x, 0) - alpha * max(-x, 0)`: the slopes are constants of the network, as a `Normalization`'s are.
+/// `max(x, 0) - alpha * max(-x, 0)`. The slopes are constants of the network, as the numbers of a `Normalization` are.
 fn prelu(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_input()?;
     let shape = at.shape("alpha").map(<[usize]>::to_vec);
@@ -554,7 +612,7 @@ fn prelu(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     Ok(at.join(Op::Add, &[positive, negative], input))
 }
 
-/// Over the channels. Factor and term are constants of the network.
+/// Layer norm over the channels. Factor and term are constants of the network.
 fn layer_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_input()?;
     at.settings.channel_axis(&["axis"], -1, input.is_map)?;
@@ -574,7 +632,7 @@ fn layer_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     scaled(at, normed, scale, shift)
 }
 
-/// A picture that has the size already stays as it is; another one is resized by the preset, and by nothing else.
+/// A picture that already has the size stays as it is. Any other picture must be resized by the preset.
 fn resizing(at: &Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_input()?;
     let target = [at.settings.count(&["height"])?, at.settings.count(&["width"])?];
@@ -589,7 +647,7 @@ fn resizing(at: &Place<'_, '_>) -> Result<Tensor, String> {
     }
 }
 
-/// The middle of a picture. At rest a random crop is one (`random_crop.py` of Keras 3).
+/// The middle of a picture. In inference, a random crop takes the middle, too (`random_crop.py` of Keras 3).
 fn center_crop(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_map()?;
     at.settings.channels_last()?;
@@ -648,11 +706,19 @@ fn merge(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
 /// A TensorFlow function that Keras 2 stored as a layer.
 fn tf_operation(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let function = at.settings.text(&["function"]).unwrap_or_default();
+    let order = argument(at.layer.arguments, "data_format", 2).and_then(Value::as_str);
+    if function == "nn.bias_add" && order.is_some_and(|order| order.starts_with("NC")) {
+        return Err(format!(
+            "its data format is {}, and networks here have channels last",
+            shown(&order.into())
+        ));
+    }
     let name = match function {
         "math.add" | "nn.bias_add" | "__operators__.add" => return arithmetic(at, Arithmetic::Add),
         "math.subtract" | "__operators__.sub" => return arithmetic(at, Arithmetic::Subtract),
         "math.multiply" | "__operators__.mul" => return arithmetic(at, Arithmetic::Multiply),
         "math.truediv" | "math.divide" | "__operators__.truediv" => return arithmetic(at, Arithmetic::Divide),
+        "concat" | "compat.v1.concat" => return tf_concatenate(at),
         "identity" => return at.only_input(),
         "cast" => return cast(at, at.layer.dtype),
         "nn.relu" => "relu",

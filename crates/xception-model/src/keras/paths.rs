@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 #[derive(Default)]
 pub(super) struct Paths {
     used: HashSet<String>,
-    /// Every prefix of a path before a dot.
+    /// Every prefix of a path that ends before a dot.
     around: HashSet<String>,
-    /// For each name, how many numbers were used.
+    /// How many numbers each name has used.
     numbers: HashMap<String, usize>,
 }
 

@@ -1,8 +1,8 @@
-//! A layer of a model's config on its way into the graph.
+//! A layer of a model's config while it is added to the graph.
 
 use std::collections::{HashMap, HashSet};
 
-use graph::{Activation, Graph, Layer, LayerId, Naming, Node, NodeId, Op, Taps};
+use graph::{Activation, Graph, Layer, LayerId, Naming, Node, NodeId, Op, Roles};
 use serde_json::Value;
 
 use super::call::Operand;
@@ -10,10 +10,10 @@ use super::paths::Paths;
 use super::settings::{Settings, array, count, input_shape, shown};
 use super::wiring::{self, Wiring};
 
-/// Mean and variance, one for all channels or one for each.
+/// Mean and variance: one number for all channels, or one for each channel.
 pub(super) type Statistics = (Vec<f64>, Vec<f64>);
 
-/// What a file says about its network, besides the config.
+/// What a file says about its network besides the config.
 pub(super) struct Weights<'a> {
     pub(super) config: &'a Value,
     /// The major version of Keras that wrote the file.
@@ -26,10 +26,10 @@ pub(super) struct Weights<'a> {
     pub(super) numbers: HashMap<(String, &'static str), Vec<f64>>,
 }
 
-/// Stands between a layer's path and the number of its call, in the names of the second call and those that follow.
+/// Separates a layer's path from the number of its call, in the names of the second and later calls.
 const CALL: &str = "#call";
 
-/// A layer's path in the file, by its name in the graph.
+/// A layer's path in the file, from the layer's name in the graph.
 pub(super) fn stored(name: &str) -> &str {
     match name.rsplit_once(CALL) {
         Some((path, number)) if number.parse::<usize>().is_ok() => path,
@@ -47,6 +47,8 @@ pub(super) struct Tensor {
     pub(super) channels: Option<usize>,
     /// Whether the output is a map of 1 x 1 for every picture.
     pub(super) is_pixel: bool,
+    /// Whether the output is one channel of a map, without the axis of channels.
+    pub(super) is_plane: bool,
 }
 
 impl Tensor {
@@ -67,7 +69,7 @@ impl Tensor {
     }
 }
 
-/// A graph that is made of a model's config.
+/// Builds a graph from a model's config.
 pub(super) struct Reader<'a> {
     pub(super) file: &'a Weights<'a>,
     pub(super) graph: Graph,
@@ -78,7 +80,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A graph that has nothing but its input.
+    /// A graph with only its input.
     pub(super) fn new(file: &'a Weights<'a>, wiring: &Wiring<'_>) -> Result<Self, String> {
         let entry = &wiring.layers[wiring.entry];
         let config = file.config.get("config").unwrap_or(&Value::Null);
@@ -110,6 +112,7 @@ impl<'a> Reader<'a> {
             is_map: true,
             channels: Some(channels),
             is_pixel: false,
+            is_plane: false,
         };
         Ok(Self {
             file,
@@ -129,7 +132,7 @@ impl<'a> Reader<'a> {
                     block: "input".into(),
                     path: String::new(),
                 }],
-                taps: Taps::default(),
+                roles: Roles::default(),
             },
             paths: Paths::default(),
             picture,
@@ -199,7 +202,7 @@ impl<'r> Place<'r, '_> {
         shapes.is_some_and(|shapes| shapes.contains_key(variable))
     }
 
-    /// Channels of an input. If the config does not say, the shape of a variable does.
+    /// Number of channels of an input. If the config does not state it, the shape of a variable does.
     pub(super) fn channels(
         &self,
         input: Tensor,
@@ -212,37 +215,37 @@ impl<'r> Place<'r, '_> {
         })
     }
 
-    /// Height and width of the picture, where the file states them.
+    /// Height and width of the picture, if the file states them.
     pub(super) fn size(&self) -> Option<[usize; 2]> {
         self.reader.size
     }
 
-    /// Whether a tensor is the network's input, with nothing but constants computed of it.
+    /// Whether a tensor is the network's input, changed only by constants and by an order of channels.
     pub(super) fn is_picture(&self, tensor: Tensor) -> bool {
         let mut at = tensor.node;
         loop {
             let node = self.reader.graph.node(at);
             match (&node.op, node.inputs.first()) {
                 (Op::Input { .. }, _) => return true,
-                (Op::ScaleShift(_), Some(input)) => at = *input,
+                (Op::ScaleShift(_) | Op::Take { .. }, Some(input)) => at = *input,
                 _ => return false,
             }
         }
     }
 
-    /// The numbers of one of its variables, where they are constants of the graph.
+    /// The numbers of one of the layer's variables, if they are constants of the graph.
     pub(super) fn numbers(&self, variable: &'static str) -> Option<Vec<f64>> {
         let numbers = &self.reader.file.numbers;
         numbers.get(&(self.layer.path.clone(), variable)).cloned()
     }
 
-    /// The shape of one of its variables.
+    /// The shape of one of the layer's variables.
     pub(super) fn shape(&self, variable: &str) -> Option<&[usize]> {
         let shapes = self.reader.file.shapes.get(&self.layer.path)?;
         shapes.get(variable).map(Vec::as_slice)
     }
 
-    /// Mean and variance that it was adapted to.
+    /// The mean and variance that the layer was adapted to.
     pub(super) fn statistics(&self) -> Option<Statistics> {
         self.reader.file.statistics.get(&self.layer.path)?.clone()
     }
@@ -261,6 +264,21 @@ impl<'r> Place<'r, '_> {
     pub(super) fn join(&mut self, op: Op, inputs: &[Tensor], output: Tensor) -> Tensor {
         let inputs = inputs.iter().map(|input| input.node).collect();
         self.node(op, inputs, String::new(), output)
+    }
+
+    /// Adds the concatenation of `inputs`. If all inputs are parts of one tensor, adds a choice of its channels
+    /// instead.
+    pub(super) fn concatenated(&mut self, inputs: &[Tensor], output: Tensor) -> Tensor {
+        let nodes: Vec<NodeId> = inputs.iter().map(|input| input.node).collect();
+        let Some(chosen) = self.reader.graph.chosen_channels(&nodes) else {
+            return self.join(Op::Concat, inputs, output);
+        };
+        let channels = chosen.channels;
+        let taken = self.node(Op::Take { channels }, vec![chosen.source], String::new(), output);
+        match chosen.constants {
+            Some(constants) => self.push_on(Op::ScaleShift(constants), taken, output),
+            None => taken,
+        }
     }
 
     /// Adds a node with parameters that reads `input` and outputs `channels`. `part` is its module within the layer's

@@ -15,10 +15,10 @@ use super::settings::{Settings, input_shape};
 use super::wiring::{self, Wiring};
 use crate::zoo::FileGraph;
 
-/// Numbers of all layers together that become constants: one picture of 1024 x 1024 pixels.
+/// The most numbers, over all layers, that become constants: one picture of 1024 x 1024 pixels.
 const MAX_STATISTICS: usize = 1 << 20;
 
-/// Why a Keras file does not give a network.
+/// Why a Keras file cannot be read as a network.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -100,7 +100,7 @@ pub fn read(store: &mut KerasStore) -> Result<Option<FileGraph>, ReadError> {
 ///
 /// # Errors
 ///
-/// Those of [`read`]; also a dense layer after a flattened map, whose width only the weights show.
+/// The same as [`read`]'s. A dense layer after a flattened map is an error, too: only the weights show its width.
 pub fn read_config(config: &Value, keras: Option<u32>) -> Result<Option<FileGraph>, ReadError> {
     graph(&Weights {
         config,
@@ -134,7 +134,7 @@ fn of_class(layers: &[KerasLayer], class: &str) -> Vec<String> {
     layers.iter().filter(is_one).map(|layer| layer.path.clone()).collect()
 }
 
-/// `3.15.1` is 3.
+/// The major version: 3 for `3.15.1`.
 fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
@@ -145,7 +145,7 @@ fn shapes(layer: &KerasLayer) -> (String, HashMap<String, Vec<usize>>) {
     (layer.path.clone(), shapes.collect())
 }
 
-/// A variable with few values; `None` if the file does not have it.
+/// The values of a variable with few values; `None` if the file does not have the variable.
 fn values(
     store: &mut KerasStore,
     layer: &str,
@@ -173,21 +173,20 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
     };
     let order = order(&wiring).map_err(ReadError::Model)?;
     let mut reader = Reader::new(file, &wiring).map_err(ReadError::Model)?;
-    let mut outputs: Vec<Option<Tensor>> = vec![None; wiring.layers.len()];
+    let mut outputs: Vec<Vec<Tensor>> = vec![Vec::new(); wiring.layers.len()];
     let mut refused = None;
     for &index in &order {
         let layer = &wiring.layers[index];
         // Layers that read the output of a refused layer are skipped.
-        let Some(operands) = operands(layer, &outputs) else {
+        let operands = match operands(layer, &wiring, &outputs) {
+            _ if index == wiring.entry => Ok(Some(vec![Operand::Tensor(reader.picture)])),
+            operands => operands,
+        };
+        let Some(operands) = operands.transpose() else {
             continue;
         };
-        let operands = if index == wiring.entry {
-            vec![Operand::Tensor(reader.picture)]
-        } else {
-            operands
-        };
-        match reader.layer(layer, operands) {
-            Ok(output) => outputs[index] = Some(output),
+        match operands.and_then(|operands| reader.layer(layer, operands)) {
+            Ok(found) => outputs[index] = found,
             Err(problem) => {
                 refused.get_or_insert((layer, problem));
             }
@@ -204,7 +203,7 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
             (&wiring.layers[*first], problem)
         }
         (Some(refused), _) => refused,
-        (None, [output]) => return reader.finish(outputs[*output]).map(Some),
+        (None, [output]) => return reader.finish(only(&outputs[*output])).map(Some),
         (None, []) => return Err(ReadError::Model("it has no output".into())),
     };
     let end = backbone(&wiring, &order, &outputs, &reader.graph);
@@ -217,14 +216,37 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
     })
 }
 
-fn operands(layer: &wiring::Layer<'_>, outputs: &[Option<Tensor>]) -> Option<Vec<Operand<Tensor>>> {
-    let operands = layer.operands.iter().map(|operand| {
-        Some(match operand {
-            Operand::Tensor(from) => Operand::Tensor(outputs[*from]?),
+/// What a layer reads; `None` if a layer that it reads was refused.
+fn operands(
+    layer: &wiring::Layer<'_>,
+    wiring: &Wiring<'_>,
+    outputs: &[Vec<Tensor>],
+) -> Result<Option<Vec<Operand<Tensor>>>, String> {
+    let mut operands = Vec::with_capacity(layer.operands.len());
+    for operand in &layer.operands {
+        operands.push(match operand {
             Operand::Constant(values) => Operand::Constant(values.clone()),
-        })
-    });
-    operands.collect()
+            Operand::Tensor((from, output)) => match (outputs[*from].get(*output), outputs[*from].len()) {
+                (Some(tensor), _) => Operand::Tensor(*tensor),
+                (None, 0) => return Ok(None),
+                (None, count) => {
+                    let from = &wiring.layers[*from].path;
+                    return Err(format!(
+                        "it reads the output {output} of {from}, counted from 0, which has {count}"
+                    ));
+                }
+            },
+        });
+    }
+    Ok(Some(operands))
+}
+
+/// The layer's output, if there is only one and it is a map or a vector.
+fn only(outputs: &[Tensor]) -> Option<Tensor> {
+    match outputs {
+        [output] if !output.is_plane => Some(*output),
+        _ => None,
+    }
 }
 
 /// The layers that the output needs: each after the layers it reads, otherwise in the order of the file.
@@ -266,15 +288,15 @@ fn order(wiring: &Wiring<'_>) -> Result<Vec<usize>, String> {
     }
 }
 
-/// The last global pooling, or else the last feature map, on every way from the picture to the outputs.
-fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], graph: &Graph) -> Option<Tensor> {
+/// The last global pooling, or else the last feature map, on every path from the picture to the outputs.
+fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Vec<Tensor>], graph: &Graph) -> Option<Tensor> {
     let mut places = vec![0; wiring.layers.len()];
     for (place, index) in order.iter().enumerate() {
         places[*index] = place;
     }
-    // What does not depend on the picture, as other inputs, lies on no way from it.
+    // Layers that do not depend on the picture, such as other inputs, are on no path from the picture.
     let mut depends = vec![false; order.len()];
-    // How far the connections of the layers so far reach: a layer that none of them passes over is on every way.
+    // The last reader of each layer. A layer that no connection passes over is on every path.
     let mut reach = vec![0; order.len()];
     for (place, &index) in order.iter().enumerate() {
         if index == wiring.entry {
@@ -289,7 +311,7 @@ fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], gr
             }
         }
     }
-    // Every output is read by somebody behind the last layer.
+    // Each output counts as read after the last layer.
     if let [_, _, ..] = wiring.outputs[..] {
         for output in &wiring.outputs {
             reach[places[*output]] = order.len();
@@ -299,7 +321,7 @@ fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], gr
     let mut on_every_way = Vec::new();
     for (place, &index) in order.iter().enumerate().filter(|(place, _)| depends[*place]) {
         if furthest <= place {
-            on_every_way.extend(outputs[index]);
+            on_every_way.extend(only(&outputs[index]));
         }
         furthest = furthest.max(reach[place]);
     }
@@ -314,18 +336,18 @@ fn backbone(wiring: &Wiring<'_>, order: &[usize], outputs: &[Option<Tensor>], gr
 }
 
 impl Reader<'_> {
-    fn layer(&mut self, layer: &wiring::Layer<'_>, operands: Vec<Operand<Tensor>>) -> Result<Tensor, String> {
+    fn layer(&mut self, layer: &wiring::Layer<'_>, operands: Vec<Operand<Tensor>>) -> Result<Vec<Tensor>, String> {
         if let Some(problem) = &layer.problem {
             return Err(problem.clone());
         }
         if layer.training {
             return Err("it is called with training=True, so it would act as in training".into());
         }
-        // Another input than the pictures.
+        // An input other than the pictures.
         if layer.class == "InputLayer" && operands.is_empty() {
             return Err("it is a second input; a network here has one, the pictures".into());
         }
-        // The picture's size, where only a model within the model states it.
+        // The picture's size, if only a model within the model states the size.
         if layer.class == "InputLayer" && self.size.is_none() && operands == [Operand::Tensor(self.picture)] {
             self.size = input_shape(layer.config).and_then(size);
         }
@@ -365,7 +387,7 @@ impl Reader<'_> {
     }
 }
 
-/// Names in brackets, the first of many.
+/// The first few names in brackets.
 fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     let more = if names.len() > SHOWN { ", .." } else { "" };

@@ -13,7 +13,7 @@ pub(super) struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// The value of the first of these keys that exists; each is the name in one version. `None` for null.
+    /// The value of the first of these keys that exists; each key is the name in one Keras version. `None` for null.
     pub(super) fn get(self, keys: &[&str]) -> Option<&'a Value> {
         keys.iter()
             .find_map(|key| self.config.get(*key))
@@ -53,7 +53,7 @@ impl<'a> Settings<'a> {
         self.get(keys).map_or(Ok(default), |_| self.count(keys))
     }
 
-    /// Height and width: two counts, or one for both.
+    /// Height and width: two numbers, or one number for both.
     pub(super) fn pair(self, keys: &[&str], default: Option<[usize; 2]>) -> Result<[usize; 2], String> {
         let Some(found) = self.get(keys) else {
             return default.ok_or_else(|| wrong(keys, "one or two counts", &Value::Null));

@@ -1,4 +1,4 @@
-//! Recognises the network of weights without a config, by the names, classes and shapes of their layers.
+//! Recognises the network of a file without a config, from the names, classes and shapes of its layers.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use keras_store::KerasLayer;
 use crate::description::Description;
 use crate::zoo::{Architecture, KerasWeights, Variant};
 
-/// A network that is known by its weights alone.
+/// A network that is recognised from its weights alone.
 pub(super) struct Known {
     pub(super) description: Description,
-    /// Where each layer lives: its path in the file, and that of its module.
+    /// For each layer, its path in the file and the path of its module.
     pub(super) names: Vec<(String, String)>,
-    /// The paths of layers behind the backbone, which are left out.
+    /// The paths of layers after the backbone, which are left out.
     pub(super) left_out: Vec<String>,
 }
 
-/// The network of these layers; without `top` its backbone, whatever layers stand behind that.
+/// The network of these layers. Without `top`, the network's backbone, whatever layers follow the backbone.
 pub(super) fn recognise(layers: &[KerasLayer], top: bool) -> Result<Known, String> {
     let weighted = Weighted::sort(layers, top)?;
     let network = weighted.network(top)?;
@@ -25,7 +25,7 @@ pub(super) fn recognise(layers: &[KerasLayer], top: bool) -> Result<Known, Strin
     let has_bias = |layer: &&KerasLayer| shape(layer, "bias").is_some();
     Ok(Known {
         description: Description {
-            variant: Some(Variant::Keras),
+            variant: network.variant().or(Some(Variant::Keras)),
             head_biases: if top {
                 weighted.denses.iter().map(has_bias).collect()
             } else {
@@ -38,9 +38,9 @@ pub(super) fn recognise(layers: &[KerasLayer], top: bool) -> Result<Known, Strin
     })
 }
 
-/// The named outputs of a network of `keras.applications`, with their layers there: by name, or by class and number of
-/// earlier layers of the class. The logits are left out, because old versions of Keras apply the softmax in the same
-/// layer.
+/// The named outputs of a network of `keras.applications`, each with its Keras layer: the layer's name, or its class
+/// and the number of earlier layers of the class. The logits are left out, because old versions of Keras apply the
+/// softmax in the same layer.
 pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut places = vec![String::new(); graph.layers.len()];
@@ -59,7 +59,7 @@ pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
     let stages = graph.stages().into_iter();
     stages
         .filter(|stage| {
-            ends[graph.node(stage.node).layer.0] == Some(stage.node) && Some(stage.node) != graph.taps.logits
+            ends[graph.node(stage.node).layer.0] == Some(stage.node) && Some(stage.node) != graph.roles.logits
         })
         .map(|stage| (stage.name.to_owned(), places[graph.node(stage.node).layer.0].clone()))
         .filter(|(_, place)| !place.is_empty())
@@ -69,8 +69,10 @@ pub(super) fn stages(graph: &Graph) -> Vec<(String, String)> {
 /// The layers with weights, by class and in order.
 #[derive(Default)]
 struct Weighted<'a> {
-    /// Layers that no network known by its weights alone has.
+    /// Layers of classes that no network recognised from its weights alone contains.
     others: Vec<&'a KerasLayer>,
+    /// The names of layers without weights.
+    plain: Vec<&'a str>,
     convs: Vec<&'a KerasLayer>,
     separables: Vec<&'a KerasLayer>,
     norms: Vec<&'a KerasLayer>,
@@ -79,7 +81,14 @@ struct Weighted<'a> {
 
 impl<'a> Weighted<'a> {
     fn sort(layers: &'a [KerasLayer], top: bool) -> Result<Self, String> {
-        let mut weighted = Self::default();
+        let mut weighted = Self {
+            plain: layers
+                .iter()
+                .filter(|layer| layer.variables.is_empty())
+                .map(|layer| layer.name.as_str())
+                .collect(),
+            ..Self::default()
+        };
         for layer in layers.iter().filter(|layer| !layer.variables.is_empty()) {
             let rank = |name| shape(layer, name).map(<[usize]>::len);
             if rank("depthwise_kernel") == Some(4) && rank("pointwise_kernel") == Some(4) {
@@ -104,7 +113,7 @@ impl<'a> Weighted<'a> {
         Ok(weighted)
     }
 
-    /// The network whose names and shapes these are.
+    /// The network with these names and shapes.
     fn network(&self, top: bool) -> Result<Architecture, String> {
         let (num_classes, hidden_layers) = match self.denses.split_last() {
             _ if !top => (None, Vec::new()),
@@ -129,6 +138,7 @@ impl<'a> Weighted<'a> {
         let weights = KerasWeights {
             convs: convs.collect(),
             separables: separables.collect(),
+            plain: self.plain.clone(),
             denses: denses
                 .filter_map(|layer| match shape(layer, "kernel") {
                     Some(&[input, output]) => Some([input, output]),
@@ -139,10 +149,11 @@ impl<'a> Weighted<'a> {
         Ok(Architecture::of_keras(&weights)?.with_dense_layers(num_classes, hidden_layers))
     }
 
-    /// Pairs every layer's path with the path of its module. Without `top`, layers behind the backbone are left out.
+    /// Pairs each layer's path with the path of its module. Without `top`, layers after the backbone are left out.
     ///
-    /// A layer that has its Keras name goes where the name says. The rest, shortcuts without a stable name and whole
-    /// files with automatic names, go by their order within their class, which is that of `model.layers`.
+    /// A layer with its Keras name goes where the name says. The other layers (shortcuts without a stable name, and
+    /// whole files with automatic names) are assigned by their order within their class, which is the order of
+    /// `model.layers`.
     #[allow(clippy::type_complexity, reason = "two lists")]
     fn homes(&self, graph: &Graph, top: bool) -> Result<(Vec<(String, String)>, Vec<String>), String> {
         let mut names = Vec::new();
@@ -167,7 +178,7 @@ impl<'a> Weighted<'a> {
                     None => unnamed.push(layer),
                 }
             }
-            // What is built later is listed later: the backbone comes first.
+            // Keras lists layers in the order in which they were built: the backbone comes first.
             let extra = unnamed.split_off(left.len().min(unnamed.len()));
             if unnamed.len() < left.len() {
                 let found = layers.len();
@@ -180,8 +191,7 @@ impl<'a> Weighted<'a> {
                 let more = if extra.len() > SHOWN { ", .." } else { "" };
                 return Err(format!(
                     "beside the {expected} layers of class {class} that {} has, it has {}{more}, and weights alone do \
-                     not say \
-                     where they stand; {WAY_OUT}; with `--no-top` the backbone can be used",
+                     not say where they stand; {WAY_OUT}; with `--no-top` the backbone can be used",
                     graph.title,
                     list.join(", ")
                 ));
@@ -194,7 +204,7 @@ impl<'a> Weighted<'a> {
     }
 }
 
-/// Layers that a message lists.
+/// The most layers that a message lists.
 const SHOWN: usize = 5;
 
 const WAY_OUT: &str = "save the whole model (model.save), whose config says what it computes";
@@ -210,7 +220,7 @@ fn shape<'a>(layer: &'a KerasLayer, variable: &str) -> Option<&'a [usize]> {
         .map(|found| found.shape.as_slice())
 }
 
-/// Output channels, which are the last side of every Keras kernel.
+/// Number of output channels: the last side of every Keras kernel.
 fn last_side(layer: &KerasLayer, variable: &str) -> usize {
     shape(layer, variable).and_then(<[usize]>::last).copied().unwrap_or(0)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use graph::MAX_NODES;
 use serde_json::Value;
 
-use super::call::{Call, Operand, notes_training};
+use super::call::{Call, Operand, Reference, notes_training};
 use super::settings::input_shape;
 
 /// Longest name of a layer.
@@ -22,23 +22,28 @@ pub(super) struct Layer<'a> {
     pub(super) is_operation: bool,
     /// The layer's own settings.
     pub(super) config: &'a Value,
-    /// What the layer reads; a tensor is given by the index of its layer.
-    pub(super) operands: Vec<Operand<usize>>,
-    /// Which call of it this is, from 0: a model may use a layer several times.
+    /// What the layer reads.
+    pub(super) operands: Vec<Operand<Output>>,
+    /// The call's arguments as they are written.
+    pub(super) arguments: &'a Value,
+    /// Which call of the layer this is, from 0: a model may call a layer several times.
     pub(super) call: usize,
-    /// Why it cannot be computed, whatever its class.
+    /// Why the layer cannot be computed, whatever its class.
     pub(super) problem: Option<String>,
-    /// Whether it is called with `training=True`.
+    /// Whether the layer is called with `training=True`.
     pub(super) training: bool,
     /// The target type of a cast.
     pub(super) dtype: Option<&'a str>,
 }
 
+/// An output of a layer: the layer's index, and which of its outputs.
+pub(super) type Output = (usize, usize);
+
 impl Layer<'_> {
     /// The layers whose outputs this layer reads.
     pub(super) fn inputs(&self) -> impl Iterator<Item = usize> + '_ {
         self.operands.iter().filter_map(|operand| match operand {
-            Operand::Tensor(from) => Some(*from),
+            Operand::Tensor((from, _)) => Some(*from),
             Operand::Constant(_) => None,
         })
     }
@@ -49,7 +54,7 @@ pub(super) struct Wiring<'a> {
     pub(super) layers: Vec<Layer<'a>>,
     /// The layer that takes the picture.
     pub(super) entry: usize,
-    /// Where the model ends; it may have several outputs.
+    /// The layers that give the model's outputs.
     pub(super) outputs: Vec<usize>,
 }
 
@@ -58,12 +63,12 @@ pub(super) struct Wiring<'a> {
 struct Part {
     /// The layer that takes the input.
     entry: usize,
-    /// Its output in each call of it.
+    /// The output in each call.
     outputs: Vec<usize>,
 }
 
 impl Part {
-    /// Its output in a call. What is used once is told by its name alone.
+    /// The layer that gives the output of a call. If there is only one call, its number does not matter.
     fn output(&self, call: usize) -> Option<usize> {
         match self.outputs[..] {
             [only] => Some(only),
@@ -85,7 +90,7 @@ impl<'a> Wiring<'a> {
         };
         let whole = wiring.model(model, "")?;
         wiring.entry = whole.entry;
-        // A functional model has told its ends already.
+        // A functional model has already stored its outputs.
         if wiring.outputs.is_empty() {
             wiring.outputs = whole.outputs;
         }
@@ -140,7 +145,8 @@ impl<'a> Wiring<'a> {
             };
             for pair in order.windows(2) {
                 if let [(before, _), (next, _)] = pair {
-                    self.layers[next.entry].operands = before.output(0).map(Operand::Tensor).into_iter().collect();
+                    let read = before.output(0).map(|from| Operand::Tensor((from, 0)));
+                    self.layers[next.entry].operands = read.into_iter().collect();
                 }
             }
             return Ok(part);
@@ -149,7 +155,10 @@ impl<'a> Wiring<'a> {
         let ends = |key: &str, what: &str| {
             let ends = model.get("config").and_then(|config| config.get(key)).map(Call::of);
             let ends = ends.map(|ends| ends.tensors()).unwrap_or_default();
-            let part = |(name, call): (&str, usize)| match parts.get(name).map(|part| (part.entry, part.output(call))) {
+            let part = |Reference { layer: name, call, .. }: Reference<'_>| match parts
+                .get(name)
+                .map(|part| (part.entry, part.output(call)))
+            {
                 Some((entry, Some(output))) => Ok((entry, output)),
                 Some(_) => Err(format!(
                     "{} has the {what} {name} of its call {call}, and there is none",
@@ -161,10 +170,10 @@ impl<'a> Wiring<'a> {
                 )),
             };
             let found: Vec<_> = ends.iter().copied().map(part).collect::<Result<_, _>>()?;
-            let names: Vec<&str> = ends.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = ends.iter().map(|end| end.layer).collect();
             match found[..] {
                 [_] => Ok(found),
-                // The whole model's are refused later, when its backbone is known.
+                // Several outputs of the whole model are refused later, once its backbone is known.
                 [_, ..] if path.is_empty() => Ok(found),
                 _ => Err(format!(
                     "{} has {} {what}s{}; a network here has one",
@@ -182,7 +191,7 @@ impl<'a> Wiring<'a> {
             .into_iter()
             .map(|(entry, _)| entry)
             .collect();
-        // Of several inputs the pictures are the one with four axes.
+        // If there are several inputs, the pictures are the input with four axes.
         let is_input = |entry: &usize| self.layers[*entry].class == "InputLayer";
         let is_picture = |entry: &usize| {
             let shape = input_shape(self.layers[*entry].config);
@@ -208,14 +217,14 @@ impl<'a> Wiring<'a> {
         Ok(Part { entry, outputs })
     }
 
-    /// What each layer of a functional model is called with.
+    /// The arguments of the calls of each layer of a functional model.
     fn calls(
         &mut self,
         path: &str,
         order: &mut [(Part, &'a Value)],
         parts: &mut HashMap<&'a str, Part>,
     ) -> Result<(), String> {
-        // A layer that is called several times becomes as many layers.
+        // A layer that is called several times becomes one layer for each call.
         for (part, layer) in order.iter_mut() {
             let layer: &'a Value = layer;
             let calls = layer.get("inbound_nodes").and_then(Value::as_array).map_or(1, Vec::len);
@@ -258,14 +267,19 @@ impl<'a> Wiring<'a> {
                 } else {
                     part.output(number).unwrap_or(part.entry)
                 };
+                let arguments = call;
                 let call = Call::of(call);
                 let own = &self.layers[index].path;
-                let operand = |operand: Operand<(&str, usize)>| match operand {
+                let operand = |operand: Operand<Reference<'_>>| match operand {
                     Operand::Constant(values) => Ok(Operand::Constant(values)),
-                    Operand::Tensor((from, call)) => match parts.get(from).map(|part| part.output(call)) {
-                        Some(Some(output)) => Ok(Operand::Tensor(output)),
+                    Operand::Tensor(Reference {
+                        layer: from,
+                        call,
+                        output,
+                    }) => match parts.get(from).map(|part| part.output(call)) {
+                        Some(Some(layer)) => Ok(Operand::Tensor((layer, output))),
                         Some(None) => Err(format!(
-                            "layer {own} reads what the layer {from} gives in its call {call}, and there is none"
+                            "layer {own} reads the output of call {call} of the layer {from}, which has no such call"
                         )),
                         None => Err(format!(
                             "layer {own} reads the layer {from}, which {} does not have",
@@ -276,6 +290,7 @@ impl<'a> Wiring<'a> {
                 let operands = call.operands.into_iter().map(operand).collect::<Result<_, _>>()?;
                 let entry = &mut self.layers[index];
                 entry.operands = operands;
+                entry.arguments = arguments;
                 entry.training |= call.training && !(call.is_keras3 && notes_training(entry.class));
                 entry.dtype = call.dtype;
             }
@@ -298,9 +313,11 @@ impl<'a> Wiring<'a> {
             path,
             class,
             is_custom: is_custom(layer),
-            is_operation: class == "TFOpLambda" || text(layer, "module").is_some_and(|module| module.contains(".ops")),
+            is_operation: matches!(class, "TFOpLambda" | "SlicingOpLambda")
+                || text(layer, "module").is_some_and(|module| module.contains(".ops")),
             config: layer.get("config").unwrap_or(&Value::Null),
             operands: Vec::new(),
+            arguments: &Value::Null,
             call: 0,
             problem: None,
             training: false,

@@ -83,7 +83,7 @@ struct Layer {
     class: &'static str,
     settings: Value,
     inputs: Vec<usize>,
-    /// Without the batch, channels last.
+    /// The shape without the batch, channels last.
     shape: Vec<usize>,
     /// Path of the layer's parameters in a record; empty without parameters.
     path: String,
@@ -99,7 +99,7 @@ struct Writer<'a> {
     names: Vec<String>,
     taken: Names,
     layers: Vec<Layer>,
-    /// For each node, the layer that outputs it, once there is one.
+    /// For each node, the layer that outputs the node, once the layer exists.
     places: Vec<Option<usize>>,
 }
 
@@ -423,6 +423,22 @@ impl<'a> Writer<'a> {
                 "inbound_nodes": [],
             });
         }
+        if layer.class == "Take" {
+            let input: Vec<Value> = layer
+                .inputs
+                .iter()
+                .map(|place| argument(&self.layers[*place]))
+                .collect();
+            // An operation, not a layer: the numbers are an argument of its call.
+            return json!({
+                "module": "keras.src.ops.numpy",
+                "class_name": "Take",
+                "config": {"name": layer.name, "axis": -1},
+                "registered_name": "Take",
+                "name": layer.name,
+                "inbound_nodes": [{"args": [input.first(), layer.settings["indices"]], "kwargs": {}}],
+            });
+        }
         let mut config = layer.settings.clone();
         config["name"] = layer.name.clone().into();
         config["trainable"] = true.into();
@@ -516,6 +532,10 @@ fn plain_layer(
         Op::Concat => {
             set("axis", (-1).into());
             "Concatenate"
+        }
+        Op::Take { channels } => {
+            set("indices", json!(channels));
+            "Take"
         }
         Op::ScaleShift(ScaleShift { scale, shift }) => {
             set("scale", constants(scale));
@@ -618,7 +638,7 @@ fn activation_layer(activation: Activation, set: &mut impl FnMut(&str, Value)) -
     }
 }
 
-/// Whether these pads are those of `same` for maps of every size.
+/// Whether these pads equal those of `same` for maps of every size.
 fn is_same(pads: [usize; 4], kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2]) -> bool {
     // So large that every padding of stride 1 is the same in its middle.
     const MANY: [usize; 2] = [1 << 20; 2];
@@ -634,7 +654,7 @@ fn pads(padding: Padding, conv: &Conv) -> Option<[usize; 4]> {
     }
 }
 
-/// A single value as a number: Keras reads a list as one value for each channel.
+/// Writes a single value as a number, because Keras reads a list as one value for each channel.
 fn constants(values: &[f64]) -> Value {
     match values {
         [value] => (*value).into(),
@@ -649,7 +669,7 @@ fn keras_shape(shape: Shape) -> Vec<usize> {
     }
 }
 
-/// A shape with an open batch.
+/// A shape with a batch of any size.
 fn batch(shape: &[usize]) -> Value {
     let sides = shape.iter().map(|side| json!(side));
     Value::Array([Value::Null].into_iter().chain(sides).collect())
@@ -673,6 +693,7 @@ const fn suffix(op: &Op) -> &'static str {
         Op::ScaleShift(_) => "scale",
         Op::Pad { .. } => "pad",
         Op::Crop { .. } => "crop",
+        Op::Take { .. } => "channels",
         Op::LayerNorm { .. } => "norm",
         _ => "part",
     }

@@ -2,13 +2,13 @@
 
 use image::RgbImage;
 
-use super::resample::Part;
+use super::resample::Rectangle;
 
 /// `tf.image.resize(part, (height, width), method="bilinear", antialias=False)`: `[height, width, 3]`.
 ///
 /// In the order of operations of TensorFlow's CPU kernel (`resize_bilinear_op.cc`, `compute_lerp`), 32-bit throughout,
 /// because another order rounds differently.
-pub(super) fn resize_bilinear(picture: &RgbImage, part: Part, height: usize, width: usize) -> Vec<f32> {
+pub(super) fn resize_bilinear(picture: &RgbImage, part: Rectangle, height: usize, width: usize) -> Vec<f32> {
     let columns = points(part.width, width);
     let rows = points(part.height, height);
     let row_len = picture.width() as usize * 3;

@@ -74,12 +74,12 @@ pub fn open_with_warnings(path: impl AsRef<Path>, options: impl Into<DecodeOptio
     open_with(path.as_ref(), &options.into(), Idct::Accurate)
 }
 
-/// A picture, and what makes it doubtful.
+/// A picture, and the warnings about its file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
     /// The pixels, upright.
     pub picture: RgbImage,
-    /// What is odd about the file.
+    /// Facts about the file that make the picture doubtful.
     pub warnings: Vec<PictureWarning>,
 }
 
@@ -139,7 +139,7 @@ pub(super) fn decode_with(bytes: &[u8], options: &DecodeOptions, idct: Idct) -> 
     let ((picture, orientation), warnings) = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(PictureError::Damaged {
             format: format.name(),
-            reason: "the decoder gave up on it".to_owned(),
+            reason: "the decoder failed on it".to_owned(),
         })
     })?;
     let picture = if orientation == Orientation::NoTransforms || options.reading.orientation == OrientationMode::Stored
@@ -231,7 +231,8 @@ fn decode_other(
 fn floating_point() -> PictureError {
     PictureError::UnsupportedKind {
         format: "TIFF",
-        reason: "its samples are floating-point numbers without a fixed range".to_owned(),
+        reason: "its samples are floating-point numbers without a fixed range, so only you know which of them is white"
+            .to_owned(),
     }
 }
 
@@ -259,7 +260,7 @@ fn problem(error: ImageError, format: &'static str, limits: &DecodeLimits) -> Pi
             format,
             reason: match error.kind() {
                 UnsupportedErrorKind::Color(color) | UnsupportedErrorKind::ColorLayout(color) => {
-                    format!("its colour type {color:?} is unknown here")
+                    format!("its colour type is {color:?}, not grey or RGB of 8 or 16 bits")
                 }
                 _ => error.to_string(),
             },

@@ -70,7 +70,7 @@ pub enum PictureError {
     Damaged {
         /// The format its first bytes promise.
         format: &'static str,
-        /// The decoder's words.
+        /// The decoder's error.
         reason: String,
     },
 
@@ -119,5 +119,5 @@ fn other_format(format: &OtherFormat) -> String {
     }
 }
 
-/// The closing half of every "not this one" sentence.
+/// The formats that are read, for the end of an error's sentence.
 const READS: &str = "JPEG, PNG, WebP, GIF, BMP and TIFF are read";

@@ -1,5 +1,19 @@
 //! Formats told apart by a file's first bytes, and how to get a readable file from the others.
 
+use std::path::Path;
+
+/// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
+/// alone.
+pub const ENDINGS: [&str; 11] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff",
+];
+
+/// Whether a file's name has one of the [`ENDINGS`], in upper or lower case.
+pub fn is_named_as_picture(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
 /// Bytes of a file that [`FileKind::of`] looks at, at most.
 pub const HEAD_BYTES: usize = 512;
 
@@ -54,7 +68,7 @@ pub struct OtherFormat {
     pub name: &'static str,
     /// The name with its article ("a HEIC picture").
     pub phrase: &'static str,
-    /// What makes a readable file of it, usually lines of Python.
+    /// How to make a readable file of it, usually lines of Python.
     pub advice: &'static str,
     /// Whether it holds pixels, and not a page, a film or an archive.
     pub is_picture: bool,

@@ -36,7 +36,7 @@ pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     let mut places = vec![0; frame_width * frame_height];
     decoder.read_into_buffer(&mut places).map_err(damaged)?;
 
-    // Where the frame does not reach is the transparent colour, or the first.
+    // Pixels outside of the frame have the transparent colour, or the first colour.
     let mut canvas = vec![transparent.unwrap_or(0); width * height];
     for (row, places) in places.chunks_exact(frame_width.max(1)).enumerate() {
         canvas[(top + row) * width + left..][..frame_width].copy_from_slice(places);
@@ -61,9 +61,9 @@ fn damaged(error: impl std::fmt::Display) -> PictureError {
     }
 }
 
-/// What the places in a palette stand for.
+/// The colours of a palette.
 struct Colours<'p> {
-    /// `None` for levels of grey.
+    /// The colour of each place; `None` for levels of grey.
     palette: Option<&'p [[u8; 3]]>,
 }
 

@@ -1,4 +1,4 @@
-//! What a picture file may cost.
+//! Limits on the size of a picture file and on the memory that decoding takes.
 
 use super::PictureError;
 

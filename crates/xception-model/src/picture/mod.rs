@@ -39,7 +39,7 @@ pub use crate::preset::{Preset, UnknownPreset};
 pub use crate::reading::{AlphaMode, OrientationMode, Reading, SixteenBitMode, TruncatedMode, UnknownMode};
 pub use decode::{Decoded, decode, decode_with_warnings, open, open_with_warnings};
 pub use error::PictureError;
-pub use formats::{FileKind, HEAD_BYTES, OtherFormat, PictureFormat};
+pub use formats::{ENDINGS, FileKind, HEAD_BYTES, OtherFormat, PictureFormat, is_named_as_picture};
 pub use limits::DecodeLimits;
 pub use options::DecodeOptions;
 pub use pixels::Pixels;

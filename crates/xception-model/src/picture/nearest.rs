@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use image::RgbImage;
 
-use super::resample::Part;
+use super::resample::Rectangle;
 
 /// `PIL.Image.resize((width, height), NEAREST, box=part)`: `[height, width, 3]`.
-pub(super) fn resize_nearest(picture: &RgbImage, part: Part, height: usize, width: usize) -> Vec<u8> {
+pub(super) fn resize_nearest(picture: &RgbImage, part: Rectangle, height: usize, width: usize) -> Vec<u8> {
     let columns = positions(picture.width() as usize, part.left..part.left + part.width, width);
     let rows = positions(picture.height() as usize, part.top..part.top + part.height, height);
     let row_len = picture.width() as usize * 3;

@@ -1,17 +1,17 @@
-//! What a file may cost, and what is made of it.
+//! The options of decoding: limits, and choices where libraries disagree.
 
 use super::limits::DecodeLimits;
 use crate::reading::Reading;
 
-/// The limits of a file, and what is made of it where libraries disagree.
+/// The options of decoding: limits, and choices where libraries disagree.
 ///
 /// Wherever a function takes these options, a [`DecodeLimits`] or a [`Reading`] stands for them with everything else at
 /// its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DecodeOptions {
-    /// What a file may cost.
+    /// Limits on the file and on the memory that decoding takes.
     pub limits: DecodeLimits,
-    /// What is made of orientation, transparency, 16-bit samples and missing data.
+    /// How orientation, transparency, 16-bit samples and missing data are treated.
     pub reading: Reading,
 }
 

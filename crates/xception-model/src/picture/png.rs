@@ -56,7 +56,7 @@ pub(super) fn decode_damaged(bytes: &[u8], limits: &DecodeLimits) -> Option<Dama
             reader.read_row(row).ok()??;
         }
     }
-    // Behind the last row stands the checksum; that the file ends there is no matter.
+    // The checksum follows the last row; the file may end before it.
     match reader.next_row() {
         Ok(_) | Err(DecodingError::IoError(_)) => {}
         Err(_) => return None,
@@ -88,7 +88,7 @@ fn passes(width: u32, height: u32) -> u32 {
     .sum()
 }
 
-/// What is wrong with the chunks of a file; `None` if nothing is, or if something before the pixels is.
+/// The damage to the chunks of a file; `None` without damage, and if the damage is before the pixels.
 fn damage(bytes: &[u8]) -> Option<&'static str> {
     let mut rest = bytes.get(SIGNATURE..)?;
     let mut pixels_began = false;

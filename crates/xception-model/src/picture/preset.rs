@@ -10,7 +10,7 @@ use super::{
     decode::{decode_with, open_with},
     jpeg::Idct,
     nearest::resize_nearest,
-    resample::{Filter, Frame, Part, resample},
+    resample::{Filter, Frame, Rectangle, resample},
 };
 use crate::preset::Preset;
 
@@ -87,7 +87,7 @@ impl Preset {
                 height,
             });
         }
-        let part = Part::whole(picture);
+        let part = Rectangle::whole(picture);
         let of_pil = |filter| to_f32(&resample(picture, filter, &Frame::whole(picture, height, width)));
         let of_pil_crop = |filter| {
             let frame = Frame {
@@ -130,9 +130,9 @@ impl Preset {
 
 /// The part that `load_img(keep_aspect_ratio=True)` keeps, in whole numbers (`image_utils.py`). Of a picture thinner
 /// than a pixel of the size it has no width, and Pillow stretches the sample there.
-fn load_img_part(picture: &RgbImage, height: usize, width: usize) -> Part {
+fn load_img_part(picture: &RgbImage, height: usize, width: usize) -> Rectangle {
     let (from_height, from_width) = (picture.height() as usize, picture.width() as usize);
-    Part::centred(
+    Rectangle::centred(
         picture,
         from_height.min(from_width * height / width),
         from_width.min(from_height * width / height),
@@ -140,10 +140,10 @@ fn load_img_part(picture: &RgbImage, height: usize, width: usize) -> Part {
 }
 
 /// The part that `smart_resize` keeps, in 32-bit numbers, as in a `tf.data` pipeline (`image_utils.py`).
-fn smart_resize_part(picture: &RgbImage, height: usize, width: usize) -> Part {
+fn smart_resize_part(picture: &RgbImage, height: usize, width: usize) -> Rectangle {
     let (from_height, from_width) = (picture.height() as usize, picture.width() as usize);
     let scaled = |side: usize, by: usize, over: usize| ((side * by) as f32 / over as f32) as usize;
-    Part::centred(
+    Rectangle::centred(
         picture,
         from_height.min(scaled(from_width, height, width)).max(1),
         from_width.min(scaled(from_height, width, height)).max(1),
@@ -177,7 +177,7 @@ fn timm_frame(picture: &RgbImage, height: usize, width: usize) -> Frame {
     // picture is never smaller than the crop, so nothing is padded.
     let offset = |full: f64, side: usize| ((full - side as f64) / 2.0).round_ties_even() as usize;
     Frame {
-        part: Part::whole(picture),
+        part: Rectangle::whole(picture),
         full_height: full_height as usize,
         full_width: full_width as usize,
         top: offset(full_height, height),

@@ -68,14 +68,14 @@ fn sinc(x: f64) -> f64 {
 
 /// A rectangle of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct Rectangle {
     pub top: usize,
     pub left: usize,
     pub height: usize,
     pub width: usize,
 }
 
-impl Part {
+impl Rectangle {
     pub(super) fn whole(picture: &RgbImage) -> Self {
         Self {
             top: 0,
@@ -102,7 +102,7 @@ impl Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
     /// Pillow's `box`. Samples around it still reach its border.
-    pub part: Part,
+    pub part: Rectangle,
     pub full_height: usize,
     pub full_width: usize,
     pub top: usize,
@@ -115,7 +115,7 @@ impl Frame {
     /// All of a picture scaled to this size.
     pub(super) fn whole(picture: &RgbImage, height: usize, width: usize) -> Self {
         Self {
-            part: Part::whole(picture),
+            part: Rectangle::whole(picture),
             full_height: height,
             full_width: width,
             top: 0,

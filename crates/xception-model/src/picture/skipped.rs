@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path};
 
 use super::formats::{FileKind, HEAD_BYTES, OtherFormat};
 
-/// Files that a search for pictures leaves out, because their names do not end as pictures' do, by what they hold.
+/// Files that a search for pictures leaves out, because of the endings of their names, counted by their content.
 ///
 /// Displayed, it is a sentence for people, with the lines that convert the largest group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

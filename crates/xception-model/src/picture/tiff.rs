@@ -29,6 +29,13 @@ const GREY: u16 = 1;
 const RGB: u16 = 2;
 const PALETTE: u16 = 3;
 const YCBCR: u16 = 6;
+/// CIE L*a*b* and its two encodings by ICC and ITU.
+const LAB: std::ops::RangeInclusive<u16> = 8..=10;
+
+/// Kinds of numbers (`SampleFormat`).
+const UNSIGNED: u16 = 1;
+const SIGNED: u16 = 2;
+const FLOAT: u16 = 3;
 
 /// Pixels before orientation, and the orientation; `None` for a file that is `image`'s to read.
 pub(super) fn decode_special(
@@ -51,7 +58,10 @@ pub(super) fn decode_special(
     let holds_inks = matches!(decoder.colortype(), Ok(ColorType::CMYK(8))) && !planar;
     let holds_jpeg = compression == Some(JPEG) && matches!(colours, Some(GREY | RGB | YCBCR)) && !planar;
     if palette_bits.is_none() && !holds_inks && !holds_jpeg {
-        return None;
+        let formats = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).ok()?;
+        let format = formats.and_then(|formats| formats.first().copied()).unwrap_or(UNSIGNED);
+        let reason = unread(colours, format, bits.first().copied().unwrap_or(1))?;
+        return Some(Err(PictureError::UnsupportedKind { format: FORMAT, reason }));
     }
     let (width, height) = decoder.dimensions().ok()?;
     if let Err(error) = check_size(width, height, 3, limits) {
@@ -67,6 +77,22 @@ pub(super) fn decode_special(
         None => jpeg(&mut decoder, bytes, colours == Some(YCBCR), limits, warnings),
     };
     Some(picture.map(|picture| (picture, orientation)))
+}
+
+/// Why a picture of these colours and numbers is not read; `None` if it may be.
+///
+/// Pillow clamps 32-bit grey values to 0 to 255, so that a picture with values from 0 to 1 becomes black. Pillow
+/// refuses 32-bit colours.
+fn unread(colours: Option<u16>, format: u16, bits: u8) -> Option<String> {
+    let range = "without a fixed range, so that only you know which of them is white";
+    match (colours, format) {
+        (_, FLOAT) => Some(format!("its samples are {bits}-bit floating-point numbers {range}")),
+        (_, SIGNED) => Some(format!("its samples are signed {bits}-bit integers {range}")),
+        (_, UNSIGNED) if bits > 16 => Some(format!("its samples are {bits}-bit integers {range}")),
+        (Some(colours), _) if LAB.contains(&colours) => Some("its colours are CIE L*a*b*, not RGB".into()),
+        (Some(YCBCR), _) => Some("its colours are YCbCr without JPEG, not RGB".into()),
+        _ => None,
+    }
 }
 
 fn damaged(error: impl std::fmt::Display) -> PictureError {
@@ -219,5 +245,28 @@ fn paste(picture: &mut RgbImage, part: &Inner, column: u32, row: u32) {
     let rows = picture.chunks_exact_mut(stride).skip(row as usize).take(height);
     for (to, from) in rows.zip(part.rgb.chunks_exact(part.width * 3)) {
         to[column as usize * 3..][..width].copy_from_slice(&from[..width]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_that_are_not_read_are_named() {
+        for (colours, format, bits, expected) in [
+            (GREY, FLOAT, 32, Some("32-bit floating-point")),
+            (RGB, FLOAT, 16, Some("16-bit floating-point")),
+            (GREY, SIGNED, 32, Some("signed 32-bit integers")),
+            (GREY, UNSIGNED, 32, Some("are 32-bit integers")),
+            (8, UNSIGNED, 8, Some("CIE L*a*b*")),
+            (YCBCR, UNSIGNED, 8, Some("YCbCr without JPEG")),
+            (GREY, UNSIGNED, 16, None),
+            (RGB, UNSIGNED, 8, None),
+        ] {
+            let found = unread(Some(colours), format, bits);
+            assert_eq!(found.is_some(), expected.is_some(), "{colours} {format} {bits}");
+            assert!(found.is_none_or(|found| found.contains(expected.unwrap())));
+        }
     }
 }

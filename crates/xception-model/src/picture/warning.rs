@@ -1,6 +1,6 @@
-//! What is odd about a picture that is read nonetheless.
+//! Warnings about a picture that is read.
 
-/// Something about a file that makes its picture doubtful.
+/// A fact about a file that makes its picture doubtful.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureWarning {

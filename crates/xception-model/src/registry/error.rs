@@ -77,7 +77,7 @@ pub enum RegistryError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's word.
+        /// The system's error.
         source: io::Error,
     },
 

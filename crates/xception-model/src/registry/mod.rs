@@ -24,7 +24,7 @@ mod reporter;
 mod weights;
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 pub use cache::{Cache, Cached, RECORD_VERSION};
 pub use card::{Card, Conversion, Labels, Metrics, TemperatureScaling, Training};
@@ -52,26 +52,18 @@ const BUILT_IN: &[(&str, &str, &str)] = &built_in![
     "resnet50-imagenet",
     "resnet101-imagenet",
     "resnet152-imagenet",
+    "resnet50-keras2-imagenet",
     "inception-v3-imagenet",
 ];
 
-/// The built-in cards, in the order of `models/`.
-///
-/// # Panics
-///
-/// Never, once the tests pass: the cards are part of the binary, and `built_in_cards_are_valid` reads them all.
-pub fn cards() -> &'static [Card] {
-    static CARDS: LazyLock<Vec<Card>> = LazyLock::new(|| {
-        BUILT_IN
-            .iter()
-            .map(|(folder, text, labels)| {
-                let origin = Path::new("models").join(folder).join("card.toml");
-                Card::from_texts(text, &origin, |_| Ok((*labels).to_owned()))
-                    .unwrap_or_else(|error| panic!("a built-in card is wrong: {error}"))
-            })
-            .collect()
-    });
-    &CARDS
+/// The names of the built-in weights, in the order of `models/`.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(folder, ..)| *folder)
+}
+
+/// The built-in cards, in the order of [`names`].
+pub fn cards() -> impl Iterator<Item = &'static Card> {
+    (0..BUILT_IN.len()).map(built_in_card)
 }
 
 /// The built-in card of this name.
@@ -80,13 +72,29 @@ pub fn cards() -> &'static [Card] {
 ///
 /// [`RegistryError::UnknownCard`], which lists the known names, the most similar first.
 pub fn card(name: &str) -> Result<&'static Card, RegistryError> {
-    cards().iter().find(|card| card.name == name).ok_or_else(|| {
-        let mut known: Vec<String> = cards().iter().map(|card| card.name.clone()).collect();
-        known.sort_by_key(|candidate| strsim::damerau_levenshtein(candidate, name));
-        RegistryError::UnknownCard {
-            name: name.to_owned(),
-            known,
-        }
+    if let Some(index) = names().position(|known| known == name) {
+        return Ok(built_in_card(index));
+    }
+    let mut known: Vec<String> = names().map(str::to_owned).collect();
+    known.sort_by_key(|candidate| strsim::damerau_levenshtein(candidate, name));
+    Err(RegistryError::UnknownCard {
+        name: name.to_owned(),
+        known,
+    })
+}
+
+/// A card is parsed when it is first asked for: a file of labels has 1,000 lines.
+///
+/// # Panics
+///
+/// Never, once the tests pass: the cards are part of the binary, and `built_in_cards_are_valid` reads them all.
+fn built_in_card(index: usize) -> &'static Card {
+    static CARDS: [OnceLock<Card>; BUILT_IN.len()] = [const { OnceLock::new() }; BUILT_IN.len()];
+    CARDS[index].get_or_init(|| {
+        let (folder, text, labels) = BUILT_IN[index];
+        let origin = Path::new("models").join(folder).join("card.toml");
+        Card::from_texts(text, &origin, |_| Ok(labels.to_owned()))
+            .unwrap_or_else(|error| panic!("a built-in card is wrong: {error}"))
     })
 }
 
@@ -96,9 +104,9 @@ mod tests {
 
     #[test]
     fn built_in_cards_are_valid() {
-        let names: Vec<&str> = cards().iter().map(|card| card.name.as_str()).collect();
-        let folders: Vec<&str> = BUILT_IN.iter().map(|(folder, ..)| *folder).collect();
-        assert_eq!(names, folders, "a card is named like its folder");
+        let in_cards: Vec<&str> = cards().map(|card| card.name.as_str()).collect();
+        let folders: Vec<&str> = names().collect();
+        assert_eq!(in_cards, folders, "a card is named like its folder");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use graph::{Builder, Graph, NodeId, Op, Taps};
+use graph::{Builder, Graph, NodeId, Op, Roles};
 
 use super::architecture::Architecture;
 use super::head::{Head, HeadNames, Pooling};
@@ -28,7 +28,7 @@ impl Architecture {
         if let Self::Graph(graph) = &mut self {
             Limits::classes(num_classes)?;
             let graph = Arc::make_mut(graph);
-            let last = graph.taps.logits.map(|logits| &mut graph.nodes[logits.0].op);
+            let last = graph.roles.logits.map(|logits| &mut graph.nodes[logits.0].op);
             match last {
                 Some(Op::Dense(dense)) => dense.features[1] = num_classes,
                 _ => return Err(ConfigError::NoDense),
@@ -69,11 +69,47 @@ impl Architecture {
             });
         }
         if let Self::Graph(graph) = &self
-            && let Some(end) = graph.taps.embedding.or(graph.taps.feature_map)
+            && let Some(end) = graph.roles.embedding.or(graph.roles.feature_map)
         {
             return backbone(graph, end);
         }
         self
+    }
+
+    /// The same Xception without its classifier and the last `count` layers before it: what the last separable
+    /// convolution computes speaks of the classes that the network was trained on (Azizpour et al. 2015, arXiv
+    /// 1406.5774). Its last feature map is that of the layer before, `block14_sepconv1_act` for 1 and block 13's for 2.
+    /// A layer ends in an activation or a sum through which everything passes.
+    ///
+    /// Other architectures stay as they are, without their classifier, and so does an Xception that has left layers out
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::TooLarge`] for as many layers as the network has, or more.
+    pub fn without_last_layers(self, count: usize) -> Result<Self, ConfigError> {
+        let next = self.without_top();
+        let graph = next.graph();
+        let is_xception = next.xception().is_some();
+        let Some(map) = graph.roles.feature_map.filter(|_| is_xception && count > 0) else {
+            return Ok(next);
+        };
+        let cuts = graph.cuts(map);
+        let ends = graph
+            .iter()
+            .filter(|(id, node)| id.0 <= map.0 && cuts[id.0] && matches!(node.op, Op::Activation(_) | Op::Add));
+        let ends: Vec<NodeId> = ends.map(|(id, _)| id).collect();
+        let Some(end) = ends.len().checked_sub(count + 1).map(|place| ends[place]) else {
+            return Err(ConfigError::TooLarge {
+                name: "leave_out",
+                count,
+                limit: ends.len().saturating_sub(1),
+            });
+        };
+        // All nodes that `end` depends on stand before it.
+        let mut shorter = graph.up_to(end);
+        shorter.roles.feature_map = Some(NodeId(shorter.nodes.len() - 1));
+        Ok(Self::Graph(Arc::new(shorter)))
     }
 
     /// The same architecture with another classifier after the embedding. A network without pooling gets a mean over
@@ -150,12 +186,12 @@ pub struct NewHead {
 
 impl NewHead {
     fn behind(&self, graph: Graph) -> Result<Graph, ConfigError> {
-        let Taps {
+        let Roles {
             feature_map,
             embedding,
             levels,
             ..
-        } = graph.taps.clone();
+        } = graph.roles.clone();
         let head = Head {
             pooling: Pooling::Average,
             include_top: true,
@@ -178,13 +214,13 @@ impl NewHead {
                 _ => return Err(ConfigError::NoTop),
             },
         };
-        let taps = Taps {
+        let roles = Roles {
             feature_map,
             embedding: Some(embedding),
             logits: Some(logits),
             levels,
         };
-        Ok(net.finish(taps, min_size))
+        Ok(net.finish(roles, min_size))
     }
 }
 
@@ -193,7 +229,7 @@ impl NewHead {
 fn backbone(graph: &Graph, end: NodeId) -> Architecture {
     let whole = recognise::named(graph.up_to(end));
     let is_flattened = matches!(graph.node(end).op, Op::Flatten { .. });
-    if let (Architecture::Graph(_), true, Some(map)) = (&whole, is_flattened, graph.taps.feature_map) {
+    if let (Architecture::Graph(_), true, Some(map)) = (&whole, is_flattened, graph.roles.feature_map) {
         let before = recognise::named(graph.up_to(map));
         if before.design().is_some() {
             return before.with_pooling(Pooling::Average);

@@ -75,7 +75,7 @@ macro_rules! architecture {
                 found
             }
 
-            /// The network of the zoo with these tensors, without options of its head.
+            /// The network of the zoo with these tensors; the options of its head are defaults.
             pub(super) fn of_tensors(tensors: &Tensors<'_>) -> Result<Self, String> {
                 $(if let Some(found) = $config::of_tensors(tensors) {
                     return found.map(Self::$variant);
@@ -83,7 +83,8 @@ macro_rules! architecture {
                 Err("it has the tensors of no architecture of the zoo".into())
             }
 
-            /// The network of the zoo with these layers in a Keras file of weights alone, without options of its head.
+            /// The network of the zoo with these layers in a Keras file of weights alone; the options of its head are
+            /// defaults.
             #[cfg(feature = "keras")]
             pub(crate) fn of_keras(weights: &KerasWeights<'_>) -> Result<Self, String> {
                 $(if let Some(found) = $config::of_keras(weights) {
@@ -273,7 +274,7 @@ impl Architecture {
     /// Whether the network has a classifier.
     pub fn include_top(&self) -> bool {
         match self {
-            Self::Graph(graph) => graph.taps.logits.is_some(),
+            Self::Graph(graph) => graph.roles.logits.is_some(),
             zoo => zoo.design().is_some_and(|design| design.head().include_top),
         }
     }
@@ -292,7 +293,7 @@ impl Architecture {
     /// Whether the network gives one vector for each picture.
     pub fn is_pooled(&self) -> bool {
         match self {
-            Self::Graph(graph) => graph.taps.embedding.is_some(),
+            Self::Graph(graph) => graph.roles.embedding.is_some(),
             zoo => zoo.pooling() != Some(Pooling::None),
         }
     }
@@ -333,7 +334,8 @@ impl Architecture {
         self
     }
 
-    /// What stands behind each hidden layer of its head, where all have the same and the head is one of this crate's.
+    /// The activation after each hidden layer of the head; `None` if hidden layers differ, or if the head is not one
+    /// that this crate builds.
     pub fn hidden_activation(&self) -> Option<HiddenActivation> {
         match self {
             Self::Graph(graph) => head::hidden_activation(graph),
@@ -341,8 +343,8 @@ impl Architecture {
         }
     }
 
-    /// The same with another activation behind each hidden layer of its head. Other than ReLU it is a graph, whose
-    /// tensors have the same names.
+    /// The same with another activation after each hidden layer of the head. With an activation other than ReLU the
+    /// result is a graph, whose tensors have the same names.
     #[must_use]
     pub fn with_hidden_activation(self, activation: HiddenActivation) -> Self {
         if self.hidden_layers() == 0 || activation == HiddenActivation::RELU {

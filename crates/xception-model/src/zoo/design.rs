@@ -123,6 +123,8 @@ pub struct KerasWeights<'a> {
     pub separables: Vec<[usize; 2]>,
     /// Input and output features of each fully-connected layer.
     pub denses: Vec<[usize; 2]>,
+    /// The names of the layers without weights, if the file lists them.
+    pub plain: Vec<&'a str>,
 }
 
 /// Implements the parts of [`Design`] that are fields of every configuration.
@@ -161,15 +163,17 @@ macro_rules! head_options {
     };
 }
 
-/// Implements the parts of [`Design`] for a configuration with a field `variant`.
+/// Implements the parts of [`Design`] for a configuration with a field `variant` that may be one of these.
 macro_rules! variant_option {
-    () => {
+    ($($variant:ident)|+) => {
         fn variant(&self) -> Option<Variant> {
             Some(self.variant)
         }
 
         fn set_variant(&mut self, variant: Variant) {
-            self.variant = variant;
+            if matches!(variant, $(Variant::$variant)|+) {
+                self.variant = variant;
+            }
         }
     };
 }

@@ -2,7 +2,7 @@
 
 /// Hands every family of the zoo, with its variant of `Architecture` and its configuration, to a macro.
 ///
-/// A file of tensors without a description is of the first family that knows them; Xception's says what is missing.
+/// A file of tensors without a description belongs to the first family that knows them; Xception names the missing one.
 macro_rules! zoo {
     ($declare:ident) => {
         $declare! {

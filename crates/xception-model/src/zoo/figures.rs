@@ -4,7 +4,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use graph::{Activation, Builder, Conv, Graph, NewLayer, NodeId, Op, Padding, Pool, Taps};
+use graph::{Activation, Builder, Conv, Graph, NewLayer, NodeId, Op, Padding, Pool, Roles};
 
 /// The sizes of an Inception module whose towers are alike.
 ///
@@ -114,10 +114,10 @@ impl Piece {
     }
 
     fn finish(self, end: NodeId) -> Graph {
-        let taps = Taps {
+        let roles = Roles {
             feature_map: Some(end),
-            ..Taps::default()
+            ..Roles::default()
         };
-        self.net.finish(taps, 1)
+        self.net.finish(roles, 1)
     }
 }

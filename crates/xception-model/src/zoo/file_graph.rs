@@ -3,7 +3,7 @@ use graph::{Graph, NodeId};
 /// A network as a file describes it: the graph and the picture size.
 #[derive(Clone, Debug)]
 pub struct FileGraph {
-    /// All operations, taps empty; layers named as in the file (path in the file, `/` for nesting, as keras-store or
+    /// All operations, roles empty; layers named as in the file (path in the file, `/` for nesting, as keras-store or
     /// the ONNX node name gives it), nodes with parameters at unique record-safe paths (letters, digits, `_`, `-`,
     /// parts joined by `.`) derived from those names.
     pub graph: Graph,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use graph::{
-    Activation, Block, Builder, ChannelOrder, Dense, GlobalPool, Graph, Level, NewLayer, NodeId, Op, PoolKind, Taps,
+    Activation, Block, Builder, ChannelOrder, Dense, GlobalPool, Graph, Level, NewLayer, NodeId, Op, PoolKind, Roles,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ pub(super) struct Head {
     pub map: Option<[usize; 2]>,
 }
 
-/// What an architecture calls the layers of its head.
+/// The names of the head's layers in an architecture.
 pub(super) struct HeadNames {
     /// The name of a hidden layer in Keras, by its number from 0.
     pub hidden: fn(usize) -> String,
@@ -103,13 +103,13 @@ impl Backbone {
             min_input,
         } = self;
         let (embedding, logits) = head.build(&mut net, feature_map, channels, names);
-        let taps = Taps {
+        let roles = Roles {
             feature_map: Some(feature_map),
             embedding,
             logits,
             levels,
         };
-        net.finish(taps, min_input)
+        net.finish(roles, min_input)
     }
 }
 
@@ -185,7 +185,7 @@ fn denses(graph: &Graph) -> impl Iterator<Item = (NodeId, &Dense)> {
     })
 }
 
-/// What stands behind all hidden layers of a head that [`Head`] has built; `None` where there are none.
+/// The activation after the hidden layers of a head that [`Head`] has built; `None` without hidden layers.
 pub(super) fn hidden_activation(graph: &Graph) -> Option<HiddenActivation> {
     let activation = |(id, _): (NodeId, &Dense)| {
         let behind = graph.iter().find(|(_, node)| node.inputs.first() == Some(&id))?;
@@ -199,7 +199,7 @@ pub(super) fn hidden_activation(graph: &Graph) -> Option<HiddenActivation> {
     hidden.all(|dense| activation(dense) == Some(first)).then_some(first)
 }
 
-/// The same head with another activation behind its hidden layers, which have `ReLU`.
+/// The same head with another activation after its hidden layers, instead of `ReLU`.
 pub(super) fn with_hidden_activation(mut graph: Graph, HiddenActivation(activation): HiddenActivation) -> Graph {
     let hidden: Vec<NodeId> = denses(&graph).map(|(id, _)| id).collect();
     let mut kept = alloc::vec![true; graph.nodes.len()];
@@ -219,7 +219,7 @@ pub(super) fn with_hidden_activation(mut graph: Graph, HiddenActivation(activati
             None => *keep = false,
         }
     }
-    // What reads an activation that is left out reads its layer.
+    // A reader of an activation that is left out reads the activation's layer.
     for index in 1..graph.nodes.len() {
         for at in 0..graph.nodes[index].inputs.len() {
             let input = graph.nodes[index].inputs[at];
@@ -231,7 +231,7 @@ pub(super) fn with_hidden_activation(mut graph: Graph, HiddenActivation(activati
     graph.retained(&kept).0
 }
 
-/// The same head with biases where `biases` says so, of the hidden layers in order and the classifier.
+/// The same head with the biases that `biases` lists: of the hidden layers in order, then of the classifier.
 pub(super) fn with_head_biases(mut graph: Graph, biases: &[bool]) -> Graph {
     let ids: Vec<NodeId> = denses(&graph).map(|(id, _)| id).collect();
     for (id, bias) in ids.into_iter().zip(biases) {

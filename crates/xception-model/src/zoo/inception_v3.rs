@@ -135,7 +135,7 @@ impl Design for InceptionV3Config {
     }
 
     head_options!();
-    variant_option!();
+    variant_option!(Keras | Torch);
 }
 
 impl Family for InceptionV3Config {
@@ -254,7 +254,7 @@ impl<'a> Draft<'a> {
         let channels = self.net.graph().features(x).unwrap_or_default();
         let conv = Conv::new([channels, filters], kernel, padding).with_stride(stride);
         let (momentum, scale) = match self.variant {
-            Variant::Keras => (0.01, false),
+            Variant::Keras | Variant::Keras2 => (0.01, false),
             Variant::Torch => (0.1, true),
         };
         let norm = BatchNorm {
@@ -297,7 +297,7 @@ impl<'a> Draft<'a> {
 
     fn average_pool(&mut self, x: NodeId) -> NodeId {
         let pool = match self.variant {
-            Variant::Keras => Pool::average(3, 1, Padding::Same),
+            Variant::Keras | Variant::Keras2 => Pool::average(3, 1, Padding::Same),
             // `F.avg_pool2d(x, kernel_size=3, stride=1, padding=1)`
             Variant::Torch => Pool {
                 count_padding: true,

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use graph::{
     Activation, Block, Correspondence, GlobalPool, Graph, GraphError, Layer, LayerId, Level, Node, NodeId, Op, Padding,
-    PoolKind, ScaleShift, Shape, Taps, Tolerance,
+    PoolKind, Roles, ScaleShift, Shape, Tolerance,
 };
 
 use super::architecture::Architecture;
@@ -98,29 +98,35 @@ pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, Gra
     if candidates.is_empty() {
         candidates.push(plain.unnamed(file.size));
     }
-    if let Some(constants) = &plain.constants {
+    if let Some(picture) = &plain.kept {
         for candidate in &mut candidates {
-            candidate.scale(constants);
+            candidate.scale(picture);
         }
     }
     Ok(Recognised {
         candidates,
         outputs: plain.outputs,
         scaling: plain.scaling,
-        scales_inside: plain.constants.is_some(),
+        scales_inside: plain.kept.is_some(),
     })
 }
 
 impl Candidate {
-    /// Puts a file's constants between the picture and the network.
-    fn scale(&mut self, constants: &ScaleShift) {
-        let graph = self.architecture.graph().with_scaling(constants.clone());
-        self.architecture = Architecture::Graph(Arc::new(graph));
-        self.correspondence.insert(1, None);
+    /// Puts a file's own order of channels and constants between the picture and the network.
+    fn scale(&mut self, picture: &Front) {
+        let constants = picture.constants.clone();
+        let constants = constants.map(|constants| ("input_scaling", Op::ScaleShift(constants)));
+        let channels = picture.channels.clone();
+        let order = channels.map(|channels| ("input_channels", Op::Take { channels }));
+        for (name, op) in constants.into_iter().chain(order) {
+            let graph = self.architecture.graph().with_first(name, op);
+            self.architecture = Architecture::Graph(Arc::new(graph));
+            self.correspondence.insert(1, None);
+        }
     }
 }
 
-/// The architecture of the zoo that equals this graph with taps, or the graph itself.
+/// The architecture of the zoo that equals this graph with roles, or the graph itself.
 pub(super) fn named(graph: Graph) -> Architecture {
     let file = FileGraph {
         output: graph.output(),
@@ -144,7 +150,15 @@ struct Plain {
     origins: Vec<NodeId>,
     outputs: Option<Outputs>,
     scaling: Option<Scaling>,
-    /// Constants applied to the picture that are no known scaling.
+    /// What is done to the picture first, where it is no known scaling.
+    kept: Option<Front>,
+}
+
+/// What a graph does to the picture before anything else: another order of channels, then constants.
+#[derive(Default)]
+struct Front {
+    /// The number of each channel in the picture; `None` if they stay in order.
+    channels: Option<Vec<usize>>,
     constants: Option<ScaleShift>,
 }
 
@@ -165,22 +179,23 @@ impl Plain {
             output = graph.node(output).inputs[0];
         }
 
-        let (affine, first) = scaling_of(&graph);
-        let known = affine.as_ref().and_then(Scaling::of_affine);
+        let (front, first) = front(&graph);
+        let known = front.scaling();
         for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
             if *input == first {
                 *input = NodeId(0);
             }
         }
-        let constants = affine.filter(|_| known.is_none());
-        let scaling = match &constants {
-            // Small factors expect pictures in 0..255; other constants may expect anything.
-            Some(constants) => {
-                let takes_bytes = constants.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
-                takes_bytes.then_some(Scaling::None)
-            }
-            None => known,
-        };
+        // Small factors expect pictures in 0..255; other constants may expect anything.
+        let takes_bytes = |constants: &ScaleShift| constants.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
+        let scaling = known.or_else(|| {
+            front
+                .constants
+                .as_ref()
+                .filter(|own| takes_bytes(own))
+                .map(|_| Scaling::None)
+        });
+        let is_kept = known.is_none() && (front.channels.is_some() || front.constants.is_some());
         if let Some(size) = file.size {
             pools_of_whole_maps(&mut graph, &file.graph.shapes(size)?);
         }
@@ -197,8 +212,8 @@ impl Plain {
         }
         let output = places[output.0].unwrap_or(NodeId(0));
         let outputs_known = outputs;
-        plain.taps = taps(&plain, output);
-        let single = plain.taps.logits.is_some() && plain.outputs() == Some(1);
+        plain.roles = roles(&plain, output);
+        let single = plain.roles.logits.is_some() && plain.outputs() == Some(1);
         let outputs = match (outputs_known, single) {
             (Some(Outputs::Sigmoid), true) => Some(Outputs::Binary),
             // A softmax over one number is always 1, so the file cannot mean it.
@@ -216,7 +231,7 @@ impl Plain {
             origins,
             outputs,
             scaling,
-            constants,
+            kept: is_kept.then_some(front),
         })
     }
 
@@ -224,7 +239,7 @@ impl Plain {
     /// does not equal the architecture up to a cut.
     fn named(&self, backbone: &Architecture, tolerance: Tolerance) -> Option<Candidate> {
         let ours = backbone.graph();
-        let end = ours.taps.feature_map?;
+        let end = ours.roles.feature_map?;
         let place = ours.counterpart(end, &self.graph, tolerance)?;
         let pairs = ours.correspondence(end, &self.graph, place, tolerance).ok()?;
         if let Some(whole) = self.with_head(backbone, place, tolerance) {
@@ -245,7 +260,7 @@ impl Plain {
                     .graph
                     .iter()
                     .any(|(later, reader)| later.0 > id.0 && reader.inputs.contains(&id));
-                if behind || Some(id) == self.graph.taps.logits {
+                if behind || Some(id) == self.graph.roles.logits {
                     return None;
                 }
                 continue;
@@ -278,11 +293,11 @@ impl Plain {
             });
             correspondence.push(Some(self.origin(id)));
         }
-        let moved = |tap: Option<NodeId>| tap.and_then(|tap| places[tap.0]);
-        graph.taps.embedding = moved(self.graph.taps.embedding);
-        graph.taps.logits = moved(self.graph.taps.logits);
-        if let Some(map) = moved(self.graph.taps.feature_map) {
-            graph.taps.feature_map = Some(map);
+        let moved = |node: Option<NodeId>| node.and_then(|node| places[node.0]);
+        graph.roles.embedding = moved(self.graph.roles.embedding);
+        graph.roles.logits = moved(self.graph.roles.logits);
+        if let Some(map) = moved(self.graph.roles.feature_map) {
+            graph.roles.feature_map = Some(map);
         }
         graph.validate().ok()?;
         Some(Candidate {
@@ -372,7 +387,7 @@ impl Plain {
         if let Some(shapes) = size.and_then(|size| graph.shapes(size).ok()) {
             let [height, _] = size.unwrap_or_default();
             let stride = |shape: Shape| height.div_ceil(shape.size()[0].max(1)).next_power_of_two();
-            let end = graph.taps.feature_map.map_or(0, |map| map.0);
+            let end = graph.roles.feature_map.map_or(0, |map| map.0);
             let cuts = graph.cuts(graph.output());
             let mut levels: Vec<Level> = Vec::new();
             let mut names = vec![Block::HEAD.to_owned(); graph.nodes.len()];
@@ -395,7 +410,7 @@ impl Plain {
             }
             levels.retain(|level| level.stride > 1);
             levels.truncate(64);
-            graph.taps.levels = levels;
+            graph.roles.levels = levels;
             for (index, name) in names.into_iter().enumerate() {
                 let layer = graph.nodes[index].layer;
                 graph.layers[layer.0].block = name;
@@ -437,32 +452,77 @@ fn end_of(activation: Activation) -> Option<Outputs> {
     }
 }
 
-/// The constants applied to the picture, combined, and the last node that applies them.
-fn scaling_of(graph: &Graph) -> (Option<ScaleShift>, NodeId) {
+impl Front {
+    /// The scaling that it equals, if there is one.
+    fn scaling(&self) -> Option<Scaling> {
+        let constants = self.constants.as_ref()?;
+        match self.channels.as_deref() {
+            None => Scaling::of_affine(constants),
+            Some([2, 1, 0]) => Scaling::of_reversed(constants),
+            Some(_) => None,
+        }
+    }
+
+    /// Does this first, and then the operation; `None` if that is another kind of operation.
+    fn then(&self, op: &Op) -> Option<Self> {
+        match op {
+            Op::ScaleShift(next) => Some(Self {
+                channels: self.channels.clone(),
+                constants: Some(match &self.constants {
+                    Some(constants) => constants.then(next)?,
+                    None => next.clone(),
+                }),
+            }),
+            // All channels of the picture in another order.
+            Op::Take { channels: next } if (0..next.len()).all(|channel| next.contains(&channel)) => {
+                let of = |values: &Vec<f64>| match values.len() {
+                    1 => Some(values.clone()),
+                    _ => next.iter().map(|channel| values.get(*channel).copied()).collect(),
+                };
+                let constants = match &self.constants {
+                    Some(ScaleShift { scale, shift }) => Some(ScaleShift {
+                        scale: of(scale)?,
+                        shift: of(shift)?,
+                    }),
+                    None => None,
+                };
+                let channels: Vec<usize> = match &self.channels {
+                    Some(channels) => next
+                        .iter()
+                        .map(|channel| channels.get(*channel).copied())
+                        .collect::<Option<_>>()?,
+                    None => next.clone(),
+                };
+                Some(Self {
+                    channels: channels
+                        .iter()
+                        .enumerate()
+                        .any(|(at, channel)| at != *channel)
+                        .then_some(channels),
+                    constants,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What the graph does to the picture first, and the last node of it.
+fn front(graph: &Graph) -> (Front, NodeId) {
     let readers = graph.readers();
     let mut at = NodeId(0);
-    let mut affine: Option<ScaleShift> = None;
+    let mut front = Front::default();
     while readers[at.0] == 1 {
         let next = graph.iter().find(|(_, node)| node.inputs.contains(&at));
-        let Some((
-            id,
-            Node {
-                op: Op::ScaleShift(constants),
-                ..
-            },
-        )) = next
-        else {
-            break;
-        };
-        let composed = match &affine {
-            Some(affine) => affine.then(constants),
-            None => Some(constants.clone()),
-        };
-        let Some(composed) = composed else { break };
-        affine = Some(composed);
-        at = id;
+        let composed = next.and_then(|(id, node)| {
+            // A choice of some channels only is no order.
+            let is_order = !matches!(&node.op, Op::Take { channels } if graph.features(at) != Some(channels.len()));
+            Some((id, front.then(&node.op).filter(|_| is_order)?))
+        });
+        let Some((id, composed)) = composed else { break };
+        (at, front) = (id, composed);
     }
-    (affine, at)
+    (front, at)
 }
 
 /// Turns a pooling whose window is the whole map, and whose one pixel is flattened, into a global pooling: Keras's
@@ -537,7 +597,7 @@ fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
 }
 
 /// The feature map, the embedding and the logits of a graph that ends in `output`.
-fn taps(graph: &Graph, output: NodeId) -> Taps {
+fn roles(graph: &Graph, output: NodeId) -> Roles {
     let cuts = graph.cuts(output);
     let is_pooled = |id: NodeId| {
         let keeps = matches!(&graph.node(id).op, Op::GlobalPool(pool) if pool.keep_dims);
@@ -553,7 +613,7 @@ fn taps(graph: &Graph, output: NodeId) -> Taps {
             && (0..=output.0)
                 .any(|index| index > embedding.0 && matches!(graph.nodes[index].op, Op::Dense(_) | Op::Conv(_)))
     };
-    Taps {
+    Roles {
         feature_map,
         embedding,
         logits: embedding.filter(|embedding| classifies(*embedding)).map(|_| output),

@@ -3,7 +3,11 @@
 //!
 //! In Keras the first 1 x 1 convolution of a block has the stride, every convolution has a bias, and the paddings are
 //! layers of their own. In PyTorch ("v1.5") the 3 x 3 convolution has the stride, and no convolution has a bias.
+//!
+//! Keras 2.0 to 2.2 built another ResNet-50 (`resnet50.py` of fchollet/deep-learning-models and of `keras_applications`
+//! up to 1.0.7): another epsilon, other names, and no padding before the first pool until `pool1_pad` came in 2.2.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,6 +30,7 @@ const MIN_INPUT: usize = 32;
 const fn norm_constants(variant: Variant) -> (f64, f64) {
     match variant {
         Variant::Keras => (1.001e-5, 0.01),
+        Variant::Keras2 => (1e-3, 0.01),
         Variant::Torch => (1e-5, 0.1),
     }
 }
@@ -69,9 +74,12 @@ pub struct ResNetConfig {
     /// Channels of the middle of each stack's blocks; a block's output has four times as many.
     #[config(default = "[64, 128, 256, 512]")]
     pub widths: [usize; 4],
-    /// Keras's network, or PyTorch's with the stride in the 3 x 3 convolutions.
+    /// Keras's network, that of Keras 2.0 to 2.2, or PyTorch's with the stride in the 3 x 3 convolutions.
     #[config(default = "Variant::Keras")]
     pub variant: Variant,
+    /// Whether the map is padded before the first pool, as in all but the first networks of Keras 2.
+    #[config(default = true)]
+    pub pads_pool: bool,
 }
 
 impl ResNetConfig {
@@ -80,7 +88,7 @@ impl ResNetConfig {
         EXPANSION * self.widths[3]
     }
 
-    /// Keras's network without a head that may have made this graph, guessed from its convolutions.
+    /// Keras's network, without a head, that this graph may be; guessed from the graph's convolutions.
     fn from_operations(graph: &Graph) -> Option<Self> {
         let conv_before = |mut id: NodeId| {
             loop {
@@ -93,7 +101,7 @@ impl ResNetConfig {
             }
         };
         let mut stem = None;
-        // For each block, the channels that it reads and those of its middle.
+        // For each block, the channels that it reads and the channels of its middle.
         let mut blocks = Vec::new();
         for node in &graph.nodes {
             match &node.op {
@@ -109,7 +117,7 @@ impl ResNetConfig {
         Self::of_blocks(in_channels, stem, &blocks)
     }
 
-    /// The network with these numbers of channels read and in the middle of each block, without a head.
+    /// The network, without a head, of blocks that read and have in their middle these numbers of channels.
     fn of_blocks(in_channels: usize, stem: usize, blocks: &[[usize; 2]]) -> Option<Self> {
         let mut stacks: Vec<(usize, usize)> = Vec::new();
         for &[input, width] in blocks {
@@ -172,12 +180,24 @@ impl Design for ResNetConfig {
         draft.net.block("conv1");
         let (x, padding) = draft.pad("conv1_pad", 3, picture);
         let conv = Conv::new([self.in_channels, self.stem], [7; 2], padding).with_stride(2);
-        let x = draft.conv_norm(["conv1", "conv1"], ["conv1", "bn1"], conv, x);
+        let names = match self.variant {
+            Variant::Keras2 => ["conv1".to_owned(), "bn_conv1".to_owned()],
+            Variant::Keras | Variant::Torch => ["conv1_conv".to_owned(), "conv1_bn".to_owned()],
+        };
+        let x = draft.conv_norm(&names, "conv1", ["conv1", "bn1"], conv, x);
         let x = draft.relu("conv1_relu", x);
         level("stride_2", 2, x);
-        let (x, padding) = draft.pad("pool1_pad", 1, x);
+        let (x, padding) = if self.pads_pool {
+            draft.pad("pool1_pad", 1, x)
+        } else {
+            (x, Padding::Valid)
+        };
         let pool = Op::Pool(Pool::max(3, 2, padding));
-        let mut x = draft.net.layer(NewLayer::new("pool1_pool"), pool, &[x]);
+        let layer = match self.variant {
+            Variant::Keras2 => NewLayer::automatic("pool1_pool"),
+            Variant::Keras | Variant::Torch => NewLayer::new("pool1_pool"),
+        };
+        let mut x = draft.net.layer(layer, pool, &[x]);
 
         let mut channels = self.stem;
         for (stack, (&blocks, &width)) in (2..).zip(self.blocks.iter().zip(&self.widths)) {
@@ -201,12 +221,12 @@ impl Design for ResNetConfig {
     }
 
     head_options!();
-    variant_option!();
+    variant_option!(Keras | Keras2 | Torch);
 }
 
 impl Family for ResNetConfig {
     const NAME: &'static str = "resnet";
-    const LATER: &'static [&'static str] = &["variant"];
+    const LATER: &'static [&'static str] = &["variant", "pads_pool"];
 
     fn published() -> Vec<Published<Self>> {
         let networks = [
@@ -226,11 +246,16 @@ impl Family for ResNetConfig {
     }
 
     fn candidates(graph: &Graph) -> Vec<Self> {
-        let variants = [Variant::Keras, Variant::Torch];
+        let variants = [
+            (Variant::Keras, true),
+            (Variant::Torch, true),
+            (Variant::Keras2, false),
+            (Variant::Keras2, true),
+        ];
         let found = Self::from_operations(graph);
         let networks = found
             .into_iter()
-            .flat_map(|found| variants.map(|variant| found.clone().with_variant(variant)));
+            .flat_map(|found| variants.map(|(variant, pads)| found.clone().with_variant(variant).with_pads_pool(pads)));
         networks.collect()
     }
 
@@ -277,6 +302,10 @@ impl Family for ResNetConfig {
             let mut convs = weights.convs.iter();
             convs.find(|(name, _)| *name == wanted).map(|(_, kernel)| kernel)
         };
+        if by_name("res2a_branch2a").is_some() {
+            let [.., in_channels, stem] = *by_name("conv1")?;
+            return Some(of_keras2(weights, by_name, [in_channels, stem]));
+        }
         let [.., in_channels, stem] = *by_name("conv1_conv")?;
         let mut blocks = Vec::new();
         for stack in 2..=5 {
@@ -293,11 +322,49 @@ impl Family for ResNetConfig {
     }
 }
 
+/// The network of Keras 2.0 to 2.2 with as many blocks as these names show.
+fn of_keras2<'a>(
+    weights: &KerasWeights<'_>,
+    by_name: impl Fn(&str) -> Option<&'a [usize; 4]>,
+    [in_channels, stem]: [usize; 2],
+) -> Result<ResNetConfig, String> {
+    let mut blocks = Vec::new();
+    for stack in 2..=5 {
+        let conv = |block, part: &str| by_name(&format!("res{stack}{}_branch{part}", letter(block)));
+        let found = (1..=Limits::BLOCKS).map_while(|block| conv(block, "2a").zip(conv(block, "2b")));
+        blocks.extend(found.map(|(reduce, middle)| [reduce[2], middle[3]]));
+    }
+    // The two networks have the same weights.
+    if weights.plain.is_empty() {
+        return Err(
+            "its names are those of the ResNet-50 of Keras 2.0 to 2.2, of which there are two, with and without \
+                    a padding before the first pool, and the file does not list its layers without weights; save the \
+                    whole model (model.save), whose config says it"
+                .into(),
+        );
+    }
+    let count = blocks.len();
+    let found = ResNetConfig::of_blocks(in_channels, stem, &blocks).ok_or_else(|| not_four_stacks(count))?;
+    Ok(found
+        .with_variant(Variant::Keras2)
+        .with_pads_pool(weights.plain.contains(&"pool1_pad"))
+        .with_pooling(Pooling::Average))
+}
+
+/// The name that Keras 2.0 to 2.2 give a block, from the block's number, which starts at 1: `a`, `b`, and after `z` a
+/// number, as in Caffe's ResNet-152.
+fn letter(block: usize) -> String {
+    match u8::try_from(block) {
+        Ok(block @ 1..=26) => char::from(b'a' + block - 1).into(),
+        _ => format!("b{}", block - 1),
+    }
+}
+
 fn not_four_stacks(blocks: usize) -> String {
     format!("expected the four stacks of a ResNet, found {blocks} blocks of other widths")
 }
 
-/// The network with as many blocks as these names of torchvision's have; other options are defaults.
+/// The network with as many blocks as these torchvision names show; other options are defaults.
 fn of_torch_names(names: &[&str]) -> Result<ResNetConfig, String> {
     let has = |stack: usize, block: usize, conv: usize| {
         names.contains(&format!("layer{stack}.{block}.conv{conv}.weight").as_str())
@@ -340,26 +407,29 @@ impl Draft {
         self.net.block(&name);
         let output = EXPANSION * width;
         let pointwise = |channels| Conv::new(channels, [1; 2], Padding::Valid);
+        let variant = self.variant;
+        let names = |number: usize| match variant {
+            Variant::Keras2 => {
+                let branch = ["1", "2a", "2b", "2c"][number];
+                ["res", "bn"].map(|part| format!("{part}{stack}{}_branch{branch}", letter(block)))
+            }
+            Variant::Keras | Variant::Torch => ["conv", "bn"].map(|part| format!("{name}_{number}_{part}")),
+        };
         let shortcut = match block {
             1 => {
                 let conv = pointwise([channels, output]).with_stride(stride);
-                let names = [format!("{name}_0"), format!("{path}.residual")];
+                let path = format!("{path}.residual");
                 let torch = [0, 1].map(|part| format!("{torch}.downsample.{part}"));
-                self.conv_norm(
-                    names.each_ref().map(|n| &**n),
-                    torch.each_ref().map(|n| &**n),
-                    conv,
-                    input,
-                )
+                self.conv_norm(&names(0), &path, torch.each_ref().map(|n| &**n), conv, input)
             }
             _ => input,
         };
         let middle = match self.variant {
-            Variant::Keras => Conv::new([width; 2], [3; 2], Padding::Same),
+            Variant::Keras | Variant::Keras2 => Conv::new([width; 2], [3; 2], Padding::Same),
             Variant::Torch => Conv::new([width; 2], [3; 2], Padding::symmetric(1)),
         };
         let [first, second] = match self.variant {
-            Variant::Keras => [stride, 1],
+            Variant::Keras | Variant::Keras2 => [stride, 1],
             Variant::Torch => [1, stride],
         };
         let convs = [
@@ -369,21 +439,24 @@ impl Draft {
         ];
         let mut x = input;
         for (number, conv) in (1..).zip(convs) {
-            let names = [format!("{name}_{number}"), format!("{path}.conv{number}")];
+            let path = format!("{path}.conv{number}");
             let torch = ["conv", "bn"].map(|part| format!("{torch}.{part}{number}"));
-            x = self.conv_norm(names.each_ref().map(|n| &**n), torch.each_ref().map(|n| &**n), conv, x);
+            x = self.conv_norm(&names(number), &path, torch.each_ref().map(|n| &**n), conv, x);
             if number < 3 {
                 x = self.relu(&format!("{name}_{number}_relu"), x);
             }
         }
-        let sum = self
-            .net
-            .layer(NewLayer::new(&format!("{name}_add")), Op::Add, &[shortcut, x]);
+        let add = format!("{name}_add");
+        let sum = match variant {
+            Variant::Keras2 => self.net.layer(NewLayer::automatic(&add), Op::Add, &[x, shortcut]),
+            Variant::Keras | Variant::Torch => self.net.layer(NewLayer::new(&add), Op::Add, &[shortcut, x]),
+        };
         self.relu(&format!("{name}_out"), sum)
     }
 
-    /// A convolution followed by its batch norm. `torch` names the two modules in PyTorch.
-    fn conv_norm(&mut self, [name, path]: [&str; 2], torch: [&str; 2], conv: Conv, x: NodeId) -> NodeId {
+    /// A convolution followed by its batch norm. `names` holds the Keras names of the two layers, and `torch` the names
+    /// of the two modules in PyTorch.
+    fn conv_norm(&mut self, names: &[String; 2], path: &str, torch: [&str; 2], conv: Conv, x: NodeId) -> NodeId {
         let (epsilon, momentum) = norm_constants(self.variant);
         let norm = BatchNorm {
             channels: conv.channels[1],
@@ -392,23 +465,27 @@ impl Draft {
             scale: true,
             center: true,
         };
-        let conv = conv.with_bias(self.variant == Variant::Keras);
+        let conv = conv.with_bias(self.variant != Variant::Torch);
         let layers = [("conv", Op::Conv(conv)), ("bn", Op::BatchNorm(norm))];
-        layers.into_iter().zip(torch).fold(x, |x, ((part, op), torch)| {
-            let (name, path) = (format!("{name}_{part}"), format!("{path}.{part}"));
-            self.net.layer(NewLayer::new(&name).at(&path).torch(torch), op, &[x])
+        let layers = layers.into_iter().zip(names).zip(torch);
+        layers.fold(x, |x, (((part, op), name), torch)| {
+            let path = format!("{path}.{part}");
+            self.net.layer(NewLayer::new(name).at(&path).torch(torch), op, &[x])
         })
     }
 
     fn relu(&mut self, name: &str, x: NodeId) -> NodeId {
-        self.net
-            .layer(NewLayer::new(name), Op::Activation(Activation::Relu), &[x])
+        let layer = match self.variant {
+            Variant::Keras2 => NewLayer::automatic(name),
+            Variant::Keras | Variant::Torch => NewLayer::new(name),
+        };
+        self.net.layer(layer, Op::Activation(Activation::Relu), &[x])
     }
 
-    /// Pads the map, in a layer of its own in Keras. Returns the map, and the padding that is left to the next layer.
+    /// Pads the map, in a layer of its own in Keras. Returns the map, and the padding that the next layer must apply.
     fn pad(&mut self, name: &str, pixels: usize, x: NodeId) -> (NodeId, Padding) {
         match self.variant {
-            Variant::Keras => {
+            Variant::Keras | Variant::Keras2 => {
                 let pad = Op::Pad { pads: [pixels; 4] };
                 (self.net.layer(NewLayer::new(name), pad, &[x]), Padding::Valid)
             }

@@ -210,7 +210,7 @@ impl Design for VggConfig {
             // Each fully-connected layer is followed by a ReLU and a dropout.
             torch: |index, _| format!("classifier.{}", 3 * index),
             order: match self.variant {
-                Variant::Keras => ChannelOrder::ChannelsLast,
+                Variant::Keras | Variant::Keras2 => ChannelOrder::ChannelsLast,
                 Variant::Torch => ChannelOrder::ChannelsFirst,
             },
         };
@@ -259,7 +259,7 @@ impl Design for VggConfig {
         self.in_channels = channels;
     }
 
-    variant_option!();
+    variant_option!(Keras | Torch);
 }
 
 impl Family for VggConfig {

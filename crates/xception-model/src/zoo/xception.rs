@@ -97,7 +97,7 @@ impl Default for Widths {
 /// Added to the variance before its square root.
 const fn epsilon(variant: Variant) -> f64 {
     match variant {
-        Variant::Keras => 1e-3,
+        Variant::Keras | Variant::Keras2 => 1e-3,
         Variant::Torch => 1e-5,
     }
 }
@@ -105,7 +105,7 @@ const fn epsilon(variant: Variant) -> f64 {
 /// Weight of a new batch in the running statistics, Burn's and PyTorch's sense: 1 minus Keras's momentum.
 const fn momentum(variant: Variant) -> f64 {
     match variant {
-        Variant::Keras => 0.01,
+        Variant::Keras | Variant::Keras2 => 0.01,
         Variant::Torch => 0.1,
     }
 }
@@ -210,7 +210,7 @@ impl XceptionConfig {
             Some(_) => return None,
         };
 
-        let last = graph.features(graph.taps.feature_map?)?;
+        let last = graph.features(graph.roles.feature_map?)?;
         let widths: Vec<usize> = depthwise.iter().map(|(_, channels)| *channels).collect();
         let separables = match order {
             SeparableOrder::DepthwiseFirst => {
@@ -322,7 +322,7 @@ impl Design for XceptionConfig {
     }
 
     head_options!();
-    variant_option!();
+    variant_option!(Keras | Torch);
 }
 
 impl Family for XceptionConfig {
@@ -567,7 +567,7 @@ impl Draft<'_> {
             .then(|| self.projection(input, flow, [channels[0], channels[2]], step));
         let x = self.separables(input, flow, &channels, relu);
         let padding = match self.config.variant {
-            Variant::Keras => Padding::Same,
+            Variant::Keras | Variant::Keras2 => Padding::Same,
             Variant::Torch => Padding::symmetric(self.dilation),
         };
         let pool = Pool::max(3, step, padding).with_dilation(self.dilation);

@@ -1,6 +1,6 @@
 //! Small models for one test each, as configs and as graphs.
 
-use graph::{Builder, Graph, NodeId, Taps};
+use graph::{Builder, Graph, NodeId, Roles};
 use serde_json::{Value, json};
 use xception_model::keras::{self, End};
 
@@ -118,11 +118,11 @@ pub fn listed(model: &Value) -> Vec<String> {
 pub fn built(build: impl FnOnce(&mut Builder, NodeId) -> NodeId) -> Graph {
     let (mut net, picture) = Builder::new("Test Network", 4);
     let output = build(&mut net, picture);
-    let taps = Taps {
+    let roles = Roles {
         logits: Some(output),
-        ..Taps::default()
+        ..Roles::default()
     };
-    let graph = net.finish(taps, 1);
+    let graph = net.finish(roles, 1);
     graph.validate().unwrap();
     graph
 }

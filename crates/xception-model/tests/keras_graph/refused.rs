@@ -18,7 +18,7 @@ fn what_cannot_be_computed_is_named() {
     for (layers, part) in [
         (
             vec![("Lambda", json!({}))],
-            "layer layer0 (Lambda): there is no operation for its class; `--no-top` would not help",
+            "layer layer0 (Lambda): it runs a Python function, which only Python can",
         ),
         (
             vec![one.clone(), ("Permute", json!({"dims": [1]}))],
@@ -33,8 +33,7 @@ fn what_cannot_be_computed_is_named() {
                 ("Dense", json!({"units": 2})),
             ],
             "layer layer2 (Attention): there is no operation for its class; with `--no-top` the network up to the \
-             layer \
-             layer1 can be used",
+             layer layer1 can be used",
         ),
         (
             vec![(
@@ -115,6 +114,20 @@ fn what_cannot_be_computed_is_named() {
     let error = config(&own, Some(3)).unwrap_err();
     assert!(
         error.contains("layer called (Dropout): its class is not one of Keras's own"),
+        "{error}"
+    );
+}
+
+/// The least number of 64 bits has no positive counterpart.
+#[test]
+fn a_part_that_ends_far_before_its_start_is_refused() {
+    let range = |stop: Value| json!({"class_name": "slice", "config": {"start": null, "stop": stop, "step": null}});
+    let every = || range(Value::Null);
+    let key = json!([every(), range(json!(i64::MIN)), every(), every()]);
+    let model = called("keras.src.ops.numpy", "GetItem", json!({}), json!(["PICTURE", key]));
+    let error = config(&model, Some(3)).unwrap_err();
+    assert!(
+        error.contains("the part that it takes depends on the picture's size"),
         "{error}"
     );
 }

@@ -1,13 +1,13 @@
-//! What is done instead of training.
+//! Flags that do something else than training.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use trainer::augment::Level;
+use trainer::augment::AugmentationLevel;
 
 use crate::args::values::RECIPES;
 
-/// What is done instead of training.
+/// Flags that do something else than training.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "More options")]
 pub struct InsteadArgs {
@@ -23,5 +23,5 @@ pub struct InsteadArgs {
     pub show_recipe: Option<String>,
     /// Print an augmentation's file, to be copied and changed, and end
     #[arg(long, value_name = "NAME", conflicts_with = "show_recipe")]
-    pub show_augmentation: Option<Level>,
+    pub show_augmentation: Option<AugmentationLevel>,
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 
 use crate::args::values::{RECIPES, WEIGHTS};
 
-/// What a new run is made of.
+/// The data, the recipe, the starting weights and the folder of a new run.
 #[derive(Debug, Args)]
 pub struct NewRunArgs {
     /// One folder per class, or a CSV of path, label or labels and, if wanted, split

@@ -1,4 +1,4 @@
-//! What a run may take of the machine. Every resumption may choose anew.
+//! Time, memory, disk and devices of a run. Each resumption may choose others.
 
 use clap::{Args, ValueEnum};
 

@@ -4,18 +4,14 @@ use serde::Serialize;
 
 use crate::commands::bench::limit::Limit;
 use crate::commands::bench::load;
+use crate::commands::bench::machine::Machine;
 use crate::commands::bench::row::{Implementation, Row};
 
 /// The measurements of one call.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    pub version: &'static str,
-    pub burn: &'static str,
-    pub processor: Option<String>,
-    pub cores: usize,
-    pub device: String,
-    /// The instruction set of the fused network's kernels.
-    pub instructions: &'static str,
+    #[serde(flatten)]
+    pub machine: Machine,
     /// Where the weights came from.
     pub weights: String,
     pub input: [usize; 3],

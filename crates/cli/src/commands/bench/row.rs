@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_reached_when_every_cycle_counts() {
-        // 100 pictures a second of 1,000 multiply-adds each.
+        // 100 pictures per second of 1,000 multiply-adds each.
         let limit = Limit {
             threads: 2,
             flops_per_second: 400_000.0,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::commands::bench::limit::Limit;
 use crate::commands::bench::report::Report;
 
 /// Writes the network, the machine, and a table of all cases.
@@ -22,16 +23,7 @@ fn write_machine(output: &mut impl Write, report: &Report) -> io::Result<()> {
         report.weights,
         report.multiply_adds as f64 / 1e9
     )?;
-    writeln!(
-        output,
-        "{}, {} cores, {}; device {}; xception {} on Burn {}",
-        report.processor.as_deref().unwrap_or(std::env::consts::ARCH),
-        report.cores,
-        report.instructions,
-        report.device,
-        report.version,
-        report.burn
-    )?;
+    report.machine.write(output)?;
     for start in &report.networks {
         writeln!(
             output,
@@ -39,7 +31,13 @@ fn write_machine(output: &mut impl Write, report: &Report) -> io::Result<()> {
             start.network, start.load_ms, start.first_prediction_ms
         )?;
     }
-    for limit in &report.limits {
+    write_limits(output, &report.limits)?;
+    Ok(())
+}
+
+/// Writes a line for each number of threads.
+pub fn write_limits(output: &mut impl Write, limits: &[Limit]) -> io::Result<()> {
+    for limit in limits {
         writeln!(
             output,
             "limit of the processor with {}: {:.1} GFLOP/s",
@@ -80,7 +78,7 @@ pub fn dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-pub fn count(number: usize, noun: &str) -> String {
+fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }

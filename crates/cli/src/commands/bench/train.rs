@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use kernels::Isa;
 use serde::Serialize;
 use trainer::{StepKind, StepTimer};
 use xception_model::{ModelSpec, Network};
@@ -13,13 +12,12 @@ use xception_model::{ModelSpec, Network};
 use super::cases::{Case, cases};
 use super::limit::{Limit, limit};
 use super::load::{self, Load};
-use super::machine::processor;
+use super::machine::Machine;
 use super::measure::pool;
 use super::memory;
 use super::row::{median, milliseconds};
-use super::table::{count, dash, megabytes};
+use super::table::{dash, megabytes, write_limits};
 use crate::args::{BenchArgs, ListFormat, Size};
-use crate::compute::threads::cores;
 use crate::io::output::Output;
 use crate::io::progress::Progress;
 use crate::io::{json, message};
@@ -49,12 +47,8 @@ impl fmt::Display for Operations {
 /// The measurements of one call.
 #[derive(Debug, Serialize)]
 struct Report {
-    version: &'static str,
-    burn: &'static str,
-    processor: Option<String>,
-    cores: usize,
-    device: String,
-    instructions: &'static str,
+    #[serde(flatten)]
+    machine: Machine,
     /// Where the weights came from.
     weights: String,
     /// For one picture, forward alone.
@@ -96,12 +90,7 @@ pub fn bench(args: &BenchArgs, network: &Network, spec: &ModelSpec, device: &Dev
         width: spec.input.width,
     });
     let mut report = Report {
-        version: env!("CARGO_PKG_VERSION"),
-        burn: trainer::BURN,
-        processor: processor(),
-        cores: cores(),
-        device: args.device.to_string(),
-        instructions: Isa::detect().name(),
+        machine: Machine::with_device(args.device.to_string()),
         weights: spec.source.clone(),
         multiply_adds: network.summary(size.height, size.width)?.multiply_adds(),
         limits: Vec::new(),
@@ -109,7 +98,7 @@ pub fn bench(args: &BenchArgs, network: &Network, spec: &ModelSpec, device: &Dev
         others: None,
     };
     let load = Load::start();
-    let cases = cases(args, report.cores, on_processor, size);
+    let cases = cases(args, report.machine.cores, on_processor, size);
     let operations: &[Operations] = if args.plain {
         &[Operations::Kernels, Operations::Burn]
     } else {
@@ -142,7 +131,7 @@ pub fn bench(args: &BenchArgs, network: &Network, spec: &ModelSpec, device: &Dev
         }
     }
     drop(progress);
-    report.others = load.others(report.cores);
+    report.others = load.others(report.machine.cores);
     let mut output = Output::stdout();
     match args.format {
         ListFormat::Text => write(&mut output, &report)?,
@@ -206,28 +195,12 @@ fn measure(network: &Network, case: Case, trains: StepKind, steps: usize, device
 fn write(output: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(
         output,
-        "{}; {:.2} billion multiply-adds a picture, forward",
+        "{}; {:.2} billion multiply-adds per picture, forward pass",
         report.weights,
         report.multiply_adds as f64 / 1e9
     )?;
-    writeln!(
-        output,
-        "{}, {} cores, {}; device {}; xception {} on Burn {}",
-        report.processor.as_deref().unwrap_or(std::env::consts::ARCH),
-        report.cores,
-        report.instructions,
-        report.device,
-        report.version,
-        report.burn
-    )?;
-    for limit in &report.limits {
-        writeln!(
-            output,
-            "limit of the processor with {}: {:.1} GFLOP/s",
-            count(limit.threads, "thread"),
-            limit.flops_per_second / 1e9
-        )?;
-    }
+    report.machine.write(output)?;
+    write_limits(output, &report.limits)?;
     writeln!(
         output,
         "\n{:<18}{:<11}{:>8}{:>7}{:>11}{:>10}{:>12}{:>10}{:>10}",

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap_complete::Shell;
 use xception_model::labels;
 
-use crate::args::SourceArgs;
+use crate::args::WeightsFileArgs;
 use crate::weights::class_labels;
 
 /// The names that may stand as the last of `words`, which are typed after the program's name in `shell`; none where
@@ -17,7 +17,7 @@ pub fn class_names(shell: Shell, words: &[OsString]) -> Vec<String> {
         None => class_labels::at_once(
             value(words, "--weights", Some("-w"))
                 .as_deref()
-                .unwrap_or(OsStr::new(SourceArgs::DEFAULT)),
+                .unwrap_or(OsStr::new(WeightsFileArgs::DEFAULT)),
         ),
     };
     let names = labels.unwrap_or_default().into_iter().map(|label| label.name);

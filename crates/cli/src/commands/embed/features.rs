@@ -38,7 +38,7 @@ pub fn length(classifier: &Classifier, level: Option<&str>) -> Option<usize> {
     let Some(name) = level else {
         return graph.embedding_len();
     };
-    let level = graph.taps.levels.iter().find(|level| level.name == name)?;
+    let level = graph.roles.levels.iter().find(|level| level.name == name)?;
     let input = classifier.spec.input;
     let shapes = graph.shapes([input.height, input.width]).ok()?;
     Some(shapes[level.node.0].values())

@@ -10,7 +10,7 @@ use crate::exit::ExitStatus;
 use crate::io::csv;
 use crate::io::output::Output;
 use crate::pictures::batches::Pictures;
-use crate::pictures::source::Source;
+use crate::pictures::source::PictureSource;
 use crate::weights::classifier;
 
 /// Which similar pictures are wanted.
@@ -35,16 +35,16 @@ type Pair = (usize, usize, f32);
 /// Writes similar pictures: `file,similar,similarity`.
 pub fn neighbours(args: &EmbedArgs, wanted: Wanted) -> anyhow::Result<ExitStatus> {
     let mut output = Output::open(args.output.path.as_deref(), args.output.force)?;
-    let threads = threads::start(args.weights.compute.threads)?;
+    let threads = threads::start(args.weights.inference.compute.threads)?;
     let pictures = Pictures::find(&args.pictures, threads)?;
-    pictures.keep([args.output.path.as_deref()], &args.weights.source.weights)?;
+    pictures.keep([args.output.path.as_deref()], &args.weights.file.weights)?;
     let classifier = classifier::load_embedder(&args.weights, None, args.pictures.max_pixels)?;
     let (mut names, mut rows) = (Vec::new(), Vec::new());
     let status = pictures.each_batch(
         |source| source.prepare(&classifier),
         |_, batch| features(&classifier, &batch, None),
-        |sources, (shape, values)| {
-            names.extend(Source::names(sources));
+        |pictures, (shape, values)| {
+            names.extend(PictureSource::names(pictures));
             let width = shape.iter().product::<usize>().max(1);
             rows.extend(values.chunks_exact(width).map(unit));
             Ok(())

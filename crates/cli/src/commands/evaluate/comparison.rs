@@ -41,7 +41,7 @@ impl ResultFiles {
     pub fn open(args: &EvaluateArgs) -> anyhow::Result<Self> {
         for (flag, file) in [("--report", &args.report), ("--predictions", &args.predictions)] {
             if file.is_some() {
-                bail!("{flag} is of one network: give one --weights, or leave {flag} out for the table of several");
+                bail!("{flag} is for one network: give one --weights, or leave {flag} out to compare several");
             }
         }
         let target = |path: &Option<PathBuf>| {
@@ -58,13 +58,13 @@ impl ResultFiles {
 
 /// Judges the networks by the same pictures and compares them.
 pub fn compare(args: &EvaluateArgs, networks: &[WeightsArgs], files: &ResultFiles) -> anyhow::Result<ExitStatus> {
-    let threads = threads::start(args.weights.compute.threads)?;
+    let threads = threads::start(args.weights.inference.compute.threads)?;
     // A name that is misspelt is found before hours of work.
-    let published = networks.iter().map(|weights| card::metrics(&weights.source.weights));
+    let published = networks.iter().map(|weights| card::metrics(&weights.file.weights));
     let published: Vec<Option<Metrics>> = published.collect::<anyhow::Result<_>>()?;
     let mut rows: Vec<Row> = Vec::with_capacity(networks.len());
     for (weights, published) in networks.iter().zip(published) {
-        let name = weights.source.weights.display().to_string();
+        let name = weights.file.weights.display().to_string();
         let row = Row::judge(args, weights, published, threads, rows.is_empty());
         rows.push(row.with_context(|| name)?);
     }

@@ -32,7 +32,7 @@ impl TrainedRun {
                 let problem = message::sentence(&error);
                 message::print(
                     "warning",
-                    &format!("{problem}: pictures that the network was trained on cannot be told from others"),
+                    &format!("{problem}: the evaluation cannot know which pictures the network was trained on"),
                 );
                 None
             }
@@ -139,16 +139,14 @@ fn split(args: &EvaluateArgs, run: Option<&TrainedRun>, dataset: &mut Dataset) -
         ),
         Some(_) if unknown > 0 => message::print(
             "warning",
-            &format!(
-                "{unknown} pictures of {data} are not of the run beside the weights, and in no part of it: left out"
-            ),
+            &format!("{unknown} pictures of {data} are not among the pictures of the run beside the weights: left out"),
         ),
         Some(_) | None => {}
     }
     Ok(of_run)
 }
 
-/// A picture that the network was trained on tests nothing.
+/// Warns of pictures that the network was trained on: they say nothing about other pictures.
 pub fn warn_of_trained_on(args: &EvaluateArgs, judged: usize, trained_on: usize) {
     if trained_on == 0 {
         return;
@@ -161,8 +159,8 @@ pub fn warn_of_trained_on(args: &EvaluateArgs, judged: usize, trained_on: usize)
     message::print(
         "warning",
         &format!(
-            "the network was trained on {trained_on} of the {judged} pictures that are judged, so that the figures \
-             look better than it is{advice}"
+            "the network was trained on {trained_on} of the {judged} pictures that are judged, so the figures look \
+             better than the network is{advice}"
         ),
     );
 }

@@ -78,7 +78,7 @@ fn html(
     judged: &Evaluated,
 ) -> anyhow::Result<String> {
     Ok(report::html(&ReportData {
-        title: format!("Evaluation of {}", file_name(Path::new(&weights.source.weights))),
+        title: format!("Evaluation of {}", file_name(Path::new(&weights.file.weights))),
         facts: facts(weights, data, summary),
         details: Vec::new(),
         judged: String::new(),
@@ -100,11 +100,11 @@ fn file_name(path: &Path) -> String {
 fn facts(weights: &WeightsArgs, data: &Path, summary: &Summary<'_>) -> Vec<(String, String)> {
     let fact = |name: &str, value: String| (name.to_owned(), value);
     vec![
-        fact("Weights", weights.source.weights.display().to_string()),
+        fact("Weights", weights.file.weights.display().to_string()),
         fact("Their origin", summary.weights.to_owned()),
         fact("Data", data.display().to_string()),
         fact("Preprocessing", summary.preset()),
-        fact("Device", weights.compute.device.to_string()),
+        fact("Device", weights.inference.compute.device.to_string()),
         fact("Speed", summary.speed()),
     ]
 }

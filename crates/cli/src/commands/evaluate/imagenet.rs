@@ -94,8 +94,8 @@ fn pictures(folder: &Path) -> anyhow::Result<Vec<(usize, PathBuf)>> {
     }
     if pictures.is_empty() {
         bail!(
-            "{} holds no pictures called {PREFIX}00000001.JPEG; --imagenet-labels is for those; data with one folder \
-             per class does not need it",
+            "{} holds no pictures called {PREFIX}00000001.JPEG; --imagenet-labels is for pictures of these names; \
+             data with one folder per class does not need it",
             folder.display()
         );
     }

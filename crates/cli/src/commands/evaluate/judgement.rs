@@ -19,16 +19,16 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Loads the network and judges it. `tells`: whether the faults of the pictures are reported.
+    /// Loads the network and judges it. `tells` says whether faults of the pictures are reported.
     pub fn of(args: &EvaluateArgs, weights: &WeightsArgs, threads: usize, tells: bool) -> anyhow::Result<Self> {
-        let local = file::local(&weights.source.weights);
+        let local = file::local(&weights.file.weights);
         let run = local.as_deref().and_then(TrainedRun::beside);
         if args.imagenet_labels.is_none() {
             // Faults of the data are found before weights are downloaded.
             Dataset::check_listing(&args.data, &dataset::options(args, run.as_ref()))?;
         }
         let classifier = classifier::load(weights, &args.labels, args.max_pixels)?;
-        check::has_classes(&weights.source.weights, &classifier.spec)?;
+        check::has_classes(&weights.file.weights, &classifier.spec)?;
         let labelled = LabelledPictures::find(args, run.as_ref(), &classifier, threads, tells)?;
         let judged = judge(args, &classifier, &labelled, threads)?;
         if tells {

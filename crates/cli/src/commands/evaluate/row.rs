@@ -42,7 +42,7 @@ impl Row {
         let input = classifier.spec.input;
         let size = classifier.network().summary(input.height, input.width)?;
         Ok(Self {
-            name: weights.source.weights.display().to_string(),
+            name: weights.file.weights.display().to_string(),
             published,
             parameters: size.params(),
             multiply_adds: size.multiply_adds(),

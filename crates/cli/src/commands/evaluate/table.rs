@@ -36,7 +36,7 @@ pub fn write(output: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     )?;
     writeln!(
         output,
-        "{}   top-1  top-5   top-1  top-5    params     MACs  a second",
+        "{}   top-1  top-5   top-1  top-5    params     MACs     per s",
         padded("weights")
     )?;
     for (name, row) in names.iter().zip(rows) {

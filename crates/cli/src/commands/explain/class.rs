@@ -6,7 +6,7 @@ use xception_model::Classifier;
 /// The most classes that an error lists.
 const LISTED: usize = 12;
 
-/// How many classes can be asked for; a network whose output is a number has one.
+/// The number of classes that can be explained; a network whose output is a number has one.
 pub fn count(classifier: &Classifier) -> usize {
     classifier.spec.classes().unwrap_or(1)
 }

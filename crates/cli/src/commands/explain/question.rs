@@ -9,7 +9,7 @@ use xception_model::{Classifier, Outputs, Prediction};
 use crate::args::ExplainArgs;
 use crate::commands::explain::class;
 use crate::io::message;
-use crate::pictures::source::Source;
+use crate::pictures::source::PictureSource;
 use crate::pictures::view::View;
 use crate::weights::check;
 
@@ -37,11 +37,11 @@ impl<'a> Question<'a> {
     pub fn new(args: &'a ExplainArgs, classifier: &'a Classifier) -> anyhow::Result<Self> {
         if let Some(layer) = &args.stage {
             check::has_stage(classifier.network(), layer)?;
-        } else if classifier.network().graph().taps.feature_map.is_none() {
+        } else if classifier.network().graph().roles.feature_map.is_none() {
             bail!(
                 "{}: this network has no last feature map that could be shown: name a layer with --stage; `xception \
                  run --list-stages` lists the names",
-                args.weights.source.weights.display()
+                args.weights.file.weights.display()
             );
         }
         let classes = args.class.iter().map(|class| class::find(class, classifier));
@@ -55,7 +55,7 @@ impl<'a> Question<'a> {
     }
 
     /// Explains one picture.
-    pub fn explain(&self, source: &Source, view: View) -> anyhow::Result<Explanation> {
+    pub fn explain(&self, source: &PictureSource, view: View) -> anyhow::Result<Explanation> {
         let View { pixels, picture } = view;
         let pictures = [pixels];
         let layer = self.layer.unwrap_or(self.explainer.last_layer());

@@ -9,7 +9,7 @@ use trainer::plots;
 
 use crate::args::{self, ExplainArgs};
 use crate::io::target::Target;
-use crate::pictures::source::Source;
+use crate::pictures::source::PictureSource;
 
 /// Chooses the file for each picture's explanation.
 pub struct Targets<'a> {
@@ -51,14 +51,14 @@ impl<'a> Targets<'a> {
     }
 
     /// The file for one picture. A file that exists is refused.
-    pub fn target(&mut self, source: &Source) -> anyhow::Result<Target> {
+    pub fn target(&mut self, source: &PictureSource) -> anyhow::Result<Target> {
         let folder = match self.place {
             Place::File(file) => return Target::new_file(file, self.args.force),
             Place::Folder(folder) => folder,
         };
         let stem = match source {
-            Source::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            Source::Stdin => "standard-input".to_owned(),
+            PictureSource::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            PictureSource::Stdin => "standard-input".to_owned(),
         };
         let name = format!("{stem}.{}.png", self.args.method);
         let path = folder.join(&name);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use trainer::metrics::{Evaluation, Task, interval};
 use trainer::report::duration;
-use trainer::{Outcome, StageTime};
+use trainer::{ActivityTime, Outcome};
 use unicode_width::UnicodeWidthStr;
 
 use crate::commands::train::events::pictures;
@@ -87,7 +87,7 @@ fn print_result(output: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
             print_best(output, outcome)?;
             print_classes(output, evaluation)?;
             if let Some(problem) = chance(evaluation) {
-                // Behind the table on a terminal.
+                // On a terminal the warning stands after the table.
                 output.flush()?;
                 message::print_wrapped("warning", &problem);
             }
@@ -101,7 +101,7 @@ fn print_result(output: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         let [without, with] = [temperature.error_without, temperature.error_with].map(|error| 100.0 * error);
         let offer = match stored {
             true => "; the weights have it",
-            false if temperature.helps() => "; the weights can have it (below)",
+            false if temperature.helps() => "; see below how to store it in the weights",
             false => "; not worth storing",
         };
         let text = format!(
@@ -110,7 +110,7 @@ fn print_result(output: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         );
         writeln!(output, "{}", wrapped(&text, 10))?;
     }
-    print_times(output, &outcome.stages)
+    print_times(output, &outcome.times)
 }
 
 /// The best epoch and its accuracy on the validation pictures.
@@ -223,11 +223,11 @@ fn chance(evaluation: &Evaluation) -> Option<String> {
     }
 }
 
-fn print_times(output: &mut impl Write, stages: &[StageTime]) -> io::Result<()> {
-    let total: f64 = stages.iter().map(|stage| stage.seconds).sum();
-    let listed: Vec<String> = stages
+fn print_times(output: &mut impl Write, times: &[ActivityTime]) -> io::Result<()> {
+    let total: f64 = times.iter().map(|time| time.seconds).sum();
+    let listed: Vec<String> = times
         .iter()
-        .map(|stage| format!("{} {}", stage.name, duration(stage.seconds)))
+        .map(|time| format!("{} {}", time.name, duration(time.seconds)))
         .collect();
     let text = format!("time      {}: {}", duration(total), listed.join(", "));
     writeln!(output, "{}", wrapped(&text, 10))

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use trainer::data::Split;
 use trainer::report::duration;
-use trainer::{Estimate, Event, Observer, PhaseEstimate, Stage};
+use trainer::{Activity, Estimate, Event, Observer, PhaseEstimate};
 
 use crate::commands::train::display::Display;
 use crate::commands::train::table;
@@ -41,7 +41,7 @@ pub fn observer(display: &Arc<Display>) -> Observer {
     let watched = Mutex::new(Watched::default());
     Arc::new(move |event| {
         if let Event::Work {
-            stage: Stage::Check,
+            activity: Activity::Check,
             done,
             total,
         } = event
@@ -57,17 +57,17 @@ pub fn observer(display: &Arc<Display>) -> Observer {
 impl Watched {
     fn receive(&mut self, event: Event, display: &Display) {
         match event {
-            Event::Work { stage, done, total } => {
-                match stage {
-                    Stage::Measurement | Stage::Predictions(_) | Stage::HeatMaps | Stage::Report => {
+            Event::Work { activity, done, total } => {
+                match activity {
+                    Activity::Measurement | Activity::Predictions(_) | Activity::HeatMaps | Activity::Report => {
                         interrupt::set_unsaved(false);
                     }
-                    Stage::Features(_) => interrupt::set_unsaved(true),
+                    Activity::Features(_) => interrupt::set_unsaved(true),
                     _ => {}
                 }
-                let name = self.stage_name(stage);
-                display.set_after(self.after(stage));
-                display.advance(&name, self.expected(stage), (done, total), "");
+                let name = self.activity_name(activity);
+                display.set_after(self.after(activity));
+                display.advance(&name, self.expected(activity), (done, total), "");
             }
             Event::Estimate(estimate) => {
                 display.print_last(&estimated(&estimate));
@@ -147,38 +147,38 @@ impl Watched {
         }
     }
 
-    fn stage_name(&self, stage: Stage) -> String {
+    fn activity_name(&self, activity: Activity) -> String {
         let phase = &self.phase;
-        match stage {
-            Stage::Measurement => "measuring the time of a step".to_owned(),
-            Stage::Features(split) => format!("features of {} pictures", pictures(split)),
-            Stage::RateSearch => "trying learning rates".to_owned(),
-            Stage::Saving => "saving".to_owned(),
-            Stage::Validation => format!("validation of epoch {}", phase.done + 1),
-            Stage::AverageValidation => format!("the same, averaged weights ({})", phase.done + 1),
-            Stage::Predictions(split) => format!("predicting the {} pictures", pictures(split)),
-            Stage::HeatMaps => "heat maps for the report".to_owned(),
-            Stage::Report => "writing the report".to_owned(),
+        match activity {
+            Activity::Measurement => "measuring the time of a step".to_owned(),
+            Activity::Features(split) => format!("features of {} pictures", pictures(split)),
+            Activity::RateSearch => "trying learning rates".to_owned(),
+            Activity::Saving => "saving".to_owned(),
+            Activity::Validation => format!("validation of epoch {}", phase.done + 1),
+            Activity::AverageValidation => format!("averaged weights of epoch {}", phase.done + 1),
+            Activity::Predictions(split) => format!("predicting the {} pictures", pictures(split)),
+            Activity::HeatMaps => "heat maps for the report".to_owned(),
+            Activity::Report => "writing the report".to_owned(),
             _ => "working".to_owned(),
         }
     }
 
-    /// The seconds of a stage, where they were measured before.
-    fn expected(&self, stage: Stage) -> Option<f64> {
-        match stage {
-            Stage::Features(Split::Train) => self.phase_estimate(self.number).map(|phase| phase.features),
+    /// The seconds of an activity, where they were measured before.
+    fn expected(&self, activity: Activity) -> Option<f64> {
+        match activity {
+            Activity::Features(Split::Train) => self.phase_estimate(self.number).map(|phase| phase.features),
             _ => None,
         }
     }
 
-    /// The seconds of the run after a stage, where they can be known.
-    fn after(&self, stage: Stage) -> Option<f64> {
-        match stage {
-            Stage::Features(Split::Train) => {
+    /// The seconds of the run after an activity, where they can be known.
+    fn after(&self, activity: Activity) -> Option<f64> {
+        match activity {
+            Activity::Features(Split::Train) => {
                 let phase = self.phase_estimate(self.number)?;
                 Some(phase.epochs as f64 * phase.epoch + self.later(self.number + 1)?)
             }
-            Stage::Validation | Stage::AverageValidation => {
+            Activity::Validation | Activity::AverageValidation => {
                 let epochs = self.phase.epochs.saturating_sub(self.phase.done + 1) as f64;
                 Some(epochs * self.phase.epoch? + self.later(self.number + 1)?)
             }

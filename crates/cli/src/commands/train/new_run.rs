@@ -16,7 +16,7 @@ use crate::commands::train::session::Session;
 use crate::commands::train::settings::settings;
 use crate::io::output::Output;
 use crate::io::path;
-use crate::weights::network::{self, Part};
+use crate::weights::network::{self, Needed};
 
 /// The command line of a new run.
 pub struct NewRun<'a> {
@@ -66,7 +66,7 @@ impl<'a> NewRun<'a> {
             None => self.untrained_network()?.1.input.height,
         };
         let preset = self.args.recipe.preset;
-        let augmentation = named.unwrap_or(Named::Level(self.recipe.augmentation));
+        let augmentation = named.unwrap_or(Named::BuiltIn(self.recipe.augmentation));
         let seed = self.args.recipe.seed;
         trainer::preview::contact_sheet(&dataset, &augmentation.resolve(size, preset), seed, path, false)?;
         let mut output = Output::stdout();
@@ -118,7 +118,7 @@ impl<'a> NewRun<'a> {
     fn load_network(&self) -> anyhow::Result<(Network, ModelSpec)> {
         let args = self.args;
         let device = args.compute.device.open()?;
-        network::load(&args.new.weights, &self.known(), Part::Backbone, &args.cache, &device)
+        network::load(&args.new.weights, &self.known(), Needed::Backbone, &args.cache, &device)
     }
 
     /// A network of the same architecture, whose weights are not used and not downloaded.

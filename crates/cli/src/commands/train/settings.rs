@@ -41,5 +41,6 @@ pub fn settings(args: &TrainArgs, folder: &Path, session: &Session) -> anyhow::R
 }
 
 fn minutes(minutes: f64) -> anyhow::Result<Duration> {
-    Duration::try_from_secs_f64(minutes * 60.0).with_context(|| format!("{minutes} minutes are no time"))
+    Duration::try_from_secs_f64(minutes * 60.0)
+        .with_context(|| format!("{minutes} minutes cannot be a time: give a number from 0 on"))
 }

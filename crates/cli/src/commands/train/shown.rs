@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::bail;
 use trainer::Recipe;
-use trainer::augment::{Augmentation, Level};
+use trainer::augment::{Augmentation, AugmentationLevel};
 
 use crate::args::RecipeArgs;
 use crate::exit::ExitStatus;
@@ -23,7 +23,7 @@ pub fn recipe(name: &str) -> anyhow::Result<ExitStatus> {
 }
 
 /// `--show-augmentation`.
-pub fn augmentation(level: Level, recipe: &RecipeArgs) -> anyhow::Result<ExitStatus> {
+pub fn augmentation(level: AugmentationLevel, recipe: &RecipeArgs) -> anyhow::Result<ExitStatus> {
     let size = recipe.size.map_or(DEFAULT_INPUT, usize::from);
     print(&Augmentation::named(level, size, recipe.preset).to_toml())
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use trainer::data::Split;
 use trainer::{Inputs, Phase, Progress, Run, RunFile, Trains};
+use xception_model::Architecture;
 
 use crate::io::message::printable;
 use crate::io::wrap::wrapped;
@@ -13,7 +14,8 @@ pub fn of_run(run: &Run, weights: Option<&str>) -> String {
     let file = run.file();
     let mut text = String::new();
     if let Some(weights) = weights {
-        let _ = writeln!(text, "weights   {}", printable(weights));
+        let line = format!("weights   {}{}", printable(weights), last_layer(file));
+        let _ = writeln!(text, "{}", wrapped(&line, 10));
     }
     let _ = writeln!(text, "recipe    {}: {}", file.recipe.name, input(file));
     for (number, phase) in (1..).zip(&file.recipe.phases) {
@@ -45,7 +47,7 @@ pub fn position(run: &Run) -> String {
             let place = match progress.seen {
                 0 => String::new(),
                 seen if seen >= pictures => ", before its validation".to_owned(),
-                seen => format!(", {seen} of {pictures} pictures into it"),
+                seen => format!(", after {seen} of {pictures} pictures"),
             };
             let text = format!(
                 "continues in phase {} of {}, {}: epoch {} of {}{place}, after step {}{best}",
@@ -59,6 +61,14 @@ pub fn position(run: &Run) -> String {
             wrapped(&text, 10)
         }
     }
+}
+
+/// Where the backbone ends, if layers are left out: such a network is a graph of its own.
+fn last_layer(file: &RunFile) -> String {
+    let graph = file.model.network.graph();
+    let is_shorter = file.recipe.leave_out > 0 && matches!(file.model.network, Architecture::Graph(_));
+    let map = graph.roles.feature_map.filter(|_| is_shorter);
+    map.map_or_else(String::new, |map| format!(", up to {}", graph.layer_of(map).name))
 }
 
 fn input(file: &RunFile) -> String {

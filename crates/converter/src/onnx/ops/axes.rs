@@ -1,4 +1,4 @@
-//! Operations that take axes away or put maps together.
+//! Operations that remove axes or join maps.
 
 use graph::{Activation, ChannelOrder, GlobalPool, Op, PoolKind};
 use onnx_ir::NodeProto;
@@ -78,8 +78,16 @@ impl<'a> Reader<'a> {
                     .filter(|_| rank + count <= 6)
                     .ok_or("its axes are not known")?;
                 places.sort_unstable();
+                // One channel without its axis gets it back.
+                let is_plane = [Axis::Height, Axis::Width].iter().all(|side| renamed.contains(side));
+                let mut is_plane = is_plane && !renamed.contains(&Axis::Channels);
                 for place in places {
-                    renamed.insert(place.min(renamed.len()), Axis::One);
+                    let added = if std::mem::take(&mut is_plane) {
+                        Axis::Channels
+                    } else {
+                        Axis::One
+                    };
+                    renamed.insert(place.min(renamed.len()), added);
                 }
                 Some(Reshaped::Renamed(renamed))
             }
@@ -118,7 +126,15 @@ impl<'a> Reader<'a> {
             return Ok(Value::Data(first));
         }
         let inputs = self.alike(&parts)?;
-        let id = self.add(Op::Concat, &inputs)?;
+        let Some(chosen) = self.graph.chosen_channels(&inputs) else {
+            let id = self.add(Op::Concat, &inputs)?;
+            return Ok(first.at(id));
+        };
+        let channels = chosen.channels;
+        let mut id = self.add(Op::Take { channels }, &[chosen.source])?;
+        if let Some(constants) = chosen.constants {
+            id = self.add(Op::ScaleShift(constants), &[id])?;
+        }
         Ok(first.at(id))
     }
 
@@ -130,7 +146,7 @@ impl<'a> Reader<'a> {
         let data = self.input(node, 0)?;
         let axis = place(int(node, "axis", if opset < 13 { 1 } else { -1 }), data.axes.len()).map(|at| data.axes[at]);
         let is_last = data.axes.last() == Some(&Axis::Channels);
-        // Before version 13, a softmax is over all axes from this one on.
+        // Before version 13, a softmax runs over all axes from this axis on.
         if axis != Some(Axis::Channels) || opset < 13 && !is_last && !is_pixel(&data.axes) {
             return Err(format!("a softmax over the axis {axis:?}"));
         }
@@ -158,7 +174,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The remaining axes.
+/// The axes that remain.
 fn without(axes: &[Axis], places: &[usize]) -> Vec<Axis> {
     let kept = axes.iter().enumerate().filter(|(at, _)| !places.contains(at));
     kept.map(|(_, axis)| *axis).collect()

@@ -50,7 +50,7 @@ impl Reader<'_> {
         Ok(Value::Sizes(part(&sizes, int(node, "start", 0), end)))
     }
 
-    /// The result of an operation on constants and shapes alone.
+    /// The result of an operation on only constants and shapes.
     pub(super) fn computed(&mut self, node: &NodeProto) -> Result<Value, String> {
         let first = self.value(node, 0)?;
         let sizes = |at: usize| self.sizes(node, at);
@@ -89,7 +89,7 @@ impl Reader<'_> {
                 let number = |at: usize| self.number(node, at).map(|number| number as i64);
                 let (start, end) = number(1).zip(number(2)).ok_or("no part of the shape")?;
                 if node.input.len() > 4 && number(4) != Some(1) {
-                    return Err("a part of a shape in steps".into());
+                    return Err("a slice of a shape with a step other than 1".into());
                 }
                 Value::Sizes(part(&sizes(0).ok_or("no shape")?, start, end))
             }
@@ -98,7 +98,7 @@ impl Reader<'_> {
                 let whole = parts
                     .map(|parts| parts.concat())
                     .filter(|whole| whole.len() <= MAX_SIZES);
-                Value::Sizes(whole.ok_or("it puts constants together")?)
+                Value::Sizes(whole.ok_or("it concatenates constants other than short shapes")?)
             }
             (op, first) => {
                 let function = curve::unary(op, |name, default| float(node, name, default), false);
@@ -106,7 +106,7 @@ impl Reader<'_> {
                     (Some(function), _, Some(number), _) => Value::Filled(function(number)),
                     (_, Some(function), Some(one), Some(two)) => Value::Filled(function(one, two)),
                     _ if matches!(first, Value::Sizes(_)) => Value::Sizes(vec![Size::Unknown]),
-                    _ => return Err("it computes with the constants".into()),
+                    _ => return Err("it computes with constants in an unknown way".into()),
                 }
             }
         })
@@ -124,7 +124,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The integers of an attribute, or of an input in newer versions.
+    /// The integers of an attribute; in newer versions, of an input.
     pub(super) fn integers(&self, node: &NodeProto, name: &str, at: usize) -> Option<Vec<i64>> {
         let known = |size: &Size| match size {
             Size::Known(size) => Some(*size),

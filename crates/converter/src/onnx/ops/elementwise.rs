@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
         if let (Value::Softmax(SoftmaxStep::Difference, data), "Exp") = (&first, op) {
             return Ok(Value::Softmax(SoftmaxStep::Exponential, data.clone()));
         }
-        // In newer versions, bounds are inputs.
+        // In newer versions, the bounds are inputs.
         let number = |name: &str, default: f64| {
             let input = ["", "min", "max"].iter().position(|input| *input == name);
             let input = input.and_then(|input| self.number(node, input));
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
             ("Sub", 1) => (one, negative(numbers)),
             ("Sub", _) => (vec![-1.0], numbers),
             ("Div", 1) => (numbers.into_iter().map(f64::recip).collect(), zero),
-            _ => return Err("it is no factor and no term".into()),
+            _ => return Err("it neither multiplies by nor adds a constant".into()),
         };
         let next = ScaleShift { scale, shift };
         if let (true, Op::ScaleShift(before)) = (data.is_private, &mut self.graph.nodes[data.node.0].op)
@@ -211,7 +211,7 @@ fn is_along_channels(constant: &Constant, axes: &[Axis]) -> bool {
         .all(|(side, axis)| *side == 1 || *axis == Axis::Channels)
 }
 
-/// Whether the first value is the second one, unchanged.
+/// Whether the first value is the second value, unchanged.
 fn is_value(one: &Data, two: &Data) -> bool {
     one.curve.is_none() && one.node == two.node && one.axes == two.axes
 }

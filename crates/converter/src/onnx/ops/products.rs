@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         Ok(data.at(id))
     }
 
-    /// Over the channels, where they are the last axis; factor and term are constants.
+    /// Layer norm over the channels, if they are the last axis. Factor and term are constants.
     pub(super) fn layer_norm(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         let data = self.input(node, 0)?;
         let axis = place(int(node, "axis", -1), data.axes.len());

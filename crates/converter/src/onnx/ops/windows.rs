@@ -101,48 +101,6 @@ impl<'a> Reader<'a> {
             value => Err(format!("it pads with {value}")),
         }
     }
-
-    /// A part of a map without its borders.
-    pub(super) fn crop(&mut self, node: &'a NodeProto) -> Result<Value, String> {
-        let data = self.input(node, 0)?;
-        let lengths = self.lengths(&data);
-        let numbers = |name: &str, at: usize| self.integers(node, name, at);
-        let (starts, ends) = numbers("starts", 1)
-            .zip(numbers("ends", 2))
-            .ok_or("the part that it takes is not known")?;
-        let axes = numbers("axes", 3).unwrap_or_else(|| (0..starts.len() as i64).collect());
-        let steps = numbers("steps", 4).unwrap_or_else(|| vec![1; starts.len()]);
-        if starts.len() != ends.len() || starts.len() != axes.len() || steps.iter().any(|step| *step != 1) {
-            return Err("it takes a part in steps".into());
-        }
-        let mut crops = [0; 4];
-        for ((axis, start), end) in axes.iter().zip(&starts).zip(&ends) {
-            let at = place(*axis, data.axes.len()).ok_or("it takes a part of an axis that is not there")?;
-            let side = match data.axes[at] {
-                Axis::Height => 0,
-                Axis::Width => 1,
-                other => return Err(format!("it takes a part of the axis {other:?}")),
-            };
-            // A part that begins from the start and ends from the end is one of pictures of every size.
-            let before = usize::try_from(*start).ok();
-            let behind = match *end {
-                end if end < 0 => usize::try_from(end.unsigned_abs()).ok(),
-                end => lengths[at]
-                    .is_some_and(|length| usize::try_from(end).is_ok_and(|end| end >= length))
-                    .then_some(0)
-                    .or((end >= i64::from(i32::MAX)).then_some(0)),
-            };
-            let (before, behind) = before
-                .zip(behind)
-                .ok_or("the part that it takes depends on the picture's size")?;
-            (crops[side], crops[side + 2]) = (before, behind);
-        }
-        if crops == [0; 4] {
-            return Ok(Value::Data(data));
-        }
-        let id = self.add(Op::Crop { crops }, &[data.node])?;
-        Ok(data.at(id))
-    }
 }
 
 /// Height and width, stride and padding of a window.
@@ -193,18 +151,19 @@ fn window(node: &NodeProto, kernel: Option<[usize; 2]>) -> Result<Window, String
     })
 }
 
-/// The padding with which a size that is rounded down is what `ceil_mode` rounds up: as far as a step reaches, at the
-/// end. It never wins a maximum and is left out of a mean; one that counts its padding would count it.
+/// The padding at the end, less than a step, with which rounding down gives the size that `ceil_mode` rounds up to. A
+/// maximum never takes this padding, and a mean leaves it out; a mean that counts padding would count this padding,
+/// too.
 fn rounded_up(window: &Window, counts: bool) -> Result<Padding, String> {
     let [top, left, bottom, right] = match window.padding {
         Padding::Valid => [0; 4],
         Padding::Explicit(pads) => pads,
-        // `same` rounds up by itself.
+        // `same` already rounds up.
         Padding::Same => return Ok(Padding::Same),
     };
     let ends = [bottom, right];
     let more = [0, 1].map(|axis| window.stride[axis].saturating_sub(1));
-    // A window that would begin in the padding at the end is left out by ONNX, and would be one here.
+    // ONNX leaves out a window that begins in the padding at the end; the network here would count it.
     let begins_within = |axis: usize| {
         let reach = window.side[axis]
             .saturating_sub(1)

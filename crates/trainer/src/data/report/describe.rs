@@ -8,20 +8,20 @@ use crate::data::known::Size;
 use crate::data::split::Split;
 use crate::data::text::LISTED;
 
-/// Classes with fewer training pictures are worth a warning.
+/// Classes with fewer training pictures get a warning.
 const FEW: usize = 5;
 
-/// What a report describes.
+/// The content of a report.
 pub(in crate::data) struct Described<'a> {
     pub dataset: &'a Dataset,
     /// The splits that the data set names.
     pub given: &'a [Split],
     /// The splits that were taken from training.
     pub carved: &'a [Split],
-    /// The seed that chose their pictures.
+    /// The seed that chose the pictures of these splits.
     pub seed: u64,
     pub notes: Vec<String>,
-    /// The pictures judge a network: no split needs pictures of every class.
+    /// Whether the pictures are for evaluating a network: then no split needs pictures of every class.
     pub judging: bool,
     pub unreadable: Vec<Unreadable>,
     pub doubtful: Vec<Unreadable>,
@@ -138,11 +138,12 @@ fn empty_classes(dataset: &Dataset, classes: &[ClassCount]) -> Vec<String> {
     warnings
 }
 
-/// Warnings about data that a training can use badly only.
+/// Warnings about data that is hard to train on.
 fn too_few(dataset: &Dataset, classes: &[ClassCount]) -> Vec<String> {
     let mut warnings = Vec::new();
     if dataset.count(Split::Val) == 0 {
-        warnings.push("no validation pictures: the last weights are kept, because nothing tells the best".to_owned());
+        let warning = "no validation pictures: the last weights are kept, because no pictures choose the best";
+        warnings.push(warning.to_owned());
     }
     let few: Vec<&str> = classes
         .iter()
@@ -162,7 +163,7 @@ fn too_few(dataset: &Dataset, classes: &[ClassCount]) -> Vec<String> {
     warnings
 }
 
-/// A warning where a test split was wanted, and no class has enough pictures for it.
+/// A warning if a test split was wanted, but no class has enough pictures for the split.
 fn no_test(dataset: &Dataset, carved: &[Split]) -> Option<String> {
     let wanted = carved.contains(&Split::Test) && dataset.count(Split::Val) > 0;
     (wanted && dataset.count(Split::Test) == 0).then(|| {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Alike, DataReport, Member, Sizes};
 use crate::data::text::{LISTED, counted, shown};
 
-/// The number of classes that are printed; more do not fit a screen.
+/// The most classes that are printed; more do not fit a screen.
 const CLASSES_SHOWN: usize = 40;
 
 impl fmt::Display for DataReport {
@@ -69,7 +69,8 @@ impl DataReport {
         row(f, &total.name, [&total.train, &total.val, &total.test])
     }
 
-    /// Groups of files with the same content: all of them, those in several splits, and those with different labels.
+    /// The numbers of groups of files with the same content: all groups, groups in several splits, and groups with
+    /// different labels.
     fn groups(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |group: &Alike, text: fn(&Member) -> String| {
             let files: Vec<String> = group.files.iter().map(text).collect();

@@ -1,4 +1,4 @@
-//! What a data set looks like, for the person who trains on it.
+//! The report on a data set, for the user who trains on it.
 
 mod describe;
 mod display;
@@ -21,13 +21,13 @@ pub struct DataReport {
     pub split_by: String,
     /// The number of pictures of each split.
     pub total: ClassCount,
-    /// The same for each class, in the order of the labels.
+    /// The number of pictures of each class in each split, in the order of the labels.
     pub classes: Vec<ClassCount>,
     /// Sizes in pixels.
     pub sizes: Sizes,
     /// Files that are left out because they cannot be decoded.
     pub unreadable: Vec<Unreadable>,
-    /// Pictures that were read with a warning. Those that an earlier check knows are not among them.
+    /// Pictures that were decoded with a warning, without pictures that an earlier check lists.
     #[serde(default)]
     pub doubtful: Vec<Unreadable>,
     /// Groups of files with the same content.
@@ -76,9 +76,9 @@ pub struct Range {
 /// A file that cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
-    /// Its path in the data set.
+    /// The path in the data set.
     pub name: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -92,10 +92,10 @@ pub struct Alike {
 /// One of several files with the same content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its path in the data set.
+    /// The path in the data set.
     pub name: String,
-    /// Its classes.
+    /// The file's classes.
     pub labels: Vec<String>,
-    /// Its split.
+    /// The file's split.
     pub split: Split,
 }

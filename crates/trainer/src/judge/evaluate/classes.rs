@@ -2,24 +2,24 @@ use xception_model::labels::Label;
 
 use super::error::EvaluateError;
 
-/// The classes of a data set among those of a network.
+/// Matches the classes of a data set to the classes of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchedClasses {
-    /// The number that the network gives each class; `None` if it does not know the class.
+    /// The network's number for each class; `None` if the network does not know the class.
     pub outputs: Vec<Option<usize>>,
-    /// Classes that were found by a name in another spelling, and that name.
+    /// Classes that match a label in another spelling, with the label.
     pub respelled: Vec<(String, String)>,
     /// Classes that the network does not know.
     pub unknown: Vec<String>,
 }
 
-/// Finds each class of the data by the name of a label or, as in ImageNet's folders, by its id; or else by the only
-/// name that differs in upper and lower case, spaces, `_` and `-` alone.
+/// Matches each class of the data to a label by name or, as in ImageNet's folders, by id. Otherwise takes the label
+/// whose name differs only in upper and lower case, spaces, `_` and `-`, if there is exactly one.
 ///
 /// # Errors
 ///
-/// [`EvaluateError::NoLabels`], or [`EvaluateError::Classes`] with the classes of both if the network knows none of
-/// them, or not all of them and `skip_unknown` is false.
+/// [`EvaluateError::NoLabels`], or [`EvaluateError::Classes`] with the classes of both: the network knows none of the
+/// classes, or it lacks some and `skip_unknown` is false.
 pub fn match_classes(
     data: &[String],
     labels: &[Label],
@@ -59,7 +59,7 @@ pub fn match_classes(
     })
 }
 
-/// The only label whose name is the same but for its spelling.
+/// The only label whose name differs in spelling alone.
 fn only_alike(class: &str, labels: &[Label]) -> Option<usize> {
     let wanted = spelling(class);
     let mut alike = (0..labels.len()).filter(|&output| spelling(&labels[output].name) == wanted);

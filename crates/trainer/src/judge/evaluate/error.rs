@@ -2,7 +2,7 @@ use xception_model::ClassifyError;
 
 use crate::judge::metrics::MetricsError;
 
-/// Why pictures cannot be judged.
+/// Why a network cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluateError {
@@ -50,7 +50,7 @@ pub enum EvaluateError {
     },
 }
 
-/// Classes that an error lists.
+/// The most classes that an error lists.
 const LISTED: usize = 12;
 
 fn listed(names: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! A trained network judged by pictures whose classes are known.
+//! Evaluates a trained network on pictures whose classes are known.
 
 mod classes;
 mod error;
@@ -21,11 +21,11 @@ use crate::pipeline::{PictureStream, Streamed};
 pub struct Labelled {
     /// The file.
     pub path: PathBuf,
-    /// Its classes, numbered as the network's outputs.
+    /// The classes' numbers among the network's outputs.
     pub classes: Vec<usize>,
 }
 
-/// How pictures go through the network.
+/// How pictures are passed to the network.
 #[derive(Clone, Copy, Debug)]
 pub struct EvaluateOptions {
     /// Pictures per batch.
@@ -39,31 +39,31 @@ pub struct EvaluateOptions {
 pub struct Evaluated {
     /// The predictions for every picture that could be read.
     pub predictions: Predictions,
-    /// How good they are.
+    /// The figures about the predictions.
     pub evaluation: Evaluation,
-    /// Pictures that could not be read, each with a sentence why. They are not judged.
+    /// Unreadable pictures, each with the reason as a sentence. They are left out of the figures.
     pub unreadable: Vec<(PathBuf, String)>,
     /// How pictures were resized to the network's input.
     pub preset: Preset,
-    /// How fast the pictures were judged.
+    /// The speed of the evaluation.
     pub speed: Speed,
 }
 
 /// The speed of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Speed {
-    /// From the first file to the last probability.
+    /// Seconds from the first file to the last probability.
     pub seconds: f64,
-    /// Pictures judged per second, reading and decoding included.
+    /// Evaluated pictures per second, including reading and decoding.
     pub pictures_per_second: f64,
-    /// The part of the time in which the network waited for pictures, 0 to 1.
+    /// The share of the time in which the network waited for pictures, 0 to 1.
     pub wait_share: f64,
 }
 
-/// Judges a network by pictures, which are decoded while it computes. `progress` receives the number of pictures of
-/// every batch.
+/// Evaluates a network on pictures, which are decoded while the network computes. `progress` receives the number of
+/// pictures of every batch.
 ///
-/// A picture that cannot be read is listed and left out.
+/// An unreadable picture is listed and left out.
 ///
 /// # Errors
 ///

@@ -10,8 +10,8 @@ const BINS: usize = 15;
 pub struct Calibration {
     /// Bins of equal width from 0 to 1.
     pub bins: Vec<Bin>,
-    /// The expected calibration error, 0 to 1: the mean distance between confidence and accuracy over the bins,
-    /// weighted by their numbers of answers (Guo et al. 2017, equation 3).
+    /// The expected calibration error, 0 to 1: the mean distance between confidence and accuracy over the bins. Each
+    /// bin is weighted by its number of answers (Guo et al. 2017, equation 3).
     pub ece: f64,
 }
 
@@ -24,15 +24,15 @@ pub struct Bin {
     pub to: f64,
     /// The number of answers.
     pub count: usize,
-    /// Their mean confidence; `None` without answers.
+    /// The mean confidence of the bin's answers; `None` without answers.
     pub confidence: Option<f64>,
-    /// The part of them that is right; `None` without answers.
+    /// The share of the bin's answers that are right; `None` without answers.
     pub accuracy: Option<f64>,
 }
 
 impl Calibration {
-    /// The calibration of the likeliest class of each picture. With several labels per picture, that of every class's
-    /// probability, which should be the part of the pictures with the class.
+    /// The calibration of each picture's likeliest class. With several labels per picture: the calibration of every
+    /// class's probability, which should be the share of the pictures with the class.
     pub(super) fn new(predictions: &Predictions) -> Self {
         let mut sums = [(0_usize, 0.0, 0_usize); BINS];
         let mut add = |probability: f32, right: bool| {

@@ -6,35 +6,35 @@ use serde::{Deserialize, Serialize};
 
 /// One epoch of a training run: a row of `metrics.csv`.
 ///
-/// A value that was not measured is `None`, and an empty field.
+/// A value that was not measured is `None` here and an empty field in the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochRow {
-    /// Counted from 1 through all phases.
+    /// The epoch's number, counted from 1 through all phases.
     pub epoch: usize,
     /// The name of the phase.
     pub phase: String,
     /// Steps since the run started.
     pub step: usize,
-    /// The learning rate of the last step, the largest of all groups of layers.
+    /// The learning rate of the last step: the largest among the groups of layers.
     pub learning_rate: f64,
     /// The mean loss over the epoch's batches during training.
     pub train_loss: f64,
-    /// The part of the epoch's pictures that was predicted correctly; `None` where mixing makes it meaningless.
+    /// The share of the epoch's pictures that was predicted correctly; `None` if mixing makes the share meaningless.
     pub train_accuracy: Option<f64>,
     /// The mean loss on the validation pictures.
     pub val_loss: Option<f64>,
-    /// The part of the validation pictures that was predicted correctly.
+    /// The share of the validation pictures that was predicted correctly.
     pub val_accuracy: Option<f64>,
     /// The validation loss of the averaged weights.
     pub ema_val_loss: Option<f64>,
     /// The validation accuracy of the averaged weights.
     pub ema_val_accuracy: Option<f64>,
-    /// The time of the epoch, validation included.
+    /// The time of the epoch, with validation.
     pub seconds: f64,
-    /// The part of the training time in which the step waited for pictures, 0 to 1.
+    /// The share of the training time in which the step waited for pictures, 0 to 1.
     pub wait_share: f64,
-    /// The part of the training time outside steps and waiting, 0 to 1: copying batches, metrics, tables, display.
+    /// The share of the training time outside steps and waiting, 0 to 1: copying batches, metrics, tables, display.
     pub overhead_share: f64,
 }
 

@@ -7,30 +7,30 @@ use super::mistakes::{self, Mistake};
 use super::predictions::{MetricsError, Predictions};
 use super::scores::{self, ClassScore, Score, Tally};
 
-/// The largest number of classes with a confusion matrix, which then takes 128 MB.
+/// The most classes with a confusion matrix. The matrix then takes 128 MB.
 const MAX_CONFUSION: usize = 4096;
 
-/// Every figure about a network's predictions.
+/// All figures about a network's predictions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// The number of pictures.
     pub pictures: usize,
-    /// The mean loss: cross-entropy in nats; with several labels per picture the mean binary cross-entropy over the
-    /// classes. The loss of one answer is at most 87.3, that of the smallest normal 32-bit number.
+    /// The mean loss: cross-entropy in nats; with several labels per picture, the mean binary cross-entropy over the
+    /// classes. The loss of one answer is at most 87.3, the loss of the smallest normal 32-bit number.
     pub loss: f64,
     /// The figures that depend on whether a picture may have several labels.
     pub task: Task,
     /// The scores of every class, in the order of the network's outputs.
     pub classes: Vec<ClassScore>,
-    /// The mean over the classes that occur or are predicted.
+    /// The mean score over the classes that occur or are predicted.
     pub macro_average: Score,
-    /// The mean over the classes weighted by their pictures.
+    /// The mean score over the classes, weighted by their pictures.
     pub weighted_average: Score,
     /// Whether confidence predicts accuracy.
     pub calibration: Calibration,
     /// The number of wrong pictures.
     pub mistake_count: usize,
-    /// The mistakes of the highest confidence, at most a hundred.
+    /// The mistakes with the highest confidence, at most a hundred.
     pub mistakes: Vec<Mistake>,
 }
 
@@ -40,34 +40,34 @@ pub struct Evaluation {
 pub enum Task {
     /// One class per picture.
     Single {
-        /// The part of the pictures whose likeliest class is right.
+        /// The share of the pictures whose likeliest class is right.
         top_1: f64,
-        /// The part of the pictures whose class is among the five likeliest; `None` with five classes or fewer.
+        /// The share of the pictures whose class is among the five likeliest; `None` with five classes or fewer.
         top_5: Option<f64>,
         /// The number of pictures of each class (row) by predicted class (column); `None` for more than 4,096 classes.
         confusion: Option<Vec<Vec<usize>>>,
     },
     /// Any number of classes per picture.
     Multi {
-        /// The part of the pictures whose classes are all predicted correctly.
+        /// The share of the pictures whose classes are all predicted correctly.
         subset_accuracy: f64,
-        /// The score over all answers together.
+        /// The score over the answers of all classes together.
         micro_average: Score,
         /// The mean of the average precisions of the classes.
         mean_average_precision: f64,
     },
 }
 
-/// Two classes, one of which was taken for the other.
+/// A pair of classes, the first of which is predicted as the second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConfusedPair {
     /// The true class.
     pub truth: usize,
     /// The predicted class.
     pub predicted: usize,
-    /// The number of such pictures.
+    /// The number of pictures of the true class with this prediction.
     pub count: usize,
-    /// Their part of the true class's pictures.
+    /// Their share of the true class's pictures.
     pub share: f64,
 }
 
@@ -76,7 +76,7 @@ impl Evaluation {
     ///
     /// # Errors
     ///
-    /// As [`Predictions::check`]. A NaN is an error too.
+    /// The errors of [`Predictions::check`]. A NaN is an error too.
     pub fn new(predictions: &Predictions) -> Result<Self, MetricsError> {
         predictions.check()?;
         let tallies = scores::tallies(predictions);
@@ -116,12 +116,13 @@ impl Evaluation {
         })
     }
 
-    /// The number of pictures that are predicted correctly; with several labels per picture, correctly in every class.
+    /// The number of correctly predicted pictures. With several labels per picture, every class must be predicted
+    /// correctly.
     pub fn right(&self) -> usize {
         self.pictures - self.mistake_count
     }
 
-    /// The pairs of classes that are confused, most often confused first.
+    /// The pairs of confused classes, the most frequent first.
     pub fn confused_pairs(&self) -> Vec<ConfusedPair> {
         let Task::Single {
             confusion: Some(confusion),
@@ -149,8 +150,8 @@ impl Evaluation {
         pairs
     }
 
-    /// The class whose pictures are found least often, if one of its pictures is not found; of equal ones, that with
-    /// the most pictures.
+    /// The class whose pictures are found least often, if at least one of its pictures is not found. Of classes found
+    /// equally often, the class with the most pictures.
     pub fn hardest_class(&self) -> Option<&ClassScore> {
         let with_pictures = self.classes.iter().filter(|class| class.support > 0);
         with_pictures
@@ -161,13 +162,14 @@ impl Evaluation {
             .filter(|class| class.score.recall < 1.0)
     }
 
-    /// The class with the most pictures, and its share of them: the accuracy of always answering this class.
+    /// The class with the most pictures, and its share of the pictures: the accuracy of always answering this class.
     pub fn commonest_class(&self) -> Option<(&ClassScore, f64)> {
         let commonest = self.classes.iter().max_by_key(|class| class.support)?;
         Some((commonest, commonest.support as f64 / self.pictures as f64))
     }
 
-    /// The part of the pictures that is predicted correctly; with several labels per picture, correctly in every class.
+    /// The share of correctly predicted pictures. With several labels per picture, every class must be predicted
+    /// correctly.
     pub fn accuracy(&self) -> f64 {
         match &self.task {
             Task::Single { top_1, .. } => *top_1,
@@ -198,7 +200,8 @@ fn single(predictions: &Predictions) -> Task {
     }
 }
 
-/// The number of classes that are likelier than this one. Of equal probabilities, the earlier class counts as likelier.
+/// The number of classes that are likelier than the given one. Of equal probabilities, the earlier class counts as
+/// likelier.
 fn rank(probabilities: &[f32], class: usize) -> usize {
     let own = probabilities[class];
     let before = |(other, probability): (usize, &f32)| match probability.total_cmp(&own) {

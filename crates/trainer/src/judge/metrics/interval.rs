@@ -1,10 +1,11 @@
 /// The 97.5 % quantile of the normal distribution, for intervals of 95 %.
 const QUANTILE: f64 = 1.959_963_984_540_054;
 
-/// Wilson's 95 % interval of a share, when `right` of `of` were counted (Wilson 1927, "Probable inference, the law of
-/// succession, and statistical inference"): 0 to 1 if nothing was counted.
+/// Wilson's 95 % interval of a share, if `right` of `of` were counted (Wilson 1927, "Probable inference, the law of
+/// succession, and statistical inference"). The interval is 0 to 1 if nothing was counted.
 ///
-/// It stays between 0 and 1 and holds for few pictures, as the interval of the normal distribution does not.
+/// Wilson's interval stays between 0 and 1 and holds for few pictures. The interval of the normal distribution does
+/// not.
 pub fn interval(right: usize, of: usize) -> (f64, f64) {
     if of == 0 {
         return (0.0, 1.0);

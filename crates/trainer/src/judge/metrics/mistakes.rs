@@ -7,22 +7,23 @@ use super::predictions::Predictions;
 /// The number of mistakes that are kept.
 const KEPT: usize = 100;
 
-/// A picture that is predicted wrongly.
+/// A wrongly predicted picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mistake {
-    /// Its index among the predictions.
+    /// The picture's index among the predictions.
     pub picture: usize,
     /// The file.
     pub path: PathBuf,
-    /// Its true classes.
+    /// The picture's true classes.
     pub truth: Vec<usize>,
-    /// Its predicted classes.
+    /// The picture's predicted classes.
     pub predicted: Vec<usize>,
-    /// The confidence of the wrong answer, 0 to 1. With several labels per picture: the highest of its wrong answers.
+    /// The confidence of the wrong answer, 0 to 1. With several labels per picture: the highest confidence of a wrong
+    /// answer.
     pub confidence: f32,
 }
 
-/// The mistakes of the highest confidence, at most a hundred, and the number of all mistakes.
+/// The mistakes with the highest confidence, at most a hundred, and the number of all mistakes.
 pub(super) fn find(predictions: &Predictions) -> (Vec<Mistake>, usize) {
     let mut mistakes: Vec<Mistake> = predictions
         .rows()
@@ -47,7 +48,7 @@ pub(super) fn find(predictions: &Predictions) -> (Vec<Mistake>, usize) {
         })
         .collect();
     let count = mistakes.len();
-    // Equal confidences keep the order of the pictures.
+    // Mistakes of equal confidence keep the order of the pictures.
     mistakes.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     mistakes.truncate(KEPT);
     (mistakes, count)

@@ -1,4 +1,4 @@
-//! The figures that `xception evaluate` prints, from predictions and true classes.
+//! The figures that `xception evaluate` prints, computed from predictions and true classes.
 //!
 //! Every figure follows scikit-learn's definition of the same name; `tests/report.rs` compares them. The expected
 //! calibration error follows Guo et al. 2017 (arXiv 1706.04599).

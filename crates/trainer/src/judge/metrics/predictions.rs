@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The largest distance from 1 of the sum of a picture's probabilities. 32-bit rounding of a softmax gives far less
-/// (1e-6 over ImageNet's classes), logits far more.
+/// How far the sum of a picture's probabilities may be from 1. The 32-bit rounding of a softmax gives far less than
+/// this (1e-6 over ImageNet's classes), and logits give far more.
 const SUM_TOLERANCE: f64 = 1e-3;
 
 /// The predictions of a network for pictures whose classes are known.
@@ -11,8 +11,8 @@ const SUM_TOLERANCE: f64 = 1e-3;
 pub struct Predictions {
     /// The names of the classes, in the order of the network's outputs.
     pub classes: Vec<String>,
-    /// Whether a picture may have several classes or none. Each probability is then a sigmoid's. Otherwise the
-    /// probabilities are a softmax's, which sum to 1.
+    /// Whether a picture may have several classes or none. Each probability is then the output of a sigmoid. Otherwise
+    /// the probabilities are the output of a softmax, which sum to 1.
     pub multi_label: bool,
     /// The files of the pictures.
     pub paths: Vec<PathBuf>,
@@ -43,9 +43,9 @@ pub enum MetricsError {
         what: &'static str,
         /// Pictures given.
         pictures: usize,
-        /// The length it should have.
+        /// The expected length.
         expected: usize,
-        /// The length it has.
+        /// The length found.
         found: usize,
     },
     /// The network does not have the class of a picture.
@@ -66,7 +66,7 @@ pub enum MetricsError {
     ClassCount {
         /// The picture.
         path: PathBuf,
-        /// The number of its classes.
+        /// The number of classes of the picture.
         found: usize,
     },
     /// A number is not a probability: the network diverged, or its outputs are not probabilities.
@@ -76,15 +76,15 @@ pub enum MetricsError {
         path: PathBuf,
         /// The class's name.
         class: String,
-        /// The number.
+        /// The number found.
         value: f32,
     },
-    /// The probabilities of a picture are not those of a softmax.
+    /// The probabilities of a picture are not the output of a softmax.
     #[error("{}: its probabilities sum to {sum}; expected 1: take the softmax of logits", path.display())]
     Sum {
         /// The picture.
         path: PathBuf,
-        /// Their sum.
+        /// The sum of the probabilities.
         sum: f64,
     },
 }
@@ -106,8 +106,8 @@ impl Predictions {
         truths.zip(self.probabilities.chunks(self.classes.len().max(1)))
     }
 
-    /// The predicted classes for these probabilities: the likeliest, the first of equal ones; or with `multi_label` all
-    /// above one half, as in Keras's `BinaryAccuracy`.
+    /// The predicted classes for the given probabilities: the likeliest class, the first of equally likely ones. With
+    /// `multi_label`: all classes above one half, as in Keras's `BinaryAccuracy`.
     pub fn decide(&self, probabilities: &[f32]) -> Vec<usize> {
         if self.multi_label {
             let above = probabilities.iter().enumerate().filter(|(_, p)| **p > 0.5);
@@ -120,7 +120,7 @@ impl Predictions {
     ///
     /// # Errors
     ///
-    /// The first problem.
+    /// The first problem found.
     pub fn check(&self) -> Result<(), MetricsError> {
         let (pictures, classes) = (self.len(), self.classes.len());
         if pictures == 0 || classes == 0 {
@@ -178,7 +178,7 @@ impl Predictions {
     }
 }
 
-/// The class of the largest probability, the first of equals.
+/// The class of the largest probability; of equal probabilities, the first.
 pub(super) fn likeliest(probabilities: &[f32]) -> Option<usize> {
     let classes = probabilities.iter().enumerate();
     classes

@@ -5,11 +5,11 @@ use super::predictions::Predictions;
 /// Precision, recall and F1, 0 to 1. A quotient with the denominator 0 is 0, as with scikit-learn's `zero_division=0`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// The part of the predictions of a class that is right.
+    /// The share of a class's predictions that are right.
     pub precision: f64,
-    /// The part of the pictures of a class that is found.
+    /// The share of a class's pictures that are found.
     pub recall: f64,
-    /// The harmonic mean of the two.
+    /// The harmonic mean of precision and recall.
     pub f1: f64,
 }
 
@@ -23,10 +23,10 @@ pub struct ClassScore {
     pub score: Score,
     /// The number of pictures of the class.
     pub support: usize,
-    /// The number of pictures that are predicted as the class.
+    /// The number of pictures predicted as the class.
     pub predicted: usize,
-    /// The area under its precision-recall curve, as in scikit-learn's `average_precision_score`; only with several
-    /// labels per picture, and for classes with pictures.
+    /// The area under the class's precision-recall curve, as in scikit-learn's `average_precision_score`. Only with
+    /// several labels per picture, and for classes with pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average_precision: Option<f64>,
 }
@@ -50,7 +50,7 @@ impl Tally {
     }
 }
 
-/// One tally a class.
+/// One tally per class.
 pub(super) fn tallies(predictions: &Predictions) -> Vec<Tally> {
     let mut tallies = vec![Tally::default(); predictions.classes.len()];
     for (truth, probabilities) in predictions.rows() {
@@ -65,7 +65,7 @@ pub(super) fn tallies(predictions: &Predictions) -> Vec<Tally> {
     tallies
 }
 
-/// The mean over the classes that occur or are predicted, and the mean weighted by their pictures.
+/// The mean over the classes that occur or are predicted, and the mean over all classes weighted by their pictures.
 pub(super) fn averages(classes: &[ClassScore]) -> (Score, Score) {
     let mean = |weight: fn(&ClassScore) -> f64| {
         let total: f64 = classes.iter().map(weight).sum();
@@ -85,8 +85,8 @@ pub(super) fn averages(classes: &[ClassScore]) -> (Score, Score) {
     )
 }
 
-/// `sum((recall_n - recall_(n-1)) * precision_n)` over the thresholds, the largest first; `None` if no picture shows
-/// the class.
+/// `sum((recall_n - recall_(n-1)) * precision_n)` over the thresholds, from the largest to the smallest; `None` if no
+/// picture shows the class.
 pub(super) fn average_precision(predictions: &Predictions, class: usize) -> Option<f64> {
     let mut answers: Vec<(f32, bool)> = predictions
         .rows()

@@ -6,25 +6,25 @@ use super::predictions::{Predictions, likeliest};
 /// A picture whose label may be wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspect {
-    /// The name of its part of the data.
+    /// The name of the picture's split.
     pub part: &'static str,
     /// The file.
     pub path: PathBuf,
-    /// Its label.
+    /// The picture's label.
     pub label: String,
-    /// The probability of its label.
+    /// The probability of the label.
     pub label_probability: f32,
     /// The class that the network suggests.
     pub suggestion: String,
-    /// The probability of that class.
+    /// The probability of the suggested class.
     pub suggestion_probability: f32,
 }
 
-/// The pictures whose labels may be wrong, the surest contradiction first. With several labels per picture there are
-/// none.
+/// The pictures with suspected labels, the surest contradiction first. With several labels per picture no label is
+/// suspected.
 ///
-/// A label is suspected where the network is as sure of another class as it is, on average, of that class's own
-/// pictures in the same part of the data (confident learning: Northcutt, Jiang and Chuang 2021, equation 2).
+/// A label is suspected if the network is at least as sure of another class as it is, on average, for the other class's
+/// own pictures in the same split (confident learning: Northcutt, Jiang and Chuang 2021, equation 2).
 pub fn suspects(parts: &[(&'static str, &Predictions)]) -> Vec<Suspect> {
     let mut found: Vec<Suspect> = parts
         .iter()
@@ -56,7 +56,7 @@ fn in_part(part: &'static str, predictions: &Predictions) -> Vec<Suspect> {
         .collect()
 }
 
-/// The mean probability that pictures of a class have for their class; `None` without pictures.
+/// The mean probability of a class over the class's own pictures; `None` without pictures.
 fn own_confidence(predictions: &Predictions) -> Vec<Option<f64>> {
     let mut sums = vec![(0.0, 0_usize); predictions.classes.len()];
     for (truth, probabilities) in predictions.rows() {
@@ -108,7 +108,7 @@ mod tests {
             multi_label: false,
             paths: ["right", "unsure", "swapped", "other"].map(PathBuf::from).to_vec(),
             truths: vec![vec![0], vec![1], vec![1], vec![1]],
-            // Pictures of cats have 0.9 for their class.
+            // Pictures of cats have the probability 0.9 for their class.
             probabilities: vec![0.9, 0.1, 0.6, 0.4, 0.95, 0.05, 0.2, 0.8],
         };
         let found = suspects(&[("train", &predictions)]);

@@ -6,8 +6,8 @@ use super::predictions::Predictions;
 /// The separator of several classes of a picture.
 const SEPARATOR: &str = ";";
 
-/// Writes one line per class: `class,precision,recall,f1,support,predicted,average_precision`. The last is empty with
-/// one label per picture.
+/// Writes one line per class: `class,precision,recall,f1,support,predicted,average_precision`. The last field is empty
+/// with one label per picture.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn write_class_table(output: impl Write, evaluation: &Evaluation) -> io::Res
 ///
 /// # Errors
 ///
-/// The error of the writer, or that of [`Predictions::check`].
+/// The error of the writer, or an error of [`Predictions::check`].
 pub fn write_predictions(output: impl Write, predictions: &Predictions) -> io::Result<()> {
     predictions.check().map_err(io::Error::other)?;
     let names = |classes: &[usize]| {

@@ -3,25 +3,25 @@ use serde::{Deserialize, Serialize};
 use super::calibration::Calibration;
 use super::predictions::Predictions;
 
-/// The range of temperatures that are tried.
+/// The range of the search.
 const RANGE: [f64; 2] = [0.05, 20.0];
 
-/// Temperature scaling (Guo et al. 2017, section 4.2): the logits are divided by one number, so that confidences fit
-/// the accuracy. The predicted classes stay the same.
+/// Temperature scaling (Guo et al. 2017, section 4.2): one number divides all logits, so that confidences match the
+/// accuracy. The predicted classes stay the same.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Temperature {
     /// The number that divides the logits.
     pub value: f64,
-    /// The expected calibration error without it, on pictures that it was not chosen by.
+    /// The expected calibration error without the temperature, on pictures that did not choose the temperature.
     pub error_without: f64,
-    /// The same error with it.
+    /// The same error with the temperature.
     pub error_with: f64,
 }
 
 impl Temperature {
-    /// The temperature of the lowest loss on `validation`, measured on `test`. `None` with several labels per picture,
-    /// or without pictures.
+    /// The temperature with the lowest loss on `validation`, and its effect on `test`. `None` with several labels per
+    /// picture, or without pictures.
     pub fn measure(validation: &Predictions, test: &Predictions) -> Option<Self> {
         if validation.multi_label || validation.is_empty() || test.is_empty() {
             return None;
@@ -34,14 +34,14 @@ impl Temperature {
         })
     }
 
-    /// Whether the measured error is lower with it.
+    /// Whether the temperature lowers the measured error.
     pub fn helps(&self) -> bool {
         self.error_with < self.error_without
     }
 }
 
-/// The temperature of the lowest mean cross-entropy, by golden-section search on its logarithm: the loss has one
-/// minimum.
+/// The temperature with the lowest mean cross-entropy, by golden-section search on the temperature's logarithm. The
+/// loss has a single minimum.
 fn best(predictions: &Predictions) -> f64 {
     let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
     let loss = |log: f64| loss(predictions, log.exp());
@@ -74,7 +74,7 @@ fn loss(predictions: &Predictions, temperature: f64) -> f64 {
         .sum()
 }
 
-/// Logits of these probabilities, the largest of which is 0, divided by the temperature.
+/// Logits that give the probabilities, shifted so that the largest is 0, and divided by the temperature.
 fn logits(probabilities: &[f32], temperature: f64) -> Vec<f64> {
     let logs: Vec<f64> = probabilities
         .iter()
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// Pictures of two classes: answers of one logit difference, of which three quarters are right.
+    /// Pictures of two classes. All answers have the same logit difference, and three quarters are right.
     fn answers(difference: f64) -> Predictions {
         let sure = 1.0 / (1.0 + (-difference).exp());
         Predictions {
@@ -117,7 +117,7 @@ mod tests {
         }
     }
 
-    /// Three quarters right is the logit ln 3.
+    /// For three quarters right, the logit is ln 3.
     #[test]
     fn the_temperature_makes_confidence_the_accuracy() {
         for factor in [0.5, 1.0, 3.0] {
@@ -126,7 +126,7 @@ mod tests {
             assert!((found.value - factor).abs() < 1e-3, "{found:?}");
             assert!(found.error_with < 1e-3, "{found:?}");
             assert_eq!(found.helps(), found.error_with < found.error_without);
-            // Confidences that fit already have no error to lose.
+            // Confidences that match already have no error to lower.
             assert!((factor - 1.0_f64).abs() < 0.1 || found.helps(), "{found:?}");
         }
         let none = Predictions {

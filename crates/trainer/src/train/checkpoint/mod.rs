@@ -1,8 +1,8 @@
-//! Checkpoints: everything that a run needs to continue to the same numbers as if it had not been stopped.
+//! Checkpoints: the files that a run needs to continue to the same numbers as an uninterrupted run.
 //!
 //! Burn's own checkpointers write at the end of an epoch, each record at once under its final name and without a
-//! checksum. What a kill or a full disk leaves of it looks like a checkpoint, and the pruned checkpoint may have been
-//! the last whole one.
+//! checksum. After a kill or a full disk, a partly written record looks like a checkpoint. The checkpoint that Burn
+//! removed for it may have been the last whole one.
 
 mod checksum;
 mod position;
@@ -23,6 +23,6 @@ mod names {
     pub const EMA: &str = "ema.bpk";
     pub const BEST: &str = "best.bpk";
     pub const OPTIMIZER: &str = "optimizer.bpk";
-    /// The checksums of the other files. A folder without it was never finished.
+    /// The checksums of the other files. A folder without this file is an unfinished checkpoint.
     pub const MANIFEST: &str = "checksums.toml";
 }

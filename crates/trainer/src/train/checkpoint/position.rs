@@ -1,6 +1,7 @@
 use super::progress::Progress;
 
-/// Where in a run a checkpoint was taken. A phase starts at the step at which the phase before it ended.
+/// The position in a run at which a checkpoint was written. A phase starts at the step at which the phase before it
+/// ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     step: u64,
@@ -15,12 +16,12 @@ impl Position {
         }
     }
 
-    /// The name of its folder: `step-0000000123-phase-1`.
+    /// The name of the checkpoint's folder: `step-0000000123-phase-1`.
     pub fn name(self) -> String {
         format!("step-{:010}-phase-{}", self.step, self.phase)
     }
 
-    /// Reads a name that [`name`](Self::name) gives.
+    /// Parses a name that [`name`](Self::name) returned.
     pub fn parse(name: &str) -> Option<Self> {
         let (step, phase) = name.strip_prefix("step-")?.split_once("-phase-")?;
         let position = Self {

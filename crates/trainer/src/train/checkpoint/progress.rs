@@ -1,41 +1,41 @@
-//! Where a run stands: `progress.toml` of a checkpoint.
+//! The progress of a run: `progress.toml` of a checkpoint.
 
 use serde::{Deserialize, Serialize};
 
 use crate::judge::metrics::EpochRow;
 
-/// Where a run stands.
+/// The progress of a run.
 ///
-/// Random numbers need no state of their own: they follow from the run's seed and these counters.
+/// Random numbers need no saved state: they follow from the run's seed and these counters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
     /// The phase, from 0.
     pub phase: usize,
-    /// Epochs of the phase that are complete.
+    /// Completed epochs of the phase.
     pub epoch: usize,
-    /// Batches of the current epoch that are trained on.
+    /// Completed batches of the current epoch.
     pub batch: usize,
     /// Updates of the weights in this phase.
     pub update: usize,
     /// Steps since the run started.
     pub step: u64,
-    /// The sum over the current epoch's batches of loss times pictures.
+    /// The sum of loss times pictures over the current epoch's batches.
     pub loss_sum: f64,
-    /// Pictures of the current epoch that were classified correctly.
+    /// Correctly classified pictures of the current epoch.
     pub correct: f64,
     /// Pictures of the current epoch that were trained on.
     pub seen: usize,
-    /// Seconds since the run started, without the time it was stopped.
+    /// Seconds since the run started, without the time in which the run was stopped.
     pub seconds: f64,
-    /// Seconds that the features of the frozen backbone took.
+    /// Seconds spent on the features of the frozen backbone.
     #[serde(default)]
     pub feature_seconds: f64,
     /// Seconds of the current epoch.
     pub epoch_seconds: f64,
-    /// Seconds of the current epoch in which the step waited for pictures.
+    /// Seconds of the current epoch spent waiting for pictures.
     pub wait_seconds: f64,
-    /// Seconds of the current epoch that steps took: forward, backward and update.
+    /// Seconds of the current epoch spent in steps: forward, backward and update.
     pub step_seconds: f64,
     /// Updates of the moving average of the weights.
     pub ema_updates: u64,
@@ -56,12 +56,12 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
-    /// Their row in the metrics table, from 0.
+    /// The row of the best weights in the metrics table, from 0.
     pub row: usize,
-    /// Whether they are the moving average.
+    /// Whether the best weights are the moving average.
     pub ema: bool,
-    /// Their validation loss.
+    /// The validation loss of the best weights.
     pub loss: f64,
-    /// Their validation accuracy.
+    /// The validation accuracy of the best weights.
     pub accuracy: f64,
 }

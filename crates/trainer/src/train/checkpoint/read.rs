@@ -10,7 +10,7 @@ use super::names::{BEST, EMA, MANIFEST, MODEL, OPTIMIZER, PROGRESS};
 use super::progress::Progress;
 use super::write::State;
 
-/// A checkpoint whose files have the checksums that were written.
+/// A checkpoint whose files match their checksums.
 pub(crate) struct Loaded {
     pub progress: Progress,
     pub state: State,
@@ -38,7 +38,7 @@ pub(super) fn read(folder: &Path) -> Result<Loaded, String> {
     })
 }
 
-/// The files of a checkpoint with their checksums, after comparing them.
+/// Compares a checkpoint's files with their checksums, and returns the names and checksums.
 fn verified(folder: &Path) -> Result<BTreeMap<String, String>, String> {
     let text = read_text(folder, MANIFEST)?;
     let checksums: BTreeMap<String, String> =

@@ -20,13 +20,13 @@ pub(crate) struct Checkpoints {
 
 /// The folder of a checkpoint that is being written.
 const PARTIAL: &str = ".partial";
-/// The prefix of a checkpoint's name while another one takes its place.
+/// The prefix of a checkpoint's name while a new checkpoint of that name replaces it.
 const REPLACED: &str = ".replaced-";
-/// The prefix of a checkpoint's name once it was found damaged.
+/// The prefix of a damaged checkpoint's name.
 const DAMAGED: &str = "damaged-";
 
 impl Checkpoints {
-    /// Checkpoints in `folder`, of which the last `keep` are kept.
+    /// Checkpoints in `folder`. The last `keep` of them are kept.
     pub fn new(folder: PathBuf, keep: usize) -> Self {
         Self {
             folder,
@@ -34,13 +34,14 @@ impl Checkpoints {
         }
     }
 
-    /// Writes a checkpoint. It appears whole under its name or not at all; older ones are removed only afterwards.
+    /// Writes a checkpoint. The checkpoint appears under its name whole or not at all. Older ones are removed
+    /// afterwards.
     pub fn save(&self, progress: &Progress, state: State) -> Result<(), TrainError> {
         let partial = self.folder.join(PARTIAL);
         let position = Position::of(progress);
         let written = (|| {
             self.settle()?;
-            // Left by a process that was killed.
+            // Left by a killed process.
             if partial.exists() {
                 fs::remove_dir_all(&partial)?;
             }
@@ -48,7 +49,7 @@ impl Checkpoints {
             self.publish(&partial, &position.name())
         })();
         if let Err(source) = written {
-            // Frees the room that the unfinished checkpoint takes. Whole checkpoints are untouched.
+            // Frees the space of the unfinished checkpoint. Whole checkpoints are untouched.
             let _ = fs::remove_dir_all(&partial);
             let problem = if self.positions().is_ok_and(|positions| positions.is_empty()) {
                 format!("the first checkpoint could not be written ({source}): make room, then begin again")
@@ -64,22 +65,22 @@ impl Checkpoints {
         self.prune(position)
     }
 
-    /// Removes all but the newest checkpoints up to `position`. A later one is left by a run that fell back behind it:
-    /// it does not count, so that it never pushes out a whole one.
+    /// Removes all but the newest checkpoints up to `position`. A later checkpoint is left by a run that continued from
+    /// an earlier one. Later checkpoints do not count, so they never displace a whole one.
     fn prune(&self, position: Position) -> Result<(), TrainError> {
         let mut positions = self.positions()?;
         positions.retain(|other| *other <= position);
         positions.truncate(positions.len().saturating_sub(self.keep));
         for old in positions {
             let old = self.folder.join(old.name());
-            // Without its manifest it is no checkpoint any more, should the removal be interrupted.
+            // If the removal is interrupted, the missing manifest marks the folder as no checkpoint.
             let _ = fs::remove_file(old.join(MANIFEST));
             fs::remove_dir_all(&old).map_err(TrainError::file(&old))?;
         }
         Ok(())
     }
 
-    /// Reads the newest whole checkpoint. Newer ones that are damaged are renamed, and a warning is returned for each.
+    /// Reads the newest whole checkpoint. Renames newer damaged ones, and returns a warning for each.
     pub fn load(&self) -> Result<(Option<Loaded>, Vec<String>), TrainError> {
         self.settle().map_err(TrainError::file(&self.folder))?;
         let mut damaged = Vec::new();
@@ -120,7 +121,7 @@ impl Checkpoints {
         Ok(aside)
     }
 
-    /// Gives a finished folder its name. An older folder of that name is removed only afterwards.
+    /// Gives a finished folder its name, then removes an older folder of that name.
     fn publish(&self, partial: &Path, name: &str) -> io::Result<()> {
         let path = self.folder.join(name);
         let aside = self.folder.join(format!("{REPLACED}{name}"));
@@ -135,7 +136,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Completes a [`publish`](Self::publish) that was killed: the replaced checkpoint gets its name back where the new
+    /// Completes a [`publish`](Self::publish) that was killed. The replaced checkpoint gets its name back if the new
     /// one is missing, and is removed otherwise.
     fn settle(&self) -> io::Result<()> {
         for name in self.entries()? {
@@ -160,7 +161,7 @@ impl Checkpoints {
         Ok(positions)
     }
 
-    /// The names in the folder; none where there is no folder yet.
+    /// The names in the folder; none if the folder does not exist yet.
     fn entries(&self) -> io::Result<Vec<String>> {
         match fs::read_dir(&self.folder) {
             Ok(entries) => Ok(entries
@@ -234,7 +235,7 @@ mod tests {
             }
             assert_eq!(names(folder), expected);
 
-            // The same where the damaged checkpoint keeps its name.
+            // The same if the damaged checkpoint keeps its name.
             fs::rename(
                 folder.join("damaged-step-0000000900-phase-1"),
                 folder.join("step-0000000900-phase-1"),
@@ -267,13 +268,13 @@ mod tests {
             ["step-0000000010-phase-0", "step-0000000010-phase-1"]
         );
         assert_eq!(newest(&checkpoints), (10, 1, 0));
-        // Phase 10 sorts behind phase 9.
+        // Phase 10 sorts after phase 9.
         save(&checkpoints, 10, 9);
         save(&checkpoints, 10, 10);
         assert_eq!(newest(&checkpoints), (10, 10, 0));
     }
 
-    /// What a process leaves that is killed while it replaces its only checkpoint.
+    /// The folders left by a process that is killed while it replaces its only checkpoint.
     #[test]
     fn a_kill_between_two_renames_costs_no_checkpoint() {
         let home = tempfile::tempdir().unwrap();
@@ -282,17 +283,17 @@ mod tests {
         let name = "step-0000000010-phase-0";
         save(&checkpoints, 10, 0);
         let aside = folder.join(format!("{REPLACED}{name}"));
-        // The old one is aside and the new one not yet there.
+        // The old checkpoint is set aside, and the new one is missing.
         fs::rename(folder.join(name), &aside).unwrap();
         fs::create_dir(folder.join(PARTIAL)).unwrap();
         assert_eq!(newest(&checkpoints), (10, 0, 0));
         assert!(!aside.exists());
-        // Both are there.
+        // Both checkpoints exist.
         save(&checkpoints, 10, 0);
         fs::create_dir(&aside).unwrap();
         assert_eq!(newest(&checkpoints), (10, 0, 0));
         assert_eq!(names(folder), [name]);
-        // Saving recovers as loading does.
+        // Saving recovers, as loading does.
         fs::rename(folder.join(name), &aside).unwrap();
         save(&checkpoints, 10, 0);
         assert_eq!(newest(&checkpoints), (10, 0, 0));

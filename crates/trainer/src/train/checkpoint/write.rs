@@ -21,7 +21,7 @@ pub(crate) struct State {
     pub optimizer: Option<OptimizerRecord>,
 }
 
-/// Writes all files of a checkpoint into a new folder, the checksums last, and forces them to the disk.
+/// Writes all files of a checkpoint into a new folder, the checksums last, and syncs them to the disk.
 pub(super) fn write(folder: &Path, progress: &Progress, state: State) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let saved =
@@ -41,7 +41,7 @@ pub(super) fn write(folder: &Path, progress: &Progress, state: State) -> io::Res
     files::sync_folder(folder).map_err(FileError::into_io)
 }
 
-/// Writes the checksums of all files that are in the folder.
+/// Writes the checksums of all files in the folder.
 fn write_manifest(folder: &Path) -> io::Result<()> {
     let mut checksums = BTreeMap::new();
     for entry in fs::read_dir(folder)? {

@@ -7,13 +7,13 @@ use xception_model::{Block, Network};
 use crate::train::recipe::{Norms, Phase, Trains};
 use crate::train::trainee::Trainee;
 
-/// Freezes the parameters that the phase does not train, and sets what its batch norms do.
+/// Freezes the parameters that the phase does not train, and sets the mode of the batch norms.
 ///
 /// # Errors
 ///
 /// The phase names a block that the network does not have.
 pub(crate) fn prepare(trainee: Trainee, phase: &Phase) -> Result<Trainee, String> {
-    let mut trainee = trainee.unfreeze();
+    let mut trainee = trainee.without_prefix().unfreeze();
     let blocks = trainee.network.blocks();
     let named = |name: &str| {
         blocks.iter().position(|(block, _)| block == name).ok_or_else(|| {
@@ -39,9 +39,9 @@ pub(crate) fn prepare(trainee: Trainee, phase: &Phase) -> Result<Trainee, String
     })
 }
 
-/// Makes batch norms use and keep the statistics that they have; their scale and shift still learn.
+/// Makes batch norms use and keep their stored statistics. Their scale and shift still learn.
 struct StopNorms {
-    /// Their paths in the network.
+    /// The paths of the batch norms in the network.
     norms: HashSet<String>,
     path: Vec<String>,
 }
@@ -70,7 +70,7 @@ impl ModuleMapper for StopNorms {
     }
 
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        // The path is `network`, the path of the norm, and the name of the flag.
+        // The path consists of `network`, the path of the norm and the name of the flag.
         let norm = self.path.get(1..self.path.len().saturating_sub(1)).unwrap_or_default();
         if self.norms.contains(&norm.join(".")) {
             flag.with_value(false)
@@ -139,7 +139,7 @@ mod tests {
             assert_eq!(statistics(&trainee.valid().train()) != before, moves, "{norms:?}");
             let inference = trainee.network.valid().forward(pictures.inner()).unwrap();
             let far: f32 = (output.logits.inner() - inference).abs().max().into_scalar();
-            // With a batch's own statistics the logits are others.
+            // With the batch's own statistics, the logits would differ.
             assert_eq!(far > 1e-4, moves, "{norms:?}: {far}");
         }
     }

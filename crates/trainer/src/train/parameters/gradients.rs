@@ -5,8 +5,8 @@ use burn::tensor::Tensor;
 use crate::tensor::{scaled, squared_norm};
 use crate::train::trainee::Trainee;
 
-/// Scales all gradients down until their common norm is at most `longest`, and returns the norm that they had
-/// (`torch.nn.utils.clip_grad_norm_`; Burn's own clipping takes each parameter by itself).
+/// Scales all gradients down until their common norm is at most `longest`, and returns their norm before the scaling
+/// (`torch.nn.utils.clip_grad_norm_`). Burn's own clipping treats each parameter separately.
 pub(crate) fn clip(trainee: &Trainee, gradients: &mut GradientsParams, longest: f64) -> f64 {
     struct Squares<'a>(&'a GradientsParams, f64);
     impl ModuleVisitor for Squares<'_> {

@@ -5,8 +5,8 @@ use crate::train::recipe::Phase;
 use crate::train::schedule::Length;
 use crate::train::trainee::Trainee;
 
-/// The phase's learning rates from update `update` on. With a layer decay each block's rate is a part of the next later
-/// block's.
+/// The phase's learning rates from update `update` on. With a layer decay, each block's rate is a fraction of the next
+/// later block's rate.
 pub(crate) fn learning_rates(trainee: &Trainee, phase: &Phase, length: Length, update: usize) -> ModuleLrScheduler {
     let rate = |scale: f64| GroupRate {
         schedule: phase.schedule.clone(),

@@ -1,4 +1,4 @@
-//! The parameters of a phase: which of them learn, how fast, with how much weight decay, and their gradients.
+//! The parameters of a phase: which of them learn, their learning rates, weight decay and gradients.
 
 mod freeze;
 mod gradients;

@@ -1,8 +1,8 @@
-//! Optimizers that update a parameter in one pass over its values, with all threads, where the weights are on the
-//! processor.
+//! Optimizers that update a parameter in one pass over its values, with all threads. They run where the weights are on
+//! the processor.
 //!
-//! Their values have the bits of Burn's optimizers, which compute wherever there is no such pass, and their states have
-//! the names of Burn's: a checkpoint of either resumes with the other.
+//! The updated values have the bits of Burn's optimizers, which run where no such pass exists. The states have the
+//! names of Burn's states: a checkpoint of either optimizer resumes with the other.
 
 use burn::optim::{
     AdamW, AdamWConfig, AdamWState, LearningRate, Optimizer, RecordState, StateSink, StateSource, join_path,
@@ -17,7 +17,7 @@ pub(super) struct OnePassSgd {
     pub weight_decay: f32,
 }
 
-/// As Burn's `SgdState`, whose velocity is private.
+/// Like Burn's `SgdState`, whose velocity is private.
 #[derive(Clone)]
 pub(super) struct SgdState<const D: usize> {
     velocity: Tensor<D>,
@@ -37,7 +37,7 @@ impl<const D: usize> RecordState for SgdState<D> {
 }
 
 impl OnePassSgd {
-    /// In Burn's operations, as Burn's `Sgd`.
+    /// The same update by Burn's operations, as in Burn's `Sgd`.
     fn plain<const D: usize>(
         &self,
         rate: LearningRate,
@@ -110,7 +110,7 @@ pub(super) struct OnePassAdamW {
 }
 
 impl OnePassAdamW {
-    /// With Burn's other options as they are by default.
+    /// Burn's other options have their default values.
     pub fn new(weight_decay: f32, [beta_1, beta_2]: [f32; 2], epsilon: f32) -> Self {
         let config = AdamWConfig::new()
             .with_beta_1(beta_1)
@@ -189,7 +189,7 @@ mod tests {
         weights.into_iter().chain(bias).map(f32::to_bits).collect()
     }
 
-    /// Four updates, the state saved by one and loaded by the other after two.
+    /// Four updates. After two of them, one optimizer saves its state and the other loads it.
     fn check(own: impl Fn() -> ModuleOptimizer, burns: impl Fn() -> ModuleOptimizer) {
         let device = Device::flex().autodiff();
         device.seed(3);

@@ -8,7 +8,7 @@ use super::one_pass::{OnePassAdamW, OnePassSgd};
 use crate::train::recipe::{Optimizer, Phase};
 use crate::train::trainee::Trainee;
 
-/// The phase's optimizer. Parameters of one dimension, which are norms and biases, have no weight decay.
+/// The phase's optimizer. Parameters of one dimension (norms and biases) have no weight decay.
 pub(crate) fn optimizer(trainee: &Trainee, phase: &Phase) -> ModuleOptimizer {
     let vectors = vectors(trainee);
     let no_clipping: Option<GradientClipping> = None;

@@ -98,7 +98,7 @@ pub fn look(trainee: &Trainee, gradients: &GradientsParams) -> Vec<Seen> {
     look.seen
 }
 
-/// Gradients that are `value` everywhere.
+/// Gradients whose values are all `value`.
 pub fn gradients(trainee: &Trainee, value: f32) -> GradientsParams {
     struct Fill<'a>(&'a mut GradientsParams, f32);
     impl ModuleVisitor for Fill<'_> {

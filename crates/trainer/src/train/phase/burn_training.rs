@@ -1,7 +1,7 @@
 //! A phase inside Burn's training.
 //!
 //! Burn's own loop writes checkpoints between epochs only, averages no weights, and continues when the loss is not a
-//! number. So this is a [`SupervisedLearningStrategy`] of our own; the learner's events, metrics, dashboard and
+//! number. This [`SupervisedLearningStrategy`] replaces the loop. The learner's events, metrics, dashboard and
 //! interrupter are Burn's.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use crate::train::error::TrainError;
 use crate::train::parameters::{learning_rates, optimizer};
 use crate::train::trainee::Trainee;
 
-/// Trains a phase from where it stands.
+/// Trains a phase from its current position.
 pub(crate) fn run(
     phase_run: PhaseRun,
     renderer: Box<dyn MetricsRenderer>,
@@ -66,7 +66,7 @@ pub(crate) fn run(
     Ok((phase_run, end, launched.renderer))
 }
 
-/// Carries a phase into Burn's training and its result out again.
+/// Passes a phase into Burn's training, and passes the result out again.
 struct Strategy {
     phase_run: Mutex<Option<PhaseRun>>,
     result: Mutex<Option<Result<(PhaseRun, End), TrainError>>>,

@@ -11,15 +11,15 @@ use crate::train::event::Observer;
 /// Why a phase ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// All its epochs are trained, or it ran out of patience.
+    /// All its epochs are trained, or its `patience` is used up.
     Complete,
-    /// The interrupter stopped it: it can be resumed.
+    /// The interrupter stopped the phase. The run can be resumed.
     Stopped,
-    /// The run's time is used up: the run is judged as it is, and can be resumed with more time.
+    /// The run's time is used up. The run is evaluated now, and can be resumed with more time.
     TimeUp,
 }
 
-/// What is the same for all phases of a run.
+/// The settings that all phases of a run share.
 pub(crate) struct Context {
     pub folder: PathBuf,
     /// The devices that compute steps, one batch each. The weights live on the first.
@@ -28,16 +28,16 @@ pub(crate) struct Context {
     pub checkpoints: Checkpoints,
     /// The longest time without a checkpoint.
     pub checkpoint_every: Duration,
-    /// The run's time, without the time it was stopped.
+    /// The run's time limit, without the time in which the run was stopped.
     pub budget: Option<Duration>,
     pub interrupter: Interrupter,
     pub observer: Observer,
-    /// Written beside the best weights.
+    /// The specification that is written beside the best weights.
     pub spec: ModelSpec,
 }
 
 impl Context {
-    /// Why a run that has trained for so many seconds must end, if it must.
+    /// Why a run that has trained for `seconds` must end, if it must.
     pub fn must_stop(&self, seconds: f64) -> Option<End> {
         if self.interrupter.should_stop() {
             return Some(End::Stopped);

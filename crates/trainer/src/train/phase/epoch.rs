@@ -16,7 +16,7 @@ use crate::train::parameters::{learning_rates, optimizer};
 use crate::train::step::StepOutput;
 use crate::train::trainee::Trainee;
 
-/// What a phase needs from its first step to its last, beside the weights.
+/// The state of a phase from its first step to its last, besides the weights.
 pub(super) struct PhaseState<'a> {
     pub optimizer: ModuleOptimizer,
     pub rates: ModuleLrScheduler,
@@ -25,13 +25,13 @@ pub(super) struct PhaseState<'a> {
     pub processor: &'a mut Processor,
 }
 
-/// When the last checkpoint was written, and how long that took.
+/// The time of the last checkpoint, and how long writing the checkpoint took.
 pub(super) struct LastSave {
     pub at: Instant,
     pub took: Duration,
 }
 
-/// What an epoch needs from its first step to its last.
+/// The state of an epoch from its first step to its last.
 pub(super) struct EpochState {
     /// The learning rate of the last update.
     pub rate: ModuleLearningRate,
@@ -43,7 +43,7 @@ pub(super) struct EpochState {
     pub clock: Instant,
 }
 
-/// Steps that Burn's metrics have not received yet.
+/// Steps not yet sent to Burn's metrics.
 pub(super) struct Unreported {
     pub outputs: Vec<StepOutput>,
     pub since: Instant,
@@ -59,7 +59,7 @@ impl Default for Unreported {
 }
 
 impl PhaseRun {
-    /// Trains the phase from where it stands.
+    /// Trains the phase from its current position.
     pub(super) fn fit(&mut self, processor: &mut Processor) -> Result<End, TrainError> {
         let mut state = PhaseState {
             optimizer: match self.weights.optimizer.take() {
@@ -96,7 +96,7 @@ impl PhaseRun {
         Ok(end)
     }
 
-    /// Says why the phase ended.
+    /// Reports why the phase ended.
     fn announce_end(&self) {
         let (progress, phase) = (&self.progress, &self.phase);
         (self.context.observer)(Event::PhaseEnd {
@@ -107,7 +107,7 @@ impl PhaseRun {
         });
     }
 
-    /// Trains one epoch, from the batch where it was left.
+    /// Trains one epoch from its current batch.
     fn epoch(&mut self, state: &mut PhaseState<'_>) -> Result<End, TrainError> {
         let number = self.progress.epoch + 1;
         let feed = self.train.clone();
@@ -141,7 +141,7 @@ impl PhaseRun {
         {
             return Ok(end);
         }
-        // An epoch of kept features takes milliseconds: checkpoints may take a twentieth of the time at most.
+        // An epoch on kept features takes milliseconds, so checkpoints may take at most a twentieth of the time.
         let is_last = self.progress.epoch == self.phase.epochs || self.is_out_of_patience();
         if is_last || state.last_save.at.elapsed() >= state.last_save.took * 20 {
             self.save(state)?;
@@ -149,7 +149,7 @@ impl PhaseRun {
         Ok(End::Complete)
     }
 
-    /// The learning rate of the last update, for an epoch that was stopped behind it.
+    /// The learning rate of the last update, for an epoch that was stopped after it.
     fn last_rate(&self) -> ModuleLearningRate {
         match self.progress.update.checked_sub(1) {
             None => 0.0.into(),

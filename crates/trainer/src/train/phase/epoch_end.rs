@@ -1,4 +1,4 @@
-//! What follows the last step of an epoch: validation, the epoch's row of `metrics.csv`, and the best weights.
+//! The work after the last step of an epoch: validation, the epoch's row of `metrics.csv`, and the best weights.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -12,11 +12,11 @@ use super::score::Score;
 use crate::judge::metrics::EpochRow;
 use crate::train::checkpoint::Best;
 use crate::train::error::TrainError;
-use crate::train::event::{Event, Stage};
+use crate::train::event::{Activity, Event};
 
 impl PhaseRun {
-    /// Validates, writes the epoch's row, keeps the best weights. `rate` is that of the last update. Why the phase must
-    /// end before that, if it must: a resumed run validates the epoch again.
+    /// Validates, writes the epoch's row, and keeps the best weights. `rate` is the rate of the last update. Returns
+    /// why the phase must end before this work is complete, if it must: a resumed run validates the epoch again.
     pub(super) fn end_epoch(
         &mut self,
         rate: f64,
@@ -26,11 +26,11 @@ impl PhaseRun {
         let training_seconds = self.progress.epoch_seconds;
         let last = self.validate(
             &self.weights.trainee.network.valid(),
-            Stage::Validation,
+            Activity::Validation,
             Some(processor),
         )?;
         let averaged = match (&last, &self.weights.ema) {
-            (ControlFlow::Continue(_), Some(ema)) => self.validate(ema.network(), Stage::AverageValidation, None)?,
+            (ControlFlow::Continue(_), Some(ema)) => self.validate(ema.network(), Activity::AverageValidation, None)?,
             _ => ControlFlow::Continue(None),
         };
         let (last, averaged) = match (last, averaged) {
@@ -46,7 +46,8 @@ impl PhaseRun {
         Ok(None)
     }
 
-    /// The row of the epoch whose steps took `training_seconds`; scores of the last weights and of their average.
+    /// The row of an epoch whose steps took `training_seconds`, with the scores of the last weights and of their
+    /// average.
     fn row(&self, rate: f64, training_seconds: f64, [last, averaged]: [Option<Score>; 2]) -> EpochRow {
         let progress = &self.progress;
         let share = |seconds: f64| (seconds / training_seconds.max(f64::MIN_POSITIVE)).max(0.0);
@@ -67,7 +68,7 @@ impl PhaseRun {
         }
     }
 
-    /// Adds the row and sets the epoch's counters to zero.
+    /// Adds the row and resets the epoch's counters to zero.
     fn start_next_epoch(&mut self, row: EpochRow) {
         let progress = &mut self.progress;
         progress.rows.push(row);
@@ -77,8 +78,8 @@ impl PhaseRun {
         (progress.epoch_seconds, progress.wait_seconds, progress.step_seconds) = (0.0, 0.0, 0.0);
     }
 
-    /// Keeps the weights of the lowest validation loss, the last ones or their average, and returns whether they are
-    /// new.
+    /// Keeps the weights of the lowest validation loss, either the last ones or their average. Returns whether the kept
+    /// weights are new.
     fn keep_best(&mut self, [last, averaged]: [Option<Score>; 2]) -> bool {
         let progress = &mut self.progress;
         let mut found = false;

@@ -29,10 +29,10 @@ impl PhaseRun {
         self.context.must_stop(self.progress.seconds)
     }
 
-    /// Whether the validation loss has not improved for the phase's `patience`.
+    /// Whether the validation loss has not improved for `patience` epochs.
     ///
-    /// Burn's early stopping starts from zero in every process, so that a resumed run would stop later, and does not
-    /// know the averaged weights.
+    /// Burn's early stopping starts from zero in every process, so a resumed run would stop later. Burn's early
+    /// stopping also ignores the averaged weights.
     pub fn is_out_of_patience(&self) -> bool {
         self.phase.patience.is_some_and(|epochs| self.progress.stale >= epochs)
     }

@@ -1,4 +1,4 @@
-//! Checkpoints of a phase, and the best weights so far as a network that can be used.
+//! Checkpoints of a phase, and the best weights so far as a usable network.
 
 use std::time::Instant;
 
@@ -8,15 +8,15 @@ use super::epoch::{LastSave, PhaseState};
 use super::phase_run::PhaseRun;
 use crate::train::checkpoint::State;
 use crate::train::error::TrainError;
-use crate::train::event::{Event, Stage};
+use crate::train::event::{Activity, Event};
 use crate::train::folder::MODEL;
 
 impl PhaseRun {
-    /// Writes a checkpoint, and the best weights where they are new.
+    /// Writes a checkpoint, and the best weights if they are new.
     pub(super) fn save(&mut self, state: &mut PhaseState<'_>) -> Result<(), TrainError> {
         let start = Instant::now();
         (self.context.observer)(Event::Work {
-            stage: Stage::Saving,
+            activity: Activity::Saving,
             done: 0,
             total: 1,
         });
@@ -42,8 +42,8 @@ impl PhaseRun {
         Ok(())
     }
 
-    /// Writes `model.bpk` with the best weights so far, where they are new: a run that never ends still gives a
-    /// network. Without validation the last weights are the best.
+    /// Writes `model.bpk` with the best weights so far, if they are new: a run that never ends still gives a network.
+    /// Without validation the last weights are the best.
     fn publish(&mut self) -> Result<(), TrainError> {
         let row = match (&self.progress.best, &self.valid) {
             (Some(best), _) => best.row,

@@ -1,4 +1,4 @@
-//! How good a network is on a split, as validation counts it.
+//! The score of a network on a split, as validation counts it.
 
 use crate::tensor::numbers;
 use crate::train::objective::Objective;
@@ -11,7 +11,8 @@ pub(super) struct Score {
     pub accuracy: f64,
 }
 
-/// How many pictures of a batch are right. A picture with several labels counts the part of its labels that is right.
+/// How many pictures of a batch are classified correctly. A picture with several labels counts the share of its labels
+/// that are right.
 pub(super) fn correct(output: &StepOutput, objective: &Objective) -> f64 {
     let [_, classes] = output.logits.dims();
     let logits = numbers(output.logits.clone());

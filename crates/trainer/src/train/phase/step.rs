@@ -18,12 +18,12 @@ use crate::train::feed::Feed;
 use crate::train::parameters::{clip, scale};
 use crate::train::step::{StepInput, StepOutput};
 
-/// The shortest time between two reports of steps to Burn's metrics. Each report wakes their thread, which takes a
-/// tenth of a step on kept features; every other kind of step is longer than this.
+/// The shortest time between two reports of steps to Burn's metrics. Each report wakes the metrics' thread, which takes
+/// a tenth of a step on kept features. All other kinds of steps are longer than this time.
 const REPORT_EVERY: Duration = Duration::from_millis(10);
 
 impl PhaseRun {
-    /// The steps of the epoch's remaining batches; why the phase must end, if it must.
+    /// Trains the epoch's remaining batches. Returns why the phase must end, if it must.
     pub(super) fn steps(
         &mut self,
         feed: &Feed,
@@ -54,7 +54,7 @@ impl PhaseRun {
                 self.update(state, epoch);
             }
             self.count_time(&mut epoch.clock);
-            // A checkpoint holds no gradients, so it is taken only when none are pending.
+            // A checkpoint holds no gradients, so it is written only when no gradients are pending.
             if epoch.pending == 0 && !is_last {
                 if let Some(end) = self.must_stop() {
                     return Ok(Some(end));
@@ -71,7 +71,7 @@ impl PhaseRun {
         self.train.num_items().div_ceil(self.phase.batch_size)
     }
 
-    /// Seeds what Burn draws in this step on every device. A device of another machine has a generator of its own.
+    /// Seeds Burn's random numbers for this step on every device. A device of another machine has its own generator.
     fn seed_devices(&self) {
         let step = self.progress.step as usize;
         for (place, device) in self.context.devices.iter().enumerate().rev() {
@@ -79,7 +79,7 @@ impl PhaseRun {
         }
     }
 
-    /// Counts one batch, adds its gradients to the pending ones, and reports it.
+    /// Counts one batch, adds its gradients to the pending gradients, and reports the batch.
     fn take_output(
         &mut self,
         output: TrainOutput<StepOutput>,
@@ -118,7 +118,7 @@ impl PhaseRun {
 
     /// Adds a batch to the run's counts and to `steps.csv`.
     fn count_batch(&mut self, output: &StepOutput, rate: f64) -> Result<(), TrainError> {
-        // A GPU computes asynchronously: reading the loss waits for it.
+        // A GPU computes asynchronously: reading the loss waits for the GPU.
         let start = Instant::now();
         let loss = numbers(output.loss.clone())[0];
         self.count_step_time(start);
@@ -145,11 +145,11 @@ impl PhaseRun {
         }
     }
 
-    /// Changes the weights by the mean of the pending gradients.
+    /// Updates the weights by the mean of the pending gradients.
     fn update(&mut self, state: &mut PhaseState<'_>, epoch: &mut EpochState) {
         let start = Instant::now();
         let mut gradients = epoch.gradients.grads();
-        // No other holder of the weights is left: they are changed where they are.
+        // The weights have no other owner now, so they are changed in place.
         let trainee = self.weights.trainee.take();
         if epoch.pending > 1 {
             scale(&trainee, &mut gradients, 1.0 / epoch.pending as f64);

@@ -1,4 +1,4 @@
-//! The validation split through a network.
+//! Passes the validation split through a network.
 
 use std::ops::ControlFlow;
 
@@ -12,18 +12,19 @@ use super::processor::Processor;
 use super::score::{Score, correct};
 use crate::tensor::numbers;
 use crate::train::error::TrainError;
-use crate::train::event::{Event, Stage};
+use crate::train::event::{Activity, Event};
 use crate::train::objective::Objective;
 use crate::train::recipe::Trains;
 use crate::train::step::{NetworkInput, StepInput, StepOutput};
 
 impl PhaseRun {
     /// The mean loss, without label smoothing and class weights, and the accuracy on the validation split. The observer
-    /// is told of `stage`; `processor` receives every batch. Breaks off when the run is asked to stop.
+    /// receives the progress of `activity`; `processor` receives every batch. Validation stops when the run is asked to
+    /// stop.
     pub(super) fn validate(
         &self,
         network: &Network,
-        stage: Stage,
+        activity: Activity,
         mut processor: Option<&mut Processor>,
     ) -> Result<ControlFlow<End, Option<Score>>, TrainError> {
         let Some(feed) = &self.valid else {
@@ -49,7 +50,7 @@ impl PhaseRun {
         let (mut loss, mut right, mut seen) = (0.0, 0.0, 0);
         let tell = |done| {
             (self.context.observer)(Event::Work {
-                stage,
+                activity,
                 done,
                 total: feed.num_items(),
             });
@@ -82,7 +83,7 @@ impl PhaseRun {
     }
 }
 
-/// A batch's logits and loss, by the fused network where there is one.
+/// A batch's logits and loss, from the fused network if there is one.
 fn judged(
     network: &Network,
     fused: Option<&InferenceNetwork>,

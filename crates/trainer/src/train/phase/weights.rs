@@ -4,12 +4,12 @@ use xception_model::Network;
 use crate::train::ema::Ema;
 use crate::train::trainee::Trainee;
 
-/// The weights of a run while they change.
+/// The weights of a run in training.
 pub(crate) struct Weights {
     pub trainee: Trainee,
     pub ema: Option<Ema>,
     pub best: Option<Network>,
-    /// The row of the metrics table whose weights are in the run's folder as `model.bpk`.
+    /// The row of the metrics table whose weights are in the run's `model.bpk`.
     pub published: Option<usize>,
     /// `None` at the start of a phase.
     pub optimizer: Option<ModuleOptimizer>,

@@ -8,7 +8,7 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// A sentence about the first option that is not.
+    /// A sentence about the first invalid option.
     pub fn validate(&self) -> Result<(), String> {
         if self.phases.is_empty() {
             return Err("it has no [[phase]]".to_owned());

@@ -1,4 +1,4 @@
-//! What a training does, as a file: phases, optimizer, schedule, regularization.
+//! Recipes: TOML files with the phases, optimizers, schedules and regularization of a training.
 
 mod built_in;
 mod check;
@@ -13,39 +13,49 @@ pub use optimizer::Optimizer;
 pub use phase::{Inputs, Norms, Phase, Trains};
 
 use super::error::TrainError;
-use crate::augment::Level;
+use crate::augment::AugmentationLevel;
 use crate::toml_problem::toml_problem;
 use built_in::BUILT_IN;
 
-/// Everything that a training does, from its first step to its last.
+/// The settings of a training, from its first step to its last.
 ///
-/// The built-in ones ([`Recipe::built_in`]) are TOML files in the crate's `recipes/` folder: copy one, change it, and
-/// give its path.
+/// The built-in recipes ([`Recipe::built_in`]) are TOML files in the crate's `recipes/` folder. Copy one, change it,
+/// and pass its path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Its name.
+    /// The recipe's name.
     pub name: String,
-    /// Its purpose, in a sentence.
+    /// The recipe's purpose, in a sentence.
     pub about: String,
-    /// Where the network starts.
+    /// The starting weights.
     pub start: Start,
+    /// How many last layers of an Xception backbone are left out. These layers are specific to the classes that the
+    /// backbone was trained on ([`xception_model::Architecture::without_last_layers`]). Other backbones keep all
+    /// layers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub leave_out: usize,
     /// Widths of fully-connected ReLU layers between the pooling and the new last layer.
     #[serde(default)]
     pub hidden_layers: Vec<usize>,
-    /// The part of the features that is zeroed before the last layer while training.
+    /// The share of the features that is zeroed before the last layer in training.
     pub dropout: f64,
-    /// The part of each target that is spread over all classes (Szegedy et al. 2016, section 7).
+    /// The share of each target that is spread over all classes (Szegedy et al. 2016, section 7).
     #[serde(default)]
     pub label_smoothing: f64,
-    /// How much pictures are changed while training.
-    pub augmentation: Level,
+    /// How much pictures are augmented in training.
+    pub augmentation: AugmentationLevel,
     /// The phases, in order.
     #[serde(rename = "phase")]
     pub phases: Vec<Phase>,
 }
 
-/// The weights that a training starts with.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// The starting weights of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
@@ -99,7 +109,7 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// A sentence about the first thing that is wrong.
+    /// A sentence about the first problem.
     pub fn parse(text: &str) -> Result<Self, String> {
         let recipe: Self = toml::from_str(text).map_err(|error| toml_problem(text, &error))?;
         recipe.validate()?;
@@ -189,7 +199,7 @@ mod tests {
                 .contains("epoch")
         );
         let error = Recipe::parse(&text.replacen("epochs = 40", "epochs = \"many\"", 1)).unwrap_err();
-        assert!(error.starts_with("line 13: ") && error.lines().count() == 1, "{error}");
+        assert!(error.starts_with("line 15: ") && error.lines().count() == 1, "{error}");
         let error = Recipe::load("fine-tuen").unwrap_err().to_string();
         assert!(error.contains("fine-tune, fine-tune-all, linear-probe"), "{error}");
     }

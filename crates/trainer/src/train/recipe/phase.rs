@@ -7,16 +7,16 @@ use crate::train::schedule::Schedule;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
-    /// Its name, for tables and plots.
+    /// The phase's name, for tables and plots.
     pub name: String,
-    /// Epochs: how often every picture is trained on.
+    /// The number of epochs. An epoch trains on every picture once.
     pub epochs: usize,
     /// Which layers learn.
     pub trains: Trains,
-    /// The input of the frozen backbone, for a phase that trains the head alone.
+    /// The input of the frozen backbone, for a phase that trains only the head.
     #[serde(default)]
     pub inputs: Inputs,
-    /// Whether batch norms use and update the statistics of each batch, or keep those of the trained weights.
+    /// Whether batch norms use and update the statistics of each batch, or keep the statistics of the trained weights.
     pub norms: Norms,
     /// Pictures per step.
     pub batch_size: usize,
@@ -27,17 +27,17 @@ pub struct Phase {
     pub optimizer: Optimizer,
     /// The learning rate over time.
     pub schedule: Schedule,
-    /// A block's learning rate as a part of the next later block's; 1 gives all blocks the same rate (Howard and Ruder
-    /// 2018, section 3.2).
+    /// A block's learning rate as a fraction of the next later block's rate; 1 gives all blocks the same rate (Howard
+    /// and Ruder 2018, section 3.2).
     #[serde(default = "whole")]
     pub layer_decay: f64,
-    /// The largest norm of all gradients together; gradients with a larger one are scaled down to it.
+    /// The largest common norm of all gradients. Gradients with a larger norm are scaled down to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
     /// Decay of the exponential moving average of the weights (Polyak averaging); `None` keeps no average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// The phase ends after so many epochs without a lower validation loss.
+    /// The phase ends after this many epochs without a lower validation loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
 }
@@ -51,7 +51,7 @@ const fn whole() -> f64 {
 }
 
 impl Phase {
-    /// Whether its steps take kept features instead of pictures.
+    /// Whether the phase's steps take kept features instead of pictures.
     pub fn uses_features(&self) -> bool {
         self.trains == Trains::Head && self.inputs == Inputs::Features
     }
@@ -61,13 +61,13 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trains {
-    /// The classifier alone, on the frozen backbone's pooled features.
+    /// The classifier only, on the frozen backbone's pooled features.
     Head,
-    /// Everything.
+    /// All layers.
     All,
     /// The classifier and the blocks from the named one on, by Keras name (`block13`).
     From(String),
-    /// The last blocks, the classifier among them: so many of a hundred, rounded up. For any architecture.
+    /// The last blocks, including the classifier: this percentage of all blocks, rounded up. For any architecture.
     LastPercent(u8),
 }
 
@@ -78,17 +78,18 @@ pub enum Inputs {
     /// Newly augmented pictures in every epoch.
     #[default]
     Pictures,
-    /// Each picture once, as for evaluation. Its features are kept, so that later epochs do not run the backbone.
+    /// Each picture once, prepared as for evaluation. The features are kept, so that later epochs do not run the
+    /// backbone.
     Features,
 }
 
-/// What batch norms do while training.
+/// The mode of batch norms in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Norms {
-    /// They keep the mean and variance of the trained weights, as in Keras's transfer-learning guide
-    /// (`training=False`); their scale and shift learn.
+    /// Batch norms keep the mean and variance of the trained weights, as in Keras's transfer-learning guide
+    /// (`training=False`). Their scale and shift learn.
     Inference,
-    /// They use the mean and variance of each batch and update their running averages.
+    /// Batch norms use the mean and variance of each batch and update their running averages.
     Train,
 }

@@ -38,7 +38,7 @@ impl Run {
         Self::with_data(options, settings, data, start)
     }
 
-    /// As [`new`](Self::new), with data that is open already. The options' own data must be the same.
+    /// As [`new`](Self::new), with data that is open already. The options must name the same data.
     ///
     /// # Errors
     ///
@@ -101,9 +101,9 @@ impl Run {
         Ok(run)
     }
 
-    /// Writes the first files, `run.toml` last: it makes the folder the folder of a run.
+    /// Writes the first files, `run.toml` last: this file marks the folder as a run's.
     fn write_folder(&self, known: &Known) -> Result<(), TrainError> {
-        // With the weights in a checkpoint the run no longer depends on the starting weights.
+        // A checkpoint of the weights makes the run independent of the starting weights' file.
         self.checkpoints().save(
             &self.progress,
             State {
@@ -130,7 +130,7 @@ fn augmentation(options: &RunOptions, start: &ModelSpec) -> Augmentation {
     augmentation
 }
 
-/// Whether a run can begin, before its data is opened.
+/// Checks whether a run can begin, before its data is opened.
 fn check(options: &RunOptions, settings: &RunSettings) -> Result<(), TrainError> {
     settings.check()?;
     let recipe = &options.recipe;
@@ -141,15 +141,15 @@ fn check(options: &RunOptions, settings: &RunSettings) -> Result<(), TrainError>
     folder::check(&options.folder, &options.data)
 }
 
-/// Refuses a disk that is too full for the run's least files: a checkpoint of the weights, one of the weights and the
-/// best weights, and both as records.
+/// Refuses a disk without room for the files that every run writes: a checkpoint of the weights, a checkpoint of the
+/// weights and the best weights, and records of both.
 fn check_space(folder: &Path, parameters: usize) -> Result<(), TrainError> {
     let least = 5 * size_of::<f32>() as u64 * parameters as u64;
     files::check_space(folder, least)?;
     Ok(())
 }
 
-/// The options with absolute paths: the run may be resumed elsewhere.
+/// The options with absolute paths: the run may be resumed from another folder.
 fn absolute(options: &DataOptions) -> Result<DataOptions, TrainError> {
     let mut options = options.clone();
     if let Some(pictures) = &mut options.table.pictures {

@@ -1,4 +1,4 @@
-//! How long the rest of a run will take.
+//! Estimates how long the rest of a run will take.
 
 use std::time::Instant;
 
@@ -11,18 +11,18 @@ use crate::data::Split;
 use crate::tensor::numbers;
 use crate::train::error::TrainError;
 use crate::train::estimate::{Estimate, PhaseEstimate, learns_on_pictures, seconds_per_picture, step_seconds};
-use crate::train::event::{Event, Stage};
+use crate::train::event::{Activity, Event};
 use crate::train::phase::Context;
 use crate::train::recipe::{Phase, Trains};
 use crate::train::trainee::Trainee;
 
-/// A heat map takes about as long as so many pictures of a prediction: it runs the network without fused layers, and
-/// the last ones backwards.
+/// The time of a heat map, in predicted pictures. A heat map runs the network without fused layers, and runs the last
+/// layers backwards.
 const MAP: f64 = 3.0;
 
 impl Run {
-    /// Measures a step, and tells the observer how long the rest of the run will take. Nothing is measured where
-    /// nothing is left to train.
+    /// Measures a step, and reports the estimated duration of the rest of the run to the observer. Measures nothing if
+    /// no training is left.
     pub(super) fn announce_time(&mut self, context: &Context) -> Result<(), TrainError> {
         let start = Instant::now();
         let left = self.file.recipe.phases.len().saturating_sub(self.progress.phase);
@@ -41,7 +41,7 @@ impl Run {
         let measured = phases.iter().filter(|phase| learns_on_pictures(phase)).count();
         let tell = |done| {
             (self.settings.observer)(Event::Work {
-                stage: Stage::Measurement,
+                activity: Activity::Measurement,
                 done,
                 total: measured + 1,
             });
@@ -84,7 +84,7 @@ impl Run {
         })
     }
 
-    /// The seconds of a picture without gradients.
+    /// Seconds per picture without gradients.
     fn forward_seconds(&self) -> Result<f64, TrainError> {
         let device = self.settings.device().clone().inner();
         let size = self.file.augmentation.eval.size;
@@ -95,7 +95,7 @@ impl Run {
         })
     }
 
-    /// The seconds of a picture in a step of the phase, over all devices.
+    /// Seconds per picture in a step of the phase, over all devices.
     fn step_seconds(&self, phase: &Phase, context: &Context) -> Result<f64, TrainError> {
         let device = &context.devices[0];
         let network = self.file.model.network.init(self.settings.device())?;

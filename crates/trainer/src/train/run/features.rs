@@ -1,4 +1,4 @@
-//! The features of the frozen backbone, which a run keeps in its folder.
+//! The features of the frozen backbone, kept in the run's folder.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -10,15 +10,15 @@ use xception_model::InferenceNetwork;
 use super::Run;
 use crate::data::Split;
 use crate::train::error::TrainError;
-use crate::train::event::{Event, Stage};
+use crate::train::event::{Activity, Event};
 use crate::train::features::Features;
 use crate::train::folder::FEATURES;
 use crate::train::phase::{Context, End};
 use crate::train::recipe::Trains;
 
 impl Run {
-    /// A split's features: those in the folder, completed and kept; or why the run ends while they are computed. The
-    /// run has worked on the phase since `start`.
+    /// A split's features: the folder's features, completed and kept. Otherwise the reason why the run ends during the
+    /// computation. The run has worked on the phase since `start`.
     pub(super) fn features(
         &self,
         split: Split,
@@ -45,7 +45,7 @@ impl Run {
             .complete(&pipeline, backbone, &device, |features| {
                 let done = features.len();
                 (self.settings.observer)(Event::Work {
-                    stage: Stage::Features(split),
+                    activity: Activity::Features(split),
                     done,
                     total,
                 });
@@ -63,7 +63,8 @@ impl Run {
         })
     }
 
-    /// Writes features, of which the file holds `known` already. A failure is a warning: the file saves time, no more.
+    /// Writes features; the file already holds the first `known`. A failure is a warning, because the file only saves
+    /// time.
     fn keep_features(&self, split: Split, features: &Features, known: usize) {
         if self.backbone_is_untouched()
             && features.len() > known
@@ -73,8 +74,8 @@ impl Run {
         }
     }
 
-    /// The features of a split that are in the folder, maybe of the first pictures only; `None` if the backbone may
-    /// have changed since.
+    /// A split's features from the folder, possibly of the first pictures only; `None` if the backbone may have changed
+    /// since.
     pub(super) fn kept_features(&self, split: Split) -> Option<Features> {
         if !self.backbone_is_untouched() {
             return None;
@@ -90,7 +91,7 @@ impl Run {
         }
     }
 
-    /// Whether the phases up to the current one leave the backbone as it was when the run started.
+    /// Whether the phases up to the current one leave the backbone unchanged since the run's start.
     fn backbone_is_untouched(&self) -> bool {
         let mut phases = self.file.recipe.phases.iter().take(self.progress.phase + 1);
         phases.all(|phase| phase.trains == Trains::Head)

@@ -9,21 +9,21 @@ use super::Run;
 use crate::data::Split;
 use crate::plots;
 use crate::train::error::TrainError;
-use crate::train::finder::{self, FinderOptions, Found, stopped};
+use crate::train::finder::{self, FinderOptions, FoundRate, stopped};
 use crate::train::folder::STEPS;
 use crate::train::no_display::NoDisplay;
 use crate::train::phase::End;
 use crate::train::step_log::StepLog;
 
 impl Run {
-    /// Searches a learning rate for the last phase: trains while the rate rises, and plots the loss. The earlier phases
-    /// are trained first, since a network with a random head would suggest a rate for training the head. The run cannot
-    /// be continued afterwards: give it a folder of its own.
+    /// Searches for a learning rate for the last phase: trains while the rate rises, and plots the loss. The earlier
+    /// phases are trained first, because a network with a random head would suggest a rate for training the head. The
+    /// run cannot be continued afterwards: give the search its own folder.
     ///
     /// # Errors
     ///
     /// [`TrainError`] as for training, or for a plot that cannot be written.
-    pub fn find_rate(mut self, options: FinderOptions, plot: &Path) -> Result<Found, TrainError> {
+    pub fn find_rate(mut self, options: FinderOptions, plot: &Path) -> Result<FoundRate, TrainError> {
         let context = self.context();
         let mut steps = StepLog::open(&self.folder.join(STEPS), self.progress.step)?;
         let phases = self.file.recipe.phases.clone();

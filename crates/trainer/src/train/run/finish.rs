@@ -11,14 +11,14 @@ use crate::judge::metrics::{Evaluation, Temperature};
 use crate::train::calibrate::with_temperature;
 use crate::train::card;
 use crate::train::error::TrainError;
-use crate::train::event::{Event, Stage};
+use crate::train::event::{Activity, Event};
 use crate::train::folder::{self, EMA_MODEL, LAST_MODEL, MODEL};
-use crate::train::outcome::{Outcome, StageTime};
+use crate::train::outcome::{ActivityTime, Outcome};
 use crate::train::phase::End;
 use crate::train::run_file::now;
 
-/// The seconds from which on a stage beside the phases is listed.
-const SHORTEST_STAGE: f64 = 1.0;
+/// Activities besides the phases are listed if they take at least this many seconds.
+const SHORTEST_ACTIVITY: f64 = 1.0;
 
 impl Run {
     /// The outcome of a run whose training ended.
@@ -41,13 +41,13 @@ impl Run {
             predictions: None,
             temperature: None,
             suspects: 0,
-            stages: self.stage_times(),
+            times: self.activity_times(),
             model: self.best(),
             progress: self.progress,
         }
     }
 
-    /// Writes and judges the best weights.
+    /// Writes and evaluates the best weights.
     fn finish(self, time_up: bool) -> Result<Outcome, TrainError> {
         let mut model = self.best();
         let start = Instant::now();
@@ -63,12 +63,12 @@ impl Run {
             self.judge_again(&model, judged)?;
         }
         xception_model::save(&model, &self.file.model, &self.folder.join(MODEL), true)?;
-        let mut stages = self.stage_times();
-        stages.push(StageTime::since("evaluation", start));
+        let mut times = self.activity_times();
+        times.push(ActivityTime::since("evaluation", start));
         let start = Instant::now();
         if let Some(judged) = &judged {
-            self.write_report(&model, judged, temperature.is_some_and(|(_, stored)| stored), &stages)?;
-            stages.push(StageTime::since("report", start));
+            self.write_report(&model, judged, temperature.is_some_and(|(_, stored)| stored), &times)?;
+            times.push(ActivityTime::since("report", start));
         }
         let figures = judged.as_ref().map(|judged| (judged.split, &judged.evaluation));
         card::write(&self.folder, &self.file, &model, figures, temperature, now())?;
@@ -86,13 +86,13 @@ impl Run {
             predictions,
             temperature,
             suspects,
-            stages,
+            times,
             model,
             progress: self.progress,
         })
     }
 
-    /// The figures of the same pictures for a network with another last layer.
+    /// The figures for the same pictures, from a network with another last layer.
     fn judge_again(&self, model: &Network, judged: &mut Judged) -> Result<(), TrainError> {
         judged.predictions = self.predictions(model, judged.split, &judged.embeddings)?;
         judged.evaluation =
@@ -100,8 +100,8 @@ impl Run {
         Ok(())
     }
 
-    /// Removes what a finished run does not need: it can't be resumed afterwards. A failure is a warning, because the
-    /// run is complete.
+    /// Removes the files that a finished run does not need: the run can't be resumed afterwards. A failure is a
+    /// warning, because the run is complete.
     fn discard(&self) {
         if let Err(error) = folder::discard(&self.folder) {
             let warning = format!("{}: its checkpoints cannot be removed: {error}", self.folder.display());
@@ -109,35 +109,35 @@ impl Run {
         }
     }
 
-    /// The time of the stages that are over.
-    fn stage_times(&self) -> Vec<StageTime> {
-        let mut stages = Vec::new();
+    /// The time of each finished activity.
+    fn activity_times(&self) -> Vec<ActivityTime> {
+        let mut times = Vec::new();
         if self.progress.feature_seconds > 0.0 {
-            stages.push(StageTime {
+            times.push(ActivityTime {
                 name: "features".to_owned(),
                 seconds: self.progress.feature_seconds,
             });
         }
         for rows in self.progress.rows.chunk_by(|a, b| a.phase == b.phase) {
             if let Some(first) = rows.first() {
-                stages.push(StageTime {
+                times.push(ActivityTime {
                     name: first.phase.clone(),
                     seconds: rows.iter().map(|row| row.seconds).sum(),
                 });
             }
         }
-        let listed: f64 = stages.iter().map(|stage| stage.seconds).sum();
+        let listed: f64 = times.iter().map(|time| time.seconds).sum();
         let other = self.progress.seconds - listed;
-        if other >= SHORTEST_STAGE {
-            stages.push(StageTime {
+        if other >= SHORTEST_ACTIVITY {
+            times.push(ActivityTime {
                 name: "measurement and saving".to_owned(),
                 seconds: other,
             });
         }
-        stages
+        times
     }
 
-    /// The network with the best weights; the last ones where none were validated.
+    /// The network with the best weights, or with the last weights if none were validated.
     fn best(&self) -> Network {
         let best = self.weights.best.clone();
         best.unwrap_or_else(|| self.weights.trainee.network.valid())
@@ -155,8 +155,8 @@ impl Run {
         Ok(())
     }
 
-    /// Tells the observer about a stage.
-    pub(super) fn tell(&self, stage: Stage, done: usize, total: usize) {
-        (self.settings.observer)(Event::Work { stage, done, total });
+    /// Reports an activity to the observer.
+    pub(super) fn tell(&self, activity: Activity, done: usize, total: usize) {
+        (self.settings.observer)(Event::Work { activity, done, total });
     }
 }

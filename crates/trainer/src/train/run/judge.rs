@@ -1,4 +1,4 @@
-//! The run's network, judged by its splits.
+//! Evaluates the run's network on the run's splits.
 
 use burn::tensor::Tensor;
 use xception_model::Network;
@@ -9,28 +9,28 @@ use crate::data::Split;
 use crate::judge::metrics::{Evaluation, Predictions, Suspect, Temperature, suspects};
 use crate::tensor::numbers;
 use crate::train::error::TrainError;
-use crate::train::event::{Event, Stage};
+use crate::train::event::{Activity, Event};
 use crate::train::features::Features;
 use crate::train::step::NetworkInput;
 
-/// With more training pictures, their labels are not checked: that takes a quarter of an epoch, and their embeddings
-/// lie in memory.
+/// With more training pictures than this, their labels are not checked. The check takes a quarter of an epoch, and the
+/// embeddings stay in memory.
 const MOST_CHECKED: usize = 20_000;
 
-/// A network, judged.
+/// The evaluation of a network.
 pub(super) struct Judged {
     pub split: Split,
     pub evaluation: Evaluation,
     pub predictions: Predictions,
-    /// The embeddings of the judged pictures.
+    /// The embeddings of the evaluated pictures.
     pub embeddings: Features,
-    /// Labels that may be wrong, in all splits.
+    /// Suspected labels of all splits.
     pub suspects: Vec<Suspect>,
-    /// Temperature scaling, where validation and test pictures are different ones.
+    /// Temperature scaling, if validation and test use different pictures.
     pub temperature: Option<Temperature>,
 }
 
-/// What became of judging a network.
+/// The outcome of evaluating a network.
 pub(super) enum Judgement {
     Done(Box<Judged>),
     /// There are no validation and no test pictures.
@@ -40,7 +40,7 @@ pub(super) enum Judgement {
 }
 
 impl Run {
-    /// Judges a network by the test pictures, or by the validation pictures where there are none.
+    /// Evaluates a network on the test pictures, or on the validation pictures if there are no test pictures.
     pub(super) fn judge(&self, model: &Network) -> Result<Judgement, TrainError> {
         let Some(split) = [Split::Test, Split::Val]
             .into_iter()
@@ -87,8 +87,8 @@ impl Run {
         })))
     }
 
-    /// The embeddings of a split: those that the run kept, or those that `model` computes;
-    /// not all if the run is asked to stop.
+    /// The embeddings of a split: the run's kept ones, or new ones from `model`. Incomplete if the run is asked to
+    /// stop.
     fn split_features(&self, model: &Network, split: Split) -> Result<Features, TrainError> {
         let total = self.dataset.count(split);
         if let Some(kept) = self.kept_features(split).filter(|kept| kept.len() == total) {
@@ -100,7 +100,7 @@ impl Run {
         };
         let tell = |done| {
             (self.settings.observer)(Event::Work {
-                stage: Stage::Predictions(split),
+                activity: Activity::Predictions(split),
                 done,
                 total,
             });
@@ -112,7 +112,7 @@ impl Run {
         })
     }
 
-    /// The predictions of a split, by the head alone.
+    /// The predictions for a split, from the head alone.
     pub(super) fn predictions(
         &self,
         model: &Network,

@@ -1,4 +1,4 @@
-//! `metrics.csv`: a row per epoch.
+//! `metrics.csv`: one row per epoch.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use crate::train::event::{Event, Observer};
 use crate::train::folder::METRICS;
 
 impl Run {
-    /// The run's observer, which writes `metrics.csv` after every epoch too.
+    /// The run's observer, which also writes `metrics.csv` after every epoch.
     pub(super) fn metrics_writer(&self) -> Observer {
         let observer = Arc::clone(&self.settings.observer);
         let path = self.folder.join(METRICS);

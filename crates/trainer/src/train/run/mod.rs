@@ -44,7 +44,7 @@ pub struct Run {
     report: DataReport,
     weights: Weights,
     progress: Progress,
-    /// Keeps other processes out for as long as the run is open.
+    /// Keeps other processes out while the run is open.
     _lock: Lock,
 }
 
@@ -63,7 +63,7 @@ impl Run {
         folder.join(CARD).is_file() && !folder.join(CHECKPOINTS).exists()
     }
 
-    /// Removes the checkpoints of a finished run whose process was killed while it removed them.
+    /// Removes the checkpoints of a finished run whose process was killed during their removal.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Run {
         Ok(())
     }
 
-    /// Stores the temperature that a finished run measured in its weights: the last layer's are divided by it, and its
-    /// card says so.
+    /// Stores the measured temperature of a finished run in the run's weights: the last layer's weights and biases are
+    /// divided by the temperature. The card records this.
     ///
     /// # Errors
     ///
@@ -87,12 +87,12 @@ impl Run {
         calibrate::calibrate(folder, device)
     }
 
-    /// Its folder.
+    /// The run's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Its `run.toml`.
+    /// The run's `run.toml`.
     pub fn file(&self) -> &RunFile {
         &self.file
     }
@@ -107,7 +107,7 @@ impl Run {
         &self.dataset
     }
 
-    /// Where it stands.
+    /// The run's progress.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -116,11 +116,11 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`TrainError`]; the last checkpoint is whole in any case.
+    /// [`TrainError`]; the last checkpoint stays whole.
     pub fn train(mut self, renderer: Option<Box<dyn MetricsRenderer>>) -> Result<Outcome, TrainError> {
         let mut renderer = renderer.unwrap_or_else(|| Box::new(NoDisplay));
         let mut steps = StepLog::open(&self.folder.join(STEPS), self.progress.step)?;
-        // A card from before is of other weights; a new one is written at the end.
+        // An existing card describes other weights. A new card is written at the end.
         files::remove(&self.folder.join(CARD))?;
         let context = self.context();
         self.announce_time(&context)?;
@@ -139,7 +139,7 @@ impl Run {
         self.end(End::Complete)
     }
 
-    /// Trains a phase. When it is complete, the run is ready for the next phase.
+    /// Trains a phase. Afterwards the run is ready for the next phase.
     fn train_phase(
         &mut self,
         phase_run: PhaseRun,
@@ -153,7 +153,7 @@ impl Run {
         Ok((phase_run.step_log, renderer, end))
     }
 
-    /// What is the same for all phases.
+    /// The settings that all phases share.
     fn context(&self) -> Arc<Context> {
         let settings = &self.settings;
         Arc::new(Context {

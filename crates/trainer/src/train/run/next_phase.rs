@@ -5,13 +5,13 @@ use burn::module::Module;
 use super::Run;
 use crate::train::checkpoint::{Progress, State};
 use crate::train::error::TrainError;
-use crate::train::event::Stage;
+use crate::train::event::Activity;
 use crate::train::trainee::Trainee;
 
 impl Run {
     /// Prepares the next phase, which starts from the best weights so far, and writes a checkpoint.
     pub(super) fn next_phase(&mut self) -> Result<(), TrainError> {
-        self.tell(Stage::Saving, 0, 1);
+        self.tell(Activity::Saving, 0, 1);
         if self.progress.phase + 1 == self.file.recipe.phases.len() {
             self.save_last()?;
         }

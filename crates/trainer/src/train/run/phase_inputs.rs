@@ -1,4 +1,4 @@
-//! What a phase is trained and validated on.
+//! The training and validation inputs of a phase.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::data::Split;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::train::ema::Ema;
 use crate::train::error::TrainError;
-use crate::train::feed::{Feed, Order, Source};
+use crate::train::feed::{Feed, FeedInput, Order};
 use crate::train::parameters::prepare;
 use crate::train::phase::{Context, End, PhaseRun, Weights};
 use crate::train::recipe::{Inputs, Phase, Trains};
@@ -21,13 +21,13 @@ use crate::train::schedule::Length;
 use crate::train::step_log::StepLog;
 use crate::train::trainee::Trainee;
 
-/// Pictures that go through the network at once without gradients.
+/// The number of pictures per batch without gradients.
 const INFERENCE_BATCH: usize = 8;
-/// Features that go through the head at once without gradients.
+/// The number of features per batch of the head without gradients.
 pub(super) const HEAD_BATCH: usize = 256;
 
 impl Run {
-    /// Prepares a phase for training; or why the run ends before that.
+    /// Prepares a phase for training, or returns why the run ends before the phase.
     pub(super) fn phase_run(
         &mut self,
         phase: &Phase,
@@ -77,8 +77,8 @@ impl Run {
         }))
     }
 
-    /// The feeds of the training and the validation split; or why the run ends while features are computed. The run has
-    /// worked on the phase since `start`.
+    /// The feeds of the training and the validation split, or the reason why the run ends while features are computed.
+    /// The run has worked on the phase since `start`.
     fn feeds(
         &self,
         phase: &Phase,
@@ -88,28 +88,28 @@ impl Run {
     ) -> Result<ControlFlow<End, (Feed, Option<Feed>)>, TrainError> {
         let device = &context.devices[0];
         let inference = device.clone().inner();
-        let sources = if phase.trains == Trains::Head {
+        let inputs = if phase.trains == Trains::Head {
             self.head_sources(phase, trainee, context, start)?
         } else {
-            let valid = self.inference_pipeline(Split::Val)?.map(Source::Pictures);
-            ControlFlow::Continue((Source::Pictures(self.training_pipeline(phase)?), valid))
+            let valid = self.inference_pipeline(Split::Val)?.map(FeedInput::Pictures);
+            ControlFlow::Continue((FeedInput::Pictures(self.training_pipeline(phase)?), valid))
         };
         let classes = self.dataset.classes.len();
-        let feed = |source, device: &Device| Feed::new(source, classes, device);
-        Ok(sources.map_continue(|(train, valid)| {
-            let valid = valid.map(|source| feed(source, &inference));
+        let feed = |input, device: &Device| Feed::new(input, classes, device);
+        Ok(inputs.map_continue(|(train, valid)| {
+            let valid = valid.map(|input| feed(input, &inference));
             (feed(train, device), valid)
         }))
     }
 
-    /// The sources of a phase that trains the head on the output of the frozen backbone.
+    /// The inputs of a phase that trains the head on the frozen backbone's output.
     fn head_sources(
         &self,
         phase: &Phase,
         trainee: &Trainee,
         context: &Context,
         start: Instant,
-    ) -> Result<ControlFlow<End, (Source, Option<Source>)>, TrainError> {
+    ) -> Result<ControlFlow<End, (FeedInput, Option<FeedInput>)>, TrainError> {
         let device = context.devices[0].clone().inner();
         let backbone = trainee.network.valid().to_device(&device).fuse();
         let valid = match self.features(Split::Val, &backbone, context, start)? {
@@ -117,7 +117,7 @@ impl Run {
             ControlFlow::Break(end) => return Ok(ControlFlow::Break(end)),
         };
         let train = match phase.inputs {
-            Inputs::Pictures => Source::Frozen(self.training_pipeline(phase)?, Box::new(backbone)),
+            Inputs::Pictures => FeedInput::Frozen(self.training_pipeline(phase)?, Box::new(backbone)),
             Inputs::Features => {
                 let features = match self.features(Split::Train, &backbone, context, start)? {
                     ControlFlow::Continue(features) => features,
@@ -127,14 +127,14 @@ impl Run {
                     batch_size: phase.batch_size,
                     shuffle: Some(self.file.seed),
                 };
-                Source::Features(features, order)
+                FeedInput::Features(features, order)
             }
         };
         let order = Order {
             batch_size: HEAD_BATCH,
             shuffle: None,
         };
-        let valid = (valid.len() > 0).then_some(Source::Features(valid, order));
+        let valid = (valid.len() > 0).then_some(FeedInput::Features(valid, order));
         Ok(ControlFlow::Continue((train, valid)))
     }
 
@@ -143,7 +143,7 @@ impl Run {
         self.pipeline(Split::Train, phase.batch_size, true)
     }
 
-    /// A split as for evaluation; `None` without pictures.
+    /// A split, prepared as for evaluation; `None` if the split has no pictures.
     pub(super) fn inference_pipeline(&self, split: Split) -> Result<Option<Pipeline>, TrainError> {
         let pipeline = self.pipeline(split, INFERENCE_BATCH, false)?;
         Ok((!pipeline.is_empty()).then_some(pipeline))

@@ -13,11 +13,11 @@ use crate::judge::projection::project;
 use crate::plots;
 use crate::report::{self, ClassPictures, ReportData, TrainingReport};
 use crate::train::error::TrainError;
-use crate::train::event::Stage;
+use crate::train::event::Activity;
 use crate::train::folder::{PREDICTIONS, SUSPECTS};
-use crate::train::outcome::StageTime;
+use crate::train::outcome::ActivityTime;
 
-/// How many pictures a report shows.
+/// The numbers of pictures in a report.
 const EXAMPLES: ExampleCounts = ExampleCounts {
     mistakes: 12,
     ordinary: 24,
@@ -25,14 +25,14 @@ const EXAMPLES: ExampleCounts = ExampleCounts {
 };
 /// The most heat maps of a report.
 pub(super) const MAPS: usize = EXAMPLES.mistakes + EXAMPLES.right;
-/// The most pictures on the map of the embeddings, whose time grows with their square.
+/// The most pictures on the map of the embeddings. The map's time grows with the square of their number.
 const MOST_MAPPED: usize = 1000;
-/// The most suspected labels with their pictures.
+/// The most suspected labels shown with their pictures.
 const SUSPECTED: usize = 12;
-/// Of so many classes, so many pictures of each are shown.
+/// The most classes with pictures of their own in the report, and the pictures per class.
 const SHOWN_CLASSES: usize = 40;
 const SHOWN_PICTURES: usize = 5;
-/// The longer side of such a picture.
+/// The longer side of such a picture, in pixels.
 const SHOWN_SIZE: u32 = 160;
 
 impl Run {
@@ -42,14 +42,14 @@ impl Run {
         model: &Network,
         judged: &Judged,
         calibrated: bool,
-        stages: &[StageTime],
+        times: &[ActivityTime],
     ) -> Result<(), TrainError> {
         let path = |name: &str| self.folder.join(name);
         let rows = &self.progress.rows;
         if !rows.is_empty() {
             plots::curves(rows, &path("curves.png"))?;
         }
-        // With several labels per picture there is no such matrix.
+        // There is no confusion matrix with several labels per picture.
         if matches!(&judged.evaluation.task, Task::Single { confusion: Some(_), .. }) {
             plots::confusion_matrix(&judged.evaluation, &path("confusion_matrix.png"))?;
         }
@@ -70,14 +70,14 @@ impl Run {
                 epochs: rows.clone(),
                 best: self.progress.best.as_ref().map(|best| (best.row, best.ema)),
                 stops: self.stops(),
-                stages: stages.iter().map(|stage| (stage.name.clone(), stage.seconds)).collect(),
+                times: times.iter().map(|time| (time.name.clone(), time.seconds)).collect(),
                 classes: self.class_pictures(),
                 map: map(judged),
                 temperature: judged.temperature.map(|temperature| (temperature, calibrated)),
                 suspects: judged.suspects.len(),
             }),
         };
-        self.tell(Stage::Report, 0, 1);
+        self.tell(Activity::Report, 0, 1);
         Ok(report::write(&path("report.html"), &data)?)
     }
 
@@ -97,8 +97,8 @@ impl Run {
     fn examples(&self, model: &Network, judged: &Judged) -> Result<Examples, TrainError> {
         let classifier = Classifier::new(model, self.file.model.clone());
         let total = MAPS.min(judged.predictions.len());
-        self.tell(Stage::HeatMaps, 0, total);
-        let mut tell = |done: usize| self.tell(Stage::HeatMaps, done.min(total), total);
+        self.tell(Activity::HeatMaps, 0, total);
+        let mut tell = |done: usize| self.tell(Activity::HeatMaps, done.min(total), total);
         let found = examples(
             &classifier,
             &judged.predictions,
@@ -113,7 +113,7 @@ impl Run {
         })
     }
 
-    /// Why phases ended early, with the row of their last epoch.
+    /// Why phases ended early, each with the row of the phase's last epoch.
     fn stops(&self) -> Vec<(usize, String)> {
         let mut last = 0;
         let mut stops = Vec::new();
@@ -138,8 +138,7 @@ impl Run {
         stops
     }
 
-    /// The counts of every class, and some of its pictures for training. A picture that cannot be read any more is left
-    /// out.
+    /// The counts of every class, and some of its training pictures. A picture that can no longer be read is left out.
     fn class_pictures(&self) -> Vec<ClassPictures> {
         let counts = self.report.classes.iter().take(SHOWN_CLASSES);
         let options = self.dataset.decode_options();
@@ -160,7 +159,7 @@ impl Run {
             .collect()
     }
 
-    /// What the head of the report says about the run.
+    /// The facts about the run at the top of the report.
     fn facts(&self) -> Vec<(String, String)> {
         let file = &self.file;
         let weights = self.progress.best.as_ref().map_or_else(
@@ -204,7 +203,7 @@ impl Run {
     }
 }
 
-/// The kind of a split's pictures, for a sentence.
+/// The name of a split's pictures, for a sentence.
 fn name(split: Split) -> &'static str {
     match split {
         Split::Train => "training",
@@ -213,7 +212,7 @@ fn name(split: Split) -> &'static str {
     }
 }
 
-/// The judged pictures as points of a plane, evenly chosen where there are many.
+/// The evaluated pictures as points of a plane; an even selection if there are many.
 fn map(judged: &Judged) -> Vec<(usize, [f64; 2])> {
     let features = &judged.embeddings;
     let step = features.len().div_ceil(MOST_MAPPED).max(1);

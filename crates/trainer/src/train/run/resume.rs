@@ -12,7 +12,7 @@ use crate::train::checkpoint::{Checkpoints, Loaded, Progress};
 use crate::train::ema::Ema;
 use crate::train::environment::Environment;
 use crate::train::error::TrainError;
-use crate::train::event::{Event, Stage};
+use crate::train::event::{Activity, Event};
 use crate::train::folder::{self, CHECKED, CHECKPOINTS};
 use crate::train::parameters::optimizer;
 use crate::train::phase::Weights;
@@ -31,7 +31,7 @@ impl Run {
         Self::resume_with(folder, settings, None)
     }
 
-    /// As [`resume`](Self::resume); `data` is the new place of the pictures, which the run remembers.
+    /// As [`resume`](Self::resume); `data` is the new place of the pictures, which the run records.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Run {
     }
 }
 
-/// Opens the pictures of the run, and compares them with those that it started with.
+/// Opens the pictures of the run, and compares them with the pictures at the run's start.
 fn open_data(folder: &Path, file: &RunFile, settings: &RunSettings) -> Result<(Dataset, DataReport), TrainError> {
     if !file.data.exists() {
         let problem = format!(
@@ -99,7 +99,7 @@ fn open_data(folder: &Path, file: &RunFile, settings: &RunSettings) -> Result<(D
     let known = Known::read(&path);
     let (dataset, report, checked) = Dataset::open_known(&file.data, &file.data_options, &known, &|done, total| {
         (settings.observer)(Event::Work {
-            stage: Stage::Check,
+            activity: Activity::Check,
             done,
             total,
         });
@@ -114,7 +114,7 @@ fn open_data(folder: &Path, file: &RunFile, settings: &RunSettings) -> Result<(D
         );
         return Err(TrainError::run(folder, problem));
     }
-    // Only a warning: the table saves time, no more.
+    // Only a warning, because the table only saves time.
     if checked != known
         && let Err(error) = checked.write(&path)
     {

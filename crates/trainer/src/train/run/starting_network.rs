@@ -11,7 +11,7 @@ use crate::train::error::TrainError;
 use crate::train::options::RunOptions;
 use crate::train::recipe::Start;
 
-/// What a new network depends on, beside the network to start with.
+/// The inputs of a new network, besides the network to start with.
 pub(super) struct Setup<'a> {
     pub options: &'a RunOptions,
     pub dataset: &'a Dataset,
@@ -31,11 +31,14 @@ impl Setup<'_> {
                 problem: format!("training takes RGB pictures, and this network takes {channels} channels"),
             });
         }
-        let architecture = start.architecture().clone().with_classifier(&NewHead {
-            num_classes: self.dataset.classes.len(),
-            hidden_layers: recipe.hidden_layers.clone(),
-            dropout: recipe.dropout,
-        })?;
+        let architecture = start.architecture().clone();
+        let architecture = architecture
+            .without_last_layers(recipe.leave_out)?
+            .with_classifier(&NewHead {
+                num_classes: self.dataset.classes.len(),
+                hidden_layers: recipe.hidden_layers.clone(),
+                dropout: recipe.dropout,
+            })?;
         let seed = Random::new(self.options.seed, Purpose::Weights, 0, 0).seed();
         self.device.seed(seed);
         let fresh = architecture.init(self.device)?;
@@ -49,7 +52,7 @@ impl Setup<'_> {
                 (fresh, hash)
             }
         };
-        // Fails now instead of in the first step if the network cannot take a size.
+        // If the network cannot take a size, fail now instead of in the first step.
         for size in [self.augmentation.train.size, self.augmentation.eval.size] {
             network.summary(size, size)?;
         }
@@ -82,12 +85,12 @@ impl Setup<'_> {
     }
 }
 
-/// The same network with zeros in its last layer (as `zero_head` of Big Transfer, Kolesnikov et al. 2020): every class
-/// is equally likely at first, however large the backbone's features are. VGG's reach dozens, and random numbers times
-/// those would be answers that a short training never unlearns.
+/// The same network with zeros in its last layer (as `zero_head` of Big Transfer, Kolesnikov et al. 2020). Every class
+/// is equally likely at first, however large the backbone's features are. VGG's features reach dozens. Multiplied by
+/// random weights, they would give large logits that a short training never unlearns.
 fn with_zero_classifier(mut network: Network) -> Network {
     let graph = network.graph();
-    let Some(layer) = graph.taps.logits.map(|logits| format!("{}.", graph.node(logits).path)) else {
+    let Some(layer) = graph.roles.logits.map(|logits| format!("{}.", graph.node(logits).path)) else {
         return network;
     };
     let tensors = network.collect(None, None, false).into_iter();

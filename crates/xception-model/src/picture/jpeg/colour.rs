@@ -50,7 +50,7 @@ struct Rows<'p> {
     width: usize,
     height: usize,
     row: Vec<u8>,
-    sums: Vec<i32>,
+    sums: Vec<u16>,
 }
 
 impl<'p> Rows<'p> {
@@ -79,7 +79,7 @@ impl<'p> Rows<'p> {
         };
         let (near, far) = (self.samples(near), self.samples(far));
         for ((sum, &near), &far) in self.sums.iter_mut().zip(near).zip(far) {
-            *sum = i32::from(near) * 3 + i32::from(far);
+            *sum = u16::from(near) * 3 + u16::from(far);
         }
     }
 
@@ -117,7 +117,7 @@ impl<'p> Rows<'p> {
 
 /// Two samples for each sum: three parts of it and one of its neighbour on that side, rounded by `bias` in turn. The
 /// outermost ones are four parts, with a rounding of their own.
-fn spread(sums: &[i32], row: &mut [u8], bias: [i32; 2], shift: u32, outer_bias: [i32; 2]) {
+fn spread(sums: &[u16], row: &mut [u8], bias: [u16; 2], shift: u32, outer_bias: [u16; 2]) {
     let row = &mut row[..2 * sums.len()];
     if let (Some(first), Some(last)) = (sums.first(), sums.last()) {
         row[0] = ((first * 4 + outer_bias[0]) >> shift) as u8;

@@ -220,7 +220,7 @@ impl<'s, 'a> Bits<'s, 'a> {
         }
     }
 
-    /// Makes sure of `count` bits, of zero ones behind a marker.
+    /// Reads ahead until there are `count` bits; after a marker they are 0.
     #[inline]
     fn require(&mut self, count: u32) -> Result<(), Fault> {
         if self.left < count {

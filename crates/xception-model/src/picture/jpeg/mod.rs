@@ -1,4 +1,4 @@
-//! JPEG, with libjpeg-turbo's numbers, of damaged files too.
+//! JPEG, with libjpeg-turbo's numbers, also for damaged files.
 //!
 //! Pillow and TensorFlow both decode with libjpeg-turbo, so weights were trained on its roundings, and data sets hold
 //! damaged files that it reads with a warning. The decoders of `image` and of the older `jpeg-decoder` differ: on
@@ -15,6 +15,9 @@ mod colour;
 mod fault;
 mod huffman;
 mod idct;
+mod idct_factors;
+#[cfg(target_arch = "x86_64")]
+mod idct_x86;
 mod library;
 mod plane;
 mod scan;

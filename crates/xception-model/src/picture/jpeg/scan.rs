@@ -135,7 +135,7 @@ pub(super) fn decode_single(segments: &mut Segments<'_>, idct: Idct) -> Result<V
                 bits.restart()?;
                 last_dcs.fill(0);
             }
-            // What the data no longer reach stays middle grey.
+            // Blocks after the end of the data stay middle grey.
             if bits.insufficient {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What the segments between the scans say (`jdmarker.c`, `jdinput.c`).
+//! The content of the segments between the scans (`jdmarker.c`, `jdinput.c`).
 
 use super::{
     fault::Fault,
@@ -34,7 +34,7 @@ pub(super) const NATURAL_ORDER: [u8; 80] = [
 pub(super) enum Coding {
     Sequential,
     Progressive,
-    /// Arithmetic codes or no transform: another decoder's work.
+    /// Arithmetic codes or no transform: left to another decoder.
     Other,
 }
 
@@ -81,14 +81,14 @@ pub(super) struct Scan {
     pub low: u32,
 }
 
-/// What comes after the segments.
+/// The part of the file after the segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     Scan,
     End,
 }
 
-/// Everything the segments have said so far.
+/// The content of all segments so far.
 pub(super) struct Segments<'a> {
     pub stream: Stream<'a>,
     quants: [Option<[u16; 64]>; 4],

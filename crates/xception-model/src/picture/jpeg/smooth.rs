@@ -73,7 +73,7 @@ impl<'p> Smoothing<'p> {
         };
         let from_means = unknown[1..10].iter().all(|&bits| bits == -1);
 
-        // libjpeg counts the rows as if every unit were as high as this one.
+        // libjpeg counts the rows as if all units had this height.
         let height = if unit_row < last_unit_row {
             component.down
         } else {

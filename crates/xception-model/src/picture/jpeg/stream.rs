@@ -15,7 +15,7 @@ pub(super) struct Stream<'a> {
     pub warnings: Warnings,
 }
 
-/// What libjpeg warns of, counted.
+/// How often libjpeg gives each of its warnings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Warnings {
     /// `JWRN_HUFF_BAD_CODE`
@@ -35,7 +35,7 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// What is damaged, as a list; `None` if nothing is.
+    /// The damage as a list; `None` without damage.
     pub(super) fn sentence(&self) -> Option<String> {
         let counted = |count: usize, one: &str, many: &str| match count {
             0 => None,
@@ -84,7 +84,7 @@ impl<'a> Stream<'a> {
         Ok(u16::from_be_bytes([self.byte()?, self.byte()?]))
     }
 
-    /// What stands behind a segment's length.
+    /// The content of a segment, after its length.
     pub(super) fn segment(&mut self) -> Result<&'a [u8], Fault> {
         // A length below 2 counts as an empty segment, as in `skip_variable`.
         let length = usize::from(self.word()?).saturating_sub(2);

@@ -16,7 +16,7 @@ struct Older {
     licence: Option<String>,
     #[serde(default)]
     labels: Vec<String>,
-    source: Source,
+    source: OlderOrigin,
     output: Output,
     metrics: Option<OlderMetrics>,
     input: InputSpec,
@@ -25,7 +25,7 @@ struct Older {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Source {
+enum OlderOrigin {
     Run {
         about: String,
         recipe: String,
@@ -143,7 +143,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Card, toml::de::Error> {
         folder: None,
     };
     match source {
-        Source::Run {
+        OlderOrigin::Run {
             about,
             recipe,
             seed,
@@ -164,7 +164,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Card, toml::de::Error> {
                 burn,
             });
         }
-        Source::File {
+        OlderOrigin::File {
             file,
             format,
             writer,

@@ -10,13 +10,13 @@ use crate::args::values::WEIGHTS;
 
 /// Where the weights come from.
 #[derive(Debug, Args)]
-pub struct SourceArgs {
+pub struct WeightsFileArgs {
     /// A name that `xception models` lists, a Burn record (.bpk), a Keras file (.keras, .h5), a run's folder, or a card
     #[arg(
         short,
         long,
         value_name = "W",
-        default_value = SourceArgs::DEFAULT,
+        default_value = WeightsFileArgs::DEFAULT,
         value_parser = WEIGHTS,
         hide_possible_values = true
     )]
@@ -27,7 +27,7 @@ pub struct SourceArgs {
     pub cache: CacheArgs,
 }
 
-impl SourceArgs {
+impl WeightsFileArgs {
     /// The weights without `--weights`.
     pub const DEFAULT: &str = "xception-imagenet";
 }

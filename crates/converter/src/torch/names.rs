@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xception_model::graph::{Graph, NodeId, Op};
 
-/// What people and libraries call the last layer.
+/// Common names of the last layer.
 pub(super) const CLASSIFIERS: [&str; 7] = [
     "fc",
     "last_linear",
@@ -15,19 +15,19 @@ pub(super) const CLASSIFIERS: [&str; 7] = [
     "classifier.1",
 ];
 
-/// Most name parts that wrapping modules may put before a name.
+/// The most name parts that wrapping modules may put before a name.
 const MAX_WRAPPERS: usize = 16;
 
-/// What stands before the names of the network's tensors.
+/// The prefix of the names of the network's tensors.
 ///
-/// `DataParallel`, `torch.compile`, Lightning and people put prefixes before every name. The prefix is the one behind
-/// which most of the network's tensors are, or `chosen` where there are several.
+/// `DataParallel`, `torch.compile`, Lightning and users put a prefix before every name. Without `chosen`, the result is
+/// the prefix that most of the network's tensors have.
 ///
 /// # Errors
 ///
-/// When nothing of the network is found, or not behind `chosen`; when several prefixes have the network and none is
-/// chosen.
-pub(crate) fn torch_prefix<'a>(graph: &Graph, names: &[&'a str], chosen: Option<&str>) -> Result<&'a str, String> {
+/// If no tensor of the network is found, or none with the prefix `chosen`; without `chosen`, if several prefixes hold
+/// the network.
+pub(crate) fn network_prefix<'a>(graph: &Graph, names: &[&'a str], chosen: Option<&str>) -> Result<&'a str, String> {
     let known = known(graph);
     let Some(chosen) = chosen else {
         return detect(&known, names);
@@ -40,7 +40,7 @@ pub(crate) fn torch_prefix<'a>(graph: &Graph, names: &[&'a str], chosen: Option<
         let copies = copies(&found);
         let prefixes: Vec<String> = copies.into_iter().map(|prefix| format!("`{prefix}`")).collect();
         Err(format!(
-            "no tensor of the network has a name behind the prefix `{chosen}`; they are behind {}",
+            "no tensor of the network has the prefix `{chosen}`; the network's tensors have {}",
             if prefixes.is_empty() {
                 "none".to_owned()
             } else {
@@ -50,43 +50,43 @@ pub(crate) fn torch_prefix<'a>(graph: &Graph, names: &[&'a str], chosen: Option<
     }
 }
 
-/// What stands before each copy of the network.
-pub(crate) fn torch_copies<'a>(graph: &Graph, names: &[&'a str]) -> Vec<&'a str> {
+/// The prefix of each copy of the network.
+pub(crate) fn network_copies<'a>(graph: &Graph, names: &[&'a str]) -> Vec<&'a str> {
     copies(&behind(&known(graph), names))
 }
 
-/// How many tensors of the network have one of these names, behind whatever prefix has most.
-pub(crate) fn torch_count(graph: &Graph, names: &[&str]) -> usize {
+/// How many tensors of the network are among these names, with the prefix that most of them have.
+pub(crate) fn network_count(graph: &Graph, names: &[&str]) -> usize {
     let found = behind(&known(graph), names);
     found.values().map(Vec::len).max().unwrap_or_default()
 }
 
-/// Prefixes behind which there is more than half of what is behind the one with most.
+/// The prefixes with more than half as many tensors as the prefix with the most.
 fn copies<'a>(found: &BTreeMap<&'a str, Vec<&'a str>>) -> Vec<&'a str> {
     let most = found.values().map(Vec::len).max().unwrap_or_default();
     let whole = found.iter().filter(|(_, names)| names.len() * 2 > most);
     whole.map(|(prefix, _)| *prefix).collect()
 }
 
-/// For each name of a checkpoint the tensor of the network that it is; `None` for what is no part of the network.
+/// For each name of a checkpoint, the name of the network's tensor; `None` for a tensor outside of the network.
 ///
 /// # Errors
 ///
-/// When two names are the same tensor.
-pub(crate) fn torch_homes(graph: &Graph, names: &[&str], prefix: &str) -> Result<Vec<Option<String>>, String> {
+/// When two names stand for the same tensor.
+pub(crate) fn network_names(graph: &Graph, names: &[&str], prefix: &str) -> Result<Vec<Option<String>>, String> {
     let known = known(graph);
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut homes = Vec::with_capacity(names.len());
+    let mut targets = Vec::with_capacity(names.len());
     for name in names {
-        let home = name.strip_prefix(prefix).and_then(|own| known.get(own));
-        if let Some(home) = home
-            && let Some(other) = taken.insert(home, name)
+        let target = name.strip_prefix(prefix).and_then(|own| known.get(own));
+        if let Some(target) = target
+            && let Some(other) = taken.insert(target, name)
         {
-            return Err(format!("{other} and {name} are both {home}"));
+            return Err(format!("{other} and {name} are both {target}"));
         }
-        homes.push(home.cloned());
+        targets.push(target.cloned());
     }
-    Ok(homes)
+    Ok(targets)
 }
 
 /// The network's tensors by their names in PyTorch.
@@ -111,14 +111,14 @@ fn known(graph: &Graph) -> BTreeMap<String, String> {
 
 /// The layer that outputs the logits.
 fn classifier(graph: &Graph) -> Option<NodeId> {
-    let mut id = graph.taps.logits?;
+    let mut id = graph.roles.logits?;
     while !matches!(graph.node(id).op, Op::Dense(_) | Op::Conv(_)) {
         id = *graph.node(id).inputs.first()?;
     }
     Some(id)
 }
 
-/// The names of the network's tensors by what stands before them.
+/// The names of the network's tensors, grouped by their prefix.
 fn behind<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in names {
@@ -151,7 +151,7 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
 
 #[cfg(test)]
 mod tests {
-    use xception_model::graph::{BatchNorm, Builder, Conv, Dense, GlobalPool, NewLayer, Padding, PoolKind, Taps};
+    use xception_model::graph::{BatchNorm, Builder, Conv, Dense, GlobalPool, NewLayer, Padding, PoolKind, Roles};
 
     use super::*;
 
@@ -183,9 +183,9 @@ mod tests {
             &[x],
         );
         net.finish(
-            Taps {
+            Roles {
                 logits: Some(x),
-                ..Taps::default()
+                ..Roles::default()
             },
             1,
         )
@@ -202,9 +202,9 @@ mod tests {
         "fc.bias",
     ];
 
-    fn homes(names: &[String]) -> Result<Vec<Option<String>>, String> {
+    fn targets(names: &[String]) -> Result<Vec<Option<String>>, String> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        torch_homes(&network(), &names, torch_prefix(&network(), &names, None)?)
+        network_names(&network(), &names, network_prefix(&network(), &names, None)?)
     }
 
     fn under(prefix: &str) -> Vec<String> {
@@ -216,12 +216,12 @@ mod tests {
         for prefix in ["", "module.", "_orig_mod.module.", "encoder.q."] {
             let mut names = under(prefix);
             names.extend(["optimizer.lr".to_owned(), "aux.fc.weight".to_owned()]);
-            let homes = homes(&names).unwrap();
-            assert_eq!(homes[0].as_deref(), Some("stem.conv.weight"), "{prefix}");
-            assert_eq!(homes[1].as_deref(), Some("stem.bn.gamma"));
-            assert_eq!(homes[4].as_deref(), Some("stem.bn.running_var"));
-            assert_eq!(homes[7].as_deref(), Some("head.predictions.bias"));
-            assert_eq!([&homes[5], &homes[8], &homes[9]], [&None, &None, &None]);
+            let targets = targets(&names).unwrap();
+            assert_eq!(targets[0].as_deref(), Some("stem.conv.weight"), "{prefix}");
+            assert_eq!(targets[1].as_deref(), Some("stem.bn.gamma"));
+            assert_eq!(targets[4].as_deref(), Some("stem.bn.running_var"));
+            assert_eq!(targets[7].as_deref(), Some("head.predictions.bias"));
+            assert_eq!([&targets[5], &targets[8], &targets[9]], [&None, &None, &None]);
         }
     }
 
@@ -232,8 +232,8 @@ mod tests {
                 .iter()
                 .map(|name| name.replace("model.fc.", &format!("model.{classifier}.")))
                 .collect::<Vec<_>>();
-            let homes = homes(&names).unwrap();
-            assert_eq!(homes[6].as_deref(), Some("head.predictions.weight"), "{classifier}");
+            let targets = targets(&names).unwrap();
+            assert_eq!(targets[6].as_deref(), Some("head.predictions.weight"), "{classifier}");
         }
     }
 
@@ -241,7 +241,7 @@ mod tests {
     fn two_copies_are_asked_about() {
         let mut names = under("model.");
         names.extend(under("ema_model."));
-        let error = homes(&names).unwrap_err();
+        let error = targets(&names).unwrap_err();
         assert!(error.contains("under `model.` and `ema_model.`"), "{error}");
     }
 
@@ -251,23 +251,26 @@ mod tests {
         names.extend(under("ema_model."));
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         for chosen in ["ema_model.", "ema_model"] {
-            let prefix = torch_prefix(&network(), &names, Some(chosen)).unwrap();
+            let prefix = network_prefix(&network(), &names, Some(chosen)).unwrap();
             assert_eq!(prefix, "ema_model.");
-            let homes = torch_homes(&network(), &names, prefix).unwrap();
-            assert_eq!([&homes[0], &homes[8]], [&None, &Some("stem.conv.weight".to_owned())]);
+            let targets = network_names(&network(), &names, prefix).unwrap();
+            assert_eq!(
+                [&targets[0], &targets[8]],
+                [&None, &Some("stem.conv.weight".to_owned())]
+            );
         }
-        let error = torch_prefix(&network(), &names, Some("net.")).unwrap_err();
-        assert!(error.contains("they are behind `ema_model.`, `model.`"), "{error}");
+        let error = network_prefix(&network(), &names, Some("net.")).unwrap_err();
+        assert!(error.contains("tensors have `ema_model.`, `model.`"), "{error}");
     }
 
     #[test]
     fn a_tensor_twice_or_none_at_all_is_an_error() {
         let mut names = under("");
         names.push("classifier.weight".into());
-        let error = homes(&names).unwrap_err();
+        let error = targets(&names).unwrap_err();
         assert!(error.contains("both head.predictions.weight"), "{error}");
-        assert!(homes(&["blocks.0.weight".into()]).is_err());
+        assert!(targets(&["blocks.0.weight".into()]).is_err());
         let deep = ".".repeat(1 << 16);
-        assert!(homes(&[deep]).is_err());
+        assert!(targets(&[deep]).is_err());
     }
 }

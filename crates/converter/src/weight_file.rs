@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::TensorData;
 use burn_store::bridge;
 use burn_store::burn_pack::Tensor as PackTensor;
+use xception_model::keras::Policy;
 use xception_model::zoo::of_record_names;
 use xception_model::{Description, ModelSpec};
 
@@ -30,14 +31,14 @@ impl fmt::Display for Format {
 
 /// A tensor of a file, under the name of the network.
 #[derive(Clone)]
-pub struct SourceTensor {
+pub struct FileTensor {
     /// The tensor's name in the file.
     pub origin: String,
     /// The values in Burn's layout, read when they are requested, under the network's name.
     pub tensor: PackTensor,
 }
 
-impl SourceTensor {
+impl FileTensor {
     /// A tensor whose name in the file is the network's name.
     pub(crate) fn own(tensor: PackTensor) -> Self {
         Self {
@@ -53,7 +54,7 @@ impl SourceTensor {
     }
 }
 
-impl fmt::Debug for SourceTensor {
+impl fmt::Debug for FileTensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PackTensor { name, dtype, shape, .. } = &self.tensor;
         write!(f, "{} as {name}, {dtype:?} {shape:?}", self.origin)
@@ -62,7 +63,7 @@ impl fmt::Debug for SourceTensor {
 
 /// An opened weight file. The values of tensors are read when they are requested.
 #[derive(Debug)]
-pub struct Source {
+pub struct WeightFile {
     /// The file.
     pub path: PathBuf,
     /// Its format.
@@ -70,7 +71,7 @@ pub struct Source {
     /// The network, its input, and its labels.
     pub spec: ModelSpec,
     /// The tensors. Their names may differ from the network's: [`convert`](Self::convert) compares them.
-    pub tensors: Vec<SourceTensor>,
+    pub tensors: Vec<FileTensor>,
     /// Tensors that are not part of a network, such as counters of training steps.
     pub ignored: Vec<String>,
     /// The stages that the file's own engine can output, too.
@@ -78,6 +79,8 @@ pub struct Source {
     /// Whether the file scales pictures itself. Then the file takes 0..255, and the network takes pictures scaled by
     /// [`InputSpec::scaling`](xception_model::InputSpec::scaling).
     pub scales_pictures: bool,
+    /// The type of numbers in which Keras computes with it, where that is not 32-bit.
+    pub policy: Option<Policy>,
 }
 
 /// A named output of the network that the file computes too.
@@ -92,17 +95,18 @@ pub struct Stage {
 }
 
 /// The result of reading a file.
-pub(crate) struct Found {
+pub(crate) struct FileContents {
     pub format: Format,
     pub description: Description,
-    pub tensors: Vec<SourceTensor>,
+    pub tensors: Vec<FileTensor>,
     pub ignored: Vec<String>,
     pub stages: Vec<Stage>,
     pub scales_pictures: bool,
+    pub policy: Option<Policy>,
 }
 
-impl Found {
-    pub fn new(format: Format, description: Description, tensors: Vec<SourceTensor>) -> Self {
+impl FileContents {
+    pub fn new(format: Format, description: Description, tensors: Vec<FileTensor>) -> Self {
         Self {
             format,
             description,
@@ -110,11 +114,12 @@ impl Found {
             ignored: Vec::new(),
             stages: Vec::new(),
             scales_pictures: false,
+            policy: None,
         }
     }
 
     /// A file whose tensors have the network's names and which says nothing more about the network.
-    pub fn bare(path: &Path, format: Format, tensors: Vec<SourceTensor>) -> Result<Self, ConvertError> {
+    pub fn of_tensors(path: &Path, format: Format, tensors: Vec<FileTensor>) -> Result<Self, ConvertError> {
         let shapes: BTreeMap<String, Vec<usize>> = tensors
             .iter()
             .map(|entry| (entry.tensor.name.clone(), entry.tensor.shape.to_vec()))
@@ -128,21 +133,21 @@ impl Found {
 }
 
 /// A file's tensors under their names in the file, whatever network they belong to.
-pub(crate) struct Raw {
+pub(crate) struct RawTensors {
     pub format: Format,
-    pub tensors: Vec<SourceTensor>,
+    pub tensors: Vec<FileTensor>,
     /// Entries that are not tensors of numbers.
     pub ignored: Vec<String>,
 }
 
-impl Raw {
+impl RawTensors {
     pub fn new(name: impl Into<String>, tensors: Vec<PackTensor>) -> Self {
         Self {
             format: Format {
                 name: name.into(),
                 writer: None,
             },
-            tensors: tensors.into_iter().map(SourceTensor::own).collect(),
+            tensors: tensors.into_iter().map(FileTensor::own).collect(),
             ignored: Vec::new(),
         }
     }

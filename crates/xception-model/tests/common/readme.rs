@@ -1,0 +1,56 @@
+//! The tables of the README that a test writes and checks.
+#![allow(
+    dead_code,
+    missing_docs,
+    reason = "shared by several test binaries, each of which uses a part"
+)]
+
+use std::fs;
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+
+/// Whether tests write the README's tables instead of checking them.
+pub fn is_updated() -> bool {
+    std::env::var_os("UPDATE_README").is_some()
+}
+
+/// A table between the comments `NAME: begin` and `NAME: end`.
+pub struct ReadmeTable {
+    before: String,
+    table: String,
+    after: String,
+}
+
+impl ReadmeTable {
+    /// Reads the table `name`.
+    pub fn read(name: &str) -> Self {
+        let text = fs::read_to_string(README).unwrap();
+        let begin = format!("<!-- {name}: begin -->\n");
+        let start = text.find(&begin).expect("the README has the table's begin") + begin.len();
+        let end = text
+            .find(&format!("<!-- {name}: end -->"))
+            .expect("the README has the table's end");
+        Self {
+            before: text[..start].to_owned(),
+            table: text[start..end].to_owned(),
+            after: text[end..].to_owned(),
+        }
+    }
+
+    /// The cells of each row below the heading.
+    pub fn rows(&self) -> Vec<Vec<&str>> {
+        let lines = self.table.lines().skip(2);
+        lines
+            .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+            .collect()
+    }
+
+    /// Compares the README's table with `table`; with `UPDATE_README` it is written instead.
+    pub fn check(&self, table: &str) {
+        if is_updated() {
+            fs::write(README, [&self.before, table, &self.after].concat()).unwrap();
+        } else {
+            assert_eq!(self.table, table, "UPDATE_README=1 writes the README's table anew");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::error::{Error, volume};
 use crate::memory::buffer::{Buffer, padded};
 use crate::memory::map::{Map, Rows};
 use crate::plan::cut::{Cut, Machine, Work};
-use crate::simd::isa::Kernel;
+use crate::simd::isa::{Isa, Kernel};
 use crate::simd::lanes::Lanes;
 
 const NAME: &str = "depthwise convolution";
@@ -29,7 +29,77 @@ enum Taps {
     Any(Buffer),
 }
 
+/// A depthwise convolution at work on a picture.
+pub(crate) struct DepthwiseRows<'a> {
+    pub isa: Isa,
+    pub sides: &'a [Side; 2],
+    pub input: Rows,
+    pub input_map: &'a Map,
+    pub residual: Option<*const f32>,
+    pub output: *mut f32,
+    pub output_map: &'a Map,
+}
+
 impl DepthwiseOp {
+    /// The window.
+    pub(crate) fn window(&self) -> &WindowShape {
+        &self.window
+    }
+
+    /// Whether a cascade can compute it row by row: it looks at three neighbouring rows, and its output has fewer rows
+    /// than its input.
+    pub(crate) fn fits_cascade(&self) -> bool {
+        self.window.taps[0] == 3 && self.window.dilation == [1; 2] && self.window.stride[0] > 1
+    }
+
+    /// Computes row `y`.
+    ///
+    /// # Safety
+    ///
+    /// `input` must have readable rows where the windows lie; the residual and the output must be pictures of the
+    /// output's map, the row writable by no other thread.
+    pub(crate) unsafe fn row(&self, at: &DepthwiseRows<'_>, y: usize) {
+        let output = at.output_map;
+        let place = y * output.row();
+        // SAFETY: the caller's promise is the same; row `y` lies within the output.
+        unsafe {
+            let to = at.output.add(place);
+            match &self.kernel {
+                Taps::Square(kernel) => at.isa.run(Depthwise {
+                    kernel,
+                    relu: false,
+                    input: at.input,
+                    map: at.input_map,
+                    first: y * output.width,
+                    count: output.width,
+                    output: to,
+                    step: output.step,
+                }),
+                Taps::Any(taps) => at.isa.run(DepthwiseRow {
+                    taps: taps.as_slice(),
+                    sides: at.sides,
+                    input: at.input,
+                    map: at.input_map,
+                    y,
+                    output: to,
+                }),
+            }
+            if self.activation != Activation::None || at.residual.is_some() {
+                // The row is in the first-level or the second-level cache.
+                at.isa.run(Elementwise {
+                    input: to,
+                    operand: at
+                        .residual
+                        .map_or(Operand::Absent, |residual| Operand::Sum(residual.add(place))),
+                    activation: self.activation,
+                    map: output,
+                    pixels: 0..output.width,
+                    output: to,
+                });
+            }
+        }
+    }
+
     /// Packs checked weights.
     pub(crate) fn new(convolution: &Convolution<'_>, channels: usize) -> Result<Self, Error> {
         let Convolution { weights, bias, .. } = *convolution;
@@ -107,44 +177,18 @@ impl Op for DepthwiseOp {
         let (input, output) = (job.maps.input(), &job.maps.output);
         let (rows, _) = self.cut(job.maps, job.machine).job(job.index, output.height, 1);
         let sides = self.window.checked_sides(input);
+        let at = DepthwiseRows {
+            isa: job.isa,
+            sides: &sides,
+            input: Rows::all(job.pictures.input(), input),
+            input_map: input,
+            residual: job.pictures.second(),
+            output: job.pictures.output,
+            output_map: output,
+        };
         for y in rows {
-            // SAFETY: the caller guarantees the pictures, and the row lies within the output.
-            unsafe {
-                let to = job.pictures.output.add(y * output.row());
-                match &self.kernel {
-                    Taps::Square(kernel) => job.isa.run(Depthwise {
-                        kernel,
-                        relu: false,
-                        input: Rows::all(job.pictures.input(), input),
-                        map: input,
-                        first: y * output.width,
-                        count: output.width,
-                        output: to,
-                        step: output.step,
-                    }),
-                    Taps::Any(taps) => job.isa.run(DepthwiseRow {
-                        taps: taps.as_slice(),
-                        sides: &sides,
-                        input: job.pictures.input(),
-                        map: input,
-                        y,
-                        output: to,
-                    }),
-                }
-                let residual = job.pictures.second();
-                if self.activation != Activation::None || residual.is_some() {
-                    // The row is in the first-level or the second-level cache.
-                    let place = y * output.row();
-                    job.isa.run(Elementwise {
-                        input: to,
-                        operand: residual.map_or(Operand::Absent, |residual| Operand::Sum(residual.add(place))),
-                        activation: self.activation,
-                        map: output,
-                        pixels: 0..output.width,
-                        output: to,
-                    });
-                }
-            }
+            // SAFETY: the caller guarantees the pictures.
+            unsafe { self.row(&at, y) };
         }
     }
 }
@@ -154,12 +198,12 @@ const TOGETHER: usize = 4;
 
 /// Row `y` of a depthwise convolution.
 ///
-/// The caller of `run` guarantees that `input` is a readable picture of `map`, that `output` is a writable row, and
-/// that no other thread writes to either during the call.
+/// The caller of `run` guarantees that `input` has readable rows of `map` where the windows lie, that `output` is a
+/// writable row, and that no other thread writes to either during the call.
 struct DepthwiseRow<'a> {
     taps: &'a [f32],
     sides: &'a [Side; 2],
-    input: *const f32,
+    input: Rows,
     map: &'a Map,
     y: usize,
     output: *mut f32,
@@ -174,7 +218,7 @@ impl Kernel for DepthwiseRow<'_> {
         let step = self.map.step;
         let rows: Vec<(usize, *const f32)> = self.sides[0]
             .taps(self.y)
-            .map(|(tap, row)| (tap * columns.most_taps(), self.input.wrapping_add(row * self.map.row())))
+            .map(|(tap, row)| (tap * columns.most_taps(), self.input.at(row)))
             .collect();
         let inner = columns.inner();
         for lane in (0..step).step_by(V::WIDTH) {

@@ -1,8 +1,9 @@
-//! Separable convolutions and the pooling after them, fused: computed a row at a time.
+//! Separable convolutions and the pooling or the strided depthwise convolution after them, fused: computed a row at a
+//! time.
 //!
 //! On large maps with few channels, a layer by itself waits for memory: block 2 of Xception writes two maps of 11 MB
 //! and reads them again. In a cascade every layer keeps the last three rows of its output in the second-level cache,
-//! and the next layer looks at no other rows. Only the input of the block and the pooled output are maps in memory.
+//! and the next layer looks at no other rows. Only the input of the block and the smaller output are maps in memory.
 
 use core::ops::Range;
 
@@ -10,27 +11,29 @@ use super::cut::{Cut, Machine};
 use crate::gemm::matmul::Prefetch;
 use crate::memory::map::{Map, Rows};
 use crate::ops::AnyOp;
+use crate::ops::depthwise::DepthwiseRows;
 use crate::ops::max_pool::PoolRows;
 use crate::ops::op::{Maps, Pictures};
 use crate::ops::separable::{SeparableOp, SeparablePart};
 use crate::simd::isa::Isa;
 use crate::step::{MapId, Operations, Step};
 
-/// Rows that a separable convolution, and a pooling, looks at.
+/// Rows that a step of a cascade looks at.
 const WINDOW: usize = 3;
 
-/// The fewest rows of the pooling's output in a job. Neighbouring jobs both compute the rows between them, which is
+/// The fewest rows of the last step's output in a job. Neighbouring jobs both compute the rows between them, which is
 /// also why no thread has more than one job.
 const FEWEST_ROWS: usize = 8;
 
-/// Fused steps of a network: separable convolutions without dilation and residual, then a pooling.
+/// Fused steps of a network: separable convolutions without dilation and residual, then a pooling or a strided depthwise
+/// convolution.
 #[derive(Clone, Debug)]
 pub(crate) struct Cascade {
     /// The steps' numbers.
     pub steps: Range<usize>,
     /// The input of every convolution, and the output of the last.
     maps: Vec<Map>,
-    /// The first convolution's input, the map that the pooling projects, and the pooling's output.
+    /// The first convolution's input, the second map that the last step reads (projected or added), and the output.
     pub outer: Maps,
 }
 
@@ -53,6 +56,7 @@ impl Cascade {
             match &step.op {
                 AnyOp::Separable(op) if step.inputs.len() == 1 && op.fits_cascade() => last += 1,
                 AnyOp::MaxPool(op) if last > first && op.fits_cascade() => break,
+                AnyOp::Depthwise(op) if last > first && op.fits_cascade() => break,
                 _ => return None,
             }
         }
@@ -106,15 +110,8 @@ impl Cascade {
         let (rows, _) = self.cut(machine).job(index, self.outer.output.height, 1);
         let (working, mut kept) = scratch[..self.scratch()].split_at_mut(self.working());
         let steps = &network.steps[self.steps.clone()];
-        let [
-            convolutions @ ..,
-            Step {
-                op: AnyOp::MaxPool(pool),
-                ..
-            },
-        ] = steps
-        else {
-            unreachable!("`starting_at` ends with a pooling");
+        let [convolutions @ .., Step { op: end, .. }] = steps else {
+            unreachable!("`starting_at` takes several steps");
         };
 
         let height = self.outer.inputs[0].height;
@@ -122,7 +119,7 @@ impl Cascade {
         let mut input = Rows::all(pictures.input(), &self.outer.inputs[0]);
         for (step, maps) in convolutions.iter().zip(self.maps.windows(2)) {
             let AnyOp::Separable(separable) = &step.op else {
-                unreachable!("`starting_at` takes separable convolutions before the pooling");
+                unreachable!("`starting_at` takes separable convolutions before the last step");
             };
             let (mine, others) = kept.split_at_mut(WINDOW * maps[1].row());
             kept = others;
@@ -138,27 +135,49 @@ impl Cascade {
             input = Rows::ring(output, &maps[1], WINDOW);
         }
         let input_map = &self.maps[self.maps.len() - 1];
-        let sides = pool.window.checked_sides(input_map);
+        let window = match end {
+            AnyOp::MaxPool(pool) => &pool.window,
+            AnyOp::Depthwise(depthwise) => depthwise.window(),
+            _ => unreachable!("`starting_at` ends with a pooling or a depthwise convolution"),
+        };
+        let sides = window.checked_sides(input_map);
         // The first rows that the job needs.
         let mut first = sides[0].span(rows.start).start;
         for link in links.iter_mut().rev() {
             link.next = first;
             first = first.saturating_sub(1);
         }
-        let pooling = PoolRows {
-            isa: network.isa,
-            sides: &sides,
-            input,
-            input_map,
-            projected: pictures.second().zip(self.outer.second()),
-            output: pictures.output,
-            output_map: &self.outer.output,
-        };
         for y in rows {
-            // SAFETY: the caller guarantees the pictures; the rows that the pooling looks at were computed last.
+            // SAFETY: the caller guarantees the pictures; the rows that the last step looks at were computed last.
             unsafe {
                 advance(network.isa, &mut links, sides[0].span(y).end, height, working);
-                pool.rows(&pooling, y..y + 1, Prefetch::NONE);
+                match end {
+                    AnyOp::MaxPool(pool) => {
+                        let at = PoolRows {
+                            isa: network.isa,
+                            sides: &sides,
+                            input,
+                            input_map,
+                            projected: pictures.second().zip(self.outer.second()),
+                            output: pictures.output,
+                            output_map: &self.outer.output,
+                        };
+                        pool.rows(&at, y..y + 1, Prefetch::NONE);
+                    }
+                    AnyOp::Depthwise(depthwise) => {
+                        let at = DepthwiseRows {
+                            isa: network.isa,
+                            sides: &sides,
+                            input,
+                            input_map,
+                            residual: pictures.second(),
+                            output: pictures.output,
+                            output_map: &self.outer.output,
+                        };
+                        depthwise.row(&at, y);
+                    }
+                    _ => unreachable!("the window is that of a pooling or a depthwise convolution"),
+                }
             }
         }
     }

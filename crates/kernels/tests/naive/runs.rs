@@ -1,6 +1,6 @@
 //! Whole runs: threads, cascades, instruction sets, several values.
 
-use kernels::{GlobalPoolKind as GlobalPool, Isa, Network, Value};
+use kernels::{Activation, Convolution, GlobalPoolKind as GlobalPool, Isa, Network, Padding, Value};
 
 use crate::common::reference::*;
 use crate::common::{Build, MaxPool, SeparableRelu, new_network};
@@ -128,8 +128,9 @@ fn chains_give_the_same_whoever_is_first() {
 /// Layers that are computed together, row by row, give the same as one after the other.
 #[test]
 fn rows_in_turn_are_layers_one_after_the_other() {
-    let mut together = 0;
-    let rounds = if cfg!(miri) { 2 } else { 80 };
+    // With a pooling last, and with a depthwise convolution last.
+    let mut together = [0; 2];
+    let rounds = if cfg!(miri) { 2 } else { 160 };
     for round in 0..rounds {
         let random = &mut Random::new(round + 77);
         let isa = Isa::available()[random.next() as usize % Isa::available().len()];
@@ -162,7 +163,30 @@ fn rows_in_turn_are_layers_one_after_the_other() {
         };
         let weights = random.values(widths[0] * widths[widths.len() - 1]);
         let projection = random.yes().then_some((input, &weights[..], None));
-        let pooled = network.pool3(last, pool, projection);
+        let ends_in_depthwise = random.yes();
+        let end = if ends_in_depthwise {
+            let channels = widths[widths.len() - 1];
+            let (weights, bias) = (random.values(9 * channels), random.values(channels));
+            let depthwise = Convolution {
+                bias: Some(&bias),
+                stride: [1 + stride, random.size(3)],
+                padding: if random.yes() {
+                    Padding::Same
+                } else {
+                    Padding::symmetric(1)
+                },
+                groups: channels,
+                activation: if random.yes() {
+                    Activation::Relu
+                } else {
+                    Activation::None
+                },
+                ..Convolution::new(last, &weights, channels, [3; 2])
+            };
+            network.convolution(depthwise).unwrap()
+        } else {
+            network.pool3(last, pool, projection)
+        };
 
         let batch = random.size(2);
         let picture = random.odd_values(batch * 2 * height * width);
@@ -173,22 +197,25 @@ fn rows_in_turn_are_layers_one_after_the_other() {
         };
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         // If a caller asks for a value in between, the layers are not computed together.
-        let (mut expected, mut between) = (memory(pooled), memory(last));
-        network.go(&picture, shape, &mut [(pooled, &mut expected), (last, &mut between)]);
+        let (mut expected, mut between) = (memory(end), memory(last));
+        network.go(&picture, shape, &mut [(end, &mut expected), (last, &mut between)]);
         for threads in [1, 2, 3, 5] {
-            let mut output = memory(pooled);
+            let mut output = memory(end);
             let workers = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let times = workers.install(|| network.times(&picture, shape, &mut [(pooled, &mut output)]));
+            let times = workers.install(|| network.times(&picture, shape, &mut [(end, &mut output)]));
             // All of their time is counted at the last one.
-            together += usize::from(times[times.len() - 2].is_zero());
+            together[usize::from(ends_in_depthwise)] += usize::from(times[times.len() - 2].is_zero());
             let what = format!(
-                "{widths:?}, {height} x {width}, {pool:?}, {threads} threads, {}",
+                "{widths:?}, {height} x {width}, {pool:?}, depthwise {ends_in_depthwise}, {threads} threads, {}",
                 isa.name()
             );
             assert_eq!(bits(&output), bits(&expected), "{what}");
         }
     }
-    assert!(together > 0, "none was worked through together");
+    assert!(
+        together.iter().all(|count| *count > 0),
+        "computed together: {together:?}"
+    );
 }
 
 /// A machine without vector instructions gives the same answers: every kind of layer in one network, portable against

@@ -13,7 +13,7 @@ pub(super) enum Fusion {
     Without,
     /// Computed by the kernel of a later node.
     Inside,
-    /// The last node of a chain that begins with a convolution or a dense layer.
+    /// The last node of a chain.
     Chain(Chain),
     /// The sum of a max pooling and a strided 1 x 1 convolution.
     PoolAndProjection {
@@ -26,10 +26,11 @@ pub(super) enum Fusion {
     Alone,
 }
 
-/// One convolution, a depthwise and a pointwise one, or a dense layer, with the operations around it.
+/// One convolution, a depthwise and a pointwise one, a dense layer, or an operation on pixels, with the operations around
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Chain {
-    /// The convolution, the depthwise half, or the dense layer.
+    /// The convolution, the depthwise half, or another operation that applies an activation last.
     pub first: NodeId,
     /// The node whose output the chain reads; it stands before a ReLU if the chain applies that ReLU itself.
     pub input: NodeId,
@@ -230,7 +231,7 @@ impl Finder<'_> {
                     end = sum;
                 }
             }
-            Op::Dense(_) => {}
+            Op::Dense(_) | Op::BatchNorm(_) | Op::ScaleShift(_) | Op::Add | Op::Multiply => {}
             _ => return,
         }
         if let Some(next) = self.only_reader(end)

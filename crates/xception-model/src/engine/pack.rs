@@ -88,7 +88,7 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
                     self.spare = weights.values;
                     value
                 }
-                Fusion::Alone => self.alone(&mut values, NodeId(index))?,
+                Fusion::Alone => self.alone(&mut values, NodeId(index), kernels::Activation::None)?,
             };
             values.of[index] = Some(value);
         }
@@ -103,8 +103,10 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         let input = values.of(chain.input)?;
         let residual = chain.residual.map(|residual| values.of(residual)).transpose()?;
         let kernel = |activation: Option<Activation>| activation.and_then(kernel_of).unwrap_or_default();
-        if let Op::Dense(_) = &self.graph.node(chain.first).op {
-            return self.dense(values, chain);
+        match &self.graph.node(chain.first).op {
+            Op::Conv(_) => {}
+            Op::Dense(_) => return self.dense(values, chain),
+            _ => return self.alone(values, chain.first, kernel(chain.after)),
         }
         let value = match (&self.graph.node(chain.first).op, chain.pointwise) {
             (Op::Conv(conv), Some(pointwise)) => {
@@ -166,7 +168,8 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         })
     }
 
-    fn alone(&mut self, values: &mut Values, id: NodeId) -> Result<Value, Error> {
+    /// An operation on pixels, and the activation that it applies last.
+    fn alone(&mut self, values: &mut Values, id: NodeId, activation: kernels::Activation) -> Result<Value, Error> {
         let node = self.graph.node(id);
         let inputs: Vec<Value> = node
             .inputs
@@ -176,7 +179,6 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
         let Some(&input) = inputs.first() else {
             return Err(Error::UnknownValue(id.0));
         };
-        let activation = kernels::Activation::None;
         match &node.op {
             Op::Activation(own) => values.network.activate(Activate {
                 input,

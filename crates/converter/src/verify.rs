@@ -128,12 +128,14 @@ pub fn verify(first: &WeightFile, second: &WeightFile) -> Result<Verification, C
 /// The difference between two networks: their options, or the first layer in which their graphs differ. Dropout is
 /// ignored: it computes nothing, and weights alone do not record it.
 fn differing_options(first: &ModelSpec, second: &ModelSpec) -> Option<String> {
-    if let (Architecture::Graph(one), Architecture::Graph(two)) = (&first.network, &second.network) {
+    let is_graph = |spec: &ModelSpec| matches!(spec.network, Architecture::Graph(_));
+    if is_graph(first) || is_graph(second) {
+        let (one, two) = (first.network.graph(), second.network.graph());
         let tolerance = Tolerance {
             folded_norms: false,
             size: Some([first.input.height, first.input.width]),
         };
-        let pairs = one.correspondence(one.output(), two, two.output(), tolerance);
+        let pairs = one.correspondence(one.output(), &two, two.output(), tolerance);
         return pairs.err().map(|error| error.to_string());
     }
     let options = |spec: &ModelSpec| {

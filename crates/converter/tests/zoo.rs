@@ -327,6 +327,60 @@ fn every_network_is_read_and_written_in_every_format() {
     ReadmeTable::read("architectures").check(&table);
 }
 
+/// What a recipe with `leave_out` trains is an Xception in every format.
+#[test]
+fn an_xception_without_its_last_layers_is_read_and_written_in_every_format() {
+    let bench = Bench::new();
+    let published = published("xception");
+    for (variant, count) in [
+        (Variant::Keras, 1),
+        (Variant::Keras, 2),
+        (Variant::Torch, 1),
+        (Variant::Torch, 2),
+    ] {
+        let head = xception_model::NewHead {
+            num_classes: CLASSES,
+            hidden_layers: Vec::new(),
+            dropout: 0.0,
+        };
+        let network = small(&published, variant)
+            .without_last_layers(count)
+            .unwrap()
+            .with_classifier(&head)
+            .unwrap();
+        assert_eq!(network.name(), "xception");
+        let model = self::network(&network);
+        let expected = logits(&model);
+        let record = bench.path("network.bpk");
+        xception_model::save(&model, &spec(network.clone()), &record, true).unwrap();
+        check(&record, &Known::default(), &network, &expected, 0.0);
+        let endings: &[&str] = match variant {
+            Variant::Torch => &["safetensors", "onnx"],
+            _ => &["safetensors", "onnx", "keras", "h5", "weights.h5"],
+        };
+        for ending in endings {
+            round_trip(&bench, &record, ending, &network, &expected).unwrap();
+        }
+        if variant == Variant::Torch {
+            let path = bench.path("torch.safetensors");
+            checkpoint(&model, &path, |name, shape| (format!("module.{name}"), shape));
+            check(&path, &self::known(&network), &network, &expected, 0.0);
+            let written = pytorch(&bench, &record, "written.safetensors").unwrap();
+            same_tensors(&written, &path);
+            check(&written, &Known::default(), &network, &expected, 0.0);
+        }
+
+        // A record of before, with the graph of all layers, has the same weights.
+        let described = bench.path("described.bpk");
+        let graph = Architecture::Graph(network.graph());
+        xception_model::save(&model, &spec(graph.clone()), &described, true).unwrap();
+        check(&described, &Known::default(), &graph, &expected, 0.0);
+        let [one, two] = [&record, &described].map(|path| open(path, &Known::default()).unwrap());
+        let comparison = converter::verify(&one, &two).unwrap();
+        assert!(comparison.is_equal(), "{comparison:?}");
+    }
+}
+
 /// Our time for one picture by that of the faster of ONNX Runtime and `OpenVINO`, on one thread: the median over the
 /// rounds of a kept run of `scripts/peers/bench_peers.sh`. Of several runs the one with most rounds counts, then the
 /// newest.

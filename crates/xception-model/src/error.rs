@@ -20,6 +20,16 @@ pub enum ConfigError {
         /// The largest value.
         limit: usize,
     },
+    /// A list of numbers is empty or too long.
+    #[error("`{name}` has {length} numbers; 1 to {limit} are possible")]
+    Length {
+        /// The option.
+        name: &'static str,
+        /// How many numbers it has.
+        length: usize,
+        /// The most numbers.
+        limit: usize,
+    },
     /// `dropout` is not a probability below 1.
     #[error("`dropout` is {0}; it must be at least 0 and below 1")]
     Dropout(f64),

@@ -137,7 +137,7 @@ mod tests {
                 .with_widths(Widths {
                     stem: [4, 6],
                     entry: [8, 12, 20],
-                    exit: [20, 24, 28],
+                    exit: [20, 24, 28].into(),
                 });
             let mut network = config.with_dropout(0.0).init(&device).unwrap();
             let blocks = network.blocks();

@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use common::{Golden, Names, nhwc, relative_error, toy, values};
 use xception_model::graph::{NodeId, Op};
 use xception_model::{
-    InferenceNetwork, InputError, IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant, Xception,
-    XceptionConfig,
+    Architecture, InferenceNetwork, InputError, IntermediateActivation, OutputStride, Pooling, SeparableOrder, Variant,
+    Xception, XceptionConfig,
 };
 
 /// Compares the outputs of a fused network with a golden file.
@@ -113,6 +113,11 @@ fn toy_networks_hold_their_goldens_on_wgpu() {
     check_all("toy", "71x71", &Device::wgpu(burn::tensor::DeviceKind::default()), 1e-4);
 }
 
+fn without_last_layers(count: usize) -> XceptionConfig {
+    let network = Architecture::from(toy()).without_last_layers(count).unwrap();
+    network.xception().unwrap().clone().with_include_top(true)
+}
+
 /// Every option, fused against plain.
 #[test]
 fn every_option_gives_what_the_plain_modules_give() {
@@ -136,6 +141,8 @@ fn every_option_gives_what_the_plain_modules_give() {
             true,
         ),
         ("stride 16", toy().with_output_stride(OutputStride::S16), true),
+        ("one layer left out", without_last_layers(1), true),
+        ("two layers left out", without_last_layers(2), true),
         (
             "stride 8, torch",
             toy().with_output_stride(OutputStride::S8).with_variant(Variant::Torch),

@@ -88,7 +88,7 @@ fn tiny() -> XceptionConfig {
         .with_widths(Widths {
             stem: [2, 3],
             entry: [3, 4, 5],
-            exit: [6, 7, 8],
+            exit: [6, 7, 8].into(),
         })
         .with_middle_blocks(1)
         .with_num_classes(5)

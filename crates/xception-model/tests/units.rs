@@ -28,7 +28,7 @@ fn xception() -> XceptionConfig {
         .with_widths(Widths {
             stem: [4, 6],
             entry: [8, 12, 20],
-            exit: [20, 24, 28],
+            exit: [20, 24, 28].into(),
         })
 }
 

@@ -204,20 +204,74 @@ fn the_last_layers_of_xception_are_left_out() {
         xception.clone().without_last_layers(0),
         Ok(xception.clone().without_top())
     );
-    for (count, layer, channels) in [(1, "block14_sepconv1_act", 1536), (2, "block13", 1024)] {
+    let whole = xception.graph();
+    for (count, layer, widths) in [
+        (1, "block14_sepconv1_act", vec![1024, 1536]),
+        (2, "block13", vec![1024]),
+    ] {
         let shorter = xception.clone().without_last_layers(count).unwrap();
+        let options = serde_json::to_value(&shorter).unwrap();
+        assert_eq!(options["architecture"], "xception");
+        assert_eq!(options["widths"]["exit"], serde_json::json!(widths));
+        assert_eq!(serde_json::from_value::<Architecture>(options).unwrap(), shorter);
+
         let graph = shorter.graph();
         let map = graph.roles.feature_map.unwrap();
-        assert_eq!(graph.output(), map);
         assert_eq!(graph.layer_of(map).name, layer);
-        assert_eq!(graph.features(map), Some(channels));
+        assert_eq!(graph.features(map), widths.last().copied());
+        // The layers before are Xception's own.
+        for (id, node) in graph.iter().filter(|(id, _)| id.0 <= map.0) {
+            assert_eq!(node, whole.node(id));
+            assert_eq!(graph.layer(node.layer), whole.layer(node.layer));
+        }
         // It loses no other layer.
-        assert_eq!(shorter.clone().without_last_layers(count), Ok(shorter));
+        assert_eq!(shorter.clone().without_last_layers(count), Ok(shorter.clone()));
+        // A description of all its layers, as it was once stored, and what a file shows.
+        let described = Architecture::Graph(graph);
+        assert_eq!(described.clone().without_top(), shorter);
+        assert_eq!(described.without_last_layers(1), Ok(shorter));
     }
-    let error = xception.without_last_layers(99).unwrap_err().to_string();
-    assert!(error.starts_with("`leave_out` is 99; at most "), "{error}");
-    let resnet = published("resnet50").network;
-    assert_eq!(resnet.clone().without_last_layers(1), Ok(resnet.without_top()));
+    let error = xception.without_last_layers(3).unwrap_err().to_string();
+    assert_eq!(error, "`leave_out` is 3; at most 2 is possible");
+}
+
+#[test]
+fn other_networks_keep_their_last_layers() {
+    let mut networks: Vec<Architecture> = Architecture::published()
+        .into_iter()
+        .map(|published| published.network)
+        .filter(|network| network.xception().is_none())
+        .collect();
+    let towers = xception_model::zoo::figures::Towers {
+        inputs: 3,
+        towers: 3,
+        middle: 8,
+        outputs: 10,
+    };
+    networks.push(Architecture::Graph(towers.simplified().into()));
+    for network in networks {
+        for count in [1, 3] {
+            assert_eq!(
+                network.clone().without_last_layers(count),
+                Ok(network.clone().without_top())
+            );
+        }
+    }
+}
+
+/// Weights are found by their names, so a graph with names of its own stays one, whatever it computes.
+#[test]
+fn a_graph_with_other_names_of_tensors_keeps_them() {
+    let mut graph = (*published("xception").network.without_top().graph()).clone();
+    for node in graph.nodes.iter_mut().filter(|node| !node.path.is_empty()) {
+        node.path = format!("model.{}", node.path);
+    }
+    for layer in graph.layers.iter_mut().filter(|layer| !layer.path.is_empty()) {
+        layer.path = format!("model.{}", layer.path);
+    }
+    let network = Architecture::Graph(graph.into());
+    assert_eq!(network.clone().without_top(), network);
+    assert_eq!(network.clone().without_last_layers(1), Ok(network));
 }
 
 /// A backbone of the zoo with a head of layers, as a file shows it.

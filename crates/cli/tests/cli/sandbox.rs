@@ -237,7 +237,7 @@ fn toy() -> XceptionConfig {
         .with_widths(Widths {
             stem: [4, 8],
             entry: [8, 12, 16],
-            exit: [16, 20, 24],
+            exit: [16, 20, 24].into(),
         })
 }
 

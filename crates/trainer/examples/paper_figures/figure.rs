@@ -70,6 +70,6 @@ fn small() -> XceptionConfig {
         .with_widths(Widths {
             stem: [8, 8],
             entry: [16, 32, 96],
-            exit: [128, 192, 256],
+            exit: [128, 192, 256].into(),
         })
 }

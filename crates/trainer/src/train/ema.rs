@@ -118,7 +118,7 @@ mod tests {
             .with_widths(Widths {
                 stem: [2, 4],
                 entry: [4, 6, 8],
-                exit: [8, 10, 12],
+                exit: [8, 10, 12].into(),
             })
             .init(&device)
             .unwrap()

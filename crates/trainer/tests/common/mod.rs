@@ -29,7 +29,7 @@ pub fn toy() -> XceptionConfig {
         .with_widths(Widths {
             stem: [4, 8],
             entry: [12, 16, 24],
-            exit: [32, 40, 48],
+            exit: [32, 40, 48].into(),
         })
 }
 

@@ -6,10 +6,11 @@ use std::fs;
 use burn::module::Module;
 use burn::tensor::{Distribution, Tensor};
 use trainer::{Recipe, Run};
-use xception_model::Variant;
+use xception_model::zoo::figures::Towers;
+use xception_model::{Architecture, ModelSpec, ResNetConfig, Variant, VggConfig};
 
 use crate::common::{self, options, settings, start};
-use crate::fixture::{Fixture, assert_card, begin, probe, read};
+use crate::fixture::{Fixture, assert_card, assert_same, begin, probe, read};
 
 #[test]
 fn several_labels_per_picture_are_learnt_judged_and_listed() {
@@ -141,8 +142,63 @@ fn a_left_out_layer_is_not_computed() {
     let difference = saved.forward(pictures.clone()).unwrap() - trained.forward(pictures).unwrap();
     let difference: f32 = difference.abs().max().into_scalar();
     assert!(difference < 1e-6, "{difference}");
-    // A run that starts from it leaves no other layer out.
-    let second = options(&fixture.data, &fixture.path("again"), recipe);
-    let again = Run::new(&second, settings(), (saved, spec)).unwrap();
-    assert_eq!(again.train(None).unwrap().model.embedding_len(), Ok(40));
+    // It is an Xception, and its card and run have its options instead of its layers.
+    assert_eq!(spec.network.name(), "xception");
+    for file in ["run.toml", trainer::CARD] {
+        assert!(read(&folder, file).contains("exit = [32, 40]"), "{file}");
+    }
+
+    // A run that starts from it leaves no other layer out; nor does one that starts from the list of its layers.
+    for (name, network) in [
+        ("again", spec.network.clone()),
+        ("listed", Architecture::Graph(spec.network.graph())),
+    ] {
+        let start = network.init(&device).unwrap().with_backbone(saved.clone());
+        let spec = ModelSpec {
+            network,
+            ..spec.clone()
+        };
+        let options = options(&fixture.data, &fixture.path(name), recipe.clone());
+        let run = Run::new(&options, settings(), (start, spec)).unwrap();
+        let model = run.train(None).unwrap().model;
+        assert_eq!(model.architecture().name(), "xception");
+        assert_eq!(model.embedding_len(), Ok(40));
+    }
+    assert_same(&fixture.path("listed"), &fixture.path("again"));
+}
+
+/// Only an Xception leaves layers out; with another network the recipe computes what it computes without the option.
+#[test]
+fn other_networks_leave_no_layer_out() {
+    let fixture = Fixture::new(4);
+    let device = settings().device().clone();
+    let resnet = ResNetConfig::new()
+        .with_blocks([1, 1, 1, 1])
+        .with_stem(4)
+        .with_widths([2, 4, 3, 5]);
+    let vgg = VggConfig::new()
+        .with_widths([2, 3, 4, 5, 6])
+        .with_hidden_layers(vec![9, 8])
+        .with_map([2, 2]);
+    let towers = Towers {
+        inputs: 3,
+        towers: 2,
+        middle: 3,
+        outputs: 4,
+    };
+    let unnamed = Architecture::Graph(towers.simplified().into());
+    for (name, network) in [("resnet", resnet.into()), ("vgg", vgg.into()), ("unnamed", unnamed)] {
+        let (_, mut spec) = start(&device);
+        spec.network = network;
+        let network = spec.network.init(&device).unwrap().materialize();
+        let runs = [0, 1].map(|leave_out| {
+            let folder = fixture.path(&format!("{name}-{leave_out}"));
+            let recipe = Recipe { leave_out, ..probe() };
+            let options = options(&fixture.data, &folder, recipe);
+            let run = Run::new(&options, settings(), (network.clone(), spec.clone())).unwrap();
+            assert!(run.train(None).unwrap().complete);
+            folder
+        });
+        assert_same(&runs[1], &runs[0]);
+    }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use burn::train::Interrupter;
 use trainer::data::Split;
-use trainer::{Activity, Event, Run, RunSettings};
+use trainer::{Activity, Event, Recipe, Run, RunSettings};
+use xception_model::Architecture;
 
 use crate::common::{self, observed_settings, settings};
 use crate::fixture::{Fixture, assert_card, assert_same, begin, names, probe, read, recipe, stopping_after, weights};
@@ -122,6 +123,66 @@ fn a_run_whose_beginning_is_frozen_reaches_the_same_numbers_after_stops() {
         run = Run::resume(&folder, stopping_after(1)).unwrap();
     }
     assert!(pauses >= 4, "{pauses}");
+    assert_same(&folder, &whole);
+}
+
+/// A run file of the time before recipes had `leave_out`: its network keeps all layers, although today's recipe of the
+/// same name leaves one out.
+#[test]
+fn a_run_without_the_key_leave_out_continues_with_all_layers() {
+    let fixture = Fixture::new(4);
+    let mut recipe = Recipe::load("linear-probe").unwrap();
+    assert_eq!(recipe.leave_out, 1);
+    recipe.leave_out = 0;
+    recipe.phases[0].epochs = 3;
+    let whole = fixture.path("whole");
+    assert!(
+        fixture
+            .begin(&whole, recipe.clone(), settings())
+            .train(None)
+            .unwrap()
+            .complete
+    );
+    let folder = fixture.path("stopped");
+    let outcome = fixture.begin(&folder, recipe, stopping_after(1)).train(None).unwrap();
+    assert!(!outcome.complete);
+    assert!(!read(&folder, "run.toml").contains("leave_out"));
+
+    let run = Run::resume(&folder, settings()).unwrap();
+    assert_eq!(run.file().recipe.leave_out, 0);
+    let outcome = run.train(None).unwrap();
+    assert!(outcome.complete);
+    assert_eq!(outcome.model.embedding_len(), Ok(48));
+    assert_same(&folder, &whole);
+}
+
+/// A run file that lists all layers of its Xception, as those of recipes with `leave_out` once did.
+#[test]
+fn a_run_whose_network_is_a_list_of_layers_reaches_the_same_numbers() {
+    let fixture = Fixture::new(4);
+    let recipe = Recipe {
+        leave_out: 1,
+        ..recipe()
+    };
+    let whole = fixture.path("whole");
+    assert!(
+        fixture
+            .begin(&whole, recipe.clone(), settings())
+            .train(None)
+            .unwrap()
+            .complete
+    );
+    let folder = fixture.path("stopped");
+    let run = fixture.begin(&folder, recipe, stopping_after(1));
+    let graph = Architecture::Graph(run.file().model.network.graph());
+    assert!(!run.train(None).unwrap().complete);
+    let mut file: toml::Table = read(&folder, "run.toml").parse().unwrap();
+    file["model"]["network"] = toml::Value::try_from(&graph).unwrap();
+    fs::write(folder.join("run.toml"), file.to_string()).unwrap();
+
+    let run = Run::resume(&folder, settings()).unwrap();
+    assert_eq!(run.file().model.network, graph);
+    assert!(run.train(None).unwrap().complete);
     assert_same(&folder, &whole);
 }
 

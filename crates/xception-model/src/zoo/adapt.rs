@@ -78,38 +78,20 @@ impl Architecture {
 
     /// The same Xception without its classifier and the last `count` layers before it: what the last separable
     /// convolution computes speaks of the classes that the network was trained on (Azizpour et al. 2015, arXiv
-    /// 1406.5774). Its last feature map is that of the layer before, `block14_sepconv1_act` for 1 and block 13's for 2.
-    /// A layer ends in an activation or a sum through which everything passes.
+    /// 1406.5774). Its last feature map is that of the layer before: `block14_sepconv1_act` for 1, block 13's for 2.
+    /// Layers that the Xception has left out already count.
     ///
-    /// Other architectures stay as they are, without their classifier, and so does an Xception that has left layers out
-    /// already.
+    /// Other architectures lose their classifier alone.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::TooLarge`] for as many layers as the network has, or more.
+    /// [`ConfigError::TooLarge`] for an Xception and more than 2 layers.
     pub fn without_last_layers(self, count: usize) -> Result<Self, ConfigError> {
-        let next = self.without_top();
-        let graph = next.graph();
-        let is_xception = next.xception().is_some();
-        let Some(map) = graph.roles.feature_map.filter(|_| is_xception && count > 0) else {
-            return Ok(next);
-        };
-        let cuts = graph.cuts(map);
-        let ends = graph
-            .iter()
-            .filter(|(id, node)| id.0 <= map.0 && cuts[id.0] && matches!(node.op, Op::Activation(_) | Op::Add));
-        let ends: Vec<NodeId> = ends.map(|(id, _)| id).collect();
-        let Some(end) = ends.len().checked_sub(count + 1).map(|place| ends[place]) else {
-            return Err(ConfigError::TooLarge {
-                name: "leave_out",
-                count,
-                limit: ends.len().saturating_sub(1),
-            });
-        };
-        // All nodes that `end` depends on stand before it.
-        let mut shorter = graph.up_to(end);
-        shorter.roles.feature_map = Some(NodeId(shorter.nodes.len() - 1));
-        Ok(Self::Graph(Arc::new(shorter)))
+        let mut next = self.without_top();
+        if let Some(design) = next.design_mut() {
+            design.leave_out(count)?;
+        }
+        Ok(next)
     }
 
     /// The same architecture with another classifier after the embedding. A network without pooling gets a mean over

@@ -35,6 +35,12 @@ pub(super) trait Design {
     /// Sets the channels of the picture.
     fn set_in_channels(&mut self, channels: usize);
 
+    /// Leaves out the last `count` layers before the head, those included that are left out already; without effect
+    /// where that is no option.
+    fn leave_out(&mut self, _: usize) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// The library whose version of the network it is, where that is an option.
     fn variant(&self) -> Option<Variant> {
         None

@@ -19,7 +19,21 @@ impl Limits {
 
     /// A count that may be zero.
     pub(super) fn blocks(name: &'static str, count: usize) -> Result<(), ConfigError> {
-        within(name, count.max(1), Self::BLOCKS)
+        Self::at_most(name, count, Self::BLOCKS)
+    }
+
+    /// A count that may be zero, with a limit of its own.
+    pub(super) fn at_most(name: &'static str, count: usize, limit: usize) -> Result<(), ConfigError> {
+        within(name, count.max(1), limit)
+    }
+
+    /// The length of a list.
+    pub(super) fn length(name: &'static str, length: usize, limit: usize) -> Result<(), ConfigError> {
+        if (1..=limit).contains(&length) {
+            Ok(())
+        } else {
+            Err(ConfigError::Length { name, length, limit })
+        }
     }
 }
 

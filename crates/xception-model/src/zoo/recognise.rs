@@ -136,10 +136,12 @@ pub(super) fn named(graph: Graph) -> Architecture {
     let found = recognise(&file, false)
         .ok()
         .and_then(|found| found.candidates.into_iter().next());
+    let own = Architecture::Graph(Arc::new(file.graph));
     match found.map(|candidate| candidate.architecture) {
+        // Tensors are found by their names, so an architecture with other names is another network.
+        Some(zoo) if zoo.design().is_some() && zoo.tensor_shapes() == own.tensor_shapes() => zoo,
         // The graph's own blocks, levels and smallest picture are better than those guessed from its operations.
-        None | Some(Architecture::Graph(_)) => Architecture::Graph(Arc::new(file.graph)),
-        Some(architecture) => architecture,
+        _ => own,
     }
 }
 

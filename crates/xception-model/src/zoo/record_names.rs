@@ -33,14 +33,24 @@ mod tests {
         let widths = Widths {
             stem: [2, 3],
             entry: [3, 4, 5],
-            exit: [6, 7, 8],
+            exit: [6, 7, 8].into(),
+        };
+        let shorter = Widths {
+            exit: [6, 7].into(),
+            ..widths.clone()
+        };
+        let shortest = Widths {
+            exit: [6].into(),
+            ..widths.clone()
         };
         let xception = XceptionConfig::new().with_widths(widths).with_in_channels(1);
         let resnet = ResNetConfig::new()
             .with_blocks([1, 2, 1, 1])
             .with_stem(4)
             .with_widths([2, 3, 4, 5]);
-        let architectures: [Architecture; 7] = [
+        let architectures: [Architecture; 9] = [
+            XceptionConfig::new().with_widths(shorter).into(),
+            XceptionConfig::new().with_widths(shortest).with_middle_blocks(0).into(),
             XceptionConfig::new().into(),
             xception.clone().with_middle_blocks(12).into(),
             xception

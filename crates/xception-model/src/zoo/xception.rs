@@ -80,8 +80,10 @@ pub struct Widths {
     pub stem: [usize; 2],
     /// Blocks 2, 3 and 4; the last is also the width of the middle flow.
     pub entry: [usize; 3],
-    /// The second convolution of block 13 and the two of block 14; the last is the length of the embedding.
-    pub exit: [usize; 3],
+    /// The second convolution of block 13 and the two of block 14; the last is the length of the embedding. If the last
+    /// layers are left out ([`Architecture::without_last_layers`](crate::Architecture::without_last_layers)), the list
+    /// is shorter.
+    pub exit: Vec<usize>,
 }
 
 impl Default for Widths {
@@ -89,9 +91,14 @@ impl Default for Widths {
         Self {
             stem: [32, 64],
             entry: [128, 256, 728],
-            exit: [1024, 1536, 2048],
+            exit: [1024, 1536, 2048].into(),
         }
     }
+}
+
+impl Widths {
+    /// The most entries of [`exit`](Self::exit).
+    const EXIT: usize = 3;
 }
 
 /// Added to the variance before its square root.
@@ -166,7 +173,8 @@ pub struct XceptionConfig {
 impl XceptionConfig {
     /// Length of the embedding: the channels of the last feature map.
     pub fn embedding_len(&self) -> usize {
-        self.widths.exit[2]
+        let Widths { entry, exit, .. } = &self.widths;
+        exit.last().copied().unwrap_or(entry[2])
     }
 
     fn from_operations(graph: &Graph) -> Option<Vec<Self>> {
@@ -273,6 +281,7 @@ impl Design for XceptionConfig {
         Limits::widths("widths.stem", stem)?;
         Limits::widths("widths.entry", entry)?;
         Limits::widths("widths.exit", exit)?;
+        Limits::length("widths.exit", exit.len(), Widths::EXIT)?;
         Limits::widths("in_channels", &[self.in_channels])?;
         Limits::blocks("middle_blocks", self.middle_blocks)?;
         self.head().validate()
@@ -307,9 +316,11 @@ impl Design for XceptionConfig {
         draft.level("stride_16", x);
 
         // Exit flow
-        let x = draft.halving_block(x, "exit", [entry[2], entry[2], exit[0]], ReluAt::Before);
-        let x = draft.last_block(x, [exit[0], exit[1], exit[2]]);
-        draft.level("stride_32", x);
+        if let Some(&width) = exit.first() {
+            x = draft.halving_block(x, "exit", [entry[2], entry[2], width], ReluAt::Before);
+            x = draft.last_block(x, exit);
+            draft.level("stride_32", x);
+        }
 
         let backbone = Backbone {
             net: draft.net,
@@ -319,6 +330,13 @@ impl Design for XceptionConfig {
             min_input: MIN_INPUT,
         };
         backbone.with_head(&self.head(), &HeadNames::FC)
+    }
+
+    /// The last layers are the two separable convolutions of block 14.
+    fn leave_out(&mut self, count: usize) -> Result<(), ConfigError> {
+        Limits::at_most("leave_out", count, Widths::EXIT - 1)?;
+        self.widths.exit.truncate(Widths::EXIT - count);
+        Ok(())
     }
 
     head_options!();
@@ -447,15 +465,13 @@ impl Shapes {
     /// The network with these shapes and the default head.
     fn config(&self) -> Result<XceptionConfig, String> {
         let count = self.separables.len();
-        // Blocks 2 to 4, 13 and 14 have two each; each block of the middle flow has three.
-        let middle_blocks = match count.checked_sub(10) {
-            Some(middle) if middle % 3 == 0 => middle / 3,
-            _ => {
-                return Err(format!(
-                    "expected Xception's 34 separable convolutions (10 and three in each middle block), found {count}"
-                ));
-            }
+        // Blocks 2 to 4 and 13 have two each, each block of the middle flow has three, and block 14 has at most two.
+        let Some(others) = count.checked_sub(8) else {
+            return Err(format!(
+                "expected Xception's 34 separable convolutions (10 and three in each middle block), found {count}"
+            ));
         };
+        let middle_blocks = others / 3;
         let width = |index: usize| self.separables[index][1];
         Ok(XceptionConfig::new()
             .with_in_channels(self.in_channels)
@@ -464,7 +480,7 @@ impl Shapes {
             .with_widths(Widths {
                 stem: self.stem,
                 entry: [width(1), width(3), width(5)],
-                exit: [width(count - 3), width(count - 2), width(count - 1)],
+                exit: (7 + 3 * middle_blocks..count).map(width).collect(),
             }))
     }
 }
@@ -588,10 +604,10 @@ impl Draft<'_> {
         self.sum(x, self.config.residual.then_some(input))
     }
 
-    /// Block 14: two separable convolutions without a residual sum.
-    fn last_block(&mut self, input: NodeId, channels: [usize; 3]) -> NodeId {
+    /// Block 14: at most two separable convolutions without a residual sum.
+    fn last_block(&mut self, input: NodeId, channels: &[usize]) -> NodeId {
         self.next_block();
-        self.separables(input, "exit", &channels, ReluAt::After)
+        self.separables(input, "exit", channels, ReluAt::After)
     }
 
     fn sum(&mut self, x: NodeId, residual: Option<NodeId>) -> NodeId {

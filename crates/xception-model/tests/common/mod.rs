@@ -315,7 +315,7 @@ pub struct ResNetFields {
 pub struct XceptionFields {
     stem: [usize; 2],
     entry: [usize; 3],
-    exit: [usize; 3],
+    exit: Vec<usize>,
     middle_blocks: usize,
     classes: usize,
     in_channels: usize,
@@ -334,7 +334,7 @@ impl XceptionFields {
             .with_widths(Widths {
                 stem: self.stem,
                 entry: self.entry,
-                exit: self.exit,
+                exit: self.exit.clone(),
             })
             .with_middle_blocks(self.middle_blocks)
             .with_num_classes(self.classes)
@@ -476,7 +476,7 @@ pub fn toy() -> XceptionConfig {
         .with_widths(Widths {
             stem: [4, 8],
             entry: [8, 12, 16],
-            exit: [16, 20, 24],
+            exit: [16, 20, 24].into(),
         })
         .with_middle_blocks(1)
         .with_num_classes(10)

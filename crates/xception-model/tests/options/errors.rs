@@ -92,6 +92,12 @@ fn options_of_no_network_are_refused() {
     assert_eq!(error(widths(|w| w.stem[1] = 0)), ConfigError::Zero("widths.stem"));
     assert_eq!(error(widths(|w| w.entry[2] = 0)), ConfigError::Zero("widths.entry"));
     assert_eq!(error(widths(|w| w.exit[0] = 0)), ConfigError::Zero("widths.exit"));
+    for length in [0, 4] {
+        let mut config = toy();
+        config.widths.exit = vec![8; length];
+        let problem = format!("`widths.exit` has {length} numbers; 1 to 3 are possible");
+        assert_eq!(error(config).to_string(), problem);
+    }
     for config in [
         toy().with_num_classes(usize::MAX),
         toy().with_in_channels(usize::MAX),

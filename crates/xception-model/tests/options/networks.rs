@@ -34,7 +34,16 @@ pub fn assorted() -> Vec<XceptionConfig> {
         toy().with_intermediate_activation(IntermediateActivation::Elu),
         toy().with_variant(Variant::Torch),
         toy().with_in_channels(5),
+        shorter(1),
+        shorter(2).with_residual(false),
     ]
+}
+
+/// The toy without its last layers.
+pub fn shorter(count: usize) -> XceptionConfig {
+    let mut config = toy();
+    config.widths.exit.truncate(3 - count);
+    config
 }
 
 /// Module paths and names of a network's layers.

@@ -79,7 +79,7 @@ fn a_new_network_starts_as_in_keras() {
             .with_widths(Widths {
                 stem: [32, 64],
                 entry: [128, 256, 300],
-                exit: [300, 200, 256],
+                exit: [300, 200, 256].into(),
             })
             .with_order(order)
             .with_hidden_layers(vec![100])

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use trainer::data::Split;
 use trainer::{Inputs, Phase, Progress, Run, RunFile, Trains};
-use xception_model::Architecture;
 
 use crate::io::message::printable;
 use crate::io::wrap::wrapped;
@@ -63,10 +62,11 @@ pub fn position(run: &Run) -> String {
     }
 }
 
-/// Where the backbone ends, if layers are left out: such a network is a graph of its own.
+/// Where the backbone ends, if the recipe leaves layers out.
 fn last_layer(file: &RunFile) -> String {
-    let graph = file.model.network.graph();
-    let is_shorter = file.recipe.leave_out > 0 && matches!(file.model.network, Architecture::Graph(_));
+    let network = &file.model.network;
+    let graph = network.graph();
+    let is_shorter = file.recipe.leave_out > 0 && network.xception().is_some();
     let map = graph.roles.feature_map.filter(|_| is_shorter);
     map.map_or_else(String::new, |map| format!(", up to {}", graph.layer_of(map).name))
 }

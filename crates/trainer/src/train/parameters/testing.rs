@@ -20,7 +20,7 @@ pub fn trainee() -> Trainee {
         .with_widths(Widths {
             stem: [4, 8],
             entry: [8, 12, 16],
-            exit: [16, 20, 24],
+            exit: [16, 20, 24].into(),
         })
         .init(&device)
         .unwrap();

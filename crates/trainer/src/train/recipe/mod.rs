@@ -30,9 +30,9 @@ pub struct Recipe {
     pub about: String,
     /// The starting weights.
     pub start: Start,
-    /// How many last layers of an Xception backbone are left out. These layers are specific to the classes that the
-    /// backbone was trained on ([`xception_model::Architecture::without_last_layers`]). Other backbones keep all
-    /// layers.
+    /// How many last layers of an Xception backbone are left out, at most 2. These layers are specific to the classes
+    /// that the backbone was trained on ([`xception_model::Architecture::without_last_layers`]). Other backbones keep
+    /// all layers.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub leave_out: usize,
     /// Widths of fully-connected ReLU layers between the pooling and the new last layer.

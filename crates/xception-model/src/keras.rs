@@ -187,8 +187,8 @@ pub(crate) fn load(
 }
 
 /// Saves a network as a Keras file that Keras 3 loads: with `keras.models.load_model` for a `.keras` and a whole-model
-/// `.h5`, with `load_weights` into `keras.applications.Xception` of the same options for the others. An Xception without
-/// its last layers is loaded into that model's layers before them.
+/// `.h5`, with `load_weights` into `keras.applications.Xception` of the same options for the others. The weights of an
+/// Xception without its last layers are loaded into a model of the layers before them.
 ///
 /// The layers get the names that `keras.applications` gives them in a fresh process. The model ends in logits (Keras's
 /// own ends in a softmax), or in sigmoids if a picture may have several labels. The file appears complete or not at

@@ -39,6 +39,7 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
     data(&sandbox);
     let (said, epochs) = run(&sandbox, &PROBE, 0);
     for word in [
+        ", up to block7_sepconv1_act\n",
         "phase 1 head: up to 10 epochs",
         "  10/10  ",
         "  best",

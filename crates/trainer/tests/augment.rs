@@ -198,11 +198,20 @@ fn mistakes_in_a_file_are_named() {
             "alpha = -1.0",
             "mixup.alpha is -1, and should be between 0 and 100",
         ),
-        ("preset = \"pil-bilinear\"", "preset = \"pil\"", "unknown variant `pil`"),
+        (
+            "preset = \"pil-bilinear\"",
+            "preset = \"pil\"",
+            "there is no preset \"pil\"",
+        ),
         (
             "horizontal_flip = 0.5",
             "resize = \"timm-bicubic\"",
             "train.resize cannot be timm-bicubic, which cuts the border off",
+        ),
+        (
+            "preset = \"pil-bilinear\"",
+            "preset = \"torchvision-bilinear-60\"",
+            "eval.size: a part of 150 x 150 pixels (width x height) cannot be cut out",
         ),
     ] {
         let sentence = sentence(from, to);

@@ -96,7 +96,7 @@ pub enum ClassifyError {
         "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
          ImageDataGenerator), keras-bilinear (image_dataset_from_directory), pil-bicubic (Pillow's resize), or another \
          of {}",
-        Preset::ALL.map(Preset::name).join(", ")
+        Preset::NAMES.join(", ")
     )]
     NoPreset,
 }

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use common::Record;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use xception_model::picture::{Pixels, Preset};
+use xception_model::picture::{DecodeLimits, Pixels, Preset};
 use xception_model::registry::{self, Cache, FetchOptions, Kind, Reporter};
 use xception_model::{Classifier, InputSpec, Known, Scaling, Xception, XceptionConfig};
 
@@ -65,6 +65,38 @@ fn pixels(classifier: &Classifier, package: &std::path::Path, photograph: &Photo
     classifier
         .prepare_file(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A golden of `scripts/golden/golden_crops.py`: a photograph, or a picture of a formula (`tests/picture/crops.rs`).
+#[derive(Deserialize)]
+struct Crop {
+    file: Option<String>,
+    preset: Preset,
+    height: usize,
+    width: usize,
+    fnv1a: String,
+}
+
+#[test]
+fn crops_of_photographs_are_those_of_torchvision_and_timm() {
+    #[derive(Deserialize)]
+    struct Crops {
+        crops: Vec<Crop>,
+    }
+    let Some(package) = common::kitchenware() else { return };
+    let images = package.join("datasets/kitchenware-data/images");
+    let mut compared = 0;
+    for crop in common::read::<Crops>("crops.json").crops {
+        let Some(file) = &crop.file else { continue };
+        let picture = crop.preset.open(images.join(file), DecodeLimits::default()).unwrap();
+        let pixels = crop.preset.apply(&picture, crop.height, crop.width).unwrap();
+        let hash = pixels.data().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &value| {
+            (hash ^ u64::from(value as u8)).wrapping_mul(0x0100_0000_01b3)
+        });
+        assert_eq!(format!("{hash:016x}"), crop.fnv1a, "{} of {file}", crop.preset);
+        compared += 1;
+    }
+    assert_eq!(compared, 28);
 }
 
 /// The hash of the values as Pillow's bytes.

@@ -60,7 +60,29 @@ pub fn step_kind() -> impl TypedValueParser<Value = StepKind> {
 
 /// A preset by its name.
 pub fn preset() -> impl TypedValueParser<Value = Preset> {
-    PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>())
+    PresetParser
+}
+
+/// Reads presets' names. Those with a number cannot be listed for a shell to complete.
+#[derive(Clone)]
+struct PresetParser;
+
+impl TypedValueParser for PresetParser {
+    type Value = Preset;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Preset, clap::Error> {
+        if let Some(preset) = value.to_str().and_then(|name| name.parse().ok()) {
+            return Ok(preset);
+        }
+        PossibleValuesParser::new(Preset::NAMES)
+            .try_map(|name| name.parse::<Preset>())
+            .parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let whole = Preset::NAMES.into_iter().filter(|name| name.parse::<Preset>().is_ok());
+        Some(Box::new(whole.map(PossibleValue::new)))
+    }
 }
 
 /// A way to read the EXIF orientation.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use xception_model::labels::Label;
 use xception_model::{Classifier, ClassifyError, ModelSpec, Network, WeightsError, labels};
 
@@ -103,6 +103,9 @@ fn prepare(mut classifier: Classifier, args: &WeightsArgs, max_pixels: Option<u6
         .map_err(|error| anyhow!(error).context(weights()))?;
     // A size that the network refuses is reported once, before any picture is read.
     classifier.network().summary(height, width)?;
+    if let Some(preset) = classifier.spec.input.preset {
+        preset.check_size(height, width).with_context(weights)?;
+    }
     if let Some(max_pixels) = max_pixels {
         let limits = &mut classifier.limits;
         limits.max_pixels = max_pixels;

@@ -101,14 +101,17 @@ impl Augmentation {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::OutOfRange`] for the first value that is not; [`AugmentError::Resize`] for a preset that crops.
+    /// [`AugmentError::OutOfRange`] for the first value that is not; [`AugmentError::Resize`] for a preset that crops, and
+    /// [`AugmentError::EvalSize`] for one that cuts the size out of too small a picture.
     pub fn check(&self) -> Result<(), AugmentError> {
         let train = &self.train;
         for (name, size) in [("train.size", train.size), ("eval.size", self.eval.size)] {
             within(name, size as f64, 1.0..=MAX_SIZE as f64)?;
         }
-        if train.resize.is_some_and(Preset::cuts) {
-            return Err(AugmentError::Resize);
+        let eval = &self.eval;
+        (eval.preset.check_size(eval.size, eval.size)).map_err(AugmentError::EvalSize)?;
+        if let Some(preset) = train.resize.filter(|preset| preset.cuts()) {
+            return Err(AugmentError::Resize(preset));
         }
         within("horizontal_flip", train.horizontal_flip, 0.0..=1.0)?;
         within("vertical_flip", train.vertical_flip, 0.0..=1.0)?;

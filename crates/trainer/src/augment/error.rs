@@ -2,6 +2,8 @@
 
 use std::{fs::File, io, io::Read, ops::RangeInclusive, path::Path, path::PathBuf};
 
+use xception_model::picture::{PictureError, Preset};
+
 /// Why an augmentation cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -53,10 +55,14 @@ pub enum AugmentError {
 
     /// `train.resize` names a preset that crops.
     #[error(
-        "train.resize cannot be timm-bicubic, which cuts the border off; a random crop must be resized whole: take \
+        "train.resize cannot be {0}, which cuts the border off; a random crop must be resized whole: take \
          pil-bilinear, keras-bilinear or keras-nearest"
     )]
-    Resize,
+    Resize(Preset),
+
+    /// `eval.size` is larger than what `eval.preset` cuts it out of.
+    #[error("eval.size: {0}")]
+    EvalSize(PictureError),
 }
 
 /// The largest size of a file.

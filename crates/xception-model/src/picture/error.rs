@@ -100,6 +100,21 @@ pub enum PictureError {
         height: usize,
     },
 
+    /// A size larger than the picture that torchvision's transform cuts it out of. torchvision would add black borders.
+    #[error(
+        "a part of {width} x {height} pixels (width x height) cannot be cut out of a picture whose shorter side was \
+         scaled to {side}: choose a preset with a longer side, such as torchvision-bilinear-{}",
+        height.max(width)
+    )]
+    Crop {
+        /// Length of the scaled picture's shorter side.
+        side: u16,
+        /// Height asked for.
+        height: usize,
+        /// Width asked for.
+        width: usize,
+    },
+
     /// The length of the slice for [`Pixels::write_nchw`](super::Pixels::write_nchw) does not fit the pixels.
     #[error("the pixels fill {expected} numbers, the slice has {found}")]
     SliceLength {

@@ -35,7 +35,7 @@ mod skipped;
 mod tiff;
 mod warning;
 
-pub use crate::preset::{Preset, UnknownPreset};
+pub use crate::preset::{CentreCrop, CropFilter, Preset, UnknownPreset};
 pub use crate::reading::{AlphaMode, OrientationMode, Reading, SixteenBitMode, TruncatedMode, UnknownMode};
 pub use decode::{Decoded, decode, decode_with_warnings, open, open_with_warnings};
 pub use error::PictureError;

@@ -12,15 +12,15 @@ use super::{
     nearest::resize_nearest,
     resample::{Filter, Frame, Rectangle, resample},
 };
-use crate::preset::Preset;
+use crate::preset::{CentreCrop, CropFilter, CropScale, Preset};
 
 /// The longest side that can be requested. A network's input has a few hundred pixels; the bound keeps the number of
 /// values, `height * width * 3`, within every platform's `usize`.
 pub(super) const MAX_SIDE: usize = 16_384;
 
-/// timm's crop for Xception: the picture is scaled so that the crop is this part of its shorter side
-/// (`timm/models/xception.py`, `legacy_xception`'s `crop_pct`).
-const TIMM_CROP: f64 = 0.8975;
+/// timm's crop for Xception: the picture is scaled so that the crop is this part of its shorter side, in
+/// ten-thousandths (`timm/models/xception.py`, `legacy_xception`'s `crop_pct`).
+const TIMM_CROP: u16 = 8975;
 
 impl Preset {
     /// [`decode`](super::decode()) with the JPEG arithmetic of this preset's library.
@@ -71,11 +71,30 @@ impl Preset {
         open_with(path.as_ref(), &options.into(), self.idct())
     }
 
+    /// Whether pictures of this size can be made.
+    ///
+    /// # Errors
+    ///
+    /// [`PictureError::Crop`] if torchvision would fill the borders with black, because a side is longer than the scaled
+    /// picture's shorter side.
+    pub fn check_size(self, height: usize, width: usize) -> Result<(), PictureError> {
+        match self {
+            Self::CentreCrop(crop) => match crop.scale() {
+                CropScale::Side(side) if height.max(width) > usize::from(side) => {
+                    Err(PictureError::Crop { side, height, width })
+                }
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
     /// Resizes a picture to a network's input: `[height, width, 3]`, 0 to 255.
     ///
     /// # Errors
     ///
-    /// [`PictureError::Size`] if the picture holds no pixel, or a side asked for is 0 or more than 16,384.
+    /// [`PictureError::Size`] if the picture holds no pixel, or a side asked for is 0 or more than 16,384, and those of
+    /// [`check_size`](Self::check_size).
     pub fn apply(self, picture: &RgbImage, height: usize, width: usize) -> Result<Pixels, PictureError> {
         let sides = 1..=MAX_SIDE;
         let (from_width, from_height) = picture.dimensions();
@@ -87,6 +106,7 @@ impl Preset {
                 height,
             });
         }
+        self.check_size(height, width)?;
         let part = Rectangle::whole(picture);
         let of_pil = |filter| to_f32(&resample(picture, filter, &Frame::whole(picture, height, width)));
         let of_pil_crop = |filter| {
@@ -114,7 +134,11 @@ impl Preset {
             Self::PilBilinearCrop => of_pil_crop(Filter::Bilinear),
             Self::PilBicubicCrop => of_pil_crop(Filter::Bicubic),
             Self::PilLanczosCrop => of_pil_crop(Filter::Lanczos),
-            Self::TimmBicubic => to_f32(&resample(picture, Filter::Bicubic, &timm_frame(picture, height, width))),
+            Self::TimmBicubic => {
+                let frame = centre_frame(picture, CropScale::Share(TIMM_CROP), height, width);
+                to_f32(&resample(picture, Filter::Bicubic, &frame))
+            }
+            Self::CentreCrop(crop) => centre_crop(picture, crop, height, width),
         };
         Ok(Pixels::new(height, width, data))
     }
@@ -150,28 +174,48 @@ fn smart_resize_part(picture: &RgbImage, height: usize, width: usize) -> Rectang
     )
 }
 
-/// The size timm scales to and the place of its crop there (`timm/data/transforms_factory.py`,
+/// The centre of a scaled picture.
+fn centre_crop(picture: &RgbImage, crop: CentreCrop, height: usize, width: usize) -> Vec<f32> {
+    let filter = match crop.filter() {
+        CropFilter::Bilinear => Filter::Bilinear,
+        CropFilter::Bicubic => Filter::Bicubic,
+    };
+    let frame = centre_frame(picture, crop.scale(), height, width);
+    to_f32(&resample(picture, filter, &frame))
+}
+
+/// The size that torchvision and timm scale to, and the place of their crop there
+/// (`torchvision/transforms/_presets.py`, `ImageClassification`; `timm/data/transforms_factory.py`,
 /// `transforms_imagenet_eval`).
 ///
-/// A square target goes through torchvision's `Resize(int)` (`functional.py`, `_compute_resized_output_size`), any
-/// other through timm's `ResizeKeepRatio`, and the two round the longer side differently.
-fn timm_frame(picture: &RgbImage, height: usize, width: usize) -> Frame {
+/// In timm a square target goes through torchvision's `Resize(int)` (`functional.py`, `_compute_resized_output_size`),
+/// any other through timm's `ResizeKeepRatio`, and the two round the longer side differently.
+fn centre_frame(picture: &RgbImage, scale: CropScale, height: usize, width: usize) -> Frame {
     let (from_height, from_width) = (f64::from(picture.height()), f64::from(picture.width()));
-    let scaled = |side: usize| (side as f64 / TIMM_CROP).floor();
-    let (full_height, full_width) = if height == width {
-        let short = scaled(height);
-        // `int(short * long / picture_short)`
+    // `int(short * long / picture_short)`
+    let shorter = |short: f64| {
         if from_width <= from_height {
             ((short * from_height / from_width).floor(), short)
         } else {
             (short, (short * from_width / from_height).floor())
         }
-    } else {
-        let ratio = (from_height / scaled(height)).min(from_width / scaled(width));
-        (
-            (from_height / ratio).round_ties_even(),
-            (from_width / ratio).round_ties_even(),
-        )
+    };
+    let (full_height, full_width) = match scale {
+        CropScale::Side(side) => shorter(f64::from(side)),
+        CropScale::Share(share) => {
+            // The nearest f64 to the decimal fraction, which Python reads too.
+            let share = f64::from(share) / 10_000.0;
+            let scaled = |side: usize| (side as f64 / share).floor();
+            if height == width {
+                shorter(scaled(height))
+            } else {
+                let ratio = (from_height / scaled(height)).min(from_width / scaled(width));
+                (
+                    (from_height / ratio).round_ties_even(),
+                    (from_width / ratio).round_ties_even(),
+                )
+            }
+        }
     };
     // torchvision's `center_crop`: `int(round((image_height - crop_height) / 2.0))`, Python's round. The scaled
     // picture is never smaller than the crop, so nothing is padded.

@@ -16,6 +16,7 @@ use xception_model::picture::{
     decode_with_warnings, open,
 };
 
+mod crops;
 mod damaged;
 
 /// The manifest of the files that `golden_pictures.py` made.
@@ -649,7 +650,12 @@ fn presets_are_read_and_written_by_name() {
     }
     assert_eq!(
         "lanczos".parse::<Preset>().unwrap_err().to_string(),
-        format!("there is no preset \"lanczos\"; the presets are {}", names.join(", "))
+        format!(
+            "there is no preset \"lanczos\"; the presets are {}, timm-bicubic-SHARE, timm-bilinear-SHARE, \
+             torchvision-bilinear-SIDE, torchvision-bicubic-SIDE, with a share of the shorter side such as 0.875 \
+             (timm's crop_pct) or a length of the shorter side such as 256 (torchvision's resize_size)",
+            names.join(", ")
+        )
     );
 }
 

@@ -55,6 +55,7 @@ pub(crate) fn card(mut conversion: Conversion, output: &Path, spec: &ModelSpec) 
         file,
         bytes: Some(bytes),
         sha256: Some(sha256),
+        sha256_prefix: None,
         md5: None,
         parameters: spec.network.num_params() as u64,
         trainable_parameters: None,

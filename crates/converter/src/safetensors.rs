@@ -10,6 +10,7 @@ use burn_store::bridge;
 use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
 use safetensors::tensor::{Dtype, Metadata};
 use safetensors::{SafeTensorError, View, serialize_to_file};
+use xception_model::torch::has_torch_names;
 use xception_model::{Description, Known, ModelSpec};
 
 use crate::error::ConvertError;
@@ -27,7 +28,7 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<FileConte
         .get(ModelSpec::KEY)
         .map(|text| ModelSpec::parse(text).map_err(problem));
     let spec = spec.transpose()?;
-    if torch::has_torch_names(tensors.iter().map(|tensor| tensor.name.as_str())) {
+    if has_torch_names(tensors.iter().map(|tensor| tensor.name.as_str())) {
         let mut found = torch::named(path, tensors, "safetensors", known, no_top)?;
         found.format.writer = metadata.get("writer").cloned();
         if let Some(spec) = spec {

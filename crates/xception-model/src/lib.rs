@@ -64,6 +64,8 @@
 extern crate alloc;
 
 #[cfg(feature = "std")]
+mod compare;
+#[cfg(feature = "std")]
 mod description;
 #[cfg(feature = "flex")]
 mod engine;
@@ -118,6 +120,10 @@ mod record;
 pub mod registry;
 #[cfg(feature = "std")]
 mod spec;
+#[cfg(feature = "pytorch")]
+pub mod tensors;
+#[cfg(feature = "pytorch")]
+pub mod torch;
 #[cfg(feature = "std")]
 mod unknown;
 #[cfg(feature = "std")]

@@ -14,13 +14,13 @@ use burn::store::{ModuleRecord, ModuleSnapshot, RecordError};
 use burn::tensor::{DType, Device, Tensor};
 use files::FileError;
 
+use crate::compare::compare;
 use crate::description::{Description, Known};
 use crate::format::WeightFormat;
 use crate::labels;
 use crate::network::Network;
 use crate::spec::ModelSpec;
-use crate::weights_error::{TensorMismatch, WeightsError};
-use crate::zoo::Architecture;
+use crate::weights_error::WeightsError;
 
 /// The metadata of the full network has 20 kB.
 const MAX_METADATA: u32 = 4 << 20;
@@ -63,8 +63,8 @@ pub fn save_tensors(
         .map_err(|error| write(error.to_string()))
 }
 
-/// Loads a network from a Burn record or, with the feature `keras`, a Keras file; the format is detected from the
-/// content.
+/// Loads a network from a Burn record or, with the feature `keras`, a Keras file, or, with the feature `pytorch`, a
+/// checkpoint with torchvision's or timm's names; the format is detected from the content.
 ///
 /// Loading is strict: a missing, unused, mis-shaped or wrongly typed tensor is an error that names it. Weights of half
 /// or double precision become `f32`.
@@ -118,6 +118,8 @@ fn load_part(
         }
         #[cfg(feature = "keras")]
         WeightFormat::Keras => crate::keras::load(path, known, backbone, device),
+        #[cfg(feature = "pytorch")]
+        WeightFormat::Torch => crate::torch::load(path, known, backbone, device),
         other => Err(WeightsError::UnknownFormat {
             path: path.to_owned(),
             found: other.found(path),
@@ -257,23 +259,6 @@ fn load_record(path: &Path, device: &Device) -> Result<(Network, ModelSpec), Wei
             },
         })?;
     Ok((model, spec))
-}
-
-fn compare<'a>(network: &Architecture, found: impl Iterator<Item = (&'a str, &'a [usize], DType)>) -> TensorMismatch {
-    let mut left = network.tensor_shapes();
-    let mut mismatch = TensorMismatch::default();
-    for (name, shape, dtype) in found {
-        match left.remove(name) {
-            None => mismatch.unused.push(name.to_owned()),
-            Some(expected) if expected != shape => {
-                mismatch.shapes.push((name.to_owned(), expected, shape.to_vec()));
-            }
-            Some(_) if !dtype.is_float() => mismatch.dtypes.push(name.to_owned()),
-            Some(_) => {}
-        }
-    }
-    mismatch.missing = left.into_keys().collect();
-    mismatch
 }
 
 /// Checks that there is one label for each class, if there are labels.

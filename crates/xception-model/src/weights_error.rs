@@ -22,8 +22,9 @@ pub enum WeightsError {
     },
     /// The file has none of the formats that are read.
     #[error(
-        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of PyTorch, safetensors \
-         and ONNX files): expected a Burn record (.bpk) or a Keras file (.keras, .weights.h5, .h5), found {found}",
+        "{} is not a weight file that is loaded as it is (`xception convert` makes a record of safetensors and ONNX \
+         files): expected a Burn record (.bpk), a Keras file (.keras, .weights.h5, .h5) or a PyTorch checkpoint \
+         (.pth), found {found}",
         path.display()
     )]
     UnknownFormat {
@@ -38,6 +39,14 @@ pub enum WeightsError {
         /// The record.
         path: PathBuf,
         /// What was expected and what was found.
+        problem: String,
+    },
+    /// A PyTorch checkpoint is damaged, or its content is refused.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The place in the file, and what was expected and found.
         problem: String,
     },
     /// A burnpack file has no description of the network.
@@ -170,6 +179,8 @@ pub struct TensorMismatch {
     pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
     /// Names of tensors that hold no floating-point numbers.
     pub dtypes: Vec<String>,
+    /// Names of tensors that hold NaN or an infinity. They are searched in PyTorch checkpoints.
+    pub non_finite: Vec<String>,
 }
 
 impl TensorMismatch {
@@ -195,6 +206,7 @@ impl std::fmt::Display for TensorMismatch {
         list("missing", self.missing.clone());
         list("unused", self.unused.clone());
         list("not of floating-point numbers", self.dtypes.clone());
+        list("with a NaN or an infinity", self.non_finite.clone());
         let shapes = self.shapes.iter();
         list(
             "of another shape",

@@ -89,5 +89,5 @@ pub fn metrics(weights: &OsStr) -> anyhow::Result<Option<Metrics>> {
 /// Whether the card's file is of a format that only the converter reads.
 fn needs_converter(card: &Card) -> anyhow::Result<bool> {
     let format = card.weights(card.main_kind())?.format;
-    Ok(matches!(format, Format::Onnx | Format::Pytorch | Format::Safetensors))
+    Ok(matches!(format, Format::Onnx | Format::Safetensors))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xception_model::graph::{Graph, NodeId, Op};
+use graph::{Graph, NodeId, Op};
 
 /// Common names of the last layer.
 pub(super) const CLASSIFIERS: [&str; 7] = [
@@ -151,7 +151,7 @@ fn detect<'a>(known: &BTreeMap<String, String>, names: &[&'a str]) -> Result<&'a
 
 #[cfg(test)]
 mod tests {
-    use xception_model::graph::{BatchNorm, Builder, Conv, Dense, GlobalPool, NewLayer, Padding, PoolKind, Roles};
+    use graph::{BatchNorm, Builder, Conv, Dense, GlobalPool, NewLayer, Padding, PoolKind, Roles};
 
     use super::*;
 

@@ -35,6 +35,7 @@ pub(crate) fn write(
         format: Format::Burnpack,
         bytes: Some(bytes),
         sha256: Some(sha256),
+        sha256_prefix: None,
         md5: None,
         parameters: network.num_params() as u64,
         trainable_parameters: None,

@@ -237,9 +237,10 @@ impl Cache {
     }
 
     fn record_path(&self, card: &Card, weights: &Weights) -> PathBuf {
+        let sha256 = weights.sha256.as_ref().or(weights.sha256_prefix.as_ref());
         let key = format!(
             "{RECORD_VERSION}\n{}\n{}\n{}",
-            weights.sha256.as_deref().unwrap_or_default().to_lowercase(),
+            sha256.map_or_else(String::new, |digits| digits.to_lowercase()),
             weights.md5.as_deref().unwrap_or_default().to_lowercase(),
             card.network
         );

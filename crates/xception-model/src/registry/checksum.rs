@@ -26,7 +26,7 @@ pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), St
         return Ok(Err(format!("its size is {size} bytes instead of {bytes}")));
     }
 
-    let mut sha256 = weights.sha256.as_ref().map(|_| Sha256::new());
+    let mut sha256 = (weights.sha256.as_ref().or(weights.sha256_prefix.as_ref())).map(|_| Sha256::new());
     let mut md5 = weights.md5.as_ref().map(|_| Md5::new());
     each_piece(head.as_slice().chain(file), |piece| {
         if let Some(hash) = &mut sha256 {
@@ -37,16 +37,22 @@ pub(super) fn verify(path: &Path, weights: &Weights) -> io::Result<Result<(), St
         }
     })?;
 
+    let sha256 = sha256.map(|hash| hash.finish().to_string());
     let digests = [
-        ("SHA-256", &weights.sha256, sha256.map(|hash| hash.finish().to_string())),
-        ("MD5", &weights.md5, md5.map(Md5::finish)),
+        ("SHA-256", &weights.sha256, &sha256),
+        ("MD5", &weights.md5, &md5.map(Md5::finish)),
     ];
     for (name, expected, found) in digests {
         if let (Some(expected), Some(found)) = (expected, found)
-            && !expected.eq_ignore_ascii_case(&found)
+            && !expected.eq_ignore_ascii_case(found)
         {
             return Ok(Err(format!("its {name} is {found} instead of {expected}")));
         }
+    }
+    if let (Some(prefix), Some(found)) = (&weights.sha256_prefix, &sha256)
+        && !found.starts_with(&prefix.to_lowercase())
+    {
+        return Ok(Err(format!("its SHA-256 is {found} and does not begin with {prefix}")));
     }
     Ok(Ok(()))
 }

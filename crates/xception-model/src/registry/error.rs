@@ -14,7 +14,7 @@ use super::weights::Kind;
 #[non_exhaustive]
 pub enum RegistryError {
     /// No built-in card has this name.
-    #[error("no weight set is called `{name}`; known are {}", known.join(", "))]
+    #[error("no weight set is called `{name}`; known are {}", nearest(known))]
     UnknownCard {
         /// The requested name.
         name: String,
@@ -156,6 +156,18 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
+
+/// The first of many names.
+fn nearest(known: &[String]) -> String {
+    /// Names that a message lists.
+    const LISTED: usize = 8;
+
+    let listed = known.get(..LISTED).unwrap_or(known).join(", ");
+    match known.len().saturating_sub(LISTED) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
+}
 
 /// The kinds in backquotes.
 fn listed(kinds: &[Kind]) -> String {

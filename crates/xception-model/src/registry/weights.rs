@@ -17,9 +17,14 @@ pub struct Weights {
     /// Size in bytes, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// SHA-256 in hex; this or `md5` is required.
+    /// SHA-256 in hex. This, `sha256_prefix` or `md5` is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The first digits of the SHA-256 in hex, at least eight, for files whose publisher states no more: `torch.hub`
+    /// writes eight into the file's name (`check_hash=True`). They show damage and mistaken files. They prove no
+    /// origin: a file that fits eight digits is found in minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256_prefix: Option<String>,
     /// MD5 in hex, for files whose publisher states nothing better.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub md5: Option<String>,

@@ -1,15 +1,22 @@
 //! The built-in cards, and what is refused in a user's card.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
+use burn::store::bridge;
+use burn::store::burn_pack::Error as PackError;
+use burn::tensor::{DType, Shape};
+use flate2::read::GzDecoder;
 use md5::Md5;
+use serde::Deserialize;
 use sha2::Digest;
 use tempfile::TempDir;
 use xception_model::labels::Label;
 use xception_model::registry::{
     self, Cache, Card, Conversion, FetchOptions, Format, Kind, Metrics, RegistryError, Weights,
 };
-use xception_model::{InputSpec, ModelSpec, Outputs, Scaling, XceptionConfig};
+use xception_model::{InputSpec, ModelSpec, Outputs, Scaling, XceptionConfig, torch};
 
 use crate::desk::{FILE, card_text, has, hex};
 
@@ -72,6 +79,96 @@ fn the_kitchenware_card() {
     );
 }
 
+/// The names and shapes of the tensors in the files of PyTorch cards, from torchvision and timm
+/// (`scripts/fixtures/torch_state_dicts.py`).
+#[derive(Deserialize)]
+struct StateDicts {
+    /// The network of each card.
+    cards: BTreeMap<String, String>,
+    networks: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
+}
+
+fn state_dicts() -> StateDicts {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch_state_dicts.json.gz");
+    let file = fs::File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_reader(GzDecoder::new(file)).unwrap()
+}
+
+#[test]
+fn a_file_of_torchvision_or_timm_holds_the_network_of_its_card() {
+    let known = state_dicts();
+    let mut read = 0;
+    for card in registry::cards() {
+        let [weights] = card.weights.as_slice() else { continue };
+        if weights.format != Format::Pytorch {
+            continue;
+        }
+        let name = &card.name;
+        let state = &known.networks[&known.cards[name]];
+        // The values are not read.
+        let tensors = state.iter().map(|(name, shape)| {
+            bridge::deferred(name.clone(), DType::F32, Shape::from(shape.clone()), None, || {
+                Err(PackError::IoError("a test without values".to_owned()))
+            })
+        });
+        let path = Path::new(&weights.file);
+        let facts = card.known(Kind::Full).unwrap();
+        let found =
+            torch::named(path, tensors.collect(), &facts, false).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let others = found
+            .ignored
+            .iter()
+            .filter(|tensor| !tensor.ends_with("num_batches_tracked"));
+        assert!(
+            others.clone().all(|tensor| tensor.starts_with("AuxLogits.")),
+            "{name} leaves out {others:?}"
+        );
+        let spec = found
+            .description
+            .complete(path, &facts)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(spec.network, card.network(Kind::Full).unwrap(), "{name}");
+        assert_eq!(spec.input, card.input, "{name}");
+        let shapes: BTreeMap<String, Vec<usize>> = found
+            .tensors
+            .iter()
+            .map(|(_, tensor)| (tensor.name.clone(), tensor.shape.to_vec()))
+            .collect();
+        assert_eq!(shapes, spec.network.tensor_shapes(), "{name}");
+
+        let summary = spec
+            .network
+            .graph()
+            .summary([card.input.height, card.input.width])
+            .unwrap();
+        assert_eq!(summary.params() as u64, weights.parameters, "{name}");
+        assert_eq!(
+            Some(summary.trainable_params() as u64),
+            weights.trainable_parameters,
+            "{name}"
+        );
+        // `torch.hub` and timm write the first digits of the hash into the file's name.
+        let prefix = weights.sha256_prefix.as_deref().unwrap();
+        assert!(weights.file.ends_with(&format!("-{prefix}.pth")), "{name}");
+        assert!(
+            weights
+                .urls
+                .iter()
+                .all(|url| url.ends_with(&format!("/{}", weights.file))),
+            "{name}"
+        );
+        assert_eq!(
+            card.labels(),
+            registry::card("xception-imagenet").unwrap().labels(),
+            "{name}"
+        );
+        assert!(card.metrics.as_ref().unwrap().top5.is_some(), "{name}");
+        read += 1;
+    }
+    assert_eq!(read, known.cards.len());
+    assert_eq!(read, 22);
+}
+
 const SHA256: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// The message for the toy card with one passage replaced.
@@ -117,7 +214,7 @@ const WRONG_CARDS: &[(&str, &str, &str)] = &[
     (
         "\"keras-nearest\"",
         "\"nearest\"",
-        "`preset = \"nearest\"`): unknown variant `nearest`, expected one of `keras-nearest`, `keras-bilinear`",
+        "`preset = \"nearest\"`): there is no preset \"nearest\"; the presets are keras-nearest, keras-bilinear, ",
     ),
     ("\"toy\"", "\"../toy\"", "name: expected lower-case letters"),
     (
@@ -206,7 +303,8 @@ const WRONG_CARDS: &[(&str, &str, &str)] = &[
         "",
         "input.preset: expected one of keras-nearest, keras-bilinear, pil-bilinear, pil-bicubic, pil-lanczos, pil-box, \
          pil-hamming, keras-nearest-crop, keras-bilinear-crop, pil-bilinear-crop, pil-bicubic-crop, pil-lanczos-crop, \
-         timm-bicubic, found nothing",
+         timm-bicubic, timm-bicubic-SHARE, timm-bilinear-SHARE, torchvision-bilinear-SIDE, torchvision-bicubic-SIDE, \
+         found nothing",
     ),
     (
         "[labels]\nnames = [\"cat\", \"dog\"]\n",
@@ -235,8 +333,18 @@ fn wrong_cards_are_refused_with_place_expected_and_found() {
     let missing_hash = refusal(&format!("sha256 = \"{SHA256}\"\n"), "");
     has(
         &missing_hash,
-        &["weights item 1, sha256: expected `sha256` or `md5`, found neither"],
+        &["weights item 1, sha256: expected `sha256`, `sha256_prefix` or `md5`, found none"],
     );
+    for wrong in ["aaaaaaa", "aaaaaaag", "", SHA256, "0xaaaaaa"] {
+        let message = refusal(
+            &format!("sha256 = \"{SHA256}\""),
+            &format!("sha256_prefix = \"{wrong}\""),
+        );
+        let expected = format!(
+            "weights item 1, sha256_prefix: expected the first 8 to 63 hexadecimal digits of a SHA-256, found {wrong:?}"
+        );
+        assert_eq!(message, expected);
+    }
     let first = "[[weights]]";
     let twice = refusal(
         first,
@@ -266,6 +374,7 @@ fn a_program_s_card_is_read_as_it_was_written() {
         format: Format::Burnpack,
         bytes: Some(7),
         sha256: Some(SHA256.to_owned()),
+        sha256_prefix: None,
         md5: None,
         parameters: 3,
         trainable_parameters: Some(2),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{fs, thread};
 
+use burn::tensor::{Tensor, TensorData};
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -214,6 +215,50 @@ fn a_card_gives_the_network_of_its_file_and_the_second_time_without_a_server() {
         }
     }
     assert_eq!(server.requests().len(), 2);
+}
+
+/// The toy network of `scripts/fixtures/torch_toy_xception.py`, as timm saves it.
+#[test]
+fn a_card_of_a_pytorch_file_gives_pytorch_s_logits() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../converter/tests/fixtures/torch");
+    let bytes = fs::read(fixtures.join("toy.pth")).unwrap();
+    let expected: serde_json::Value =
+        serde_json::from_slice(&fs::read(fixtures.join("expected.json")).unwrap()).unwrap();
+    let expected: Vec<f32> = serde_json::from_value(expected["logits"].clone()).unwrap();
+
+    let prefix = &hex(&Sha256::digest(&bytes))[..8];
+    let file = format!("toy-{prefix}.pth");
+    let server = Server::start(move |_, request, answer| answer.file(request, "\"1\"", &bytes));
+    let home = TempDir::new().unwrap();
+    let text = format!(
+        "name = \"toy\"\ndescription = \"A toy\"\nlicence = \"MIT\"\n\
+         [network]\nvariant = \"torch\"\nnum_classes = 5\nmiddle_blocks = 1\n\
+         widths = {{ stem = [2, 3], entry = [3, 4, 5], exit = [6, 7, 8] }}\n\
+         [input]\nheight = 75\nwidth = 90\npreset = \"timm-bicubic-0.9\"\nscaling = \"tf\"\n\
+         [labels]\nnames = [\"a\", \"b\", \"c\", \"d\", \"e\"]\n\
+         [[weights]]\nkind = \"full\"\nfile = \"{file}\"\nformat = \"pytorch\"\nparameters = 1\n\
+         sha256_prefix = \"{prefix}\"\nurls = [\"http://{}/{file}\"]\n",
+        server.address
+    );
+    fs::write(home.path().join("card.toml"), text).unwrap();
+    let card = Card::load(home.path()).unwrap();
+    let cache = Cache::new(Some(home.path().join("cache"))).unwrap();
+    let options = FetchOptions::default().retries(0).reporter(Reporter::silent());
+    let device = common::device();
+    let values: Vec<f32> = (0..75 * 90 * 3).map(|i| (i as f32 / 100.0).sin()).collect();
+    let picture = Tensor::<4>::from_data(TensorData::new(values, [1, 75, 90, 3]), &device).permute([0, 3, 1, 2]);
+
+    for _ in 0..2 {
+        let classifier = Classifier::from_card(&card, Kind::Full, &cache, &options, &device).unwrap();
+        let logits = common::values(&classifier.network().forward(picture.clone()).unwrap());
+        let error = common::relative_error(&logits, &expected);
+        assert!(error <= 1e-5, "off by {error:.1e}");
+        assert_eq!(classifier.spec.input.preset.unwrap().to_string(), "timm-bicubic-0.9");
+        assert_eq!(classifier.spec.label(4).name, "e");
+        // The second time the record is enough.
+        let _ = fs::remove_file(cache.dir().join("toy").join(&file));
+    }
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

@@ -37,6 +37,43 @@ fn md5_and_size_are_enough() {
 }
 
 #[test]
+fn the_beginning_of_a_sha256_is_enough() {
+    let server = Server::start(|_, request, answer| answer.file(request, "\"1\"", &content()));
+    let sha256 = hex(&Sha256::digest(content()));
+    let url = server.url();
+    for prefix in [&sha256[..8], &sha256[..63], &sha256[..9].to_uppercase()] {
+        Desk::with(&format!("sha256_prefix = \"{prefix}\"\nurls = [{url:?}]")).fetch_well();
+    }
+
+    // The last of eight digits differs.
+    let last = if &sha256[7..8] == "0" { "1" } else { "0" };
+    let prefix = format!("{}{last}", &sha256[..7]);
+    let wrong = Desk::with(&format!("sha256_prefix = \"{prefix}\"\nurls = [{url:?}]"));
+    let message = wrong.fetch_badly();
+    has(
+        &message,
+        &[&format!("its SHA-256 is {sha256} and does not begin with {prefix}")],
+    );
+
+    // A file put there by hand is checked in the same way.
+    let desk = Desk::with(&format!("sha256_prefix = \"{}\"\nobtain = \"ask\"", &sha256[..8]));
+    fs::create_dir_all(desk.path().parent().unwrap()).unwrap();
+    let mut damaged = content();
+    damaged[SIZE / 2] ^= 1;
+    fs::write(desk.path(), damaged).unwrap();
+    let message = desk.fetch().unwrap_err().to_string();
+    has(&message, &["does not begin with", &sha256[..8]]);
+    fs::write(desk.path(), content()).unwrap();
+    assert_eq!(desk.fetch().unwrap(), desk.path());
+
+    // With both, both are checked.
+    let both = Desk::with(&format!(
+        "sha256 = \"{sha256}\"\nsha256_prefix = \"{prefix}\"\nurls = [{url:?}]"
+    ));
+    has(&both.fetch_badly(), &["does not begin with"]);
+}
+
+#[test]
 fn redirects_are_followed_and_keep_the_range() {
     let server = Server::start(|number, request, answer| {
         if request.line.contains("/final") {

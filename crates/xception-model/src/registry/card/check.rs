@@ -48,7 +48,7 @@ impl Card {
         }
         // A converted file may leave open the preset and the class names.
         if self.input.preset.is_none() && self.conversion.is_none() {
-            let names = Preset::ALL.map(Preset::name).join(", ");
+            let names = Preset::NAMES.join(", ");
             return at("input.preset", format!("expected one of {names}, found nothing"));
         }
         if self.label_source.is_none() && self.conversion.is_none() && self.outputs != Some(Outputs::Value) {
@@ -162,9 +162,16 @@ impl Weights {
         if self.bytes == Some(0) {
             return Err(("bytes", "expected at least 1, found 0".to_owned()));
         }
-        if self.sha256.is_none() && self.md5.is_none() {
-            let problem = "expected `sha256` or `md5`, found neither: a file can't be trusted without";
+        if self.sha256.is_none() && self.sha256_prefix.is_none() && self.md5.is_none() {
+            let problem = "expected `sha256`, `sha256_prefix` or `md5`, found none: a file can't be trusted without";
             return Err(("sha256", problem.to_owned()));
+        }
+        if let Some(prefix) = &self.sha256_prefix {
+            // `torch.hub` publishes eight digits. All 64 are a `sha256`, which is checked in full.
+            if !(8..=63).contains(&prefix.len()) || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+                let problem = format!("expected the first 8 to 63 hexadecimal digits of a SHA-256, found {prefix:?}");
+                return Err(("sha256_prefix", problem));
+            }
         }
         for (key, digest, digits) in [("sha256", &self.sha256, 64), ("md5", &self.md5, 32)] {
             if let Some(digest) = digest

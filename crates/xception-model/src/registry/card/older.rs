@@ -133,6 +133,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Card, toml::de::Error> {
             file: output.file,
             bytes: output.bytes,
             sha256: output.sha256,
+            sha256_prefix: None,
             md5: None,
             parameters: output.parameters,
             trainable_parameters: None,

@@ -14,17 +14,34 @@ use crate::io::output::Output;
 
 pub fn models(args: &ModelsArgs) -> anyhow::Result<ExitStatus> {
     let cache = Cache::new(args.cache.clone())?;
+    let cards: Vec<&Card> = if args.names.is_empty() {
+        registry::cards().collect()
+    } else {
+        let named = args.names.iter().map(|name| registry::card(name));
+        named.collect::<Result<_, _>>()?
+    };
     let mut output = Output::stdout();
     match args.format {
-        ListFormat::Text => {
+        ListFormat::Text if args.names.is_empty() => {
+            write_table(&mut output, &cards, &cache)?;
+            writeln!(
+                output,
+                "\n`xception models NAME` describes one: its files, licence and preprocessing."
+            )?;
             writeln!(output, "Weights are kept in {}", cache.dir().display())?;
-            for card in registry::cards() {
+        }
+        ListFormat::Text => {
+            for (index, card) in cards.into_iter().enumerate() {
+                if index > 0 {
+                    writeln!(output)?;
+                }
                 write_card(&mut output, card)?;
                 write_files(&mut output, card, &cache.status(card))?;
             }
         }
         ListFormat::Json => {
-            let cards: Vec<_> = registry::cards()
+            let cards: Vec<_> = cards
+                .into_iter()
                 .map(|card| as_json(card, &cache.status(card)))
                 .collect();
             json::write(&mut output, &cards)?;
@@ -34,8 +51,39 @@ pub fn models(args: &ModelsArgs) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Complete)
 }
 
+/// One line for each card, at most 78 columns wide.
+fn write_table(output: &mut Output, cards: &[&Card], cache: &Cache) -> io::Result<()> {
+    writeln!(
+        output,
+        "{:<24} {:>5}  {:>7}  {:>9}  {:>6}  {:<12}  here",
+        "name", "input", "params", "mult-adds", "top-1", "licence"
+    )?;
+    for card in cards {
+        let cost = cost(card);
+        let cost = cost.as_ref();
+        let params = cost.map_or_else(String::new, |cost| format!("{:.1} M", cost.params() as f64 / 1e6));
+        let mult_adds = cost.map_or_else(String::new, |cost| {
+            format!("{:.2} G", cost.multiply_adds() as f64 / 1e9)
+        });
+        let metrics = card.metrics.as_ref();
+        let top1 = metrics.map_or_else(String::new, |metrics| format!("{:.1} %", 100.0 * metrics.top1));
+        let is_here = |file: &Cached| file.bytes.is_some() || file.record_bytes.is_some();
+        let here = if cache.status(card).iter().any(is_here) {
+            "yes"
+        } else {
+            "no"
+        };
+        writeln!(
+            output,
+            "{:<24} {:>5}  {params:>7}  {mult_adds:>9}  {top1:>6}  {:<12}  {here}",
+            card.name, card.input.width, card.licence,
+        )?;
+    }
+    Ok(())
+}
+
 fn write_card(output: &mut Output, card: &Card) -> io::Result<()> {
-    writeln!(output, "\n{}", card.name)?;
+    writeln!(output, "{}", card.name)?;
     writeln!(output, "  {}", card.description)?;
     let input = &card.input;
     writeln!(
@@ -43,7 +91,7 @@ fn write_card(output: &mut Output, card: &Card) -> io::Result<()> {
         "  input     {} x {}, {}; {} classes",
         input.height,
         input.width,
-        input.preset.map_or("no preset", Preset::name),
+        input.preset.map_or("no preset".into(), Preset::name),
         card.labels().len()
     )?;
     if let Some(cost) = cost(card) {

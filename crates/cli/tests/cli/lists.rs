@@ -1,6 +1,7 @@
 use std::process::Stdio;
 
 use serde_json::Value;
+use xception_model::registry;
 
 use crate::sandbox::{Run, Sandbox};
 
@@ -102,22 +103,35 @@ fn every_device_listed_as_available_classifies() {
 fn models_say_what_is_here() {
     let sandbox = Sandbox::new();
     let run = |more: &[&str]| sandbox.run(&[&["models", "--cache", "cache"], more].concat()).ok();
-    let text = run(&[]);
-    for part in [
-        "xception-imagenet",
-        "xception-kitchenware",
-        "MIT",
-        "not here",
-        "299 x 299",
-        "https://",
+    let table = run(&[]);
+    let lines: Vec<&str> = table.lines().collect();
+    for (name, rest) in [
+        ("xception-imagenet", "299 22.9 M 8.36 G 79.0 % MIT no"),
+        ("xception-kitchenware", "not stated no"),
+        ("xception41p-timm-ra3", "299 27.0 M 9.20 G 82.0 % Apache-2.0 no"),
+        ("resnet152-torchvision-v2", "224 60.3 M 11.51 G 82.3 % BSD-3-Clause no"),
     ] {
+        let line = lines.iter().find(|line| line.split(' ').next() == Some(name));
+        let line = line.unwrap_or_else(|| panic!("no {name} in {table}"));
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert!(words.join(" ").ends_with(rest), "{line}");
+        assert!(line.len() <= 78, "{line}");
+    }
+    for card in registry::names() {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("{card} "))), "{card}");
+    }
+    let text = run(&["xception-imagenet"]);
+    for part in ["xception-imagenet", "MIT", "not here", "299 x 299", "https://"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    let error = sandbox.run(&["models", "xception-imagnet"]).failed(1);
+    assert!(error.contains("known are xception-imagenet"), "{error}");
     assert!(!sandbox.path("cache").exists(), "looking creates nothing");
 
     let file = "cache/xception-imagenet/xception_weights_tf_dim_ordering_tf_kernels.h5";
     sandbox.write(file, [0; 12_345]);
-    let text = run(&[]);
+    assert!(run(&[]).contains("MIT           yes"));
+    let text = run(&["xception-imagenet"]);
     assert!(
         text.contains(&format!("here, 12.35 kB: {}", sandbox.path(file).display())),
         "{text}"

@@ -66,25 +66,23 @@ pub(crate) fn load(
     let spec = description.complete(path, known)?;
     let found = file.tensors.iter().map(|(_, tensor)| tensor);
     let shapes = found.map(|tensor| (tensor.name.as_str(), &tensor.shape[..], tensor.dtype));
-    let mut mismatch = compare(&spec.network, shapes);
-    let damaged = |error: &dyn std::fmt::Display| WeightsError::Damaged {
-        path: path.to_owned(),
-        problem: error.to_string(),
-    };
+    let mismatch = compare(&spec.network, shapes);
     // Values are read only if names and shapes fit.
-    if mismatch.is_empty() {
-        for (origin, tensor) in &file.tensors {
-            let values = bridge::to_data(tensor).map_err(|error| damaged(&format_args!("{origin}: {error}")))?;
-            if !all_finite(&values) {
-                mismatch.non_finite.push(origin.clone());
-            }
-        }
-    }
     if !mismatch.is_empty() {
         return Err(WeightsError::Mismatch {
             path: path.to_owned(),
             mismatch,
         });
+    }
+    let damaged = |error: &dyn std::fmt::Display| WeightsError::Damaged {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    };
+    for (origin, tensor) in &file.tensors {
+        let values = bridge::to_data(tensor).map_err(|error| damaged(&format_args!("{origin}: {error}")))?;
+        if !all_finite(&values) {
+            return Err(damaged(&format_args!("{origin} holds a NaN or an infinity")));
+        }
     }
     let tensors = file.tensors.into_iter();
     let tensors = tensors.map(|(_, tensor)| cast(tensor, DType::F32)).collect();

@@ -179,8 +179,6 @@ pub struct TensorMismatch {
     pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
     /// Names of tensors that hold no floating-point numbers.
     pub dtypes: Vec<String>,
-    /// Names of tensors that hold NaN or an infinity. They are searched in PyTorch checkpoints.
-    pub non_finite: Vec<String>,
 }
 
 impl TensorMismatch {
@@ -206,7 +204,6 @@ impl std::fmt::Display for TensorMismatch {
         list("missing", self.missing.clone());
         list("unused", self.unused.clone());
         list("not of floating-point numbers", self.dtypes.clone());
-        list("with a NaN or an infinity", self.non_finite.clone());
         let shapes = self.shapes.iter();
         list(
             "of another shape",

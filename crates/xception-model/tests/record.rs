@@ -401,7 +401,6 @@ fn tensors_that_differ_are_listed() {
         unused: vec!["middle.block6.gamma".to_owned()],
         shapes: vec![("block1.conv1.bn.beta".to_owned(), vec![4], vec![2, 2])],
         dtypes: vec!["head.predictions.bias".to_owned()],
-        non_finite: Vec::new(),
     };
     assert_eq!(mismatch, expected);
     assert!(

@@ -88,6 +88,20 @@ fn outputs(multi_label: bool) -> Outputs {
     }
 }
 
+fn measured(metrics: OlderMetrics) -> Metrics {
+    Metrics {
+        top1: metrics.accuracy,
+        top5: metrics.top_5,
+        dataset: format!("{} split of the training data", metrics.split),
+        source: "the run".to_owned(),
+        pictures: Some(metrics.pictures),
+        macro_f1: Some(metrics.macro_f1),
+        loss: Some(metrics.loss),
+        calibration_error: Some(metrics.calibration_error),
+        temperature: None,
+    }
+}
+
 /// Reads a card of an earlier format. `path` is the card's.
 pub(super) fn read(text: &str, path: &Path) -> Result<Card, toml::de::Error> {
     let Older {
@@ -114,17 +128,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Card, toml::de::Error> {
             file: None,
             names: Some(labels),
         }),
-        metrics: metrics.map(|metrics| Metrics {
-            top1: metrics.accuracy,
-            top5: metrics.top_5,
-            dataset: format!("{} split of the training data", metrics.split),
-            source: "the run".to_owned(),
-            pictures: Some(metrics.pictures),
-            macro_f1: Some(metrics.macro_f1),
-            loss: Some(metrics.loss),
-            calibration_error: Some(metrics.calibration_error),
-            temperature: None,
-        }),
+        metrics: metrics.map(measured),
         conversion: None,
         training: None,
         weights: vec![Weights {

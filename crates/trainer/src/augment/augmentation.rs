@@ -101,8 +101,8 @@ impl Augmentation {
     ///
     /// # Errors
     ///
-    /// [`AugmentError::OutOfRange`] for the first value that is not; [`AugmentError::Resize`] for a preset that crops, and
-    /// [`AugmentError::EvalSize`] for one that cuts the size out of too small a picture.
+    /// [`AugmentError::OutOfRange`] for the first value that is not; [`AugmentError::Resize`] for a preset that crops,
+    /// and [`AugmentError::EvalSize`] for one that cuts the size out of too small a picture.
     pub fn check(&self) -> Result<(), AugmentError> {
         let train = &self.train;
         for (name, size) in [("train.size", train.size), ("eval.size", self.eval.size)] {

@@ -75,8 +75,8 @@ impl Preset {
     ///
     /// # Errors
     ///
-    /// [`PictureError::Crop`] if torchvision would fill the borders with black, because a side is longer than the scaled
-    /// picture's shorter side.
+    /// [`PictureError::Crop`] if torchvision would fill the borders with black, because a side is longer than the
+    /// scaled picture's shorter side.
     pub fn check_size(self, height: usize, width: usize) -> Result<(), PictureError> {
         match self {
             Self::CentreCrop(crop) => match crop.scale() {

@@ -334,15 +334,6 @@ def fixtures():
     return files
 
 
-def refused():
-    """name -> bytes of valid files that are refused by a sentence."""
-    rgb = level(5, 4)
-    return {
-        "tiff-float-grey.tif": tiff(rgb[:, :, 0].astype("<f4") / 255, 32, 3, 1),
-        "tiff-float-rgb.tif": tiff(rgb.astype("<f4") / 255, 32, 3, 2),
-    }
-
-
 # Files that are also read as Pillow and Keras read them, without turning, alpha dropped and 16-bit grey clipped.
 CONVERTED = [
     "jpeg-orientation-6.jpg",
@@ -377,7 +368,7 @@ def reference(data):
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for path in FOLDER.iterdir():
-        # The damaged files are scripts/fixtures/damaged_pictures.py's.
+        # The damaged files are scripts/fixtures/damaged_pictures.py's, the folder tiff golden_tiff.py's.
         if path.is_file():
             path.unlink()
     assert any(nearest_sensitive(w, tw) or nearest_sensitive(h, th) for w, h, th, tw in SMALL)
@@ -420,8 +411,6 @@ def main():
         picture.load()
         write_ppm(FOLDER / expected, np.asarray(picture.convert("RGB")))
         converted.append({"file": name, "expected": expected})
-    for name, data in refused().items():
-        (FOLDER / name).write_bytes(data)
 
     manifest = {
         "made_by": "scripts/golden/golden_pictures.py",
@@ -432,7 +421,6 @@ def main():
         "digests": digests,
         "pictures": pictures,
         "converted": converted,
-        "refused": sorted(refused()),
     }
     (FOLDER / "manifest.json").write_text(lines(manifest))
     total = sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file())

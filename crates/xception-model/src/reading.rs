@@ -92,7 +92,8 @@ mode! {
         /// By the EXIF orientation, as `PIL.ImageOps.exif_transpose` does.
         #[default]
         Exif = "exif",
-        /// Left as stored: Pillow's, Keras's and `TensorFlow`'s habit, on which phone pictures lie on their side.
+        /// Left as stored: Pillow's, Keras's and `TensorFlow`'s habit, on which phone pictures lie on their side. TIFF
+        /// files are turned, as by Pillow and Keras.
         Stored = "stored",
     }
 }

@@ -22,7 +22,7 @@ use super::{
     limits::{DecodeLimits, check_size},
     options::DecodeOptions,
     png::decode_damaged,
-    tiff::decode_special,
+    tiff::decode_tiff,
     warning::PictureWarning,
 };
 use crate::reading::{OrientationMode, TruncatedMode};
@@ -142,8 +142,9 @@ pub(super) fn decode_with(bytes: &[u8], options: &DecodeOptions, idct: Idct) -> 
             reason: "the decoder failed on it".to_owned(),
         })
     })?;
-    let picture = if orientation == Orientation::NoTransforms || options.reading.orientation == OrientationMode::Stored
-    {
+    // Pillow turns TIFF files by itself.
+    let is_stored = options.reading.orientation == OrientationMode::Stored && format != PictureFormat::Tiff;
+    let picture = if orientation == Orientation::NoTransforms || is_stored {
         picture
     } else {
         let mut picture = DynamicImage::ImageRgb8(picture);
@@ -192,12 +193,11 @@ fn decode_format(
             Ok((picture, Orientation::NoTransforms))
         }
         PictureFormat::Bmp => decode_other(bytes, ImageFormat::Bmp, options, warnings),
-        PictureFormat::Tiff => decode_special(bytes, &options.limits, warnings)
-            .unwrap_or_else(|| decode_other(bytes, ImageFormat::Tiff, options, warnings)),
+        PictureFormat::Tiff => decode_tiff(bytes, options, warnings),
     }
 }
 
-/// Decodes every format except JPEG, with the `image` crate.
+/// Decodes PNG, WebP and BMP, with the `image` crate.
 fn decode_other(
     bytes: &[u8],
     format: ImageFormat,
@@ -208,8 +208,7 @@ fn decode_other(
     let name = match format {
         ImageFormat::Png => "PNG",
         ImageFormat::WebP => "WebP",
-        ImageFormat::Bmp => "BMP",
-        _ => "TIFF",
+        _ => "BMP",
     };
     let problem = |error| problem(error, name, limits);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);

@@ -26,4 +26,36 @@ pub enum PictureWarning {
         /// Bits that hold it.
         bits: u32,
     },
+
+    /// Numbers without a fixed range that Pillow cuts to 0 to 255.
+    #[error(
+        "its samples are {numbers} from {smallest} to {largest}, which Pillow cuts to whole numbers from 0 to 255, so \
+         the picture may be black or white; SixteenBitMode::Stretch (--sixteen-bit stretch) spreads them"
+    )]
+    Cut {
+        /// What the numbers are.
+        numbers: &'static str,
+        /// The smallest number.
+        smallest: String,
+        /// The largest number.
+        largest: String,
+    },
+
+    /// A clear kind of file that Pillow reads to noise.
+    #[error("Pillow misreads {what}; the picture here is right, but no network saw such a one that Pillow read")]
+    Misread {
+        /// The kind of file.
+        what: &'static str,
+    },
+
+    /// Signed bytes, which Pillow reads as unsigned ones.
+    #[error("its samples are signed bytes, which Pillow reads as unsigned ones: -1 becomes 255")]
+    Signed,
+
+    /// Samples of which 0 is white, where Pillow takes 0 for black.
+    #[error("0 is white in its {bits}-bit samples, which Pillow reads as black, so the picture is a negative")]
+    Negative {
+        /// Bits of a sample.
+        bits: usize,
+    },
 }

@@ -170,7 +170,12 @@ pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], colours: Colours) -> Resul
                     if colours == Colours::Ycck {
                         inks = ycc_to_rgb(inks).map(|level| 255 - level);
                     }
-                    *pixel = inks_to_rgb(inks, black);
+                    *pixel = match colours {
+                        Colours::Rgb => inks,
+                        Colours::Fourth => [black; 3],
+                        Colours::PlainCmyk => inks_to_rgb(inks.map(|ink| 255 - ink), 255 - black),
+                        _ => inks_to_rgb(inks, black),
+                    };
                 }
             }
             _ => {}

@@ -89,9 +89,14 @@ pub(super) fn decode_inner(
     bytes: &[u8],
     limits: &DecodeLimits,
     idct: Idct,
-    is_ycbcr: bool,
+    colours: InnerColours,
 ) -> Result<Inner, PictureError> {
-    let colours = if is_ycbcr { Colours::YCbCr } else { Colours::Rgb };
+    let colours = match colours {
+        InnerColours::Rgb => Colours::Rgb,
+        InnerColours::YCbCr => Colours::YCbCr,
+        InnerColours::Inks => Colours::PlainCmyk,
+        InnerColours::Fourth => Colours::Fourth,
+    };
     read(bytes, limits, idct, Some(colours))
         .map(|read| read.inner)
         .map_err(problem)
@@ -108,6 +113,17 @@ fn problem(fault: Fault) -> PictureError {
         Fault::Unsupported(reason) => PictureError::UnsupportedKind { format: FORMAT, reason },
         Fault::Refused(error) => error,
     }
+}
+
+/// What the samples of JPEG data in another format mean; a single one is grey, a fourth one behind RGB is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InnerColours {
+    Rgb,
+    YCbCr,
+    /// Cyan, magenta, yellow and black, not inverted.
+    Inks,
+    /// The fourth sample alone, as grey.
+    Fourth,
 }
 
 /// Pixels without orientation.

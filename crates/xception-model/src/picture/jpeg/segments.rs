@@ -114,7 +114,11 @@ pub(super) enum Colours {
     Rgb,
     YCbCr,
     Cmyk,
+    /// Inks that are not inverted.
+    PlainCmyk,
     Ycck,
+    /// The fourth of four samples alone, as grey.
+    Fourth,
 }
 
 impl<'a> Segments<'a> {

@@ -1,0 +1,201 @@
+//! The strips or tiles of a TIFF file, decompressed and put together.
+
+use super::{
+    super::{
+        error::PictureError,
+        limits::{DecodeLimits, check_size},
+    },
+    compression::{Chunk, decompress},
+    directory::{Directory, tag},
+    fault::{damaged, unsupported},
+    header::Header,
+};
+
+/// Where the parts of a picture lie.
+pub(super) struct Chunks<'a> {
+    file: &'a [u8],
+    offsets: Vec<u64>,
+    /// Lengths in bytes; empty if the file does not say them.
+    counts: Vec<u64>,
+    pub width: u32,
+    pub height: u32,
+    across: usize,
+    down: usize,
+}
+
+/// A part of a plane of a picture.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub plane: usize,
+    /// The first column and row.
+    pub x: u32,
+    pub y: u32,
+    /// Columns and rows within the picture; a tile may hold more.
+    pub columns: usize,
+    pub rows: usize,
+}
+
+impl<'a> Chunks<'a> {
+    pub fn new(
+        file: &'a [u8],
+        directory: &Directory<'_>,
+        header: &Header,
+        limits: &DecodeLimits,
+    ) -> Result<Self, PictureError> {
+        let size = |tag| directory.number(tag).map(|size| size.min(u64::from(u32::MAX)) as u32);
+        let (offsets, counts, width, height) = match directory.numbers(tag::STRIP_OFFSETS) {
+            Some(offsets) => {
+                let rows = size(tag::ROWS_PER_STRIP).unwrap_or(u32::MAX).min(header.height);
+                (offsets, tag::STRIP_COUNTS, header.width, rows)
+            }
+            None => {
+                let offsets = directory.numbers(tag::TILE_OFFSETS);
+                let offsets = offsets.ok_or_else(|| damaged("its directory does not say where the pixels are"))?;
+                let (width, height) = (size(tag::TILE_WIDTH), size(tag::TILE_HEIGHT));
+                (offsets, tag::TILE_COUNTS, width.unwrap_or(0), height.unwrap_or(0))
+            }
+        };
+        if width == 0 || height == 0 {
+            return Err(damaged("its parts have no size"));
+        }
+        let (across, down) = (header.width.div_ceil(width), header.height.div_ceil(height));
+        // All columns of the tiles are decompressed, also those beyond the picture.
+        let sample_bytes = header.samples.saturating_mul(header.bits.div_ceil(8));
+        check_size(
+            across.saturating_mul(width),
+            header.height,
+            u8::try_from(sample_bytes).unwrap_or(u8::MAX),
+            limits,
+        )?;
+        Ok(Self {
+            file,
+            offsets,
+            counts: directory.numbers(counts).unwrap_or_default(),
+            width,
+            height,
+            across: across as usize,
+            down: down as usize,
+        })
+    }
+
+    /// The parts of some planes, in the order of the file.
+    pub fn places(&self, header: &Header, planes: usize) -> impl Iterator<Item = Place> {
+        let (across, down, width, height) = (self.across, self.down, self.width, self.height);
+        let (all_columns, all_rows) = (header.width, header.height);
+        (0..planes * down * across).map(move |index| {
+            let (x, y) = ((index % across) as u32 * width, (index / across % down) as u32 * height);
+            Place {
+                plane: index / across / down,
+                x,
+                y,
+                columns: width.min(all_columns - x) as usize,
+                rows: height.min(all_rows - y) as usize,
+            }
+        })
+    }
+
+    /// The compressed bytes of a part, or all that follow if the file does not say how many there are.
+    pub fn bytes(&self, place: Place) -> Result<&'a [u8], PictureError> {
+        let index = (place.plane * self.down + (place.y / self.height) as usize) * self.across
+            + (place.x / self.width) as usize;
+        let early = || damaged("the data end early");
+        let offset = *self.offsets.get(index).ok_or_else(early)?;
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.file.get(offset..));
+        let rest = rest.ok_or_else(early)?;
+        match self.counts.get(index).map(|&count| usize::try_from(count)) {
+            // A count of 0 is as good as none.
+            None | Some(Ok(0)) => Ok(rest),
+            Some(count) => Ok(&rest[..count.unwrap_or(usize::MAX).min(rest.len())]),
+        }
+    }
+}
+
+/// The first `header.kept()` samples of every pixel; `sample` takes one from the bytes of a row by its number. Numbers
+/// of several bytes begin with the lowest.
+pub(super) fn gather<T: Copy + Default>(
+    chunks: &Chunks<'_>,
+    directory: &Directory<'_>,
+    header: &Header,
+    sample: impl Fn(&[u8], usize) -> T,
+) -> Result<Vec<T>, PictureError> {
+    let (width, height, kept) = (header.width as usize, header.height as usize, header.kept());
+    // Samples of a pixel in a part, how many of them are kept, and planes.
+    let (stored, taken, planes) = if header.is_planar {
+        (1, 1, kept)
+    } else {
+        (header.samples, kept, 1)
+    };
+    let row_len = (chunks.width as usize * stored * header.bits).div_ceil(8);
+    let mut samples = vec![T::default(); width * height * kept];
+    for place in chunks.places(header, planes) {
+        let mut data = vec![0; row_len * place.rows];
+        let chunk = Chunk {
+            row_len,
+            width: chunks.width as usize,
+            is_reversed: header.is_reversed,
+            options: directory.number(tag::GROUP_3_OPTIONS).unwrap_or(0),
+            // Pillow takes uncompressed rows wherever they end.
+            bytes: chunks.bytes(place)?,
+        };
+        decompress(&chunk, header.compression, &mut data)?;
+        for (index, row) in data.chunks_exact_mut(row_len.max(1)).enumerate() {
+            prepare(row, directory.little, header, stored)?;
+            let start = ((place.y as usize + index) * width + place.x as usize) * kept + place.plane;
+            for column in 0..place.columns {
+                for number in 0..taken {
+                    samples[start + column * kept + number] = sample(row, column * stored + number);
+                }
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// Compressions that a predictor goes with: LZW, deflate by two numbers, LZMA and Zstandard.
+const PREDICTED: [u64; 5] = [5, 8, 32_946, 34_925, 50_000];
+
+/// Orders the bytes of numbers from low to high, and undoes the predictor.
+fn prepare(row: &mut [u8], little: bool, header: &Header, stored: usize) -> Result<(), PictureError> {
+    let bytes = header.bits / 8;
+    let predictor = if PREDICTED.contains(&header.compression) {
+        header.predictor
+    } else {
+        1
+    };
+    match (predictor, header.bits) {
+        (3, 16 | 32) => {
+            // Each row begins with the highest bytes of all its numbers, as differences.
+            for index in stored..row.len() {
+                row[index] = row[index].wrapping_add(row[index - stored]);
+            }
+            let count = row.len() / bytes;
+            let planes = row.to_vec();
+            for (index, number) in row.chunks_exact_mut(bytes).enumerate() {
+                for (place, byte) in number.iter_mut().rev().enumerate() {
+                    *byte = planes[place * count + index];
+                }
+            }
+            return Ok(());
+        }
+        (1, _) | (2, 8 | 16 | 32) => {}
+        (predictor, bits) => {
+            return Err(unsupported(format!(
+                "its predictor {predictor} does not go with samples of {bits} bits"
+            )));
+        }
+    }
+    if !little && header.bits.is_multiple_of(8) {
+        row.chunks_exact_mut(bytes).for_each(<[u8]>::reverse);
+    }
+    if predictor == 2 {
+        for start in (stored * bytes..row.len()).step_by(bytes) {
+            let mut carry = 0;
+            for index in start..start + bytes {
+                let sum = u16::from(row[index]) + u16::from(row[index - stored * bytes]) + carry;
+                row[index] = sum as u8;
+                carry = sum >> 8;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The compressions of TIFF files.
+
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
+use ruzstd::decoding::StreamingDecoder;
+use weezl::{BitOrder, LzwStatus, decode::Decoder};
+
+use super::{
+    super::error::PictureError,
+    fault::{damaged, unsupported},
+    fax,
+};
+
+/// A strip or a tile.
+pub(super) struct Chunk<'a> {
+    pub bytes: &'a [u8],
+    /// Bytes of a row of pixels.
+    pub row_len: usize,
+    /// Pixels of a row.
+    pub width: usize,
+    pub is_reversed: bool,
+    /// Of fax compression (`T4Options`).
+    pub options: u64,
+}
+
+/// Fills `out` with the first rows of a strip or tile.
+pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) -> Result<(), PictureError> {
+    let reversed: Vec<u8>;
+    let bytes = if chunk.is_reversed {
+        let needed = if compression == 1 { out.len() } else { usize::MAX };
+        reversed = chunk
+            .bytes
+            .iter()
+            .take(needed)
+            .map(|byte| byte.reverse_bits())
+            .collect();
+        &reversed
+    } else {
+        chunk.bytes
+    };
+    let filled = match compression {
+        1 => bytes.get(..out.len()).map(|bytes| out.copy_from_slice(bytes)),
+        2..=4 => fax::decode(bytes, compression, chunk.options, chunk.width, chunk.row_len, out),
+        5 => lzw(bytes, out),
+        8 | 32_946 => ZlibDecoder::new(bytes).read_exact(out).ok(),
+        32_773 => pack_bits(bytes, out),
+        50_000 => zstandard(bytes, out),
+        other => {
+            let name = match other {
+                6 => "JPEG of the first kind",
+                9 | 10 => "JBIG",
+                32_809 => "ThunderScan",
+                33_003..=33_007 | 34_712 => "JPEG 2000",
+                34_676 | 34_677 => "SGI Log",
+                34_887 => "LERC",
+                34_925 => "LZMA",
+                50_001 => "WebP",
+                50_002 | 52_546 => "JPEG XL",
+                _ => "an unknown method",
+            };
+            return Err(unsupported(format!("its data are compressed by {name} ({other})")));
+        }
+    };
+    filled.ok_or_else(|| damaged("the data end early or are no code of their compression"))
+}
+
+fn lzw(bytes: &[u8], out: &mut [u8]) -> Option<()> {
+    // Files of before 1991 have their codes the other way round (libtiff, `LZWPreDecode`).
+    let is_old = matches!(bytes, [0, second, ..] if second & 1 == 1);
+    let mut decoder = if is_old {
+        Decoder::new(BitOrder::Lsb, 8)
+    } else {
+        Decoder::with_tiff_size_switch(BitOrder::Msb, 8)
+    };
+    let (mut read, mut written) = (0, 0);
+    while written < out.len() {
+        let result = decoder.decode_bytes(&bytes[read..], &mut out[written..]);
+        read += result.consumed_in;
+        written += result.consumed_out;
+        if !matches!(result.status, Ok(LzwStatus::Ok)) {
+            break;
+        }
+    }
+    (written == out.len()).then_some(())
+}
+
+fn zstandard(bytes: &[u8], out: &mut [u8]) -> Option<()> {
+    StreamingDecoder::new(bytes).ok()?.read_exact(out).ok()
+}
+
+/// TIFF 6.0, section 9.
+fn pack_bits(bytes: &[u8], out: &mut [u8]) -> Option<()> {
+    let (mut bytes, mut written) = (bytes, 0);
+    while written < out.len() {
+        let (&head, rest) = bytes.split_first()?;
+        let left = &mut out[written..];
+        match usize::from(head) {
+            count @ 0..=127 => {
+                let length = (count + 1).min(left.len());
+                left[..length].copy_from_slice(rest.get(..length)?);
+                bytes = &rest[length..];
+                written += length;
+            }
+            128 => bytes = rest,
+            count => {
+                let length = (257 - count).min(left.len());
+                left[..length].fill(*rest.first()?);
+                bytes = &rest[1..];
+                written += length;
+            }
+        }
+    }
+    Some(())
+}

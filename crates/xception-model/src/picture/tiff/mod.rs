@@ -1,0 +1,60 @@
+//! TIFF, with the numbers of Pillow and the libtiff in it.
+//!
+//! The readers of `image` and `tiff` refuse, or read to other pixels, much that Pillow reads: levels of two and four
+//! bits, palettes, inks, premultiplied colours, planes in tiles, bits in reverse order, fax compression, and numbers
+//! without a fixed range. The way through a file: the [`directory`] of its tags, of which the [`header`] makes sense;
+//! the [`chunks`] of its pixels behind their [`compression`]; and the colours of the [`samples`].
+
+mod chunks;
+mod compression;
+mod directory;
+mod fault;
+mod fax;
+mod header;
+mod jpeg;
+mod samples;
+mod ycbcr;
+
+use image::{RgbImage, metadata::Orientation};
+
+use self::{
+    chunks::Chunks,
+    directory::{Directory, tag},
+    fault::{damaged, unsupported},
+    header::{Header, JPEG, Kind},
+    jpeg::decode_jpeg_parts,
+    samples::File,
+    ycbcr::decode_ycbcr,
+};
+use super::{
+    error::PictureError, flatten::flatten, limits::check_size, options::DecodeOptions, warning::PictureWarning,
+};
+
+/// Pixels before orientation, and the orientation.
+pub(super) fn decode_tiff(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<(RgbImage, Orientation), PictureError> {
+    let directory = Directory::read(bytes).ok_or_else(|| damaged("its directory is incomplete"))?;
+    let header = Header::read(&directory).map_err(unsupported)?;
+    let sample_bytes = header.bits.div_ceil(8) * header.kept();
+    check_size(header.width, header.height, sample_bytes as u8, &options.limits)?;
+    let chunks = Chunks::new(bytes, &directory, &header, &options.limits)?;
+    let file = File {
+        directory,
+        header,
+        chunks,
+    };
+    let picture = match (file.header.compression, file.header.kind) {
+        (JPEG, _) => decode_jpeg_parts(&file, options, warnings)?,
+        (_, Kind::YCbCr) if file.header.samples >= 3 => decode_ycbcr(&file, warnings)?,
+        _ => {
+            let picture = file.decode(options, warnings)?;
+            flatten(picture, options.reading, warnings).ok_or_else(|| damaged("its samples have an unknown type"))?
+        }
+    };
+    let orientation = file.directory.number(tag::ORIENTATION);
+    let orientation = orientation.and_then(|orientation| Orientation::from_exif(u8::try_from(orientation).ok()?));
+    Ok((picture, orientation.unwrap_or(Orientation::NoTransforms)))
+}

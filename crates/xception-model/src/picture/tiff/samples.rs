@@ -1,0 +1,292 @@
+//! The samples of a TIFF file as pixels of its own kind, with Pillow's numbers.
+
+use image::{DynamicImage, ImageBuffer, Pixel};
+
+use super::{
+    super::{error::PictureError, jpeg::inks_to_rgb, options::DecodeOptions, warning::PictureWarning},
+    chunks::{Chunks, gather},
+    directory::{Directory, tag},
+    fault::damaged,
+    header::{Alpha, Header, Kind},
+};
+use crate::reading::SixteenBitMode;
+
+/// A file whose tags are read.
+pub(super) struct File<'a> {
+    pub directory: Directory<'a>,
+    pub header: Header,
+    pub chunks: Chunks<'a>,
+}
+
+impl File<'_> {
+    /// Pixels of the file's own kind.
+    pub fn decode(
+        &self,
+        options: &DecodeOptions,
+        warnings: &mut Vec<PictureWarning>,
+    ) -> Result<DynamicImage, PictureError> {
+        let header = &self.header;
+        let stretch = options.reading.sixteen_bit == SixteenBitMode::Stretch;
+        if header.is_white_zero && matches!(header.kind, Kind::DeepGrey | Kind::Float) {
+            warnings.push(PictureWarning::Negative { bits: header.bits });
+        }
+        warnings.extend(self.pillows_error().map(|what| PictureWarning::Misread { what }));
+        match header.kind {
+            Kind::Grey { inverted } => self.grey(inverted),
+            Kind::Signed8 => {
+                let levels = self.bytes()?;
+                if levels.iter().any(|&level| level > 127) {
+                    warnings.push(PictureWarning::Signed);
+                }
+                self.picture(levels, DynamicImage::ImageLuma8)
+            }
+            // The only kinds of one sample are left with YCbCr.
+            Kind::YCbCr => self.picture(self.bytes()?, DynamicImage::ImageLuma8),
+            Kind::DeepGrey => self.picture(self.words()?, DynamicImage::ImageLuma16),
+            Kind::Integer => {
+                let numbers = self.integers()?;
+                let levels = to_levels(&numbers, "integers", stretch, warnings);
+                self.picture(levels, DynamicImage::ImageLuma8)
+            }
+            Kind::Float => {
+                let float = |row: &[u8], index| f64::from(f32::from_bits(number(row, index)));
+                let numbers = gather(&self.chunks, &self.directory, header, float)?;
+                let levels = to_levels(&numbers, "floating-point numbers", stretch, warnings);
+                self.picture(levels, DynamicImage::ImageLuma8)
+            }
+            Kind::Rgb => self.colours(),
+            Kind::Palette => self.palette(),
+            Kind::Inks => self.inks(),
+        }
+    }
+
+    /// The kinds that Pillow reads to noise, though their meaning is clear.
+    fn pillows_error(&self) -> Option<&'static str> {
+        let header = &self.header;
+        match header.kind {
+            // libtiff has turned the bytes already, and Pillow turns them back.
+            Kind::Integer | Kind::Float if !self.directory.little && header.compression != 1 => {
+                Some("compressed numbers whose bytes begin with the highest")
+            }
+            // Each byte is taken for a sample.
+            Kind::Rgb | Kind::Inks if header.is_planar && header.bits == 16 && header.compression == 1 => {
+                Some("uncompressed planes of 16 bits")
+            }
+            _ => None,
+        }
+    }
+
+    pub fn picture<P: Pixel>(
+        &self,
+        samples: Vec<P::Subpixel>,
+        kind: impl Fn(ImageBuffer<P, Vec<P::Subpixel>>) -> DynamicImage,
+    ) -> Result<DynamicImage, PictureError> {
+        ImageBuffer::from_raw(self.header.width, self.header.height, samples)
+            .map(kind)
+            .ok_or_else(|| damaged("the data end early"))
+    }
+
+    /// Samples of at most eight bits.
+    fn bytes(&self) -> Result<Vec<u8>, PictureError> {
+        let bits = self.header.bits;
+        if bits == 8 {
+            return gather(&self.chunks, &self.directory, &self.header, |row, index| row[index]);
+        }
+        gather(&self.chunks, &self.directory, &self.header, |row, index| {
+            let start = index * bits;
+            (row[start / 8] >> (8 - bits - start % 8)) & ((1 << bits) - 1)
+        })
+    }
+
+    /// Samples of 12 or 16 bits.
+    fn words(&self) -> Result<Vec<u16>, PictureError> {
+        if self.header.bits == 16 {
+            let word = |row: &[u8], index: usize| u16::from_le_bytes([row[2 * index], row[2 * index + 1]]);
+            return gather(&self.chunks, &self.directory, &self.header, word);
+        }
+        gather(&self.chunks, &self.directory, &self.header, |row, index| {
+            let start = index * 12 / 8;
+            let pair = u16::from_be_bytes([row[start], row[start + 1]]);
+            if index.is_multiple_of(2) {
+                pair >> 4
+            } else {
+                pair & 0xfff
+            }
+        })
+    }
+
+    /// The upper bytes of samples of 8 or 16 bits.
+    fn high_bytes(&self) -> Result<Vec<u8>, PictureError> {
+        if self.header.bits == 8 {
+            return self.bytes();
+        }
+        gather(&self.chunks, &self.directory, &self.header, |row, index| {
+            row[2 * index + 1]
+        })
+    }
+
+    /// Whole numbers with a sign, of 16 or 32 bits, and unsigned ones of 32 bits, which Pillow takes for signed ones.
+    fn integers(&self) -> Result<Vec<f64>, PictureError> {
+        if self.header.bits == 16 {
+            let word = |row: &[u8], index: usize| i16::from_le_bytes([row[2 * index], row[2 * index + 1]]);
+            return gather(&self.chunks, &self.directory, &self.header, |row, index| {
+                f64::from(word(row, index))
+            });
+        }
+        let signed = self.header.is_signed;
+        gather(&self.chunks, &self.directory, &self.header, |row, index| {
+            let bits = number(row, index);
+            if signed {
+                f64::from(bits.cast_signed())
+            } else {
+                f64::from(bits)
+            }
+        })
+    }
+
+    fn grey(&self, inverted: bool) -> Result<DynamicImage, PictureError> {
+        let largest = u8::MAX >> (8 - self.header.bits);
+        let mut levels = self.bytes()?;
+        let has_alpha = self.header.alpha != Alpha::Opaque;
+        let step = if has_alpha { 2 } else { 1 };
+        for level in levels.iter_mut().step_by(step) {
+            *level = (if inverted { largest - *level } else { *level }) * (u8::MAX / largest);
+        }
+        if has_alpha {
+            self.picture(levels, DynamicImage::ImageLumaA8)
+        } else {
+            self.picture(levels, DynamicImage::ImageLuma8)
+        }
+    }
+
+    fn colours(&self) -> Result<DynamicImage, PictureError> {
+        match (self.header.alpha, self.header.bits) {
+            (Alpha::Opaque, 8) => self.picture(self.bytes()?, DynamicImage::ImageRgb8),
+            (Alpha::Opaque, _) => self.picture(self.words()?, DynamicImage::ImageRgb16),
+            (Alpha::Straight, 8) => self.picture(self.bytes()?, DynamicImage::ImageRgba8),
+            (Alpha::Straight, _) => self.picture(self.words()?, DynamicImage::ImageRgba16),
+            (Alpha::Premultiplied, _) => {
+                let mut rgba = self.high_bytes()?;
+                for [colours @ .., alpha] in rgba.as_chunks_mut::<4>().0 {
+                    for colour in colours {
+                        *colour = divided(*colour, *alpha);
+                    }
+                }
+                self.picture(rgba, DynamicImage::ImageRgba8)
+            }
+        }
+    }
+
+    fn palette(&self) -> Result<DynamicImage, PictureError> {
+        let colours = self.directory.numbers(tag::PALETTE);
+        let colours = colours.ok_or_else(|| damaged("its palette is missing"))?;
+        let count = colours.len() / 3;
+        // `TiffImagePlugin.py`: `b // 256`. Beyond the palette is black.
+        let colour = |place: u8| {
+            let place = usize::from(place);
+            [0, 1, 2].map(|plane| {
+                if place < count {
+                    (colours[plane * count + place] >> 8) as u8
+                } else {
+                    0
+                }
+            })
+        };
+        let places = self.bytes()?;
+        if self.header.alpha == Alpha::Opaque {
+            let rgb = places.iter().flat_map(|&place| colour(place)).collect();
+            return self.picture(rgb, DynamicImage::ImageRgb8);
+        }
+        let rgba = places.as_chunks().0.iter().flat_map(|&[place, alpha]| {
+            let [red, green, blue] = colour(place);
+            [red, green, blue, alpha]
+        });
+        self.picture(rgba.collect(), DynamicImage::ImageRgba8)
+    }
+
+    fn inks(&self) -> Result<DynamicImage, PictureError> {
+        let inks = self.high_bytes()?;
+        let mixed = |&[cyan, magenta, yellow, black]: &[u8; 4]| {
+            // JPEG's inks are inverted, these are not.
+            inks_to_rgb([255 - cyan, 255 - magenta, 255 - yellow], 255 - black)
+        };
+        let rgb = inks.as_chunks().0.iter().flat_map(mixed).collect();
+        self.picture(rgb, DynamicImage::ImageRgb8)
+    }
+}
+
+/// A number of 32 bits of a row.
+fn number(row: &[u8], index: usize) -> u32 {
+    row[4 * index..][..4]
+        .iter()
+        .rev()
+        .fold(0, |number, &byte| (number << 8) | u32::from(byte))
+}
+
+/// A premultiplied colour without its transparency (`Unpack.c`, `unpackRGBa`).
+pub(super) fn divided(colour: u8, alpha: u8) -> u8 {
+    match alpha {
+        0 => 0,
+        _ => (u32::from(colour) * 255 / u32::from(alpha)).min(255) as u8,
+    }
+}
+
+/// Numbers without a fixed range as levels: cut to 0 to 255, as Pillow does (`Convert.c`), or stretched.
+fn to_levels(numbers: &[f64], name: &'static str, stretch: bool, warnings: &mut Vec<PictureWarning>) -> Vec<u8> {
+    let finite = numbers.iter().copied().filter(|number| number.is_finite());
+    let (smallest, largest) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| {
+        (low.min(number), high.max(number))
+    });
+    if stretch && largest > smallest {
+        let scale = 255.0 / (largest - smallest);
+        return numbers
+            .iter()
+            .map(|number| ((number - smallest) * scale).round() as u8)
+            .collect();
+    }
+    let is_cut = smallest < 0.0 || largest > 255.0;
+    if is_cut || (0.0 < largest && largest <= 1.0) {
+        warnings.push(PictureWarning::Cut {
+            numbers: name,
+            smallest: smallest.to_string(),
+            largest: largest.to_string(),
+        });
+    }
+    // Not a number is 0.
+    numbers.iter().map(|&number| number as u8).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_cut_as_pillow_cuts_them() {
+        let numbers = [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -0.5,
+            0.5,
+            254.99,
+            255.0,
+            256.0,
+        ];
+        let mut warnings = Vec::new();
+        let levels = to_levels(&numbers, "numbers", false, &mut warnings);
+        assert_eq!(levels, [0, 255, 0, 0, 0, 254, 255, 255]);
+        assert!(matches!(&warnings[..], [PictureWarning::Cut { largest, .. }] if largest == "256"));
+    }
+
+    #[test]
+    fn numbers_that_come_out_black_warn_and_can_be_stretched() {
+        let numbers = [0.25, 0.5, 0.75];
+        let mut warnings = Vec::new();
+        assert_eq!(to_levels(&numbers, "numbers", true, &mut warnings), [0, 128, 255]);
+        assert_eq!(warnings, []);
+        assert_eq!(to_levels(&numbers, "numbers", false, &mut warnings), [0, 0, 0]);
+        assert_eq!(warnings.len(), 1);
+        assert_eq!(to_levels(&[0.0, 17.5], "numbers", false, &mut warnings), [0, 17]);
+        assert_eq!(warnings.len(), 1);
+    }
+}

@@ -1,0 +1,309 @@
+"""Makes tiny TIFF files of every kind and what Pillow reads from them, in tests/golden/picture/tiff of xception-model.
+
+    python scripts/golden/golden_tiff.py
+
+Needs Pillow and numpy; the versions used last stand in requirements.txt. Files that Pillow cannot write are written
+here, tag by tag. `expected` is what Pillow's `convert("RGB")` gives; `right` is what the file means where Pillow
+misreads it.
+"""
+
+import io
+import json
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture/tiff"
+WIDTH, HEIGHT = 11, 7
+
+WHITE_IS_ZERO, GREY, RGB, PALETTE, INKS, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3
+NONE, LZW, DEFLATE, PACK_BITS = 1, 5, 8, 32773
+
+
+def level(channels, width=WIDTH, height=HEIGHT):
+    """[height, width, channels] i64: gradients under noise."""
+    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
+    h = (x * 374761393 + y * 668265263 + c * 2246822519) & 0xFFFFFFFF
+    h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
+    return (x * 19 * (c + 1) + y * 29 * (3 - c) + ((h >> 16) & 63)) & 255
+
+
+def file(order, tags, chunks, tiled, big):
+    """A TIFF file. `tags`: number -> (type, values)."""
+    byte_order = "<" if order == "II" else ">"
+    word, head = ("Q", 16) if big else ("I", 8)
+    places = [head + sum(map(len, chunks[:index])) for index in range(len(chunks))]
+    offsets, counts = (324, 325) if tiled else (273, 279)
+    tags = dict(tags) | {offsets: (4, places), counts: (4, [len(chunk) for chunk in chunks])}
+    data = b"".join(chunks)
+    data += b"\0" * (len(data) % 2)
+    start = head + len(data)
+    size = struct.calcsize(byte_order + word)
+    values_at = start + (8 if big else 2) + len(tags) * (4 + 2 * size) + size
+    entries, values = b"", b""
+    for tag, (kind, numbers) in sorted(tags.items()):
+        if kind == 5:
+            raw = b"".join(struct.pack(byte_order + "II", *ratio) for ratio in numbers)
+        else:
+            raw = struct.pack(byte_order + {3: "H", 4: "I"}[kind] * len(numbers), *numbers)
+        entries += struct.pack(byte_order + "HH" + word, tag, kind, len(numbers))
+        if len(raw) <= size:
+            entries += raw.ljust(size, b"\0")
+        else:
+            entries += struct.pack(byte_order + word, values_at + len(values))
+            values += raw + b"\0" * (len(raw) % 2)
+    numbers = (43, 8, 0, start) if big else (42, start)
+    header = order.encode() + struct.pack(byte_order + ("HHHQ" if big else "HI"), *numbers)
+    count = struct.pack(byte_order + ("Q" if big else "H"), len(tags))
+    return header + data + count + entries + struct.pack(byte_order + word, 0) + values
+
+
+def packed(rows, bits, order, sample_format):
+    """The bytes of each row of [height, width, channels] numbers."""
+    if bits >= 8 and bits != 12:
+        kind = {UNSIGNED: "u", SIGNED: "i", FLOAT: "f"}[sample_format]
+        numbers = rows.astype(("<" if order == "II" else ">") + kind + str(bits // 8))
+        return [row.tobytes() for row in numbers]
+    flat = rows.reshape(len(rows), -1)
+    binary = (flat[:, :, None] >> np.arange(bits)[::-1]) & 1
+    return [np.packbits(row.astype(np.uint8)).tobytes() for row in binary]
+
+
+def differences(rows, bits, order, sample_format, predictor):
+    """The bytes of each row behind a predictor."""
+    if predictor == 2:
+        unsigned = rows.astype(f"u{bits // 8}")
+        rest = unsigned.copy()
+        rest[:, 1:] = unsigned[:, 1:] - unsigned[:, :-1]
+        return packed(rest, bits, order, UNSIGNED)
+    if predictor == 3:
+        height, width, channels = rows.shape
+        numbers = rows.astype(f">f{bits // 8}").view("u1").reshape(height, width * channels, bits // 8)
+        planes = numbers.transpose(0, 2, 1).reshape(height, -1)
+        rest = planes.copy()
+        rest[:, channels:] = planes[:, channels:] - planes[:, :-channels]
+        return [row.tobytes() for row in rest]
+    return packed(rows, bits, order, sample_format)
+
+
+def lzw(data):
+    """LZW without any compression: a clear code before the codes would grow."""
+    codes = []
+    for index, byte in enumerate(data):
+        codes += [256] * (index % 200 == 0) + [byte]
+    bits = "".join(f"{code:09b}" for code in [*codes, 257])
+    return int(bits.ljust(-len(bits) % 8 + len(bits), "0"), 2).to_bytes(-(-len(bits) // 8))
+
+
+def compressed(rows, compression):
+    if compression == PACK_BITS:
+        return b"".join(bytes([len(row) - 1]) + row for row in rows)
+    data = b"".join(rows)
+    return {NONE: bytes, LZW: lzw, DEFLATE: zlib.compress}[compression](data)
+
+
+def tiff(
+    samples,
+    photometric,
+    bits=8,
+    sample_format=UNSIGNED,
+    extra=(),
+    order="II",
+    compression=NONE,
+    predictor=1,
+    planar=False,
+    tile=None,
+    rows=None,
+    reverse=False,
+    big=False,
+    tags={},
+):
+    height, width, channels = samples.shape
+    all_tags = {256: (4, [width]), 257: (4, [height]), 258: (3, [bits] * channels), 259: (3, [compression])}
+    all_tags |= {262: (3, [photometric]), 277: (3, [channels])}
+    all_tags |= {284: (3, [2])} if planar else {}
+    all_tags |= {338: (3, list(extra))} if extra else {}
+    all_tags |= {339: (3, [sample_format] * channels)} if sample_format != UNSIGNED else {}
+    all_tags |= {317: (3, [predictor])} if predictor != 1 else {}
+    all_tags |= {266: (3, [2])} if reverse else {}
+    all_tags |= {322: (4, [tile]), 323: (4, [tile])} if tile else {278: (4, [rows or height])}
+    parts = []
+    for plane in np.split(samples, channels, axis=2) if planar else [samples]:
+        if tile:
+            down, across = -height % tile, -width % tile
+            plane = np.pad(plane, ((0, down), (0, across), (0, 0)))
+            across, down = range(0, plane.shape[1], tile), range(0, plane.shape[0], tile)
+            parts += [plane[y : y + tile, x : x + tile] for y in down for x in across]
+        else:
+            parts += [plane[y : y + (rows or height)] for y in range(0, height, rows or height)]
+    chunks = [compressed(differences(part, bits, order, sample_format, predictor), compression) for part in parts]
+    if reverse:
+        flipped = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+        chunks = [chunk.translate(flipped) for chunk in chunks]
+    return file(order, all_tags | tags, chunks, bool(tile), big)
+
+
+def subsampled(across, down, compression, tags={}):
+    """YCbCr with one pair of colour differences for `across` times `down` pixels."""
+    columns, rows = -(-WIDTH // across), -(-HEIGHT // down)
+    lightness = np.pad(level(1)[:, :, 0], ((0, rows * down - HEIGHT), (0, columns * across - WIDTH)))
+    colours = level(3, columns, rows)
+    data = b""
+    for row in range(rows):
+        for column in range(columns):
+            block = lightness[row * down : (row + 1) * down, column * across : (column + 1) * across]
+            data += block.astype(np.uint8).tobytes() + bytes(colours[row, column, 1:].tolist())
+    all_tags = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 258: (3, [8, 8, 8]), 259: (3, [compression])}
+    all_tags |= {262: (3, [YCBCR]), 277: (3, [3]), 278: (4, [HEIGHT]), 530: (3, [across, down])}
+    return file("II", all_tags | tags, [compressed([data], compression)], False, False)
+
+
+def written(picture, **options):
+    """By Pillow."""
+    out = io.BytesIO()
+    picture.save(out, "TIFF", **options)
+    return out.getvalue()
+
+
+def files():
+    """name -> bytes of files that Pillow reads."""
+    grey, rgb, four, six = level(1), level(3), level(4), level(6)
+    deep = rgb * 256 + 255 - rgb
+    deep_four = four * 256 + 255 - four
+    numbers = grey * 1.5 - 40.25
+    signed = grey * 3 - 200
+    colours = lambda count: {320: (3, [(i * 7919 + plane * 1237) % 65536 for plane in range(3) for i in range(count)])}
+    all_colours = {530: (3, [1, 1])}
+    video = {532: (5, [(15, 1), (235, 1), (128, 1), (240, 1), (128, 1), (240, 1)])}
+    hdtv = {529: (5, [(2126, 10000), (7152, 10000), (722, 10000)])}
+    big = Image.fromarray(level(3, 61, 23).astype(np.uint8))
+    spots = big.convert("1")
+    photo = Image.fromarray(np.clip(level(3, 24, 17) // 4 + 90, 0, 255).astype(np.uint8))
+    alpha = photo.convert("RGBA")
+    alpha.putalpha(photo.split()[1])
+    inks = Image.merge("CMYK", [*photo.split(), photo.split()[0]])
+    return {
+        "grey-1bit-reversed": tiff(grey >> 7, GREY, 1, reverse=True),
+        "grey-1bit-white-is-zero": tiff(grey >> 7, WHITE_IS_ZERO, 1),
+        "grey-2bit-deflate": tiff(grey >> 6, GREY, 2, compression=DEFLATE, rows=3),
+        "grey-4bit": tiff(grey >> 4, GREY, 4, order="MM"),
+        "grey-4bit-white-is-zero-lzw": tiff(grey >> 4, WHITE_IS_ZERO, 4, compression=LZW),
+        "grey-8bit-white-is-zero": tiff(grey, WHITE_IS_ZERO),
+        "grey-signed-8bit": tiff(grey - 128, GREY, 8, SIGNED),
+        "grey-12bit": tiff(grey * 16 + 5, GREY, 12),
+        "grey-16bit-white-is-zero": tiff(deep[:, :, :1], WHITE_IS_ZERO, 16),
+        "grey-16bit-predictor": tiff(deep[:, :, :1], GREY, 16, compression=DEFLATE, predictor=2, order="MM"),
+        "grey-alpha": tiff(level(2), GREY, extra=[2]),
+        "grey-unspecified": tiff(level(2), GREY, extra=[0], compression=DEFLATE),
+        "signed-16bit": tiff(signed, GREY, 16, SIGNED, order="MM"),
+        "signed-32bit-tiles": tiff(signed, GREY, 32, SIGNED, tile=16, compression=DEFLATE, predictor=2),
+        "unsigned-32bit": tiff(grey * 3, GREY, 32),
+        "float": tiff(numbers, GREY, 32, FLOAT),
+        "float-big-endian": tiff(numbers, GREY, 32, FLOAT, order="MM"),
+        "float-predictor": tiff(numbers, GREY, 32, FLOAT, compression=DEFLATE, predictor=3),
+        "float-predictor-tiles": tiff(numbers, GREY, 32, FLOAT, compression=LZW, predictor=3, tile=16),
+        "float-of-0-to-1": tiff(grey / 255, GREY, 32, FLOAT, compression=PACK_BITS),
+        "float-white-is-zero": tiff(grey / 2, WHITE_IS_ZERO, 32, FLOAT),
+        "rgb-predictor-tiles": tiff(rgb, RGB, compression=LZW, predictor=2, tile=16),
+        "rgb-planes": tiff(rgb, RGB, planar=True, rows=3),
+        "rgb-planes-tiles": tiff(rgb, RGB, planar=True, tile=16, compression=DEFLATE, predictor=2),
+        "rgb-reversed": tiff(rgb, RGB, reverse=True, compression=DEFLATE),
+        "rgb-pack-bits": tiff(rgb, RGB, compression=PACK_BITS, order="MM"),
+        "rgb-16bit-planes": tiff(deep, RGB, 16, planar=True, compression=DEFLATE, predictor=2, order="MM"),
+        "rgba": tiff(four, RGB, extra=[2]),
+        "rgba-premultiplied": tiff(four, RGB, extra=[1]),
+        "rgba-premultiplied-16bit": tiff(deep_four, RGB, 16, extra=[1], order="MM"),
+        "rgb-and-one-unspecified": tiff(four, RGB, extra=[0], compression=LZW),
+        "rgb-and-three-more": tiff(six, RGB, extra=[2, 0, 0]),
+        "rgb-big-tiff": tiff(rgb, RGB, big=True, tile=16),
+        "palette-alpha": tiff(level(2), PALETTE, extra=[2], tags=colours(256)),
+        "palette-2bit-reversed": tiff(grey >> 6, PALETTE, 2, reverse=True, compression=DEFLATE, tags=colours(4)),
+        "palette-too-short": tiff(grey, PALETTE, tags=colours(16)),
+        "inks-16bit": tiff(deep_four, INKS, 16),
+        "inks-planes-tiles": tiff(four, INKS, planar=True, tile=16, compression=PACK_BITS),
+        "inks-and-one-unspecified": tiff(level(5), INKS, extra=[0]),
+        "ycbcr": tiff(rgb, YCBCR, tags=all_colours),
+        "ycbcr-deflate": tiff(rgb, YCBCR, compression=DEFLATE, predictor=2, tags=all_colours),
+        "ycbcr-planes": tiff(rgb, YCBCR, compression=DEFLATE, planar=True, tags=all_colours),
+        "ycbcr-2x2": subsampled(2, 2, DEFLATE),
+        "ycbcr-4x2-video": subsampled(4, 2, LZW, video),
+        "ycbcr-2x1-hdtv": subsampled(2, 1, PACK_BITS, hdtv),
+        "fax-plain": written(spots, compression="tiff_ccitt"),
+        "fax-group3": written(spots, compression="group3"),
+        "fax-group3-2d": written(spots, compression="group3", tiffinfo={292: 1, 278: 10}),
+        "fax-group4": written(spots, compression="group4", tiffinfo={278: 10}),
+        "fax-group4-reversed": written(spots, compression="group4", tiffinfo={266: 2}),
+        "rgb-zstandard": written(big.crop((0, 0, 20, 9)), compression="zstd"),
+        "inks-jpeg": written(inks, compression="jpeg"),
+        "rgba-jpeg": written(alpha, compression="jpeg"),
+        "orientation-6-float": tiff(numbers, GREY, 32, FLOAT, tags={274: (3, [6])}),
+    }
+
+
+def misread():
+    """name -> bytes, and the right pixels, of files that Pillow reads to noise."""
+    deep = level(3) * 256 + 255 - level(3)
+    return {
+        "float-deflate-big-endian": (
+            tiff(level(1) / 2, GREY, 32, FLOAT, order="MM", compression=DEFLATE),
+            np.repeat(level(1) // 2, 3, axis=2),
+        ),
+        "rgb-16bit-planes-uncompressed": (tiff(deep, RGB, 16, planar=True), deep >> 8),
+    }
+
+
+def refused():
+    """name -> bytes of valid files that Pillow refuses, or reads by a colour management that is not repeated here."""
+    rgb = level(3)
+    return {
+        "float-16bit": tiff(level(1) / 255, GREY, 16, FLOAT),
+        "float-rgb": tiff(rgb / 255, RGB, 32, FLOAT),
+        "float-64bit": tiff(level(1) / 255, GREY, 64, FLOAT),
+        "rgb-32bit": tiff(rgb, RGB, 32),
+        "lab": tiff(rgb, LAB),
+        "grey-premultiplied": tiff(level(2), GREY, extra=[1]),
+        "sensor-mosaic": tiff(level(1) * 16, 32803, 16),
+        "webp": tiff(rgb, RGB, tags={259: (3, [50001])}),
+    }
+
+
+def write_ppm(path, array):
+    height, width, _ = array.shape
+    path.write_bytes(b"P6\n%d %d\n255\n" % (width, height) + array.astype(np.uint8).tobytes())
+
+
+def main():
+    warnings.simplefilter("ignore")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path in FOLDER.iterdir():
+        path.unlink()
+    for name, data in files().items():
+        (FOLDER / f"{name}.tif").write_bytes(data)
+        # From memory: of a file on disk Pillow 13 turns some kinds wrongly.
+        write_ppm(FOLDER / f"{name}.ppm", np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+    for name, (data, right) in misread().items():
+        (FOLDER / f"{name}.tif").write_bytes(data)
+        write_ppm(FOLDER / f"{name}.ppm", right)
+        found = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        assert not np.array_equal(found, right), f"Pillow reads {name} by now"
+    for name, data in refused().items():
+        (FOLDER / f"{name}.tif").write_bytes(data)
+    manifest = {
+        "made_by": "scripts/golden/golden_tiff.py",
+        "pillow": PIL.__version__,
+        "read": sorted(files()),
+        "misread": sorted(misread()),
+        "refused": sorted(refused()),
+    }
+    (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")
+
+
+if __name__ == "__main__":
+    main()

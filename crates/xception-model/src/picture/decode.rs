@@ -14,6 +14,7 @@ use image::{
 };
 
 use super::{
+    bmp::decode_bmp,
     error::PictureError,
     flatten::flatten,
     formats::{FileKind, HEAD_BYTES, PictureFormat},
@@ -24,8 +25,9 @@ use super::{
     png::decode_damaged,
     tiff::decode_tiff,
     warning::PictureWarning,
+    webp::first_frame,
 };
-use crate::reading::{OrientationMode, TruncatedMode};
+use crate::reading::{OrientationMode, SixteenBitMode, TruncatedMode};
 
 /// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
 ///
@@ -192,7 +194,13 @@ fn decode_format(
             let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
             Ok((picture, Orientation::NoTransforms))
         }
-        PictureFormat::Bmp => decode_other(bytes, ImageFormat::Bmp, options, warnings),
+        PictureFormat::Bmp => match decode_bmp(bytes, &options.limits) {
+            Some(picture) => {
+                let picture = flatten(picture?, options.reading, warnings).ok_or_else(floating_point)?;
+                Ok((picture, Orientation::NoTransforms))
+            }
+            None => decode_other(bytes, ImageFormat::Bmp, options, warnings),
+        },
         PictureFormat::Tiff => decode_tiff(bytes, options, warnings),
     }
 }
@@ -222,9 +230,41 @@ fn decode_other(
     decoder.set_limits(guard).map_err(problem)?;
     // A damaged orientation tag is no reason to refuse an intact picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let picture = DynamicImage::from_decoder(decoder).map_err(problem)?;
+    let frame = if format == ImageFormat::WebP {
+        first_frame(bytes)
+    } else {
+        None
+    };
+    let picture = match frame {
+        Some(frame) => {
+            let decoder = ImageReader::with_format(Cursor::new(&frame.file[..]), format);
+            let decoder = decoder.into_decoder().map_err(problem)?;
+            // A frame reaches no further than its canvas, whose size is checked.
+            let (frame_width, frame_height) = decoder.dimensions();
+            check_size(frame_width.max(width), frame_height.max(height), 4, limits)?;
+            frame.on_canvas(DynamicImage::from_decoder(decoder).map_err(problem)?)
+        }
+        None => DynamicImage::from_decoder(decoder).map_err(problem)?,
+    };
+    let picture = clip_keyed_grey(picture, bytes, options);
     let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
     Ok((picture, orientation))
+}
+
+/// 16-bit grey with a transparent level, which Pillow clips as it does 16-bit grey alone: other 16-bit grey with
+/// transparency keeps its upper byte.
+fn clip_keyed_grey(picture: DynamicImage, bytes: &[u8], options: &DecodeOptions) -> DynamicImage {
+    // The colour type in the header of a PNG file.
+    let is_grey = bytes.starts_with(b"\x89PNG") && bytes.get(25) == Some(&0);
+    match picture {
+        DynamicImage::ImageLumaA16(mut picture) if is_grey && options.reading.sixteen_bit == SixteenBitMode::Clip => {
+            for pixel in picture.pixels_mut() {
+                pixel[0] = pixel[0].min(255) << 8;
+            }
+            DynamicImage::ImageLumaA16(picture)
+        }
+        picture => picture,
+    }
 }
 
 fn floating_point() -> PictureError {

@@ -17,6 +17,8 @@ pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     options.set_color_output(ColorOutput::Indexed);
     // What is decoded is checked below.
     options.set_memory_limit(MemoryLimit::Unlimited);
+    let with_levels = with_grey_levels(bytes);
+    let bytes = with_levels.as_deref().unwrap_or(bytes);
     let mut decoder = options.read_info(Cursor::new(bytes)).map_err(damaged)?;
     check_size(decoder.width().into(), decoder.height().into(), 4, limits)?;
     let everywhere = decoder.global_palette().map(<[u8]>::to_vec);
@@ -52,6 +54,24 @@ pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
         RgbImage::from_raw(width as u32, height as u32, rgb.collect()).map(DynamicImage::ImageRgb8)
     };
     picture.ok_or_else(|| damaged("the decoded size is not the size in the header"))
+}
+
+/// The bytes before a palette, and the place of the flags among them.
+const HEADER: usize = 13;
+const FLAGS: usize = 10;
+/// The flags of a palette of 256 colours.
+const WHOLE_PALETTE: u8 = 0x87;
+
+/// A file without a palette for all frames, with grey levels for one: so Pillow takes frames without colours.
+fn with_grey_levels(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (header, rest) = bytes.split_at_checked(HEADER)?;
+    if header[FLAGS] & 0x80 != 0 {
+        return None;
+    }
+    let levels: Vec<u8> = (0..=u8::MAX).flat_map(|level| [level; 3]).collect();
+    let mut file = [header, &levels, rest].concat();
+    file[FLAGS] |= WHOLE_PALETTE;
+    Some(file)
 }
 
 fn damaged(error: impl std::fmt::Display) -> PictureError {

@@ -18,6 +18,7 @@
 //! Reads JPEG, PNG, WebP, GIF, BMP and TIFF files, which are detected by their content and not by their name.
 
 mod bilinear;
+mod bmp;
 mod decode;
 mod error;
 mod flatten;
@@ -34,6 +35,7 @@ mod resample;
 mod skipped;
 mod tiff;
 mod warning;
+mod webp;
 
 pub use crate::preset::{CentreCrop, CropFilter, Preset, UnknownPreset};
 pub use crate::reading::{AlphaMode, OrientationMode, Reading, SixteenBitMode, TruncatedMode, UnknownMode};

@@ -18,6 +18,7 @@ use xception_model::picture::{
 
 mod crops;
 mod damaged;
+mod formats;
 mod tiff;
 
 /// The manifest of the files that `golden_pictures.py` made.

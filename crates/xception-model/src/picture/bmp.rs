@@ -1,0 +1,317 @@
+//! BMP, with Pillow's numbers (`BmpImagePlugin.py`).
+//!
+//! `image` rounds colours of five bits where Pillow cuts them, leaves the pixels that run lengths skip black where
+//! Pillow gives them the first colour, and refuses OS/2 headers.
+
+use image::{DynamicImage, RgbImage, RgbaImage};
+
+use super::{
+    error::PictureError,
+    limits::{DecodeLimits, check_size},
+};
+
+const FORMAT: &str = "BMP";
+
+/// Bytes before the second header, which begins with its own length.
+const FILE_HEADER: usize = 14;
+/// The second header of OS/2 1, whose numbers have 16 bits.
+const CORE_HEADER: usize = 12;
+/// The second headers of Windows (3, its two extensions, 4 and 5) and of OS/2 2.
+const HEADERS: [usize; 6] = [40, 52, 56, 64, 108, 124];
+
+/// Kinds of data (`biCompression`).
+const PLAIN: u32 = 0;
+const RUNS_OF_8_BITS: u32 = 1;
+const RUNS_OF_4_BITS: u32 = 2;
+const MASKS: u32 = 3;
+
+struct Header {
+    width: usize,
+    height: usize,
+    /// Rows begin with the lowest, as in most files.
+    is_upward: bool,
+    bits: usize,
+    compression: u32,
+    /// Colours in the palette, and bytes of each.
+    colours: usize,
+    colour_len: usize,
+    /// Bits of red, green, blue and transparency in a pixel.
+    masks: [u32; 4],
+    palette_at: usize,
+    pixels_at: usize,
+}
+
+/// `None` for kinds that Pillow does not read, or damaged headers.
+pub(super) fn decode_bmp(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<DynamicImage, PictureError>> {
+    let header = Header::read(bytes)?;
+    let (width, height) = (u32::try_from(header.width).ok()?, u32::try_from(header.height).ok()?);
+    if width == 0 || height == 0 {
+        return None;
+    }
+    if let Err(error) = check_size(width, height, 4, limits) {
+        return Some(Err(error));
+    }
+    let data = bytes.get(header.pixels_at..).unwrap_or_default();
+    let pixels = match (header.compression, header.bits) {
+        (RUNS_OF_8_BITS, 8) | (RUNS_OF_4_BITS, 4) => header.runs(data, header.pixels_at % 2 == 1),
+        (PLAIN, 1 | 4 | 8) => header.packed(data),
+        (PLAIN | MASKS, 16) => return header.fifths(data).map(|rgb| picture(&header, rgb, Vec::new())),
+        (PLAIN | MASKS, 24 | 32) => {
+            return header.bytes(data).map(|(rgb, alpha)| picture(&header, rgb, alpha));
+        }
+        _ => return None,
+    };
+    let Some(places) = pixels else {
+        return Some(Err(early()));
+    };
+    let palette = header.palette(bytes);
+    let colour = |&place: &u8| palette.get(usize::from(place)).copied().unwrap_or_default();
+    Some(picture(&header, places.iter().map(colour).collect(), Vec::new()))
+}
+
+fn early() -> PictureError {
+    PictureError::Damaged {
+        format: FORMAT,
+        reason: "the data end early".to_owned(),
+    }
+}
+
+/// Rows from the file's order to that from top to bottom; `alpha` is empty for opaque pictures.
+fn picture(header: &Header, rgb: Vec<[u8; 3]>, alpha: Vec<u8>) -> Result<DynamicImage, PictureError> {
+    if rgb.len() < header.width * header.height {
+        return Err(early());
+    }
+    let (width, height) = (header.width as u32, header.height as u32);
+    let place = |x: u32, y: u32| {
+        let y = if header.is_upward { height - 1 - y } else { y };
+        y as usize * header.width + x as usize
+    };
+    Ok(if alpha.is_empty() {
+        DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, y| rgb[place(x, y)].into()))
+    } else {
+        DynamicImage::ImageRgba8(RgbaImage::from_fn(width, height, |x, y| {
+            let [red, green, blue] = rgb[place(x, y)];
+            [red, green, blue, alpha[place(x, y)]].into()
+        }))
+    })
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let short = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let long = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let length = long(FILE_HEADER)? as usize;
+        let mut pixels_at = long(10)? as usize;
+        let start = FILE_HEADER + length;
+        let mut palette_at = start;
+        let mut header = if length == CORE_HEADER {
+            Self {
+                width: short(18)?.into(),
+                height: short(20)?.into(),
+                is_upward: true,
+                bits: short(24)?.into(),
+                compression: PLAIN,
+                colours: 0,
+                colour_len: 3,
+                masks: [0; 4],
+                palette_at: 0,
+                pixels_at: 0,
+            }
+        } else if HEADERS.contains(&length) {
+            let (height, compression) = (long(22)?, long(30)?);
+            // Pillow looks at the upper byte of a negative height alone.
+            let is_upward = height >> 24 != 0xff;
+            let mut masks = [0; 4];
+            if compression == MASKS {
+                let count = if length >= 56 { 4 } else { 3 };
+                for (index, mask) in masks.iter_mut().take(count).enumerate() {
+                    *mask = long(54 + 4 * index)?;
+                }
+                if length == HEADERS[0] {
+                    palette_at += 12;
+                }
+            }
+            Self {
+                width: long(18)? as usize,
+                height: if is_upward { height } else { height.wrapping_neg() } as usize,
+                is_upward,
+                bits: short(28)?.into(),
+                compression,
+                colours: long(46)? as usize,
+                colour_len: 4,
+                masks,
+                palette_at: 0,
+                pixels_at: 0,
+            }
+        } else {
+            return None;
+        };
+        if header.bits <= 8 {
+            if header.colours == 0 {
+                header.colours = 1 << header.bits;
+            }
+            if header.colours > 1 << 16 {
+                return None;
+            }
+            // Some programs leave the palette out of account.
+            if pixels_at == start {
+                pixels_at += header.colour_len * header.colours;
+            }
+        }
+        if pixels_at == 0 {
+            let palette_len = if header.bits <= 8 {
+                header.colour_len * header.colours
+            } else {
+                0
+            };
+            pixels_at = palette_at + palette_len;
+        }
+        (header.palette_at, header.pixels_at) = (palette_at, pixels_at);
+        Some(header)
+    }
+
+    /// Grey levels in order count as no palette, so that places beyond them are levels, too; else these are black.
+    fn palette(&self, bytes: &[u8]) -> Vec<[u8; 3]> {
+        let palette = bytes.get(self.palette_at..).unwrap_or_default();
+        let colours = palette.chunks_exact(self.colour_len).take(self.colours);
+        let palette: Vec<_> = colours.map(|colour| [colour[2], colour[1], colour[0]]).collect();
+        let mut levels = (0..=u8::MAX).zip(&palette);
+        if self.bits == 8 && self.colours > 2 && levels.all(|(level, colour)| *colour == [level; 3]) {
+            return (0..=u8::MAX).map(|level| [level; 3]).collect();
+        }
+        palette
+    }
+
+    /// The pixels' bytes of each row, without padding; `None` if some are missing.
+    fn rows<'d>(&self, data: &'d [u8]) -> Option<impl Iterator<Item = &'d [u8]>> {
+        let used = (self.width * self.bits).div_ceil(8);
+        let stride = (self.width * self.bits).div_ceil(32) * 4;
+        // The padding of the last row may be missing.
+        let data = data.get(..(self.height - 1) * stride + used)?;
+        Some(data.chunks(stride).map(move |row| &row[..used]))
+    }
+
+    /// Places in the palette.
+    fn packed(&self, data: &[u8]) -> Option<Vec<u8>> {
+        let place = |row: &[u8], column: usize| {
+            let start = column * self.bits;
+            let mask = u8::MAX >> (8 - self.bits);
+            (row[start / 8] >> (8 - self.bits - start % 8)) & mask
+        };
+        let row = |row| (0..self.width).map(move |column| place(row, column));
+        Some(self.rows(data)?.flat_map(row).collect())
+    }
+
+    /// Colours of five bits, or six of green. `None` for other masks.
+    fn fifths(&self, data: &[u8]) -> Option<Vec<[u8; 3]>> {
+        let (red, green) = match self.masks {
+            [0xf800, 0x07e0, 0x1f, _] => (11, 63),
+            [0x7c00, 0x03e0, 0x1f, _] => (10, 31),
+            _ if self.compression == PLAIN => (10, 31),
+            _ => return None,
+        };
+        // `Unpack.c`, `ImagingUnpackBGR15` and `ImagingUnpackBGR16`.
+        let colour = |&pair: &[u8; 2]| {
+            let pixel = u32::from(u16::from_le_bytes(pair));
+            [
+                ((pixel >> red) & 31, 31),
+                ((pixel >> 5) & green, green),
+                (pixel & 31, 31),
+            ]
+            .map(|(level, largest)| (level * 255 / largest) as u8)
+        };
+        let rows = self.rows(data).into_iter().flatten();
+        Some(rows.flat_map(|row| row.as_chunks().0.iter().map(colour)).collect())
+    }
+
+    /// Colours of eight bits, and transparency if there is any. `None` for other masks.
+    fn bytes(&self, data: &[u8]) -> Option<(Vec<[u8; 3]>, Vec<u8>)> {
+        let [red, green, blue, alpha] = if self.compression == PLAIN {
+            // The fourth byte of a pixel counts for nothing.
+            [0xff_0000, 0xff00, 0xff, 0]
+        } else if self.masks == [0; 4] && self.bits == 32 {
+            [0xff_0000, 0xff00, 0xff, 0xff00_0000]
+        } else {
+            self.masks
+        };
+        let count = self.bits / 8;
+        let byte = |mask: u32| {
+            let place = (mask.trailing_zeros() / 8) as usize;
+            (mask != 0 && mask == 0xff << (8 * place) && place < count).then_some(place)
+        };
+        let places = [byte(red)?, byte(green)?, byte(blue)?];
+        let alpha = if alpha == 0 || count == 3 {
+            None
+        } else {
+            Some(byte(alpha)?)
+        };
+        let rows = || {
+            self.rows(data)
+                .into_iter()
+                .flatten()
+                .flat_map(|row| row.chunks_exact(count))
+        };
+        let rgb = rows().map(|pixel| places.map(|place| pixel[place])).collect();
+        let alpha = alpha.map_or(Vec::new(), |place| rows().map(|pixel| pixel[place]).collect());
+        Some((rgb, alpha))
+    }
+
+    /// Places in the palette from run lengths (`BmpRleDecoder`). Skipped pixels have the first colour. `starts_odd`:
+    /// the data begin at an odd place of the file.
+    fn runs(&self, data: &[u8], starts_odd: bool) -> Option<Vec<u8>> {
+        let (width, all) = (self.width, self.width * self.height);
+        let is_narrow = self.compression == RUNS_OF_4_BITS;
+        let mut places = Vec::with_capacity(all);
+        let (mut at, mut x) = (0, 0);
+        while places.len() < all {
+            let Some(&[count, value]) = data.get(at..).and_then(|data| data.first_chunk()) else {
+                break;
+            };
+            at += 2;
+            match (count, value) {
+                (0, 0) => {
+                    places.resize(places.len().next_multiple_of(width), 0);
+                    x = 0;
+                }
+                (0, 1) => break,
+                (0, 2) => {
+                    let Some(&[right, up]) = data.get(at..).and_then(|data| data.first_chunk()) else {
+                        break;
+                    };
+                    at += 2;
+                    let skipped = usize::from(right) + usize::from(up) * width;
+                    places.resize(all.min(places.len() + skipped), 0);
+                    x = places.len() % width;
+                }
+                (0, count) => {
+                    let length = usize::from(count).min(all - places.len());
+                    let byte_len = if is_narrow { length.div_ceil(2) } else { length };
+                    let Some(bytes) = data.get(at..at + byte_len) else {
+                        break;
+                    };
+                    if is_narrow {
+                        let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+                        places.extend(nibbles.take(length));
+                    } else {
+                        places.extend(bytes);
+                    }
+                    at += byte_len;
+                    x += usize::from(count);
+                    // Each such run ends at an even place of the file.
+                    at += usize::from((at % 2 == 1) != starts_odd);
+                }
+                (count, value) => {
+                    let length = usize::from(count).min(width.saturating_sub(x));
+                    let values = if is_narrow {
+                        [value >> 4, value & 15]
+                    } else {
+                        [value; 2]
+                    };
+                    places.extend(values.into_iter().cycle().take(length));
+                    x += length;
+                }
+            }
+        }
+        (places.len() >= all).then_some(places)
+    }
+}

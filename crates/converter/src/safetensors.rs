@@ -85,7 +85,13 @@ fn tensors(path: &Path) -> Result<(Vec<PackTensor>, HashMap<String, String>), Co
     let file = Arc::new(Mutex::new(file));
     let mut tensors = Vec::new();
     for (name, info) in metadata.tensors() {
-        let dtype = dtype(info.dtype).ok_or_else(|| damaged(format!("{name} is of type {:?}", info.dtype)))?;
+        let dtype = dtype(info.dtype).ok_or_else(|| {
+            damaged(format!(
+                "{name} is of type {:?}, which holds no weights without their scales; save them in 16 or 32 bits, in \
+                 Python: torch.save({{name: tensor.float() for name, tensor in weights.items()}}, \"weights.pth\")",
+                info.dtype
+            ))
+        })?;
         let (from, to) = info.data_offsets;
         let values = info
             .shape

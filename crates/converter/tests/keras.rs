@@ -246,6 +246,21 @@ fn other_ends() -> Vec<Case> {
     vec![
         (OWN, Box::new(set("predictions", "activation", json!("tanh")))),
         (
+            "layer predictions (Dense): it is quantized (int8), and Keras rounds its inputs too",
+            Box::new(set(
+                "predictions",
+                "dtype",
+                json!({
+                    "class_name": "QuantizedDTypePolicy",
+                    "config": {"mode": "int8", "source_name": "float32"},
+                }),
+            )),
+        ),
+        (
+            "layer predictions (Dense): it is quantized (int8_from_float32)",
+            Box::new(set("predictions", "dtype", json!("int8_from_float32"))),
+        ),
+        (
             SAME,
             Box::new(|model| {
                 layer(model, "avg_pool")["class_name"] = "Flatten".into();

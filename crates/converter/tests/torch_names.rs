@@ -134,6 +134,33 @@ fn something_unknown_within_the_network_is_refused() {
     assert!(error.contains("block2.se.weight"), "{error}");
 }
 
+#[test]
+fn layers_whose_weights_other_tensors_change_are_refused() {
+    for (name, what) in [
+        ("fc.lora_A", "its layer fc has an adapter (LoRA) (fc.lora_A)"),
+        ("fc.weight_mask", "remove(model.fc, \"weight\")"),
+        (
+            "block1.rep.0.conv1.weight_g",
+            "remove_weight_norm(model.block1.rep.0.conv1)",
+        ),
+    ] {
+        let error = refusal(&Checkpoint::toy().with(name, &[2, 2], |_| 1.0), &all_known());
+        assert!(error.contains(what), "{name}: {error}");
+    }
+    // Without the weights that they stand for.
+    let normed = Checkpoint::toy()
+        .without("fc.weight")
+        .with("fc.parametrizations.weight.original0", &[5, 1], |_| 1.0);
+    let error = refusal(&normed, &all_known());
+    assert!(error.contains("remove_parametrizations(model.fc,"), "{error}");
+    // Beside the network they are as foreign as others; a head that is left out may have them.
+    let bench = Bench::new();
+    let path = Checkpoint::toy().with("loss.weight_g", &[5, 1], |_| 1.0).write(&bench);
+    open(&path, &all_known()).unwrap();
+    let path = Checkpoint::toy().with("fc.lora_A", &[2, 2], |_| 1.0).write(&bench);
+    open_backbone(&path, &all_known()).unwrap();
+}
+
 fn refusal_of_load(checkpoint: &Checkpoint) -> String {
     let bench = Bench::new();
     let source = open(&checkpoint.write(&bench), &all_known()).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! A pickle is never run; it is scanned before anything in it is read.
 
+mod changed;
 mod head;
 mod names;
 mod scan;
@@ -16,7 +17,8 @@ use burn_store::burn_pack::Tensor as PackTensor;
 use burn_store::pytorch_reader::{FileFormat, PickleValue, PytorchReader};
 use graph::{Graph, Node};
 
-use self::head::TorchHead;
+use self::changed::Changed;
+use self::head::{TorchHead, is_called_head};
 use crate::compare::compare;
 use crate::description::{Description, Known};
 use crate::network::Network;
@@ -148,6 +150,9 @@ pub fn named(path: &Path, tensors: Vec<PackTensor>, known: &Known, no_top: bool)
     // The published network has most of the names, whatever the depth of this one.
     let published = family.published.clone().without_top().graph();
     let prefix = names::network_prefix(&published, &names, known.prefix.as_deref()).map_err(|problem| {
+        if let Some(changed) = names.iter().find_map(|name| Changed::of(name)) {
+            return no_network(changed.refusal());
+        }
         // If the file holds the network, another format does not help.
         let is_there = names::network_count(&published, &names) > 0;
         no_network(if is_there {
@@ -157,6 +162,9 @@ pub fn named(path: &Path, tensors: Vec<PackTensor>, known: &Known, no_top: bool)
         })
     })?;
     let prefix = prefix.to_owned();
+    if let Some(changed) = changed_layer(&names, &prefix, &modules(&published), no_top) {
+        return Err(no_network(changed.refusal()));
+    }
     let own: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(&*prefix)).collect();
     let network = (family.of_names)(&own).map_err(|problem| no_network(format!("{problem}; {ONNX}")))?;
     let graph = network.without_top().graph();
@@ -208,6 +216,21 @@ pub fn named(path: &Path, tensors: Vec<PackTensor>, known: &Known, no_top: bool)
         library: library(&family, &found),
         tensors: found,
         ignored,
+    })
+}
+
+/// A layer of the network, or of its head, whose weights another tensor changes.
+fn changed_layer<'a>(
+    names: &[&'a str],
+    prefix: &str,
+    backbone: &BTreeSet<String>,
+    no_top: bool,
+) -> Option<Changed<'a>> {
+    let mut changed = names.iter().filter_map(|name| Changed::of(name));
+    changed.find(|changed| {
+        let own = changed.layer.strip_prefix(prefix).unwrap_or(changed.layer);
+        let first = own.split('.').next().unwrap_or(own);
+        backbone.contains(without_number(first)) || !no_top && is_called_head(own)
     })
 }
 

@@ -84,6 +84,9 @@ impl Data {
     }
 }
 
+/// Convolutions of whole numbers.
+const QUANTIZED: [&str; 2] = ["ConvInteger", "QLinearConv"];
+
 /// The state of the walk.
 pub(super) struct Reader<'a> {
     pub(super) model: &'a Arc<ModelProto>,
@@ -244,7 +247,7 @@ impl<'a> Reader<'a> {
         }
         let (first, inner) = self
             .first_convolution(&input.name)
-            .ok_or("no convolution reads its input")?;
+            .ok_or_else(|| self.without_convolution())?;
         // tf2onnx moves a single channel with a Reshape.
         let fits = |place: &usize| inner.is_none() || sides[*place].is_none() || sides[*place] == inner;
         let found = [first, 3, 1].into_iter().find(fits);
@@ -296,6 +299,19 @@ impl<'a> Reader<'a> {
             orders.extend(node.output.iter().map(|output| (&**output, order.clone())));
         }
         None
+    }
+
+    /// Why a graph without a convolution of its input is refused.
+    fn without_convolution(&self) -> String {
+        let quantized = self.nodes.iter().find(|node| QUANTIZED.contains(&&*node.op_type));
+        match quantized {
+            Some(node) => format!(
+                "its convolutions are quantized ({}), which rounds pictures on the way; export the model as it was \
+                 before it was quantized",
+                node.op_type
+            ),
+            None => "no convolution reads its input".to_owned(),
+        }
     }
 
     /// Reads a node. A node that cannot be read is an error only if the output depends on it.

@@ -53,6 +53,13 @@ fn takes_planes(class: &str, function: Option<&str>) -> bool {
 
 fn only_output(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let class = at.class();
+    if let Some(mode) = at.settings.quantization() {
+        return Err(format!(
+            "it is quantized ({}), and Keras rounds its inputs too, as no operation here does; save the model as it \
+             was before model.quantize()",
+            shown(&mode.into())
+        ));
+    }
     if let Some(activation) = at.settings.activation_layer(class) {
         return activate(at, class, activation?);
     }

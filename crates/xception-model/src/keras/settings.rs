@@ -24,6 +24,15 @@ impl<'a> Settings<'a> {
         self.get(keys).and_then(Value::as_str)
     }
 
+    /// How a layer of `model.quantize()` is quantized, such as `int8`: since Keras 3.0 said by its policy.
+    pub(super) fn quantization(self) -> Option<&'a str> {
+        let policy = self.get(&["dtype"])?;
+        let mode = policy.get("config").and_then(|config| config.get("mode"));
+        mode.unwrap_or(policy)
+            .as_str()
+            .filter(|name| mode.is_some() || name.contains("_from_"))
+    }
+
     pub(super) fn is_on(self, keys: &[&str], default: bool) -> bool {
         self.get(keys).and_then(Value::as_bool).unwrap_or(default)
     }

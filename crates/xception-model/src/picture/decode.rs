@@ -182,7 +182,8 @@ fn decode_format(
                 format: format.name(),
                 reason: damaged.reason.to_owned(),
             });
-            let picture = flatten(damaged.picture, options.reading, warnings).ok_or_else(floating_point)?;
+            let picture = clip_keyed_grey(damaged.picture, bytes, options);
+            let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
             Ok((picture, damaged.orientation))
         }),
         PictureFormat::WebP => {

@@ -122,7 +122,7 @@ fn no_chain(named: &[&(&str, Module)], features: usize) -> String {
 }
 
 /// Whether a part of a module's name marks a head.
-fn is_called_head(path: &str) -> bool {
+pub(super) fn is_called_head(path: &str) -> bool {
     path.split('.').any(|part| {
         let stem = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
         STEMS.contains(&stem.to_lowercase().as_str())

@@ -47,6 +47,9 @@ const KEYS: [&str; 16] = [
 /// The labels of a text in the order of the outputs, not yet checked.
 pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // Lines of old Macs.
+    let of_mac = (!text.contains('\n') && text.contains('\r')).then(|| text.replace('\r', "\n"));
+    let text = of_mac.as_deref().unwrap_or(text);
     if text.trim_start().starts_with(['{', '[']) {
         return json(text);
     }
@@ -59,6 +62,13 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
         .take_while(|line| line.trim() == "#" || line.starts_with("# "))
         .count();
     lines.drain(..comments);
+    // Excel's line about the lines that follow.
+    let mut delimiters = vec!['\t', ',', ';', '|'];
+    let separator = lines.first().and_then(|line| line.trim().strip_prefix("sep="));
+    if let Some(delimiter) = separator.and_then(|separator| separator.chars().next()) {
+        lines.remove(0);
+        delimiters = vec![delimiter];
+    }
     for mark in ["- ", "* "] {
         if !lines.is_empty() && lines.iter().all(|line| line.trim_start().starts_with(mark)) {
             lines = lines
@@ -76,7 +86,7 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     if let Some(first) = lines.iter().map(|line| line.trim()).find(|line| !line.is_empty()) {
         refuse_other_formats(first)?;
     }
-    for delimiter in ['\t', ',', ';'] {
+    for delimiter in delimiters {
         if let Some(labels) = table(&lines, delimiter)? {
             return Ok(labels);
         }
@@ -90,6 +100,9 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     if let Some(labels) = numbered(&lines)? {
         return Ok(labels);
     }
+    if let Some(names) = one_column(&lines) {
+        return Ok(names.iter().map(Label::new).collect());
+    }
     // Also with the commas of a list in a program.
     let inner: Option<Vec<&str>> = lines
         .iter()
@@ -99,6 +112,19 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
         lines = inner;
     }
     Ok(lines.into_iter().map(Label::of_line).collect())
+}
+
+/// The names of a CSV column in which some are in quotes.
+fn one_column(lines: &[&str]) -> Option<Vec<String>> {
+    let is_quoted = |line: &str| {
+        let inner = line.trim().strip_prefix('"').and_then(|line| line.strip_suffix('"'));
+        inner.is_some_and(|inner| !inner.is_empty() && !inner.replace("\"\"", "").contains('"'))
+    };
+    let is_plain = |line: &str| !line.contains(['"', ',']);
+    if !lines.iter().any(|line| is_quoted(line)) || !lines.iter().all(|line| is_quoted(line) || is_plain(line)) {
+        return None;
+    }
+    Some(lines.iter().flat_map(|line| cells(line, ',')).collect())
 }
 
 /// The text between quotes.
@@ -235,7 +261,7 @@ fn wnids(lines: &[&str]) -> Option<Vec<Label>> {
     Some(lines.iter().map(split).collect::<Option<Vec<_>>>()?).filter(|labels| !labels.is_empty())
 }
 
-/// `0 cup`, `0: cup`, `cup 0` or `cup: 0`, in each line.
+/// `0 cup`, `0: cup`, `(0) cup`, `cup 0` or `cup: 0`, in each line.
 fn numbered(lines: &[&str]) -> Result<Option<Vec<Label>>, LabelError> {
     for (split, is_first) in [
         (number_first as fn(&str) -> Option<(usize, &str)>, true),
@@ -267,6 +293,9 @@ fn numbered(lines: &[&str]) -> Result<Option<Vec<Label>>, LabelError> {
 }
 
 fn number_first(line: &str) -> Option<(usize, &str)> {
+    if let Some((number, name)) = line.strip_prefix('(').and_then(|line| line.split_once(')')) {
+        return Some((number.trim().parse().ok()?, name.trim_start())).filter(|(_, name)| !name.is_empty());
+    }
     let end = line.find(|char: char| !char.is_ascii_digit())?;
     let (number, rest) = line.split_at(end);
     let start = rest.trim_start();
@@ -475,6 +504,11 @@ mod tests {
             ",0\n0,cup\n1,fork\n2,knife\n",
             "nr;titre\n1;fork\n0;cup\n2;knife\n",
             "[{\"id\": 2, \"name\": \"fork\"}, {\"id\": 1, \"name\": \"cup\"}, {\"id\": 3, \"name\": \"knife\"}]",
+            "cup\rfork\rknife\r",
+            "sep=;\r\nid;label\r\n0;cup\r\n1;fork\r\n2;knife\r\n",
+            "0|cup\n1|fork\n2|knife",
+            "(0) cup\n(1) fork\n(2) knife",
+            "label\n\"cup\"\nfork\nknife\n",
         ] {
             assert_eq!(read(text), "cup|fork|knife", "{text:?}");
         }
@@ -496,6 +530,11 @@ mod tests {
     fn names_may_look_like_something_else() {
         for (text, names) in [
             ("0\n1\n2", "0|1|2"),
+            (
+                "\"cup, red\"\n\"fork \"\"big\"\"\"\nknife",
+                "cup, red|fork \"big\"|knife",
+            ),
+            ("cup (1)\n\"big\" fork\nknife", "cup (1)|\"big\" fork|knife"),
             ("1 euro\n2 euro", "1 euro|2 euro"),
             ("stage 1\nstage 2", "stage 1|stage 2"),
             ("001.Albatross\n002.Auklet", "001.Albatross|002.Auklet"),

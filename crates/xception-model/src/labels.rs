@@ -27,7 +27,10 @@ pub fn imagenet() -> Vec<Label> {
 ///
 /// As [`check`]; also for a text that is no list of names, which the error names.
 pub fn parse(text: &str) -> Result<Vec<Label>, LabelError> {
-    let labels = labels_of(text)?;
+    let mut labels = labels_of(text)?;
+    for label in &mut labels {
+        label.name = label.name.trim_matches(is_invisible).to_owned();
+    }
     check(&labels)?;
     Ok(labels)
 }
@@ -75,6 +78,9 @@ const PICKLE: &str = "it is a pickle; if you trust it and it is a list or a Labe
                       x = pickle.load(open('FILE', 'rb')); \
                       open('labels.txt', 'w').write('\\n'.join(map(str, getattr(x, 'classes_', x))))\"";
 
+#[cfg(feature = "picture")]
+const SHEET: &str = "it is a sheet of Excel, or an archive: save the sheet as CSV";
+
 /// UTF-8, or the UTF-16 that Windows writes.
 #[cfg(feature = "picture")]
 fn text_of(bytes: Vec<u8>) -> io::Result<String> {
@@ -88,6 +94,14 @@ fn text_of(bytes: Vec<u8>) -> io::Result<String> {
         [0xff, 0xfe, ..] => units(u16::from_le_bytes),
         [0xfe, 0xff, ..] => units(u16::from_be_bytes),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => return Err(io::Error::other(NUMPY)),
+        [b'P', b'K', 3, 4, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => return Err(io::Error::other(SHEET)),
+        // Of programs that leave out the mark at the beginning; names begin with letters of one byte.
+        [1.., 0, 1.., 0, ..] => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&pair| u16::from_le_bytes(pair))
+            .collect(),
         // A pickle of protocol 2 or later.
         [0x80, 2..=5, ..] => return Err(io::Error::other(PICKLE)),
         _ => {
@@ -121,12 +135,22 @@ pub fn check(labels: &[Label]) -> Result<(), LabelError> {
     Ok(())
 }
 
+/// Characters without width, which web pages and editors leave around names.
+fn is_invisible(char: char) -> bool {
+    char.is_whitespace() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+/// Characters that turn the order of those after them, so that a name looks like another one.
+fn turns_order(char: char) -> bool {
+    matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Refuses control characters, and with them the escape sequences of terminals.
 pub(crate) fn printable(text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("expected a text, found nothing".to_owned());
     }
-    match text.chars().find(|c| c.is_control()) {
+    match text.chars().find(|&c| c.is_control() || turns_order(c)) {
         Some(c) => Err(format!("expected printable text, found {c:?}")),
         None => Ok(()),
     }
@@ -160,5 +184,32 @@ mod tests {
         assert_eq!(message("a\n\nb"), "label 2: expected a text, found nothing");
         assert_eq!(message("a\nb\na"), "label 3: the label \"a\" is there twice");
         assert_eq!(message("a\x1b[2J"), "label 1: expected printable text, found '\\u{1b}'");
+        assert_eq!(
+            message("a\nb\u{202e}c"),
+            "label 2: expected printable text, found '\\u{202e}'"
+        );
+    }
+
+    #[test]
+    fn characters_without_width_are_no_part_of_a_name() {
+        let labels = parse("\u{200b}cup\u{a0}\n\u{2060}fork\u{feff}\nknife\n").unwrap();
+        assert_eq!(labels, ["cup", "fork", "knife"].map(Label::new));
+    }
+
+    #[cfg(feature = "picture")]
+    #[test]
+    fn windows_and_excel_are_understood() {
+        let wide = |read: fn(u16) -> [u8; 2]| "cup\nfork\n".encode_utf16().flat_map(read).collect::<Vec<u8>>();
+        assert_eq!(text_of(wide(u16::to_le_bytes)).unwrap(), "cup\nfork\n");
+        let marked = [&[0xfe, 0xff][..], &wide(u16::to_be_bytes)].concat();
+        assert_eq!(text_of(marked).unwrap(), "cup\nfork\n");
+        for sheet in [&b"PK\x03\x04..."[..], b"\xd0\xcf\x11\xe0..."] {
+            assert!(
+                text_of(sheet.to_vec())
+                    .unwrap_err()
+                    .to_string()
+                    .contains("save the sheet as CSV")
+            );
+        }
     }
 }

@@ -121,6 +121,19 @@ pub enum DataError {
         hint: String,
     },
 
+    /// The folders are those of a data set of outlines or boxes.
+    #[error(
+        "{}: {} are the parts of a data set of outlines or boxes, not classes: make a folder for each class; \
+         --class-folders top takes each of these folders for a class",
+        path.display(), listed(folders)
+    )]
+    Segmentation {
+        /// The data set.
+        path: PathBuf,
+        /// The folders.
+        folders: Vec<String>,
+    },
+
     /// A folder of pictures with the name of a split lies beside the folders of the classes.
     #[error(
         "{}: {} lies beside {}, and its name is not that of a class: move it to another place if its pictures have no \

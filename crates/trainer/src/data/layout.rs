@@ -283,6 +283,12 @@ fn check_flat(root: &Path, folders: &[Folder], named: &BTreeMap<Split, &Folder>)
             });
         }
     }
+    if folders.len() > 1 && folders.iter().all(|folder| is_part_of_segmentation(&name(folder))) {
+        return Err(DataError::Segmentation {
+            path: root.to_owned(),
+            folders: folders.iter().map(Folder::shown).collect(),
+        });
+    }
     if named.len() > 1 || named.contains_key(&Split::Train) {
         return Ok(());
     }
@@ -303,6 +309,26 @@ fn check_flat(root: &Path, folders: &[Folder], named: &BTreeMap<Split, &Folder>)
         }),
         _ => Ok(()),
     }
+}
+
+/// Whether a folder has the name of the pictures, or of what is drawn on them, in a data set of outlines or boxes.
+fn is_part_of_segmentation(name: &str) -> bool {
+    const PARTS: [&str; 12] = [
+        "annotation",
+        "annotations",
+        "groundtruth",
+        "image",
+        "images",
+        "imgs",
+        "jpegimages",
+        "label",
+        "labels",
+        "mask",
+        "masks",
+        "segmentationclass",
+    ];
+    let letters = name.chars().filter(|char| char.is_alphanumeric());
+    PARTS.contains(&&*letters.flat_map(char::to_lowercase).collect::<String>())
 }
 
 /// Whether a folder beside the classes has a name that means pictures without a class.

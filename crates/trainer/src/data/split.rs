@@ -37,10 +37,10 @@ impl Split {
         }
     }
 
-    /// The split that a word of a name means: `seg_train`, `Test-Images`, `validationset`. `None` if words mean several
-    /// splits, as in `train_val`.
+    /// The split that a word of a name means: `seg_train`, `Test-Images`, `validationset`, `trainA`. `None` if words
+    /// mean several splits, as in `train_val`.
     pub(super) fn among_words(name: &str) -> Option<Self> {
-        let name = name.to_lowercase();
+        let name = apart(name).to_lowercase();
         let words = name.split(|char: char| !char.is_alphanumeric());
         let mut splits = words.filter_map(Self::of_word);
         let first = splits.next()?;
@@ -67,6 +67,18 @@ impl Split {
     }
 }
 
+/// A name with a blank before each capital letter that begins a word.
+fn apart(name: &str) -> String {
+    let mut apart = String::new();
+    for char in name.chars() {
+        if char.is_uppercase() && apart.ends_with(|last: char| last.is_lowercase() || last.is_ascii_digit()) {
+            apart.push(' ');
+        }
+        apart.push(char);
+    }
+    apart
+}
+
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -90,6 +102,8 @@ mod tests {
             ("train train", Some(Split::Train)),
             ("train_val", None),
             ("trainval", None),
+            ("trainA", Some(Split::Train)),
+            ("myTestImages", Some(Split::Test)),
             ("trains", None),
             ("contest", None),
             ("seg_pred", None),

@@ -257,6 +257,34 @@ fn names_that_hold_class_and_split_are_asked_about() {
         ..DataOptions::default()
     };
     assert_eq!(Dataset::open(root.path(), &top).unwrap().0.classes.len(), 4);
+    // As data sets of picture translation have them.
+    let root = folder(&[("testA", 3), ("testB", 3), ("trainA", 3), ("trainB", 3)]);
+    let sentence = error(root.path());
+    assert!(
+        sentence.contains("the names testA, testB, trainA, trainB are those of splits"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn the_parts_of_a_segmentation_are_no_classes() {
+    for names in [["images", "masks"], ["JPEGImages", "SegmentationClass"]] {
+        let root = folder(&names.map(|name| (name, 4)));
+        let sentence = error(root.path());
+        let expected = format!(
+            "{}, {} are the parts of a data set of outlines or boxes",
+            names[0], names[1]
+        );
+        assert!(sentence.contains(&expected), "{sentence}");
+        let top = DataOptions {
+            class_folders: Some(ClassFolders::Top),
+            ..DataOptions::default()
+        };
+        assert_eq!(Dataset::open(root.path(), &top).unwrap().0.classes, names);
+    }
+    // Pictures of masks, and of faces without.
+    let root = folder(&[("masks", 4), ("no_masks", 4)]);
+    assert_eq!(open(root.path()).0.classes, ["masks", "no_masks"]);
 }
 
 /// `cat.0.jpg` in `train`, and other pictures in `test1`.

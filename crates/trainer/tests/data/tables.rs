@@ -116,6 +116,7 @@ fn usual_columns_are_recognised() {
         ("Image Path;Class Name", ";"),
         ("file_name\tcategory", "\t"),
         ("sep=;\nfilepaths;species", ";"),
+        ("path|label", "|"),
     ] {
         let lines = rows.map(|(file, label)| format!("{file}{separator}{label}\n"));
         let (_root, path) = table(&format!("{header}\n{}", lines.concat()));
@@ -126,6 +127,12 @@ fn usual_columns_are_recognised() {
         fs::rename(&path, &other).unwrap();
         assert_eq!(labels(&open(&other).0), expected, "{header}");
     }
+    // Excel's "Unicode text".
+    let (_root, path) = table("");
+    let text = "path\tlabel\npictures/000.png\tkätzchen\npictures/001.png\tdog\n";
+    let units = [0xfeff].into_iter().chain(text.encode_utf16());
+    fs::write(&path, units.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    assert_eq!(open(&path).0.classes, ["dog", "kätzchen"]);
     // A column of splits with another name counts if all of its cells are splits.
     let text = |cell: &str| format!("id,class,set\npictures/000.png,a,train\npictures/001.png,b,{cell}\n");
     let (_root, path) = table(&text("test"));

@@ -207,6 +207,21 @@ impl Cli {
     }
 }
 
+/// Refuses an output that would replace a file that the command reads, whatever name it has there.
+fn keep_inputs(output: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+    let Ok(output) = output.canonicalize() else {
+        return Ok(());
+    };
+    let is_output = |input: &&&Path| input.canonicalize().is_ok_and(|input| input == output);
+    match inputs.iter().find(is_output) {
+        Some(input) => anyhow::bail!(
+            "{} is read by this command, and the result would replace it: name another file",
+            input.display()
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Converts a file and reports the result.
 ///
 /// # Errors
@@ -215,6 +230,7 @@ impl Cli {
 pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
     // Refuses a bad output name before the work.
     OutputFormat::of(&args.output)?;
+    keep_inputs(&args.output, &[&args.input])?;
     let known = args.known.read()?;
     let file = if args.no_top {
         open_backbone(&args.input, &known)?
@@ -277,6 +293,9 @@ pub fn convert(args: &ConvertArgs) -> anyhow::Result<bool> {
 ///
 /// A [`ConvertError`], or a picture that cannot be read.
 pub fn verify(args: &VerifyArgs) -> anyhow::Result<bool> {
+    if let Some(path) = &args.json {
+        keep_inputs(path, &[&args.input, &args.record])?;
+    }
     let known = args.known.read()?;
     // What one file leaves open was given at its conversion, so the other file has it.
     let (first, second) = match (open(&args.input, &known), open(&args.record, &known)) {

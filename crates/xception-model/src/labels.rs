@@ -96,7 +96,7 @@ fn text_of(bytes: Vec<u8>) -> io::Result<String> {
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => return Err(io::Error::other(NUMPY)),
         [b'P', b'K', 3, 4, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => return Err(io::Error::other(SHEET)),
         // Of programs that leave out the mark at the beginning; names begin with letters of one byte.
-        [1.., 0, 1.., 0, ..] => bytes
+        [1..=u8::MAX, 0, 1..=u8::MAX, 0, ..] => bytes
             .as_chunks()
             .0
             .iter()

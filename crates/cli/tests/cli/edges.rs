@@ -379,6 +379,19 @@ fn results_never_replace_what_is_read() {
         );
         assert_eq!(read("labels.csv"), table, "{all:?}");
     }
+    for (input, output) in [
+        ("toy.bpk", "toy.bpk"),
+        ("toy.bpk", "link.bpk"),
+        ("./toy.bpk", "toy.bpk"),
+    ] {
+        std::os::unix::fs::symlink("toy.bpk", sandbox.path("link.bpk")).ok();
+        let error = sandbox.run(&["convert", input, output, "--force"]).failed(1);
+        assert!(
+            error.contains("the result would replace it"),
+            "{input} {output}: {error}"
+        );
+        assert_eq!(read("toy.bpk"), weights, "{input} {output}");
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -92,6 +92,14 @@ fn a_run_leaves_a_network_that_classifies_and_what_a_person_looks_at() {
     // The run's own table can be used as data, with the same split.
     let checked = sandbox.run(&["train", "run/data.csv", "--check"]).ok();
     assert!(checked.contains("20"), "{checked}");
+    // The check opens the weights, too, but downloads none.
+    sandbox.write("broken.keras", "no weights");
+    let check = |weights: &str| sandbox.run(&["train", "run/data.csv", "--check", "-w", weights]);
+    let error = check("broken.keras").failed(1);
+    assert!(error.contains("broken.keras"), "{error}");
+    let error = check("xception-imagenot").failed(1);
+    assert!(error.contains("xception-imagenet"), "{error}");
+    assert_eq!(check("xception-imagenet").ok(), checked);
     let (done, said) = run(&sandbox, &["train", "--resume", "run"], 0);
     assert!(
         done.contains("report") && said.contains("nothing to continue"),

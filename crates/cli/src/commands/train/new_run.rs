@@ -47,13 +47,17 @@ impl<'a> NewRun<'a> {
         })
     }
 
-    /// `--check`: prints the counts and problems of the data.
+    /// `--check`: prints the counts and problems of the data, and opens the weights, unless they would be downloaded.
     pub fn check(&self, display: &Display) -> anyhow::Result<()> {
         let (dataset, report) = self.open_data(display)?;
         let mut output = Output::stdout();
         writeln!(output, "{report}")?;
         output.finish()?;
-        Ok(dataset.check_held_out(&self.data_options)?)
+        dataset.check_held_out(&self.data_options)?;
+        match self.recipe.start {
+            Start::Weights => self.untrained_network().map(drop),
+            Start::Random => Ok(()),
+        }
     }
 
     /// `--preview`: writes a sheet of augmented pictures.

@@ -38,7 +38,11 @@ pub(super) fn decode_tiff(
 ) -> Result<(RgbImage, Orientation), PictureError> {
     let directory = Directory::read(bytes).ok_or_else(|| damaged("its directory is incomplete"))?;
     let header = Header::read(&directory).map_err(unsupported)?;
-    let sample_bytes = header.bits.div_ceil(8) * header.kept();
+    let sample_bytes = match header.kind {
+        // Numbers without a range are kept in 64 bits until their range is known.
+        Kind::Integer | Kind::Float => size_of::<f64>(),
+        _ => header.bits.div_ceil(8) * header.kept(),
+    };
     check_size(header.width, header.height, sample_bytes as u8, &options.limits)?;
     let chunks = Chunks::new(bytes, &directory, &header, &options.limits)?;
     let file = File {

@@ -55,9 +55,9 @@ pub(super) fn decode_bmp(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<D
     let pixels = match (header.compression, header.bits) {
         (RUNS_OF_8_BITS, 8) | (RUNS_OF_4_BITS, 4) => header.runs(data, header.pixels_at % 2 == 1),
         (PLAIN, 1 | 4 | 8) => header.packed(data),
-        (PLAIN | MASKS, 16) => return header.fifths(data).map(|rgb| picture(&header, rgb, Vec::new())),
+        (PLAIN | MASKS, 16) => return header.fifths(data).map(|rgb| picture(&header, &rgb, &[])),
         (PLAIN | MASKS, 24 | 32) => {
-            return header.bytes(data).map(|(rgb, alpha)| picture(&header, rgb, alpha));
+            return header.bytes(data).map(|(rgb, alpha)| picture(&header, &rgb, &alpha));
         }
         _ => return None,
     };
@@ -66,7 +66,8 @@ pub(super) fn decode_bmp(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<D
     };
     let palette = header.palette(bytes);
     let colour = |&place: &u8| palette.get(usize::from(place)).copied().unwrap_or_default();
-    Some(picture(&header, places.iter().map(colour).collect(), Vec::new()))
+    let rgb: Vec<[u8; 3]> = places.iter().map(colour).collect();
+    Some(picture(&header, &rgb, &[]))
 }
 
 fn early() -> PictureError {
@@ -77,7 +78,7 @@ fn early() -> PictureError {
 }
 
 /// Rows from the file's order to that from top to bottom; `alpha` is empty for opaque pictures.
-fn picture(header: &Header, rgb: Vec<[u8; 3]>, alpha: Vec<u8>) -> Result<DynamicImage, PictureError> {
+fn picture(header: &Header, rgb: &[[u8; 3]], alpha: &[u8]) -> Result<DynamicImage, PictureError> {
     if rgb.len() < header.width * header.height {
         return Err(early());
     }

@@ -32,7 +32,7 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     })
 }
 
-fn number(bytes: &[u8; 3]) -> u32 {
+fn number(bytes: [u8; 3]) -> u32 {
     let [low, middle, high] = bytes.map(u32::from);
     low | (middle << 8) | (high << 16)
 }
@@ -47,11 +47,11 @@ pub(super) fn first_frame(bytes: &[u8]) -> Option<Frame> {
         return None;
     }
     let (width, height) = canvas.split_first_chunk::<3>()?;
-    let canvas = (number(width) + 1, number(height.first_chunk()?) + 1);
+    let canvas = (number(*width) + 1, number(*height.first_chunk()?) + 1);
     let (_, frame) = chunks_of_file.find(|(name, _)| *name == b"ANMF")?;
     // Left, top, width, height and duration of three bytes each, and flags.
     let (places, parts) = frame.split_at_checked(16)?;
-    let place = |index: usize| Some(number(places.get(3 * index..)?.first_chunk()?));
+    let place = |index: usize| Some(number(*places.get(3 * index..)?.first_chunk()?));
     let is_picture = |name: &[u8; 4]| [b"ALPH", b"VP8 ", b"VP8L"].contains(&name);
     let has_alpha_part = chunks(parts).any(|(name, _)| name == b"ALPH");
     let mut file = b"RIFF\0\0\0\0WEBP".to_vec();

@@ -43,17 +43,14 @@ impl<'a> Chunks<'a> {
         limits: &DecodeLimits,
     ) -> Result<Self, PictureError> {
         let size = |tag| directory.number(tag).map(|size| size.min(u64::from(u32::MAX)) as u32);
-        let (offsets, counts, width, height) = match directory.numbers(tag::STRIP_OFFSETS) {
-            Some(offsets) => {
-                let rows = size(tag::ROWS_PER_STRIP).unwrap_or(u32::MAX).min(header.height);
-                (offsets, tag::STRIP_COUNTS, header.width, rows)
-            }
-            None => {
-                let offsets = directory.numbers(tag::TILE_OFFSETS);
-                let offsets = offsets.ok_or_else(|| damaged("its directory does not say where the pixels are"))?;
-                let (width, height) = (size(tag::TILE_WIDTH), size(tag::TILE_HEIGHT));
-                (offsets, tag::TILE_COUNTS, width.unwrap_or(0), height.unwrap_or(0))
-            }
+        let (offsets, counts, width, height) = if let Some(offsets) = directory.numbers(tag::STRIP_OFFSETS) {
+            let rows = size(tag::ROWS_PER_STRIP).unwrap_or(u32::MAX).min(header.height);
+            (offsets, tag::STRIP_COUNTS, header.width, rows)
+        } else {
+            let offsets = directory.numbers(tag::TILE_OFFSETS);
+            let offsets = offsets.ok_or_else(|| damaged("its directory does not say where the pixels are"))?;
+            let (width, height) = (size(tag::TILE_WIDTH), size(tag::TILE_HEIGHT));
+            (offsets, tag::TILE_COUNTS, width.unwrap_or(0), height.unwrap_or(0))
         };
         if width == 0 || height == 0 {
             return Err(damaged("its parts have no size"));

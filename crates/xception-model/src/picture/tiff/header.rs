@@ -39,14 +39,14 @@ const MAX_SAMPLES: u64 = 16;
 pub(super) enum Kind {
     /// Levels of grey of at most eight bits.
     Grey { inverted: bool },
-    /// Levels of grey of 9 to 16 bits.
-    DeepGrey,
+    /// Levels of grey of 12 or 16 bits. In a negative, which Pillow takes for a positive, 0 is white.
+    DeepGrey { negative: bool },
     /// Signed bytes.
     Signed8,
     /// Whole numbers of 16 bits with a sign, or of 32 bits.
-    Integer,
+    Integer { signed: bool },
     /// Floating-point numbers of 32 bits.
-    Float,
+    Float { negative: bool },
     /// Red, green and blue, of 8 or 16 bits.
     Rgb,
     /// Places in a palette.
@@ -75,8 +75,6 @@ pub(super) struct Header {
     pub is_planar: bool,
     /// The first pixel of a byte is in its lowest bits.
     pub is_reversed: bool,
-    pub is_white_zero: bool,
-    pub is_signed: bool,
     pub bits: usize,
     /// Samples of a pixel in the file.
     pub samples: usize,
@@ -119,17 +117,24 @@ impl Header {
         }
         let is_planar = number(tag::PLANES) == Some(2) && samples > 1;
         let compression = number(tag::COMPRESSION).unwrap_or(1);
-        let alpha = match (samples.checked_sub(count), extra.first().copied()) {
-            (None, _) => return Err(format!("it has {samples} samples for each pixel, not {count}")),
-            (Some(0), _) | (Some(_), Some(NOTHING)) => Alpha::Opaque,
-            // libtiff takes an alpha of unknown kind for one that the colours are multiplied by, and Pillow listens
-            // where it reads planes by libtiff.
-            (Some(1), None) if kind == Kind::Rgb && is_planar && compression != 1 => Alpha::Premultiplied,
-            (Some(1), None) if kind == Kind::Rgb => Alpha::Straight,
-            (Some(_), Some(ALPHA)) if bits == 8 && matches!(kind, Kind::Grey { .. } | Kind::Palette) => Alpha::Straight,
-            (Some(_), Some(ALPHA | COREL_ALPHA)) if kind == Kind::Rgb => Alpha::Straight,
-            (Some(_), Some(PREMULTIPLIED)) if kind == Kind::Rgb => Alpha::Premultiplied,
-            (Some(more), _) => {
+        let first = extra.first().copied();
+        let is_one = first.is_some() || samples == count + 1;
+        let is_rgb = kind == Kind::Rgb;
+        // libtiff takes an alpha of unknown kind for one that the colours are multiplied by, and Pillow listens where
+        // it reads planes by libtiff.
+        let is_of_libtiff = first.is_none() && is_planar && compression != 1;
+        let is_premultiplied = is_one && is_rgb && (first == Some(PREMULTIPLIED) || is_of_libtiff);
+        let is_alpha = match first {
+            Some(ALPHA) => is_rgb || bits == 8 && matches!(kind, Kind::Grey { .. } | Kind::Palette),
+            Some(COREL_ALPHA) | None => is_one && is_rgb,
+            _ => false,
+        };
+        let alpha = match samples.checked_sub(count) {
+            None => return Err(format!("it has {samples} samples for each pixel, not {count}")),
+            Some(more) if more == 0 || first == Some(NOTHING) => Alpha::Opaque,
+            Some(_) if is_premultiplied => Alpha::Premultiplied,
+            Some(_) if is_alpha => Alpha::Straight,
+            Some(more) => {
                 return Err(format!(
                     "it has {more} additional samples for each pixel, of unknown meaning"
                 ));
@@ -142,8 +147,6 @@ impl Header {
             predictor: number(tag::PREDICTOR).unwrap_or(1),
             is_planar,
             is_reversed: number(tag::FILL_ORDER) == Some(2),
-            is_white_zero: colours == WHITE_IS_ZERO,
-            is_signed: format == SIGNED,
             bits: bits as usize,
             samples: samples as usize,
             kind,
@@ -179,10 +182,16 @@ fn kind(colours: u64, format: u64, bits: u64) -> Result<Kind, String> {
         (WHITE_IS_ZERO | BLACK_IS_ZERO, UNSIGNED, 1 | 2 | 4 | 8) => Kind::Grey {
             inverted: colours == WHITE_IS_ZERO,
         },
-        (WHITE_IS_ZERO | BLACK_IS_ZERO, UNSIGNED, 12 | 16) => Kind::DeepGrey,
+        (WHITE_IS_ZERO | BLACK_IS_ZERO, UNSIGNED, 12 | 16) => Kind::DeepGrey {
+            negative: colours == WHITE_IS_ZERO,
+        },
         (BLACK_IS_ZERO, SIGNED, 8) => Kind::Signed8,
-        (BLACK_IS_ZERO, SIGNED, 16 | 32) | (BLACK_IS_ZERO, UNSIGNED, 32) => Kind::Integer,
-        (WHITE_IS_ZERO | BLACK_IS_ZERO, FLOAT, 32) => Kind::Float,
+        (BLACK_IS_ZERO, SIGNED, 16 | 32) | (BLACK_IS_ZERO, UNSIGNED, 32) => Kind::Integer {
+            signed: format == SIGNED,
+        },
+        (WHITE_IS_ZERO | BLACK_IS_ZERO, FLOAT, 32) => Kind::Float {
+            negative: colours == WHITE_IS_ZERO,
+        },
         (RGB, UNSIGNED, 8 | 16) => Kind::Rgb,
         (PALETTE, UNSIGNED, 1 | 2 | 4 | 8) => Kind::Palette,
         (INKS, UNSIGNED, 8 | 16) => Kind::Inks,

@@ -40,7 +40,7 @@ pub(super) fn decode_tiff(
     let header = Header::read(&directory).map_err(unsupported)?;
     let sample_bytes = match header.kind {
         // Numbers without a range are kept in 64 bits until their range is known.
-        Kind::Integer | Kind::Float => size_of::<f64>(),
+        Kind::Integer { .. } | Kind::Float { .. } => size_of::<f64>(),
         _ => header.bits.div_ceil(8) * header.kept(),
     };
     check_size(header.width, header.height, sample_bytes as u8, &options.limits)?;

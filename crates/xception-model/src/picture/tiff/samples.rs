@@ -27,7 +27,7 @@ impl File<'_> {
     ) -> Result<DynamicImage, PictureError> {
         let header = &self.header;
         let stretch = options.reading.sixteen_bit == SixteenBitMode::Stretch;
-        if header.is_white_zero && matches!(header.kind, Kind::DeepGrey | Kind::Float) {
+        if let Kind::DeepGrey { negative: true } | Kind::Float { negative: true } = header.kind {
             warnings.push(PictureWarning::Negative { bits: header.bits });
         }
         warnings.extend(self.pillows_error().map(|what| PictureWarning::Misread { what }));
@@ -42,13 +42,13 @@ impl File<'_> {
             }
             // The only kinds of one sample are left with YCbCr.
             Kind::YCbCr => self.picture(self.bytes()?, DynamicImage::ImageLuma8),
-            Kind::DeepGrey => self.picture(self.words()?, DynamicImage::ImageLuma16),
-            Kind::Integer => {
-                let numbers = self.integers()?;
+            Kind::DeepGrey { .. } => self.picture(self.words()?, DynamicImage::ImageLuma16),
+            Kind::Integer { signed } => {
+                let numbers = self.integers(signed)?;
                 let levels = to_levels(&numbers, "integers", stretch, warnings);
                 self.picture(levels, DynamicImage::ImageLuma8)
             }
-            Kind::Float => {
+            Kind::Float { .. } => {
                 let float = |row: &[u8], index| f64::from(f32::from_bits(number(row, index)));
                 let numbers = gather(&self.chunks, &self.directory, header, float)?;
                 let levels = to_levels(&numbers, "floating-point numbers", stretch, warnings);
@@ -65,7 +65,7 @@ impl File<'_> {
         let header = &self.header;
         match header.kind {
             // libtiff has turned the bytes already, and Pillow turns them back.
-            Kind::Integer | Kind::Float if !self.directory.little && header.compression != 1 => {
+            Kind::Integer { .. } | Kind::Float { .. } if !self.directory.little && header.compression != 1 => {
                 Some("compressed numbers whose bytes begin with the highest")
             }
             // Each byte is taken for a sample.
@@ -126,14 +126,13 @@ impl File<'_> {
     }
 
     /// Whole numbers with a sign, of 16 or 32 bits, and unsigned ones of 32 bits, which Pillow takes for signed ones.
-    fn integers(&self) -> Result<Vec<f64>, PictureError> {
+    fn integers(&self, signed: bool) -> Result<Vec<f64>, PictureError> {
         if self.header.bits == 16 {
             let word = |row: &[u8], index: usize| i16::from_le_bytes([row[2 * index], row[2 * index + 1]]);
             return gather(&self.chunks, &self.directory, &self.header, |row, index| {
                 f64::from(word(row, index))
             });
         }
-        let signed = self.header.is_signed;
         gather(&self.chunks, &self.directory, &self.header, |row, index| {
             let bits = number(row, index);
             if signed {

@@ -106,8 +106,8 @@ impl Tables {
         let range = ratios(tag::BLACK_AND_WHITE, &[0.0, 255.0, 128.0, 255.0, 128.0, 255.0]);
         let fixed = |share: f32| (f64::from(share.clamp(0.0, 2.0) * 65_536.0) + 0.5) as i32;
         let (red, blue) = (2.0 - 2.0 * luma[0], 2.0 - 2.0 * luma[2]);
-        let (of_cr, of_cb) = (luma[0] * red / luma[1], luma[2] * blue / luma[1]);
-        let (red, of_cr, blue, of_cb) = (fixed(red), -fixed(of_cr), fixed(blue), -fixed(of_cb));
+        let (by_red, by_blue) = (luma[0] * red / luma[1], luma[2] * blue / luma[1]);
+        let (red, by_red, blue, by_blue) = (fixed(red), -fixed(by_red), fixed(blue), -fixed(by_blue));
         // `Code2V`: a code between the codes of black and white as a value of 0 to `largest`.
         let value = |code: i32, black: f32, white: f32, largest: f32| {
             let span = if white - black == 0.0 { 1.0 } else { white - black };
@@ -120,8 +120,8 @@ impl Tables {
         Self {
             lightness: table(&|code| value(code, range[0], range[1], 255.0)),
             red: table(&|code| (red.wrapping_mul(cr(code)).wrapping_add(HALF)) >> 16),
-            green_of_cb_fine: table(&|code| of_cb.wrapping_mul(cb(code)).wrapping_add(HALF)),
-            green_of_cr_fine: table(&|code| of_cr.wrapping_mul(cr(code))),
+            green_of_cb_fine: table(&|code| by_blue.wrapping_mul(cb(code)).wrapping_add(HALF)),
+            green_of_cr_fine: table(&|code| by_red.wrapping_mul(cr(code))),
             blue: table(&|code| (blue.wrapping_mul(cb(code)).wrapping_add(HALF)) >> 16),
         }
     }

@@ -246,7 +246,7 @@ fn other_ends() -> Vec<Case> {
     vec![
         (OWN, Box::new(set("predictions", "activation", json!("tanh")))),
         (
-            "layer predictions (Dense): it is quantized (int8), and Keras rounds its inputs too",
+            "layer predictions (Dense): it is quantized (\"int8\"), and Keras rounds its inputs too",
             Box::new(set(
                 "predictions",
                 "dtype",
@@ -257,7 +257,7 @@ fn other_ends() -> Vec<Case> {
             )),
         ),
         (
-            "layer predictions (Dense): it is quantized (int8_from_float32)",
+            "layer predictions (Dense): it is quantized (\"int8_from_float32\")",
             Box::new(set("predictions", "dtype", json!("int8_from_float32"))),
         ),
         (

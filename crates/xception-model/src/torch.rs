@@ -419,7 +419,10 @@ fn wrapper(root: &PickleValue) -> Result<Option<String>, String> {
             PickleValue::Dict(inner) => inner.keys().any(|name| name.ends_with(".weight")),
             _ => false,
         };
-        let others = entries.iter().filter(|(_, value)| holds_weights(value));
+        // The versions of modules, of which one may be called `fc.parametrizations.weight`.
+        let others = entries
+            .iter()
+            .filter(|(name, value)| *name != "_metadata" && holds_weights(value));
         found = others.map(|(name, _)| name.as_str()).collect();
         found.sort_unstable();
     }
@@ -439,6 +442,23 @@ mod tests {
     use crate::zoo::XceptionConfig;
 
     use super::*;
+
+    #[test]
+    fn versions_of_modules_are_no_weights() {
+        let dict = |name: &str| PickleValue::Dict([(name.to_owned(), PickleValue::None)].into());
+        let root = |entry: &str| {
+            let weights = dict("fc.parametrizations.weight");
+            PickleValue::Dict(
+                [
+                    ("conv1.weight".to_owned(), PickleValue::None),
+                    (entry.to_owned(), weights),
+                ]
+                .into(),
+            )
+        };
+        assert_eq!(wrapper(&root("_metadata")), Ok(None));
+        assert_eq!(wrapper(&root("weights")), Ok(Some("weights".to_owned())));
+    }
 
     #[test]
     fn names_of_the_published_network() {

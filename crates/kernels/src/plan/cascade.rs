@@ -25,8 +25,8 @@ const WINDOW: usize = 3;
 /// also why no thread has more than one job.
 const FEWEST_ROWS: usize = 8;
 
-/// Fused steps of a network: separable convolutions without dilation and residual, then a pooling or a strided depthwise
-/// convolution.
+/// Fused steps of a network: separable convolutions without dilation and residual, then a pooling or a strided
+/// depthwise convolution.
 #[derive(Clone, Debug)]
 pub(crate) struct Cascade {
     /// The steps' numbers.

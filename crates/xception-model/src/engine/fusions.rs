@@ -26,8 +26,8 @@ pub(super) enum Fusion {
     Alone,
 }
 
-/// One convolution, a depthwise and a pointwise one, a dense layer, or an operation on pixels, with the operations around
-/// it.
+/// One convolution, a depthwise and a pointwise one, a dense layer, or an operation on pixels, with the operations
+/// around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Chain {
     /// The convolution, the depthwise half, or another operation that applies an activation last.

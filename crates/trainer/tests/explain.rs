@@ -16,7 +16,7 @@ use trainer::evaluate::{EvaluateError, EvaluateOptions, Labelled, evaluate};
 use trainer::explain::{ExampleCounts, ExplainError, Explainer, Heatmap, Method, examples};
 use xception_model::labels::Label;
 use xception_model::picture::Preset;
-use xception_model::{Classifier, InputSpec, ModelSpec, Outputs, Scaling, Xception};
+use xception_model::{Classifier, InceptionV3Config, InputSpec, ModelSpec, Outputs, Scaling, Xception};
 
 /// The largest error, as a part of the largest term of a map's sum. Grad-CAM's terms cancel, so its own largest value
 /// is no measure.
@@ -317,6 +317,33 @@ fn an_evaluation_says_what_the_network_says_one_by_one() {
         }
         assert_eq!(found.predictions.paths.len(), 10);
     }
+}
+
+/// The last feature map of a small picture. Grad-CAM of one place is the logit without its bias.
+#[test]
+fn a_map_of_one_place_is_a_map() {
+    let device = common::device();
+    let inception = InceptionV3Config::new().with_width_divisor(16).with_num_classes(3);
+    let network = inception.init(&device).unwrap();
+    let images = common::input([2, 75, 75, 3], &device);
+    let explainer = Explainer::new(&network, Outputs::Softmax);
+    assert_eq!(explainer.last_layer(), "mixed10");
+    let mut total = 0.0;
+    for class in 0..3 {
+        let maps = explainer.heatmaps(images.clone(), &[class; 2], "mixed10", Method::GradCam);
+        for map in maps.unwrap() {
+            assert_eq!((map.height, map.width), (1, 1));
+            // New biases are 0, and what speaks against a class is not shown.
+            let expected = map.logit.max(0.0);
+            assert!((map.values[0] - expected).abs() <= 1e-5 * map.logit.abs(), "{map:?}");
+            total += map.values[0];
+        }
+    }
+    assert!(total > 0.0);
+    let error = explainer
+        .heatmaps(images, &[0; 2], "avg_pool", Method::GradCam)
+        .unwrap_err();
+    assert!(error.to_string().starts_with("`avg_pool` is a vector"), "{error}");
 }
 
 #[test]

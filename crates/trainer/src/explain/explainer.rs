@@ -1,6 +1,7 @@
 use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, TensorData};
+use xception_model::graph::Shape;
 use xception_model::{Network, Outputs};
 
 use super::error::ExplainError;
@@ -53,7 +54,7 @@ impl Explainer {
         layer: &str,
         method: Method,
     ) -> Result<Vec<Heatmap>, ExplainError> {
-        let [pictures, ..] = images.dims();
+        let [pictures, _, input_height, input_width] = images.dims();
         self.check(pictures, classes)?;
         let known = self.model.stage_names();
         if !known.iter().any(|name| name == layer) {
@@ -75,10 +76,10 @@ impl Explainer {
             last: self.last_layer.clone(),
         };
         let leaf = leaf.ok_or_else(vector)?;
-        let [_, _, height, width] = leaf.dims();
-        if height * width == 1 {
+        if self.is_vector(layer, [input_height, input_width]) {
             return Err(vector());
         }
+        let [_, _, height, width] = leaf.dims();
 
         let own = self.own_logits(logits, classes);
         let gradients = own.clone().sum().backward();
@@ -100,6 +101,15 @@ impl Explainer {
                 logit,
             })
             .collect())
+    }
+
+    /// Whether a layer's output has no height and width. The last feature map of a small picture may be 1 x 1.
+    fn is_vector(&self, layer: &str, size: [usize; 2]) -> bool {
+        let graph = self.model.graph();
+        match (graph.stage(layer), graph.shapes(size)) {
+            (Some(node), Ok(shapes)) => matches!(shapes.get(node.0), Some(Shape::Vector(_))),
+            _ => false,
+        }
     }
 
     /// Checks that there is one class for each picture, and that the network has these classes.

@@ -255,9 +255,13 @@ fn a_vgg_of_keras_becomes_one_of_pytorch_and_back() {
 fn every_network_is_read_and_written_in_every_format() {
     let bench = Bench::new();
     let mut table = String::from(
-        "| `--architecture` | paper | parameters | Keras | PyTorch | ONNX | safetensors, record | speed |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "| `--architecture` | paper | parameters | Keras | PyTorch | ONNX | safetensors, record | fine-tuned \
+         | speed |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
+    // The test of fine-tuning in the trainer checks and writes its column.
+    let readme = ReadmeTable::read("architectures");
+    let fine_tuned: BTreeMap<&str, &str> = readme.column("fine-tuned").into_iter().collect();
     for published in Architecture::published() {
         let mut torch = "";
         let mut keras = "";
@@ -314,17 +318,18 @@ fn every_network_is_read_and_written_in_every_format() {
             }
         }
         let parameters = published.network.num_params();
+        let row = format!("`{}`", published.name);
+        let fine_tuned = fine_tuned.get(row.as_str()).unwrap_or(&"no");
         let _ = writeln!(
             table,
-            "| `{}` | {} | {:.1} M | {keras} | {torch} | read, written | read, written | {} |",
-            published.name,
+            "| {row} | {} | {:.1} M | {keras} | {torch} | read, written | read, written | {fine_tuned} | {} |",
             published.paper,
             parameters as f64 / 1e6,
             speed(published.name).map_or_else(|| "not measured".into(), |ratio| format!("{ratio:.2}"))
         );
     }
 
-    ReadmeTable::read("architectures").check(&table);
+    readme.check(&table);
 }
 
 /// What a recipe with `leave_out` trains is an Xception in every format.

@@ -9,3 +9,4 @@ mod learning;
 mod moved;
 mod stopping;
 mod updates;
+mod zoo;

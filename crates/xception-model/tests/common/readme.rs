@@ -45,6 +45,32 @@ impl ReadmeTable {
             .collect()
     }
 
+    /// The cells of the column `heading`, by the row's first cell.
+    pub fn column(&self, heading: &str) -> Vec<(&str, &str)> {
+        let place = self.place(heading);
+        self.rows().into_iter().map(|cells| (cells[0], cells[place])).collect()
+    }
+
+    /// The number of a column.
+    fn place(&self, heading: &str) -> usize {
+        let first = self.table.lines().next().expect("the table has headings");
+        let mut cells = first.trim_matches('|').split('|').map(str::trim);
+        cells
+            .position(|cell| cell == heading)
+            .expect("the table has this column")
+    }
+
+    /// Compares the cells of one column with `cell` of the row's first cell, and writes them with `UPDATE_README`.
+    pub fn check_column(&self, heading: &str, cell: impl Fn(&str) -> &'static str) {
+        let place = self.place(heading);
+        let mut table: String = self.table.split_inclusive('\n').take(2).collect();
+        for mut cells in self.rows() {
+            cells[place] = cell(cells[0]);
+            table += &format!("| {} |\n", cells.join(" | "));
+        }
+        self.check(&table);
+    }
+
     /// Compares the README's table with `table`; with `UPDATE_README` it is written instead.
     pub fn check(&self, table: &str) {
         if is_updated() {

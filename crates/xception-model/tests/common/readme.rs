@@ -5,6 +5,7 @@
     reason = "shared by several test binaries, each of which uses a part"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
@@ -66,7 +67,7 @@ impl ReadmeTable {
         let mut table: String = self.table.split_inclusive('\n').take(2).collect();
         for mut cells in self.rows() {
             cells[place] = cell(cells[0]);
-            table += &format!("| {} |\n", cells.join(" | "));
+            writeln!(table, "| {} |", cells.join(" | ")).unwrap();
         }
         self.check(&table);
     }

@@ -10,8 +10,8 @@ use crate::args::values::preset;
 /// Replaces the preprocessing that the weights name.
 #[derive(Clone, Debug, Args)]
 pub struct InputArgs {
-    /// How pictures are resized [default: the weights' own]. Also timm-bicubic-SHARE, timm-bilinear-SHARE (crop_pct),
-    /// torchvision-bilinear-SIDE and torchvision-bicubic-SIDE (resize_size)
+    /// How pictures are resized [default: the weights' own]. Also timm-bicubic-SHARE, timm-bilinear-SHARE (a
+    /// share of the scaled picture), torchvision-bilinear-SIDE and torchvision-bicubic-SIDE (pixels of its shorter side)
     #[arg(long, value_parser = preset())]
     pub preset: Option<Preset>,
     /// Height and width pictures are resized to [default: the weights' own]

@@ -88,7 +88,7 @@ fn outputs(multi_label: bool) -> Outputs {
     }
 }
 
-fn measured(metrics: OlderMetrics) -> Metrics {
+fn measured(metrics: &OlderMetrics) -> Metrics {
     Metrics {
         top1: metrics.accuracy,
         top5: metrics.top_5,
@@ -128,7 +128,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Card, toml::de::Error> {
             file: None,
             names: Some(labels),
         }),
-        metrics: metrics.map(measured),
+        metrics: metrics.as_ref().map(measured),
         conversion: None,
         training: None,
         weights: vec![Weights {

@@ -95,10 +95,12 @@ impl CentreCrop {
         (1..=WHOLE).contains(&ten_thousandths).then_some(Self { filter, scale })
     }
 
+    #[cfg(feature = "picture")]
     pub(crate) fn filter(self) -> CropFilter {
         self.filter
     }
 
+    #[cfg(feature = "picture")]
     pub(crate) fn scale(self) -> CropScale {
         self.scale
     }

@@ -11,7 +11,7 @@ use crate::args::values::preset;
 #[derive(Clone, Debug, Args)]
 pub struct InputArgs {
     /// How pictures are resized [default: the weights' own]. Also timm-bicubic-SHARE, timm-bilinear-SHARE (a
-    /// share of the scaled picture), torchvision-bilinear-SIDE and torchvision-bicubic-SIDE (pixels of its shorter side)
+    /// share of the scaled picture), torchvision-bilinear-SIDE, torchvision-bicubic-SIDE (pixels of its shorter side)
     #[arg(long, value_parser = preset())]
     pub preset: Option<Preset>,
     /// Height and width pictures are resized to [default: the weights' own]

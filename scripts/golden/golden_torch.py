@@ -107,7 +107,7 @@ def resnet_case(name: str, blocks: list[int]) -> tuple:
         "stem": 4,
         "widths": [4, 8, 16, 32],
     }
-    return lambda: torchvision_network(resnet, name, 16), options, 4, [(1, 96, 96), (2, 75, 53)]
+    return lambda: torchvision_network(resnet, name, 16), options, 4, [(1, 224, 224), (2, 75, 53)]
 
 
 def vgg_case(name: str, convolutions: list[int]) -> tuple:
@@ -135,7 +135,7 @@ def aligned_case(name: str, middle: int, long_entry: bool, preact: bool, epsilon
         timm_check(name, middle, long_entry, preact, epsilon)
         return aligned_network(middle, long_entry, preact, epsilon, 8)
 
-    return build, options, 4, [(1, 96, 96), (2, 75, 53)]
+    return build, options, 4, [(1, 299, 299), (2, 75, 53)]
 
 
 CASES = {

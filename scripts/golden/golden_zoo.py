@@ -104,11 +104,11 @@ def vgg(convolutions: list[int], divisor: int, height: int, width: int) -> dict:
     }
 
 
-# Function, its module, divisor, samples of each stage, our options by size, and batch, height and width: a default
-# size or a smaller even one, and an odd one.
+# Function, its module, divisor, samples of each stage, our options by size, and batch, height and width: the
+# default size and an odd one.
 CASES = {
-    "resnet101": ("ResNet101", "resnet", 16, 4, lambda *_: resnet([3, 4, 23, 3], 16), [(1, 96, 96), (2, 75, 53)]),
-    "resnet152": ("ResNet152", "resnet", 16, 4, lambda *_: resnet([3, 8, 36, 3], 16), [(1, 64, 64), (1, 75, 53)]),
+    "resnet101": ("ResNet101", "resnet", 16, 4, lambda *_: resnet([3, 4, 23, 3], 16), [(1, 224, 224), (2, 75, 53)]),
+    "resnet152": ("ResNet152", "resnet", 16, 4, lambda *_: resnet([3, 8, 36, 3], 16), [(1, 224, 224), (1, 75, 53)]),
     "vgg16": ("VGG16", "vgg16", 8, 32, lambda h, w: vgg([2, 2, 3, 3, 3], 8, h, w), [(1, 224, 224), (2, 75, 101)]),
     "vgg19": ("VGG19", "vgg19", 8, 32, lambda h, w: vgg([2, 2, 4, 4, 4], 8, h, w), [(1, 224, 224), (2, 75, 101)]),
     "inception_v3": (
@@ -124,7 +124,7 @@ CASES = {
 
 # Networks that `keras.applications` no longer has.
 OLD = {
-    f"resnet50-keras2{'' if pads else '-valid'}": (pads, [(1, 96, 96), (2, 75, 53)]) for pads in (True, False)
+    f"resnet50-keras2{'' if pads else '-valid'}": (pads, [(1, 224, 224), (2, 75, 53)]) for pads in (True, False)
 }
 
 

@@ -4,13 +4,13 @@ use super::convolution::Convolution;
 use super::depthwise3x3::{Depthwise, DepthwiseKernel};
 use super::elementwise::{Elementwise, Operand};
 use super::op::{Job, Maps, Op};
-use super::window::{Side, WindowShape};
+use super::window::{Side, WindowRows, WindowShape};
 use crate::activation::Activation;
 use crate::error::{Error, volume};
 use crate::memory::buffer::{Buffer, padded};
 use crate::memory::map::{Map, Rows};
 use crate::plan::cut::{Cut, Machine, Work};
-use crate::simd::isa::{Isa, Kernel};
+use crate::simd::isa::Kernel;
 use crate::simd::lanes::Lanes;
 
 const NAME: &str = "depthwise convolution";
@@ -27,17 +27,6 @@ enum Taps {
     Square(DepthwiseKernel),
     /// `[tap][channel]`, taps row by row, then the bias.
     Any(Buffer),
-}
-
-/// A depthwise convolution at work on a picture.
-pub(crate) struct DepthwiseRows<'a> {
-    pub isa: Isa,
-    pub sides: &'a [Side; 2],
-    pub input: Rows,
-    pub input_map: &'a Map,
-    pub residual: Option<*const f32>,
-    pub output: *mut f32,
-    pub output_map: &'a Map,
 }
 
 impl DepthwiseOp {
@@ -58,7 +47,7 @@ impl DepthwiseOp {
     ///
     /// `input` must have readable rows where the windows lie; the residual and the output must be pictures of the
     /// output's map, the row writable by no other thread.
-    pub(crate) unsafe fn row(&self, at: &DepthwiseRows<'_>, y: usize) {
+    pub(crate) unsafe fn row(&self, at: &WindowRows<'_>, y: usize) {
         let output = at.output_map;
         let place = y * output.row();
         // SAFETY: the caller's promise is the same; row `y` lies within the output.
@@ -84,13 +73,13 @@ impl DepthwiseOp {
                     output: to,
                 }),
             }
-            if self.activation != Activation::None || at.residual.is_some() {
+            if self.activation != Activation::None || at.second.is_some() {
                 // The row is in the first-level or the second-level cache.
                 at.isa.run(Elementwise {
                     input: to,
                     operand: at
-                        .residual
-                        .map_or(Operand::Absent, |residual| Operand::Sum(residual.add(place))),
+                        .second
+                        .map_or(Operand::Absent, |(residual, _)| Operand::Sum(residual.add(place))),
                     activation: self.activation,
                     map: output,
                     pixels: 0..output.width,
@@ -177,12 +166,12 @@ impl Op for DepthwiseOp {
         let (input, output) = (job.maps.input(), &job.maps.output);
         let (rows, _) = self.cut(job.maps, job.machine).job(job.index, output.height, 1);
         let sides = self.window.checked_sides(input);
-        let at = DepthwiseRows {
+        let at = WindowRows {
             isa: job.isa,
             sides: &sides,
             input: Rows::all(job.pictures.input(), input),
             input_map: input,
-            residual: job.pictures.second(),
+            second: job.pictures.second().zip(job.maps.second()),
             output: job.pictures.output,
             output_map: output,
         };

@@ -4,14 +4,13 @@ use core::ops::Range;
 
 use super::op::{Job, Maps, Op};
 use super::pool::PoolRow;
-use super::window::{Padding, Side, WindowShape};
+use super::window::{Padding, WindowRows, WindowShape};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::gemm::matmul::{Epilogue, Multiply, Pixels, Prefetch, Window};
 use crate::gemm::packed::PackedMatrix;
 use crate::memory::map::{Map, Rows};
 use crate::plan::cut::{Cut, JOBS, Machine, Work};
-use crate::simd::isa::Isa;
 use crate::value::Value;
 
 const NAME: &str = "max pool";
@@ -78,26 +77,26 @@ impl MaxPoolOp {
     ///
     /// `input` must have readable rows where the windows lie; the projected map and the output must be pictures of the
     /// maps, these rows writable by no other thread.
-    pub(crate) unsafe fn rows(&self, pool: &PoolRows<'_>, rows: Range<usize>, prefetch: Prefetch) {
-        let output = pool.output_map;
+    pub(crate) unsafe fn rows(&self, at: &WindowRows<'_>, rows: Range<usize>, prefetch: Prefetch) {
+        let output = at.output_map;
         // SAFETY: the caller's promise is the same; the projection of a row of the output lies within the projected
         // map, by `Op::output`.
         unsafe {
-            let to = pool.output.add(rows.start * output.row());
+            let to = at.output.add(rows.start * output.row());
             for (index, y) in rows.clone().enumerate() {
                 let row = PoolRow {
-                    sides: pool.sides,
-                    input: pool.input,
-                    map: pool.input_map,
+                    sides: at.sides,
+                    input: at.input,
+                    map: at.input_map,
                     y,
                     output: to.add(index * output.row()),
                     out_step: output.step,
                 };
-                row.max(pool.isa);
+                row.max(at.isa);
             }
-            if let (Some(weights), Some((from, map))) = (&self.projection, pool.projected) {
+            if let (Some(weights), Some((from, map))) = (&self.projection, at.second) {
                 let [down, right] = self.window.stride;
-                pool.isa.run(Multiply {
+                at.isa.run(Multiply {
                     input: from.add(rows.start * down * map.row()),
                     pixels: Pixels {
                         rows: rows.len(),
@@ -118,18 +117,6 @@ impl MaxPoolOp {
             }
         }
     }
-}
-
-/// A pooling at work on a picture.
-pub(crate) struct PoolRows<'a> {
-    pub isa: Isa,
-    pub sides: &'a [Side; 2],
-    pub input: Rows,
-    pub input_map: &'a Map,
-    /// The map of the projection.
-    pub projected: Option<(*const f32, &'a Map)>,
-    pub output: *mut f32,
-    pub output_map: &'a Map,
 }
 
 impl Op for MaxPoolOp {
@@ -199,12 +186,12 @@ impl Op for MaxPoolOp {
         let (input, output) = (job.maps.input(), &job.maps.output);
         let (rows, _) = self.cut(job.maps, job.machine).job(job.index, output.height, 1);
         let sides = self.window.checked_sides(input);
-        let pool = PoolRows {
+        let at = WindowRows {
             isa: job.isa,
             sides: &sides,
             input: Rows::all(job.pictures.input(), input),
             input_map: input,
-            projected: job.pictures.second().zip(job.maps.second()),
+            second: job.pictures.second().zip(job.maps.second()),
             output: job.pictures.output,
             output_map: output,
         };
@@ -221,7 +208,7 @@ impl Op for MaxPoolOp {
                 len: rows.len() * stride * input.row(),
             };
             // SAFETY: the caller guarantees the pictures.
-            unsafe { self.rows(&pool, rows, prefetch) };
+            unsafe { self.rows(&at, rows, prefetch) };
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Windows that move over a map: kernels of convolutions and poolings.
 
 use crate::error::Error;
-use crate::memory::map::Map;
+use crate::memory::map::{Map, Rows};
+use crate::simd::isa::Isa;
 
 /// Pixels beyond the edge of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,18 @@ impl WindowShape {
         let odd = self.taps.iter().all(|taps| taps % 2 == 1);
         self.stride == [1; 2] && odd && centred(0) && centred(1)
     }
+}
+
+/// An operation on windows, at work on the rows of a picture.
+pub(crate) struct WindowRows<'a> {
+    pub isa: Isa,
+    pub sides: &'a [Side; 2],
+    pub input: Rows,
+    pub input_map: &'a Map,
+    /// The map that is projected or added.
+    pub second: Option<(*const f32, &'a Map)>,
+    pub output: *mut f32,
+    pub output_map: &'a Map,
 }
 
 /// A window along one side of a map.

@@ -11,10 +11,9 @@ use super::cut::{Cut, Machine};
 use crate::gemm::matmul::Prefetch;
 use crate::memory::map::{Map, Rows};
 use crate::ops::AnyOp;
-use crate::ops::depthwise::DepthwiseRows;
-use crate::ops::max_pool::PoolRows;
 use crate::ops::op::{Maps, Pictures};
 use crate::ops::separable::{SeparableOp, SeparablePart};
+use crate::ops::window::WindowRows;
 use crate::simd::isa::Isa;
 use crate::step::{MapId, Operations, Step};
 
@@ -147,35 +146,22 @@ impl Cascade {
             link.next = first;
             first = first.saturating_sub(1);
         }
+        let at = WindowRows {
+            isa: network.isa,
+            sides: &sides,
+            input,
+            input_map,
+            second: pictures.second().zip(self.outer.second()),
+            output: pictures.output,
+            output_map: &self.outer.output,
+        };
         for y in rows {
             // SAFETY: the caller guarantees the pictures; the rows that the last step looks at were computed last.
             unsafe {
                 advance(network.isa, &mut links, sides[0].span(y).end, height, working);
                 match end {
-                    AnyOp::MaxPool(pool) => {
-                        let at = PoolRows {
-                            isa: network.isa,
-                            sides: &sides,
-                            input,
-                            input_map,
-                            projected: pictures.second().zip(self.outer.second()),
-                            output: pictures.output,
-                            output_map: &self.outer.output,
-                        };
-                        pool.rows(&at, y..y + 1, Prefetch::NONE);
-                    }
-                    AnyOp::Depthwise(depthwise) => {
-                        let at = DepthwiseRows {
-                            isa: network.isa,
-                            sides: &sides,
-                            input,
-                            input_map,
-                            residual: pictures.second(),
-                            output: pictures.output,
-                            output_map: &self.outer.output,
-                        };
-                        depthwise.row(&at, y);
-                    }
+                    AnyOp::MaxPool(pool) => pool.rows(&at, y..y + 1, Prefetch::NONE),
+                    AnyOp::Depthwise(depthwise) => depthwise.row(&at, y),
                     _ => unreachable!("the window is that of a pooling or a depthwise convolution"),
                 }
             }

@@ -63,7 +63,7 @@ pub fn has_training_kernels(x: &Tensor<4>) -> bool {
 
 /// Computes a unit; `None` if there are no kernels for the unit, or its shapes do not fit together.
 ///
-/// Results and gradients agree with those of Burn's operations within rounding, NaN and infinities included. Only
+/// Burn's operations give the same results and gradients within rounding, NaN and infinities included. Only
 /// gradients that are needed cost anything: a unit without trained parameters after an input without gradient keeps
 /// nothing.
 pub fn unit(x: UnitInput, unit: Unit) -> Option<UnitOutput> {

@@ -54,7 +54,7 @@ impl Backward<Flex, PARENTS> for UnitStep {
                     grads.register::<Flex>(marker.id(), marker.primitive().clone());
                 } else if parent.order > 0 {
                     // Burn would add the gradients in its own order of values. Leaves keep their gradients, so Burn
-                    // adds those of leaves.
+                    // adds the gradients of leaves.
                     *earlier = Some(grads.consume::<Flex>(parent));
                 }
             }

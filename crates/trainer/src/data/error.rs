@@ -121,7 +121,7 @@ pub enum DataError {
         hint: String,
     },
 
-    /// The folders are those of a data set of outlines or boxes.
+    /// The folders belong to a data set of outlines or boxes.
     #[error(
         "{}: {} are the parts of a data set of outlines or boxes, not classes: make a folder for each class; \
          --class-folders top takes each of these folders for a class",

@@ -36,7 +36,7 @@ impl Explainer {
     }
 
     /// One map for each picture: the places in the output of `layer` (a Keras name) that speak for the picture's class.
-    /// The gradients are those of the class's logit. If two classes share one logit ([`Outputs::Binary`]), the first
+    /// The gradients belong to the class's logit. If two classes share one logit ([`Outputs::Binary`]), the first
     /// class takes the negative logit. A network whose output is a number ([`Outputs::Value`]) has the class 0.
     ///
     /// # Shapes

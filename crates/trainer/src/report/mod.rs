@@ -33,7 +33,7 @@ pub fn write(path: &Path, data: &ReportData) -> Result<(), ReportError> {
 ///
 /// # Errors
 ///
-/// The errors of [`write()`], except those of the file.
+/// The errors of [`write()`], except errors of the file.
 pub fn html(data: &ReportData) -> Result<String, ReportError> {
     page::render(data)
 }

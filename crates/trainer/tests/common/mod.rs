@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use image::{Rgb, RgbImage};
 use trainer::{Observer, Recipe, RunOptions, RunSettings};
 use xception_model::picture::Preset;
-use xception_model::{InputSpec, ModelSpec, Outputs, Scaling, Widths, Xception, XceptionConfig};
+use xception_model::{Architecture, InputSpec, ModelSpec, Outputs, Scaling, Widths, Xception, XceptionConfig};
 
 /// The network's input.
 pub const SIZE: usize = 71;
@@ -37,20 +37,25 @@ pub fn toy() -> XceptionConfig {
 pub fn start(device: &Device) -> (Xception, ModelSpec) {
     let network = toy();
     device.seed(1);
-    let spec = ModelSpec {
+    let spec = spec(network.clone().into(), SIZE);
+    (network.init(device).unwrap(), spec)
+}
+
+/// What a test says about a network: square pictures of `size`, and no labels yet.
+pub fn spec(network: Architecture, size: usize) -> ModelSpec {
+    ModelSpec {
         source: "a test".to_owned(),
         outputs: Outputs::Softmax,
         input: InputSpec {
-            height: SIZE,
-            width: SIZE,
+            height: size,
+            width: size,
             preset: Some(Preset::PilBilinear),
             scaling: Scaling::Tf,
             ..InputSpec::default()
         },
         labels: Vec::new(),
-        network: network.clone().into(),
-    };
-    (network.init(device).unwrap(), spec)
+        network,
+    }
 }
 
 /// Numbers that look random, from 0 to 1.

@@ -156,7 +156,7 @@ fn a_run_without_the_key_leave_out_continues_with_all_layers() {
     assert_same(&folder, &whole);
 }
 
-/// A run file that lists all layers of its Xception, as those of recipes with `leave_out` once did.
+/// A run file that lists all layers of its Xception, as every run of a recipe with `leave_out` once did.
 #[test]
 fn a_run_whose_network_is_a_list_of_layers_reaches_the_same_numbers() {
     let fixture = Fixture::new(4);

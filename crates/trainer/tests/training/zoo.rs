@@ -16,12 +16,9 @@ use trainer::augment::AugmentationLevel;
 use trainer::data::Split;
 use trainer::evaluate::{EvaluateOptions, Labelled, evaluate};
 use trainer::{LAST_MODEL, MODEL, Recipe, Run};
-use xception_model::picture::Preset;
-use xception_model::{
-    Architecture, Block, Classifier, InputSpec, ModelSpec, Network, Outputs, Published, Scaling, Variant,
-};
+use xception_model::{Architecture, Block, Classifier, ModelSpec, Network, Published, Variant};
 
-use crate::common::{noise, options, settings};
+use crate::common::{noise, options, settings, spec};
 use crate::fixture::Fixture;
 
 /// The smallest picture that every network of the zoo takes: Inception V3's.
@@ -86,19 +83,7 @@ fn base(fixture: &Fixture, published: &Published) -> (Network, ModelSpec) {
     let (network, epochs, rate) = narrow(published);
     let device = settings().device().clone();
     device.seed(1);
-    let spec = ModelSpec {
-        source: "a test".to_owned(),
-        outputs: Outputs::Softmax,
-        input: InputSpec {
-            height: SIZE,
-            width: SIZE,
-            preset: Some(Preset::PilBilinear),
-            scaling: Scaling::Tf,
-            ..InputSpec::default()
-        },
-        labels: Vec::new(),
-        network: network.clone(),
-    };
+    let spec = spec(network.clone(), SIZE);
     let mut recipe = Recipe::load("scratch").unwrap();
     (recipe.dropout, recipe.label_smoothing, recipe.augmentation) = (0.0, 0.0, AugmentationLevel::None);
     let phase = &mut recipe.phases[0];

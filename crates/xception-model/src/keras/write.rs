@@ -638,7 +638,7 @@ fn activation_layer(activation: Activation, set: &mut impl FnMut(&str, Value)) -
     }
 }
 
-/// Whether these pads equal those of `same` for maps of every size.
+/// Whether the padding `same` has these pads for maps of every size.
 fn is_same(pads: [usize; 4], kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2]) -> bool {
     // So large that every padding of stride 1 is the same in its middle.
     const MANY: [usize; 2] = [1 << 20; 2];

@@ -8,6 +8,7 @@ mod readme;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -56,6 +57,9 @@ impl ModuleMapper for Shaken {
 }
 
 fn network(architecture: &Architecture) -> Network {
+    // Burn has one random generator per process.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let device = Device::flex();
     device.seed(7);
     architecture.init(&device).unwrap().map(&mut Shaken)

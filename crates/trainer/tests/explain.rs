@@ -324,7 +324,7 @@ fn an_evaluation_says_what_the_network_says_one_by_one() {
 fn a_map_of_one_place_is_a_map() {
     let device = common::device();
     let inception = InceptionV3Config::new().with_width_divisor(16).with_num_classes(3);
-    let network = inception.init(&device).unwrap();
+    let network = common::new_network(inception, 1, &device);
     let images = common::input([2, 75, 75, 3], &device);
     let explainer = Explainer::new(&network, Outputs::Softmax);
     assert_eq!(explainer.last_layer(), "mixed10");

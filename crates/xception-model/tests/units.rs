@@ -2,11 +2,13 @@
 //! statistics, and ten updates.
 #![cfg(feature = "flex")]
 
+mod common;
+
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, SgdConfig};
-use burn::tensor::{Device, Distribution, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
+use burn::tensor::{Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
 use xception_model::{
     FrozenPrefix, IntermediateActivation, Network, OutputStride, ResNetConfig, SeparableOrder, Variant, Widths,
     XceptionConfig, with_burn_operations,
@@ -30,6 +32,11 @@ fn xception() -> XceptionConfig {
             entry: [8, 12, 20],
             exit: [20, 24, 28].into(),
         })
+}
+
+/// Pictures with values between -1 and 1, which `draw` decides.
+fn pictures(draw: u64, shape: [usize; 4], device: &Device) -> Tensor<4> {
+    common::drawn(&format!("pictures/{draw}"), shape, [-1.0, 1.0], device)
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -140,15 +147,14 @@ fn step(network: &Network, images: &Tensor<4>) -> (Vec<f32>, GradientsParams, Ve
 #[test]
 fn a_frozen_prefix_changes_no_number() {
     let device = Device::flex().autodiff();
-    device.seed(7);
     for device in [device.clone(), device.gradient_checkpointing()] {
         let resnet = ResNetConfig::new()
             .with_num_classes(CLASSES)
             .with_blocks([2, 1, 1, 2])
             .with_stem(6)
             .with_widths([4, 5, 6, 7]);
-        let xception = xception().with_dropout(0.0).init(&device).unwrap();
-        let resnet = resnet.init(&device).unwrap();
+        let xception = common::new_network(xception().with_dropout(0.0), 7, &device);
+        let resnet = common::new_network(resnet, 7, &device);
         for (whole, keeps_statistics) in [(xception, false), (resnet, true)] {
             let blocks = whole.blocks();
             for frozen in [0, 1, blocks.len() / 2, blocks.len() - 1] {
@@ -169,7 +175,7 @@ fn a_frozen_prefix_changes_no_number() {
                 let Some(prefix) = prefix else { continue };
                 let double = freeze(whole.valid().map(&mut InDouble).train());
                 let failed: Vec<String> = (0..3)
-                    .map_while(|_| distance_behind(&prefix, &network, &double, &device).err())
+                    .map_while(|draw| distance_behind(draw, &prefix, &network, &double, &device).err())
                     .collect();
                 assert!(failed.len() < 3, "{frozen} of {} blocks: {failed:#?}", blocks.len());
             }
@@ -179,8 +185,14 @@ fn a_frozen_prefix_changes_no_number() {
 
 /// Logits and gradients of a step behind the prefix, and of one through the whole network, each against the same
 /// network in `f64`: those behind the prefix may be [`BOUND`] away, or [`TIMES_BURN`] times as far as the others.
-fn distance_behind(prefix: &FrozenPrefix, network: &Network, double: &Network, device: &Device) -> Result<(), String> {
-    let images = Tensor::random([2, 3, 75, 71], Distribution::Default, device);
+fn distance_behind(
+    draw: u64,
+    prefix: &FrozenPrefix,
+    network: &Network,
+    double: &Network,
+    device: &Device,
+) -> Result<(), String> {
+    let images = pictures(draw, [2, 3, 75, 71], device);
     let gradients = |network: &Network, logits: Tensor<2>| {
         let loss = logits.clone().square().mean();
         let gradients = GradientsParams::from_grads(loss.backward(), network);
@@ -216,7 +228,7 @@ fn copy(network: &Network) -> Network {
 fn check(what: &str, network: &Network, shape: [usize; 4]) {
     println!("{what}");
     let device = Device::flex().autodiff();
-    let images = Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
+    let images = pictures(0, shape, &device);
     let (own, plain) = (copy(network), copy(network));
     let found = step(&own, &images);
     let expected = with_burn_operations(|| step(&plain, &images));
@@ -256,15 +268,15 @@ impl ModuleMapper for InDouble {
 /// the gradients at once, in a few draws of pictures. A wrong kernel fails every draw.
 fn check_against_double(what: &str, network: &Network, shape: [usize; 4]) {
     let failed: Vec<String> = (0..3)
-        .map_while(|_| distance_to_double(what, network, shape).err())
+        .map_while(|draw| distance_to_double(draw, what, network, shape).err())
         .collect();
     assert!(failed.len() < 3, "{failed:#?}");
 }
 
-fn distance_to_double(what: &str, network: &Network, shape: [usize; 4]) -> Result<(), String> {
+fn distance_to_double(draw: u64, what: &str, network: &Network, shape: [usize; 4]) -> Result<(), String> {
     println!("{what}");
     let device = Device::flex().autodiff();
-    let images = Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
+    let images = pictures(draw, shape, &device);
     let (own, plain) = (copy(network), copy(network));
     let exact = network.valid().map(&mut InDouble).train();
     let found = values_of_step(&own, &images);
@@ -314,7 +326,6 @@ impl ModuleMapper for StopNorms {
 #[test]
 fn a_step_of_every_kind_of_xception_is_burn_s() {
     let device = Device::flex();
-    device.seed(11);
     for (what, config, shape) in [
         ("plain", xception(), [2, 3, 71, 75]),
         ("batch 1", xception(), [1, 3, 107, 96]),
@@ -354,7 +365,7 @@ fn a_step_of_every_kind_of_xception_is_burn_s() {
     ] {
         let channels = shape[1];
         assert_eq!(config.in_channels, channels);
-        let network = config.init(&device).expect(what).train();
+        let network = common::new_network(config, 11, &device).train();
         check_against_double(what, &network, shape);
         check(
             &format!("{what}, norms of inference"),
@@ -367,13 +378,12 @@ fn a_step_of_every_kind_of_xception_is_burn_s() {
 #[test]
 fn a_step_of_resnet_is_burn_s() {
     let device = Device::flex();
-    device.seed(12);
     let config = ResNetConfig::new()
         .with_num_classes(CLASSES)
         .with_blocks([2, 1, 1, 2])
         .with_stem(6)
         .with_widths([4, 5, 6, 7]);
-    let network = config.init(&device).unwrap().train();
+    let network = common::new_network(config, 12, &device).train();
     check_against_double("ResNet", &network, [2, 3, 49, 64]);
     check(
         "ResNet, norms of inference",
@@ -385,16 +395,15 @@ fn a_step_of_resnet_is_burn_s() {
 #[test]
 fn frozen_blocks_get_no_gradient_either_way() {
     let device = Device::flex();
-    device.seed(13);
     for frozen in [1, 3, 6] {
-        let mut network = xception().init(&device).unwrap().train().map(&mut StopNorms);
+        let mut network = common::new_network(xception(), 13, &device).train().map(&mut StopNorms);
         for (_, group) in network.blocks().into_iter().take(frozen) {
             network = network.freeze_group(group);
         }
         check(&format!("{frozen} blocks frozen"), &network, [2, 3, 71, 71]);
     }
     // Single layers in the middle.
-    let mut network = xception().init(&device).unwrap().train();
+    let mut network = common::new_network(xception(), 13, &device).train();
     for (_, group) in network.blocks().into_iter().skip(2).step_by(2) {
         network = network.freeze_group(group);
     }
@@ -413,11 +422,10 @@ fn ten_updates_are_burn_s() {
 /// How far the weights of ten updates are from Burn's.
 fn ten_updates(seed: u64) -> f64 {
     let plain = Device::flex();
-    plain.seed(seed);
     let device = plain.clone().autodiff();
-    let start = xception().init(&plain).unwrap().train();
+    let start = common::new_network(xception(), seed, &plain).train();
     let images: Vec<Tensor<4>> = (0..10)
-        .map(|_| Tensor::random([4, 3, 71, 71], Distribution::Uniform(-1.0, 1.0), &device))
+        .map(|batch| pictures(10 * seed + batch, [4, 3, 71, 71], &device))
         .collect();
     let train = || {
         let mut network = copy(&start);
@@ -437,13 +445,8 @@ fn ten_updates(seed: u64) -> f64 {
 #[test]
 fn gradients_with_respect_to_a_stage_are_burn_s() {
     let device = Device::flex();
-    device.seed(15);
-    let network = xception().init(&device).unwrap().train().map(&mut StopNorms);
-    let images = Tensor::<4>::random(
-        [2, 3, 71, 71],
-        Distribution::Uniform(-1.0, 1.0),
-        &device.clone().autodiff(),
-    );
+    let network = common::new_network(xception(), 15, &device).train().map(&mut StopNorms);
+    let images = pictures(0, [2, 3, 71, 71], &device.clone().autodiff());
     let names = network.stage_names();
     for stage in ["block4", "block2_sepconv1", "block8_sepconv2_act"] {
         assert!(names.iter().any(|name| name == stage), "{stage} of {names:?}");
@@ -477,13 +480,10 @@ impl ModuleMapper for Checkpointing {
 #[test]
 fn gradient_checkpointing_changes_nothing() {
     let plain = Device::flex();
-    plain.seed(16);
-    let network = xception()
-        .with_intermediate_activation(IntermediateActivation::Elu)
-        .init(&plain)
-        .unwrap();
+    let config = xception().with_intermediate_activation(IntermediateActivation::Elu);
+    let network = common::new_network(config, 16, &plain);
     let device = plain.clone().autodiff();
-    let images = Tensor::<4>::random([2, 3, 71, 71], Distribution::Uniform(-1.0, 1.0), &plain);
+    let images = pictures(0, [2, 3, 71, 71], &plain);
     let run = |device: &Device| {
         let mut network = network.clone().train().fork(device);
         if let Some(strategy) = device.gradient_checkpointing_strategy() {

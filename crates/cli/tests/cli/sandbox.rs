@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 use image::{Rgb, RgbImage};
@@ -126,8 +127,7 @@ impl Sandbox {
             labels: LABELS.map(Label::new).to_vec(),
             network: network.into(),
         };
-        let model = spec.network.init(&Device::flex()).unwrap();
-        xception_model::save(&model, &spec, &self.path("resnet.bpk"), false).unwrap();
+        self.save_drawn("resnet.bpk", &spec);
     }
 
     /// Copies a Keras file of the library's fixtures.
@@ -158,8 +158,18 @@ impl Sandbox {
             labels,
             network,
         };
-        let model = spec.network.init(&Device::flex()).unwrap();
-        xception_model::save(&model, &spec, &self.path(name), false).unwrap();
+        self.save_drawn(name, &spec);
+    }
+
+    /// Saves a network with random weights, the same ones in every run.
+    fn save_drawn(&self, name: &str, spec: &ModelSpec) {
+        // Burn has one random generator per process.
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = Device::flex();
+        device.seed(1);
+        let model = spec.network.init(&device).unwrap();
+        xception_model::save(&model, spec, &self.path(name), false).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -84,6 +84,50 @@ pub fn uniform_input(shape: [usize; 4], low: f64, high: f64) -> Vec<f32> {
         .collect()
 }
 
+/// A tensor with values between `low` and `high`, which the key decides.
+pub fn drawn<const D: usize>(key: &str, shape: [usize; D], [low, high]: [f64; 2], device: &Device) -> Tensor<D> {
+    let values = uniform(key, shape.iter().product());
+    let values: Vec<f32> = values.map(|u| (low + (high - low) * u) as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// A new network whose kernels are Glorot-uniform, as [`Architecture::init`] draws them, and which the seed decides.
+///
+/// Burn has one random generator per process, and tests run at the same time: `Device::seed` does not decide what they
+/// draw.
+pub fn new_network(architecture: impl Into<Architecture>, seed: u64, device: &Device) -> Xception {
+    let model = architecture.into().init(device).expect("a valid configuration");
+    model.map(&mut Glorot { seed, path: Vec::new() })
+}
+
+struct Glorot {
+    seed: u64,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Glorot {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Biases and norms start from constants.
+        if D == 1 {
+            return param;
+        }
+        let shape: [usize; D] = param.lazy_shape().dims();
+        let taps: usize = shape[2..].iter().product();
+        let limit = (6.0 / ((shape[0] + shape[1]) * taps) as f64).sqrt();
+        let key = format!("{}/{}", self.seed, self.path.join("."));
+        let device = param.lazy_device();
+        param.map(|old| drawn(&key, shape, [-limit, limit], &device).set_require_grad(old.is_require_grad()))
+    }
+}
+
 fn dimensions(shape: &[usize]) -> String {
     shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }

@@ -259,13 +259,14 @@ fn a_vgg_of_keras_becomes_one_of_pytorch_and_back() {
 fn every_network_is_read_and_written_in_every_format() {
     let bench = Bench::new();
     let mut table = String::from(
-        "| `--architecture` | paper | parameters | Keras | PyTorch | ONNX | safetensors, record | fine-tuned \
-         | speed |\n\
+        "| `--architecture` | paper | parameters | Keras | PyTorch | ONNX, safetensors, record | largest error \
+         | fine-tuned | speed |\n\
          |---|---|---|---|---|---|---|---|---|\n",
     );
-    // The test of fine-tuning in the trainer checks and writes its column.
+    // The golden test of the library and the test of fine-tuning in the trainer check and write their columns.
     let readme = ReadmeTable::read("architectures");
-    let fine_tuned: BTreeMap<&str, &str> = readme.column("fine-tuned").into_iter().collect();
+    let [errors, fine_tuned] = ["largest error", "fine-tuned"]
+        .map(|heading| readme.column(heading).into_iter().collect::<BTreeMap<&str, &str>>());
     for published in Architecture::published() {
         let mut torch = "";
         let mut keras = "";
@@ -323,10 +324,11 @@ fn every_network_is_read_and_written_in_every_format() {
         }
         let parameters = published.network.num_params();
         let row = format!("`{}`", published.name);
+        let error = errors.get(row.as_str()).unwrap_or(&"");
         let fine_tuned = fine_tuned.get(row.as_str()).unwrap_or(&"no");
         let _ = writeln!(
             table,
-            "| {row} | {} | {:.1} M | {keras} | {torch} | read, written | read, written | {fine_tuned} | {} |",
+            "| {row} | {} | {:.1} M | {keras} | {torch} | read, written | {error} | {fine_tuned} | {} |",
             published.paper,
             parameters as f64 / 1e6,
             speed(published.name).map_or_else(|| "not measured".into(), |ratio| format!("{ratio:.2}"))

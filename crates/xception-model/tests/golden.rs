@@ -6,7 +6,7 @@ mod common;
 #[path = "common/readme.rs"]
 mod readme;
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use common::{Golden, nhwc};
@@ -64,8 +64,8 @@ fn toy_resnet_on_flex() {
     check_all(&common::goldens("resnet-toy", &[""], 2), &Device::flex(), 1e-5);
 }
 
-/// A backend's column in README's table.
-struct Column {
+/// A backend in README's column of errors.
+struct Backend {
     name: &'static str,
     device: fn() -> Device,
     bound: f64,
@@ -74,9 +74,9 @@ struct Column {
 }
 
 /// The backends that are compiled in; `None` for others, whose numbers in README are kept.
-const COLUMNS: [Option<Column>; 3] = [
+const BACKENDS: [Option<Backend>; 3] = [
     #[cfg(feature = "flex")]
-    Some(Column {
+    Some(Backend {
         name: "flex",
         device: Device::flex,
         bound: 1e-5,
@@ -85,7 +85,7 @@ const COLUMNS: [Option<Column>; 3] = [
     #[cfg(not(feature = "flex"))]
     None,
     #[cfg(feature = "ndarray")]
-    Some(Column {
+    Some(Backend {
         name: "ndarray",
         device: ndarray,
         bound: 1e-5,
@@ -95,7 +95,7 @@ const COLUMNS: [Option<Column>; 3] = [
     #[cfg(not(feature = "ndarray"))]
     None,
     #[cfg(feature = "wgpu")]
-    Some(Column {
+    Some(Backend {
         name: "wgpu",
         device: wgpu,
         bound: 1e-4,
@@ -134,51 +134,39 @@ fn published_goldens() -> Vec<(&'static str, Vec<String>)> {
 /// processor's order of additions.
 #[test]
 fn published_networks_are_as_exact_as_the_readme_says() {
-    let written = ReadmeTable::read("exact");
-    let rows = written.rows();
-
-    let mut table =
-        "| network | original | `flex` | `ndarray` | `wgpu` (software Vulkan) |\n|---|---|---|---|---|\n".to_owned();
+    let readme = ReadmeTable::read("architectures");
+    let written: BTreeMap<&str, &str> = readme.column("largest error").into_iter().collect();
+    let mut measured = BTreeMap::new();
     for (name, files) in published_goldens() {
-        let is_torch = |file: &String| file.contains("-torch-");
-        let original = match (files.iter().any(is_torch), files.iter().all(is_torch)) {
-            (_, true) => "timm",
-            (true, false) => "Keras, torchvision",
-            (false, _) => "Keras",
-        };
-        let row = rows
-            .iter()
-            .find(|row| row.first() == Some(&format!("`{name}`").as_str()));
-        let mut line = format!("| `{name}` | {original} |");
-        for (index, column) in COLUMNS.iter().enumerate() {
-            let said = row.and_then(|row| row.get(2 + index)).copied().unwrap_or("");
-            let Some(column) = column else {
-                let _ = write!(line, " {said} |");
-                continue;
-            };
-            let device = (column.device)();
-            let errors = (column.files)(&files)
+        let row = format!("`{name}`");
+        let said: Vec<&str> = written
+            .get(row.as_str())
+            .map_or(Vec::new(), |cell| cell.split(", ").collect());
+        let cell = BACKENDS.iter().enumerate().map(|(index, backend)| {
+            let said = said.get(index).copied().unwrap_or("");
+            let Some(backend) = backend else { return said.to_owned() };
+            let device = (backend.device)();
+            let errors = (backend.files)(&files)
                 .iter()
-                .map(|file| check(file, &device, column.bound));
+                .map(|file| check(file, &device, backend.bound));
             let worst = errors.fold(0.0, f64::max);
             if readme::is_updated() {
-                let _ = write!(line, " {worst:.1e} |");
-            } else {
-                let _ = write!(line, " {said} |");
-                let figure: f64 = said
-                    .parse()
-                    .unwrap_or_else(|_| panic!("README has no figure of {name}"));
-                assert!(
-                    worst <= 2.0 * figure,
-                    "{name} on {}: {worst:.1e}, README says {said}",
-                    column.name
-                );
+                return format!("{worst:.1e}");
             }
-        }
-        table += &line;
-        table.push('\n');
+            let figure: f64 = said
+                .parse()
+                .unwrap_or_else(|_| panic!("README has no figure of {name}"));
+            assert!(
+                worst <= 2.0 * figure,
+                "{name} on {}: {worst:.1e}, README says {said}",
+                backend.name
+            );
+            said.to_owned()
+        });
+        let cell = cell.collect::<Vec<_>>().join(", ");
+        measured.insert(row, cell);
     }
-    written.check(&table);
+    readme.check_column("largest error", |row| measured[row].clone());
 }
 
 #[cfg(feature = "ndarray")]

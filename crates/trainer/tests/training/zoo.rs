@@ -216,11 +216,8 @@ fn every_published_network_is_fine_tuned() {
         names.push(format!("`{}`", published.name));
     }
     ReadmeTable::read("architectures").check_column("fine-tuned", |name| {
-        if names.iter().any(|trained| trained == name) {
-            "yes"
-        } else {
-            "no"
-        }
+        let is_trained = names.iter().any(|trained| trained == name);
+        if is_trained { "yes" } else { "no" }.to_owned()
     });
 }
 

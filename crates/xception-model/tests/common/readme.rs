@@ -62,11 +62,12 @@ impl ReadmeTable {
     }
 
     /// Compares the cells of one column with `cell` of the row's first cell, and writes them with `UPDATE_README`.
-    pub fn check_column(&self, heading: &str, cell: impl Fn(&str) -> &'static str) {
+    pub fn check_column(&self, heading: &str, cell: impl Fn(&str) -> String) {
         let place = self.place(heading);
         let mut table: String = self.table.split_inclusive('\n').take(2).collect();
         for mut cells in self.rows() {
-            cells[place] = cell(cells[0]);
+            let new = cell(cells[0]);
+            cells[place] = &new;
             writeln!(table, "| {} |", cells.join(" | ")).unwrap();
         }
         self.check(&table);

@@ -41,7 +41,8 @@ pub(crate) fn calibrate(folder: &Path, device: &Device) -> Result<TemperatureSca
     let metrics = card.metrics.as_mut();
     let scaling = metrics.as_ref().and_then(|metrics| metrics.temperature);
     let mut scaling = scaling.ok_or_else(|| {
-        failed("the run measured no temperature: that takes validation and test pictures of one class each".to_owned())
+        let needs = "validation and test pictures of one class each, and a wrong prediction among those of validation";
+        failed(format!("the run measured no temperature: that takes {needs}"))
     })?;
     if scaling.applied {
         return Err(failed("the weights have the run's temperature already".to_owned()));

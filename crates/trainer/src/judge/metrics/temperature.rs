@@ -20,13 +20,15 @@ pub struct Temperature {
 }
 
 impl Temperature {
-    /// The temperature with the lowest loss on `validation`, and its effect on `test`. `None` with several labels per
-    /// picture, or without pictures.
+    /// The temperature with the lowest loss on `validation`, and its effect on `test`.
+    ///
+    /// `None` with several labels per picture, without pictures, or if no temperature has the lowest loss: if all
+    /// predictions are right, a lower temperature always has a lower loss.
     pub fn measure(validation: &Predictions, test: &Predictions) -> Option<Self> {
         if validation.multi_label || validation.is_empty() || test.is_empty() {
             return None;
         }
-        let value = best(validation);
+        let value = best(validation)?;
         Some(Self {
             value,
             error_without: Calibration::new(test).ece,
@@ -41,8 +43,8 @@ impl Temperature {
 }
 
 /// The temperature with the lowest mean cross-entropy, by golden-section search on the temperature's logarithm. The
-/// loss has a single minimum.
-fn best(predictions: &Predictions) -> f64 {
+/// loss has a single minimum. `None` if it lies at an end of the range.
+fn best(predictions: &Predictions) -> Option<f64> {
     let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
     let loss = |log: f64| loss(predictions, log.exp());
     let [mut low, mut high] = RANGE.map(f64::ln);
@@ -60,7 +62,9 @@ fn best(predictions: &Predictions) -> f64 {
             losses = [losses[1], loss(inner[1])];
         }
     }
-    f64::midpoint(low, high).exp()
+    let [least, most] = RANGE;
+    let found = f64::midpoint(low, high).exp();
+    (least * 1.01..most / 1.01).contains(&found).then_some(found)
 }
 
 fn loss(predictions: &Predictions, temperature: f64) -> f64 {
@@ -129,10 +133,21 @@ mod tests {
             // Confidences that match already have no error to lower.
             assert!((factor - 1.0_f64).abs() < 0.1 || found.helps(), "{found:?}");
         }
-        let none = Predictions {
+        let several_labels = Predictions {
             multi_label: true,
             ..answers(1.0)
         };
-        assert_eq!(Temperature::measure(&none, &none), None);
+        assert_eq!(Temperature::measure(&several_labels, &several_labels), None);
+    }
+
+    #[test]
+    fn predictions_that_are_all_right_or_all_wrong_choose_no_temperature() {
+        for truth in [0, 1] {
+            let alike = Predictions {
+                truths: vec![vec![truth]; 400],
+                ..answers(1.0)
+            };
+            assert_eq!(Temperature::measure(&alike, &answers(1.0)), None);
+        }
     }
 }

@@ -328,6 +328,23 @@ fn a_finished_run_keeps_what_it_is_asked_to_keep() {
     assert!(!sandbox.path("run/checkpoints").exists());
 }
 
+/// Every answer is right or wrong there as if the network always gave the same one.
+#[test]
+fn test_pictures_of_one_class_prove_nothing() {
+    let sandbox = Sandbox::new();
+    for seed in 0..10 {
+        sandbox.picture(&format!("data/a/{seed}.png"), seed);
+    }
+    sandbox.picture("data/b/100.png", 100);
+    let (said, warnings) = run(&sandbox, &PROBE, 0);
+    let text = (said + &warnings).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains("all of these pictures are of one class, a: they do not show"),
+        "{text}"
+    );
+    assert!(!text.contains("no better than"), "{text}");
+}
+
 /// The confidences change, and no class does.
 #[test]
 fn a_temperature_is_stored_in_the_weights_of_a_finished_run() {

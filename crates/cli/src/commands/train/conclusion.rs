@@ -201,12 +201,18 @@ fn name(class: &str) -> String {
     trainer::report::shortened(&printable(class), NAME)
 }
 
-/// A warning where the network is no better than one answer for all pictures.
+/// A warning where the network is no better than one answer for all pictures, or where the pictures cannot tell.
 fn chance(evaluation: &Evaluation) -> Option<String> {
     if !matches!(evaluation.task, Task::Single { .. }) {
         return None;
     }
     let (commonest, share) = evaluation.commonest_class()?;
+    if share >= 1.0 {
+        let class = name(&commonest.class);
+        return Some(format!(
+            "all of these pictures are of one class, {class}: they do not show whether the network tells the classes apart"
+        ));
+    }
     let always = format!("always answering {} ({:.1} %)", name(&commonest.class), 100.0 * share);
     let (low, _) = interval(evaluation.right(), evaluation.pictures);
     if evaluation.accuracy() <= share {

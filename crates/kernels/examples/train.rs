@@ -99,12 +99,20 @@ fn measure(
 }
 
 /// Separable convolutions: name, height and width, channels of the input and of the output.
-const UNITS: [(&str, usize, usize, usize); 5] = [
+const UNITS: [(&str, usize, usize, usize); 13] = [
     ("unit 147 64>128", 147, 64, 128),
     ("unit 147 128>128", 147, 128, 128),
     ("unit 74 256>256", 74, 256, 256),
     ("unit 19 728>728", 19, 728, 728),
     ("unit 10 1536>2048", 10, 1536, 2048),
+    ("@150 unit 72 64>128", 72, 64, 128),
+    ("@150 unit 72 128>128", 72, 128, 128),
+    ("@150 unit 36 256>256", 36, 256, 256),
+    ("@150 unit 18 728>728", 18, 728, 728),
+    ("@150 unit 9 728>728", 9, 728, 728),
+    ("@150 unit 9 728>1024", 9, 728, 1024),
+    ("@150 unit 5 1024>1536", 5, 1024, 1536),
+    ("@150 unit 5 1536>2048", 5, 1536, 2048),
 ];
 
 /// A separable convolution with a whole map between its halves, and with a fleeting one: forward, and the pointwise
@@ -233,6 +241,18 @@ fn layers() -> Vec<Layer> {
         ("dw 37 728", layer(37, 728, 728, 3, 1), true),
         ("dw 19 728", layer(19, 728, 728, 3, 1), true),
         ("dw 10 1536", layer(10, 1536, 1536, 3, 1), true),
+        ("@150 conv1 150 3>32 /2", valid(layer(150, 3, 32, 3, 2)), false),
+        ("@150 conv2 74 32>64", valid(layer(74, 32, 64, 3, 1)), false),
+        ("@150 pw 72 64>128", layer(72, 64, 128, 1, 1), false),
+        ("@150 pw 72 128>128", layer(72, 128, 128, 1, 1), false),
+        ("@150 pw 36 128>256", layer(36, 128, 256, 1, 1), false),
+        ("@150 pw 36 256>256", layer(36, 256, 256, 1, 1), false),
+        ("@150 pw 18 256>728", layer(18, 256, 728, 1, 1), false),
+        ("@150 pw 18 728>728", layer(18, 728, 728, 1, 1), false),
+        ("@150 pw 9 728>728", layer(9, 728, 728, 1, 1), false),
+        ("@150 pw 9 728>1024", layer(9, 728, 1024, 1, 1), false),
+        ("@150 pw 5 1024>1536", layer(5, 1024, 1536, 1, 1), false),
+        ("@150 pw 5 1536>2048", layer(5, 1536, 2048, 1, 1), false),
         ("resnet 56 64 3x3", layer(56, 64, 64, 3, 1), false),
         ("resnet 14 256 3x3", layer(14, 256, 256, 3, 1), false),
         ("resnet 28>14 256 3x3 /2", layer(28, 256, 256, 3, 2), false),

@@ -214,7 +214,7 @@ impl<P: Places> PackedTile<P> {
             steps -= chunk;
             // SAFETY: the caller guarantees that both sides are readable for all steps.
             unsafe {
-                sums = packed_steps(sums, left, right, chunk);
+                packed_steps(&mut sums, left, right, chunk);
                 left = left.add(chunk * ROWS);
                 right = right.add(chunk * panel::<V>());
             }
@@ -223,7 +223,7 @@ impl<P: Places> PackedTile<P> {
             }
         }
         // SAFETY: the caller's promise is the same.
-        unsafe { self.target.write(&sums) };
+        unsafe { self.target.write(sums) };
     }
 }
 
@@ -280,7 +280,7 @@ impl<P: Places> GatheredTile<P> {
                 let chunk = (self.steps - done).min(CHUNK);
                 // SAFETY: the caller guarantees that the rows and the panel are readable for all steps.
                 unsafe {
-                    sums = gathered_steps(sums, places, right, done..done + chunk);
+                    gathered_steps(&mut sums, places, right, done..done + chunk);
                     right = right.add(chunk * panel::<V>());
                 }
                 done += chunk;
@@ -290,56 +290,54 @@ impl<P: Places> GatheredTile<P> {
             }
         }
         // SAFETY: the caller's promise is the same.
-        unsafe { self.target.write(&sums) };
+        unsafe { self.target.write(sums) };
     }
 }
 
-/// Adds steps `steps` of a segment. Sums are passed by value: by reference they would go through memory.
+/// Adds steps `steps` of a segment.
 ///
 /// # Safety
 ///
 /// `places` and the panel must be readable for all steps.
 #[inline(always)]
 unsafe fn gathered_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
-    mut sums: [[V; VECTORS]; ROWS],
+    sums: &mut [[V; VECTORS]; ROWS],
     places: [*const f32; ROWS],
     mut right: *const f32,
     steps: core::ops::Range<usize>,
-) -> [[V; VECTORS]; ROWS] {
+) {
     for index in steps {
         for line in (0..panel::<V>()).step_by(LINE) {
             prefetch(right.wrapping_add(NEAR * panel::<V>() + line));
         }
         // SAFETY: the caller guarantees that both sides are readable for all steps.
         unsafe {
-            step(&mut sums, right, |row| *places[row].add(index));
+            step(sums, right, |row| *places[row].add(index));
             right = right.add(panel::<V>());
         }
     }
-    sums
 }
 
-/// Adds some steps of the inner product. Sums are passed by value: by reference they would go through memory.
+/// Adds some steps of the inner product.
 ///
 /// # Safety
 ///
 /// Both sides must be readable for all steps.
 #[inline(always)]
 unsafe fn packed_steps<V: Lanes, const ROWS: usize, const VECTORS: usize>(
-    mut sums: [[V; VECTORS]; ROWS],
+    sums: &mut [[V; VECTORS]; ROWS],
     mut left: *const f32,
     mut right: *const f32,
     steps: usize,
-) -> [[V; VECTORS]; ROWS] {
+) {
     for _ in 0..steps {
         // SAFETY: the caller guarantees that both sides are readable for all steps.
         unsafe {
-            step(&mut sums, right, |row| *left.add(row));
+            step(sums, right, |row| *left.add(row));
             left = left.add(ROWS);
             right = right.add(panel::<V>());
         }
     }
-    sums
 }
 
 /// Adds one step of the inner product.
@@ -383,30 +381,36 @@ impl<P: Places> Target<P> {
     ///
     /// `ROWS` rows must be writable by this thread alone.
     #[inline(always)]
-    unsafe fn write<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, sums: &[[V; VECTORS]; ROWS]) {
-        let whole = self.columns >= VECTORS * V::WIDTH;
-        for (row, sums) in sums.iter().enumerate() {
-            // SAFETY: the caller guarantees `columns` values for each row.
-            unsafe {
-                let to = self.places.at(row);
-                if whole {
-                    for (vector, &sum) in sums.iter().enumerate() {
-                        let to = to.add(vector * V::WIDTH);
-                        if self.add {
-                            sum.plus(V::load(to)).store(to);
-                        } else {
-                            sum.store(to);
-                        }
-                    }
-                } else {
-                    let mut values = [0.0; MOST_COLUMNS];
+    unsafe fn write<V: Lanes, const ROWS: usize, const VECTORS: usize>(&self, mut sums: [[V; VECTORS]; ROWS]) {
+        // Loops of one statement, which the compiler unrolls: otherwise the sums would be in memory from the start.
+        // SAFETY: the caller guarantees `columns` values for each row.
+        unsafe {
+            if self.columns < VECTORS * V::WIDTH {
+                let mut values = [[0.0; MOST_COLUMNS]; ROWS];
+                for (sums, values) in sums.iter().zip(&mut values) {
                     for (vector, sum) in sums.iter().enumerate() {
-                        sum.store(values[vector * V::WIDTH..][..V::WIDTH].as_mut_ptr());
+                        sum.store(values.as_mut_ptr().add(vector * V::WIDTH));
                     }
+                }
+                for (row, values) in values.iter().enumerate() {
+                    let to = self.places.at(row);
                     for (column, value) in values.iter().enumerate().take(self.columns) {
                         let to = to.add(column);
                         *to = if self.add { value + *to } else { *value };
                     }
+                }
+                return;
+            }
+            if self.add {
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    for (vector, sum) in sums.iter_mut().enumerate() {
+                        *sum = sum.plus(V::load(self.places.at(row).add(vector * V::WIDTH)));
+                    }
+                }
+            }
+            for (row, sums) in sums.iter().enumerate() {
+                for (vector, sum) in sums.iter().enumerate() {
+                    sum.store(self.places.at(row).add(vector * V::WIDTH));
                 }
             }
         }

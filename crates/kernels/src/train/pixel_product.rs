@@ -14,7 +14,7 @@ use crate::memory::buffer::{LINE, Shared, padded};
 use crate::memory::cache::second_level;
 use crate::memory::map::Map;
 use crate::simd::isa::{Isa, Kernel};
-use crate::simd::lanes::Lanes;
+use crate::simd::lanes::{Lanes, prefetch_far};
 use crate::team::{Round, work_through};
 
 /// Steps of the inner product before the next panel is multiplied. Blocks of whole segments may be a quarter longer.
@@ -400,34 +400,86 @@ impl Correlation {
 impl Weights<'_> {
     /// Packs the outputs `outputs` as `[tap][input][column]`, with `columns` columns. Columns without an output are 0.
     fn pack(&self, taps: &[Tap], inputs: usize, outputs: Range<usize>, columns: usize, to: &mut [f32]) {
-        let [row, column] = self.steps;
-        if outputs.len() < columns {
-            to.fill(0.0);
-        }
         for (tap, to) in taps.iter().zip(to.chunks_exact_mut(inputs * columns)) {
             let values = &self.values[tap.number..];
-            if column == 1 {
-                for (input, to) in to.chunks_exact_mut(columns).enumerate() {
-                    to[..outputs.len()].copy_from_slice(&values[input * row + outputs.start..][..outputs.len()]);
-                }
-                continue;
-            }
-            // Packs a block of inputs of all outputs at a time: lines that are written sixteen times stay in the
-            // first-level cache.
-            for (block, to) in to.chunks_mut(TOGETHER * columns).enumerate() {
-                for (lane, output) in outputs.clone().enumerate() {
-                    let from = values[output * column + block * TOGETHER * row..].iter().step_by(row);
-                    for (to, value) in to[lane..].iter_mut().step_by(columns).zip(from) {
-                        *to = *value;
-                    }
-                }
+            match self.steps {
+                [row, 1] => copy_rows(values, row, &outputs, columns, to),
+                [1, column] => transpose(values, column, &outputs, columns, to),
+                steps => gather(values, steps, &outputs, columns, to),
             }
         }
     }
 }
 
-/// Inputs that are packed at a time.
+/// Packs a matrix whose rows are `row` values apart, and whose columns are neighbours.
+fn copy_rows(values: &[f32], row: usize, outputs: &Range<usize>, columns: usize, to: &mut [f32]) {
+    for (input, to) in to.chunks_exact_mut(columns).enumerate() {
+        let from = &values[input * row + outputs.start..][..outputs.len()];
+        for line in (0..columns).step_by(LINE) {
+            prefetch_far(from.as_ptr().wrapping_add(AHEAD * row + line));
+        }
+        let (to, padding) = to.split_at_mut(outputs.len());
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
+        padding.fill(0.0);
+    }
+}
+
+/// Packs a matrix whose columns are `column` values apart, and whose rows are neighbours.
+fn transpose(values: &[f32], column: usize, outputs: &Range<usize>, columns: usize, to: &mut [f32]) {
+    let inputs = to.len() / columns;
+    // A line of every output at a time.
+    for (block, to) in to.chunks_mut(LINE * columns).enumerate() {
+        let first = block * LINE;
+        let rows = to.len() / columns;
+        // The same outputs' lines that are read soon; at the end, those of the next outputs.
+        let soon = first + TOGETHER;
+        let soon = if soon < inputs { soon } else { soon - inputs + columns * column };
+        for output in outputs.clone() {
+            prefetch_far(values.as_ptr().wrapping_add(output * column + soon));
+        }
+        for lane in (0..columns).step_by(QUAD) {
+            let from = |output: usize| match outputs.len().checked_sub(lane + output) {
+                Some(1..) => &values[(outputs.start + lane + output) * column + first..][..rows],
+                _ => &ZEROS[..rows],
+            };
+            let from = [from(0), from(1), from(2), from(3)];
+            for (index, to) in to.chunks_exact_mut(columns).enumerate() {
+                to[lane..lane + QUAD].copy_from_slice(&from.map(|values| values[index]));
+            }
+        }
+    }
+}
+
+/// Packs a matrix with any distances between rows and between columns.
+fn gather(values: &[f32], [row, column]: [usize; 2], outputs: &Range<usize>, columns: usize, to: &mut [f32]) {
+    if outputs.len() < columns {
+        to.fill(0.0);
+    }
+    // Packs a block of inputs of all outputs at a time: lines that are written sixteen times stay in the first-level
+    // cache.
+    for (block, to) in to.chunks_mut(TOGETHER * columns).enumerate() {
+        for (lane, output) in outputs.clone().enumerate() {
+            let from = values[output * column + block * TOGETHER * row..].iter().step_by(row);
+            for (to, value) in to[lane..].iter_mut().step_by(columns).zip(from) {
+                *to = *value;
+            }
+        }
+    }
+}
+
+/// Inputs that are packed at a time, or that lie between the inputs that are packed and those that are prefetched.
 const TOGETHER: usize = 64;
+
+/// Rows between the row that is copied and the row that is prefetched.
+const AHEAD: usize = 16;
+
+/// Outputs that are transposed at a time.
+const QUAD: usize = 4;
+
+/// The inputs of a column without an output.
+const ZEROS: [f32; LINE] = [0.0; LINE];
 
 /// Computes the width of a panel.
 struct Columns;

@@ -154,4 +154,22 @@ mod tests {
             );
         }
     }
+
+    /// Weights without gradients are not frozen while norms take the statistics of the batch.
+    #[test]
+    fn norms_with_the_statistics_of_the_batch_are_not_part_of_it() {
+        let device = Device::flex().autodiff();
+        let network = XceptionConfig::new()
+            .with_num_classes(3)
+            .with_middle_blocks(1)
+            .init(&device)
+            .unwrap()
+            .no_grad();
+        let nodes = &network.graph().nodes;
+        let first_norm = nodes.iter().position(|node| matches!(node.op, Op::BatchNorm(_)));
+        let end = network.frozen_prefix().map(|prefix| prefix.end.0);
+        assert!(end < first_norm, "{end:?} {first_norm:?}");
+        let end = network.clone().freeze().frozen_prefix().map(|prefix| prefix.end.0);
+        assert!(end > first_norm, "{end:?} {first_norm:?}");
+    }
 }

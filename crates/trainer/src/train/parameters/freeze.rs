@@ -143,4 +143,45 @@ mod tests {
             assert_eq!(far > 1e-4, moves, "{norms:?}: {far}");
         }
     }
+
+    /// Frozen norms keep their statistics, as in Keras, and are part of the frozen prefix. The step computes what it
+    /// computes without a prefix.
+    #[test]
+    fn norms_of_frozen_blocks_keep_their_statistics_while_others_train() {
+        let trainee = trainee();
+        let blocks = trainee.network.blocks();
+        let trained = blocks.len() - 3;
+        let mut phase = phase();
+        phase.norms = Norms::Train;
+        phase.trains = Trains::From(blocks[trained].0.clone());
+        let trainee = prepare(trainee, &phase).unwrap();
+        let prefix = trainee.network.frozen_prefix();
+        assert!(prefix.is_some());
+        let item = batch();
+        let NetworkInput::Pictures(pictures) = item.input.clone() else {
+            unreachable!("it holds pictures")
+        };
+        // A copy, because a step moves statistics.
+        let whole = prepare(trainee.valid().train(), &phase).unwrap().network;
+        let expected = whole.forward(pictures).unwrap().inner();
+        let seen = || {
+            let seen = look(&trainee.valid().train(), &GradientsParams::new());
+            seen.into_iter().filter(Seen::is_statistic)
+        };
+        let before: Vec<_> = seen().map(|seen| seen.values).collect();
+        let logits = TrainStep::step(&trainee, item).item.logits.inner();
+        let far: f32 = (logits - expected.clone()).abs().max().into_scalar();
+        let largest: f32 = expected.abs().max().into_scalar();
+        // The engine folds norms, and the norms that train can magnify its rounding. With the statistics of the batch in
+        // the prefix, the logits would be other numbers.
+        assert!(far <= 1e-3 * largest, "{far} of {largest}");
+        let moved: Vec<_> = seen()
+            .zip(before)
+            .filter(|(after, before)| after.values != *before)
+            .collect();
+        assert!(!moved.is_empty());
+        for (seen, _) in moved {
+            assert!(seen.path.starts_with("network.exit"), "{}", seen.path);
+        }
+    }
 }

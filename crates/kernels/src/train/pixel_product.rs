@@ -435,7 +435,11 @@ fn transpose(values: &[f32], column: usize, outputs: &Range<usize>, columns: usi
         let rows = to.len() / columns;
         // The same outputs' lines that are read soon; at the end, those of the next outputs.
         let soon = first + TOGETHER;
-        let soon = if soon < inputs { soon } else { soon - inputs + columns * column };
+        let soon = if soon < inputs {
+            soon
+        } else {
+            soon - inputs + columns * column
+        };
         for output in outputs.clone() {
             prefetch_far(values.as_ptr().wrapping_add(output * column + soon));
         }

@@ -80,13 +80,14 @@ def run_lengths_4(samples):
     return data + b"\0\1"
 
 
-def gif(samples, palette=b"", local=b"", left=0, top=0, transparent=None):
-    """A frame at a place of the screen, as LZW without compression."""
+def gif(samples, palette=b"", local=b"", left=0, top=0, transparent=None, before=b""):
+    """A frame at a place of the screen, as LZW without compression, behind the bytes `before`."""
     size = lambda colours: len(colours).bit_length() - 3
     flags = 0x80 | size(palette) if palette else 0
     data = b"GIF89a" + struct.pack("<HHBBB", WIDTH, HEIGHT, flags, 0, 0) + palette
     if transparent is not None:
         data += b"\x21\xf9\4\1\0\0" + bytes([transparent, 0])
+    data += before
     height, width = samples.shape[:2]
     data += b"\x2c" + struct.pack("<HHHHB", left, top, width, height, 0x80 | size(local) if local else 0) + local
     codes = [code for value in samples.ravel().tolist() for code in (256, value)] + [257]
@@ -124,6 +125,39 @@ def webp_animation(frame, alpha, **options):
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def webp(picture, promised, **options):
+    """A picture behind a header that promises chunks which are not there."""
+    out = io.BytesIO()
+    picture.save(out, "WEBP", **({"lossless": True} | options))
+    size = struct.pack("<I", picture.width - 1)[:3] + struct.pack("<I", picture.height - 1)[:3]
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes([promised, 0, 0, 0]) + size + out.getvalue()[12:]
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def damaged():
+    """name -> bytes of PNG files with chunks of which Pillow makes what it can."""
+    few = packed(level(1, 4), 4)
+    rgb = [row.tobytes() for row in level(3)]
+    return {
+        "png-no-palette": png(few, 4, 3, chunks=[(b"tRNS", b"\0\x80")]),
+        "png-palette-of-half-a-colour": png(few, 4, 3, chunks=[(b"PLTE", colours(9, 3) + b"\7\7")]),
+        "png-two-palettes": png(few, 4, 3, chunks=[(b"PLTE", colours(3, 3)), (b"PLTE", colours(16, 3))]),
+        "png-background-before-palette": png(few, 4, 3, chunks=[(b"bKGD", b"\1"), (b"PLTE", colours(16, 3))]),
+        "png-colours-with-long-palette": png(rgb, 8, 2, chunks=[(b"PLTE", colours(300, 3))]),
+        "png-unknown-chunk": png(rgb, 8, 2, chunks=[(b"CRIT", b"abc")]),
+        "png-two-headers": png(rgb, 8, 2, chunks=[(b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0))]),
+    }
+
+
+def refused():
+    """name -> bytes of files that Pillow refuses, though only a sum of their data is wrong."""
+    data = bytearray(png([row.tobytes() for row in level(3)], 8, 2))
+    length = struct.unpack(">I", data[33:37])[0]
+    data[40 + length] ^= 1
+    data[41 + length : 45 + length] = struct.pack(">I", zlib.crc32(data[37 : 41 + length]))
+    return {"png-wrong-sum-of-the-data": bytes(data)}
+
+
 def files():
     """name -> bytes of files that Pillow reads."""
     rgb, four = level(3), level(4)
@@ -153,6 +187,9 @@ def files():
         "gif-no-palette": gif(places),
         "gif-part-local-transparent": gif(few[:4, :6], colours(16, 3), colours(8, 3), 3, 2, transparent=3),
         "gif-beyond-the-screen": gif(few, colours(16, 3), left=5, top=4),
+        "gif-bytes-between-blocks": gif(few, colours(16, 3), before=b"\0\0xyz"),
+        "gif-long-control": gif(few, colours(16, 3), before=b"\x21\xf9\6\1\0\0\2\0\0\0"),
+        "gif-two-controls": gif(few, colours(16, 3), transparent=5, before=b"\x21\xf9\4\0\0\0\2\0"),
         "png-16bit-grey-key": png(
             [row.astype(">u2").tobytes() for row in deep], 16, 0, chunks=[(b"tRNS", struct.pack(">H", 300))]
         ),
@@ -161,6 +198,8 @@ def files():
             packed(few, 4), 4, 3, chunks=[(b"PLTE", colours(16, 3)), (b"tRNS", bytes(range(0, 160, 20)))]
         ),
         "png-gamma": png([row.tobytes() for row in rgb], 8, 2, chunks=[(b"gAMA", struct.pack(">I", 100000))]),
+        "webp-without-promised-chunks": webp(Image.fromarray(rgb), 4 | 8 | 32),
+        "webp-without-promised-alpha": webp(Image.fromarray(rgb), 16, lossless=False),
         "webp-animated-alpha": webp_animation(alpha, True, lossless=True),
         "webp-animated-alpha-lossy": webp_animation(alpha, True, quality=60),
         "webp-animated-opaque": webp_animation(Image.fromarray(rgb), False, lossless=True),
@@ -171,12 +210,25 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for path in FOLDER.iterdir():
         path.unlink()
-    for name, data in files().items():
+    for name, data in refused().items():
+        (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
+        try:
+            Image.open(io.BytesIO(data)).load()
+        except OSError:
+            continue
+        raise AssertionError(f"Pillow reads {name} by now")
+    for name, data in (files() | damaged()).items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
         array = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         head = b"P6\n%d %d\n255\n" % (array.shape[1], array.shape[0])
         (FOLDER / f"{name}.ppm").write_bytes(head + array.tobytes())
-    manifest = {"made_by": "scripts/golden/golden_formats.py", "pillow": PIL.__version__, "read": sorted(files())}
+    manifest = {
+        "made_by": "scripts/golden/golden_formats.py",
+        "pillow": PIL.__version__,
+        "read": sorted(files()),
+        "damaged": sorted(damaged()),
+        "refused": sorted(refused()),
+    }
     (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")
 

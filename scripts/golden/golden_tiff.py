@@ -9,6 +9,7 @@ misreads it.
 
 import io
 import json
+import lzma
 import struct
 import warnings
 import zlib
@@ -21,9 +22,9 @@ from PIL import Image
 FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture/tiff"
 WIDTH, HEIGHT = 11, 7
 
-WHITE_IS_ZERO, GREY, RGB, PALETTE, INKS, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
+WHITE_IS_ZERO, GREY, RGB, PALETTE, INKS, YCBCR, LAB, ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
-NONE, LZW, DEFLATE, PACK_BITS = 1, 5, 8, 32773
+NONE, LZW, DEFLATE, PACK_BITS, LZMA = 1, 5, 8, 32773, 34925
 
 
 def level(channels, width=WIDTH, height=HEIGHT):
@@ -105,7 +106,13 @@ def compressed(rows, compression):
     if compression == PACK_BITS:
         return b"".join(bytes([len(row) - 1]) + row for row in rows)
     data = b"".join(rows)
-    return {NONE: bytes, LZW: lzw, DEFLATE: zlib.compress}[compression](data)
+    return {NONE: bytes, LZW: lzw, DEFLATE: zlib.compress, LZMA: xz}[compression](data)
+
+
+def xz(data):
+    """As libtiff writes it (`LZMAPreEncode`): differences of bytes before the compression, and no checksum."""
+    filters = [{"id": lzma.FILTER_DELTA, "dist": 3}, {"id": lzma.FILTER_LZMA2, "preset": 6}]
+    return lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_NONE, filters=filters)
 
 
 def tiff(
@@ -239,9 +246,20 @@ def files():
         "fax-group3-2d": written(spots, compression="group3", tiffinfo={292: 1, 278: 10}),
         "fax-group4": written(spots, compression="group4", tiffinfo={278: 10}),
         "fax-group4-reversed": written(spots, compression="group4", tiffinfo={266: 2}),
+        "fax-group4-white-is-one": written(spots, compression="group4", tiffinfo={262: 1}),
+        "rgb-lzma": tiff(rgb, RGB, compression=LZMA, rows=3),
+        "rgb-lzma-of-pillow": written(big.crop((0, 0, 20, 9)), compression="tiff_lzma"),
+        "grey-16bit-lzma-predictor": tiff(deep[:, :, :1], GREY, 16, compression=LZMA, predictor=2, order="MM"),
+        "lab": tiff(level(3, 61, 23), LAB),
+        "lab-tiles": tiff(rgb, LAB, compression=LZW, tile=16, predictor=2),
+        "lab-corners": tiff(corners(), LAB, compression=DEFLATE),
+        "ycbcr-no-resolution": tiff(rgb, YCBCR),
+        "ycbcr-no-resolution-deflate": tiff(rgb, YCBCR, compression=DEFLATE),
         "rgb-zstandard": written(big.crop((0, 0, 20, 9)), compression="zstd"),
         "inks-jpeg": written(inks, compression="jpeg"),
         "rgba-jpeg": written(alpha, compression="jpeg"),
+        "grey-alpha-jpeg": written(alpha.convert("LA"), compression="jpeg"),
+        "grey-unspecified-jpeg": written(alpha.convert("LA"), compression="jpeg", tiffinfo={338: 0}),
         "orientation-6-float": tiff(numbers, GREY, 32, FLOAT, tags={274: (3, [6])}),
     }
 
@@ -255,18 +273,38 @@ def misread():
             np.repeat(level(1) // 2, 3, axis=2),
         ),
         "rgb-16bit-planes-uncompressed": (tiff(deep, RGB, 16, planar=True), deep >> 8),
+        "lab-planes": (tiff(level(3), LAB, planar=True), read(tiff(level(3), LAB))),
     }
 
 
+def damaged():
+    """name -> bytes of files with a code that libtiff notes, reads over and follows by other pixels."""
+    fax = bytearray(files()["fax-group4-reversed"])
+    fax[37] = 128
+    return {"fax-group4-broken-code": bytes(fax)}
+
+
+def corners():
+    """Every colour of 0, 1, 127, 128, 129, 254 and 255."""
+    some = np.array([0, 1, 127, 128, 129, 254, 255])
+    return np.stack(np.meshgrid(some, some, some, indexing="ij"), axis=-1).reshape(7, 49, 3)
+
+
+def read(data):
+    # From memory: of a file on disk Pillow 13 turns some kinds wrongly.
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
 def refused():
-    """name -> bytes of valid files that Pillow refuses, or reads by a colour management that is not repeated here."""
+    """name -> bytes of valid files that Pillow refuses."""
     rgb = level(3)
     return {
         "float-16bit": tiff(level(1) / 255, GREY, 16, FLOAT),
         "float-rgb": tiff(rgb / 255, RGB, 32, FLOAT),
         "float-64bit": tiff(level(1) / 255, GREY, 64, FLOAT),
         "rgb-32bit": tiff(rgb, RGB, 32),
-        "lab": tiff(rgb, LAB),
+        "lab-16bit": tiff(rgb, LAB, 16),
+        "lab-of-icc": tiff(rgb, ICC_LAB),
         "grey-premultiplied": tiff(level(2), GREY, extra=[1]),
         "sensor-mosaic": tiff(level(1) * 16, 32803, 16),
         "webp": tiff(rgb, RGB, tags={259: (3, [50001])}),
@@ -285,14 +323,12 @@ def main():
         path.unlink()
     for name, data in files().items():
         (FOLDER / f"{name}.tif").write_bytes(data)
-        # From memory: of a file on disk Pillow 13 turns some kinds wrongly.
-        write_ppm(FOLDER / f"{name}.ppm", np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+        write_ppm(FOLDER / f"{name}.ppm", read(data))
     for name, (data, right) in misread().items():
         (FOLDER / f"{name}.tif").write_bytes(data)
         write_ppm(FOLDER / f"{name}.ppm", right)
-        found = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        assert not np.array_equal(found, right), f"Pillow reads {name} by now"
-    for name, data in refused().items():
+        assert not np.array_equal(read(data), right), f"Pillow reads {name} by now"
+    for name, data in (refused() | damaged()).items():
         (FOLDER / f"{name}.tif").write_bytes(data)
     manifest = {
         "made_by": "scripts/golden/golden_tiff.py",
@@ -300,6 +336,7 @@ def main():
         "read": sorted(files()),
         "misread": sorted(misread()),
         "refused": sorted(refused()),
+        "damaged": sorted(damaged()),
     }
     (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")

@@ -50,10 +50,13 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     // Lines of old Macs.
     let of_mac = (!text.contains('\n') && text.contains('\r')).then(|| text.replace('\r', "\n"));
     let text = of_mac.as_deref().unwrap_or(text);
+    if let Some(first) = text.lines().map(str::trim).find(|line| !line.is_empty()) {
+        refuse_other_formats(first, text.trim().lines().count() > 1)?;
+    }
     if text.trim_start().starts_with(['{', '[']) {
         return json(text);
     }
-    let mut lines: Vec<&str> = text.lines().collect();
+    let mut lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     while lines.last().is_some_and(|line| line.trim().is_empty()) {
         lines.pop();
     }
@@ -77,14 +80,19 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
                 .collect();
         }
     }
+    // A column of a table whose other columns are empty, and a list in a program.
+    for delimiter in [',', ';'] {
+        while lines.len() > 1 && lines.iter().all(|line| line.ends_with(delimiter) && line.len() > 1) {
+            lines = lines.iter().map(|line| line[..line.len() - 1].trim_end()).collect();
+        }
+    }
     if let [line] = lines[..]
-        && let names = cells(line, ',')
-        && names.len() > 1
+        && let Some(names) = [',', ';', '\t', '|']
+            .map(|delimiter| cells(line, delimiter))
+            .into_iter()
+            .find(|names| names.len() > 1)
     {
         return Ok(names.iter().map(Label::new).collect());
-    }
-    if let Some(first) = lines.iter().map(|line| line.trim()).find(|line| !line.is_empty()) {
-        refuse_other_formats(first)?;
     }
     for delimiter in delimiters {
         if let Some(labels) = table(&lines, delimiter)? {
@@ -94,6 +102,12 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     if lines.len() > 1 && lines.first().is_some_and(|line| is_header(line)) {
         lines.remove(0);
     }
+    // `index label` above lines such as `0 cup`.
+    let titles = lines.first().is_some_and(|line| line.split_whitespace().any(is_header));
+    if titles && lines.len() > 2 && lines[1..].iter().all(|line| number_first(line.trim()).is_some()) {
+        lines.remove(0);
+    }
+    refuse_negative(&lines)?;
     if let Some(labels) = wnids(&lines) {
         return Ok(labels);
     }
@@ -134,9 +148,20 @@ fn unquoted(text: &str) -> Option<&str> {
 }
 
 /// The name of a format that people take for a list of names by mistake.
-fn refuse_other_formats(first: &str) -> Result<(), LabelError> {
+fn refuse_other_formats(first: &str, has_more_lines: bool) -> Result<(), LabelError> {
+    let is_word = |text: &str| {
+        let mut chars = text.chars();
+        chars.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+            && chars.all(|char| char.is_alphanumeric() || "_-.".contains(char))
+    };
+    let in_brackets = first.strip_prefix('[').and_then(|first| first.strip_suffix(']'));
+    let statement = first.split_once('=');
     let problem = if first.starts_with('<') {
         "this is an HTML or XML file"
+    } else if has_more_lines && in_brackets.is_some_and(is_word) {
+        "this is an INI or TOML file"
+    } else if statement.is_some_and(|(name, value)| is_word(name.trim()) && value.trim().starts_with(['[', '{', '('])) {
+        "this is a statement of Python or TOML"
     } else if first.starts_with("item") && first.ends_with('{') {
         "this is a label map of TensorFlow (.pbtxt)"
     } else if first == "---" || first.starts_with("names:") || first.starts_with("nc:") || first.starts_with("%YAML") {
@@ -147,6 +172,31 @@ fn refuse_other_formats(first: &str) -> Result<(), LabelError> {
     Err(whole(format!(
         "{problem}: write the names one per line in the order of the outputs, or as JSON"
     )))
+}
+
+/// Refuses lines that all begin with a number of which some are negative: they are no numbers of outputs, and hardly
+/// parts of names.
+fn refuse_negative(lines: &[&str]) -> Result<(), LabelError> {
+    let number = |line: &&str| -> Option<i64> {
+        let line = line.trim();
+        let end = line.find(|char: char| " \t,;:=".contains(char))?;
+        line[..end].parse().ok()
+    };
+    let numbers: Option<Vec<i64>> = lines.iter().map(number).collect();
+    match numbers.and_then(|numbers| numbers.into_iter().min()) {
+        Some(smallest) if smallest < 0 => Err(whole(format!(
+            "every line begins with a number, but the numbers of {0} classes should be 0 to {1}, each once, and \
+             {smallest} is there; if the numbers are parts of the names, write the names as a JSON list",
+            lines.len(),
+            lines.len() - 1
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A cell's whole number, also as tables with empty cells have it: `2.0`.
+fn whole_number(cell: &str) -> Option<usize> {
+    cell.strip_suffix(".0").unwrap_or(cell).parse().ok()
 }
 
 fn whole(problem: String) -> LabelError {
@@ -175,7 +225,7 @@ fn table(lines: &[&str], delimiter: char) -> Result<Option<Vec<Label>>, LabelErr
     if width < 2 || rows.iter().any(|row| row.len() != width) {
         return Ok(None);
     }
-    let is_number = |cell: &String| cell.parse::<usize>().is_ok();
+    let is_number = |cell: &String| whole_number(cell).is_some();
     // A table with a header of unusual names has a column of numbers.
     let above_numbers = |rows: &[Vec<String>]| {
         rows.len() > 2
@@ -188,7 +238,7 @@ fn table(lines: &[&str], delimiter: char) -> Result<Option<Vec<Label>>, LabelErr
         Vec::new()
     };
     let column = |number: usize| rows.iter().map(move |row| row[number].as_str());
-    let numbers = |number: usize| -> Option<Vec<usize>> { column(number).map(|cell| cell.parse().ok()).collect() };
+    let numbers = |number: usize| -> Option<Vec<usize>> { column(number).map(whole_number).collect() };
     let (indices, texts): (Vec<usize>, Vec<usize>) = (0..width).partition(|&number| numbers(number).is_some());
     if header.is_empty() && indices.is_empty() && delimiter != '\t' {
         return Ok(None);
@@ -300,7 +350,10 @@ fn number_first(line: &str) -> Option<(usize, &str)> {
     let (number, rest) = line.split_at(end);
     let start = rest.trim_start();
     // `001.Albatross` is a name.
-    let name = if let Some(name) = start.strip_prefix([':', '=']) {
+    let arrow = ["->", "=>", "\u{2192}"]
+        .iter()
+        .find_map(|arrow| start.strip_prefix(arrow));
+    let name = if let Some(name) = arrow.or_else(|| start.strip_prefix([':', '='])) {
         name.trim_start()
     } else if let Some(name) = start.strip_prefix(['.', ')', '-']).filter(|name| name.starts_with(' ')) {
         name.trim_start()
@@ -509,6 +562,15 @@ mod tests {
             "0|cup\n1|fork\n2|knife",
             "(0) cup\n(1) fork\n(2) knife",
             "label\n\"cup\"\nfork\nknife\n",
+            "cup \nfork\nknife\t\n",
+            "0.0,cup\n1.0,fork\n2.0,knife\n",
+            "cup,\nfork,\nknife,\n",
+            "0;cup;\n1;fork;\n2;knife;\n",
+            "0 -> cup\n1 -> fork\n2 -> knife\n",
+            "0=>cup\n2=>knife\n1=>fork\n",
+            "cup;fork;knife",
+            "cup\tfork\tknife\n",
+            "index label\n0 cup\n1 fork\n2 knife\n",
         ] {
             assert_eq!(read(text), "cup|fork|knife", "{text:?}");
         }
@@ -564,6 +626,17 @@ mod tests {
             ("names:\n  - cup\n  - fork", "this is a YAML file"),
             ("item {\n  id: 1\n}", "label map of TensorFlow"),
             ("<!doctype html>", "HTML or XML"),
+            (
+                "-1 cup\n0 fork\n1 knife",
+                "should be 0 to 2, each once, and -1 is there",
+            ),
+            (
+                "-1,cup\n0,fork\n1,knife",
+                "should be 0 to 2, each once, and -1 is there",
+            ),
+            ("labels = ['cup', 'fork']\n", "statement of Python or TOML"),
+            ("CLASSES = (\n  'cup',\n", "statement of Python or TOML"),
+            ("[labels]\n0=cup\n1=fork\n", "INI or TOML file"),
             ("file,breed,class\na,b,c\nd,e,f\n", "not clear which holds the names"),
         ] {
             assert!(read(text).contains(part), "{text:?}: {}", read(text));

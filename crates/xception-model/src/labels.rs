@@ -91,17 +91,22 @@ fn text_of(bytes: Vec<u8>) -> io::Result<String> {
             .collect()
     };
     let wide: Vec<u16> = match bytes.as_slice() {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => {
+            return Err(io::Error::other("it is UTF-32 text: save it as UTF-8"));
+        }
         [0xff, 0xfe, ..] => units(u16::from_le_bytes),
         [0xfe, 0xff, ..] => units(u16::from_be_bytes),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => return Err(io::Error::other(NUMPY)),
         [b'P', b'K', 3, 4, ..] | [0xd0, 0xcf, 0x11, 0xe0, ..] => return Err(io::Error::other(SHEET)),
         // Of programs that leave out the mark at the beginning; names begin with letters of one byte.
-        [1..=u8::MAX, 0, 1..=u8::MAX, 0, ..] => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&pair| u16::from_le_bytes(pair))
-            .collect(),
+        [1..=u8::MAX, 0, 1..=u8::MAX, 0, ..] => {
+            let units = bytes.as_chunks().0.iter();
+            units.map(|&pair| u16::from_le_bytes(pair)).collect()
+        }
+        [0, 1..=u8::MAX, 0, 1..=u8::MAX, ..] => {
+            let units = bytes.as_chunks().0.iter();
+            units.map(|&pair| u16::from_be_bytes(pair)).collect()
+        }
         // A pickle of protocol 2 or later.
         [0x80, 2..=5, ..] => return Err(io::Error::other(PICKLE)),
         _ => {

@@ -36,7 +36,7 @@ pub struct LayoutArgs {
     /// that holds the picture)
     #[arg(long, value_name = "WHICH", value_parser = parsed::<ClassFolders>(&["top", "deepest"]))]
     pub class_folders: Option<ClassFolders>,
-    /// Classes whose names differ in upper and lower case alone: merge them, or keep them apart
+    /// Classes whose names differ in upper and lower case, blanks or Unicode form alone: merge them, or keep them apart
     #[arg(long, value_name = "HOW", value_parser = parsed::<ClassCase>(&["merge", "keep"]))]
     pub class_case: Option<ClassCase>,
 }

@@ -11,18 +11,23 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Starts the pool in which the processor backends compute, by default with a thread for each core. More threads than
-/// that only get in each other's way, and are not started. Returns the number of threads.
+/// Starts the pool in which the processor backends compute, by default with a thread for each core, or as many as
+/// `RAYON_NUM_THREADS` says. More threads than cores only get in each other's way, and are not started. Returns the
+/// number of threads.
 pub fn start(threads: Option<u16>) -> anyhow::Result<usize> {
     let cores = cores();
-    let threads = match threads.map(usize::from) {
+    let asked = match threads {
+        Some(threads) => Some(("--threads ", usize::from(threads))),
+        None => from_environment().map(|threads| ("RAYON_NUM_THREADS=", threads)),
+    };
+    let threads = match asked {
         None => cores,
-        Some(asked) => {
+        Some((place, asked)) => {
             let threads = asked.min(cores);
             if threads < asked {
                 message::print(
                     "warning",
-                    &format!("--threads {asked}: {threads} are used, since this machine runs no more at once"),
+                    &format!("{place}{asked}: {threads} are used, since this machine runs no more at once"),
                 );
             }
             rayon::ThreadPoolBuilder::new()
@@ -34,4 +39,10 @@ pub fn start(threads: Option<u16>) -> anyhow::Result<usize> {
     };
     tracing::info!(threads = rayon::current_num_threads(), "threads of the network");
     Ok(threads)
+}
+
+/// The number that `rayon` would start by itself.
+fn from_environment() -> Option<usize> {
+    let threads = std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok()?;
+    (threads > 0).then_some(threads)
 }

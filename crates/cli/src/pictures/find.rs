@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::bail;
 use trainer::data::pictures_of_table;
-use walkdir::{DirEntry, WalkDir};
-use xception_model::picture::{ENDINGS, SkippedFiles, is_named_as_picture};
+use walkdir::WalkDir;
+use xception_model::picture::{ENDINGS, SkippedFiles, hidden_pictures, is_hidden, is_named_as_picture};
 
 use crate::args;
 use crate::io::message;
@@ -108,7 +108,7 @@ impl FoundPictures {
             .follow_links(true)
             .sort_by(|a, b| alphanumeric_sort::compare_os_str(a.file_name(), b.file_name()))
             .into_iter()
-            .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
+            .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
         for entry in walk {
             match entry {
                 Ok(entry) if entry.file_type().is_file() && is_named_as_picture(entry.path()) => {
@@ -125,9 +125,13 @@ impl FoundPictures {
         }
         if before == [self.sources.len(), self.problems.len()] {
             self.problems.push(format!(
-                "{} holds no pictures ({})",
+                "{} holds no pictures ({}){}",
                 folder.display(),
-                ENDINGS.map(|ending| format!(".{ending}")).join(", ")
+                ENDINGS.map(|ending| format!(".{ending}")).join(", "),
+                match hidden_pictures(folder) {
+                    0 => String::new(),
+                    count => format!("; hidden pictures passed over: {count}"),
+                }
             ));
         }
     }
@@ -209,11 +213,6 @@ fn slashed(path: &Path) -> String {
     parts.join("/")
 }
 
-/// Hidden files include those that macOS writes beside every picture on foreign disks (`._photo.jpg`).
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -282,7 +281,13 @@ mod tests {
         let folder = folder(&["notes.txt"]);
         let (found, problems) = names(folder.path(), "");
         assert!(
-            found.is_empty() && problems[0].contains("holds no pictures (.jpg, "),
+            found.is_empty() && problems[0].contains("holds no pictures (.jpg, ") && problems[0].ends_with(')'),
+            "{problems:?}"
+        );
+        let hidden = self::folder(&["a/.1.jpg", ".b/2.jpg", "@eaDir/3.jpg", "__MACOSX/4.jpg"]);
+        let (found, problems) = names(hidden.path(), "");
+        assert!(
+            found.is_empty() && problems[0].ends_with("; hidden pictures passed over: 4"),
             "{problems:?}"
         );
         let (found, problems) = names(folder.path(), "lost.jpg");

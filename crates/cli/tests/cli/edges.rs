@@ -110,6 +110,11 @@ fn more_threads_than_cores_are_not_started() {
         "{}",
         run.stderr
     );
+    let mut command = sandbox.command(&CLASSIFY);
+    let output = command.env("RAYON_NUM_THREADS", "999").output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.starts_with("warning: RAYON_NUM_THREADS=999: "), "{stderr}");
 }
 
 /// Two classes of many large pictures: their check takes a minute.

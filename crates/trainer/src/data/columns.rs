@@ -64,6 +64,9 @@ const LABEL: Names = [
     &["categoryid", "classid", "classindex", "labelid", "y"],
 ];
 
+/// The tier of the vaguest names.
+const VAGUE: usize = 2;
+
 const SPLIT: Names = [&["split"], &["datasplit", "dataset", "partition", "set", "subset"], &[]];
 
 /// Columns of yes and no that name a picture's split: the split that yes means, and the split that no means.
@@ -247,14 +250,31 @@ impl Table<'_> {
                 places.into_iter().flatten().map(|place| place.column).collect(),
             ));
         }
-        match self.find(named, &LABEL, "--label-column")? {
-            Some(Place { column, .. }) if column != file => return Ok(LabelCells::Cell(column)),
-            _ => {}
+        let found = self.find(named, &LABEL, "--label-column")?;
+        let found = found.filter(|place| place.column != file);
+        if let Some(Place { column, tier }) = found
+            && tier < VAGUE
+        {
+            return Ok(LabelCells::Cell(column));
         }
         let candidates = (0..self.header.len()).filter(|&column| {
             column != file && split.is_none_or(|split| split.column != column) && !self.header[column].is_empty()
         });
         let classes = class_columns(candidates.collect())?;
+        if let Some(Place { column, .. }) = found {
+            // `x` and `y`, of 0 and 1: two classes, or a mark and a label.
+            if classes.len() > 1 && classes.contains(&column) {
+                return Err(self.problem(format!(
+                    "the column {} may hold the labels, or be one of the columns of 0 and 1 for each class ({}): \
+                     --label-column {} takes it for the labels, --label-column NAME,NAME,... takes the columns so \
+                     named for the classes",
+                    self.header[column],
+                    listed(&self.names(&classes)),
+                    self.header[column]
+                )));
+            }
+            return Ok(LabelCells::Cell(column));
+        }
         if classes.len() > 1 {
             return Ok(LabelCells::OneHot(classes));
         }
@@ -329,6 +349,6 @@ pub(super) fn are_splits<'a>(mut cells: impl Iterator<Item = &'a str>) -> bool {
     let mut any = false;
     cells.all(|cell| {
         any = true;
-        Split::from_name(cell).is_some()
+        Split::from_cell(cell).is_some()
     }) && any
 }

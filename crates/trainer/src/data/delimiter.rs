@@ -38,12 +38,17 @@ pub(super) fn open(path: &Path) -> io::Result<(File, u8)> {
 
 /// The file, or a temporary copy in UTF-8 of one in the UTF-16 that Excel writes as "Unicode text".
 fn as_utf8(mut file: File) -> io::Result<File> {
-    let mut mark = [0; 2];
-    let length = file.read(&mut mark)?;
+    const OTHER: &str =
+        "it is a sheet of Excel or an archive, not a table: save the sheet as CSV, or unpack the archive";
+
+    let mut mark = Vec::new();
+    (&mut file).take(4).read_to_end(&mut mark)?;
     file.rewind()?;
-    let read = match (length, mark) {
-        (2, [0xff, 0xfe]) => u16::from_le_bytes as fn([u8; 2]) -> u16,
-        (2, [0xfe, 0xff]) => u16::from_be_bytes,
+    let read = match mark[..] {
+        // With a mark, or with letters of one byte.
+        [0xff, 0xfe, ..] | [1..=u8::MAX, 0, 1..=u8::MAX, 0] => u16::from_le_bytes as fn([u8; 2]) -> u16,
+        [0xfe, 0xff, ..] | [0, 1..=u8::MAX, 0, 1..=u8::MAX] => u16::from_be_bytes,
+        [b'P', b'K', 3, 4] | [0xd0, 0xcf, 0x11, 0xe0] | [0x1f, 0x8b, ..] => return Err(io::Error::other(OTHER)),
         _ => return Ok(file),
     };
     let mut bytes = Vec::new();

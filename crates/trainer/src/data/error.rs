@@ -8,6 +8,7 @@ use std::{
 use csv::ErrorKind;
 use xception_model::picture::{ENDINGS, PictureError};
 
+use super::spelling::differences;
 use super::split::Split;
 use super::text::{Listed, counted, listed, shown};
 
@@ -90,8 +91,8 @@ pub enum DataError {
     /// Folders of classes hold folders with pictures.
     #[error(
         "{}: {} holds {}, so the classes can be the outer or the inner folders: --class-folders top takes {}; \
-         --class-folders deepest takes {}",
-        path.display(), shown(folder), listed(holds), listed(top), listed(deepest)
+         --class-folders deepest takes {}{}",
+        path.display(), shown(folder), listed(holds), listed(top), listed(deepest), or_splits(splits)
     )]
     NestedClasses {
         /// The data set.
@@ -104,6 +105,8 @@ pub enum DataError {
         top: Vec<String>,
         /// The classes, if they are the inner folders.
         deepest: Vec<String>,
+        /// Outer folders with the same folders in them, which may be splits; or empty.
+        splits: Vec<String>,
     },
 
     /// Folders of pictures have names of splits, and hold no folders of classes.
@@ -151,7 +154,8 @@ pub enum DataError {
 
     /// Two inner folders have the same name.
     #[error(
-        "{}: both {} and {} would be the class {}: rename one, or use --class-folders top",
+        "{}: both {} and {} would be the class {}: rename one, or use --class-folders top; if the outer folders are \
+         splits, name them train, val or test",
         path.display(), shown(first), shown(second), shown(class)
     )]
     SameClass {
@@ -165,11 +169,10 @@ pub enum DataError {
         class: String,
     },
 
-    /// The names of two classes differ in upper and lower case alone.
+    /// The names of two classes differ in upper and lower case, blanks or Unicode form alone.
     #[error(
-        "{}: {} and {} differ in upper and lower case alone: are they one class (--class-case merge) or two \
-         (--class-case keep)?",
-        path.display(), shown(first), shown(second)
+        "{}: {} and {} differ in {} alone: are they one class (--class-case merge) or two (--class-case keep)?",
+        path.display(), told_apart(first), told_apart(second), differences(first, second)
     )]
     ClassCase {
         /// The data set.
@@ -400,7 +403,15 @@ impl DataError {
             ErrorKind::UnequalLengths { expected_len, len, .. } => Self::Line {
                 path,
                 line,
-                problem: format!("{len} cells where the first line has {expected_len}; quote a cell that has a comma"),
+                problem: format!(
+                    "{} where the first line has {expected_len}; {}",
+                    counted(*len as usize, "cell"),
+                    if len > expected_len {
+                        "quote a cell that has a comma"
+                    } else {
+                        "a cell is missing, or a quotation mark is never closed"
+                    }
+                ),
             },
             _ => Self::Line {
                 path,
@@ -409,6 +420,30 @@ impl DataError {
             },
         }
     }
+}
+
+/// A name with its blanks and accents made visible, if it has any that may differ from another name's.
+fn told_apart(name: &str) -> String {
+    if name.chars().all(|char| char.is_alphanumeric() && char.is_ascii()) {
+        return name.to_owned();
+    }
+    let escaped = name.chars().flat_map(|char| {
+        let kept = char.is_ascii() && !char.is_control();
+        let escapes = (!kept).then(|| char.escape_unicode());
+        kept.then_some(char).into_iter().chain(escapes.into_iter().flatten())
+    });
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// A third reading of folders in folders.
+fn or_splits(folders: &[String]) -> String {
+    if folders.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; if {} are the splits of one data set, name them train, val or test",
+        listed(folders)
+    )
 }
 
 fn extensions() -> String {

@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use walkdir::WalkDir;
-use xception_model::picture::is_named_as_picture;
+use xception_model::picture::{is_hidden, is_named_as_picture};
 
 use super::{error::DataError, text::listed};
 
@@ -27,17 +26,12 @@ impl Folder {
     }
 }
 
-/// Whether a file or folder is hidden, or is one that macOS and Synology write beside other files.
-pub(super) fn is_ignored(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" || name == "@eaDir"
-}
-
 /// The folders in a folder without the ignored ones, by name.
 pub(super) fn folders(path: &Path) -> Result<Vec<Folder>, DataError> {
     let mut folders = Vec::new();
     for path in entries(path)? {
         let name = path.file_name().unwrap_or_default();
-        if path.is_dir() && !is_ignored(name) {
+        if path.is_dir() && !is_hidden(name) {
             folders.push(Folder {
                 name: name.to_str().map(str::to_owned),
                 path,
@@ -72,13 +66,13 @@ pub(super) fn has_loose_pictures(path: &Path) -> bool {
 }
 
 fn is_loose_picture(path: &Path) -> bool {
-    is_named_as_picture(path) && !is_ignored(path.file_name().unwrap_or_default())
+    is_named_as_picture(path) && !is_hidden(path.file_name().unwrap_or_default())
 }
 
 /// Whether a picture lies anywhere below a folder.
 fn holds_pictures(path: &Path) -> bool {
     let walk = WalkDir::new(path).follow_links(true).into_iter();
-    let mut entries = walk.filter_entry(|entry| entry.depth() == 0 || !is_ignored(entry.file_name()));
+    let mut entries = walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
     entries.any(|entry| entry.is_ok_and(|entry| !entry.file_type().is_dir() && is_named_as_picture(entry.path())))
 }
 
@@ -86,7 +80,7 @@ fn holds_pictures(path: &Path) -> bool {
 pub(super) fn deepest(path: &Path) -> Result<Vec<Folder>, DataError> {
     let walk = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
     let mut found = Vec::new();
-    for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_ignored(entry.file_name())) {
+    for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())) {
         let entry = entry.map_err(|error| DataError::Read {
             path: error.path().unwrap_or(path).to_owned(),
             problem: error.into(),

@@ -1,7 +1,7 @@
 //! Finds which of a data set's folders are splits, and which are classes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -135,11 +135,9 @@ impl Layout {
         }
         for folder in outer {
             let inner = folders_with_pictures(&folder.path)?;
-            let is_split = |folder: &Folder| folder.name.as_deref().and_then(Split::from_name);
-            if inner.len() < 2
-                || has_loose_pictures(&folder.path)
-                || !inner.iter().all(|inner| is_split(inner).is_some())
-            {
+            let is_split = |folder: &Folder| folder.name.as_deref().and_then(Split::from_cell);
+            let splits: Option<BTreeSet<Split>> = inner.iter().map(is_split).collect();
+            if inner.len() < 2 || has_loose_pictures(&folder.path) || splits.is_none_or(|splits| splits.len() < 2) {
                 return Ok(false);
             }
             let class = class_of(&folder)?;
@@ -204,12 +202,19 @@ impl Layout {
         let holds: Vec<String> = inner.iter().map(Folder::shown).collect();
         let mut top: Vec<String> = Vec::new();
         let mut inside: Vec<String> = Vec::new();
+        let mut outer_of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for part in parts {
             for folder in folders_with_pictures(&part.folder)? {
                 top.push(folder.shown());
-                inside.extend(deepest(&folder.path)?.iter().map(Folder::shown));
+                let inner: Vec<String> = deepest(&folder.path)?.iter().map(Folder::shown).collect();
+                for name in &inner {
+                    outer_of.entry(name.clone()).or_default().insert(folder.shown());
+                }
+                inside.extend(inner);
             }
         }
+        // The same classes in several folders: these may be splits under other names.
+        let repeated = outer_of.into_values().find(|outer| outer.len() > 1);
         for names in [&mut top, &mut inside] {
             names.sort();
             names.dedup();
@@ -228,6 +233,7 @@ impl Layout {
                 holds,
                 top,
                 deepest: inside,
+                splits: repeated.map(|outer| outer.into_iter().collect()).unwrap_or_default(),
             }
         })
     }
@@ -253,7 +259,40 @@ fn named_splits<'a>(root: &Path, folders: &'a [Folder]) -> Result<BTreeMap<Split
         }
     }
     insert_all(root, &by_words, &mut named)?;
+    let by_short = by_abbreviation(folders, &named)?;
+    insert_all(root, &by_short, &mut named)?;
     Ok(named)
+}
+
+/// Folders whose names abbreviate splits, such as `tr` and `te`. Only where no other reading is left: no folder lies
+/// beside those of splits, one of them is for training, and it has all classes of the others.
+fn by_abbreviation<'a>(
+    folders: &'a [Folder],
+    named: &BTreeMap<Split, &Folder>,
+) -> Result<Vec<(Split, &'a Folder)>, DataError> {
+    let is_named = |folder: &Folder| named.values().any(|part| part.path == folder.path);
+    let mut short = Vec::new();
+    for folder in folders.iter().filter(|folder| !is_named(folder)) {
+        match folder.name.as_deref().and_then(Split::from_short) {
+            Some(split) if !has_loose_pictures(&folder.path) => short.push((split, folder)),
+            _ => return Ok(Vec::new()),
+        }
+    }
+    let parts = named.iter().map(|(split, folder)| (*split, *folder));
+    let parts: Vec<(Split, &Folder)> = parts.chain(short.iter().copied()).collect();
+    let mut classes = Vec::new();
+    for (split, folder) in &parts {
+        let inner = folders_with_pictures(&folder.path)?;
+        let names: BTreeSet<Option<String>> = inner.into_iter().map(|folder| folder.name).collect();
+        classes.push((*split, names));
+    }
+    let training = classes.iter().find(|(split, _)| *split == Split::Train);
+    let agree = training.is_some_and(|(_, training)| {
+        classes
+            .iter()
+            .all(|(_, names)| !names.is_empty() && names.is_subset(training))
+    });
+    Ok(if agree && parts.len() > 1 { short } else { Vec::new() })
 }
 
 /// Refuses folders of pictures that may be splits or classes: names of splits only, such as `cats_train` and
@@ -263,7 +302,11 @@ fn check_flat(root: &Path, folders: &[Folder], named: &BTreeMap<Split, &Folder>)
         Ok(has_loose_pictures(&folder.path) && folders_with_pictures(&folder.path)?.is_empty())
     };
     let name = |folder: &Folder| folder.name.clone().unwrap_or_default();
-    let of_words = |folder: &Folder| Split::among_words(&name(folder)).is_some();
+    let of_words = |folder: &Folder| {
+        Split::among_words(&name(folder))
+            .or(Split::from_short(&name(folder)))
+            .is_some()
+    };
     let exact = folders.iter().all(|folder| Split::from_name(&name(folder)).is_some());
     if folders.len() > 1 && !exact && folders.iter().all(of_words) {
         let mut flat = Vec::new();
@@ -336,7 +379,11 @@ fn is_no_class(name: &str) -> bool {
     const UNLABELLED: [&str; 4] = ["unlabeled", "unlabelled", "unsup", "unsupervised"];
     let name = name.trim().to_lowercase();
     let word = name.trim_end_matches(|char: char| char.is_ascii_digit());
-    UNLABELLED.contains(&word) || matches!(Split::from_name(word), Some(Split::Val | Split::Test))
+    UNLABELLED.contains(&word)
+        || matches!(
+            Split::from_name(word).or(Split::of_word(word)),
+            Some(Split::Val | Split::Test)
+        )
 }
 
 fn insert_all<'a>(

@@ -5,9 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use xception_model::labels::{self, Label};
+use xception_model::{
+    labels::{self, Label},
+    picture::hidden_pictures,
+};
 
-use super::{error::DataError, folders::names_with_classes, options::ClassCase, split::Split};
+use super::{
+    error::DataError,
+    folders::names_with_classes,
+    options::ClassCase,
+    spelling::{spelling, tidy},
+    split::Split,
+    text::counted,
+};
 
 /// The pictures of a folder or a table.
 pub(super) struct Listing {
@@ -35,14 +45,14 @@ impl Listing {
     /// Replaces the classes by `classes`, which contain them.
     pub(super) fn relabel(&mut self, path: &Path, classes: &[String]) -> Result<(), DataError> {
         let places = self.classes.iter().map(|class| {
-            classes
-                .iter()
-                .position(|known| known == class)
-                .ok_or_else(|| DataError::UnknownClass {
-                    path: path.to_owned(),
-                    class: class.clone(),
-                    known: classes.len(),
-                })
+            let place = classes.iter().position(|known| known == class);
+            // A copy of the folders on another system may write accents otherwise.
+            let place = place.or_else(|| classes.iter().position(|known| tidy(known) == tidy(class)));
+            place.ok_or_else(|| DataError::UnknownClass {
+                path: path.to_owned(),
+                class: class.clone(),
+                known: classes.len(),
+            })
         });
         let places: Vec<usize> = places.collect::<Result<_, _>>()?;
         for item in &mut self.items {
@@ -53,14 +63,14 @@ impl Listing {
         Ok(())
     }
 
-    /// Classes whose names differ only in upper and lower case: merges, keeps or refuses them.
+    /// Classes whose names differ only in upper and lower case, blanks or Unicode form: merges, keeps or refuses them.
     pub(super) fn settle_case(&mut self, path: &Path, case: Option<ClassCase>) -> Result<(), DataError> {
         if case == Some(ClassCase::Keep) {
             return Ok(());
         }
         let mut spellings: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (number, class) in self.classes.iter().enumerate() {
-            spellings.entry(class.to_lowercase()).or_default().push(number);
+            spellings.entry(spelling(class)).or_default().push(number);
         }
         let alike = spellings.values().find(|numbers| numbers.len() > 1);
         let Some(alike) = alike else { return Ok(()) };
@@ -83,7 +93,10 @@ impl Listing {
                 .copied()
                 .max_by_key(|&number| (counts[number], usize::MAX - number));
             for &number in &numbers {
-                merged[number].clone_from(&self.classes[best.unwrap_or(number)]);
+                merged[number] = match numbers.len() {
+                    1 => self.classes[number].clone(),
+                    _ => tidy(&self.classes[best.unwrap_or(number)]),
+                };
             }
         }
         let mut classes = merged.clone();
@@ -128,7 +141,7 @@ impl Listing {
         }
         match self.classes.as_slice() {
             [class] if !self.multi_label && !given => Err(DataError::OneClass {
-                hint: self.names_with_classes(),
+                hint: self.names_with_classes() + &hidden_beside(&path),
                 path,
                 class: class.clone(),
             }),
@@ -143,6 +156,14 @@ impl Listing {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Hidden pictures in a folder, as the rest of a sentence, or empty.
+fn hidden_beside(path: &Path) -> String {
+    match hidden_pictures(path) {
+        0 => String::new(),
+        count => format!("; {} passed over", counted(count, "hidden picture")),
     }
 }
 

@@ -97,7 +97,7 @@ pub enum ClassFolders {
     Deepest,
 }
 
-/// How to treat classes whose names differ only in upper and lower case.
+/// How to treat classes whose names differ only in upper and lower case, blanks, or the way Unicode writes an accent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassCase {

@@ -8,7 +8,7 @@ use std::{
 
 use xception_model::picture::is_named_as_picture;
 
-use super::text::listed;
+use super::{spelling::spelling, text::listed};
 
 /// The files that match a name of a table.
 pub(super) enum FileMatch {
@@ -57,8 +57,19 @@ impl Pictures {
         }
     }
 
-    /// The file of a name: unchanged, with `/` for `\`, in another case, or with the ending of a picture.
+    /// The file of a name: unchanged, with `/` for `\`, in another case or Unicode form, or with the ending of a
+    /// picture. If there is none, the file of the name without quotation marks and the codes of URLs.
     pub fn find(&mut self, name: &str) -> FileMatch {
+        match self.find_as_written(name) {
+            FileMatch::Nothing => match decoded(name) {
+                Some(name) => self.find_as_written(&name),
+                None => FileMatch::Nothing,
+            },
+            found => found,
+        }
+    }
+
+    fn find_as_written(&mut self, name: &str) -> FileMatch {
         let path = self.folder.join(name);
         if path.is_file() {
             return FileMatch::File(plain(path));
@@ -194,13 +205,31 @@ impl Pictures {
     }
 }
 
+/// A name without quotation marks around it, `file://` before it, and codes such as `%20`; `None` if it has none.
+fn decoded(name: &str) -> Option<String> {
+    let inner = name.strip_prefix('\'').and_then(|name| name.strip_suffix('\''));
+    let inner = inner.unwrap_or(name);
+    let inner = inner.strip_prefix("file://").unwrap_or(inner);
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut rest = inner.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| first == b'%');
+        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        // Signs are no hexadecimal digits.
+        let code = code.filter(|_| after[0].is_ascii_hexdigit());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).ok().filter(|decoded| decoded != name)
+}
+
 /// The path without a leading `./`.
 fn plain(path: PathBuf) -> PathBuf {
     path.strip_prefix(".").map(Path::to_owned).unwrap_or(path)
 }
 
 fn alike(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
+    spelling(one) == spelling(other)
 }
 
 /// A picture's name without its ending.

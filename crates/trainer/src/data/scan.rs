@@ -6,11 +6,11 @@ use std::{
 };
 
 use walkdir::{DirEntry, WalkDir};
-use xception_model::picture::{SkippedFiles, is_named_as_picture};
+use xception_model::picture::{SkippedFiles, hidden_pictures, is_hidden, is_named_as_picture};
 
 use super::{
     error::DataError,
-    folders::{is_ignored, loose_pictures, name_of, names_with_classes, tables},
+    folders::{loose_pictures, name_of, names_with_classes, tables},
     layout::{ClassFolder, Layout},
     listing::{Item, Listing},
     options::DataOptions,
@@ -32,11 +32,16 @@ pub(super) fn scan(root: &Path, options: &DataOptions) -> Result<Listing, DataEr
         let before = found.len();
         class_pictures(root, folder, &mut found, &mut notes)?;
         if found.len() == before {
-            notes.empty.push(name_of(root, &folder.path));
+            let hidden = match hidden_pictures(&folder.path) {
+                0 => String::new(),
+                count => format!(" ({} passed over)", counted(count, "hidden picture")),
+            };
+            notes.empty.push(name_of(root, &folder.path) + &hidden);
         }
     }
     if found.is_empty() {
         notes.tables = tables(root);
+        notes.hidden = hidden_pictures(root);
         return Err(DataError::NoPictures {
             path: root.to_owned(),
             hint: notes.instead() + &names_with_classes(root).unwrap_or_default(),
@@ -79,6 +84,8 @@ struct Notes {
     skipped: SkippedFiles,
     /// Tables in the folder.
     tables: Vec<String>,
+    /// Hidden pictures, if there are no others.
+    hidden: usize,
 }
 
 impl Notes {
@@ -125,6 +132,14 @@ impl Notes {
             (0, Some(others)) => format!("; found instead: {others}"),
             (loose, _) => format!("; {} beside the folders, not in them", counted(loose, "picture")),
         };
+        let found = match self.hidden {
+            0 => found,
+            count => format!(
+                "{found}; {} passed over: their names, or those of their folders, begin with a dot or are \
+                              of a system (__MACOSX)",
+                counted(count, "hidden picture")
+            ),
+        };
         match self.tables.as_slice() {
             [] => found,
             tables => format!(
@@ -142,7 +157,7 @@ fn class_pictures(
     found: &mut Vec<(String, Item)>,
     notes: &mut Notes,
 ) -> Result<(), DataError> {
-    let ignored = |entry: &DirEntry| entry.depth() > 0 && is_ignored(entry.file_name());
+    let ignored = |entry: &DirEntry| entry.depth() > 0 && is_hidden(entry.file_name());
     let depth = if folder.is_deep { usize::MAX } else { 1 };
     let walk = WalkDir::new(&folder.path)
         .follow_links(true)

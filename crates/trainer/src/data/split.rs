@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::spelling::{tidy, without_accents};
+
 /// The part of a data set that a picture belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,24 +42,41 @@ impl Split {
     /// The split that a word of a name means: `seg_train`, `Test-Images`, `validationset`, `trainA`. `None` if words
     /// mean several splits, as in `train_val`.
     pub(super) fn among_words(name: &str) -> Option<Self> {
-        let name = apart(name).to_lowercase();
+        let name = apart(&tidy(name)).to_lowercase();
         let words = name.split(|char: char| !char.is_alphanumeric());
         let mut splits = words.filter_map(Self::of_word);
         let first = splits.next()?;
         splits.all(|split| split == first).then_some(first)
     }
 
-    fn of_word(word: &str) -> Option<Self> {
-        const STEMS: [(&str, Split); 7] = [
-            ("training", Split::Train),
-            ("train", Split::Train),
-            ("validation", Split::Val),
-            ("valid", Split::Val),
-            ("val", Split::Val),
-            ("testing", Split::Test),
-            ("test", Split::Test),
+    /// The split that an abbreviation means: `tr`, `te`. Only where nothing else can be meant: both are languages, too.
+    pub(super) fn from_short(name: &str) -> Option<Self> {
+        match name
+            .trim()
+            .to_lowercase()
+            .trim_end_matches(|char: char| char.is_ascii_digit())
+        {
+            "tr" | "trn" | "tra" | "trng" => Some(Self::Train),
+            "va" | "vl" | "vld" | "vali" | "vd" => Some(Self::Val),
+            "te" | "ts" | "tst" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// The split that a cell of a column of splits means.
+    pub(super) fn from_cell(cell: &str) -> Option<Self> {
+        Self::from_name(cell)
+            .or_else(|| Self::from_short(cell))
+            .or_else(|| Self::among_words(cell))
+    }
+
+    /// The split of a word, alone or with another word for the pictures behind it (`testset`, `Validierungsdaten`).
+    pub(super) fn of_word(word: &str) -> Option<Self> {
+        const ENDINGS: [&str; 19] = [
+            "", "ssatz", "集", "set", "sset", "data", "dataset", "sdataset", "images", "pictures", "imgs", "photos",
+            "daten", "sdaten", "bilder", "sbilder", "satz", "menge", "smenge",
         ];
-        const ENDINGS: [&str; 6] = ["", "set", "data", "dataset", "images", "pictures"];
+        let word = without_accents(word);
         STEMS.iter().find_map(|&(stem, split)| {
             let rest = word
                 .strip_prefix(stem)?
@@ -66,6 +85,58 @@ impl Split {
         })
     }
 }
+
+/// Words for the splits, without accents: in English, German, French, Spanish,
+/// Portuguese, Italian, Dutch, Turkish, Polish, Russian, Chinese, Japanese and Korean.
+const STEMS: [(&str, Split); 47] = [
+    ("training", Split::Train),
+    ("train", Split::Train),
+    ("trn", Split::Train),
+    ("entrainement", Split::Train),
+    ("apprentissage", Split::Train),
+    ("entrenamiento", Split::Train),
+    ("treinamento", Split::Train),
+    ("treino", Split::Train),
+    ("addestramento", Split::Train),
+    ("allenamento", Split::Train),
+    ("egitim", Split::Train),
+    ("treningowe", Split::Train),
+    ("treningowy", Split::Train),
+    ("trening", Split::Train),
+    ("обучение", Split::Train),
+    ("обучающая", Split::Train),
+    ("训练", Split::Train),
+    ("訓練", Split::Train),
+    ("学習", Split::Train),
+    ("훈련", Split::Train),
+    ("학습", Split::Train),
+    ("validation", Split::Val),
+    ("validierung", Split::Val),
+    ("validacion", Split::Val),
+    ("validacao", Split::Val),
+    ("validazione", Split::Val),
+    ("validatie", Split::Val),
+    ("dogrulama", Split::Val),
+    ("walidacja", Split::Val),
+    ("валидация", Split::Val),
+    ("валидационная", Split::Val),
+    ("验证", Split::Val),
+    ("検証", Split::Val),
+    ("검증", Split::Val),
+    ("valid", Split::Val),
+    ("val", Split::Val),
+    ("testing", Split::Test),
+    ("teste", Split::Test),
+    ("testes", Split::Test),
+    ("tests", Split::Test),
+    ("test", Split::Test),
+    ("tst", Split::Test),
+    ("prueba", Split::Test),
+    ("pruebas", Split::Test),
+    ("тест", Split::Test),
+    ("测试", Split::Test),
+    ("テスト", Split::Test),
+];
 
 /// A name with a blank before each capital letter that begins a word.
 fn apart(name: &str) -> String {
@@ -106,6 +177,24 @@ mod tests {
             ("myTestImages", Some(Split::Test)),
             ("trains", None),
             ("contest", None),
+            ("tests", Some(Split::Test)),
+            ("Training", Some(Split::Train)),
+            ("Validierung", Some(Split::Val)),
+            ("Testdaten", Some(Split::Test)),
+            ("Trainingsbilder", Some(Split::Train)),
+            ("entra\u{ee}nement", Some(Split::Train)),
+            ("entrai\u{302}nement", Some(Split::Train)),
+            ("jeu_de_test", Some(Split::Test)),
+            ("datos de validaci\u{f3}n", Some(Split::Val)),
+            ("pruebas", Some(Split::Test)),
+            ("\u{8bad}\u{7ec3}\u{96c6}", Some(Split::Train)),
+            ("\u{6d4b}\u{8bd5}\u{96c6}", Some(Split::Test)),
+            ("\u{30c6}\u{30b9}\u{30c8}", Some(Split::Test)),
+            ("val_images", Some(Split::Val)),
+            ("trn", Some(Split::Train)),
+            ("tr", None),
+            ("trade", None),
+            ("valley", None),
             ("seg_pred", None),
         ] {
             assert_eq!(Split::among_words(name), split, "{name}");

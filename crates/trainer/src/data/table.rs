@@ -54,6 +54,19 @@ pub(super) fn read(path: &Path, options: &TableOptions, judging: bool) -> Result
         .headers()
         .map_err(|error| DataError::in_table(path, &error))?
         .clone();
+    let problem = if header.iter().all(|cell| cell.trim().is_empty()) {
+        Some("the table is empty, or has an empty first line")
+    } else if header.iter().any(|cell| cell.contains('\0')) {
+        Some("this is no text, so it is no table")
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
+        return Err(DataError::Columns {
+            path: path.to_owned(),
+            problem: problem.to_owned(),
+        });
+    }
     let mut columns = Columns::find(path, &header.iter().collect::<Vec<_>>(), options, |candidates| {
         class_columns(path, &mut open(path)?, candidates)
     })?;
@@ -332,7 +345,7 @@ fn items(
         };
         let split = match columns.split {
             None => Split::Train,
-            Some(_) => Split::from_name(&row.split)
+            Some(_) => Split::from_cell(&row.split)
                 .ok_or_else(|| wrong(format!("split is \"{}\", and should be train, val or test", row.split)))?,
         };
         let file = match pictures.find(&row.path) {

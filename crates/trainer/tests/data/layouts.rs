@@ -28,6 +28,16 @@ fn folders_of_splits_are_recognised_by_their_words() {
         ["trainset", "testset"],
         ["train", "test_data"],
         ["my training pictures", "my test pictures"],
+        ["Training", "Testdaten"],
+        ["Trainingsbilder", "Testbilder"],
+        ["entra\u{ee}nement", "test"],
+        ["entrai\u{302}nement", "jeu_de_test"],
+        ["entrenamiento", "pruebas"],
+        ["treino", "teste"],
+        ["\u{8bad}\u{7ec3}\u{96c6}", "\u{6d4b}\u{8bd5}\u{96c6}"],
+        ["trn", "tst"],
+        ["tr", "te"],
+        ["train", "ts"],
     ] {
         let names: Vec<String> = parts
             .iter()
@@ -51,6 +61,34 @@ fn folders_of_splits_are_recognised_by_their_words() {
         &DataOptions::default(),
     );
     assert_eq!((classes, counts), (vec!["a".to_owned(), "b".to_owned()], [4, 2, 0]));
+}
+
+/// `tr` and `te` may be languages; splits of other names may be anything.
+#[test]
+fn doubtful_names_of_splits_are_asked_about() {
+    for [first, second] in [["tr", "de"], ["learn", "check"], ["train", "eval"], ["fold1", "fold2"]] {
+        let names = [first, second].map(|part| ["cats", "dogs"].map(|class| format!("{part}/{class}")));
+        let folders: Vec<(&str, u32)> = names.as_flattened().iter().map(|name| (name.as_str(), 3)).collect();
+        let mut sorted = [first, second];
+        sorted.sort_unstable();
+        let sentence = error(folder(&folders).path());
+        assert!(
+            sentence.ends_with(&format!(
+                "--class-folders deepest takes cats, dogs; if {}, {} are the splits of one data set, name them train, \
+                 val or test",
+                sorted[0], sorted[1]
+            )),
+            "{sentence}"
+        );
+    }
+    // The classes differ, so these are not the parts of one data set.
+    let sentence = error(folder(&[("tr/a", 3), ("tr/b", 3), ("te/c", 3), ("te/d", 3)]).path());
+    assert!(sentence.contains("--class-folders top takes te, tr"), "{sentence}");
+    // Pictures of texts in three languages, and in two.
+    let (classes, _) = read(&[("de", 3), ("te", 3), ("tr", 3)], &DataOptions::default());
+    assert_eq!(classes, ["de", "te", "tr"]);
+    let sentence = error(folder(&[("te", 3), ("tr", 3)]).path());
+    assert!(sentence.contains("the names te, tr are those of splits"), "{sentence}");
 }
 
 #[test]
@@ -185,6 +223,87 @@ fn classes_that_differ_in_case_are_asked_about() {
         (vec!["cats".to_owned(), "dogs".to_owned()], [8, 4, 0])
     );
     assert_eq!(read(&folders, &by(ClassCase::Keep)).0, ["Cats", "cats", "dogs"]);
+}
+
+#[test]
+fn classes_that_look_alike_are_asked_about() {
+    for (names, difference) in [
+        (
+            ["cafe\u{301}", "caf\u{e9}"],
+            "\"cafe\\u{301}\" and \"caf\\u{e9}\" differ in the Unicode characters",
+        ),
+        (
+            ["cats", "cats "],
+            "cats and \"cats \" differ in blanks and characters that cannot be seen alone",
+        ),
+        (
+            ["hot dog", "hot\u{a0}dog"],
+            "\"hot\\u{a0}dog\" differ in blanks and characters that cannot be seen alone",
+        ),
+        (
+            ["Cup", "c\u{200b}up"],
+            "Cup and \"c\\u{200b}up\" differ in upper and lower case, blanks",
+        ),
+    ] {
+        let folders = [(names[0], 4), (names[1], 2), ("tea", 3)];
+        let sentence = error(folder(&folders).path());
+        assert!(sentence.contains(difference), "{sentence}");
+        assert!(sentence.contains("--class-case merge"), "{sentence}");
+        let merge = DataOptions {
+            class_case: Some(ClassCase::Merge),
+            ..DataOptions::default()
+        };
+        let (classes, _) = read(&folders, &merge);
+        assert_eq!(classes.len(), 2, "{classes:?}");
+        let keep = DataOptions {
+            class_case: Some(ClassCase::Keep),
+            ..DataOptions::default()
+        };
+        assert_eq!(read(&folders, &keep).0.len(), 3);
+    }
+    let split = [
+        ("train/\u{fc}b", 4),
+        ("train/x", 4),
+        ("test/u\u{308}b", 2),
+        ("test/x", 2),
+    ];
+    let merge = DataOptions {
+        class_case: Some(ClassCase::Merge),
+        ..DataOptions::default()
+    };
+    assert!(error(folder(&split).path()).contains("u\\u{308}b"));
+    assert_eq!(
+        read(&split, &merge),
+        (vec!["x".to_owned(), "\u{fc}b".to_owned()], [8, 0, 4])
+    );
+}
+
+#[test]
+fn hidden_pictures_are_counted_where_no_others_are() {
+    let count = "; 5 hidden pictures passed over: their names, or those of their folders, begin with a dot or are of a \
+                 system (__MACOSX)";
+    for folders in [
+        [("cats/.ipynb_checkpoints", 3), (".cache/dogs", 2)],
+        [("__MACOSX/cats", 3), ("__MACOSX/dogs", 2)],
+        [("cats/@eaDir", 3), ("dogs/$RECYCLE.BIN", 2)],
+    ] {
+        let sentence = error(folder(&folders).path());
+        assert!(sentence.contains(count), "{sentence}");
+    }
+    let root = folder(&[("cats", 3), (".dogs", 2)]);
+    let sentence = error(root.path());
+    assert!(
+        sentence.ends_with(
+            "all pictures are of one class, cats; a classifier needs at least two classes; 2 hidden \
+                            pictures passed over"
+        ),
+        "{sentence}"
+    );
+    let root = folder(&[("cats", 6), ("dogs", 6), ("birds/.thumbs", 1)]);
+    assert_eq!(
+        open(root.path()).1.warnings[0],
+        "no pictures in birds (1 hidden picture passed over), ignored"
+    );
 }
 
 #[test]

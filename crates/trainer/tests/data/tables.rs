@@ -324,8 +324,9 @@ fn mistakes_in_a_table_are_sentences() {
     let long = format!("path,label\n{}", lines.concat());
     for (text, expected) in [
         ("path,label\n", "the table has no lines"),
+        ("", "the table is empty, or has an empty first line"),
         (
-            "",
+            "x,label\n",
             "there is no column of files called path, file, filename, image or id",
         ),
         (
@@ -553,4 +554,86 @@ fn a_list_without_a_header_is_told() {
         ),
         "{sentence}"
     );
+}
+
+/// `x` and `y` of 0 and 1 are two classes, or a mark and a label.
+#[test]
+fn a_vague_name_above_zeros_and_ones_is_asked_about() {
+    let (_root, path) = table("path,x,y\npictures/000.png,1,0\npictures/001.png,0,1\npictures/002.png,0,1\n");
+    let sentence = error(&path);
+    assert!(
+        sentence.ends_with(
+            "the column y may hold the labels, or be one of the columns of 0 and 1 for each class (x, y): \
+             --label-column y takes it for the labels, --label-column NAME,NAME,... takes the columns so named for the classes"
+        ),
+        "{sentence}"
+    );
+    let by = |columns: &str| TableOptions {
+        label_column: Some(columns.to_owned()),
+        ..TableOptions::default()
+    };
+    assert_eq!(with(&path, by("x,y")).unwrap().0.classes, ["x", "y"]);
+    assert_eq!(with(&path, by("y")).unwrap().0.classes, ["0", "1"]);
+    let (_root, path) = table("path,width,y\npictures/000.png,20,0\npictures/001.png,30,1\n");
+    assert_eq!(open(&path).0.classes, ["0", "1"]);
+}
+
+#[test]
+fn names_as_programs_write_them_are_found() {
+    let root = folder(&[("a b", 3), ("e\u{301}", 3)]);
+    let path = root.path().join("t.csv");
+    let at = root.path().display();
+    fs::write(
+        &path,
+        format!(
+            "path,label\na%20b/000.png,x\nfile://{at}/a%20b/001.png,x\n'a b/002.png',x\n\u{e9}/000.png,y\n\
+             %C3%A9/001.png,y\ne%CC%81/002.png,y\n"
+        ),
+    )
+    .unwrap();
+    let (dataset, _) = open(&path);
+    assert_eq!((dataset.samples.len(), dataset.classes.len()), (6, 2));
+    // A file whose name has such a code.
+    let root = folder(&[("a%20b", 3), ("c", 3)]);
+    let path = root.path().join("t.csv");
+    fs::write(&path, "path,label\na%20b/000.png,x\nc/000.png,y\n").unwrap();
+    assert!(open(&path).0.samples[0].path.ends_with("a%20b/000.png"));
+    fs::write(&path, "path,label\na%2/000.png,x\nc/000.png,y\n").unwrap();
+    assert!(error(&path).contains("a%2/000.png"));
+}
+
+#[test]
+fn files_that_are_no_tables_are_named() {
+    let (_root, path) = table("");
+    assert!(error(&path).ends_with("the table is empty, or has an empty first line"));
+    fs::write(&path, b"PK\x03\x04rest").unwrap();
+    assert!(error(&path).contains("a sheet of Excel or an archive"));
+    fs::write(&path, b"a\0\x01\x02,b\n").unwrap();
+    assert!(error(&path).ends_with("this is no text, so it is no table"));
+    let text = "path,label\npictures/000.png,x\npictures/001.png,y\n";
+    for write in [u16::to_le_bytes, u16::to_be_bytes] {
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(write).collect();
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(open(&path).0.classes, ["x", "y"]);
+    }
+    fs::write(&path, format!("{text}pictures/002.png\n")).unwrap();
+    assert!(
+        error(&path)
+            .ends_with("1 cell where the first line has 2; a cell is missing, or a quotation mark is never closed")
+    );
+}
+
+#[test]
+fn splits_of_a_column_may_be_abbreviated_or_foreign() {
+    for splits in [
+        ["tr", "va", "te"],
+        ["trn", "vld", "tst"],
+        ["Trainingsdaten", "Validierung", "Testdaten"],
+    ] {
+        let line = |(number, split): (usize, &str)| format!("pictures/00{number}.png,{},{split}\n", number % 2);
+        let lines: Vec<String> = splits.iter().cycle().take(6).copied().enumerate().map(line).collect();
+        let (_root, path) = table(&format!("path,label,split\n{}", lines.concat()));
+        let (dataset, _) = open(&path);
+        assert_eq!(Split::ALL.map(|split| dataset.count(split)), [2, 2, 2], "{splits:?}");
+    }
 }

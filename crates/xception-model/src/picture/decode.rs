@@ -22,10 +22,10 @@ use super::{
     jpeg::{Idct, decode_jpeg},
     limits::{DecodeLimits, check_size},
     options::DecodeOptions,
-    png::decode_damaged,
+    png::{decode_damaged, decode_intact, essentials, has_part_of_colour},
     tiff::decode_tiff,
     warning::PictureWarning,
-    webp::first_frame,
+    webp::{first_frame, without_promises},
 };
 use crate::reading::{OrientationMode, SixteenBitMode, TruncatedMode};
 
@@ -172,23 +172,11 @@ fn decode_format(
             warnings.extend(decoded.damage.map(|reason| PictureWarning::Damaged { format, reason }));
             Ok((decoded.picture, decoded.orientation))
         }
-        PictureFormat::Png => decode_other(bytes, ImageFormat::Png, options, warnings).or_else(|error| {
-            // Only where the pixels themselves were the trouble: a bomb stays refused.
-            let PictureError::Damaged { .. } = error else {
-                return Err(error);
-            };
-            let damaged = decode_damaged(bytes, &options.limits).ok_or(error)?;
-            warnings.push(PictureWarning::Damaged {
-                format: format.name(),
-                reason: damaged.reason.to_owned(),
-            });
-            let picture = clip_keyed_grey(damaged.picture, bytes, options);
-            let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
-            Ok((picture, damaged.orientation))
-        }),
+        PictureFormat::Png => decode_png(bytes, options, warnings),
         PictureFormat::WebP => {
             check_riff_length(bytes)?;
-            decode_other(bytes, ImageFormat::WebP, options, warnings)
+            let honest = without_promises(bytes);
+            decode_other(honest.as_deref().unwrap_or(bytes), ImageFormat::WebP, options, warnings)
         }
         PictureFormat::Gif => {
             let picture = decode_gif(bytes, &options.limits)?;
@@ -206,7 +194,48 @@ fn decode_format(
     }
 }
 
-/// Decodes PNG, WebP and BMP, with the `image` crate.
+/// Decodes a PNG file, which may be damaged.
+fn decode_png(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<(RgbImage, Orientation), PictureError> {
+    // The decoder panics at half a colour.
+    let has_whole_colours = !has_part_of_colour(bytes);
+    let intact = if has_whole_colours {
+        decode_intact(bytes, &options.limits)
+    } else {
+        Err(PictureError::Damaged {
+            format: "PNG",
+            reason: "its palette has an impossible length".to_owned(),
+        })
+    };
+    let ((picture, orientation), damage) = match intact {
+        Ok(intact) => (intact, None),
+        // Only where the file's content was the trouble: a bomb stays refused.
+        Err(error @ PictureError::Damaged { .. }) => {
+            let damaged = has_whole_colours
+                .then(|| decode_damaged(bytes, &options.limits))
+                .flatten();
+            if let Some(damaged) = damaged {
+                ((damaged.picture, damaged.orientation), Some(damaged.reason))
+            } else {
+                let (file, reason) = essentials(bytes).ok_or(error)?;
+                (decode_intact(&file, &options.limits)?, Some(reason))
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    warnings.extend(damage.map(|reason| PictureWarning::Damaged {
+        format: "PNG",
+        reason: reason.to_owned(),
+    }));
+    let picture = clip_keyed_grey(picture, bytes, options);
+    let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
+    Ok((picture, orientation))
+}
+
+/// Decodes WebP and BMP, with the `image` crate.
 fn decode_other(
     bytes: &[u8],
     format: ImageFormat,
@@ -215,7 +244,6 @@ fn decode_other(
 ) -> Result<(RgbImage, Orientation), PictureError> {
     let limits = &options.limits;
     let name = match format {
-        ImageFormat::Png => "PNG",
         ImageFormat::WebP => "WebP",
         _ => "BMP",
     };
@@ -247,7 +275,6 @@ fn decode_other(
         }
         None => DynamicImage::from_decoder(decoder).map_err(problem)?,
     };
-    let picture = clip_keyed_grey(picture, bytes, options);
     let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
     Ok((picture, orientation))
 }
@@ -256,7 +283,7 @@ fn decode_other(
 /// transparency keeps its upper byte.
 fn clip_keyed_grey(picture: DynamicImage, bytes: &[u8], options: &DecodeOptions) -> DynamicImage {
     // The colour type in the header of a PNG file.
-    let is_grey = bytes.starts_with(b"\x89PNG") && bytes.get(25) == Some(&0);
+    let is_grey = bytes.get(25) == Some(&0);
     match picture {
         DynamicImage::ImageLumaA16(mut picture) if is_grey && options.reading.sixteen_bit == SixteenBitMode::Clip => {
             for pixel in picture.pixels_mut() {

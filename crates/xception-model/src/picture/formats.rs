@@ -1,6 +1,6 @@
 //! Formats told apart by a file's first bytes, and how to get a readable file from the others.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 /// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
 /// alone.
@@ -12,6 +12,15 @@ pub const ENDINGS: [&str; 11] = [
 pub fn is_named_as_picture(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default();
     ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
+/// Whether a file or folder of this name is hidden, or is one that macOS, Synology and Windows write beside other
+/// files. A search for pictures passes over it.
+pub fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+        || ["__MACOSX", "@eaDir", "$RECYCLE.BIN"]
+            .iter()
+            .any(|other| name == *other)
 }
 
 /// Bytes of a file that [`FileKind::of`] looks at, at most.

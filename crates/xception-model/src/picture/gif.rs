@@ -17,9 +17,8 @@ pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     options.set_color_output(ColorOutput::Indexed);
     // What is decoded is checked below.
     options.set_memory_limit(MemoryLimit::Unlimited);
-    let with_levels = with_grey_levels(bytes);
-    let bytes = with_levels.as_deref().unwrap_or(bytes);
-    let mut decoder = options.read_info(Cursor::new(bytes)).map_err(damaged)?;
+    let file = essentials(bytes).ok_or_else(|| damaged("it holds no picture, or ends before its first one"))?;
+    let mut decoder = options.read_info(Cursor::new(file)).map_err(damaged)?;
     check_size(decoder.width().into(), decoder.height().into(), 4, limits)?;
     let everywhere = decoder.global_palette().map(<[u8]>::to_vec);
     let (screen_width, screen_height) = (usize::from(decoder.width()), usize::from(decoder.height()));
@@ -62,16 +61,69 @@ const FLAGS: usize = 10;
 /// The flags of a palette of 256 colours.
 const WHOLE_PALETTE: u8 = 0x87;
 
-/// A file without a palette for all frames, with grey levels for one: so Pillow takes frames without colours.
-fn with_grey_levels(bytes: &[u8]) -> Option<Vec<u8>> {
+/// What begins a block: an extension, a picture, and the end of the file.
+const EXTENSION: u8 = b'!';
+const PICTURE: u8 = b',';
+const END: u8 = b';';
+/// The extension that names a transparent colour, in the fourth byte of its first part if the lowest bit of the first
+/// byte is set.
+const CONTROL: u8 = 0xf9;
+
+/// The file with nothing between its palette and its first picture but the transparent colour; `None` without a
+/// picture, and where Pillow refuses it.
+///
+/// As in Pillow, bytes that begin no block are passed over, and a file without a palette for all frames has grey
+/// levels for one.
+fn essentials(bytes: &[u8]) -> Option<Vec<u8>> {
     let (header, rest) = bytes.split_at_checked(HEADER)?;
-    if header[FLAGS] & 0x80 != 0 {
-        return None;
+    let mut file = header.to_vec();
+    let mut rest = if header[FLAGS] & 0x80 == 0 {
+        file.extend((0..=u8::MAX).flat_map(|level| [level; 3]));
+        file[FLAGS] |= WHOLE_PALETTE;
+        rest
+    } else {
+        let (palette, rest) = rest.split_at_checked(3 << ((header[FLAGS] & 7) + 1))?;
+        file.extend(palette);
+        rest
+    };
+    let mut transparent = None;
+    loop {
+        let (&first, after) = rest.split_first()?;
+        match first {
+            EXTENSION => {
+                let (&name, parts) = after.split_first()?;
+                let length = usize::from(*parts.first()?);
+                if name == CONTROL && length > 0 {
+                    let part = parts.get(1..1 + length)?;
+                    // Pillow fails on a part that is too short.
+                    part.get(..3)?;
+                    if part[0] & 1 == 1 {
+                        transparent = Some(*part.get(3)?);
+                    }
+                }
+                rest = behind_parts(parts);
+            }
+            PICTURE => break,
+            END => return None,
+            _ => rest = after,
+        }
     }
-    let levels: Vec<u8> = (0..=u8::MAX).flat_map(|level| [level; 3]).collect();
-    let mut file = [header, &levels, rest].concat();
-    file[FLAGS] |= WHOLE_PALETTE;
+    if let Some(transparent) = transparent {
+        file.extend([EXTENSION, CONTROL, 4, 1, 0, 0, transparent, 0]);
+    }
+    file.extend(rest);
     Some(file)
+}
+
+/// What follows the parts of an extension: each has its length before it, and the last one is empty.
+fn behind_parts(mut rest: &[u8]) -> &[u8] {
+    while let Some((&length, after)) = rest.split_first() {
+        rest = after.get(usize::from(length)..).unwrap_or_default();
+        if length == 0 {
+            break;
+        }
+    }
+    rest
 }
 
 fn damaged(error: impl std::fmt::Display) -> PictureError {

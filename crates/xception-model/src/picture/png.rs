@@ -1,11 +1,14 @@
-//! PNG files that end early or carry wrong checksums, as Pillow reads them.
+//! PNG, also files that end early, carry wrong checksums or impossible chunks, as Pillow reads them.
 
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageBuffer, metadata::Orientation};
-use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Transformations};
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Reader, Transformations};
 
-use super::limits::{DecodeLimits, check_size};
+use super::{
+    error::PictureError,
+    limits::{DecodeLimits, check_size},
+};
 
 /// The bytes that begin a file.
 const SIGNATURE: usize = 8;
@@ -20,6 +23,69 @@ pub(super) struct Damaged {
     pub reason: &'static str,
 }
 
+/// Reads an undamaged file. The checksum of the compressed data counts, as in Pillow; `image` does not look at it.
+pub(super) fn decode_intact(bytes: &[u8], limits: &DecodeLimits) -> Result<(DynamicImage, Orientation), PictureError> {
+    let problem = |error: DecodingError| match error {
+        DecodingError::LimitsExceeded => PictureError::TooMuchMemory {
+            limit: limits.max_bytes,
+        },
+        DecodingError::IoError(_) => damage_of("the data end early"),
+        other => damage_of(other),
+    };
+    let mut reader = open(bytes, limits, false).map_err(problem)?;
+    let (width, height) = check(&reader, limits)?;
+    let mut pixels = vec![
+        0;
+        reader
+            .output_buffer_size()
+            .ok_or_else(|| problem(DecodingError::LimitsExceeded))?
+    ];
+    let frame = reader.next_frame(&mut pixels).map_err(problem)?;
+    let orientation = orientation(&reader);
+    picture(width, height, frame.color_type, frame.bit_depth, pixels)
+        .map(|picture| (picture, orientation))
+        .ok_or_else(|| damage_of("the decoded size is not the size in the header"))
+}
+
+fn open<'a>(
+    bytes: &'a [u8],
+    limits: &DecodeLimits,
+    ignore_crc: bool,
+) -> Result<Reader<Cursor<&'a [u8]>>, DecodingError> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_crc(ignore_crc);
+    options.set_ignore_adler32(false);
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
+    decoder.set_limits(Limits {
+        bytes: usize::try_from(limits.max_bytes).unwrap_or(usize::MAX),
+    });
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.read_info()
+}
+
+/// The size, if it is within the limits.
+fn check(reader: &Reader<Cursor<&[u8]>>, limits: &DecodeLimits) -> Result<(u32, u32), PictureError> {
+    let (width, height) = (reader.info().width, reader.info().height);
+    let (colours, depth) = reader.output_color_type();
+    let bytes_per_pixel = colours.samples() as u8 * (depth as u8).div_ceil(8);
+    check_size(width, height, bytes_per_pixel, limits)?;
+    Ok((width, height))
+}
+
+fn orientation(reader: &Reader<Cursor<&[u8]>>) -> Orientation {
+    let exif = reader.info().exif_metadata.as_deref();
+    let orientation = exif.and_then(Orientation::from_exif_chunk);
+    // A damaged orientation tag is no reason to refuse an intact picture.
+    orientation.unwrap_or(Orientation::NoTransforms)
+}
+
+fn damage_of(reason: impl std::fmt::Display) -> PictureError {
+    PictureError::Damaged {
+        format: "PNG",
+        reason: reason.to_string(),
+    }
+}
+
 /// Reads a file whose pixels are all there but which the strict decoder has refused; `None` where Pillow refuses it
 /// too.
 ///
@@ -27,19 +93,10 @@ pub(super) struct Damaged {
 /// compressed data in them, and does not miss the end chunk (`load_end`). Damage before the pixels it refuses.
 pub(super) fn decode_damaged(bytes: &[u8], limits: &DecodeLimits) -> Option<Damaged> {
     let reason = damage(bytes)?;
-    let mut options = DecodeOptions::default();
-    options.set_ignore_crc(true);
-    options.set_ignore_adler32(false);
-    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
-    decoder.set_limits(Limits {
-        bytes: usize::try_from(limits.max_bytes).unwrap_or(usize::MAX),
-    });
-    decoder.set_transformations(Transformations::EXPAND);
-    let mut reader = decoder.read_info().ok()?;
-    let (width, height, interlaced) = (reader.info().width, reader.info().height, reader.info().interlaced);
+    let mut reader = open(bytes, limits, true).ok()?;
+    let (width, height) = check(&reader, limits).ok()?;
+    let interlaced = reader.info().interlaced;
     let (colours, depth) = reader.output_color_type();
-    let bytes_per_pixel = colours.samples() as u8 * (depth as u8).div_ceil(8);
-    check_size(width, height, bytes_per_pixel, limits).ok()?;
     let row_len = reader.output_line_size(width)?;
     let mut pixels = vec![0; reader.output_buffer_size()?];
     if interlaced {
@@ -61,11 +118,9 @@ pub(super) fn decode_damaged(bytes: &[u8], limits: &DecodeLimits) -> Option<Dama
         Ok(_) | Err(DecodingError::IoError(_)) => {}
         Err(_) => return None,
     }
-    let exif = reader.info().exif_metadata.as_deref();
-    let orientation = exif.and_then(Orientation::from_exif_chunk);
     Some(Damaged {
+        orientation: orientation(&reader),
         picture: picture(width, height, colours, depth, pixels)?,
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
         reason,
     })
 }
@@ -86,6 +141,89 @@ fn passes(width: u32, height: u32) -> u32 {
     .filter(|&(column, ..)| width > column)
     .map(|(_, row, _, step)| height.saturating_sub(row).div_ceil(step))
     .sum()
+}
+
+/// A chunk's name and content, and the whole chunk.
+struct Chunk<'a> {
+    name: &'a [u8],
+    content: &'a [u8],
+    whole: &'a [u8],
+}
+
+/// The chunks before the pixels, and the rest of the file; `None` if a chunk is incomplete.
+fn head(bytes: &[u8]) -> Option<(Vec<Chunk<'_>>, &[u8])> {
+    let (mut chunks, mut rest) = (Vec::new(), bytes.get(SIGNATURE..)?);
+    loop {
+        let (length, name) = rest.get(..8)?.split_at(4);
+        if name == b"IDAT" {
+            return Some((chunks, rest));
+        }
+        let length = length.iter().fold(0, |length, &byte| (length << 8) | usize::from(byte));
+        let whole = rest.get(..length.checked_add(FRAME)?)?;
+        let content = &whole[8..8 + length];
+        chunks.push(Chunk { name, content, whole });
+        rest = &rest[whole.len()..];
+    }
+}
+
+/// Whether a palette's length is no multiple of a colour's three bytes.
+pub(super) fn has_part_of_colour(bytes: &[u8]) -> bool {
+    head(bytes).is_some_and(|(chunks, _)| {
+        let mut palettes = chunks.iter().filter(|chunk| chunk.name == b"PLTE");
+        palettes.any(|palette| !palette.content.len().is_multiple_of(3))
+    })
+}
+
+/// The file with the chunks alone that make its pixels, and what is wrong with the others or with the palette. `None`
+/// if a checksum before the pixels is wrong, and if nothing is.
+///
+/// As in Pillow (`PngImagePlugin.py`): of two palettes the last one counts, one of a picture without places in it does
+/// not, colours beyond it are black, and unknown chunks are passed over.
+pub(super) fn essentials(bytes: &[u8]) -> Option<(Vec<u8>, &'static str)> {
+    /// The kind of colours for places in a palette.
+    const PLACES: u8 = 3;
+
+    let (chunks, rest) = head(bytes)?;
+    if chunks.iter().any(|chunk| {
+        checksum(&chunk.whole[4..chunk.whole.len() - 4]).to_be_bytes() != chunk.whole[chunk.whole.len() - 4..]
+    }) {
+        return None;
+    }
+    let last = |name: &[u8]| chunks.iter().rfind(|chunk| chunk.name == name);
+    let [size @ .., depth @ (1 | 2 | 4 | 8 | 16), colours, _, 0, interlace] = last(b"IHDR")?.content else {
+        return None;
+    };
+    let mut file = bytes[..SIGNATURE].to_vec();
+    let mut append = |name: &[u8; 4], content: &[u8]| {
+        let named = [name, content].concat();
+        file.extend((content.len() as u32).to_be_bytes());
+        file.extend(&named);
+        file.extend(checksum(&named).to_be_bytes());
+    };
+    append(b"IHDR", &[size, &[*depth, *colours, 0, 0, *interlace.min(&1)]].concat());
+    let mut reason = "chunks are unknown, repeated or in the wrong place";
+    if *colours == PLACES {
+        let palette = last(b"PLTE").map_or(&[][..], |chunk| chunk.content);
+        let count = palette.len() / 3;
+        if count > 256 || *depth > 8 {
+            return None;
+        }
+        let mut padded = palette[..count * 3].to_vec();
+        padded.resize((3 << *depth).max(count * 3), 0);
+        append(b"PLTE", &padded);
+        match count {
+            0 => reason = "its palette is missing, so every pixel is black",
+            _ if !palette.len().is_multiple_of(3) => reason = "its palette has an impossible length",
+            _ => {}
+        }
+    }
+    for name in [b"tRNS", b"eXIf"] {
+        if let Some(chunk) = last(name) {
+            append(name, chunk.content);
+        }
+    }
+    file.extend(rest);
+    Some((file, reason))
 }
 
 /// The damage to the chunks of a file; `None` without damage, and if the damage is before the pixels.

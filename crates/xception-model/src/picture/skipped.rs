@@ -1,8 +1,14 @@
 //! The files of a folder that are left out, counted.
 
-use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
 
-use super::formats::{FileKind, HEAD_BYTES, OtherFormat};
+use super::formats::{FileKind, HEAD_BYTES, OtherFormat, is_hidden, is_named_as_picture};
 
 /// Files that a search for pictures leaves out, because of the endings of their names, counted by their content.
 ///
@@ -14,6 +20,26 @@ pub struct SkippedFiles {
     /// Pictures in formats that are read.
     unnamed: BTreeMap<&'static str, usize>,
     others: usize,
+}
+
+/// The number of pictures below a folder that a search for pictures passes over, since they or their folders are
+/// [hidden](is_hidden).
+pub fn hidden_pictures(folder: &Path) -> usize {
+    fn count(folder: &Path, inside_hidden: bool) -> usize {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .map(|entry| {
+                let is_hidden = inside_hidden || is_hidden(&entry.file_name());
+                // Links are not followed: they may lead back.
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => count(&entry.path(), is_hidden),
+                    Ok(_) => usize::from(is_hidden && is_named_as_picture(&entry.path())),
+                    Err(_) => 0,
+                }
+            })
+            .sum()
+    }
+    count(folder, false)
 }
 
 impl SkippedFiles {

@@ -32,6 +32,33 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     })
 }
 
+/// Kinds of chunks that a bit of the header promises. Programs that strip a file of them leave the bit.
+const PROMISED: [(u8, [u8; 4]); 3] = [(32, *b"ICCP"), (8, *b"EXIF"), (4, *b"XMP ")];
+
+/// The file with a header that promises no chunk that is not there; `None` if the header is right. libwebp passes over
+/// such promises.
+pub(super) fn without_promises(bytes: &[u8]) -> Option<Vec<u8>> {
+    /// The place of the header's flags.
+    const FLAGS: usize = 20;
+
+    let parts = bytes.get(12..)?;
+    let (b"VP8X", &[flags, ..]) = chunks(parts).next()? else {
+        return None;
+    };
+    let has = |wanted: &[u8; 4]| chunks(parts).any(|(name, _)| name == wanted);
+    let broken = PROMISED.iter().filter(|(bit, name)| flags & bit != 0 && !has(name));
+    let mut honest = broken.fold(flags, |flags, (bit, _)| flags & !bit);
+    let may_be_opaque = flags & (ALPHA | ANIMATION) == ALPHA && has(b"VP8 ");
+    if may_be_opaque && !has(b"ALPH") {
+        honest &= !ALPHA;
+    }
+    (honest != flags).then(|| {
+        let mut file = bytes.to_vec();
+        file[FLAGS] = honest;
+        file
+    })
+}
+
 fn number(bytes: [u8; 3]) -> u32 {
     let [low, middle, high] = bytes.map(u32::from);
     low | (middle << 8) | (high << 16)

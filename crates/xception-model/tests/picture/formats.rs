@@ -2,25 +2,35 @@
 //! `scripts/golden/golden_formats.py`.
 
 use serde::Deserialize;
-use xception_model::picture::{AlphaMode, OrientationMode, Reading, SixteenBitMode, TruncatedMode, decode};
+use xception_model::picture::{
+    AlphaMode, OrientationMode, PictureError, PictureWarning, Reading, SixteenBitMode, TruncatedMode, decode,
+    decode_with_warnings,
+};
 
 use super::{Dice, bytes_of, ppm};
 
 #[derive(Deserialize)]
 struct Manifest {
     read: Vec<String>,
+    damaged: Vec<String>,
+    refused: Vec<String>,
 }
 
-/// Each file's name and bytes.
+fn manifest() -> Manifest {
+    serde_json::from_slice(&bytes_of("formats/manifest.json")).expect("the manifest fits")
+}
+
+fn file(name: &str) -> Vec<u8> {
+    let (format, _) = name.split_once('-').expect("the name begins with the format");
+    bytes_of(&format!("formats/{name}.{format}"))
+}
+
+/// Name and bytes of each file that Pillow reads.
 fn files() -> Vec<(String, Vec<u8>)> {
-    let Manifest { read } = serde_json::from_slice(&bytes_of("formats/manifest.json")).expect("the manifest fits");
-    assert!(read.len() >= 24);
-    let file = |name: String| {
-        let (format, _) = name.split_once('-').expect("the name begins with the format");
-        let bytes = bytes_of(&format!("formats/{name}.{format}"));
-        (name, bytes)
-    };
-    read.into_iter().map(file).collect()
+    let Manifest { read, damaged, .. } = manifest();
+    assert!(read.len() >= 24 && damaged.len() >= 7);
+    let names = read.into_iter().chain(damaged);
+    names.map(|name| (name.clone(), file(&name))).collect()
 }
 
 /// As Pillow's and Keras's plain conversion.
@@ -39,6 +49,26 @@ fn rare_kinds_are_read_to_pillow_s_pixels() {
     };
     let differences: Vec<_> = files().iter().filter_map(differs).collect();
     assert!(differences.is_empty(), "{differences:?}");
+}
+
+#[test]
+fn chunks_that_png_forbids_bring_a_warning() {
+    let Manifest { read, damaged, refused } = manifest();
+    let warnings = |name: &str| decode_with_warnings(&file(name), AS_PILLOW).unwrap().warnings;
+    for name in damaged {
+        assert!(
+            matches!(warnings(&name)[..], [PictureWarning::Damaged { format: "PNG", .. }]),
+            "{name}"
+        );
+    }
+    for name in read {
+        let is_damaged = |warning: &PictureWarning| matches!(warning, PictureWarning::Damaged { .. });
+        assert!(!warnings(&name).iter().any(is_damaged), "{name}");
+    }
+    for name in refused {
+        let error = decode(&file(&name), AS_PILLOW).expect_err(&name);
+        assert!(matches!(error, PictureError::Damaged { .. }), "{name}: {error}");
+    }
 }
 
 #[test]

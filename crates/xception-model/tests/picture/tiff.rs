@@ -15,6 +15,7 @@ struct Manifest {
     read: Vec<String>,
     misread: Vec<String>,
     refused: Vec<String>,
+    damaged: Vec<String>,
 }
 
 fn manifest() -> Manifest {
@@ -112,6 +113,29 @@ fn kinds_that_are_not_read_name_the_way_out() {
             "{name}: {error}"
         );
     }
+}
+
+/// libtiff writes a note to standard error, and reads on to other pixels.
+#[test]
+fn broken_codes_are_refused() {
+    let damaged = manifest().damaged;
+    assert!(!damaged.is_empty());
+    for name in damaged {
+        let error = decode(&file(&name), DecodeLimits::default()).expect_err(&name);
+        assert!(matches!(error, PictureError::Damaged { .. }), "{name}: {error}");
+    }
+}
+
+/// The dictionary of an LZMA file is memory of the reader's own.
+#[test]
+fn a_large_dictionary_is_refused_before_memory_is_taken() {
+    let limits = DecodeLimits {
+        max_bytes: 1 << 20,
+        ..DecodeLimits::default()
+    };
+    assert!(decode(&file("rgb-lzma"), DecodeLimits::default()).is_ok());
+    let error = decode(&file("rgb-lzma"), limits).unwrap_err();
+    assert!(matches!(error, PictureError::Damaged { .. }), "{error}");
 }
 
 /// The sentence for a picture on which the decoder panicked.

@@ -1,6 +1,7 @@
 use xception_model::labels::Label;
 
 use super::error::EvaluateError;
+use crate::data::spelling;
 
 /// Matches the classes of a data set to the classes of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct MatchedClasses {
 }
 
 /// Matches each class of the data to a label by name or, as in ImageNet's folders, by id. Otherwise takes the label
-/// whose name differs only in upper and lower case, spaces, `_` and `-`, if there is exactly one.
+/// whose name differs only in upper and lower case, Unicode form, spaces, `_` and `-`, if there is exactly one.
 ///
 /// # Errors
 ///
@@ -61,14 +62,13 @@ pub fn match_classes(
 
 /// The only label whose name differs in spelling alone.
 fn only_alike(class: &str, labels: &[Label]) -> Option<usize> {
-    let wanted = spelling(class);
-    let mut alike = (0..labels.len()).filter(|&output| spelling(&labels[output].name) == wanted);
+    let wanted = words(class);
+    let mut alike = (0..labels.len()).filter(|&output| words(&labels[output].name) == wanted);
     alike.next().filter(|_| alike.next().is_none())
 }
 
-fn spelling(name: &str) -> String {
-    let words = name.split([' ', '_', '-']).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+fn words(name: &str) -> String {
+    spelling(&name.replace(['_', '-'], " "))
 }
 
 #[cfg(test)]
@@ -106,11 +106,16 @@ mod tests {
 
     #[test]
     fn spellings_that_only_one_label_has_are_found() {
-        let labels = ["golden retriever", "Cup", "crane", "Crane"].map(Label::new);
-        let found = match_classes(&names(&["Golden_Retriever", "cup", "Crane", "CRANE"]), &labels, 4, true).unwrap();
-        assert_eq!(found.outputs, [Some(0), Some(1), Some(3), None]);
+        let labels = ["golden retriever", "Cup", "crane", "Crane", "caf\u{e9}"].map(Label::new);
+        let data = names(&["Golden_Retriever", "cup", "Crane", "CRANE", "cafe\u{301}"]);
+        let found = match_classes(&data, &labels, 5, true).unwrap();
+        assert_eq!(found.outputs, [Some(0), Some(1), Some(3), None, Some(4)]);
         assert_eq!(found.unknown, ["CRANE"], "two labels may be meant");
-        let respelled = [("Golden_Retriever", "golden retriever"), ("cup", "Cup")];
+        let respelled = [
+            ("Golden_Retriever", "golden retriever"),
+            ("cup", "Cup"),
+            ("cafe\u{301}", "caf\u{e9}"),
+        ];
         assert_eq!(found.respelled, respelled.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 }

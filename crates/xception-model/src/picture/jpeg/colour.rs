@@ -147,6 +147,12 @@ pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], colours: Colours) -> Resul
                     *pixel = [level; 3];
                 }
             }
+            [grey, last] => {
+                let samples = if colours == Colours::Last { last } else { grey };
+                for (pixel, &level) in pixels.zip(samples.get(y)) {
+                    *pixel = [level; 3];
+                }
+            }
             [first, second, third] => {
                 let samples = first.get(y).iter().zip(second.get(y)).zip(third.get(y));
                 let samples = samples.map(|((&first, &second), &third)| [first, second, third]);
@@ -172,7 +178,7 @@ pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], colours: Colours) -> Resul
                     }
                     *pixel = match colours {
                         Colours::Rgb => inks,
-                        Colours::Fourth => [black; 3],
+                        Colours::Last => [black; 3],
                         Colours::PlainCmyk => inks_to_rgb(inks.map(|ink| 255 - ink), 255 - black),
                         _ => inks_to_rgb(inks, black),
                     };

@@ -95,7 +95,7 @@ pub(super) fn decode_inner(
         InnerColours::Rgb => Colours::Rgb,
         InnerColours::YCbCr => Colours::YCbCr,
         InnerColours::Inks => Colours::PlainCmyk,
-        InnerColours::Fourth => Colours::Fourth,
+        InnerColours::Last => Colours::Last,
     };
     read(bytes, limits, idct, Some(colours))
         .map(|read| read.inner)
@@ -115,15 +115,15 @@ fn problem(fault: Fault) -> PictureError {
     }
 }
 
-/// What the samples of JPEG data in another format mean; a single one is grey, a fourth one behind RGB is left out.
+/// What the samples of JPEG data in another format mean; one is grey, and one more behind grey or RGB is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InnerColours {
     Rgb,
     YCbCr,
     /// Cyan, magenta, yellow and black, not inverted.
     Inks,
-    /// The fourth sample alone, as grey.
-    Fourth,
+    /// The last sample alone, as grey.
+    Last,
 }
 
 /// Pixels without orientation.
@@ -148,6 +148,10 @@ fn read(bytes: &[u8], limits: &DecodeLimits, idct: Idct, colours: Option<Colours
     let exif = segments.exif;
     let frame = segments.frame()?;
     let (width, height, coding) = (frame.width, frame.height, frame.coding);
+    // Pillow reads them in other formats alone.
+    if colours.is_none() && frame.components.len() == 2 {
+        return Err(Fault::Unsupported("it has 2 colours".to_owned()));
+    }
     check_size(width as u32, height as u32, 3, limits).map_err(Fault::Refused)?;
     let (rgb, damage) = if coding == Coding::Other {
         (library::decode(bytes, limits, idct).map_err(Fault::Refused)?, None)

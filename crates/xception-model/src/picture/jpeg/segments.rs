@@ -10,7 +10,7 @@ use super::{
 /// busy for minutes.
 pub(super) const MAX_SCANS: usize = 100;
 
-/// More components than this are no picture of ours: grey, three colours or four inks.
+/// More components than this are no picture of ours: grey, grey and transparency, three colours or four inks.
 const MAX_COMPONENTS: usize = 4;
 
 /// Most blocks in the unit of an interleaved scan (`D_MAX_BLOCKS_IN_MCU`).
@@ -117,8 +117,8 @@ pub(super) enum Colours {
     /// Inks that are not inverted.
     PlainCmyk,
     Ycck,
-    /// The fourth of four samples alone, as grey.
-    Fourth,
+    /// The last sample alone, as grey.
+    Last,
 }
 
 impl<'a> Segments<'a> {
@@ -210,7 +210,7 @@ impl<'a> Segments<'a> {
         if precision != 8 {
             return Err(Fault::Unsupported(format!("its samples have {precision} bits")));
         }
-        if !matches!(count, 1 | 3 | MAX_COMPONENTS) {
+        if !(1..=MAX_COMPONENTS).contains(&count) {
             return Err(Fault::Unsupported(format!("it has {count} colours")));
         }
         let mut components = Vec::with_capacity(count);

@@ -21,6 +21,8 @@ pub(super) struct Chunks<'a> {
     pub height: u32,
     across: usize,
     down: usize,
+    /// Most bytes of memory for a decoder's own use.
+    pub max_bytes: u64,
 }
 
 /// A part of a plane of a picture.
@@ -72,6 +74,7 @@ impl<'a> Chunks<'a> {
             height,
             across: across as usize,
             down: down as usize,
+            max_bytes: limits.max_bytes,
         })
     }
 
@@ -131,6 +134,7 @@ pub(super) fn gather<T: Copy + Default>(
             width: chunks.width as usize,
             is_reversed: header.is_reversed,
             options: directory.number(tag::GROUP_3_OPTIONS).unwrap_or(0),
+            max_bytes: chunks.max_bytes,
             // Pillow takes uncompressed rows wherever they end.
             bytes: chunks.bytes(place)?,
         };

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
+use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 use weezl::{BitOrder, LzwStatus, decode::Decoder};
 
@@ -22,6 +23,8 @@ pub(super) struct Chunk<'a> {
     pub is_reversed: bool,
     /// Of fax compression (`T4Options`).
     pub options: u64,
+    /// Most bytes of memory for a decoder's own use.
+    pub max_bytes: u64,
 }
 
 /// Fills `out` with the first rows of a strip or tile.
@@ -45,6 +48,7 @@ pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) ->
         5 => lzw(bytes, out),
         8 | 32_946 => ZlibDecoder::new(bytes).read_exact(out).ok(),
         32_773 => pack_bits(bytes, out),
+        34_925 => lzma(bytes, chunk.max_bytes, out),
         50_000 => zstandard(bytes, out),
         other => {
             let name = match other {
@@ -54,7 +58,6 @@ pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) ->
                 33_003..=33_007 | 34_712 => "JPEG 2000",
                 34_676 | 34_677 => "SGI Log",
                 34_887 => "LERC",
-                34_925 => "LZMA",
                 50_001 => "WebP",
                 50_002 | 52_546 => "JPEG XL",
                 _ => "an unknown method",
@@ -83,6 +86,12 @@ fn lzw(bytes: &[u8], out: &mut [u8]) -> Option<()> {
         }
     }
     (written == out.len()).then_some(())
+}
+
+/// A dictionary larger than `max_bytes` is refused before memory for it is taken.
+fn lzma(bytes: &[u8], max_bytes: u64, out: &mut [u8]) -> Option<()> {
+    let limit_kb = u32::try_from(max_bytes / 1024).unwrap_or(u32::MAX);
+    XzReader::new_mem_limit(bytes, false, limit_kb).read_exact(out).ok()
 }
 
 fn zstandard(bytes: &[u8], out: &mut [u8]) -> Option<()> {

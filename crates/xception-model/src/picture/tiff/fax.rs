@@ -102,7 +102,11 @@ fn run(reader: &mut impl BitReader, is_black: bool) -> Option<usize> {
 fn one_dimension(reader: &mut impl BitReader, width: usize) -> Option<Changes> {
     let (mut changes, mut place, mut is_black) = (Vec::new(), 0, false);
     while place < width {
-        place = (place + run(reader, is_black)?).min(width);
+        place += run(reader, is_black)?;
+        // libtiff notes the damage and cuts the row; what follows is seldom right.
+        if place > width {
+            return None;
+        }
         changes.push(place);
         is_black = !is_black;
     }
@@ -138,10 +142,15 @@ fn two_dimensions(reader: &mut impl BitReader, above: &[usize], width: usize) ->
             Mode::Horizontal => {
                 let first = place.unwrap_or(0) + run(reader, is_black)?;
                 let second = first + run(reader, !is_black)?;
-                changes.extend([first.min(width), second.min(width)]);
+                if second > width {
+                    return None;
+                }
+                changes.extend([first, second]);
                 place = Some(second);
             }
-            Mode::EOF => return Some(Row::End),
+            // Within a row it is a broken code.
+            Mode::EOF if place.is_none() => return Some(Row::End),
+            Mode::EOF => return None,
             Mode::Extension => return None,
         }
     }

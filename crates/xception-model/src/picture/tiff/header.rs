@@ -10,8 +10,10 @@ const PALETTE: u64 = 3;
 const MASK: u64 = 4;
 const INKS: u64 = 5;
 const YCBCR: u64 = 6;
-/// CIE L*a*b* and its two encodings by ICC and ITU.
-const LAB: std::ops::RangeInclusive<u64> = 8..=10;
+/// CIE L*a*b*, with signed a* and b*.
+const LAB: u64 = 8;
+/// Its two encodings by ICC and ITU.
+const OTHER_LAB: std::ops::RangeInclusive<u64> = 9..=10;
 
 /// Kinds of numbers (`SampleFormat`).
 const UNSIGNED: u64 = 1;
@@ -55,6 +57,8 @@ pub(super) enum Kind {
     Inks,
     /// Lightness and two colour differences.
     YCbCr,
+    /// CIE L*a*b*, of 8 bits.
+    Lab,
 }
 
 /// The transparency of a pixel.
@@ -167,7 +171,7 @@ impl Kind {
         match self {
             // Pillow reads a YCbCr file of one sample as grey.
             Self::YCbCr if samples == 1 => 1,
-            Self::Rgb | Self::YCbCr => 3,
+            Self::Rgb | Self::YCbCr | Self::Lab => 3,
             Self::Inks => 4,
             _ => 1,
         }
@@ -196,7 +200,11 @@ fn kind(colours: u64, format: u64, bits: u64) -> Result<Kind, String> {
         (PALETTE, UNSIGNED, 1 | 2 | 4 | 8) => Kind::Palette,
         (INKS, UNSIGNED, 8 | 16) => Kind::Inks,
         (YCBCR, UNSIGNED, 8) => Kind::YCbCr,
-        (colours, ..) if LAB.contains(&colours) => return Err("its colours are CIE L*a*b*, not RGB".into()),
+        (LAB, UNSIGNED, 8) => Kind::Lab,
+        (LAB, ..) => return Err("its colours are CIE L*a*b* of other numbers than bytes".into()),
+        (colours, ..) if OTHER_LAB.contains(&colours) => {
+            return Err("its colours are CIE L*a*b* as coded by ICC or ITU".into());
+        }
         (MASK, ..) => return Err("it is a mask for another picture".into()),
         (WHITE_IS_ZERO..=YCBCR, FLOAT, _) => {
             return Err(format!("its samples are {bits}-bit floating-point numbers {range}"));
@@ -229,7 +237,9 @@ mod tests {
             (RGB, UNSIGNED, 4, "have 4 bits"),
             (BLACK_IS_ZERO, 5, 32, "unknown kind"),
             (MASK, UNSIGNED, 1, "mask"),
-            (8, UNSIGNED, 8, "CIE L*a*b*"),
+            (LAB, UNSIGNED, 16, "CIE L*a*b* of other numbers"),
+            (LAB, SIGNED, 8, "CIE L*a*b* of other numbers"),
+            (9, UNSIGNED, 8, "CIE L*a*b* as coded by ICC"),
             (32_803, UNSIGNED, 16, "photometric interpretation 32803"),
         ] {
             let found = kind(colours, format, bits).unwrap_err();

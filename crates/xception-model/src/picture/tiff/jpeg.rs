@@ -32,9 +32,10 @@ pub(super) fn decode_jpeg_parts(
         Kind::Grey { .. } | Kind::Rgb => InnerColours::Rgb,
         _ => return Err(unsupported("its JPEG data are not grey, RGB, YCbCr or CMYK".into())),
     };
-    // JPEG data have one, three or four samples for a pixel.
-    let more = header.samples != header.kind.colours(header.samples as u64) as usize;
-    if header.bits != 8 || more && (header.kind != Kind::Rgb || header.samples != 4 || header.is_planar) {
+    // JPEG data have at most four samples for a pixel.
+    let count = header.kind.colours(header.samples as u64) as usize;
+    let is_one_more = matches!(header.kind, Kind::Grey { .. } | Kind::Rgb) && header.samples == count + 1;
+    if header.bits != 8 || header.samples != count && (!is_one_more || header.is_planar) {
         return Err(unsupported(
             "its JPEG data have additional samples or more than 8 bits".into(),
         ));
@@ -49,7 +50,7 @@ pub(super) fn decode_jpeg_parts(
     if header.alpha == Alpha::Opaque {
         return Ok(picture);
     }
-    let alpha = decode(file, InnerColours::Fourth, options, &mut Vec::new())?;
+    let alpha = decode(file, InnerColours::Last, options, &mut Vec::new())?;
     let pixels = picture.pixels().zip(alpha.pixels());
     let rgba = pixels.flat_map(|(&Rgb(colours), &Rgb([alpha, ..]))| {
         let [red, green, blue] = match header.alpha {

@@ -12,6 +12,7 @@ mod fault;
 mod fax;
 mod header;
 mod jpeg;
+mod lab;
 mod samples;
 mod ycbcr;
 

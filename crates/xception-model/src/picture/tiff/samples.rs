@@ -8,6 +8,7 @@ use super::{
     directory::{Directory, tag},
     fault::damaged,
     header::{Alpha, Header, Kind},
+    lab,
 };
 use crate::reading::SixteenBitMode;
 
@@ -55,6 +56,7 @@ impl File<'_> {
                 self.picture(levels, DynamicImage::ImageLuma8)
             }
             Kind::Rgb => self.colours(),
+            Kind::Lab => self.lab(),
             Kind::Palette => self.palette(),
             Kind::Inks => self.inks(),
         }
@@ -72,6 +74,8 @@ impl File<'_> {
             Kind::Rgb | Kind::Inks if header.is_planar && header.bits == 16 && header.compression == 1 => {
                 Some("uncompressed planes of 16 bits")
             }
+            // The planes of a* and b* lose their sign.
+            Kind::Lab if header.is_planar => Some("planes of CIE L*a*b*"),
             _ => None,
         }
     }
@@ -201,6 +205,17 @@ impl File<'_> {
             [red, green, blue, alpha]
         });
         self.picture(rgba.collect(), DynamicImage::ImageRgba8)
+    }
+
+    fn lab(&self) -> Result<DynamicImage, PictureError> {
+        let samples = self.bytes()?;
+        // `Unpack.c`, `ImagingUnpackLAB`: a* and b* have a sign in the file.
+        let rgb = samples
+            .as_chunks()
+            .0
+            .iter()
+            .flat_map(|&[lightness, a, b]| lab::to_rgb([lightness, a ^ 0x80, b ^ 0x80]));
+        self.picture(rgb.collect(), DynamicImage::ImageRgb8)
     }
 
     fn inks(&self) -> Result<DynamicImage, PictureError> {

@@ -70,6 +70,7 @@ fn spread(file: &File<'_>, across: usize, down: usize) -> Result<Vec<u8>, Pictur
             width: file.chunks.width as usize,
             is_reversed: file.header.is_reversed,
             options: 0,
+            max_bytes: file.chunks.max_bytes,
         };
         decompress(&chunk, file.header.compression, &mut data)?;
         for row in 0..place.rows {

@@ -24,7 +24,7 @@ WIDTH, HEIGHT = 11, 7
 
 WHITE_IS_ZERO, GREY, RGB, PALETTE, INKS, YCBCR, LAB, ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
-NONE, LZW, DEFLATE, PACK_BITS, LZMA = 1, 5, 8, 32773, 34925
+NONE, LZW, JPEG, DEFLATE, PACK_BITS, LZMA = 1, 5, 7, 8, 32773, 34925
 
 
 def level(channels, width=WIDTH, height=HEIGHT):
@@ -106,6 +106,10 @@ def compressed(rows, compression):
     if compression == PACK_BITS:
         return b"".join(bytes([len(row) - 1]) + row for row in rows)
     data = b"".join(rows)
+    if compression == JPEG:
+        out = io.BytesIO()
+        Image.frombytes("L", (len(rows[0]), len(rows)), data).save(out, "JPEG", quality=90)
+        return out.getvalue()
     return {NONE: bytes, LZW: lzw, DEFLATE: zlib.compress, LZMA: xz}[compression](data)
 
 
@@ -260,6 +264,11 @@ def files():
         "rgba-jpeg": written(alpha, compression="jpeg"),
         "grey-alpha-jpeg": written(alpha.convert("LA"), compression="jpeg"),
         "grey-unspecified-jpeg": written(alpha.convert("LA"), compression="jpeg", tiffinfo={338: 0}),
+        "grey-alpha-jpeg-planes": tiff(level(2, 24, 17), GREY, extra=[2], compression=JPEG, planar=True),
+        "rgb-jpeg-planes": tiff(level(3, 24, 17), RGB, compression=JPEG, planar=True, rows=8),
+        "rgba-jpeg-planes-tiles": tiff(level(4, 24, 17), RGB, extra=[2], compression=JPEG, planar=True, tile=16),
+        "rgba-premultiplied-jpeg-planes": tiff(level(4, 24, 17), RGB, extra=[1], compression=JPEG, planar=True),
+        "inks-jpeg-planes": tiff(level(4, 24, 17), INKS, compression=JPEG, planar=True, rows=16),
         "orientation-6-float": tiff(numbers, GREY, 32, FLOAT, tags={274: (3, [6])}),
     }
 

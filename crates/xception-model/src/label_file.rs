@@ -94,6 +94,7 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     {
         return Ok(names.iter().map(Label::new).collect());
     }
+    refuse_negative(&lines)?;
     for delimiter in delimiters {
         if let Some(labels) = table(&lines, delimiter)? {
             return Ok(labels);
@@ -107,7 +108,6 @@ pub(crate) fn labels_of(text: &str) -> Result<Vec<Label>, LabelError> {
     if titles && lines.len() > 2 && lines[1..].iter().all(|line| number_first(line.trim()).is_some()) {
         lines.remove(0);
     }
-    refuse_negative(&lines)?;
     if let Some(labels) = wnids(&lines) {
         return Ok(labels);
     }

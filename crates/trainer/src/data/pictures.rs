@@ -175,6 +175,16 @@ impl Pictures {
             found.count()
         };
         let folder = self.folder.display();
+        let without_ending = |name: &String| Some(name.rsplit_once('.')?.0.to_owned());
+        if let Some(name) = names.first().and_then(without_ending)
+            && let FileMatch::File(other) = Self::in_folder(&self.folder, self.shorten).find(&name)
+        {
+            return format!(
+                "{} is there, with another ending than in the table: correct the endings, or leave them out of the \
+                 table; {FLAG}",
+                other.display()
+            );
+        }
         if found_in(&self.folder, true) > 0 {
             return format!("the first file exists without its leading folders: add --pictures {folder}; {FLAG}");
         }

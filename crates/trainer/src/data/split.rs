@@ -88,7 +88,7 @@ impl Split {
 
 /// Words for the splits, without accents: in English, German, French, Spanish,
 /// Portuguese, Italian, Dutch, Turkish, Polish, Russian, Chinese, Japanese and Korean.
-const STEMS: [(&str, Split); 47] = [
+const STEMS: [(&str, Split); 46] = [
     ("training", Split::Train),
     ("train", Split::Train),
     ("trn", Split::Train),
@@ -127,7 +127,6 @@ const STEMS: [(&str, Split); 47] = [
     ("val", Split::Val),
     ("testing", Split::Test),
     ("teste", Split::Test),
-    ("testes", Split::Test),
     ("tests", Split::Test),
     ("test", Split::Test),
     ("tst", Split::Test),

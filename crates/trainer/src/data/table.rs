@@ -146,9 +146,9 @@ fn rows(path: &Path, reader: &mut Reader<File>, columns: &Columns) -> Result<Vec
         });
     }
     if rows.is_empty() {
-        return Err(DataError::NoPictures {
+        return Err(DataError::Columns {
             path: path.to_owned(),
-            hint: "; the table has no lines".to_owned(),
+            problem: "the table has no lines below the names of its columns".to_owned(),
         });
     }
     Ok(rows)

@@ -323,7 +323,7 @@ fn mistakes_in_a_table_are_sentences() {
     let lines: Vec<String> = (0..14).map(|index| format!("lost/{index}.png,cat\n")).collect();
     let long = format!("path,label\n{}", lines.concat());
     for (text, expected) in [
-        ("path,label\n", "the table has no lines"),
+        ("path,label\n", "the table has no lines below the names of its columns"),
         ("", "the table is empty, or has an empty first line"),
         (
             "x,label\n",
@@ -343,7 +343,10 @@ fn mistakes_in_a_table_are_sentences() {
             "both columns label and labels may be meant",
         ),
         ("path,label,label\nx,y,z\n", "column \"label\" is there twice"),
-        ("path,label\nx\n", "line 2: 1 cells where the first line has 2"),
+        (
+            "path,label\nx\n",
+            "line 2: 1 cell where the first line has 2; a cell is missing",
+        ),
         ("path,label\n,cat\n", "line 2: the path is empty"),
         ("path,labels\npictures/000.png,\n", "no picture has a label"),
         (
@@ -564,7 +567,8 @@ fn a_vague_name_above_zeros_and_ones_is_asked_about() {
     assert!(
         sentence.ends_with(
             "the column y may hold the labels, or be one of the columns of 0 and 1 for each class (x, y): \
-             --label-column y takes it for the labels, --label-column NAME,NAME,... takes the columns so named for the classes"
+             --label-column y takes it for the labels, --label-column NAME,NAME,... takes the columns so named for the \
+             classes"
         ),
         "{sentence}"
     );
@@ -600,6 +604,12 @@ fn names_as_programs_write_them_are_found() {
     assert!(open(&path).0.samples[0].path.ends_with("a%20b/000.png"));
     fs::write(&path, "path,label\na%2/000.png,x\nc/000.png,y\n").unwrap();
     assert!(error(&path).contains("a%2/000.png"));
+    fs::write(&path, "path,label\na%20b/000.jpg,x\nc/000.jpg,y\n").unwrap();
+    assert!(
+        error(&path).contains("a%20b/000.png is there, with another ending than in the table"),
+        "{}",
+        error(&path)
+    );
 }
 
 #[test]

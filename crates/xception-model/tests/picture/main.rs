@@ -16,6 +16,7 @@ use xception_model::picture::{
     decode_with_warnings, open,
 };
 
+mod arithmetic;
 mod crops;
 mod damaged;
 mod formats;

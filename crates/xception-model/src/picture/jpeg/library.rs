@@ -1,4 +1,4 @@
-//! Arithmetic-coded and lossless files, by `libjpeg-turbo-rs`.
+//! Lossless files, by `libjpeg-turbo-rs`.
 //!
 //! It is built without its `simd` feature, since the hand-written vector code is where most of its `unsafe` is.
 

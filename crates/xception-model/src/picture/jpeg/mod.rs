@@ -3,13 +3,14 @@
 //! Pillow and TensorFlow both decode with libjpeg-turbo, so weights were trained on its roundings, and data sets hold
 //! damaged files that it reads with a warning. The decoders of `image` and of the older `jpeg-decoder` differ: on
 //! eighteen photographs of 750 x 1000 pixels, in 1 to 26 % (by up to 5 levels) and in 4 to 12 % (by up to 3) of the
-//! pixels. `libjpeg-turbo-rs` differs in none of these, but refuses some damaged files and reads others differently.
-//! Huffman-coded files, nearly all there are, are therefore decoded here, step by step as in libjpeg-turbo. That crate
-//! decodes the rare arithmetic-coded and lossless files, if they are undamaged.
+//! pixels. `libjpeg-turbo-rs` differs in none of these, but refuses some damaged files, reads others differently, and
+//! reads arithmetic-coded inks of fewer pixels differently. All files but the rare lossless ones are therefore decoded
+//! here, step by step as in libjpeg-turbo.
 //!
-//! The way through a file: [`segments`] and the [`scan`]s between them, whose [`huffman`] codes give [`coefficients`];
-//! [`idct`] makes [`plane`]s of samples of these, and [`colour`] pixels.
+//! The way through a file: [`segments`] and the [`scan`]s between them, whose [`huffman`] or [`arithmetic`] codes give
+//! [`coefficients`]; [`idct`] makes [`plane`]s of samples of these, and [`colour`] pixels.
 
+mod arithmetic;
 mod coefficients;
 mod colour;
 mod fault;
@@ -175,27 +176,39 @@ fn read(bytes: &[u8], limits: &DecodeLimits, idct: Idct, colours: Option<Colours
 /// Decodes the scans of a file whose header is read.
 fn decode(segments: &mut Segments<'_>, limits: &DecodeLimits, idct: Idct, colours: Colours) -> Result<Vec<u8>, Fault> {
     let frame = segments.frame()?;
-    let several_scans = frame.coding == Coding::Progressive || segments.scan.components.len() < frame.components.len();
-    if !fits(frame, several_scans, limits.max_bytes) {
+    let single = frame.coding != Coding::Progressive && segments.scan.components.len() == frame.components.len();
+    let in_coefficients = !single || frame.is_arithmetic;
+    if !fits(frame, in_coefficients, limits.max_bytes) {
         return Err(Fault::Refused(PictureError::TooMuchMemory {
             limit: limits.max_bytes,
         }));
     }
-    let planes = if several_scans {
+    let planes = if !single {
         let coefficients = decode_scans(segments)?;
+        transform(segments.frame()?, &coefficients, idct)
+    } else if in_coefficients {
+        let mut coefficients = Coefficients::new(segments.frame()?);
+        decode_one_of_many(segments, &mut coefficients)?;
+        read_end(segments)?;
         transform(segments.frame()?, &coefficients, idct)
     } else {
         let planes = decode_single(segments, idct)?;
-        match segments.read() {
-            Ok(Next::End) => {}
-            Ok(Next::Scan) => return Err(Fault::Broken("a second scan follows the only one")),
-            // Nothing is missing but the end.
-            Err(Fault::End) => segments.stream.warnings.no_end = true,
-            Err(fault) => return Err(fault),
-        }
+        read_end(segments)?;
         planes
     };
     colour::to_rgb(segments.frame()?, &planes, colours)
+}
+
+/// Reads what follows the only scan of a picture.
+fn read_end(segments: &mut Segments<'_>) -> Result<(), Fault> {
+    match segments.read() {
+        Ok(Next::End) => {}
+        Ok(Next::Scan) => return Err(Fault::Broken("a second scan follows the only one")),
+        // Nothing is missing but the end.
+        Err(Fault::End) => segments.stream.warnings.no_end = true,
+        Err(fault) => return Err(fault),
+    }
+    Ok(())
 }
 
 fn decode_scans(segments: &mut Segments<'_>) -> Result<Coefficients, Fault> {

@@ -1,6 +1,7 @@
 //! One scan's codes (`jdhuff.c`, `jdphuff.c`, `jdcoefct.c`).
 
 use super::{
+    arithmetic::ArithmeticDecoder,
     coefficients::{Block, Coefficients},
     fault::Fault,
     huffman::{Bits, Codes, Table},
@@ -11,10 +12,7 @@ use super::{
 
 /// The tables of a sequential scan: for each of its components DC and AC.
 fn sequential_tables(segments: &mut Segments<'_>) -> Result<Vec<[Table; 2]>, Fault> {
-    let scan = &segments.scan;
-    if (scan.first, scan.last, scan.high, scan.low) != (0, 63, 0, 0) {
-        segments.stream.warnings.odd_scans += 1;
-    }
+    note_odd_scan(segments);
     // Once, before the first scan: later ones must bring their own.
     if segments.scans == 1 {
         for (place, [dc, ac]) in Codes::standard().into_iter().enumerate() {
@@ -175,51 +173,96 @@ fn units(frame: &Frame, scan: &Scan) -> (usize, usize) {
     }
 }
 
-/// Adds one of several scans to the coefficients.
+/// Adds a scan to the coefficients.
 pub(super) fn decode_one_of_many(segments: &mut Segments<'_>, coefficients: &mut Coefficients) -> Result<(), Fault> {
     segments.start_scan()?;
     coefficients.scans = segments.scans;
-    let decoder = if let Some(Coding::Progressive) = segments.frame.as_ref().map(|frame| frame.coding) {
-        Decoder::progressive(segments, coefficients)?
+    let (coding, is_arithmetic) = {
+        let frame = segments.frame()?;
+        (frame.coding, frame.is_arithmetic)
+    };
+    if coding == Coding::Progressive {
+        check_progressive(segments, coefficients)?;
     } else {
         for &(index, ..) in &segments.scan.components {
             coefficients.unknown_bits[index] = [0; 64];
         }
-        Decoder::Sequential(sequential_tables(segments)?)
+    }
+    let tables = match coding {
+        _ if is_arithmetic => None,
+        Coding::Progressive => Some(Tables::progressive(segments)?),
+        _ => Some(Tables::Sequential(sequential_tables(segments)?)),
     };
+    if is_arithmetic && coding == Coding::Sequential {
+        note_odd_scan(segments);
+    }
     let Segments {
         stream,
         frame,
         scan,
         restart_interval,
+        conditioning,
         ..
     } = segments;
     let Some(frame) = frame else {
         return Ok(());
     };
+    match tables {
+        None => {
+            let decoder = ArithmeticDecoder::new(stream, scan, *conditioning, coding);
+            decode_blocks(frame, scan, *restart_interval, coefficients, decoder)
+        }
+        Some(tables) => {
+            let decoder = HuffmanDecoder {
+                tables,
+                scan,
+                last_dcs: vec![0; scan.components.len()],
+                blocks_to_skip: 0,
+                bits: Bits::new(stream),
+            };
+            decode_blocks(frame, scan, *restart_interval, coefficients, decoder)
+        }
+    }
+}
+
+/// Decodes the blocks of a scan, one after the other.
+pub(super) trait BlockDecoder {
+    /// Whether the data have ended, and nothing follows before the next restart.
+    fn is_spent(&self) -> bool;
+
+    /// Goes to the next restart marker.
+    fn restart(&mut self) -> Result<(), Fault>;
+
+    /// Adds the next block's bits, of a component of the scan.
+    fn decode(&mut self, part: usize, block: &mut Block) -> Result<(), Fault>;
+
+    /// Ends the scan.
+    fn finish(&mut self);
+}
+
+fn decode_blocks(
+    frame: &Frame,
+    scan: &Scan,
+    restart_interval: usize,
+    coefficients: &mut Coefficients,
+    mut decoder: impl BlockDecoder,
+) -> Result<(), Fault> {
     let interleaved = scan.components.len() > 1;
     let (units_across, units_down) = units(frame, scan);
-    let mut state = State {
-        last_dcs: vec![0; scan.components.len()],
-        blocks_to_skip: 0,
-    };
-    let mut restarts = Restarts::new(*restart_interval);
-    let mut bits = Bits::new(stream);
+    let mut restarts = Restarts::new(restart_interval);
     for unit_row in 0..units_down {
         let frame_row = match scan.components[..] {
             [(index, ..)] => unit_row / frame.components[index].down,
             _ => unit_row,
         };
         for unit in 0..units_across {
-            if !bits.insufficient {
+            if !decoder.is_spent() {
                 coefficients.last_good_row = frame_row;
             }
             if restarts.is_due() {
-                bits.restart()?;
-                state.last_dcs.fill(0);
-                state.blocks_to_skip = 0;
+                decoder.restart()?;
             }
-            if bits.insufficient {
+            if decoder.is_spent() {
                 continue;
             }
             for (part, &(index, ..)) in scan.components.iter().enumerate() {
@@ -233,23 +276,27 @@ pub(super) fn decode_one_of_many(segments: &mut Segments<'_>, coefficients: &mut
                     for column in unit * across..(unit + 1) * across {
                         let place = row * coefficients.strides[index] + column;
                         let block = &mut coefficients.blocks[index][place];
-                        decoder.decode(&mut bits, scan, part, &mut state, block)?;
+                        decoder.decode(part, block)?;
                     }
                 }
             }
         }
     }
-    bits.finish();
+    decoder.finish();
     Ok(())
 }
 
-struct State {
+struct HuffmanDecoder<'s, 'a> {
+    tables: Tables,
+    scan: &'s Scan,
     last_dcs: Vec<i32>,
     /// `EOBRUN`
     blocks_to_skip: i32,
+    bits: Bits<'s, 'a>,
 }
 
-enum Decoder {
+/// The tables of a scan, and with them what it adds to a block.
+enum Tables {
     /// For each component its DC and AC tables.
     Sequential(Vec<[Table; 2]>),
     /// For each component its table.
@@ -259,42 +306,60 @@ enum Decoder {
     AcRefine(Table),
 }
 
-impl Decoder {
-    /// `start_pass_phuff_decoder`
-    fn progressive(segments: &mut Segments<'_>, coefficients: &mut Coefficients) -> Result<Self, Fault> {
+/// Checks the parameters of a scan of a progressive picture, and notes what it adds (`start_pass_phuff_decoder`).
+fn check_progressive(segments: &mut Segments<'_>, coefficients: &mut Coefficients) -> Result<(), Fault> {
+    let Scan {
+        ref components,
+        first,
+        last,
+        high,
+        low,
+    } = segments.scan;
+    let is_dc = first == 0;
+    let band_is_bad = if is_dc {
+        last != 0
+    } else {
+        first > last || last > 63 || components.len() != 1
+    };
+    if band_is_bad || (high != 0 && low != high - 1) || low > 13 {
+        return Err(Fault::Broken("a progressive scan has impossible parameters"));
+    }
+    for &(index, ..) in components {
+        let unknown = &mut coefficients.unknown_bits[index];
+        if !is_dc && unknown[0] < 0 {
+            segments.stream.warnings.odd_scans += 1;
+        }
+        let before = &mut coefficients.unknown_before[index];
+        for place in first.min(1)..=last.max(9) {
+            before[place] = if segments.scans > 1 { unknown[place] } else { 0 };
+        }
+        let mut odd = false;
+        for unknown in &mut unknown[first..=last] {
+            odd |= high as i32 != (*unknown).max(0);
+            *unknown = low as i32;
+        }
+        segments.stream.warnings.odd_scans += usize::from(odd);
+    }
+    Ok(())
+}
+
+/// Counts the only kind of scan's odd parameters: a sequential scan holds all bits of all coefficients.
+fn note_odd_scan(segments: &mut Segments<'_>) {
+    let scan = &segments.scan;
+    if (scan.first, scan.last, scan.high, scan.low) != (0, 63, 0, 0) {
+        segments.stream.warnings.odd_scans += 1;
+    }
+}
+
+impl Tables {
+    fn progressive(segments: &Segments<'_>) -> Result<Self, Fault> {
         let Scan {
             ref components,
             first,
-            last,
             high,
-            low,
+            ..
         } = segments.scan;
-        let is_dc = first == 0;
-        let band_is_bad = if is_dc {
-            last != 0
-        } else {
-            first > last || last > 63 || components.len() != 1
-        };
-        if band_is_bad || (high != 0 && low != high - 1) || low > 13 {
-            return Err(Fault::Broken("a progressive scan has impossible parameters"));
-        }
-        for &(index, ..) in components {
-            let unknown = &mut coefficients.unknown_bits[index];
-            if !is_dc && unknown[0] < 0 {
-                segments.stream.warnings.odd_scans += 1;
-            }
-            let before = &mut coefficients.unknown_before[index];
-            for place in first.min(1)..=last.max(9) {
-                before[place] = if segments.scans > 1 { unknown[place] } else { 0 };
-            }
-            let mut odd = false;
-            for unknown in &mut unknown[first..=last] {
-                odd |= high as i32 != (*unknown).max(0);
-                *unknown = low as i32;
-            }
-            segments.stream.warnings.odd_scans += usize::from(odd);
-        }
-        Ok(match (is_dc, high) {
+        Ok(match (first == 0, high) {
             (true, 0) => {
                 let tables = components.iter().map(|&(_, dc, _)| table(&segments.dc_codes, dc, true));
                 Self::DcFirst(tables.collect::<Result<_, _>>()?)
@@ -310,34 +375,46 @@ impl Decoder {
             }
         })
     }
+}
+
+impl BlockDecoder for HuffmanDecoder<'_, '_> {
+    #[inline]
+    fn is_spent(&self) -> bool {
+        self.bits.insufficient
+    }
+
+    fn restart(&mut self) -> Result<(), Fault> {
+        self.bits.restart()?;
+        self.last_dcs.fill(0);
+        self.blocks_to_skip = 0;
+        Ok(())
+    }
 
     #[inline]
-    fn decode(
-        &self,
-        bits: &mut Bits<'_, '_>,
-        scan: &Scan,
-        part: usize,
-        state: &mut State,
-        block: &mut Block,
-    ) -> Result<(), Fault> {
-        match self {
-            Self::Sequential(tables) => decode_block(bits, &tables[part], &mut state.last_dcs[part], block),
-            Self::DcFirst(tables) => {
+    fn decode(&mut self, part: usize, block: &mut Block) -> Result<(), Fault> {
+        let (bits, scan) = (&mut self.bits, self.scan);
+        match &self.tables {
+            Tables::Sequential(tables) => decode_block(bits, &tables[part], &mut self.last_dcs[part], block),
+            Tables::DcFirst(tables) => {
                 let (_, difference) = bits.symbol_and_signed(&tables[part])?;
-                let last_dc = &mut state.last_dcs[part];
+                let last_dc = &mut self.last_dcs[part];
                 *last_dc = add_dc(*last_dc, difference)?;
                 block[0] = (*last_dc << scan.low) as i16;
                 Ok(())
             }
-            Self::DcRefine => {
+            Tables::DcRefine => {
                 if bits.bits(1)? != 0 {
                     block[0] |= (1 << scan.low) as i16;
                 }
                 Ok(())
             }
-            Self::AcFirst(table) => first_band(bits, table, scan, &mut state.blocks_to_skip, block),
-            Self::AcRefine(table) => refine_band(bits, table, scan, &mut state.blocks_to_skip, block),
+            Tables::AcFirst(table) => first_band(bits, table, scan, &mut self.blocks_to_skip, block),
+            Tables::AcRefine(table) => refine_band(bits, table, scan, &mut self.blocks_to_skip, block),
         }
+    }
+
+    fn finish(&mut self) {
+        self.bits.finish();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The content of the segments between the scans (`jdmarker.c`, `jdinput.c`).
 
 use super::{
+    arithmetic::Conditioning,
     fault::Fault,
     huffman::Codes,
     stream::{RESTART, Stream},
@@ -34,7 +35,7 @@ pub(super) const NATURAL_ORDER: [u8; 80] = [
 pub(super) enum Coding {
     Sequential,
     Progressive,
-    /// Arithmetic codes or no transform: left to another decoder.
+    /// No transform: left to another decoder.
     Other,
 }
 
@@ -58,6 +59,8 @@ pub(super) struct Component {
 /// The frame header (SOF).
 pub(super) struct Frame {
     pub coding: Coding,
+    /// Arithmetic codes, not Huffman's.
+    pub is_arithmetic: bool,
     pub width: usize,
     pub height: usize,
     pub components: Vec<Component>,
@@ -97,6 +100,8 @@ pub(super) struct Segments<'a> {
     /// Units between two restart markers, 0 for none.
     pub restart_interval: usize,
     pub frame: Option<Frame>,
+    /// Of arithmetic codes.
+    pub conditioning: Conditioning,
     pub scan: Scan,
     pub scans: usize,
     jfif: bool,
@@ -130,6 +135,7 @@ impl<'a> Segments<'a> {
             ac_codes: [const { None }; 4],
             restart_interval: 0,
             frame: None,
+            conditioning: Conditioning::default(),
             scan: Scan::default(),
             scans: 0,
             jfif: false,
@@ -162,9 +168,11 @@ impl<'a> Segments<'a> {
             match self.stream.marker {
                 0xd8 if self.started => return Err(Fault::Broken("a second file begins inside it")),
                 0xd8 => self.started = true,
-                0xc0 | 0xc1 => self.read_frame(Coding::Sequential)?,
-                0xc2 => self.read_frame(Coding::Progressive)?,
-                0xc3 | 0xc9..=0xcb => self.read_frame(Coding::Other)?,
+                0xc0 | 0xc1 => self.read_frame(Coding::Sequential, false)?,
+                0xc2 => self.read_frame(Coding::Progressive, false)?,
+                0xc9 => self.read_frame(Coding::Sequential, true)?,
+                0xca => self.read_frame(Coding::Progressive, true)?,
+                0xc3 | 0xcb => self.read_frame(Coding::Other, false)?,
                 0xc5..=0xc8 | 0xcd..=0xcf => {
                     return Err(Fault::Unsupported("it is of a hierarchical kind".to_owned()));
                 }
@@ -181,7 +189,8 @@ impl<'a> Segments<'a> {
                 0xdb => self.read_quants()?,
                 0xdd => self.read_restart_interval()?,
                 0xe0..=0xef => self.read_application()?,
-                0xcc | 0xdc | 0xfe => {
+                0xcc => self.read_conditioning()?,
+                0xdc | 0xfe => {
                     self.stream.segment()?;
                 }
                 0x01 | RESTART..=0xd7 => {}
@@ -191,7 +200,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    fn read_frame(&mut self, coding: Coding) -> Result<(), Fault> {
+    fn read_frame(&mut self, coding: Coding, is_arithmetic: bool) -> Result<(), Fault> {
         if self.frame.is_some() {
             return Err(Fault::Broken("it has two frame headers"));
         }
@@ -244,6 +253,7 @@ impl<'a> Segments<'a> {
         }
         self.frame = Some(Frame {
             coding,
+            is_arithmetic,
             width,
             height,
             components,
@@ -347,6 +357,23 @@ impl<'a> Segments<'a> {
                 };
             }
             left = left.checked_sub(1 + if wide { 128 } else { 64 }).ok_or(WRONG_LENGTH)?;
+        }
+        Ok(())
+    }
+
+    /// `get_dac`
+    fn read_conditioning(&mut self) -> Result<(), Fault> {
+        let mut left = self.length()?;
+        while left > 0 {
+            let (place, value) = (usize::from(self.stream.byte()?), self.stream.byte()?);
+            left = left.checked_sub(2).ok_or(WRONG_LENGTH)?;
+            let (low, high) = (value & 15, value >> 4);
+            match place {
+                0..16 if low > high => return Err(Fault::Broken("arithmetic codes have impossible bounds")),
+                0..16 => self.conditioning.dc[place] = (low, high),
+                16..32 => self.conditioning.ac[place - 16] = value,
+                _ => return Err(Fault::Broken("arithmetic codes have an impossible number")),
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::{
         options::DecodeOptions,
         warning::PictureWarning,
     },
+    chunks::Place,
     directory::tag,
     fault::{FORMAT, damaged, unsupported},
     header::{Alpha, Kind},
@@ -35,13 +36,19 @@ pub(super) fn decode_jpeg_parts(
     // JPEG data have at most four samples for a pixel.
     let count = header.kind.colours(header.samples as u64) as usize;
     let is_one_more = matches!(header.kind, Kind::Grey { .. } | Kind::Rgb) && header.samples == count + 1;
-    if header.bits != 8 || header.samples != count && (!is_one_more || header.is_planar) {
+    if header.bits != 8 || header.samples != count && !is_one_more && !header.is_planar {
         return Err(unsupported(
             "its JPEG data have additional samples or more than 8 bits".into(),
         ));
     }
-    if header.is_planar && header.kind != Kind::Rgb {
-        return Err(unsupported("its JPEG data are planes of other colours than RGB".into()));
+    if header.is_planar {
+        let picture = match header.kind {
+            Kind::Grey { inverted } => file.grey(inverted, planes(file, options, warnings)?),
+            Kind::Rgb => file.bytes_of_colours(planes(file, options, warnings)?),
+            Kind::Inks => file.inks(&planes(file, options, warnings)?),
+            _ => return Err(unsupported("its JPEG data are planes of YCbCr".into())),
+        }?;
+        return flatten(picture, options.reading, warnings).ok_or_else(|| damaged("the data end early"));
     }
     let mut picture = decode(file, colours, options, warnings)?;
     if header.kind == (Kind::Grey { inverted: true }) {
@@ -70,49 +77,75 @@ fn decode(
     options: &DecodeOptions,
     warnings: &mut Vec<PictureWarning>,
 ) -> Result<RgbImage, PictureError> {
-    let header = &file.header;
-    let planes = if header.is_planar { header.kept() } else { 1 };
-    let tables = file.directory.bytes(tag::JPEG_TABLES).unwrap_or_default();
-    let mut picture = RgbImage::new(header.width, header.height);
+    let mut picture = RgbImage::new(file.header.width, file.header.height);
+    for place in file.chunks.places(&file.header, 1) {
+        let inner = part(file, place, colours, options, warnings)?;
+        paste(&mut picture, &inner, place.x as usize, place.y as usize);
+    }
+    Ok(picture)
+}
+
+/// The samples of all planes, pixel by pixel.
+fn planes(
+    file: &File<'_>,
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<Vec<u8>, PictureError> {
+    let (width, kept) = (file.header.width as usize, file.header.kept());
+    let mut samples = vec![0; width * file.header.height as usize * kept];
+    for place in file.chunks.places(&file.header, kept) {
+        let inner = part(file, place, InnerColours::Rgb, options, warnings)?;
+        for row in 0..place.rows {
+            let start = ((place.y as usize + row) * width + place.x as usize) * kept;
+            let to = samples[start..].chunks_exact_mut(kept).take(place.columns);
+            let from = inner.rgb[row * inner.width * 3..].as_chunks::<3>().0;
+            for (to, from) in to.zip(from) {
+                to[place.plane] = from[0];
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// A part, decoded; it is not smaller than its place.
+fn part(
+    file: &File<'_>,
+    place: Place,
+    colours: InnerColours,
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<Inner, PictureError> {
     // A part may be somewhat larger than its place, but many large ones would take long.
     let part_pixels = u64::from(file.chunks.width) * u64::from(file.chunks.height);
     let limits = DecodeLimits {
         max_pixels: options.limits.max_pixels.min(2 * part_pixels + MORE_PIXELS),
         ..options.limits
     };
-    for place in file.chunks.places(header, planes) {
-        let part = file.chunks.bytes(place)?;
-        // The tables come without a picture, the parts without tables, each between its own start and end.
-        let joined = match (tables.strip_suffix(b"\xff\xd9"), part.strip_prefix(b"\xff\xd8")) {
-            (Some(tables), Some(part)) => [tables, part].concat(),
-            _ => part.to_vec(),
-        };
-        let inner = decode_inner(&joined, &limits, Idct::Accurate, colours)?;
-        if inner.width < place.columns || inner.height < place.rows {
-            return Err(damaged("a part is smaller than its place"));
-        }
-        let plane = header.is_planar.then_some(place.plane);
-        paste(&mut picture, &inner, place.x as usize, place.y as usize, plane);
-        let damage = inner
-            .damage
-            .map(|reason| PictureWarning::Damaged { format: FORMAT, reason });
-        warnings.extend(damage);
+    let tables = file.directory.bytes(tag::JPEG_TABLES).unwrap_or_default();
+    let part = file.chunks.bytes(place)?;
+    // The tables come without a picture, the parts without tables, each between its own start and end.
+    let joined = match (tables.strip_suffix(b"\xff\xd9"), part.strip_prefix(b"\xff\xd8")) {
+        (Some(tables), Some(part)) => [tables, part].concat(),
+        _ => part.to_vec(),
+    };
+    let inner = decode_inner(&joined, &limits, Idct::Accurate, colours)?;
+    if inner.width < place.columns || inner.height < place.rows {
+        return Err(damaged("a part is smaller than its place"));
     }
-    Ok(picture)
+    let damage = inner
+        .damage
+        .clone()
+        .map(|reason| PictureWarning::Damaged { format: FORMAT, reason });
+    warnings.extend(damage);
+    Ok(inner)
 }
 
-/// Copies what of a part lies within the picture; the part of a plane, to one of the colours.
-fn paste(picture: &mut RgbImage, part: &Inner, column: usize, row: usize, plane: Option<usize>) {
+/// Copies what of a part lies within the picture.
+fn paste(picture: &mut RgbImage, part: &Inner, column: usize, row: usize) {
     let stride = picture.width() as usize * 3;
     let width = part.width.min(picture.width() as usize - column);
     let rows = picture.chunks_exact_mut(stride).skip(row);
     for (to, from) in rows.zip(part.rgb.chunks_exact(part.width * 3)) {
-        let to = to[column * 3..][..width * 3].as_chunks_mut().0;
-        for (to, from) in to.iter_mut().zip(from.as_chunks::<3>().0) {
-            match plane {
-                Some(plane) => to[plane] = from[plane],
-                None => *to = *from,
-            }
-        }
+        to[column * 3..][..width * 3].copy_from_slice(&from[..width * 3]);
     }
 }

@@ -33,7 +33,7 @@ impl File<'_> {
         }
         warnings.extend(self.pillows_error().map(|what| PictureWarning::Misread { what }));
         match header.kind {
-            Kind::Grey { inverted } => self.grey(inverted),
+            Kind::Grey { inverted } => self.grey(inverted, self.bytes()?),
             Kind::Signed8 => {
                 let levels = self.bytes()?;
                 if levels.iter().any(|&level| level > 127) {
@@ -58,7 +58,7 @@ impl File<'_> {
             Kind::Rgb => self.colours(),
             Kind::Lab => self.lab(),
             Kind::Palette => self.palette(),
-            Kind::Inks => self.inks(),
+            Kind::Inks => self.inks(&self.high_bytes()?),
         }
     }
 
@@ -147,9 +147,9 @@ impl File<'_> {
         })
     }
 
-    fn grey(&self, inverted: bool) -> Result<DynamicImage, PictureError> {
+    /// Levels of at most eight bits, perhaps with transparency behind each.
+    pub fn grey(&self, inverted: bool, mut levels: Vec<u8>) -> Result<DynamicImage, PictureError> {
         let largest = u8::MAX >> (8 - self.header.bits);
-        let mut levels = self.bytes()?;
         let has_alpha = self.header.alpha != Alpha::Opaque;
         let step = if has_alpha { 2 } else { 1 };
         for level in levels.iter_mut().step_by(step) {
@@ -164,18 +164,24 @@ impl File<'_> {
 
     fn colours(&self) -> Result<DynamicImage, PictureError> {
         match (self.header.alpha, self.header.bits) {
-            (Alpha::Opaque, 8) => self.picture(self.bytes()?, DynamicImage::ImageRgb8),
-            (Alpha::Opaque, _) => self.picture(self.words()?, DynamicImage::ImageRgb16),
-            (Alpha::Straight, 8) => self.picture(self.bytes()?, DynamicImage::ImageRgba8),
-            (Alpha::Straight, _) => self.picture(self.words()?, DynamicImage::ImageRgba16),
-            (Alpha::Premultiplied, _) => {
-                let mut rgba = self.high_bytes()?;
-                for [colours @ .., alpha] in rgba.as_chunks_mut::<4>().0 {
+            (Alpha::Opaque, 9..) => self.picture(self.words()?, DynamicImage::ImageRgb16),
+            (Alpha::Straight, 9..) => self.picture(self.words()?, DynamicImage::ImageRgba16),
+            _ => self.bytes_of_colours(self.high_bytes()?),
+        }
+    }
+
+    /// Red, green and blue, perhaps with transparency behind them.
+    pub fn bytes_of_colours(&self, mut bytes: Vec<u8>) -> Result<DynamicImage, PictureError> {
+        match self.header.alpha {
+            Alpha::Opaque => self.picture(bytes, DynamicImage::ImageRgb8),
+            Alpha::Straight => self.picture(bytes, DynamicImage::ImageRgba8),
+            Alpha::Premultiplied => {
+                for [colours @ .., alpha] in bytes.as_chunks_mut::<4>().0 {
                     for colour in colours {
                         *colour = divided(*colour, *alpha);
                     }
                 }
-                self.picture(rgba, DynamicImage::ImageRgba8)
+                self.picture(bytes, DynamicImage::ImageRgba8)
             }
         }
     }
@@ -218,8 +224,7 @@ impl File<'_> {
         self.picture(rgb.collect(), DynamicImage::ImageRgb8)
     }
 
-    fn inks(&self) -> Result<DynamicImage, PictureError> {
-        let inks = self.high_bytes()?;
+    pub fn inks(&self, inks: &[u8]) -> Result<DynamicImage, PictureError> {
         let mixed = |&[cyan, magenta, yellow, black]: &[u8; 4]| {
             // JPEG's inks are inverted, these are not.
             inks_to_rgb([255 - cyan, 255 - magenta, 255 - yellow], 255 - black)

@@ -112,7 +112,7 @@ impl Tables {
         // `Code2V`: a code between the codes of black and white as a value of 0 to `largest`.
         let value = |code: i32, black: f32, white: f32, largest: f32| {
             let span = if white - black == 0.0 { 1.0 } else { white - black };
-            let value = (code - black as i32) as f32 * largest / span;
+            let value = code.wrapping_sub(black as i32) as f32 * largest / span;
             value.clamp(-128.0 * 32.0, 128.0 * 32.0) as i32
         };
         let table = |entry: &dyn Fn(i32) -> i32| std::array::from_fn(|code| entry(code as i32));

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image
+from PIL import Image, ImageOps
 
 FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture/formats"
 WIDTH, HEIGHT = 11, 7
@@ -97,11 +97,12 @@ def gif(samples, palette=b"", local=b"", left=0, top=0, transparent=None, before
     return data + b"\x08" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0;"
 
 
-def png(rows, bits, colour_type, width=WIDTH, chunks=()):
+def png(rows, bits, colour_type, width=WIDTH, chunks=(), behind=()):
     chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     header = struct.pack(">IIBBBBB", width, len(rows), bits, colour_type, 0, 0, 0)
     chunks = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks) + chunk(b"IEND", b"")
+    chunks += [*behind, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
 
 
 def webp_animation(frame, alpha, **options):
@@ -147,6 +148,53 @@ def damaged():
         "png-unknown-chunk": png(rgb, 8, 2, chunks=[(b"CRIT", b"abc")]),
         "png-two-headers": png(rgb, 8, 2, chunks=[(b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0))]),
     }
+
+
+def usual():
+    """name -> bytes of files whose metadata turn the picture, or whose palettes have transparency, in rare ways."""
+    picture = Image.fromarray(level(3))
+    rows = [row.tobytes() for row in level(3)]
+    few = packed(level(1, 4), 4)
+    exif = b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"
+    wide = b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\4\0\0\0\1\0\0\0\x08\0\0\0\0"
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="5"/></x:xmpmeta>'
+    profile = b"\nexif\n%8d\n" % len(exif) + exif.hex().encode() + b"\n"
+    alpha = (b"tRNS", bytes(range(0, 160, 20)))
+
+    def saved(kind, **options):
+        out = io.BytesIO()
+        picture.save(out, kind, **options)
+        return out.getvalue()
+
+    more = {"save_all": True, "append_images": [picture.rotate(180)], "lossless": True}
+    return {
+        "jpg-orientation-of-32-bits": saved("JPEG", exif=wide),
+        "jpg-xmp": saved("JPEG", xmp=xmp),
+        "png-exif-behind-the-pixels": png(rows, 8, 2, behind=[(b"eXIf", exif)]),
+        "png-exif-of-imagemagick": png(
+            rows, 8, 2, chunks=[(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile))]
+        ),
+        "png-exif-as-text": png(rows, 8, 2, behind=[(b"tEXt", b"Raw profile type exif\0" + profile)]),
+        "png-xmp": png(rows, 8, 2, chunks=[(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)]),
+        "png-xmp-compressed": png(
+            rows, 8, 2, chunks=[(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(xmp))]
+        ),
+        "png-transparency-before-palette": png(few, 4, 3, chunks=[alpha, (b"PLTE", colours(16, 3))]),
+        "png-transparency-longer-than-palette": png(few, 4, 3, chunks=[(b"PLTE", colours(5, 3)), alpha]),
+        "tif-xmp": saved("TIFF", tiffinfo={700: xmp}),
+        "webp-animated-exif": saved("WEBP", exif=exif, **more),
+        "webp-xmp": saved("WEBP", lossless=True, xmp=xmp),
+    }
+
+
+def as_usual(picture):
+    """Turned upright, and on white."""
+    picture.load()
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in ("LA", "RGBA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
 
 
 def refused():
@@ -217,9 +265,10 @@ def main():
         except OSError:
             continue
         raise AssertionError(f"Pillow reads {name} by now")
-    for name, data in (files() | damaged()).items():
+    for name, data in (files() | damaged() | usual()).items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
-        array = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        picture = Image.open(io.BytesIO(data))
+        array = np.asarray(as_usual(picture) if name in usual() else picture.convert("RGB"))
         head = b"P6\n%d %d\n255\n" % (array.shape[1], array.shape[0])
         (FOLDER / f"{name}.ppm").write_bytes(head + array.tobytes())
     manifest = {
@@ -228,6 +277,7 @@ def main():
         "read": sorted(files()),
         "damaged": sorted(damaged()),
         "refused": sorted(refused()),
+        "usual": sorted(usual()),
     }
     (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")

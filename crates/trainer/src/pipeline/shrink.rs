@@ -1,8 +1,8 @@
 //! Smaller versions of large pictures, which are faster to decode and to augment.
 
-use image::{DynamicImage, RgbImage, imageops, metadata::Orientation};
+use image::{DynamicImage, RgbImage, imageops};
 use libjpeg_turbo_rs::{DecodeLimits as JpegLimits, Decoder, PixelFormat, ScalingFactor};
-use xception_model::picture::{DecodeOptions, OrientationMode, PictureError, Preset};
+use xception_model::picture::{DecodeOptions, OrientationMode, PictureError, Preset, jpeg_orientation};
 
 /// The fractions of a side, as denominators, smallest first. A JPEG decoder computes these sizes directly from its
 /// blocks of eight.
@@ -40,6 +40,7 @@ fn shrunk_jpeg(bytes: &[u8], options: &DecodeOptions, short_side: u32) -> Option
     if !bytes.starts_with(b"\xff\xd8\xff") {
         return None;
     }
+    let orientation = jpeg_orientation(bytes)?;
     let limits = &options.limits;
     let guard = JpegLimits {
         max_pixels: limits.max_pixels,
@@ -58,12 +59,11 @@ fn shrunk_jpeg(bytes: &[u8], options: &DecodeOptions, short_side: u32) -> Option
     let part = part(size.0, size.1, short_side)?;
     decoder.set_scale(ScalingFactor::try_new(1, part).ok()?);
     decoder.set_output_format(PixelFormat::Rgb);
-    let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk);
     let small = decoder.decode_image().ok()?;
     let picture = RgbImage::from_raw(small.width as u32, small.height as u32, small.data)?;
     let mut picture = DynamicImage::ImageRgb8(trim(picture, size, part));
     if options.reading.orientation == OrientationMode::Exif {
-        picture.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
+        picture.apply_orientation(orientation);
     }
     Some(picture.into_rgb8())
 }

@@ -22,10 +22,10 @@ use super::{
     jpeg::{Idct, decode_jpeg},
     limits::{DecodeLimits, check_size},
     options::DecodeOptions,
-    png::{decode_damaged, decode_intact, essentials, has_part_of_colour},
+    png::{self, decode_damaged, decode_intact, essentials, palette_fault},
     tiff::decode_tiff,
     warning::PictureWarning,
-    webp::{first_frame, without_promises},
+    webp::{first_frame, orientation_of, without_promises},
 };
 use crate::reading::{OrientationMode, SixteenBitMode, TruncatedMode};
 
@@ -200,25 +200,24 @@ fn decode_png(
     options: &DecodeOptions,
     warnings: &mut Vec<PictureWarning>,
 ) -> Result<(RgbImage, Orientation), PictureError> {
-    // The decoder panics at half a colour.
-    let has_whole_colours = !has_part_of_colour(bytes);
-    let intact = if has_whole_colours {
-        decode_intact(bytes, &options.limits)
-    } else {
-        Err(PictureError::Damaged {
+    let fault = palette_fault(bytes);
+    let intact = match fault {
+        None => decode_intact(bytes, &options.limits),
+        Some(reason) => Err(PictureError::Damaged {
             format: "PNG",
-            reason: "its palette has an impossible length".to_owned(),
-        })
+            reason: reason.to_owned(),
+        }),
     };
-    let ((picture, orientation), damage) = match intact {
+    let (picture, damage) = match intact {
         Ok(intact) => (intact, None),
         // Only where the file's content was the trouble: a bomb stays refused.
         Err(error @ PictureError::Damaged { .. }) => {
-            let damaged = has_whole_colours
-                .then(|| decode_damaged(bytes, &options.limits))
-                .flatten();
+            let damaged = match fault {
+                None => decode_damaged(bytes, &options.limits),
+                Some(_) => None,
+            };
             if let Some(damaged) = damaged {
-                ((damaged.picture, damaged.orientation), Some(damaged.reason))
+                (damaged.picture, Some(damaged.reason))
             } else {
                 let (file, reason) = essentials(bytes).ok_or(error)?;
                 (decode_intact(&file, &options.limits)?, Some(reason))
@@ -232,7 +231,7 @@ fn decode_png(
     }));
     let picture = clip_keyed_grey(picture, bytes, options);
     let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
-    Ok((picture, orientation))
+    Ok((picture, png::orientation_of(bytes)))
 }
 
 /// Decodes WebP and BMP, with the `image` crate.
@@ -257,8 +256,11 @@ fn decode_other(
     check_size(width, height, decoder.color_type().bytes_per_pixel(), limits)?;
     guard.reserve(decoder.total_bytes()).map_err(problem)?;
     decoder.set_limits(guard).map_err(problem)?;
-    // A damaged orientation tag is no reason to refuse an intact picture.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = if format == ImageFormat::WebP {
+        orientation_of(bytes)
+    } else {
+        Orientation::NoTransforms
+    };
     let frame = if format == ImageFormat::WebP {
         first_frame(bytes)
     } else {

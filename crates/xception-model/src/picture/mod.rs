@@ -28,6 +28,7 @@ mod jpeg;
 mod limits;
 mod nearest;
 mod options;
+mod orientation;
 mod pixels;
 mod png;
 mod preset;
@@ -42,6 +43,7 @@ pub use crate::reading::{AlphaMode, OrientationMode, Reading, SixteenBitMode, Tr
 pub use decode::{Decoded, decode, decode_with_warnings, open, open_with_warnings};
 pub use error::PictureError;
 pub use formats::{ENDINGS, FileKind, HEAD_BYTES, OtherFormat, PictureFormat, is_hidden, is_named_as_picture};
+pub use jpeg::jpeg_orientation;
 pub use limits::DecodeLimits;
 pub use options::DecodeOptions;
 pub use pixels::Pixels;

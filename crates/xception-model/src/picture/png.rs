@@ -1,13 +1,15 @@
 //! PNG, also files that end early, carry wrong checksums or impossible chunks, as Pillow reads them.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
+use flate2::read::ZlibDecoder;
 use image::{DynamicImage, ImageBuffer, metadata::Orientation};
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Reader, Transformations};
 
 use super::{
     error::PictureError,
     limits::{DecodeLimits, check_size},
+    orientation::orientation,
 };
 
 /// The bytes that begin a file.
@@ -19,12 +21,11 @@ const FRAME: usize = 12;
 /// A damaged file's pixels.
 pub(super) struct Damaged {
     pub picture: DynamicImage,
-    pub orientation: Orientation,
     pub reason: &'static str,
 }
 
 /// Reads an undamaged file. The checksum of the compressed data counts, as in Pillow; `image` does not look at it.
-pub(super) fn decode_intact(bytes: &[u8], limits: &DecodeLimits) -> Result<(DynamicImage, Orientation), PictureError> {
+pub(super) fn decode_intact(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
     let problem = |error: DecodingError| match error {
         DecodingError::LimitsExceeded => PictureError::TooMuchMemory {
             limit: limits.max_bytes,
@@ -41,9 +42,7 @@ pub(super) fn decode_intact(bytes: &[u8], limits: &DecodeLimits) -> Result<(Dyna
             .ok_or_else(|| problem(DecodingError::LimitsExceeded))?
     ];
     let frame = reader.next_frame(&mut pixels).map_err(problem)?;
-    let orientation = orientation(&reader);
     picture(width, height, frame.color_type, frame.bit_depth, pixels)
-        .map(|picture| (picture, orientation))
         .ok_or_else(|| damage_of("the decoded size is not the size in the header"))
 }
 
@@ -72,11 +71,53 @@ fn check(reader: &Reader<Cursor<&[u8]>>, limits: &DecodeLimits) -> Result<(u32, 
     Ok((width, height))
 }
 
-fn orientation(reader: &Reader<Cursor<&[u8]>>) -> Orientation {
-    let exif = reader.info().exif_metadata.as_deref();
-    let orientation = exif.and_then(Orientation::from_exif_chunk);
-    // A damaged orientation tag is no reason to refuse an intact picture.
-    orientation.unwrap_or(Orientation::NoTransforms)
+/// The orientation, also of metadata behind the pixels.
+pub(super) fn orientation_of(bytes: &[u8]) -> Orientation {
+    let mut rest = bytes.get(SIGNATURE..).unwrap_or_default();
+    let (mut exif, mut profile, mut xmp) = (None, None, None);
+    while let Some(Chunk { name, content, whole }) = next_chunk(rest) {
+        match name {
+            b"eXIf" => exif = Some(content.to_vec()),
+            b"tEXt" | b"zTXt" | b"iTXt" => match text(name, content) {
+                Some((b"Raw profile type exif", text)) => profile = of_profile(&text),
+                Some((b"XML:com.adobe.xmp", text)) => xmp = Some(text),
+                _ => {}
+            },
+            _ => {}
+        }
+        rest = &rest[whole.len()..];
+    }
+    orientation(exif.or(profile).as_deref(), xmp.as_deref())
+}
+
+/// The key and the text of a chunk.
+fn text<'a>(name: &[u8], content: &'a [u8]) -> Option<(&'a [u8], Vec<u8>)> {
+    let (key, rest) = split_at_zero(content)?;
+    let is_compressed = name == b"zTXt" || name == b"iTXt" && rest.first() == Some(&1);
+    let data = match name {
+        b"tEXt" => rest,
+        b"zTXt" => rest.get(1..)?,
+        // Flag, method, language and translated key.
+        _ => split_at_zero(split_at_zero(rest.get(2..)?)?.1)?.1,
+    };
+    if !is_compressed {
+        return Some((key, data.to_vec()));
+    }
+    let mut text = Vec::new();
+    ZlibDecoder::new(data).take(MAX_TEXT).read_to_end(&mut text).ok()?;
+    Some((key, text))
+}
+
+fn split_at_zero(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let zero = bytes.iter().position(|&byte| byte == 0)?;
+    Some((&bytes[..zero], &bytes[zero + 1..]))
+}
+
+/// EXIF data as ImageMagick writes them: a line break, a name, a length, and the bytes as hexadecimal digits.
+fn of_profile(text: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.split(|&byte| byte == b'\n').skip(3).flatten().copied().collect();
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    digits.as_chunks().0.iter().map(byte).collect()
 }
 
 fn damage_of(reason: impl std::fmt::Display) -> PictureError {
@@ -119,7 +160,6 @@ pub(super) fn decode_damaged(bytes: &[u8], limits: &DecodeLimits) -> Option<Dama
         Err(_) => return None,
     }
     Some(Damaged {
-        orientation: orientation(&reader),
         picture: picture(width, height, colours, depth, pixels)?,
         reason,
     })
@@ -143,6 +183,9 @@ fn passes(width: u32, height: u32) -> u32 {
     .sum()
 }
 
+/// The most bytes of a text (`PngImagePlugin.py`, `MAX_TEXT_CHUNK`).
+const MAX_TEXT: u64 = 1 << 20;
+
 /// A chunk's name and content, and the whole chunk.
 struct Chunk<'a> {
     name: &'a [u8],
@@ -150,28 +193,52 @@ struct Chunk<'a> {
     whole: &'a [u8],
 }
 
+/// The first chunk; `None` if it is incomplete.
+fn next_chunk(bytes: &[u8]) -> Option<Chunk<'_>> {
+    let (length, name) = bytes.get(..8)?.split_at(4);
+    let length = length.iter().fold(0, |length, &byte| (length << 8) | usize::from(byte));
+    let whole = bytes.get(..length.checked_add(FRAME)?)?;
+    Some(Chunk {
+        name,
+        content: &whole[8..8 + length],
+        whole,
+    })
+}
+
 /// The chunks before the pixels, and the rest of the file; `None` if a chunk is incomplete.
 fn head(bytes: &[u8]) -> Option<(Vec<Chunk<'_>>, &[u8])> {
     let (mut chunks, mut rest) = (Vec::new(), bytes.get(SIGNATURE..)?);
-    loop {
-        let (length, name) = rest.get(..8)?.split_at(4);
-        if name == b"IDAT" {
-            return Some((chunks, rest));
-        }
-        let length = length.iter().fold(0, |length, &byte| (length << 8) | usize::from(byte));
-        let whole = rest.get(..length.checked_add(FRAME)?)?;
-        let content = &whole[8..8 + length];
-        chunks.push(Chunk { name, content, whole });
-        rest = &rest[whole.len()..];
+    while rest.get(4..8)? != b"IDAT" {
+        let chunk = next_chunk(rest)?;
+        rest = &rest[chunk.whole.len()..];
+        chunks.push(chunk);
     }
+    Some((chunks, rest))
 }
 
-/// Whether a palette's length is no multiple of a colour's three bytes.
-pub(super) fn has_part_of_colour(bytes: &[u8]) -> bool {
-    head(bytes).is_some_and(|(chunks, _)| {
-        let mut palettes = chunks.iter().filter(|chunk| chunk.name == b"PLTE");
-        palettes.any(|palette| !palette.content.len().is_multiple_of(3))
-    })
+/// The kind of colours for places in a palette.
+const PLACES: u8 = 3;
+
+const HALF_A_COLOUR: &str = "its palette has an impossible length";
+
+/// What is wrong with a palette and its transparency that the decoder panics at, or takes otherwise than Pillow.
+pub(super) fn palette_fault(bytes: &[u8]) -> Option<&'static str> {
+    let (chunks, _) = head(bytes)?;
+    let place = |name: &[u8]| chunks.iter().rposition(|chunk| chunk.name == name);
+    let palette = place(b"PLTE")?;
+    let colours = chunks[palette].content.len();
+    if !colours.is_multiple_of(3) {
+        return Some(HALF_A_COLOUR);
+    }
+    let is_of_places = chunks.first().and_then(|header| header.content.get(9)) == Some(&PLACES);
+    let transparency = place(b"tRNS").filter(|_| is_of_places)?;
+    if transparency < palette {
+        Some("its transparency comes before its palette")
+    } else if chunks[transparency].content.len() > colours / 3 {
+        Some("its transparency has more entries than its palette")
+    } else {
+        None
+    }
 }
 
 /// The file with the chunks alone that make its pixels, and what is wrong with the others or with the palette. `None`
@@ -180,9 +247,6 @@ pub(super) fn has_part_of_colour(bytes: &[u8]) -> bool {
 /// As in Pillow (`PngImagePlugin.py`): of two palettes the last one counts, one of a picture without places in it does
 /// not, colours beyond it are black, and unknown chunks are passed over.
 pub(super) fn essentials(bytes: &[u8]) -> Option<(Vec<u8>, &'static str)> {
-    /// The kind of colours for places in a palette.
-    const PLACES: u8 = 3;
-
     let (chunks, rest) = head(bytes)?;
     if chunks.iter().any(|chunk| {
         checksum(&chunk.whole[4..chunk.whole.len() - 4]).to_be_bytes() != chunk.whole[chunk.whole.len() - 4..]
@@ -202,6 +266,7 @@ pub(super) fn essentials(bytes: &[u8]) -> Option<(Vec<u8>, &'static str)> {
     };
     append(b"IHDR", &[size, &[*depth, *colours, 0, 0, *interlace.min(&1)]].concat());
     let mut reason = "chunks are unknown, repeated or in the wrong place";
+    let mut most_transparent = usize::MAX;
     if *colours == PLACES {
         let palette = last(b"PLTE").map_or(&[][..], |chunk| chunk.content);
         let count = palette.len() / 3;
@@ -213,14 +278,12 @@ pub(super) fn essentials(bytes: &[u8]) -> Option<(Vec<u8>, &'static str)> {
         append(b"PLTE", &padded);
         match count {
             0 => reason = "its palette is missing, so every pixel is black",
-            _ if !palette.len().is_multiple_of(3) => reason = "its palette has an impossible length",
-            _ => {}
+            _ => reason = palette_fault(bytes).unwrap_or(reason),
         }
+        most_transparent = padded.len() / 3;
     }
-    for name in [b"tRNS", b"eXIf"] {
-        if let Some(chunk) = last(name) {
-            append(name, chunk.content);
-        }
+    if let Some(chunk) = last(b"tRNS") {
+        append(b"tRNS", &chunk.content[..chunk.content.len().min(most_transparent)]);
     }
     file.extend(rest);
     Some((file, reason))

@@ -3,7 +3,9 @@
 //! `image` blends the first frame with what is under it, which rounds colours of transparent pixels; libwebp puts it on
 //! an empty canvas.
 
-use image::{DynamicImage, RgbaImage, imageops::replace};
+use image::{DynamicImage, RgbaImage, imageops::replace, metadata::Orientation};
+
+use super::orientation::orientation;
 
 /// The first frame of an animation.
 pub(super) struct Frame {
@@ -30,6 +32,21 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
         rest = after.get(length + length % 2..).unwrap_or_default();
         Some((name, content))
     })
+}
+
+/// The orientation, also of an animation.
+pub(super) fn orientation_of(bytes: &[u8]) -> Orientation {
+    let parts = bytes.get(12..).unwrap_or_default();
+    let content = |wanted: &[u8; 4]| {
+        chunks(parts)
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, content)| content)
+    };
+    // Only an extended file has metadata.
+    match chunks(parts).next() {
+        Some((b"VP8X", _)) => orientation(content(b"EXIF"), content(b"XMP ")),
+        _ => Orientation::NoTransforms,
+    }
 }
 
 /// Kinds of chunks that a bit of the header promises. Programs that strip a file of them leave the bit.

@@ -2,7 +2,7 @@
 //! `scripts/golden/golden_arithmetic.py`.
 
 use serde::Deserialize;
-use xception_model::picture::{PictureError, Reading, decode};
+use xception_model::picture::{PictureError, Reading, TruncatedMode, decode};
 
 use super::{Dice, bytes_of, ppm};
 
@@ -66,6 +66,12 @@ fn damaged_and_cut_files_do_not_panic() {
             }
         }
         let cut = &bytes[..bytes.len() / 2];
-        assert!(decode(cut, Reading::default()).is_err(), "{name}");
+        for truncated in [TruncatedMode::Refuse, TruncatedMode::Fill] {
+            let reading = Reading {
+                truncated,
+                ..Reading::default()
+            };
+            assert!(decode(cut, reading).is_err(), "{name}");
+        }
     }
 }

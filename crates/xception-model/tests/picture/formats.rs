@@ -14,6 +14,7 @@ struct Manifest {
     read: Vec<String>,
     damaged: Vec<String>,
     refused: Vec<String>,
+    usual: Vec<String>,
 }
 
 fn manifest() -> Manifest {
@@ -51,9 +52,25 @@ fn rare_kinds_are_read_to_pillow_s_pixels() {
     assert!(differences.is_empty(), "{differences:?}");
 }
 
+/// Turned by metadata in rare places, and transparent in rare ways: as Pillow's `exif_transpose` and `alpha_composite`
+/// have them.
+#[test]
+fn rare_metadata_count_as_in_pillow() {
+    let usual = manifest().usual;
+    assert!(usual.len() >= 12);
+    let differs = |name: &&String| {
+        let found = decode(&file(name), Reading::default());
+        found.unwrap_or_else(|error| panic!("{name}: {error}")) != ppm(&format!("formats/{name}.ppm"))
+    };
+    let differences: Vec<_> = usual.iter().filter(differs).collect();
+    assert!(differences.is_empty(), "{differences:?}");
+}
+
 #[test]
 fn chunks_that_png_forbids_bring_a_warning() {
-    let Manifest { read, damaged, refused } = manifest();
+    let Manifest {
+        read, damaged, refused, ..
+    } = manifest();
     let warnings = |name: &str| decode_with_warnings(&file(name), AS_PILLOW).unwrap().warnings;
     for name in damaged {
         assert!(

@@ -40,6 +40,7 @@ pub(super) use self::{colour::inks_to_rgb, idct::Idct};
 use super::{
     error::PictureError,
     limits::{DecodeLimits, check_size},
+    orientation::orientation,
 };
 
 const FORMAT: &str = "JPEG";
@@ -61,8 +62,9 @@ pub(super) fn decode_jpeg(
     fill: bool,
 ) -> Result<Decoded, PictureError> {
     let decoded = match read(bytes, limits, idct, None) {
-        // `JpegImagePlugin.py`, `load_read`: "Pretend file is finished adding EOI marker".
-        Err(Fault::End) if fill => {
+        // `JpegImagePlugin.py`, `load_read`: "Pretend file is finished adding EOI marker". libjpeg cannot wait for the
+        // rest of arithmetic codes.
+        Err(Fault::End) if fill && jpeg_orientation(bytes).is_some() => {
             let mut ended = bytes.to_vec();
             ended.extend([0xff, 0xd9]);
             read(&ended, limits, idct, None).map(|mut decoded| {
@@ -83,6 +85,15 @@ pub(super) fn decode_jpeg(
         orientation,
         damage: inner.damage,
     })
+}
+
+/// The orientation of a JPEG file with Huffman codes; `None` for other files, and for those whose header is damaged.
+pub fn jpeg_orientation(bytes: &[u8]) -> Option<Orientation> {
+    let mut segments = Segments::new(bytes);
+    segments.read().ok()?;
+    let frame = segments.frame().ok()?;
+    let is_usual = frame.coding != Coding::Other && !frame.is_arithmetic;
+    is_usual.then(|| orientation(segments.exif, segments.xmp))
 }
 
 /// Decodes JPEG data inside of another format, which says what their colours mean.
@@ -146,7 +157,7 @@ fn read(bytes: &[u8], limits: &DecodeLimits, idct: Idct, colours: Option<Colours
     if segments.read()? == Next::End {
         return Err(Fault::Broken("it ends before the picture"));
     }
-    let exif = segments.exif;
+    let orientation = orientation(segments.exif, segments.xmp);
     let frame = segments.frame()?;
     let (width, height, coding) = (frame.width, frame.height, frame.coding);
     // Pillow reads them in other formats alone.
@@ -161,7 +172,6 @@ fn read(bytes: &[u8], limits: &DecodeLimits, idct: Idct, colours: Option<Colours
         let rgb = decode(&mut segments, limits, idct, colours)?;
         (rgb, segments.stream.warnings.sentence())
     };
-    let orientation = exif.and_then(Orientation::from_exif_chunk);
     Ok(Read {
         inner: Inner {
             width,
@@ -169,7 +179,7 @@ fn read(bytes: &[u8], limits: &DecodeLimits, idct: Idct, colours: Option<Colours
             rgb,
             damage,
         },
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
+        orientation,
     })
 }
 

@@ -109,6 +109,8 @@ pub(super) struct Segments<'a> {
     adobe: Option<u8>,
     /// The first EXIF segment's content.
     pub exif: Option<&'a [u8]>,
+    /// The last XMP segment's content.
+    pub xmp: Option<&'a [u8]>,
     started: bool,
 }
 
@@ -141,6 +143,7 @@ impl<'a> Segments<'a> {
             jfif: false,
             adobe: None,
             exif: None,
+            xmp: None,
             started: false,
         }
     }
@@ -391,7 +394,10 @@ impl<'a> Segments<'a> {
         match self.stream.marker {
             0xe0 if segment.len() >= 14 && segment.starts_with(b"JFIF\0") => self.jfif = true,
             0xee if segment.len() >= 12 && segment.starts_with(b"Adobe") => self.adobe = Some(segment[11]),
-            0xe1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
+            0xe1 => {
+                self.exif = self.exif.or_else(|| segment.strip_prefix(b"Exif\0\0"));
+                self.xmp = segment.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0").or(self.xmp);
+            }
             _ => {}
         }
         Ok(())

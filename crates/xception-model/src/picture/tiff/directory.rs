@@ -27,6 +27,7 @@ pub(super) mod tag {
     pub const LUMA: u16 = 529;
     pub const SUBSAMPLING: u16 = 530;
     pub const BLACK_AND_WHITE: u16 = 532;
+    pub const XMP: u16 = 700;
 
     /// Tags without which a picture would look different.
     pub const ALL: [u16; 25] = [

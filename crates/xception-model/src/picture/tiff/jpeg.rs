@@ -42,6 +42,7 @@ pub(super) fn decode_jpeg_parts(
         ));
     }
     if header.is_planar {
+        warnings.extend(file.pillows_error().map(|what| PictureWarning::Misread { what }));
         let picture = match header.kind {
             Kind::Grey { inverted } => file.grey(inverted, planes(file, options, warnings)?),
             Kind::Rgb => file.bytes_of_colours(planes(file, options, warnings)?),

@@ -28,7 +28,8 @@ use self::{
     ycbcr::decode_ycbcr,
 };
 use super::{
-    error::PictureError, flatten::flatten, limits::check_size, options::DecodeOptions, warning::PictureWarning,
+    error::PictureError, flatten::flatten, limits::check_size, options::DecodeOptions, orientation::orientation,
+    warning::PictureWarning,
 };
 
 /// Pixels before orientation, and the orientation.
@@ -59,7 +60,9 @@ pub(super) fn decode_tiff(
             flatten(picture, options.reading, warnings).ok_or_else(|| damaged("its samples have an unknown type"))?
         }
     };
-    let orientation = file.directory.number(tag::ORIENTATION);
-    let orientation = orientation.and_then(|orientation| Orientation::from_exif(u8::try_from(orientation).ok()?));
+    let orientation = match file.directory.number(tag::ORIENTATION) {
+        Some(number) => u8::try_from(number).ok().and_then(Orientation::from_exif),
+        None => Some(orientation(None, file.directory.bytes(tag::XMP))),
+    };
     Ok((picture, orientation.unwrap_or(Orientation::NoTransforms)))
 }

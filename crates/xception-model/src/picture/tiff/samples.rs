@@ -63,7 +63,7 @@ impl File<'_> {
     }
 
     /// The kinds that Pillow reads to noise, though their meaning is clear.
-    fn pillows_error(&self) -> Option<&'static str> {
+    pub fn pillows_error(&self) -> Option<&'static str> {
         let header = &self.header;
         match header.kind {
             // libtiff has turned the bytes already, and Pillow turns them back.
@@ -73,6 +73,10 @@ impl File<'_> {
             // Each byte is taken for a sample.
             Kind::Rgb | Kind::Inks if header.is_planar && header.bits == 16 && header.compression == 1 => {
                 Some("uncompressed planes of 16 bits")
+            }
+            // The transparency is lost.
+            Kind::Grey { .. } if header.is_planar && header.compression != 1 && header.alpha == Alpha::Straight => {
+                Some("compressed planes of grey and transparency")
             }
             // The planes of a* and b* lose their sign.
             Kind::Lab if header.is_planar => Some("planes of CIE L*a*b*"),

@@ -102,11 +102,11 @@ pub enum DataError {
         /// The folders with pictures in it.
         holds: Vec<String>,
         /// The classes, if they are the outer folders.
-        top: Vec<String>,
+        top: Box<[String]>,
         /// The classes, if they are the inner folders.
-        deepest: Vec<String>,
+        deepest: Box<[String]>,
         /// Outer folders with the same folders in them, which may be splits; or empty.
-        splits: Vec<String>,
+        splits: Box<[String]>,
     },
 
     /// Folders of pictures have names of splits, and hold no folders of classes.

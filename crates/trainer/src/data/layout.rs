@@ -231,8 +231,8 @@ impl Layout {
                 path: root.to_owned(),
                 folder,
                 holds,
-                top,
-                deepest: inside,
+                top: top.into(),
+                deepest: inside.into(),
                 splits: repeated.map(|outer| outer.into_iter().collect()).unwrap_or_default(),
             }
         })
@@ -283,14 +283,14 @@ fn by_abbreviation<'a>(
     let mut classes = Vec::new();
     for (split, folder) in &parts {
         let inner = folders_with_pictures(&folder.path)?;
-        let names: BTreeSet<Option<String>> = inner.into_iter().map(|folder| folder.name).collect();
-        classes.push((*split, names));
+        let inside: BTreeSet<Option<String>> = inner.into_iter().map(|folder| folder.name).collect();
+        classes.push((*split, inside));
     }
     let training = classes.iter().find(|(split, _)| *split == Split::Train);
     let agree = training.is_some_and(|(_, training)| {
         classes
             .iter()
-            .all(|(_, names)| !names.is_empty() && names.is_subset(training))
+            .all(|(_, inside)| !inside.is_empty() && inside.is_subset(training))
     });
     Ok(if agree && parts.len() > 1 { short } else { Vec::new() })
 }

@@ -113,7 +113,7 @@ fn split_at_zero(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..zero], &bytes[zero + 1..]))
 }
 
-/// EXIF data as ImageMagick writes them: a line break, a name, a length, and the bytes as hexadecimal digits.
+/// EXIF data as `ImageMagick` writes them: a line break, a name, a length, and the bytes as hexadecimal digits.
 fn of_profile(text: &[u8]) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.split(|&byte| byte == b'\n').skip(3).flatten().copied().collect();
     let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();

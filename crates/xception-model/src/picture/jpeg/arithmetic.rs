@@ -1,9 +1,10 @@
 //! Arithmetic codes (`jdarith.c`, `jaricom.c`; JPEG standard, annex D and sections F.1.4 and F.2.4).
 
 use super::{
+    block_decoder::BlockDecoder,
     coefficients::Block,
+    conditioning::Conditioning,
     fault::Fault,
-    scan::BlockDecoder,
     segments::{Coding, NATURAL_ORDER, Scan},
     stream::Stream,
 };
@@ -25,24 +26,6 @@ const LARGE_AC: [usize; 2] = [189, 217];
 const TO_BITS: usize = 14;
 /// Larger magnitudes than this are impossible.
 const LARGEST: i32 = 0x8000;
-
-/// How the statistics of each table depend on sizes (a segment `DAC`).
-#[derive(Clone, Copy)]
-pub(super) struct Conditioning {
-    /// Bounds of small DC differences.
-    pub dc: [(u8, u8); 16],
-    /// The last AC coefficient of low frequency.
-    pub ac: [u8; 16],
-}
-
-impl Default for Conditioning {
-    fn default() -> Self {
-        Self {
-            dc: [(0, 1); 16],
-            ac: [5; 16],
-        }
-    }
-}
 
 /// Probability of the less probable decision, the next state after it and after the other one, and whether the less
 /// probable decision becomes the more probable one (table D.3, and a last state that stays).

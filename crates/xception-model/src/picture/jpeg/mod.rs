@@ -11,8 +11,10 @@
 //! [`coefficients`]; [`idct`] makes [`plane`]s of samples of these, and [`colour`] pixels.
 
 mod arithmetic;
+mod block_decoder;
 mod coefficients;
 mod colour;
+mod conditioning;
 mod fault;
 mod huffman;
 mod idct;

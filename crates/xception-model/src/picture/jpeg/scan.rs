@@ -2,6 +2,7 @@
 
 use super::{
     arithmetic::ArithmeticDecoder,
+    block_decoder::BlockDecoder,
     coefficients::{Block, Coefficients},
     fault::Fault,
     huffman::{Bits, Codes, Table},
@@ -223,21 +224,6 @@ pub(super) fn decode_one_of_many(segments: &mut Segments<'_>, coefficients: &mut
             decode_blocks(frame, scan, *restart_interval, coefficients, decoder)
         }
     }
-}
-
-/// Decodes the blocks of a scan, one after the other.
-pub(super) trait BlockDecoder {
-    /// Whether the data have ended, and nothing follows before the next restart.
-    fn is_spent(&self) -> bool;
-
-    /// Goes to the next restart marker.
-    fn restart(&mut self) -> Result<(), Fault>;
-
-    /// Adds the next block's bits, of a component of the scan.
-    fn decode(&mut self, part: usize, block: &mut Block) -> Result<(), Fault>;
-
-    /// Ends the scan.
-    fn finish(&mut self);
 }
 
 fn decode_blocks(

@@ -1,7 +1,7 @@
 //! The content of the segments between the scans (`jdmarker.c`, `jdinput.c`).
 
 use super::{
-    arithmetic::Conditioning,
+    conditioning::Conditioning,
     fault::Fault,
     huffman::Codes,
     stream::{RESTART, Stream},

@@ -148,10 +148,9 @@ fn two_dimensions(reader: &mut impl BitReader, above: &[usize], width: usize) ->
                 changes.extend([first, second]);
                 place = Some(second);
             }
-            // Within a row it is a broken code.
             Mode::EOF if place.is_none() => return Some(Row::End),
-            Mode::EOF => return None,
-            Mode::Extension => return None,
+            // The end within a row is a broken code.
+            Mode::EOF | Mode::Extension => return None,
         }
     }
     Some(Row::Changes(changes))

@@ -103,9 +103,8 @@ impl Grid {
 fn exact(codes: [f64; 3], to_srgb: &Matrix) -> [i32; 3] {
     let [lightness, a, b] = codes.map(|code| f64::from((code / 65_535.0) as f32));
     let (lightness, a, b) = (lightness * 100.0, a * 255.0 - 128.0, b * 255.0 - 128.0);
-    let y = (lightness + 16.0) / 116.0;
-    let (x, z) = (y + 0.002 * a, y - 0.005 * b);
-    let mut xyz = [x, y, z];
+    let of_y = (lightness + 16.0) / 116.0;
+    let mut xyz = [of_y + 0.002 * a, of_y, of_y - 0.005 * b];
     for (value, white) in xyz.iter_mut().zip(WHITE) {
         let response = if *value <= 24.0 / 116.0 {
             (108.0 / 841.0) * (*value - 16.0 / 116.0)
@@ -159,8 +158,8 @@ fn xyz_to_srgb() -> Matrix {
     inverse(&adapted).map(|row| row.map(|value| value * LARGEST_XYZ))
 }
 
-fn product(matrix: &Matrix, [x, y, z]: [f64; 3]) -> [f64; 3] {
-    matrix.map(|[a, b, c]| a * x + b * y + c * z)
+fn product(matrix: &Matrix, vector: [f64; 3]) -> [f64; 3] {
+    matrix.map(|row| row[0] * vector[0] + row[1] * vector[1] + row[2] * vector[2])
 }
 
 fn times(left: &Matrix, right: &Matrix) -> Matrix {

@@ -210,7 +210,7 @@ fn chance(evaluation: &Evaluation) -> Option<String> {
     if share >= 1.0 {
         let class = name(&commonest.class);
         return Some(format!(
-            "all of these pictures are of one class, {class}: they do not show whether the network tells the classes apart"
+            "all of these pictures are of one class, {class}: they do not show whether the network tells classes apart"
         ));
     }
     let always = format!("always answering {} ({:.1} %)", name(&commonest.class), 100.0 * share);

@@ -1,10 +1,11 @@
 //! A small network and its parameters, for the tests of this folder.
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use xception_model::{Widths, XceptionConfig};
 
+use crate::random::{Purpose, Random};
 use crate::tensor::numbers;
 use crate::train::objective::Objective;
 use crate::train::recipe::{Phase, Recipe};
@@ -23,7 +24,8 @@ pub fn trainee() -> Trainee {
             exit: [16, 20, 24].into(),
         })
         .init(&device)
-        .unwrap();
+        .unwrap()
+        .map(&mut Drawn(Random::new(1, Purpose::Weights, 0, 0)));
     let objective = Objective {
         multi_label: false,
         label_smoothing: 0.0,
@@ -32,14 +34,38 @@ pub fn trainee() -> Trainee {
     Trainee::new(network, objective)
 }
 
+/// Draws all weights but biases and norms, Glorot-uniform. Burn has one random generator per process, and other tests
+/// draw from it at the same time.
+struct Drawn(Random);
+
+impl ModuleMapper for Drawn {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if D == 1 {
+            return param;
+        }
+        let shape: [usize; D] = param.lazy_shape().dims();
+        let taps: usize = shape[2..].iter().product();
+        let limit = (6.0 / ((shape[0] + shape[1]) * taps) as f64).sqrt();
+        let device = param.lazy_device();
+        param.map(|old| drawn(&mut self.0, shape, [-limit, limit], &device).set_require_grad(old.is_require_grad()))
+    }
+}
+
+fn drawn<const D: usize>(random: &mut Random, shape: [usize; D], [low, high]: [f64; 2], device: &Device) -> Tensor<D> {
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|_| random.between(low, high) as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
 pub fn phase() -> Phase {
     Recipe::load("fine-tune").unwrap().phases.pop().unwrap()
 }
 
 pub fn batch() -> StepInput {
     let device = Device::flex().autodiff();
+    let mut random = Random::new(2, Purpose::Weights, 0, 0);
     StepInput {
-        input: NetworkInput::Pictures(Tensor::random([2, 3, 71, 71], Distribution::Default, &device)),
+        input: NetworkInput::Pictures(drawn(&mut random, [2, 3, 71, 71], [0.0, 1.0], &device)),
         targets: Tensor::from_floats([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], &device),
         place: 0,
     }

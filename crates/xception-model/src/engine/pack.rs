@@ -210,8 +210,7 @@ impl<'a, 'p, F: Fn(NodeId) -> Fold<'p>> Packer<'a, F> {
             Op::Multiply => {
                 let second = *inputs.get(1).unwrap_or(&input);
                 // The engine's multiplication takes the map of one pixel as its second input.
-                let small = |id: NodeId| matches!(self.graph.node(id).op, Op::GlobalPool(_) | Op::ToMap);
-                let (input, factors) = if small(node.inputs[0]) {
+                let (input, factors) = if is_pixel(self.graph, node.inputs[0]) {
                     (second, input)
                 } else {
                     (input, second)
@@ -362,4 +361,35 @@ fn padding(padding: Padding, window: [usize; 2]) -> kernels::Padding {
             right,
         },
     }
+}
+
+/// Whether a node outputs a map of one pixel for pictures of every size: a global pooling, or layers behind one.
+fn is_pixel(graph: &Graph, id: NodeId) -> bool {
+    let mut met = vec![false; graph.nodes.len()];
+    let mut open = vec![id];
+    while let Some(id) = open.pop() {
+        if core::mem::replace(&mut met[id.0], true) {
+            continue;
+        }
+        let node = graph.node(id);
+        let keeps = match &node.op {
+            Op::GlobalPool(_) | Op::ToMap => continue,
+            Op::Conv(conv) => conv.padding == Padding::Same || conv.kernel == [1; 2],
+            Op::Activation(_)
+            | Op::BatchNorm(_)
+            | Op::ScaleShift(_)
+            | Op::LayerNorm { .. }
+            | Op::Take { .. }
+            | Op::Dropout { .. }
+            | Op::Add
+            | Op::Multiply
+            | Op::Concat => true,
+            _ => false,
+        };
+        if !keeps {
+            return false;
+        }
+        open.extend(&node.inputs);
+    }
+    true
 }

@@ -33,7 +33,7 @@ pub enum KerasStoreError {
     },
 
     /// The `.keras` archive (a zip) is broken, or lacks a member.
-    #[error("`{}`: the .keras archive cannot be used: {reason}", path.display())]
+    #[error("`{}`: the .keras archive cannot be used: {reason}{}", path.display(), cut_short(reason))]
     Archive {
         /// The archive.
         path: PathBuf,
@@ -191,7 +191,8 @@ pub enum Direction {
 /// All differences between a module and the file to load, or the Keras model to save as.
 ///
 /// The *receiving* side must be filled completely: the module when loading, the Keras model when saving. `Display`
-/// lists every difference by name, with both sides and the nearest name on the other side.
+/// lists every difference by name, with both sides and the nearest name on the other side. `KerasStore::allow_partial`
+/// lets tensors be missing, and `KerasStore::allow_unused` lets them be left out.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Mismatch {
@@ -285,16 +286,8 @@ impl fmt::Display for Mismatch {
         let (taker, giver) = match self.direction {
             Direction::Loading => {
                 write!(f, "`{path}` does not fit the module, which is left as it was")?;
-                names(
-                    f,
-                    "missing from the file (allow with `allow_partial(true)`)",
-                    &self.missing,
-                )?;
-                names(
-                    f,
-                    "in the file, but not in the module (allow with `allow_unused(true)`)",
-                    &self.unused,
-                )?;
+                names(f, "missing from the file", &self.missing)?;
+                names(f, "in the file, but not in the module", &self.unused)?;
                 ("the module", "the file")
             }
             Direction::Saving => {
@@ -303,11 +296,7 @@ impl fmt::Display for Mismatch {
                     "`{path}` is not written, because the module does not fit the Keras model"
                 )?;
                 names(f, "needed by the Keras model, but not in the module", &self.missing)?;
-                names(
-                    f,
-                    "in the module, but not in the Keras model (leave out with `allow_unused(true)`)",
-                    &self.unused,
-                )?;
+                names(f, "in the module, but not in the Keras model", &self.unused)?;
                 ("the Keras model", "the module")
             }
         };
@@ -347,4 +336,13 @@ fn names(f: &mut fmt::Formatter<'_>, what: &str, list: &[NameMismatch]) -> fmt::
         }
     }
     Ok(())
+}
+
+/// The likely cause of an archive without its end (`zip`'s message names its record, the EOCD).
+fn cut_short(reason: &str) -> &'static str {
+    if reason.contains("EOCD") {
+        "; it was probably cut short: download or copy it again"
+    } else {
+        ""
+    }
 }

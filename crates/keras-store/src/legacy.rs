@@ -111,7 +111,11 @@ fn split(name: &str, layer: &str) -> (String, String) {
         None => names::split_keras1(name).unwrap_or(("", name)),
     };
     (
-        below(scope, layer).unwrap_or(scope).to_owned(),
+        own(scope, layer)
+            .or_else(|| behind(scope, layer))
+            .or_else(|| below(scope, layer))
+            .unwrap_or(scope)
+            .to_owned(),
         names::modern(variable).to_owned(),
     )
 }
@@ -129,6 +133,20 @@ fn below<'a>(scope: &'a str, layer: &str) -> Option<&'a str> {
     } else {
         rest.strip_prefix('/')
     }
+}
+
+/// `scope` without exactly the layer's name in front.
+fn own<'a>(scope: &'a str, layer: &str) -> Option<&'a str> {
+    match scope.strip_prefix(layer)? {
+        "" => Some(""),
+        rest => rest.strip_prefix('/'),
+    }
+}
+
+/// `scope` behind the layer's name: Keras 3 puts the names of all models around a layer before the layer's.
+fn behind<'a>(scope: &'a str, layer: &str) -> Option<&'a str> {
+    let mut starts = scope.match_indices('/').map(|(slash, _)| slash + 1);
+    starts.find_map(|start| own(&scope[start..], layer))
 }
 
 /// A group of `layer_names`: a layer, or a model nested in the model.
@@ -247,6 +265,10 @@ mod tests {
                 "moving_variance",
             ),
             ("dense_2/bias:0", "dense", "", "bias"),
+            ("model/head/dense/kernel", "head", "dense", "kernel"),
+            ("model/dense/kernel", "dense", "", "kernel"),
+            ("sequential_1/sequential/dense/kernel", "sequential", "dense", "kernel"),
+            ("model/heads/dense/kernel", "head", "model/heads/dense", "kernel"),
             // Keras 3.0, whose variables have no layer in their names.
             ("kernel", "block1_conv1", "", "kernel"),
             ("depthwise_kernel", "block2_sepconv1", "", "depthwise_kernel"),

@@ -199,6 +199,7 @@ impl WeightFile {
             path,
             mut spec,
             tensors,
+            format,
             ..
         } = self;
         let mut tensors = tensors;
@@ -236,6 +237,13 @@ impl WeightFile {
             }
         }
         if !mismatch.is_empty() {
+            let others = mismatch.missing.len() + mismatch.unused.len() + mismatch.shapes.len();
+            mismatch.advice = (format.is_torch() && others > 0).then(|| {
+                format!(
+                    "A network of other layers is another network: {}",
+                    xception_model::torch::OTHERS
+                )
+            });
             return Err(ConvertError::Mismatch {
                 path,
                 mismatch: Box::new(mismatch),

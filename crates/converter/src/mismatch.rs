@@ -13,6 +13,8 @@ pub struct Mismatch {
     pub dtypes: Vec<(String, String)>,
     /// The file's names of tensors that hold NaN or an infinity.
     pub non_finite: Vec<String>,
+    /// What to do about a file of another network.
+    pub advice: Option<String>,
 }
 
 /// A tensor that one side lacks.
@@ -50,12 +52,14 @@ impl fmt::Display for Mismatch {
                 more => write!(f, "\n    and {more} more"),
             }
         };
-        list("missing (--partial leaves them at their initial values)", {
-            self.missing.iter().map(ToString::to_string).collect()
-        })?;
-        list("that the network does not have (--partial leaves them out)", {
-            self.unused.iter().map(ToString::to_string).collect()
-        })?;
+        list(
+            "missing (`xception convert --partial` leaves them at their initial values)",
+            self.missing.iter().map(ToString::to_string).collect(),
+        )?;
+        list(
+            "that the network does not have (`xception convert --partial` leaves them out)",
+            self.unused.iter().map(ToString::to_string).collect(),
+        )?;
         list("of another shape", {
             let shapes = self.shapes.iter();
             let line = |(name, origin, expected, found): &(String, String, Vec<usize>, Vec<usize>)| {
@@ -67,7 +71,11 @@ impl fmt::Display for Mismatch {
             let dtypes = self.dtypes.iter();
             dtypes.map(|(name, dtype)| format!("{name}: {dtype}")).collect()
         })?;
-        list("with a NaN or an infinity", self.non_finite.clone())
+        list("with a NaN or an infinity", self.non_finite.clone())?;
+        match &self.advice {
+            Some(advice) => write!(f, "\n  {advice}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use burn_store::bridge;
 use burn_store::burn_pack::{Error as PackError, Tensor as PackTensor};
 use safetensors::tensor::{Dtype, Metadata};
 use safetensors::{SafeTensorError, View, serialize_to_file};
-use xception_model::torch::has_torch_names;
+use xception_model::torch::{OTHERS, has_torch_names};
 use xception_model::{Description, Known, ModelSpec};
 
 use crate::error::ConvertError;
@@ -43,8 +43,26 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<FileConte
     };
     match spec {
         Some(spec) => Ok(FileContents::new(format, Description::of_spec(spec), tensors)),
-        None => FileContents::of_tensors(path, format, tensors),
+        None => {
+            let names = of_another_network(&tensors);
+            FileContents::of_tensors(path, format, tensors).map_err(|error| match error {
+                ConvertError::NoNetwork { path, problem } => ConvertError::NoNetwork {
+                    path,
+                    problem: format!("{problem}; {names}"),
+                },
+                error => error,
+            })
+        }
     }
+}
+
+/// Advice for a file without a description, whose tensors are those of no network.
+fn of_another_network(tensors: &[FileTensor]) -> String {
+    let names: Vec<&str> = tensors.iter().take(3).map(|entry| entry.origin.as_str()).collect();
+    format!(
+        "its names are of no network that is known here ({}, ..); {OTHERS}",
+        names.join(", ")
+    )
 }
 
 /// The tensors of a safetensors file of any network.

@@ -20,6 +20,13 @@ pub struct Format {
     pub writer: Option<String>,
 }
 
+impl Format {
+    /// Whether the tensors have the names of a PyTorch library.
+    pub(crate) fn is_torch(&self) -> bool {
+        self.name.ends_with("'s names")
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;

@@ -233,3 +233,14 @@ fn a_tape_archive_is_refused_with_the_way_out() {
         "{error}"
     );
 }
+
+/// `pickle.dump(model.get_weights(), file)`: arrays without names.
+#[test]
+fn a_pickle_without_names_is_refused_with_the_way_out() {
+    let bench = Bench::new();
+    let path = bench.write("weights.pkl", b"\x80\x02]q\x00.");
+    let error = open(&path, &Known::default()).unwrap_err().to_string();
+    for part in ["dictionary", "state_dict()", "model.save("] {
+        assert!(error.contains(part), "{error}");
+    }
+}

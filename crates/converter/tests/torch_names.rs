@@ -131,7 +131,21 @@ fn names_are_found_behind_any_prefix_beside_foreign_tensors() {
 fn something_unknown_within_the_network_is_refused() {
     let checkpoint = Checkpoint::toy().with("block2.se.weight", &[4, 4], |_| 1.0);
     let error = refusal_of_load(&checkpoint);
-    assert!(error.contains("block2.se.weight"), "{error}");
+    assert!(
+        error.contains("block2.se.weight") && error.contains("torch.onnx.export"),
+        "{error}"
+    );
+}
+
+/// thop's `profile` leaves counters in every module.
+#[test]
+fn counters_within_the_network_are_left_out() {
+    let bench = Bench::new();
+    let checkpoint = Checkpoint::toy()
+        .with("block2.rep.0.total_ops", &[1], |_| 1.0)
+        .with("total_params", &[1], |_| 1.0);
+    let found = logits_of(&checkpoint.write(&bench), &all_known());
+    assert!(relative(&found, &expected()) <= 1e-5);
 }
 
 #[test]

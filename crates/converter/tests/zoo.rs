@@ -570,3 +570,71 @@ fn relatives_are_refused() {
     let error = open(&path, &known(&vgg)).unwrap_err();
     assert!(error.to_string().contains("VGG without batch norms"), "{error}");
 }
+
+/// `nn.Sequential(*list(model.children()))` and fastai number the children of a network.
+#[test]
+fn a_sequence_of_children_is_its_network() {
+    let bench = Bench::new();
+    let resnet = small(&published("resnet50"), Variant::Torch);
+    let model = self::network(&resnet);
+    let expected = logits(&model);
+    let path = bench.path("children.safetensors");
+    for prefix in ["", "0.", "backbone.body."] {
+        let children = [
+            "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc",
+        ];
+        checkpoint(&model, &path, |name, shape| {
+            let (child, rest) = name.split_once('.').unwrap();
+            let number = children.iter().position(|other| *other == child).unwrap();
+            (format!("{prefix}{number}.{rest}"), shape)
+        });
+        check(&path, &known(&resnet), &resnet, &expected, 0.0);
+    }
+
+    let vgg = small(&published("vgg16"), Variant::Torch).without_top();
+    let model = self::network(&vgg);
+    for prefix in ["", "0."] {
+        checkpoint(&model, &path, |name, shape| (name.replace("features.", prefix), shape));
+        let file = open(&path, &known(&vgg)).unwrap();
+        assert_eq!(file.spec.network, vgg, "{prefix}");
+        let (read, _) = file.load(&Device::flex()).unwrap();
+        let picture = picture([1, SIZE[0], SIZE[1], 3]);
+        let map = |model: &Network| model.feature_map(picture.clone()).unwrap().into_data();
+        map(&read).assert_eq(&map(&model), true);
+    }
+}
+
+/// A name such as `conv1.weight` is in networks of all kinds: it makes no file a network of ours, and no two copies.
+#[test]
+fn another_network_is_not_taken_for_copies_of_one() {
+    let bench = Bench::new();
+    let numbers = [0; 16];
+    let names = [
+        "block0.conv1.weight",
+        "block1.conv1.weight",
+        "block1.conv2.weight",
+        "classifier.weight",
+    ];
+    let view = || TensorView::new(Dtype::F32, vec![2, 2, 1, 1], &numbers).unwrap();
+    let path = bench.write(
+        "other.safetensors",
+        serialize(names.map(|name| (name, view())), None).unwrap(),
+    );
+    let error = open(&path, &Known::default()).unwrap_err().to_string();
+    assert!(
+        error.contains("its names are of no network that is known here (block0.conv1.weight"),
+        "{error}"
+    );
+    assert!(error.contains("torch.onnx.export"), "{error}");
+
+    let resnet = small(&published("resnet50"), Variant::Torch);
+    let path = bench.path("deep.safetensors");
+    checkpoint(&self::network(&resnet), &path, |name, shape| {
+        (name.replace("conv1.weight", "conv1.0.weight"), shape)
+    });
+    let error = open(&path, &known(&resnet)).unwrap_err().to_string();
+    assert!(
+        error.contains("(ResNet-C, -D") && error.contains("torch.onnx.export"),
+        "{error}"
+    );
+}

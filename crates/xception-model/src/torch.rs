@@ -3,6 +3,7 @@
 //! A pickle is never run; it is scanned before anything in it is read.
 
 mod changed;
+mod children;
 mod head;
 mod names;
 mod scan;
@@ -120,7 +121,15 @@ pub fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<Pack
         Some(key) => PytorchReader::with_top_level_key(path, key),
         None => PytorchReader::new(path),
     }
-    .map_err(|error| damaged(&error))?;
+    .map_err(|error| {
+        let problem = error.to_string();
+        let is_other = problem.contains("Expected a dictionary");
+        damaged(&if is_other {
+            format!("{problem}\n{NO_NAMES}")
+        } else {
+            problem
+        })
+    })?;
     let container = match reader.metadata().format_type {
         FileFormat::Zip => "PyTorch checkpoint",
         FileFormat::Legacy => "PyTorch checkpoint of before 1.6",
@@ -131,6 +140,12 @@ pub fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<Pack
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((container, tensors))
 }
+
+/// The advice for a pickle that is not a dictionary.
+const NO_NAMES: &str = "A file of weights holds tensors by their names. With the program that builds the model, in \
+     Python:\n    \
+     torch.save(model.state_dict(), \"weights.pth\")    # PyTorch\n    \
+     model.save(\"model.keras\")    # Keras, after model.set_weights(...) of a pickled get_weights()";
 
 /// A PyTorch network's tensors, of whatever container, as ours; with `no_top` those of its backbone alone.
 ///
@@ -144,11 +159,21 @@ pub fn named(path: &Path, tensors: Vec<PackTensor>, known: &Known, no_top: bool)
         path: path.to_owned(),
         problem,
     };
+    let tensors = children::named(tensors);
     let family = family(&tensors);
     let tensors = renamed(tensors, family.renamed);
     let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     // The published network has most of the names, whatever the depth of this one.
     let published = family.published.clone().without_top().graph();
+    let count = names::network_count(&published, &names);
+    let is_known = count * LEAST_SHARE >= published.parameters().len();
+    if count > 0 && !is_known && !names.iter().any(|name| Changed::of(name).is_some()) {
+        let shown: Vec<&str> = names.iter().copied().filter(|name| !is_counter(name)).take(3).collect();
+        return Err(no_network(format!(
+            "its names are of no network that is known here ({}, ..); {OTHERS}",
+            shown.join(", ")
+        )));
+    }
     let prefix = names::network_prefix(&published, &names, known.prefix.as_deref()).map_err(|problem| {
         if let Some(changed) = names.iter().find_map(|name| Changed::of(name)) {
             return no_network(changed.refusal());
@@ -158,7 +183,7 @@ pub fn named(path: &Path, tensors: Vec<PackTensor>, known: &Known, no_top: bool)
         no_network(if is_there {
             problem
         } else {
-            format!("{problem}; {ONNX}")
+            format!("{problem}; {OTHERS}")
         })
     })?;
     let prefix = prefix.to_owned();
@@ -166,7 +191,7 @@ pub fn named(path: &Path, tensors: Vec<PackTensor>, known: &Known, no_top: bool)
         return Err(no_network(changed.refusal()));
     }
     let own: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(&*prefix)).collect();
-    let network = (family.of_names)(&own).map_err(|problem| no_network(format!("{problem}; {ONNX}")))?;
+    let network = (family.of_names)(&own).map_err(|problem| no_network(format!("{problem}; {OTHERS}")))?;
     let graph = network.without_top().graph();
     let targets = names::network_names(&graph, &names, &prefix).map_err(no_network)?;
     let features = features(&tensors, &targets, family.flattened.then_some(&*prefix));
@@ -206,7 +231,8 @@ pub fn named(path: &Path, tensors: Vec<PackTensor>, known: &Known, no_top: bool)
         .iter()
         .map(|(_, tensor)| (tensor.name.clone(), tensor.shape.to_vec()))
         .collect();
-    let mut description = Description::new(of_record_names(&shapes).map_err(no_network)?);
+    let mut description =
+        Description::new(of_record_names(&shapes).map_err(|problem| no_network(format!("{problem}; {OTHERS}")))?);
     // Modules of these names are PyTorch's version of the network, unless the user knows better.
     let has_variants = description.network.variant().is_some();
     description.variant = has_variants.then(|| known.variant.unwrap_or(Variant::Torch));
@@ -282,9 +308,13 @@ impl Checkpoint {
     }
 }
 
+/// A file of a network has at least one in this many of the published network's tensors. Names such as `conv1.weight`
+/// are in networks of all kinds.
+const LEAST_SHARE: usize = 8;
+
 /// The advice for a checkpoint of another network.
-const ONNX: &str = "weights alone are known of the networks that `xception summary --architecture` lists, with the \
-     names of timm, torchvision or Cadene; of another network make an ONNX file, in Python: \
+pub const OTHERS: &str = "weights alone are known of the networks that `xception summary --architecture` lists, with \
+     the names of timm, torchvision or Cadene; of another network make an ONNX file, in Python: \
      torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\")";
 
 /// The architecture that has most of these tensors.
@@ -365,9 +395,10 @@ fn is_xception(family: &Torch) -> bool {
     family.published.xception().is_some()
 }
 
-/// Whether a tensor counts the steps of a norm in training.
+/// Whether a tensor counts the steps of a norm in training, or a module's operations and weights (thop's `profile`).
 fn is_counter(name: &str) -> bool {
-    name.ends_with("num_batches_tracked")
+    let last = name.rsplit('.').next().unwrap_or(name);
+    ["num_batches_tracked", "total_ops", "total_params"].contains(&last)
 }
 
 /// A file has an architecture's names in PyTorch if it holds a third of this many first layers.
@@ -376,6 +407,9 @@ const FIRST_LAYERS: usize = 12;
 /// Whether an architecture has these names in PyTorch.
 pub fn has_torch_names<'a>(names: impl Iterator<Item = &'a str>) -> bool {
     let names: Vec<&str> = names.collect();
+    if children::are_numbered(&names) {
+        return true;
+    }
     Architecture::torch().into_iter().any(|family| {
         let graph = family.published.graph();
         let layers = graph.nodes.iter().filter(|node| !node.torch.is_empty());

@@ -369,6 +369,12 @@ fn of_torch_names(names: &[&str]) -> Result<ResNetConfig, String> {
     let has = |stack: usize, block: usize, conv: usize| {
         names.contains(&format!("layer{stack}.{block}.conv{conv}.weight").as_str())
     };
+    if !names.contains(&"conv1.weight") {
+        return Err(
+            "it has no conv1.weight: a ResNet that begins with several convolutions (ResNet-C, -D, -S) is not known"
+                .into(),
+        );
+    }
     if !has(1, 0, 3) {
         return Err(
             "its blocks have no third convolution (layer1.0.conv3), as ResNet-50 and deeper have: ResNet-18 and \

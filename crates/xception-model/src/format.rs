@@ -58,7 +58,7 @@ impl WeightFormat {
             start => match signature::foreign(start, &name, &mut file, metadata.len()) {
                 Some(foreign) => Self::Foreign(foreign),
                 None if signature::is_onnx(start) => Self::Onnx,
-                None => Self::Foreign(Foreign::named(signature::other(start))),
+                None => Self::Foreign(signature::other(start, &name)),
             },
         })
     }
@@ -184,6 +184,22 @@ mod tests {
             ),
             ("m.npz", zipped(&["arr_0.npy", "arr_1.npy"]), ["NumPy", "set_weights"]),
             ("m.npy", b"\x93NUMPY\x01\0".to_vec(), ["one NumPy array", "names"]),
+            ("m.caffemodel", b"\x0a\x09AlexNet".to_vec(), ["a Caffe model", "ONNX"]),
+            ("m.params", b"\x12\x01\0\0".to_vec(), ["MXNet", "export_model"]),
+            ("m.weights", b"\0\0\0\0\x02".to_vec(), ["a Darknet model", "ONNX"]),
+            (
+                "m.mat",
+                b"MATLAB 5.0 MAT-file".to_vec(),
+                ["a MATLAB file", "exportONNXNetwork"],
+            ),
+            ("m.engine", b"ftrt\0".to_vec(), ["TensorRT", "cannot be converted back"]),
+            ("m.ort", b"\x30\0\0\0ORTM".to_vec(), ["ONNX Runtime", ".onnx"]),
+            ("m.pth", b"PK\x03\x04 cut".to_vec(), ["list of members", "cut short"]),
+            (
+                "m.pth",
+                b"<?xml version=\"1.0\"?><Error/>".to_vec(),
+                ["a web page", "another address"],
+            ),
             (
                 "m.pt",
                 zipped(&["m/data.pkl", "m/code/__torch__.py", "m/constants.pkl"]),

@@ -148,7 +148,15 @@ fn read(file: &Path, known: &Known, needed: Needed, device: &Device) -> anyhow::
                 .and_then(|file| file.load(device))
                 .map_err(own_error)?
         }
-        (_, Needed::Whole) => xception_model::load_with(file, known, device)?,
-        (_, Needed::Backbone) => xception_model::load_backbone(file, known, device)?,
+        (Some(WeightFormat::Record | WeightFormat::Keras), Needed::Whole) => {
+            xception_model::load_with(file, known, device)?
+        }
+        (Some(WeightFormat::Record | WeightFormat::Keras), Needed::Backbone) => {
+            xception_model::load_backbone(file, known, device)?
+        }
+        // The converter names the format, and all formats that are read.
+        _ => converter::open(file, known)
+            .and_then(|file| file.load(device))
+            .map_err(own_error)?,
     })
 }

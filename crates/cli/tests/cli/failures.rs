@@ -21,7 +21,12 @@ fn unknown_weights_list_the_names() {
         "a folder is meant to hold a card"
     );
     sandbox.write("page.h5", "<html>404</html>");
-    assert!(classify("page.h5").contains("found a web page"));
+    let error = classify("page.h5");
+    assert!(
+        error.contains("found a web page") && error.contains("safetensors, ONNX or a Burn record"),
+        "{error}"
+    );
+    assert!(!error.contains("convert"), "this command reads every format: {error}");
     let record = std::fs::read(sandbox.path("toy.bpk")).unwrap();
     sandbox.write("cut.bpk", &record[..record.len() / 2]);
     assert!(classify("cut.bpk").starts_with("error: cut.bpk: "));

@@ -222,3 +222,40 @@ pub(super) fn architecture(path: &Path) -> Foreign {
         ),
     )
 }
+
+/// Formats whose files begin alike, by the ending of the name.
+pub(super) fn by_ending(name: &str) -> Option<Foreign> {
+    const ENDINGS: [(&[&str], &str, &str); 8] = [
+        (&[".caffemodel", ".prototxt"], "a Caffe model", "caffe2onnx"),
+        (&[".params"], "weights of an MXNet model", "mxnet.onnx.export_model"),
+        (
+            &[".weights", ".cfg"],
+            "a Darknet model",
+            "a converter of Darknet to ONNX",
+        ),
+        (&[".mat"], "a MATLAB file", "exportONNXNetwork of MATLAB"),
+        (
+            &[".t7"],
+            "a file of Torch for Lua",
+            "load it in PyTorch before 1.0, and torch.onnx.export",
+        ),
+        (&[".engine", ".plan", ".trt"], "an engine of TensorRT", ""),
+        (&[".ort"], "an ONNX Runtime model (.ort)", ""),
+        (
+            &[".mnn", ".param", ".ncnn", ".rknn", ".hef", ".blob"],
+            "a model for one inference engine",
+            "",
+        ),
+    ];
+    let (_, what, way) = ENDINGS
+        .into_iter()
+        .find(|(endings, ..)| endings.iter().any(|ending| name.ends_with(ending)))?;
+    Some(if way.is_empty() {
+        Foreign::new(
+            what,
+            "It cannot be converted back: name the model that it was made of, such as its .onnx, .keras or .pth",
+        )
+    } else {
+        Foreign::new(what, format!("Make an ONNX file of it: {way}"))
+    })
+}

@@ -3,24 +3,26 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use super::foreign::{Foreign, checkpoint, core_ml, flax, frozen_graph, joblib, openvino, packed, saved_model, tflite};
+use super::foreign::{
+    self, Foreign, checkpoint, core_ml, flax, frozen_graph, joblib, openvino, packed, saved_model, tflite,
+};
 
 /// The first bytes of an HDF5 file.
 pub(super) const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 
-/// A name for content of no known format.
-pub(super) fn other(start: &[u8]) -> &'static str {
+/// Content of no known format, or of one that only the file's name shows.
+pub(super) fn other(start: &[u8], name: &str) -> Foreign {
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     match start {
-        [] => "an empty file",
-        start if start.trim_ascii_start().starts_with(b"<") => "a web page",
-        start
-            if start
-                .iter()
-                .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
-        {
-            "text"
-        }
-        _ => "other data",
+        [] => Foreign::new("an empty file", "Download or copy it again."),
+        start if start.trim_ascii_start().starts_with(b"<") => Foreign::new(
+            "a web page",
+            "The download did not give the file; sites that show a page of a file have another address for the file \
+             itself.",
+        ),
+        _ if let Some(foreign) = foreign::by_ending(name) => foreign,
+        start if start.iter().all(is_text) => Foreign::named("text"),
+        _ => Foreign::named("other data"),
     }
 }
 

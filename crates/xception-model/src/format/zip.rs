@@ -16,7 +16,18 @@ const MAX_DIRECTORY: u64 = 16 << 20;
 /// goes to the Keras reader, which names the damage.
 pub(super) fn zip(file: &mut File, path: &Path, length: u64) -> WeightFormat {
     let Some(names) = zip_names(file, length) else {
-        return WeightFormat::Keras;
+        // PyTorch's files are such archives, too.
+        let is_torch = path
+            .extension()
+            .is_some_and(|ending| ["pth", "pt", "ckpt", "bin"].iter().any(|one| ending == *one));
+        return if is_torch {
+            WeightFormat::Foreign(Foreign::new(
+                "an archive without its list of members",
+                "The file was probably cut short: download or copy it again.",
+            ))
+        } else {
+            WeightFormat::Keras
+        };
     };
     let ends_in = |end: &str| {
         names.iter().find(|name| {

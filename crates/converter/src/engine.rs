@@ -353,7 +353,7 @@ fn probabilities(spec: &ModelSpec, logits: &[f32]) -> Vec<f32> {
 /// The probabilities in the form of the file's last layer: for two classes with one logit, only the second class's.
 fn ends(spec: &ModelSpec, probabilities: &[f32]) -> Vec<f32> {
     match (spec.outputs, probabilities) {
-        (Outputs::Binary, [.., second]) => vec![*second],
+        (Outputs::Binary | Outputs::Probabilities, [_, second]) if spec.network.outputs() == Some(1) => vec![*second],
         _ => probabilities.to_vec(),
     }
 }
@@ -361,7 +361,7 @@ fn ends(spec: &ModelSpec, probabilities: &[f32]) -> Vec<f32> {
 /// The probabilities of all classes, from the output of the file's last layer.
 fn classes(spec: &ModelSpec, ends: &[f32]) -> Vec<f32> {
     match (spec.outputs, ends) {
-        (Outputs::Binary, [second]) => vec![1.0 - second, *second],
+        (Outputs::Binary | Outputs::Probabilities, [second]) => vec![1.0 - second, *second],
         _ => ends.to_vec(),
     }
 }

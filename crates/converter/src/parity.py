@@ -41,9 +41,9 @@ stages.json:
 
 A vector has the shape [batch, channels, 1, 1]; tensors of other ranks are left out. The stages come in the order of
 wanted.json; the last is `output`, what the file itself gives (its first output). `final` says what that is:
-probabilities when it ends in a softmax or sigmoid, logits when in a dense layer or a convolution whose output is a
-vector, otherwise features. A place that is not in the model ends the script with exit status 1 and a line that names
-it.
+probabilities when it ends in a softmax or sigmoid (of a log-softmax, its exponentials), logits when in a dense layer
+or a convolution whose output is a vector, otherwise features. A place that is not in the model ends the script with
+exit status 1 and a line that names it.
 """
 
 import argparse
@@ -240,6 +240,8 @@ def ends_in(model):
         activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
         if kind == "Softmax" or activation in ("softmax", "sigmoid"):
             return "probabilities"
+        if kind == "LogSoftmax" or activation == "log_softmax":
+            return "log-probabilities"
         # These leave it what it was.
         if kind in ("Activation", "Dropout", "Reshape", "Flatten") and activation == "linear":
             continue
@@ -257,8 +259,10 @@ def run_keras(args, picture, wanted):
     for entry, values in zip(wanted, values_at(model, places, picture)):
         stages.add(entry[0], values, True)
     output = np.asarray(run(model, picture)[0])
-    stages.add("output", output, True)
     final = ends_in(model) if output.ndim == 2 else "features"
+    if final == "log-probabilities":
+        output, final = np.exp(output), "probabilities"
+    stages.add("output", output, True)
     stages.finish("Keras {} on {}".format(keras.__version__, keras.backend.backend()), final)
 
 
@@ -282,6 +286,8 @@ def run_onnxruntime(args, picture, wanted):
     stages = Stages(args.out)
     for entry, values in zip(wanted, outputs[1:]):
         stages.add(entry[0], values, entry[2:] == ["nhwc"])
+    if final == "log-probabilities":
+        outputs[0], final = np.exp(outputs[0]), "probabilities"
     stages.add("output", outputs[0], channels_last)
     if outputs[0].ndim != 2:
         final = "features"
@@ -312,6 +318,8 @@ def graph_ends_in(made, tensor):
         node = made[tensor]
         if node.op_type in ("Softmax", "Sigmoid"):
             return "probabilities"
+        if node.op_type == "LogSoftmax":
+            return "log-probabilities"
         if node.op_type in ("Gemm", "MatMul", "Conv"):
             return "logits"
         if node.op_type == "Add":

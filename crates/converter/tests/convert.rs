@@ -374,12 +374,20 @@ fn what_a_classifier_ends_in_is_read_and_kept() {
         }
     }
     // Another activation stays part of the network, which is then Xception with a custom head.
-    let source = open(&ending_in(&bench, "tanh"), &tf()).unwrap();
+    // What its numbers mean is asked for.
+    let path = ending_in(&bench, "tanh");
+    let error = open(&path, &tf()).unwrap_err().to_string();
+    assert!(error.contains("--head probabilities"), "{error}");
+    let known = Known {
+        outputs: Some(Outputs::Softmax),
+        ..tf()
+    };
+    let source = open(&path, &known).unwrap();
     let Architecture::Graph(graph) = &source.spec.network else {
         panic!("{}", source.spec.network);
     };
     assert_eq!((graph.title.as_str(), graph.outputs()), ("Xception", Some(5)));
-    let tanh = logits_of(&source.path.clone(), &tf());
+    let tanh = logits_of(&source.path.clone(), &known);
     let linear = logits_of(&keras("toy.keras"), &tf());
     for (found, expected) in tanh.iter().zip(&linear) {
         assert!((found - expected.tanh()).abs() < 1e-6, "{found} {expected}");

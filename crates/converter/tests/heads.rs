@@ -15,7 +15,12 @@ use xception_model::{Outputs, Scaling, WeightsError};
 
 /// Name and bytes of each file.
 fn models() -> Vec<(String, Vec<u8>)> {
-    let packed = std::fs::read(keras("random_heads.json.gz")).unwrap();
+    let files = ["random_heads.json.gz", "ends.json.gz"];
+    files.into_iter().flat_map(unpacked).collect()
+}
+
+fn unpacked(file: &str) -> Vec<(String, Vec<u8>)> {
+    let packed = std::fs::read(keras(file)).unwrap();
     let mut text = Vec::new();
     GzDecoder::new(packed.as_slice()).read_to_end(&mut text).unwrap();
     let json: Value = serde_json::from_slice(&text).unwrap();
@@ -50,7 +55,7 @@ fn known(open: impl Fn(&Known) -> Result<WeightFile, ConvertError>) -> Option<Kn
             for what in unknown {
                 match what {
                     xception_model::Unknown::Scaling => known.scaling = Some(Scaling::None),
-                    xception_model::Unknown::Outputs => known.outputs = Some(Outputs::Value),
+                    xception_model::Unknown::Outputs => known.outputs = Some(Outputs::Probabilities),
                     other => panic!("{other}"),
                 }
             }

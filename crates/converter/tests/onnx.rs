@@ -447,7 +447,7 @@ fn graphs_that_compute_something_else_are_networks_of_their_own_or_refused_by_no
         (
             "logits cut at zero",
             |model| behind(model, "Gemm", "Relu", "none", 0, &[]),
-            OWN,
+            "does not say what its outputs are",
         ),
         (
             "an output before the end",

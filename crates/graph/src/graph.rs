@@ -635,6 +635,9 @@ fn numbers(op: &Op) -> Option<String> {
             | Activation::Elu { alpha: value }
             | Activation::HardSigmoid { slope: value },
         ) => finite("parameter", &[*value]),
+        Op::Activation(Activation::Clip { min, max }) => {
+            finite("bound", &[*min, *max]).or_else(|| (min >= max).then(|| format!("it clips to {min} to {max}")))
+        }
         Op::LayerNorm { epsilon } => {
             (!(epsilon.is_finite() && *epsilon > 0.0)).then(|| format!("its epsilon is {epsilon}"))
         }

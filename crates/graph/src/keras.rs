@@ -68,7 +68,7 @@ impl Graph {
             Op::Conv(conv) if conv.groups > 1 && conv.is_depthwise() => "DepthwiseConv2D",
             Op::Conv(_) => "Conv2D",
             Op::BatchNorm(_) => "BatchNormalization",
-            Op::Activation(Activation::Relu6) => "ReLU",
+            Op::Activation(Activation::Relu6 | Activation::Clip { min: 0.0, .. }) => "ReLU",
             Op::Activation(Activation::LeakyRelu { .. }) => "LeakyReLU",
             Op::Activation(_) => "Activation",
             Op::Pool(pool) => match pool.kind {

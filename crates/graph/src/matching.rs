@@ -351,6 +351,7 @@ fn same(ours: &View<'_>, one: NodeId, theirs: &View<'_>, two: NodeId) -> bool {
             (Activation::LeakyRelu { slope: a }, Activation::LeakyRelu { slope: b })
             | (Activation::Elu { alpha: a }, Activation::Elu { alpha: b })
             | (Activation::HardSigmoid { slope: a }, Activation::HardSigmoid { slope: b }) => near(*a, *b),
+            (Activation::Clip { min: a, max: c }, Activation::Clip { min: b, max: d }) => near(*a, *b) && near(*c, *d),
             (a, b) => a == b,
         },
         // A map of one pixel and a vector hold the same values.

@@ -276,8 +276,17 @@ pub enum Activation {
     Mish,
     /// `exp(x)`.
     Exponential,
+    /// `min(max(x, min), max)`.
+    Clip {
+        /// The smallest value.
+        min: f64,
+        /// The largest value.
+        max: f64,
+    },
     /// Softmax over the features of a vector, or over the channels of a map.
     Softmax,
+    /// The logarithm of the softmax.
+    LogSoftmax,
 }
 
 /// What a pooling computes from a window.
@@ -476,6 +485,15 @@ mod tests {
         assert_eq!(Padding::symmetric(1).along(0, 74, 3, 2, 1), Some([1, 1]));
         for dilation in [1, 2] {
             assert_eq!(Padding::Same.along(1, 19, 3, 1, dilation), Some([dilation; 2]));
+        }
+    }
+
+    #[test]
+    fn a_clip_has_bounds_in_order() {
+        let check = |min: f64, max: f64| Op::Activation(Activation::Clip { min, max }).check();
+        assert_eq!(check(-1.0, 1.0), Ok(()));
+        for (min, max) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
+            assert!(check(min, max).is_err(), "{min} to {max}");
         }
     }
 

@@ -54,8 +54,8 @@ pub struct Description {
     pub variant: Option<Variant>,
     /// The meaning of the outputs.
     pub outputs: Option<Outputs>,
-    /// The meaning of the outputs unless `outputs` is given: several numbers without an activation in a graph are taken
-    /// for the logits of one class of several.
+    /// The meaning of the outputs unless `outputs` is given: several numbers of a fully-connected layer, without an
+    /// activation, are taken for the logits of one class of several.
     pub usual_outputs: Option<Outputs>,
     /// The activation after each hidden layer of the head of an architecture of the zoo.
     pub hidden_activation: Option<HiddenActivation>,
@@ -99,7 +99,7 @@ impl Description {
             pooling: plain.network.pooling(),
             variant: plain.network.variant(),
             outputs: found.outputs.or(plain.outputs),
-            usual_outputs: (plain.network.outputs() != Some(1)).then_some(Outputs::Softmax),
+            usual_outputs: (found.ends_in_logits && plain.network.outputs() != Some(1)).then_some(Outputs::Softmax),
             hidden_activation: plain.network.hidden_activation(),
             scaling: found.scaling,
             ..plain
@@ -207,7 +207,7 @@ impl Description {
         let count = network.outputs();
         let fits = |count: usize| match outputs {
             Outputs::Softmax => count > 1,
-            Outputs::Sigmoid => true,
+            Outputs::Sigmoid | Outputs::Probabilities => true,
             Outputs::Binary | Outputs::Value => count == 1,
         };
         if !count.is_none_or(fits) {

@@ -59,7 +59,9 @@ impl fmt::Display for HiddenActivation {
             Activation::Softsign => "softsign",
             Activation::Mish => "mish",
             Activation::Exponential => "exponential",
+            Activation::Clip { .. } => "clip",
             Activation::Softmax => "softmax",
+            Activation::LogSoftmax => "log_softmax",
         })
     }
 }

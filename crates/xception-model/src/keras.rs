@@ -28,7 +28,7 @@ use crate::network::Network;
 use crate::outputs::Outputs;
 use crate::spec::ModelSpec;
 use crate::weights_error::WeightsError;
-use crate::zoo::{Candidate, FileGraph, Pooling, Variant, recognise};
+use crate::zoo::{Architecture, Candidate, FileGraph, Pooling, Variant, ends_in_logits, recognise};
 
 /// A network in a Keras file, described but not loaded.
 #[derive(Debug)]
@@ -105,6 +105,7 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
         .collect();
     let description = Description {
         variant: candidate.architecture.variant().or(Some(Variant::Keras)),
+        preset: file.preset,
         ..Description::of_operations(&found, candidate.architecture.clone(), file.size)
     };
     Ok(KerasNetwork {
@@ -205,9 +206,12 @@ pub fn save(
     kind: KerasFileKind,
     overwrite: bool,
 ) -> Result<(), WeightsError> {
+    let is_graph = matches!(network.architecture(), Architecture::Graph(_));
     let end = match spec.outputs {
+        // Without its end, such a classifier would be read as a backbone, or asked about.
+        Outputs::Softmax if is_graph && network.has_top() && !ends_in_logits(network.graph()) => End::Softmax,
         // Logits for one class per picture. Sigmoids are recognised by their activation alone.
-        Outputs::Softmax | Outputs::Value => End::Linear,
+        Outputs::Softmax | Outputs::Value | Outputs::Probabilities => End::Linear,
         Outputs::Sigmoid | Outputs::Binary => End::Sigmoid,
     };
     let size = [spec.input.height, spec.input.width];

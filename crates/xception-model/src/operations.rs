@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use burn::tensor::activation::{
-    elu, gelu, gelu_approximate, hard_sigmoid, hard_swish, leaky_relu, mish, relu, selu, sigmoid, silu, softmax,
-    softplus, softsign, tanh,
+    elu, gelu, gelu_approximate, hard_sigmoid, hard_swish, leaky_relu, log_softmax, mish, relu, selu, sigmoid, silu,
+    softmax, softplus, softsign, tanh,
 };
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
@@ -185,7 +185,9 @@ fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
         Activation::Softsign => softsign(x),
         Activation::Mish => mish(x),
         Activation::Exponential => x.exp(),
+        Activation::Clip { min, max } => x.clamp(min, max),
         Activation::Softmax => softmax(x, 1),
+        Activation::LogSoftmax => log_softmax(x, 1),
     }
 }
 

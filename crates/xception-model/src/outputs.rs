@@ -25,11 +25,20 @@ pub enum Outputs {
     Binary,
     /// One number that is no probability, such as a price or an angle.
     Value,
+    /// The network itself computes the probabilities, such as the mean of several softmaxes: each class's own, or for
+    /// one output, that of the second of two classes.
+    Probabilities,
 }
 
 impl Outputs {
     /// All meanings.
-    pub const ALL: [Self; 4] = [Self::Softmax, Self::Sigmoid, Self::Binary, Self::Value];
+    pub const ALL: [Self; 5] = [
+        Self::Softmax,
+        Self::Sigmoid,
+        Self::Binary,
+        Self::Value,
+        Self::Probabilities,
+    ];
 
     /// The name in records and on the command line.
     pub const fn name(self) -> &'static str {
@@ -38,13 +47,15 @@ impl Outputs {
             Self::Sigmoid => "sigmoid",
             Self::Binary => "binary",
             Self::Value => "value",
+            Self::Probabilities => "probabilities",
         }
     }
 
     /// Number of classes of a network with this number of outputs.
     pub const fn classes(self, outputs: usize) -> usize {
         match self {
-            Self::Softmax | Self::Sigmoid => outputs,
+            Self::Probabilities if outputs == 1 => 2,
+            Self::Softmax | Self::Sigmoid | Self::Probabilities => outputs,
             Self::Binary => 2,
             Self::Value => 1,
         }
@@ -61,7 +72,10 @@ impl Outputs {
             Self::Softmax => softmax(outputs, 1),
             Self::Sigmoid => sigmoid(outputs),
             Self::Binary => Tensor::cat(alloc::vec![sigmoid(-outputs.clone()), sigmoid(outputs)], 1),
-            Self::Value => outputs,
+            Self::Probabilities if outputs.dims()[1] == 1 => {
+                Tensor::cat(alloc::vec![outputs.clone().neg() + 1.0, outputs], 1)
+            }
+            Self::Value | Self::Probabilities => outputs,
         }
     }
 }
@@ -74,7 +88,9 @@ impl fmt::Display for Outputs {
 
 /// A name that is not in [`Outputs::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there are no outputs \"{0}\"; there are softmax, sigmoid, binary, value, and logits for softmax")]
+#[error(
+    "there are no outputs \"{0}\"; there are softmax, sigmoid, binary, value, probabilities, and logits for softmax"
+)]
 pub struct UnknownOutputs(pub String);
 
 impl FromStr for Outputs {
@@ -86,6 +102,7 @@ impl FromStr for Outputs {
             "sigmoid" => Ok(Self::Sigmoid),
             "binary" => Ok(Self::Binary),
             "value" => Ok(Self::Value),
+            "probabilities" => Ok(Self::Probabilities),
             _ => Err(UnknownOutputs(name.to_owned())),
         }
     }

@@ -29,8 +29,9 @@ impl fmt::Display for Unknown {
             }
             Self::Outputs => {
                 "what its outputs are (option, for one output: --head binary for the logit of the second of two \
-                 classes, or --head value for a number that is no probability; for several: --head softmax for one \
-                 class of several, or --head sigmoid for several labels)"
+                 classes, or --head value for a number that is no probability; for several: --head softmax for the \
+                 logits of one class of several, or --head sigmoid for those of several labels; for numbers that are \
+                 probabilities already: --head probabilities)"
             }
             Self::HiddenActivation => {
                 "what stands behind the hidden layers of its head (option: --hidden-activation relu, tanh, swish, \

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Tensor, TensorData};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
-use xception_model::{Classifier, Known, Outputs, Scaling, WeightsError, load_with};
+use xception_model::{Classifier, Known, Outputs, Preset, Scaling, Unknown, WeightsError, load_with};
 
 /// Relative to the largest output.
 const BOUND: f64 = 1e-5;
@@ -30,13 +30,19 @@ struct Model {
     /// The classes of its layers.
     layers: Vec<String>,
     output: Vec<f32>,
+    /// What the caller says about the outputs.
+    say: Option<String>,
     /// Its file, in hex.
     file: String,
 }
 
-fn models() -> File {
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keras/random_heads.json.gz");
-    let path = std::env::var_os("RANDOM_HEADS").map_or(sample, PathBuf::from);
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/keras")
+        .join(name)
+}
+
+fn models(path: &Path) -> File {
     let packed = std::fs::read(path).expect("the file is there");
     let mut text = Vec::new();
     GzDecoder::new(packed.as_slice())
@@ -64,7 +70,8 @@ fn picture([height, width]: [usize; 2], scaling: Scaling) -> Tensor<4> {
 
 #[test]
 fn a_head_gives_keras_s_numbers_or_is_refused() {
-    let File { size, models } = models();
+    let path = std::env::var_os("RANDOM_HEADS").map_or_else(|| fixture("random_heads.json.gz"), PathBuf::from);
+    let File { size, models } = models(&path);
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
     let mut worst = 0.0_f64;
     let count = models.len();
@@ -75,6 +82,7 @@ fn a_head_gives_keras_s_numbers_or_is_refused() {
             layers,
             output,
             file,
+            ..
         } = model;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join(&name);
@@ -131,4 +139,58 @@ fn a_head_gives_keras_s_numbers_or_is_refused() {
         refusals * 3 < count,
         "{refusals} of {count} models are refused: {refused:?}"
     );
+}
+
+/// Ends and heads of every kind (`scripts/fixtures/keras_ends.py`): each gives Keras's numbers, and what its file does
+/// not say is asked for.
+#[test]
+fn every_end_gives_keras_s_numbers() {
+    let File { size, models } = models(&fixture("ends.json.gz"));
+    for Model {
+        name,
+        output,
+        say,
+        file,
+        ..
+    } in models
+    {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(&name);
+        std::fs::write(&path, unhex(&file)).expect("a writable folder");
+        let mut known = Known::default();
+        if let Some(say) = say {
+            match load_with(&path, &known, &common::device()) {
+                Err(WeightsError::Unknown { unknown, .. }) => assert_eq!(unknown, [Unknown::Outputs], "{name}"),
+                other => panic!("{name}: {:?}", other.map(|(_, spec)| spec)),
+            }
+            known.outputs = Some(say.parse().expect("a meaning of outputs"));
+        }
+        let (network, spec) =
+            load_with(&path, &known, &common::device()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!([spec.input.height, spec.input.width], size, "{name}");
+        let resizes = name.starts_with("resizing");
+        assert_eq!(spec.input.preset, resizes.then_some(Preset::KerasBilinear), "{name}");
+        assert_eq!(
+            spec.classes(),
+            (spec.outputs != Outputs::Value).then_some(output.len()),
+            "{name}"
+        );
+        let images = picture(size, spec.input.scaling);
+        let classifier = Classifier::new(&network, spec.clone());
+        for (way, logits) in [
+            ("plain", network.forward(images.clone()).expect("logits")),
+            ("fused", classifier.logits(images.clone()).expect("logits")),
+        ] {
+            let found = common::values(&spec.outputs.probabilities(logits));
+            assert_eq!(found.len(), output.len(), "{name}, {way}");
+            let largest = output.iter().fold(1e-3_f32, |largest, value| largest.max(value.abs()));
+            for (found, expected) in found.iter().zip(&output) {
+                let error = f64::from((found - expected).abs() / largest);
+                assert!(
+                    error <= BOUND,
+                    "{name}, {way}: {found} for Keras's {expected}, {error:.1e}"
+                );
+            }
+        }
+    }
 }

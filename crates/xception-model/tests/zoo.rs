@@ -175,6 +175,7 @@ fn every_published_network_is_known_by_its_options_and_its_graph() {
                 output: graph.output(),
                 graph,
                 size: Some([published.size; 2]),
+                preset: None,
             };
             let found = xception_model::recognise(&file, false).unwrap();
             let found: Vec<_> = found.candidates.into_iter().map(|found| found.architecture).collect();
@@ -292,6 +293,7 @@ fn with_head(name: &str, size: usize, head: &[(&str, Op)]) -> xception_model::Fi
         graph: net.finish(Roles::default(), 32),
         output,
         size: Some([size; 2]),
+        preset: None,
     }
 }
 

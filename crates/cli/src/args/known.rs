@@ -8,14 +8,14 @@ use crate::args::size::Size;
 use crate::args::values::parsed;
 
 /// Names of [`Outputs`].
-const OUTPUTS: [&str; 5] = ["softmax", "sigmoid", "binary", "logits", "value"];
+const OUTPUTS: [&str; 6] = ["softmax", "sigmoid", "binary", "logits", "value", "probabilities"];
 
 /// Facts about a network that a weight file may leave open. A value that contradicts the file is refused.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Facts that the weight file leaves open")]
 pub struct KnownArgs {
     /// What the outputs are: softmax, sigmoid (each class a yes or no), binary (one logit of two classes), logits (as
-    /// softmax), or value (a number)
+    /// softmax), value (a number), or probabilities (that the network computes itself)
     #[arg(long, value_name = "OUTPUTS", value_parser = parsed::<Outputs>(&OUTPUTS))]
     pub head: Option<Outputs>,
     /// The activation after each hidden layer of the head: relu, tanh, swish, `leaky_relu=0.01`, linear, ...

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use anyhow::bail;
-use xception_model::{InputError, ModelSpec, Network, Outputs};
+use xception_model::{Architecture, InputError, ModelSpec, Network, Outputs};
 
 /// Refuses weights whose output is a number, for commands that need probabilities.
 pub fn has_classes(weights: &OsStr, spec: &ModelSpec) -> anyhow::Result<()> {
@@ -27,8 +27,15 @@ pub fn has_classifier(weights: &OsStr, network: &Network) -> anyhow::Result<()> 
     } else {
         "xception embed --level stride_32"
     };
+    // A network that pools a map of each class ends as a backbone does.
+    let pooled = match network.graph().roles.embedding {
+        Some(_) if matches!(network.architecture(), Architecture::Graph(_)) => {
+            "; if the numbers that it pools are its classes, save the model with a softmax at its end"
+        }
+        _ => "",
+    };
     bail!(
-        "{}: these weights have no classifier: use `{embed}`, or `xception run --stage {}`",
+        "{}: these weights have no classifier: use `{embed}`, or `xception run --stage {}`{pooled}",
         weights.display(),
         network.stage_names().last().map_or("NAME", String::as_str)
     )

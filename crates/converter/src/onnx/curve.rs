@@ -4,12 +4,12 @@
 use graph::{Activation, Op, ScaleShift};
 
 /// The points at which functions are compared.
-const POINTS: [f64; 37] = [
-    -1e4, -80.0, -30.0, -12.0, -8.0, -6.5, -6.0, -5.0, -4.0, -3.5, -3.0, -2.7, -2.5, -2.2, -2.0, -1.5, -1.0, -0.5, 0.0,
-    0.5, 1.0, 1.5, 2.0, 2.2, 2.5, 2.7, 3.0, 3.5, 4.0, 5.0, 6.0, 6.5, 8.0, 12.0, 30.0, 80.0, 1e4,
+const POINTS: [f64; 39] = [
+    -1e4, -1e3, -80.0, -30.0, -12.0, -8.0, -6.5, -6.0, -5.0, -4.0, -3.5, -3.0, -2.7, -2.5, -2.2, -2.0, -1.5, -1.0,
+    -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.2, 2.5, 2.7, 3.0, 3.5, 4.0, 5.0, 6.0, 6.5, 8.0, 12.0, 30.0, 80.0, 1e3, 1e4,
 ];
 /// The index of 0 in [`POINTS`].
-const ZERO: usize = 18;
+const ZERO: usize = 19;
 
 /// A function, given by its values at [`POINTS`].
 #[derive(Clone, Debug)]
@@ -57,7 +57,23 @@ impl Curve {
             Activation::Mish,
             Activation::Exponential,
         ];
-        known.into_iter().find(|known| self.is(*known)).map(Op::Activation)
+        let found = known.into_iter().find(|known| self.is(*known));
+        found.or_else(|| self.clip()).map(Op::Activation)
+    }
+
+    /// Whether the function is `x * x`.
+    pub(super) fn is_square(&self) -> bool {
+        self.matches(|x| x * x)
+    }
+
+    /// The clip that it is: constant between the first two points, and between the last two.
+    fn clip(&self) -> Option<Activation> {
+        let [min, second, .., before, max] = self.0[..] else {
+            return None;
+        };
+        let clip = Activation::Clip { min, max };
+        let is_flat = min.total_cmp(&second).is_eq() && before.total_cmp(&max).is_eq();
+        (is_flat && min < max && self.is(clip)).then_some(clip)
     }
 
     fn matches(&self, function: impl Fn(f64) -> f64) -> bool {
@@ -113,6 +129,7 @@ fn value(activation: Activation, x: f64) -> f64 {
         Activation::Softsign => x / (1.0 + x.abs()),
         Activation::Mish => x * soft(x).tanh(),
         Activation::Exponential => x.exp(),
+        Activation::Clip { min, max } if min < max => x.max(min).min(max),
         _ => f64::NAN,
     }
 }
@@ -127,6 +144,8 @@ pub(super) fn unary(op: &str, number: impl Fn(&str, f64) -> f64, is_tanh: bool) 
         "Elu" => Activation::Elu {
             alpha: number("alpha", 1.0),
         },
+        // `Celu(x, alpha=1)` is `Elu(x)`.
+        "Celu" if (number("alpha", 1.0) - 1.0).abs() < 1e-6 => Activation::Elu { alpha: 1.0 },
         "Sigmoid" => Activation::Sigmoid,
         "HardSwish" => Activation::HardSwish,
         "Tanh" => Activation::Tanh,
@@ -202,6 +221,11 @@ mod tests {
             scaled.operation(),
             Some(Op::ScaleShift(found)) if (found.scale[0] - 1.0 / 127.5).abs() < 1e-15 && found.shift == [-1.0]
         ));
-        assert_eq!(x.map(|x| x.clamp(-1.0, 1.0)).operation(), None);
+        assert_eq!(
+            x.map(|x| x.clamp(-1.0, 1.0)).operation(),
+            Some(Op::Activation(Activation::Clip { min: -1.0, max: 1.0 }))
+        );
+        assert_eq!(x.map(|x| x.powi(3)).operation(), None);
+        assert!(x.map(|x| x * x).is_square());
     }
 }

@@ -24,11 +24,15 @@ pub(super) enum Value {
     Filled(f64),
     /// A shape, or a part of one.
     Sizes(Vec<Size>),
+    /// Sizes in rows of two: PyTorch's exporter reverses the padding of `F.pad` so.
+    Pairs(Vec<[Size; 2]>),
     Data(Data),
     /// A map with borders that never win a maximum: rows above, columns left, rows below, columns right.
     Bordered([usize; 4], Data),
     /// A map pooled along one of its sides.
     Halved(graph::PoolKind, Data),
+    /// The length of a value's vectors, and that length with a lower bound.
+    Length(Data),
     /// A step in the computation of a value's softmax.
     Softmax(SoftmaxStep, Data),
     /// The reason why the value cannot be computed.
@@ -110,7 +114,7 @@ pub(super) struct Reader<'a> {
     parents: BTreeSet<String>,
     /// Remaining number of constants that the graph itself may hold.
     pub(super) budget: usize,
-    batch: Option<usize>,
+    pub(super) batch: Option<usize>,
     /// Whether a convolution or pool follows after something unknown.
     goes_on: bool,
 }
@@ -413,6 +417,18 @@ impl<'a> Reader<'a> {
                 );
                 continue;
             }
+            if curve.is_square() {
+                let node = self.add(Op::Multiply, &[data.node, data.node])?;
+                self.values.insert(
+                    name,
+                    Value::Data(Data {
+                        node,
+                        curve: None,
+                        ..data
+                    }),
+                );
+                continue;
+            }
             let node = &self.nodes[maker];
             let is_open =
                 |input: &&str| matches!(self.values.get(*input), Some(Value::Data(Data { curve: Some(_), .. })));
@@ -694,7 +710,12 @@ impl<'a> Reader<'a> {
             }
         }
         let output = NodeId(graph.nodes.len() - 1);
-        let file = FileGraph { graph, output, size };
+        let file = FileGraph {
+            graph,
+            output,
+            size,
+            preset: None,
+        };
         let (model, path) = (Arc::clone(self.model), self.path.to_owned());
         let mut network = Network::new(file, constants, model, path)?;
         network.outputs = outputs;

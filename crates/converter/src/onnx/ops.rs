@@ -7,7 +7,7 @@ mod parts;
 mod products;
 mod windows;
 
-use graph::{Op, PoolKind};
+use graph::{Activation, Op, PoolKind};
 use onnx_ir::NodeProto;
 
 use super::graph::{Reader, Value};
@@ -25,10 +25,33 @@ impl<'a> Reader<'a> {
 
     /// The only value that any other node outputs.
     pub(super) fn only_output(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        if node.domain.starts_with("com.microsoft") && !node.op_type.starts_with("QLinear") {
+            return Err(format!(
+                "an operation of `{}`, which ONNX Runtime puts into files that it optimized for itself; use the file \
+                 that this one was made of",
+                shown(&node.domain)
+            ));
+        }
+        if [
+            "QuantizeLinear",
+            "DequantizeLinear",
+            "DynamicQuantizeLinear",
+            "MatMulInteger",
+        ]
+        .contains(&&*node.op_type)
+            || node.op_type.starts_with("QLinear")
+        {
+            return Err("it is quantized; export the model as it was before it was quantized".into());
+        }
         if !matches!(&*node.domain, "" | "ai.onnx") {
             return Err(format!("an operation of `{}`, which is not known", shown(&node.domain)));
         }
-        let of_pictures = |value: Value| !matches!(value, Value::Constant(_) | Value::Filled(_) | Value::Sizes(_));
+        let of_pictures = |value: Value| {
+            !matches!(
+                value,
+                Value::Constant(_) | Value::Filled(_) | Value::Sizes(_) | Value::Pairs(_)
+            )
+        };
         match &*node.op_type {
             "Constant" => self.constant_node(node),
             "Shape" => self.shape(node),
@@ -45,7 +68,7 @@ impl<'a> Reader<'a> {
             "ReduceSum" => self.softmax_sum(node),
             "Pad" => self.pad(node),
             "Slice" => self.slice(node),
-            "Gather" => self.gather(node),
+            "Gather" | "GatherND" => self.gather(node),
             "ReverseSequence" => self.reverse(node),
             "PRelu" => self.prelu(node),
             "LayerNormalization" => self.layer_norm(node),
@@ -63,7 +86,10 @@ impl<'a> Reader<'a> {
             }
             "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" => self.reshape(node),
             "Concat" => self.concat(node),
-            "Softmax" => self.softmax(node),
+            "Softmax" => self.softmax(node, Activation::Softmax),
+            "LogSoftmax" => self.softmax(node, Activation::LogSoftmax),
+            "ReduceL2" => self.norm_of(node),
+            "LpNormalization" => self.normalized(node),
             "Dropout" => {
                 let rate = self.number(node, 1).unwrap_or_else(|| float(node, "ratio", 0.5));
                 let data = self.input(node, 0)?;

@@ -1,11 +1,13 @@
 //! Reads a model without its long numbers, which stay in the file until they are requested.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use onnx_ir::{Message, ModelProto};
+use onnx_ir::{GraphProto, Message, ModelProto, NodeProto};
 use protobuf::CodedOutputStream;
 use protobuf::rt::WireType;
 
@@ -84,8 +86,59 @@ pub(super) fn parse(path: &Path) -> Result<ModelProto, ConvertError> {
         return Err(ConvertError::damaged(path, problem));
     }
     let no_model = |problem: &dyn Display| ConvertError::damaged(path, format_args!("it is no ONNX model: {problem}"));
-    let bytes = bytes.map_err(|error| no_model(&error))?;
-    ModelProto::parse_from_bytes(&bytes).map_err(|error| no_model(&error))
+    let bytes = bytes.map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => {
+            no_model(&format_args!("{error}; if it was cut short, download or copy it again"))
+        }
+        _ => no_model(&error),
+    })?;
+    let mut model = ModelProto::parse_from_bytes(&bytes).map_err(|error| no_model(&error))?;
+    if let Some(graph) = model.graph.as_mut() {
+        sort(graph);
+    }
+    Ok(model)
+}
+
+/// Puts each node behind the nodes that it reads, as ONNX asks for and ONNX Runtime's converter to 16 bits does not do.
+/// Nodes that read each other stay where they are.
+fn sort(graph: &mut GraphProto) {
+    let makers: HashMap<&str, usize> = graph
+        .node
+        .iter()
+        .enumerate()
+        .flat_map(|(index, node)| node.output.iter().map(move |output| (output.as_str(), index)))
+        .filter(|(output, _)| !output.is_empty())
+        .collect();
+    let reads = |index: usize| {
+        graph.node[index]
+            .input
+            .iter()
+            .filter_map(|input| makers.get(input.as_str()))
+    };
+    if (0..graph.node.len()).all(|index| reads(index).all(|maker| *maker < index)) {
+        return;
+    }
+    let mut left: Vec<usize> = (0..graph.node.len()).map(|index| reads(index).count()).collect();
+    let mut readers = vec![Vec::new(); graph.node.len()];
+    for index in 0..graph.node.len() {
+        reads(index).for_each(|maker| readers[*maker].push(index));
+    }
+    let free = (0..graph.node.len()).filter(|index| left[*index] == 0);
+    let mut ready: BinaryHeap<Reverse<usize>> = free.map(Reverse).collect();
+    let mut order = Vec::with_capacity(graph.node.len());
+    while let Some(Reverse(index)) = ready.pop() {
+        order.push(index);
+        for &reader in &readers[index] {
+            left[reader] -= 1;
+            if left[reader] == 0 {
+                ready.push(Reverse(reader));
+            }
+        }
+    }
+    if order.len() == graph.node.len() {
+        let mut nodes: Vec<Option<NodeProto>> = std::mem::take(&mut graph.node).into_iter().map(Some).collect();
+        graph.node = order.into_iter().filter_map(|index| nodes[index].take()).collect();
+    }
 }
 
 /// Copies a model without its long numbers, within a memory limit for the parser.

@@ -158,7 +158,7 @@ fn run(network: &Network, size: [usize; 2]) -> Vec<f64> {
                 };
                 input(0).iter().enumerate().map(scaled).collect()
             }
-            Op::Activation(Activation::Softmax) => {
+            Op::Activation(activation @ (Activation::Softmax | Activation::LogSoftmax)) => {
                 let (values, step) = (input(0), spatial(0));
                 let sum = |at: usize| {
                     values
@@ -168,7 +168,12 @@ fn run(network: &Network, size: [usize; 2]) -> Vec<f64> {
                         .map(|x| x.exp())
                         .sum::<f64>()
                 };
-                values.iter().enumerate().map(|(at, x)| x.exp() / sum(at)).collect()
+                let shares = values.iter().enumerate().map(|(at, x)| x.exp() / sum(at));
+                if *activation == Activation::LogSoftmax {
+                    shares.map(f64::ln).collect()
+                } else {
+                    shares.collect()
+                }
             }
             Op::Activation(activation) => input(0).iter().map(|x| activated(*activation, *x)).collect(),
             Op::Dense(dense) => {
@@ -243,7 +248,8 @@ fn activated(activation: Activation, x: f64) -> f64 {
         Activation::Softsign => x / (1.0 + x.abs()),
         Activation::Mish => x * x.exp().ln_1p().tanh(),
         Activation::Exponential => x.exp(),
-        Activation::Softmax => panic!("it is over the channels"),
+        Activation::Clip { min, max } => x.max(min).min(max),
+        Activation::Softmax | Activation::LogSoftmax => panic!("it is over the channels"),
     }
 }
 
@@ -279,7 +285,11 @@ fn expected(file: &Path) -> HashMap<String, Vec<f64>> {
 
 #[test]
 fn every_export_computes_what_onnx_runtime_does() {
-    for (folder, size) in [(fixtures(), [75, 90]), (fixtures().join("zoo"), [17, 22])] {
+    for (folder, size) in [
+        (fixtures(), [75, 90]),
+        (fixtures().join("zoo"), [17, 22]),
+        (fixtures().join("ends"), [17, 22]),
+    ] {
         for (name, expected) in expected(&folder.join("expected.json")) {
             let network = read(&folder.join(&name));
             let error = relative(&run(&network, network.file.size.unwrap_or(size)), &expected);
@@ -287,6 +297,19 @@ fn every_export_computes_what_onnx_runtime_does() {
             assert!(error <= 1e-5, "{name} is off by {error:.1e}");
         }
     }
+}
+
+/// ONNX Runtime's converter to 16 bits writes nodes before those that they read.
+#[test]
+fn nodes_may_come_in_any_order() {
+    let file = fixtures().join("zoo/torch_flat.onnx");
+    let mut model = ModelProto::parse_from_bytes(&std::fs::read(&file).unwrap()).unwrap();
+    model.graph.as_mut().unwrap().node.reverse();
+    let folder = tempfile::tempdir().unwrap();
+    let reversed = folder.path().join("reversed.onnx");
+    std::fs::write(&reversed, model.write_to_bytes().unwrap()).unwrap();
+    let size = [17, 22];
+    assert_eq!(run(&read(&reversed), size), run(&read(&file), size));
 }
 
 /// The operations of a file by name, without the input.

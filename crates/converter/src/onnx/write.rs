@@ -278,12 +278,18 @@ const FLATTEN: Op = Op::Flatten {
 /// ONNX's operation for an activation; `None` for one that burn-onnx exports.
 fn operator(activation: Activation) -> Option<Operator> {
     let new = Operator::new;
+    let clip = |min: f64, max: f64| Operator {
+        constants: vec![Constant::Number(min as f32), Constant::Number(max as f32)],
+        ..new("Clip")
+    };
+    let over_channels = |name: &'static str| Operator {
+        ints: vec![("axis", vec![1])],
+        ..new(name)
+    };
     Some(match activation {
         Activation::Relu | Activation::Sigmoid | Activation::Swish | Activation::Tanh => return None,
-        Activation::Relu6 => Operator {
-            constants: vec![Constant::Number(0.0), Constant::Number(6.0)],
-            ..new("Clip")
-        },
+        Activation::Relu6 => clip(0.0, 6.0),
+        Activation::Clip { min, max } => clip(min, max),
         Activation::LeakyRelu { slope } => new("LeakyRelu").with("alpha", slope),
         Activation::Elu { alpha } => new("Elu").with("alpha", alpha),
         Activation::Selu => new("Selu"),
@@ -296,10 +302,8 @@ fn operator(activation: Activation) -> Option<Operator> {
         Activation::Softsign => new("Softsign"),
         Activation::Mish => new("Mish"),
         Activation::Exponential => new("Exp"),
-        Activation::Softmax => Operator {
-            ints: vec![("axis", vec![1])],
-            ..new("Softmax")
-        },
+        Activation::Softmax => over_channels("Softmax"),
+        Activation::LogSoftmax => over_channels("LogSoftmax"),
     })
 }
 

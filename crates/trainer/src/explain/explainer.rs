@@ -133,7 +133,9 @@ impl Explainer {
         let mut chosen = vec![0.0_f32; pictures * count];
         for (row, class) in chosen.chunks_exact_mut(count).zip(classes) {
             match self.outputs {
-                Outputs::Binary => row[0] = if *class == 0 { -1.0 } else { 1.0 },
+                Outputs::Binary | Outputs::Probabilities if row.len() == 1 => {
+                    row[0] = if *class == 0 { -1.0 } else { 1.0 }
+                }
                 _ => row[*class] = 1.0,
             }
         }

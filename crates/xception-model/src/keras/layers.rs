@@ -5,10 +5,11 @@ use graph::{
 };
 use serde_json::Value;
 
-use super::call::{Operand, argument};
+use super::call::{Operand, argument, constants};
 use super::channels::{self, Channels};
 use super::place::{Place, Tensor};
 use super::settings::{count, shown};
+use crate::preset::Preset;
 
 /// Keras's `backend.epsilon()`, the lower bound of the deviation by which `Normalization` divides.
 const SMALLEST_DEVIATION: f64 = 1e-7;
@@ -89,6 +90,23 @@ fn only_output(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Multiply" => arithmetic(at, Arithmetic::Multiply),
         "Divide" | "TrueDivide" => arithmetic(at, Arithmetic::Divide),
         "Average" => average(at),
+        "Maximum" => extremum(at, 1.0),
+        "Minimum" => extremum(at, -1.0),
+        "Negative" => {
+            let input = at.only_input()?;
+            scaled(at, input, vec![-1.0], vec![0.0])
+        }
+        "Square" => {
+            let input = at.only_input()?;
+            Ok(at.join(Op::Multiply, &[input, input], input))
+        }
+        "Squeeze" => squeeze(at),
+        "UnitNormalization" => {
+            let input = at.only_input()?;
+            at.settings.channel_axis(&["axis"], -1, input.is_map)?;
+            unit_norm(at, input)
+        }
+        "Normalize" => normalize(at),
         "Concatenate" => concatenate(at, "axis"),
         "Merge" => merge(at),
         "TFOpLambda" => tf_operation(at),
@@ -175,7 +193,7 @@ fn is_active(class: &str) -> bool {
 
 fn activate(at: &mut Place<'_, '_>, class: &str, activation: Option<Activation>) -> Result<Tensor, String> {
     let input = at.only_input()?;
-    if class == "Softmax" {
+    if matches!(class, "Softmax" | "LogSoftmax") {
         at.settings.channel_axis(&["axis"], -1, input.is_map)?;
     }
     Ok(at.activated(input, activation))
@@ -343,8 +361,18 @@ fn global_pool(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String>
 }
 
 fn reduction(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String> {
-    at.only_map()?;
-    let Some(mut axes) = at.settings.constants(&["axis"])? else {
+    let input = at.only_map()?;
+    // Keras 2 stores the arguments of a function of TensorFlow with the call.
+    let axes = at
+        .settings
+        .get(&["axis"])
+        .or_else(|| argument(at.layer.arguments, "axis", 1));
+    let keeps = at
+        .settings
+        .get(&["keepdims"])
+        .or_else(|| argument(at.layer.arguments, "keepdims", 2));
+    let keep_dims = keeps.and_then(Value::as_bool).unwrap_or(false);
+    let Some(mut axes) = axes.and_then(constants) else {
         return Err("it reduces all axes at once".into());
     };
     axes.iter_mut()
@@ -356,7 +384,8 @@ fn reduction(at: &mut Place<'_, '_>, kind: PoolKind) -> Result<Tensor, String> {
             "it reduces the axes {axes:?}; known is the reduction of height and width"
         ));
     }
-    global_pool(at, kind)
+    let output = if keep_dims { input.as_pixel() } else { input.as_vector() };
+    Ok(at.push(Op::GlobalPool(GlobalPool { kind, keep_dims }), output))
 }
 
 fn dense(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
@@ -597,6 +626,82 @@ fn average(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     scaled(at, sum, vec![1.0 / inputs.len() as f64], vec![0.0])
 }
 
+/// The largest (`sign` 1) or smallest (`sign` -1) of the layer's inputs: `max(a, b) = a + max(b - a, 0)`.
+fn extremum(at: &mut Place<'_, '_>, sign: f64) -> Result<Tensor, String> {
+    let inputs = at.several_inputs()?;
+    alike(&inputs)?;
+    if at.operands.len() != inputs.len() {
+        return Err("it compares with a constant".into());
+    }
+    let mut found = inputs[0];
+    for input in &inputs[1..] {
+        let negative = scaled(at, found, vec![-sign], vec![0.0])?;
+        let other = scaled(at, *input, vec![sign], vec![0.0])?;
+        let difference = at.join(Op::Add, &[other, negative], found);
+        let positive = at.push_on(Op::Activation(Activation::Relu), difference, found);
+        let more = scaled(at, positive, vec![sign], vec![0.0])?;
+        found = at.join(Op::Add, &[found, more], found);
+    }
+    Ok(found)
+}
+
+/// One number without its axis, or one pixel without its sides.
+fn squeeze(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let axes = at
+        .settings
+        .get(&["axis"])
+        .or_else(|| argument(at.layer.arguments, "axis", 1));
+    let mut axes = axes.and_then(constants).unwrap_or_default();
+    let rank = if input.is_map { 4.0 } else { 2.0 };
+    axes.iter_mut()
+        .filter(|axis| **axis < 0.0)
+        .for_each(|axis| *axis += rank);
+    axes.sort_by(f64::total_cmp);
+    let is_number = !input.is_map && input.channels == Some(1) && (axes == [1.0] || axes.is_empty());
+    let is_pixel = input.is_pixel && (axes == [1.0, 2.0] || axes.is_empty() && input.channels != Some(1));
+    match (is_number, is_pixel) {
+        (true, _) => Ok(input),
+        (_, true) => Ok(flattened(at, input)),
+        _ => Err(format!(
+            "it removes the axes {axes:?}; known is that of one number, or the sides of a map of 1 x 1"
+        )),
+    }
+}
+
+/// `keras.ops.normalize`.
+fn normalize(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    at.settings.channel_axis(&["axis"], -1, input.is_map)?;
+    let order = at.settings.number(&["order"], 2.0)?;
+    if (order - 2.0).abs() > 1e-9 {
+        return Err(format!("its norm has the order {order}; known is 2"));
+    }
+    unit_norm(at, input)
+}
+
+/// `x / sqrt(sum(x * x))` over the channels, as a layer norm: the mean of x and -x together is 0, and their variance is
+/// the mean of `x * x`. Keras's lower bound of the sum is 1e-12; here it is added.
+fn unit_norm(at: &mut Place<'_, '_>, input: Tensor) -> Result<Tensor, String> {
+    const LEAST: f64 = 1e-12;
+
+    let count = input.channels.filter(|count| count * 2 <= MAX_CHANNELS);
+    let count = count.ok_or("the file does not say how many values it reads")?;
+    let negative = scaled(at, input, vec![-1.0], vec![0.0])?;
+    let twice = Tensor {
+        channels: Some(2 * count),
+        ..input
+    };
+    let both = at.join(Op::Concat, &[input, negative], twice);
+    let epsilon = LEAST / count as f64;
+    let normed = at.push_on(Op::LayerNorm { epsilon }, both, both);
+    let half = Op::Take {
+        channels: (0..count).collect(),
+    };
+    let half = at.push_on(half, normed, input);
+    scaled(at, half, vec![1.0 / (count as f64).sqrt()], vec![0.0])
+}
+
 /// `max(x, 0) - alpha * max(-x, 0)`. The slopes are constants of the network, as the numbers of a `Normalization` are.
 fn prelu(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_input()?;
@@ -639,12 +744,22 @@ fn layer_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     scaled(at, normed, scale, shift)
 }
 
-/// A picture that already has the size stays as it is. Any other picture must be resized by the preset.
-fn resizing(at: &Place<'_, '_>) -> Result<Tensor, String> {
+/// A picture that already has the size stays as it is. If pictures may have every size, this layer is their preset.
+fn resizing(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_input()?;
-    let target = [at.settings.count(&["height"])?, at.settings.count(&["width"])?];
+    let settings = at.settings;
+    let target = [settings.count(&["height"])?, settings.count(&["width"])?];
+    let is_stretch = !["crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"]
+        .iter()
+        .any(|other| settings.is_on(&[other], false));
+    let is_bilinear = matches!(settings.text(&["interpolation"]), None | Some("bilinear"));
     match at.size() {
         Some(size) if size == target && at.is_picture(input) => Ok(input),
+        None if is_stretch && is_bilinear && at.is_picture(input) => {
+            at.reader.size = Some(target);
+            at.reader.preset = Some(Preset::KerasBilinear);
+            Ok(input)
+        }
         _ => Err(format!(
             "it resizes to {} x {}, which no operation here does; resize pictures before the network: build the model \
              on an \
@@ -734,6 +849,15 @@ fn tf_operation(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "nn.softmax" => "softmax",
         "math.sigmoid" | "nn.sigmoid" => "sigmoid",
         "math.tanh" | "nn.tanh" => "tanh",
+        "nn.log_softmax" => "log_softmax",
+        "math.reduce_mean" => return reduction(at, PoolKind::Average),
+        "math.reduce_max" => return reduction(at, PoolKind::Max),
+        "compat.v1.squeeze" | "squeeze" => return squeeze(at),
+        "math.l2_normalize" | "nn.l2_normalize" | "linalg.l2_normalize" => {
+            let input = at.only_input()?;
+            channels::last_axis(at, if input.is_map { 4 } else { 2 })?;
+            return unit_norm(at, input);
+        }
         _ => {
             return Err(format!(
                 "its function is {}, which is not known",

@@ -9,6 +9,7 @@ use super::call::Operand;
 use super::paths::Paths;
 use super::settings::{Settings, array, count, input_shape, shown};
 use super::wiring::{self, Wiring};
+use crate::preset::Preset;
 
 /// Mean and variance: one number for all channels, or one for each channel.
 pub(super) type Statistics = (Vec<f64>, Vec<f64>);
@@ -77,6 +78,8 @@ pub(super) struct Reader<'a> {
     /// The network's input.
     pub(super) picture: Tensor,
     pub(super) size: Option<[usize; 2]>,
+    /// The preset that the first layer equals.
+    pub(super) preset: Option<Preset>,
 }
 
 impl<'a> Reader<'a> {
@@ -137,6 +140,7 @@ impl<'a> Reader<'a> {
             paths: Paths::default(),
             picture,
             size: shape.and_then(size),
+            preset: None,
         })
     }
 }

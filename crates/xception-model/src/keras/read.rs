@@ -383,6 +383,7 @@ impl Reader<'_> {
             output: NodeId(graph.nodes.len() - 1),
             graph,
             size: self.size,
+            preset: self.preset,
         })
     }
 }

@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use super::call::constants;
 
+/// `min(max(x, -1), 1)`.
+const HARD_TANH: Activation = Activation::Clip { min: -1.0, max: 1.0 };
+
 /// A layer's settings, and the Keras version that wrote them, if the file records it.
 #[derive(Clone, Copy)]
 pub(super) struct Settings<'a> {
@@ -174,7 +177,11 @@ impl<'a> Settings<'a> {
             "softsign" => Activation::Softsign,
             "mish" => Activation::Mish,
             "exponential" => Activation::Exponential,
+            "hard_tanh" => HARD_TANH,
+            // `celu(x, alpha=1)` is `elu(x)`.
+            "celu" => Activation::Elu { alpha: 1.0 },
             "softmax" => Activation::Softmax,
+            "log_softmax" => Activation::LogSoftmax,
             _ => return Err(format!("its activation is {name}, which is not known")),
         }))
     }
@@ -191,6 +198,10 @@ impl<'a> Settings<'a> {
             "LeakyRelu" => some(self.number(slope, 0.2).map(|slope| Activation::LeakyRelu { slope })),
             "ELU" | "Elu" => some(self.number(&["alpha"], 1.0).map(|alpha| Activation::Elu { alpha })),
             "Softmax" => Some(Ok(Some(Activation::Softmax))),
+            "LogSoftmax" => Some(Ok(Some(Activation::LogSoftmax))),
+            "HardTanh" => some(Ok(HARD_TANH)),
+            "Clip" => some(self.clip()),
+            "Celu" if self.number(&["alpha"], 1.0) == Ok(1.0) => some(Ok(Activation::Elu { alpha: 1.0 })),
             "Gelu" => some(Ok(Activation::Gelu {
                 approximate: self.is_on(&["approximate"], true),
             })),
@@ -201,6 +212,18 @@ impl<'a> Settings<'a> {
             "HardSilu" => some(Ok(Activation::HardSwish)),
             _ => None,
         }
+    }
+
+    /// `keras.ops.clip` with numbers for both bounds.
+    fn clip(self) -> Result<Activation, String> {
+        let bound = |keys: &[&str]| match self.get(keys) {
+            Some(_) => self.number(keys, 0.0),
+            None => Err(format!("it has no `{}`", keys[0])),
+        };
+        Ok(Activation::Clip {
+            min: bound(&["x_min"])?,
+            max: bound(&["x_max"])?,
+        })
     }
 
     fn relu(self) -> Result<Activation, String> {
@@ -214,9 +237,10 @@ impl<'a> Settings<'a> {
             (None, true, true) => Ok(Activation::Relu),
             (None, false, true) => Ok(Activation::LeakyRelu { slope }),
             (Some(6.0), true, true) => Ok(Activation::Relu6),
+            (Some(max), true, true) if max > 0.0 => Ok(Activation::Clip { min: 0.0, max }),
             _ => Err(format!(
                 "it is a ReLU with max_value {}, negative_slope {slope} and threshold {threshold}; known are \
-                 max_value 6 alone, negative_slope alone, or none of them",
+                 max_value alone, negative_slope alone, or none of them",
                 largest.map_or_else(|| "null".into(), |largest| largest.to_string())
             )),
         }

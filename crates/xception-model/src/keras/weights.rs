@@ -6,7 +6,7 @@ use graph::{Graph, LayerId, Naming};
 use keras_store::KerasLayer;
 
 use crate::description::Description;
-use crate::zoo::{Architecture, KerasWeights, Variant};
+use crate::zoo::{Architecture, KerasWeights, Pooling, Variant};
 
 /// A network that is recognised from its weights alone.
 pub(super) struct Known {
@@ -146,7 +146,21 @@ impl<'a> Weighted<'a> {
                 })
                 .collect(),
         };
-        Ok(Architecture::of_keras(&weights)?.with_dense_layers(num_classes, hidden_layers))
+        let network = Architecture::of_keras(&weights)?.with_dense_layers(num_classes, hidden_layers);
+        let graph = network.graph();
+        let channels = graph.roles.feature_map.and_then(|map| graph.features(map));
+        if let (Some(&[reads, _]), Some(channels)) = (weights.denses.first(), channels)
+            && network.pooling() != Some(Pooling::Flatten)
+            && reads != channels
+        {
+            let name = self.denses.first().map_or("", |layer| layer.path.as_str());
+            return Err(format!(
+                "its first fully-connected layer, {name}, reads {reads} values, and the last feature map has \
+                 {channels} channels, so its head does more than pool them; {WAY_OUT}; with `--no-top` the backbone \
+                 can be used"
+            ));
+        }
+        Ok(network)
     }
 
     /// Pairs each layer's path with the path of its module. Without `top`, layers after the backbone are left out.

@@ -607,6 +607,7 @@ fn activation_name(activation: Activation) -> Option<&'static str> {
         Activation::Mish => "mish",
         Activation::Exponential => "exponential",
         Activation::Softmax => "softmax",
+        Activation::LogSoftmax => "log_softmax",
         _ => return None,
     })
 }
@@ -616,6 +617,10 @@ fn activation_layer(activation: Activation, set: &mut impl FnMut(&str, Value)) -
     match activation {
         Activation::Relu6 => {
             set("max_value", 6.0.into());
+            Ok("ReLU")
+        }
+        Activation::Clip { min: 0.0, max } => {
+            set("max_value", max.into());
             Ok("ReLU")
         }
         Activation::LeakyRelu { slope } => {

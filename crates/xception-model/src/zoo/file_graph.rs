@@ -1,5 +1,7 @@
 use graph::{Graph, NodeId};
 
+use crate::preset::Preset;
+
 /// A network as a file describes it: the graph and the picture size.
 #[derive(Clone, Debug)]
 pub struct FileGraph {
@@ -11,4 +13,6 @@ pub struct FileGraph {
     pub output: NodeId,
     /// Height and width of the pictures, if the file states them.
     pub size: Option<[usize; 2]>,
+    /// The preset by which the file's first layer resizes pictures of every size to that size.
+    pub preset: Option<Preset>,
 }

@@ -27,6 +27,8 @@ pub(crate) use families::zoo;
 pub use file_graph::FileGraph;
 pub use head::Pooling;
 pub use inception_v3::InceptionV3Config;
+#[cfg(feature = "keras")]
+pub(crate) use recognise::ends_in_logits;
 pub use recognise::{Candidate, Recognised, recognise};
 pub use record_names::of_record_names;
 pub use resnet::ResNetConfig;

@@ -35,6 +35,8 @@ pub struct Recognised {
     /// What the outputs are; `None` for numbers without an activation: one may be a logit or a value, several are most
     /// often the logits of a softmax.
     pub outputs: Option<Outputs>,
+    /// Whether the outputs are numbers of a fully-connected layer or a convolution, or sums, means and choices of such.
+    pub ends_in_logits: bool,
     /// The file's own scaling of pictures. `None` if the file does not scale, or if its constants do not show which
     /// values it expects.
     pub scaling: Option<Scaling>,
@@ -106,6 +108,7 @@ pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, Gra
     Ok(Recognised {
         candidates,
         outputs: plain.outputs,
+        ends_in_logits: plain.ends_in_logits,
         scaling: plain.scaling,
         scales_inside: plain.kept.is_some(),
     })
@@ -132,6 +135,7 @@ pub(super) fn named(graph: Graph) -> Architecture {
         output: graph.output(),
         graph,
         size: None,
+        preset: None,
     };
     let found = recognise(&file, false)
         .ok()
@@ -151,6 +155,7 @@ struct Plain {
     /// For each node of `graph`, the file's node.
     origins: Vec<NodeId>,
     outputs: Option<Outputs>,
+    ends_in_logits: bool,
     scaling: Option<Scaling>,
     /// What is done to the picture first, where it is no known scaling.
     kept: Option<Front>,
@@ -179,6 +184,8 @@ impl Plain {
         {
             outputs = Some(end);
             output = graph.node(output).inputs[0];
+        } else if softmaxes(&graph, output).is_some_and(|sum| (sum - 1.0).abs() < 1e-6) && is_vector(&graph, output) {
+            outputs = Some(Outputs::Probabilities);
         }
 
         let (front, first) = front(&graph);
@@ -214,7 +221,7 @@ impl Plain {
         }
         let output = places[output.0].unwrap_or(NodeId(0));
         let outputs_known = outputs;
-        plain.roles = roles(&plain, output);
+        plain.roles = roles(&plain, output, outputs_known.is_some());
         let single = plain.roles.logits.is_some() && plain.outputs() == Some(1);
         let outputs = match (outputs_known, single) {
             (Some(Outputs::Sigmoid), true) => Some(Outputs::Binary),
@@ -229,6 +236,7 @@ impl Plain {
             (outputs, _) => outputs,
         };
         Ok(Self {
+            ends_in_logits: is_linear(&plain, output),
             graph: plain,
             origins,
             outputs,
@@ -448,10 +456,71 @@ fn unique(graph: &Graph, name: &str) -> String {
 /// The meaning of outputs that end in this activation.
 fn end_of(activation: Activation) -> Option<Outputs> {
     match activation {
-        Activation::Softmax => Some(Outputs::Softmax),
+        // The softmax of the same numbers is the exponential of the log-softmax.
+        Activation::Softmax | Activation::LogSoftmax => Some(Outputs::Softmax),
         Activation::Sigmoid => Some(Outputs::Sigmoid),
         _ => None,
     }
+}
+
+/// The sum of the factors, for a sum of softmaxes with such factors (the mean of an ensemble).
+fn softmaxes(graph: &Graph, output: NodeId) -> Option<f64> {
+    let mut sum = 0.0;
+    let mut open = vec![(output, 1.0)];
+    // Nodes that are read by several nodes are met several times.
+    let mut left = graph.nodes.len();
+    while let Some((id, factor)) = open.pop() {
+        left = left.checked_sub(1)?;
+        let node = graph.node(id);
+        match &node.op {
+            Op::Activation(Activation::Softmax) => sum += factor,
+            Op::Dropout { .. } => open.push((*node.inputs.first()?, factor)),
+            Op::GlobalPool(pool) if pool.kind == PoolKind::Average => open.push((*node.inputs.first()?, factor)),
+            Op::Add => open.extend(node.inputs.iter().map(|input| (*input, factor))),
+            Op::ScaleShift(ScaleShift { scale, shift }) if shift.iter().all(|shift| *shift == 0.0) => {
+                let [scale] = scale[..] else { return None };
+                open.push((*node.inputs.first().filter(|_| scale > 0.0)?, factor * scale));
+            }
+            _ => return None,
+        }
+    }
+    Some(sum)
+}
+
+/// Whether a network's logits are known as such without an activation behind them.
+#[cfg_attr(
+    not(feature = "keras"),
+    allow(dead_code, reason = "Keras files are written with the feature `keras`")
+)]
+pub(crate) fn ends_in_logits(graph: &Graph) -> bool {
+    graph.roles.embedding.is_some() && graph.roles.logits.is_some_and(|logits| is_linear(graph, logits))
+}
+
+/// Whether an output depends only linearly on the last layers with weights before it.
+fn is_linear(graph: &Graph, output: NodeId) -> bool {
+    let mut met = vec![false; graph.nodes.len()];
+    let mut open = vec![output];
+    while let Some(id) = open.pop() {
+        if core::mem::replace(&mut met[id.0], true) {
+            continue;
+        }
+        let node = graph.node(id);
+        match &node.op {
+            Op::Dense(_) | Op::Conv(_) => {}
+            Op::GlobalPool(pool) if pool.kind == PoolKind::Max => return false,
+            Op::BatchNorm(_)
+            | Op::ScaleShift(_)
+            | Op::Dropout { .. }
+            | Op::Add
+            | Op::Concat
+            | Op::Take { .. }
+            | Op::Flatten { .. }
+            | Op::ToMap
+            | Op::GlobalPool(_) => open.extend(&node.inputs),
+            _ => return false,
+        }
+    }
+    true
 }
 
 impl Front {
@@ -598,8 +667,9 @@ fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
     }
 }
 
-/// The feature map, the embedding and the logits of a graph that ends in `output`.
-fn roles(graph: &Graph, output: NodeId) -> Roles {
+/// The feature map, the embedding and the logits of a graph that ends in `output`. `has_end` says that an activation of
+/// a classifier stood behind it.
+fn roles(graph: &Graph, output: NodeId, has_end: bool) -> Roles {
     let cuts = graph.cuts(output);
     let is_pooled = |id: NodeId| {
         let keeps = matches!(&graph.node(id).op, Op::GlobalPool(pool) if pool.keep_dims);
@@ -615,6 +685,21 @@ fn roles(graph: &Graph, output: NodeId) -> Roles {
             && (0..=output.0)
                 .any(|index| index > embedding.0 && matches!(graph.nodes[index].op, Op::Dense(_) | Op::Conv(_)))
     };
+    // A classifier without a vector before its last layers pools maps of classes, or has several branches.
+    if !embedding.is_some_and(classifies) {
+        let start = feature_map.map_or(0, |map| map.0 + 1);
+        let branches = (start..=output.0).any(|index| matches!(graph.nodes[index].op, Op::Dense(_)));
+        let last = (0..=output.0).rfind(|index| matches!(graph.nodes[*index].op, Op::Dense(_) | Op::Conv(_)));
+        if let (true, Some(last)) = (branches || has_end, last) {
+            let maps = on_the_way().rfind(|id| id.0 < last && id.0 > 0 && !is_dropout(id) && !is_pooled(*id));
+            return Roles {
+                feature_map: if branches { feature_map } else { maps },
+                embedding: None,
+                logits: Some(output),
+                levels: Vec::new(),
+            };
+        }
+    }
     Roles {
         feature_map,
         embedding,

@@ -392,12 +392,16 @@ impl Family for XceptionConfig {
     fn of_keras(weights: &KerasWeights<'_>) -> Option<Result<Self, String>> {
         let (Some((_, conv1)), Some((_, conv2))) = (weights.convs.first(), weights.convs.get(1)) else {
             return Some(Err(format!(
-                "expected the 2 convolutions of Xception's block 1, found {}; weights alone are known of the networks \
-                 that `xception summary --architecture` lists, and of other networks the whole model (model.save) is \
-                 read",
+                "expected the 2 convolutions of Xception's block 1, found {}; {OTHER_WEIGHTS}",
                 weights.convs.len()
             )));
         };
+        if weights.separables.len() < LEAST_SEPARABLES {
+            return Some(Err(format!(
+                "expected Xception's 34 separable convolutions, found {}; {OTHER_WEIGHTS}",
+                weights.separables.len()
+            )));
+        }
         let shapes = Shapes {
             in_channels: conv1[2],
             stem: [conv1[3], conv2[3]],
@@ -407,6 +411,11 @@ impl Family for XceptionConfig {
         Some(shapes.config())
     }
 }
+
+/// The way out for Keras weights without a config.
+const OTHER_WEIGHTS: &str = "weights alone are known of the networks that `xception summary --architecture` lists, \
+     where the file has the names of their layers; of other networks, and without names, the whole model (model.save) \
+     is read";
 
 /// A network with the number of blocks in these names of timm or Cadene; other options are defaults. Their `block1` is
 /// our block 2, and they do not number the last block.
@@ -451,6 +460,9 @@ fn separable(tensors: &Tensors<'_>, path: &str) -> Result<[usize; 2], String> {
     })
 }
 
+/// Separable convolutions of an Xception without a middle flow and without its last block.
+const LEAST_SEPARABLES: usize = 8;
+
 /// What the shapes of a network's tensors show, in whatever file they are.
 struct Shapes {
     in_channels: usize,
@@ -466,7 +478,7 @@ impl Shapes {
     fn config(&self) -> Result<XceptionConfig, String> {
         let count = self.separables.len();
         // Blocks 2 to 4 and 13 have two each, each block of the middle flow has three, and block 14 has at most two.
-        let Some(others) = count.checked_sub(8) else {
+        let Some(others) = count.checked_sub(LEAST_SEPARABLES) else {
             return Err(format!(
                 "expected Xception's 34 separable convolutions (10 and three in each middle block), found {count}"
             ));

@@ -18,6 +18,7 @@ fn every_fixture_is_read() {
             graph,
             output: last,
             size,
+            ..
         } = network.clone().unwrap_or_else(|| panic!("{name} has a model"));
         let size = size.unwrap_or_else(|| panic!("{name} states its size"));
         assert_eq!(

@@ -12,7 +12,9 @@ use crate::models::listed;
 #[test]
 fn what_is_written_is_read_again() {
     for (name, ..) in MODELS {
-        let FileGraph { graph, output, size } = read(name);
+        let FileGraph {
+            graph, output, size, ..
+        } = read(name);
         let size = size.unwrap();
         let model = keras::keras_model(&graph, size, End::Linear).unwrap_or_else(|error| panic!("{name}: {error}"));
         let plain = |name: String| name.replace('/', "_");
@@ -37,7 +39,9 @@ fn what_is_written_is_read_again() {
 #[test]
 fn every_layer_of_keras_there_and_back() {
     let config: Value = serde_json::from_slice(&unpacked(&fixture("every_layer.json.gz"))).unwrap();
-    let FileGraph { graph, output, size } = keras::read_config(&config, Some(3)).unwrap().unwrap();
+    let FileGraph {
+        graph, output, size, ..
+    } = keras::read_config(&config, Some(3)).unwrap().unwrap();
     assert_eq!(size, Some([33, 31]));
     assert_eq!((graph.nodes.len(), graph.num_params()), (67, 1530));
     assert_eq!(graph.shapes([33, 31]).unwrap()[output.0].to_vec(), [5]);

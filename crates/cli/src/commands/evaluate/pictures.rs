@@ -71,7 +71,9 @@ impl LabelledPictures {
                 spec.source
             );
         }
-        if spec.labels.is_empty() && spec.outputs == Outputs::Binary {
+        let is_one =
+            matches!(spec.outputs, Outputs::Binary | Outputs::Probabilities) && spec.network.outputs() == Some(1);
+        if spec.labels.is_empty() && is_one {
             bail!(
                 "{data}: the weights have one output and don't name its two classes: give their names in a file \
                  (--labels), first the class of outputs near 0, then the class of outputs near 1; the data has {}",

@@ -1,6 +1,6 @@
 //! Operations that remove axes or join maps.
 
-use graph::{Activation, ChannelOrder, GlobalPool, Op, PoolKind};
+use graph::{Activation, ChannelOrder, GlobalPool, Op, PoolKind, ScaleShift};
 use onnx_ir::NodeProto;
 
 use crate::onnx::graph::{Data, Reader, SoftmaxStep, Value};
@@ -93,6 +93,13 @@ impl<'a> Reader<'a> {
             }
             "Reshape" => {
                 let target = self.sizes(node, 1);
+                // One pixel of one picture, as its channels in a row.
+                let is_row = target.as_deref() == Some(&[Size::Known(-1)]);
+                if is_row && self.batch == Some(1) && is_pixel(&data.axes) {
+                    data.node = self.as_vector(data.node, ChannelOrder::ChannelsLast)?;
+                    data.axes = vec![Axis::Channels];
+                    return Ok(Value::Data(data));
+                }
                 target.and_then(|target| reshape(&data.axes, &self.lengths(&data), &target))
             }
             _ => None,
@@ -138,7 +145,7 @@ impl<'a> Reader<'a> {
         Ok(first.at(id))
     }
 
-    pub(super) fn softmax(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+    pub(super) fn softmax(&mut self, node: &'a NodeProto, activation: Activation) -> Result<Value, String> {
         let mut imports = self.model.opset_import.iter();
         let opset = imports
             .find(|import| import.domain.is_empty())
@@ -150,7 +157,58 @@ impl<'a> Reader<'a> {
         if axis != Some(Axis::Channels) || opset < 13 && !is_last && !is_pixel(&data.axes) {
             return Err(format!("a softmax over the axis {axis:?}"));
         }
-        let id = self.add(Op::Activation(Activation::Softmax), &[data.node])?;
+        let id = self.add(Op::Activation(activation), &[data.node])?;
+        Ok(data.at(id))
+    }
+
+    /// The length of each vector, or of each pixel of a map: the first step of a normalization to the length 1.
+    pub(super) fn norm_of(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let data = self.input(node, 0)?;
+        let axes = self.integers(node, "axes", 1).unwrap_or_default();
+        let [Some(place)] = axes
+            .iter()
+            .map(|axis| place(*axis, data.axes.len()))
+            .collect::<Vec<_>>()[..]
+        else {
+            return Err("a norm that is not over one axis".into());
+        };
+        if data.axes[place] != Axis::Channels || int(node, "keepdims", 1) == 0 {
+            return Err("a norm that is not over the channels".into());
+        }
+        Ok(Value::Length(data))
+    }
+
+    /// `LpNormalization`.
+    pub(super) fn normalized(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let data = self.input(node, 0)?;
+        let axis = place(int(node, "axis", -1), data.axes.len()).map(|at| data.axes[at]);
+        match (int(node, "p", 2), axis) {
+            (2, Some(Axis::Channels)) => self.unit(data),
+            (order, axis) => Err(format!("a norm of the order {order} over the axis {axis:?}")),
+        }
+    }
+
+    /// `x / sqrt(sum(x * x))` over the channels, as a layer norm: the mean of x and -x together is 0, and their
+    /// variance is the mean of `x * x`.
+    pub(super) fn unit(&mut self, data: Data) -> Result<Value, String> {
+        /// The usual lower bound of the sum; here it is added.
+        const LEAST: f64 = 1e-24;
+
+        let at = data.axes.iter().position(|axis| *axis == Axis::Channels);
+        let count = at.and_then(|at| self.lengths(&data)[at]);
+        let count = count.ok_or("the number of its channels is not known")?;
+        let negative = self.add(Op::ScaleShift(ScaleShift::new(-1.0, 0.0)), &[data.node])?;
+        let both = self.add(Op::Concat, &[data.node, negative])?;
+        let epsilon = LEAST / count as f64;
+        let normed = self.add(Op::LayerNorm { epsilon }, &[both])?;
+        let half = Op::Take {
+            channels: (0..count).collect(),
+        };
+        let half = self.add(half, &[normed])?;
+        let id = self.add(
+            Op::ScaleShift(ScaleShift::new(1.0 / (count as f64).sqrt(), 0.0)),
+            &[half],
+        )?;
         Ok(data.at(id))
     }
 

@@ -54,7 +54,19 @@ impl Reader<'_> {
     pub(super) fn computed(&mut self, node: &NodeProto) -> Result<Value, String> {
         let first = self.value(node, 0)?;
         let sizes = |at: usize| self.sizes(node, at);
+        let is_reversed = || [1, 4].map(|at| self.number(node, at)) == [Some(-1.0); 2];
         Ok(match (&*node.op_type, first) {
+            ("Reshape", Value::Sizes(whole)) if is_pairs(&sizes(1), whole.len()) => {
+                Value::Pairs(whole.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
+            }
+            ("Slice", Value::Pairs(pairs)) if is_reversed() && self.number(node, 2) < Some(-1e9) => {
+                Value::Pairs(pairs.into_iter().rev().collect())
+            }
+            ("Transpose", Value::Pairs(pairs)) => {
+                let columns = [0, 1].map(|column| pairs.iter().map(|pair| pair[column]).collect::<Vec<_>>());
+                Value::Sizes(columns.concat())
+            }
+            (_, Value::Pairs(_)) => return Err("a constant in an unknown shape".into()),
             ("Identity" | "Dropout" | "Cast", value)
             | (
                 "Squeeze" | "Unsqueeze" | "Reshape" | "CastLike" | "Expand",
@@ -73,7 +85,20 @@ impl Reader<'_> {
             }
             ("Expand", _) => Value::Filled(self.number(node, 0).ok_or("it repeats more than one number")?),
             ("ConstantOfShape", _) => {
+                /// `INT64` of `TensorProto.DataType`.
+                const INT64: i32 = 7;
+
                 let value = attribute(node, "value").and_then(|value| value.t.as_ref());
+                let count = match sizes(0).as_deref() {
+                    Some([Size::Known(count)]) => usize::try_from(*count).ok().filter(|count| *count <= MAX_SIZES),
+                    _ => None,
+                };
+                // Whole numbers in a row: a part of the padding of `F.pad`.
+                if let (Some(value), Some(count)) = (value.filter(|value| value.data_type == INT64), count)
+                    && let Some(number) = tensor::scalar(value).filter(|number| number.fract() == 0.0)
+                {
+                    return Ok(Value::Sizes(vec![Size::Known(number as i64); count]));
+                }
                 Value::Filled(f64::from(value.map_or(Some(0.0), tensor::scalar).ok_or("no number")?))
             }
             ("Gather", _) => {
@@ -189,4 +214,10 @@ fn part(sizes: &[Size], start: i64, end: i64) -> Vec<Size> {
     let rank = sizes.len() as i64;
     let bound = |at: i64| (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize;
     sizes.get(bound(start)..bound(end)).unwrap_or_default().to_vec()
+}
+
+/// Whether a Reshape puts this many sizes into rows of two.
+fn is_pairs(target: &Option<Vec<Size>>, count: usize) -> bool {
+    let is_two = |target: &Vec<Size>| matches!(target[..], [Size::Known(-1), Size::Known(2)]);
+    count.is_multiple_of(2) && target.as_ref().is_some_and(is_two)
 }

@@ -49,6 +49,20 @@ impl<'a> Reader<'a> {
         if let (Value::Softmax(SoftmaxStep::Difference, data), "Exp") = (&first, op) {
             return Ok(Value::Softmax(SoftmaxStep::Exponential, data.clone()));
         }
+        // A lower bound keeps the next step from dividing by 0; `Expand` repeats the length.
+        if let (Value::Length(data), "Clip" | "Max" | "Add" | "Expand") = (&first, op) {
+            let bound = match op {
+                "Clip" => self.number(node, 1).unwrap_or_else(|| float(node, "min", 0.0)),
+                "Expand" => 0.0,
+                _ => self.number(node, 1).ok_or("its second input is not known")?,
+            };
+            if !(0.0..=1e-6).contains(&bound) {
+                return Err(format!(
+                    "the length of a vector is at least {bound}, which no network here computes"
+                ));
+            }
+            return Ok(Value::Length(data.clone()));
+        }
         // In newer versions, the bounds are inputs.
         let number = |name: &str, default: f64| {
             let input = ["", "min", "max"].iter().position(|input| *input == name);
@@ -80,6 +94,7 @@ impl<'a> Reader<'a> {
                 let id = self.add(Op::Activation(Activation::Softmax), &[one.node])?;
                 Ok(one.at(id))
             }
+            (Value::Data(one), Value::Length(two)) if op == "Div" && is_value(&one, &two) => self.unit(two),
             (Value::Data(_), Value::Data(_)) => self.sum(node),
             (Value::Data(data), _) => {
                 if let Some(folded) = self.folded(node, 1, &data) {

@@ -66,15 +66,35 @@ impl<'a> Reader<'a> {
         let mut data = self.input(node, 0)?;
         let at = place(int(node, "axis", 0), data.axes.len()).filter(|at| data.axes[*at] == Axis::Channels);
         let at = at.ok_or("it takes parts of another axis than the channels")?;
+        let dims = match self.value(node, 1)? {
+            Value::Constant(constant) => constant.dims,
+            _ => vec![1],
+        };
+        // `GatherND` takes whole channels if each of its indices is one number.
+        if node.op_type == "GatherND" && (dims.len() != 2 || dims[1] != 1 || int(node, "batch_dims", 0) != 0) {
+            return Err("it takes single values".into());
+        }
         let count = self.lengths(&data)[at].ok_or("the number of its channels is not known")?;
         let numbers = self
             .integers(node, "indices", 1)
             .ok_or("the channels that it takes are not known")?;
         let channels: Option<Vec<usize>> = numbers.iter().map(|number| place(*number, count)).collect();
+        let channels = channels.ok_or("it takes a channel that its input does not have")?;
+        // PyTorch's exporter writes `as_strided` of one pixel as all its channels in a row; the indices have the axes.
+        if let ([Axis::Channels], [1, ..], "Gather") = (&data.axes[..], &dims[..], &*node.op_type) {
+            let is_whole = channels.iter().copied().eq(0..count) && dims.iter().filter(|side| **side != 1).count() <= 1;
+            let place = dims.iter().rposition(|side| *side == count);
+            let place = place
+                .filter(|_| is_whole)
+                .ok_or("it puts channels into another order")?;
+            data.axes = vec![Axis::One; dims.len()];
+            data.axes[0] = Axis::Batch;
+            data.axes[place] = Axis::Channels;
+            return Ok(Value::Data(data));
+        }
+        data = self.take(data, channels)?;
         // An index without an axis removes the axis.
-        let is_one = matches!(self.value(node, 1)?, Value::Constant(constant) if constant.dims.is_empty());
-        data = self.take(data, channels.ok_or("it takes a channel that its input does not have")?)?;
-        if is_one {
+        if dims.is_empty() {
             data.axes.remove(at);
         }
         Ok(Value::Data(data))

@@ -100,7 +100,7 @@ impl Card {
         }
         // A graph shows its number of outputs, and one output may distinguish two classes.
         let is_graph = self.network.get("architecture").and_then(toml::Value::as_str) == Some("graph");
-        if is_graph || matches!(self.outputs, Some(Outputs::Binary)) {
+        if is_graph || matches!(self.outputs, Some(Outputs::Binary | Outputs::Probabilities)) {
             let network = self.architecture().map_err(|problem| ("network", problem))?;
             let outputs = self.outputs.unwrap_or_default();
             let classes = network.outputs().map_or(0, |count| outputs.classes(count));

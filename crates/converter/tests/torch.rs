@@ -243,4 +243,6 @@ fn a_pickle_without_names_is_refused_with_the_way_out() {
     for part in ["dictionary", "state_dict()", "model.save("] {
         assert!(error.contains(part), "{error}");
     }
+    // A line break that is not before an indented line would be printed as `\n`.
+    assert!(error.lines().skip(1).all(|line| line.starts_with("    ")), "{error}");
 }

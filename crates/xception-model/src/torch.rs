@@ -125,7 +125,7 @@ pub fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<Pack
         let problem = error.to_string();
         let is_other = problem.contains("Expected a dictionary");
         damaged(&if is_other {
-            format!("{problem}\n{NO_NAMES}")
+            format!("{problem}. {NO_NAMES}")
         } else {
             problem
         })

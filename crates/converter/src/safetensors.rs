@@ -41,19 +41,17 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<FileConte
         name: "safetensors".to_owned(),
         writer: metadata.get("writer").cloned(),
     };
-    match spec {
-        Some(spec) => Ok(FileContents::new(format, Description::of_spec(spec), tensors)),
-        None => {
-            let names = of_another_network(&tensors);
-            FileContents::of_tensors(path, format, tensors).map_err(|error| match error {
-                ConvertError::NoNetwork { path, problem } => ConvertError::NoNetwork {
-                    path,
-                    problem: format!("{problem}; {names}"),
-                },
-                error => error,
-            })
-        }
+    if let Some(spec) = spec {
+        return Ok(FileContents::new(format, Description::of_spec(spec), tensors));
     }
+    let names = of_another_network(&tensors);
+    FileContents::of_tensors(path, format, tensors).map_err(|error| match error {
+        ConvertError::NoNetwork { path, problem } => ConvertError::NoNetwork {
+            path,
+            problem: format!("{problem}; {names}"),
+        },
+        error => error,
+    })
 }
 
 /// Advice for a file without a description, whose tensors are those of no network.

@@ -124,14 +124,14 @@ fn sort(graph: &mut GraphProto) {
         reads(index).for_each(|maker| readers[*maker].push(index));
     }
     let free = (0..graph.node.len()).filter(|index| left[*index] == 0);
-    let mut ready: BinaryHeap<Reverse<usize>> = free.map(Reverse).collect();
+    let mut open: BinaryHeap<Reverse<usize>> = free.map(Reverse).collect();
     let mut order = Vec::with_capacity(graph.node.len());
-    while let Some(Reverse(index)) = ready.pop() {
+    while let Some(Reverse(index)) = open.pop() {
         order.push(index);
         for &reader in &readers[index] {
             left[reader] -= 1;
             if left[reader] == 0 {
-                ready.push(Reverse(reader));
+                open.push(Reverse(reader));
             }
         }
     }

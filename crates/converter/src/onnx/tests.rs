@@ -168,11 +168,11 @@ fn run(network: &Network, size: [usize; 2]) -> Vec<f64> {
                         .map(|x| x.exp())
                         .sum::<f64>()
                 };
-                let shares = values.iter().enumerate().map(|(at, x)| x.exp() / sum(at));
+                let softmax = values.iter().enumerate().map(|(at, x)| x.exp() / sum(at));
                 if *activation == Activation::LogSoftmax {
-                    shares.map(f64::ln).collect()
+                    softmax.map(f64::ln).collect()
                 } else {
-                    shares.collect()
+                    softmax.collect()
                 }
             }
             Op::Activation(activation) => input(0).iter().map(|x| activated(*activation, *x)).collect(),

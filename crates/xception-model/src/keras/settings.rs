@@ -153,7 +153,8 @@ impl<'a> Settings<'a> {
             "relu6" => Activation::Relu6,
             // The slope is 0.2, in `leaky_relu` of `keras/src/activations/activations.py` and in TensorFlow.
             "leaky_relu" => Activation::LeakyRelu { slope: 0.2 },
-            "elu" => Activation::Elu { alpha: 1.0 },
+            // `celu(x, alpha=1)` is `elu(x)`.
+            "elu" | "celu" => Activation::Elu { alpha: 1.0 },
             "selu" => Activation::Selu,
             "gelu" => Activation::Gelu { approximate: false },
             "swish" | "silu" => Activation::Swish,
@@ -178,8 +179,6 @@ impl<'a> Settings<'a> {
             "mish" => Activation::Mish,
             "exponential" => Activation::Exponential,
             "hard_tanh" => HARD_TANH,
-            // `celu(x, alpha=1)` is `elu(x)`.
-            "celu" => Activation::Elu { alpha: 1.0 },
             "softmax" => Activation::Softmax,
             "log_softmax" => Activation::LogSoftmax,
             _ => return Err(format!("its activation is {name}, which is not known")),

@@ -1,7 +1,7 @@
 //! Names of modules without names.
 //!
 //! `nn.Sequential(*list(model.children()))`, which many programs cut a backbone with, and fastai number the children of
-//! a network. torchvision's and timm's ResNets have their parts in one order, and a VGG's `features` are a sequence.
+//! a network. A ResNet of torchvision or timm has its parts in one order, and the `features` of a VGG are a sequence.
 
 use burn_store::burn_pack::Tensor as PackTensor;
 

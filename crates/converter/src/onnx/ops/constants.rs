@@ -56,7 +56,7 @@ impl Reader<'_> {
         let sizes = |at: usize| self.sizes(node, at);
         let is_reversed = || [1, 4].map(|at| self.number(node, at)) == [Some(-1.0); 2];
         Ok(match (&*node.op_type, first) {
-            ("Reshape", Value::Sizes(whole)) if is_pairs(&sizes(1), whole.len()) => {
+            ("Reshape", Value::Sizes(whole)) if is_pairs(sizes(1).as_deref(), whole.len()) => {
                 Value::Pairs(whole.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
             }
             ("Slice", Value::Pairs(pairs)) if is_reversed() && self.number(node, 2) < Some(-1e9) => {
@@ -217,7 +217,6 @@ fn part(sizes: &[Size], start: i64, end: i64) -> Vec<Size> {
 }
 
 /// Whether a Reshape puts this many sizes into rows of two.
-fn is_pairs(target: &Option<Vec<Size>>, count: usize) -> bool {
-    let is_two = |target: &Vec<Size>| matches!(target[..], [Size::Known(-1), Size::Known(2)]);
-    count.is_multiple_of(2) && target.as_ref().is_some_and(is_two)
+fn is_pairs(target: Option<&[Size]>, count: usize) -> bool {
+    count.is_multiple_of(2) && matches!(target, Some([Size::Known(-1), Size::Known(2)]))
 }

@@ -159,6 +159,34 @@ mod tests {
     }
 
     #[test]
+    fn formats_whose_files_begin_alike_are_named_by_their_ending() {
+        for (name, bytes, parts) in [
+            ("m.caffemodel", b"\x0a\x09AlexNet".to_vec(), ["a Caffe model", "ONNX"]),
+            ("m.params", b"\x12\x01\0\0".to_vec(), ["MXNet", "export_model"]),
+            ("m.weights", b"\0\0\0\0\x02".to_vec(), ["a Darknet model", "ONNX"]),
+            (
+                "m.mat",
+                b"MATLAB 5.0 MAT-file".to_vec(),
+                ["a MATLAB file", "exportONNXNetwork"],
+            ),
+            ("m.engine", b"ftrt\0".to_vec(), ["TensorRT", "cannot be converted back"]),
+            ("m.ort", b"\x30\0\0\0ORTM".to_vec(), ["ONNX Runtime", ".onnx"]),
+            ("m.pth", b"PK\x03\x04 cut".to_vec(), ["list of members", "cut short"]),
+            (
+                "m.pth",
+                b"<?xml version=\"1.0\"?><Error/>".to_vec(),
+                ["a web page", "another address"],
+            ),
+        ] {
+            let WeightFormat::Foreign(foreign) = written(name, &bytes) else {
+                panic!("{name} is read");
+            };
+            let text = foreign.to_string();
+            assert!(parts.iter().all(|part| text.contains(part)), "{name}: {text}");
+        }
+    }
+
+    #[test]
     fn files_that_are_not_read_are_named() {
         let table = [&[0; 16][..], &0xdb47_7524_8b80_fb57_u64.to_le_bytes()].concat();
         for (name, bytes, parts) in [
@@ -184,22 +212,6 @@ mod tests {
             ),
             ("m.npz", zipped(&["arr_0.npy", "arr_1.npy"]), ["NumPy", "set_weights"]),
             ("m.npy", b"\x93NUMPY\x01\0".to_vec(), ["one NumPy array", "names"]),
-            ("m.caffemodel", b"\x0a\x09AlexNet".to_vec(), ["a Caffe model", "ONNX"]),
-            ("m.params", b"\x12\x01\0\0".to_vec(), ["MXNet", "export_model"]),
-            ("m.weights", b"\0\0\0\0\x02".to_vec(), ["a Darknet model", "ONNX"]),
-            (
-                "m.mat",
-                b"MATLAB 5.0 MAT-file".to_vec(),
-                ["a MATLAB file", "exportONNXNetwork"],
-            ),
-            ("m.engine", b"ftrt\0".to_vec(), ["TensorRT", "cannot be converted back"]),
-            ("m.ort", b"\x30\0\0\0ORTM".to_vec(), ["ONNX Runtime", ".onnx"]),
-            ("m.pth", b"PK\x03\x04 cut".to_vec(), ["list of members", "cut short"]),
-            (
-                "m.pth",
-                b"<?xml version=\"1.0\"?><Error/>".to_vec(),
-                ["a web page", "another address"],
-            ),
             (
                 "m.pt",
                 zipped(&["m/data.pkl", "m/code/__torch__.py", "m/constants.pkl"]),

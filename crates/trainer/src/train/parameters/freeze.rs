@@ -150,10 +150,10 @@ mod tests {
     fn norms_of_frozen_blocks_keep_their_statistics_while_others_train() {
         let trainee = trainee();
         let blocks = trainee.network.blocks();
-        let trained = blocks.len() - 3;
+        let first = blocks.len() - 3;
         let mut phase = phase();
         phase.norms = Norms::Train;
-        phase.trains = Trains::From(blocks[trained].0.clone());
+        phase.trains = Trains::From(blocks[first].0.clone());
         let trainee = prepare(trainee, &phase).unwrap();
         let prefix = trainee.network.frozen_prefix();
         assert!(prefix.is_some());

@@ -63,8 +63,8 @@ fn what_cannot_be_computed_is_named() {
             "expected one or two counts for `kernel_size`, found [1,2,3]",
         ),
         (
-            vec![("ReLU", json!({"max_value": 5.0}))],
-            "it is a ReLU with max_value 5",
+            vec![("ReLU", json!({"max_value": 5.0, "negative_slope": 0.1}))],
+            "it is a ReLU with max_value 5, negative_slope 0.1",
         ),
         (
             vec![("BatchNormalization", json!({"axis": [1]}))],

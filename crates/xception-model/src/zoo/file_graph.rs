@@ -1,5 +1,6 @@
 use graph::{Graph, NodeId};
 
+#[cfg(feature = "std")]
 use crate::preset::Preset;
 
 /// A network as a file describes it: the graph and the picture size.
@@ -14,5 +15,6 @@ pub struct FileGraph {
     /// Height and width of the pictures, if the file states them.
     pub size: Option<[usize; 2]>,
     /// The preset by which the file's first layer resizes pictures of every size to that size.
+    #[cfg(feature = "std")]
     pub preset: Option<Preset>,
 }

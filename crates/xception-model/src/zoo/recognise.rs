@@ -135,6 +135,7 @@ pub(super) fn named(graph: Graph) -> Architecture {
         output: graph.output(),
         graph,
         size: None,
+        #[cfg(feature = "std")]
         preset: None,
     };
     let found = recognise(&file, false)

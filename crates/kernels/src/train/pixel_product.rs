@@ -433,7 +433,7 @@ fn transpose(values: &[f32], column: usize, outputs: &Range<usize>, columns: usi
     for (block, to) in to.chunks_mut(LINE * columns).enumerate() {
         let first = block * LINE;
         let rows = to.len() / columns;
-        // The same outputs' lines that are read soon; at the end, those of the next outputs.
+        // Prefetches a later line of each output; at the end of the outputs, the first lines of the next outputs.
         let soon = first + TOGETHER;
         let soon = if soon < inputs {
             soon
@@ -473,7 +473,7 @@ fn gather(values: &[f32], [row, column]: [usize; 2], outputs: &Range<usize>, col
     }
 }
 
-/// Inputs that are packed at a time, or that lie between the inputs that are packed and those that are prefetched.
+/// How many inputs `gather` packs at a time, and how many inputs ahead `transpose` prefetches.
 const TOGETHER: usize = 64;
 
 /// Rows between the row that is copied and the row that is prefetched.

@@ -405,20 +405,12 @@ impl<'a> Reader<'a> {
                 _ => return Err(format!("`{}` is no feature map and no vector", shown(name))),
             };
             self.at = maker;
-            if let Some(op) = curve.operation() {
-                let node = self.add(op, &[data.node])?;
-                self.values.insert(
-                    name,
-                    Value::Data(Data {
-                        node,
-                        curve: None,
-                        ..data
-                    }),
-                );
-                continue;
-            }
-            if curve.is_square() {
-                let node = self.add(Op::Multiply, &[data.node, data.node])?;
+            let computed = match curve.operation() {
+                Some(op) => Some(self.add(op, &[data.node])?),
+                None if curve.is_square() => Some(self.add(Op::Multiply, &[data.node, data.node])?),
+                None => None,
+            };
+            if let Some(node) = computed {
                 self.values.insert(
                     name,
                     Value::Data(Data {

@@ -299,7 +299,7 @@ fn every_export_computes_what_onnx_runtime_does() {
     }
 }
 
-/// ONNX Runtime's converter to 16 bits writes nodes before those that they read.
+/// ONNX Runtime's converter to 16 bits writes a node before the nodes whose outputs it reads.
 #[test]
 fn nodes_may_come_in_any_order() {
     let file = fixtures().join("zoo/torch_flat.onnx");

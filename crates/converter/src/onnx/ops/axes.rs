@@ -164,17 +164,7 @@ impl<'a> Reader<'a> {
     /// The length of each vector, or of each pixel of a map: the first step of a normalization to the length 1.
     pub(super) fn norm_of(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         let data = self.input(node, 0)?;
-        let axes = self.integers(node, "axes", 1).unwrap_or_default();
-        let [Some(place)] = axes
-            .iter()
-            .map(|axis| place(*axis, data.axes.len()))
-            .collect::<Vec<_>>()[..]
-        else {
-            return Err("a norm that is not over one axis".into());
-        };
-        if data.axes[place] != Axis::Channels || int(node, "keepdims", 1) == 0 {
-            return Err("a norm that is not over the channels".into());
-        }
+        self.check_channels(node, &data, "norm")?;
         Ok(Value::Length(data))
     }
 
@@ -217,18 +207,24 @@ impl<'a> Reader<'a> {
         let Value::Softmax(SoftmaxStep::Exponential, data) = self.value(node, 0)? else {
             return Err("a sum that is no step of a softmax".into());
         };
+        self.check_channels(node, &data, "sum")?;
+        Ok(Value::Softmax(SoftmaxStep::Sum, data))
+    }
+
+    /// A reduction over the channels alone, which keeps their axis.
+    fn check_channels(&self, node: &NodeProto, data: &Data, what: &str) -> Result<(), String> {
         let axes = self.integers(node, "axes", 1).unwrap_or_default();
         let [Some(place)] = axes
             .iter()
             .map(|axis| place(*axis, data.axes.len()))
             .collect::<Vec<_>>()[..]
         else {
-            return Err("a sum that is not over one axis".into());
+            return Err(format!("a {what} that is not over one axis"));
         };
         if data.axes[place] != Axis::Channels || int(node, "keepdims", 1) == 0 {
-            return Err("a sum that is not over the channels".into());
+            return Err(format!("a {what} that is not over the channels"));
         }
-        Ok(Value::Softmax(SoftmaxStep::Sum, data))
+        Ok(())
     }
 }
 

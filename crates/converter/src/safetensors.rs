@@ -54,7 +54,7 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<FileConte
     })
 }
 
-/// Advice for a file without a description, whose tensors are those of no network.
+/// Advice for a file that has no description of its network, and whose tensors fit no network of the zoo.
 fn of_another_network(tensors: &[FileTensor]) -> String {
     let names: Vec<&str> = tensors.iter().take(3).map(|entry| entry.origin.as_str()).collect();
     format!(

@@ -264,8 +264,8 @@ fn named_splits<'a>(root: &Path, folders: &'a [Folder]) -> Result<BTreeMap<Split
     Ok(named)
 }
 
-/// Folders whose names abbreviate splits, such as `tr` and `te`. Only where no other reading is left: no folder lies
-/// beside those of splits, one of them is for training, and it has all classes of the others.
+/// Folders whose names abbreviate splits, such as `tr` and `te`. Only where no other reading is left: every folder
+/// names a split, and the training folder has all classes of the other folders.
 fn by_abbreviation<'a>(
     folders: &'a [Folder],
     named: &BTreeMap<Split, &Folder>,

@@ -74,7 +74,7 @@ pub(super) fn named(tensors: Vec<PackTensor>) -> Vec<PackTensor> {
         .collect()
 }
 
-/// Whether the names are those of a numbered sequence.
+/// Whether the tensors have the names of an `nn.Sequential` of a whole network's parts: numbers.
 pub(super) fn are_numbered(names: &[&str]) -> bool {
     let is_whole = |parts: &[&str], prefix: &str| {
         let is_there = |part: &&str| names.iter().any(|name| name.strip_prefix(prefix) == Some(*part));

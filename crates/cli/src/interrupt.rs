@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use burn::train::Interrupter;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
@@ -30,11 +30,14 @@ static RECEIVED: AtomicU8 = AtomicU8::new(0);
 
 /// Listens for Ctrl-C and SIGTERM, which end the program at once: its temporary files are removed, and the exit status
 /// is that of shells, 130 and 143. Unsaved work of a training is saved first; a second signal ends it at once.
+///
+/// A file larger than the limit of `ulimit -f` sends a signal as well, which would end the program without a word. The
+/// signal is ignored, so that writing the file fails with an error.
 pub fn listen() -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for Ctrl-C")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGXFSZ]).context("cannot listen for Ctrl-C")?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            if !stop_training(signal) {
+            if signal != SIGXFSZ && !stop_training(signal) {
                 files::remove_scratch();
                 if io::stderr().is_terminal() {
                     // Behind a bar.

@@ -7,7 +7,7 @@ use files::ContentHash;
 use super::{balance::rarest_labels, dataset::Dataset, options::DataOptions, split::Split};
 use crate::random::{Purpose, Random};
 
-/// The pictures of a class in a random order, grouped by content.
+/// The pictures of a class in a random order, grouped by their pixels.
 type Groups = BTreeMap<(u64, ContentHash), Vec<usize>>;
 
 /// Moves training pictures to the missing splits, and returns these splits.
@@ -17,7 +17,8 @@ type Groups = BTreeMap<(u64, ContentHash), Vec<usize>>;
 /// split, because the data set then decides which pictures to hold out.
 ///
 /// Each class gives the same share. The split of a picture follows from its content and the seed. A renamed file
-/// therefore keeps its split, copies stay together, and added pictures move few of the others.
+/// therefore keeps its split, copies stay together, also copies saved again without loss, and added pictures move few
+/// of the others.
 pub(super) fn assign(dataset: &mut Dataset, given: &[Split], options: &DataOptions) -> Vec<Split> {
     let (val, test) = match given {
         [] => (options.val_fraction, options.test_fraction),
@@ -26,12 +27,16 @@ pub(super) fn assign(dataset: &mut Dataset, given: &[Split], options: &DataOptio
     };
     let train = dataset.indices(Split::Train);
     let rarest = rarest_labels(dataset, &train);
-    // Copies count for the class of the first copy.
+    // Copies count for the class of the first copy, and the smallest of their contents decides their place.
     let mut classes: BTreeMap<Option<usize>, Groups> = BTreeMap::new();
-    let mut homes: BTreeMap<ContentHash, Option<usize>> = BTreeMap::new();
+    let mut homes: BTreeMap<ContentHash, (Option<usize>, ContentHash)> = BTreeMap::new();
     for (&index, &label) in train.iter().zip(&rarest) {
-        let content = dataset.samples[index].content;
-        let home = *homes.entry(content).or_insert(label);
+        let sample = &dataset.samples[index];
+        let (_, content) = homes.entry(sample.pixels).or_insert((label, sample.content));
+        *content = (*content).min(sample.content);
+    }
+    for &index in &train {
+        let (home, content) = homes[&dataset.samples[index].pixels];
         let place = (place(options.seed, content), content);
         classes.entry(home).or_default().entry(place).or_default().push(index);
     }

@@ -9,7 +9,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use files::ContentHash;
+use files::{ContentHash, Sha256};
+use image::RgbImage;
 use rayon::{
     ThreadPoolBuilder,
     iter::{IntoParallelRefIterator, ParallelIterator},
@@ -34,6 +35,7 @@ pub(super) struct Checked(Vec<Result<CheckedPicture, String>>);
 #[derive(Clone)]
 struct CheckedPicture {
     content: ContentHash,
+    pixels: ContentHash,
     size: Size,
     stamp: Option<Stamp>,
     warnings: Vec<PictureWarning>,
@@ -66,9 +68,17 @@ pub(super) fn check(
 fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<CheckedPicture, String> {
     // Read before the file's content, so that a change in between counts as a change.
     let stamp = fs::metadata(&item.path).ok().as_ref().and_then(Stamp::of);
-    if let Some(&Entry { content, size, .. }) = known.get(&item.name).filter(|entry| Some(entry.stamp) == stamp) {
+    let unchanged = known.get(&item.name).filter(|entry| Some(entry.stamp) == stamp);
+    if let Some(&Entry {
+        content,
+        pixels: Some(pixels),
+        size,
+        ..
+    }) = unchanged
+    {
         return Ok(CheckedPicture {
             content,
+            pixels,
             size,
             stamp,
             warnings: Vec::new(),
@@ -78,12 +88,21 @@ fn check_one(item: &Item, options: &DataOptions, known: &Known) -> Result<Checke
         let decoded = picture::decode_with_warnings(&bytes, options.decode_options())?;
         Ok(CheckedPicture {
             content: ContentHash::of(&bytes),
+            pixels: hash_of_pixels(&decoded.picture),
             size: decoded.picture.dimensions(),
             stamp,
             warnings: decoded.warnings,
         })
     });
     checked.map_err(|problem| problem.to_string())
+}
+
+fn hash_of_pixels(picture: &RgbImage) -> ContentHash {
+    let mut hash = Sha256::new();
+    hash.update(picture.width().to_le_bytes());
+    hash.update(picture.height().to_le_bytes());
+    hash.update(picture.as_raw());
+    hash.finish()
 }
 
 /// Pictures that can be decoded, and files that cannot.
@@ -100,11 +119,14 @@ impl Checked {
     /// The results for the next check.
     pub(super) fn known(&self, items: &[Item]) -> Known {
         let entries = items.iter().zip(&self.0).filter_map(|(item, found)| {
-            let &CheckedPicture {
-                content, size, stamp, ..
-            } = found.as_ref().ok()?;
-            let stamp = stamp?;
-            Some((item.name.clone(), Entry { stamp, content, size }))
+            let picture = found.as_ref().ok()?;
+            let entry = Entry {
+                stamp: picture.stamp?,
+                content: picture.content,
+                pixels: Some(picture.pixels),
+                size: picture.size,
+            };
+            Some((item.name.clone(), entry))
         });
         Known::collect(entries)
     }
@@ -117,6 +139,7 @@ impl Checked {
             match outcome {
                 Ok(CheckedPicture {
                     content,
+                    pixels,
                     size,
                     warnings,
                     ..
@@ -131,6 +154,7 @@ impl Checked {
                         labels: item.labels.clone(),
                         split: item.split,
                         content,
+                        pixels,
                     });
                     sizes.push(size);
                 }

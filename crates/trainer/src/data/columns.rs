@@ -80,7 +80,7 @@ const SPLIT_FLAGS: [(&str, Split, Split); 6] = [
 ];
 
 /// The columns of a run's table besides path, label and split.
-const OF_A_RUN: [&str; 2] = ["name", "sha256"];
+const OF_A_RUN: [&str; 3] = ["name", "sha256", "pixels_sha256"];
 
 /// The cells that hold the labels of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]

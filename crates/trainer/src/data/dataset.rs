@@ -39,6 +39,9 @@ pub struct Sample {
     pub split: Split,
     /// The hash of the file when it was checked.
     pub content: ContentHash,
+    /// The hash of the picture's width, height and pixels. Files that were saved again without loss, or whose metadata
+    /// were removed, have the same.
+    pub pixels: ContentHash,
 }
 
 impl Dataset {

@@ -26,6 +26,8 @@ pub(super) type Size = (u32, u32);
 pub(super) struct Entry {
     pub stamp: Stamp,
     pub content: ContentHash,
+    /// `None` in the tables of older versions.
+    pub pixels: Option<ContentHash>,
     pub size: Size,
 }
 
@@ -57,6 +59,8 @@ struct Line {
     sha256: String,
     width: u32,
     height: u32,
+    #[serde(default)]
+    pixels_sha256: String,
 }
 
 impl Known {
@@ -95,6 +99,7 @@ impl Known {
                     modified: line.modified,
                 },
                 content: ContentHash::parse(&line.sha256)?,
+                pixels: ContentHash::parse(&line.pixels_sha256),
                 size: (line.width, line.height),
             };
             Some((line.name, entry))
@@ -105,14 +110,15 @@ impl Known {
     /// Writes the table.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         let mut rows = csv::Writer::from_writer(Vec::new());
-        for (name, Entry { stamp, content, size }) in &self.0 {
+        for (name, entry) in &self.0 {
             let line = Line {
                 name: name.clone(),
-                bytes: stamp.bytes,
-                modified: stamp.modified,
-                sha256: content.to_string(),
-                width: size.0,
-                height: size.1,
+                bytes: entry.stamp.bytes,
+                modified: entry.stamp.modified,
+                sha256: entry.content.to_string(),
+                width: entry.size.0,
+                height: entry.size.1,
+                pixels_sha256: entry.pixels.map(|hash| hash.to_string()).unwrap_or_default(),
             };
             rows.serialize(line).map_err(io::Error::other)?;
         }

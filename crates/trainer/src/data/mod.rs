@@ -20,7 +20,7 @@
 //!   relative to the file. If the column is called `labels`, a picture may have any number of labels, separated by `;`
 //!   or `|`.
 //!
-//! Pictures without a given split are split by a seed, each class in the same proportions. Files with the same content
+//! Pictures without a given split are split by a seed, each class in the same proportions. Files with the same pixels
 //! go to the same split, because the network would know the answer for a copy of a training picture.
 //!
 //! Classes are in the order of their names' bytes, so `10` comes before `2`. Keras's `image_dataset_from_directory` and

@@ -9,11 +9,12 @@ use files::ContentHash;
 
 use super::error::TrainError;
 use super::folder::{CHECKED, DATA};
-use crate::data::{Dataset, Known, Split};
+use crate::data::{Dataset, Known, Sample, Split};
 
-/// The pictures of a run, identified by their content wherever they are stored.
+/// The pictures of a run, identified by their content and their pixels wherever they are stored.
 pub struct RunPictures {
     pictures: Vec<Remembered>,
+    /// The splits of contents and of pixels.
     splits: HashMap<ContentHash, Split>,
 }
 
@@ -22,12 +23,14 @@ struct Remembered {
     /// The picture's path in the data set.
     name: String,
     content: ContentHash,
+    /// `None` in the tables of older versions.
+    pixels: Option<ContentHash>,
     labels: String,
     split: String,
 }
 
-/// Writes `data.csv`: the absolute path, the labels, the split, the name in the data set and the content of every
-/// picture.
+/// Writes `data.csv`: the absolute path, the labels, the split, the name in the data set, the content and the
+/// pixels of every picture.
 pub(crate) fn write_table(folder: &Path, dataset: &Dataset) -> Result<(), TrainError> {
     let path = folder.join(DATA);
     files::write(&path, true, &table(dataset).map_err(TrainError::file(&path))?)?;
@@ -37,7 +40,7 @@ pub(crate) fn write_table(folder: &Path, dataset: &Dataset) -> Result<(), TrainE
 fn table(dataset: &Dataset) -> io::Result<Vec<u8>> {
     let mut rows = csv::Writer::from_writer(Vec::new());
     let label = if dataset.multi_label { "labels" } else { "label" };
-    rows.write_record(["path", label, "split", "name", "sha256"])?;
+    rows.write_record(["path", label, "split", "name", "sha256", "pixels_sha256"])?;
     for (sample, labels) in dataset.samples.iter().zip(labels(dataset)) {
         let path = std::path::absolute(&sample.path)?;
         rows.write_record([
@@ -46,6 +49,7 @@ fn table(dataset: &Dataset) -> io::Result<Vec<u8>> {
             sample.split.name(),
             &sample.name,
             &sample.content.to_string(),
+            &sample.pixels.to_string(),
         ])?;
     }
     rows.into_inner().map_err(csv::IntoInnerError::into_error)
@@ -87,6 +91,7 @@ impl RunPictures {
             pictures.push(Remembered {
                 name,
                 content,
+                pixels: cell(&record, "pixels_sha256").and_then(|text| ContentHash::parse(&text)),
                 labels: cell(&record, "labels")
                     .or_else(|| cell(&record, "label"))
                     .unwrap_or_default(),
@@ -97,16 +102,19 @@ impl RunPictures {
         for picture in &pictures {
             if let Some(split) = Split::ALL.into_iter().find(|split| split.name() == picture.split) {
                 // If copies are in several splits, the copy that was trained on counts.
-                let known = splits.entry(picture.content).or_insert(split);
-                *known = split.min(*known);
+                for hash in [Some(picture.content), picture.pixels].into_iter().flatten() {
+                    let known = splits.entry(hash).or_insert(split);
+                    *known = split.min(*known);
+                }
             }
         }
         Ok(Self { pictures, splits })
     }
 
-    /// The split of the pictures with this content; `None` if the run had none.
-    pub fn split(&self, content: ContentHash) -> Option<Split> {
-        self.splits.get(&content).copied()
+    /// The split of the run's pictures with the content or the pixels of this one; `None` if the run had none.
+    pub fn split(&self, sample: &Sample) -> Option<Split> {
+        let hashes = [sample.content, sample.pixels];
+        hashes.iter().filter_map(|hash| self.splits.get(hash)).min().copied()
     }
 
     /// A sentence about how a data set differs from the run's pictures; `None` if no picture differs.

@@ -174,11 +174,30 @@ fn copies_stay_on_one_side_and_are_reported() {
     assert_eq!(files, ["cat/wrong.png", "dog/000.png"]);
     let text = report.to_string();
     assert!(
-        text.contains("21 groups of files with the same content:\n  cat/000.png = cat/copy0.png"),
+        text.contains("21 groups of files with the same pixels:\n  cat/000.png = cat/copy0.png"),
         "{text}"
     );
     assert!(text.contains("  and 11 more"), "{text}");
     assert!(text.contains("cat/wrong.png (cat) = dog/000.png (dog)"), "{text}");
+}
+
+#[test]
+fn pictures_saved_again_without_loss_are_copies() {
+    let root = folder(&[("cat", 20), ("dog", 20)]);
+    for index in 0..20 {
+        let from = root.path().join(format!("cat/{index:03}.png"));
+        let picture = image::open(&from).unwrap();
+        picture.save(from.with_extension("bmp")).unwrap();
+        let cut = picture.crop_imm(0, 0, picture.width(), picture.height() - 1);
+        cut.save(from.with_extension("cut.png")).unwrap();
+    }
+    let (dataset, report) = open(root.path());
+    assert_eq!(report.duplicates.len(), 20);
+    assert!(report.leaking.is_empty() && report.total.test >= 5);
+    let text = report.to_string();
+    assert!(text.contains("  cat/000.bmp = cat/000.png\n"), "{text}");
+    let contents: BTreeSet<_> = dataset.samples.iter().map(|sample| sample.content).collect();
+    assert_eq!(contents.len(), 80);
 }
 
 #[test]

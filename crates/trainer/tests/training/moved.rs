@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use trainer::data::{ContentHash, Sample};
 use trainer::{Event, FinderOptions, Run, RunPictures, TrainError};
 
 use crate::common::{CLASSES, picture};
@@ -75,7 +76,7 @@ fn changed_pictures_are_named() {
     let lines = read(&folder, "data.csv");
     let old: Vec<String> = lines
         .lines()
-        .map(|line| line.rsplitn(3, ',').nth(2).unwrap().to_owned())
+        .map(|line| line.rsplitn(4, ',').nth(3).unwrap().to_owned())
         .collect();
     assert_eq!(old[0], "path,label,split");
     fs::write(folder.join("data.csv"), old.join("\n")).unwrap();
@@ -88,11 +89,27 @@ fn pictures_are_known_by_their_content() {
     let folder = fixture.path("run");
     let run = fixture.begin(&folder, probe(), stopping_after(1));
     let pictures = RunPictures::read(&folder).unwrap();
+    let other = ContentHash::of(b"another picture");
     for sample in &run.dataset().samples {
-        assert_eq!(pictures.split(sample.content), Some(sample.split));
+        assert_eq!(pictures.split(sample), Some(sample.split));
+        let copy = Sample {
+            name: "copy.png".to_owned(),
+            pixels: other,
+            ..sample.clone()
+        };
+        assert_eq!(pictures.split(&copy), Some(sample.split));
+        let saved_again = Sample {
+            content: other,
+            ..sample.clone()
+        };
+        assert_eq!(pictures.split(&saved_again), Some(sample.split));
+        let changed = Sample {
+            content: other,
+            pixels: other,
+            ..sample.clone()
+        };
+        assert_eq!(pictures.split(&changed), None);
     }
-    let other = trainer::data::ContentHash::of(b"another picture");
-    assert_eq!(pictures.split(other), None);
     assert_eq!(run.dataset().classes, CLASSES);
 }
 

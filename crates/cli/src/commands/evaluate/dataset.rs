@@ -42,7 +42,7 @@ impl TrainedRun {
     /// How many of these pictures the network was trained on.
     pub fn count_trained_on<'a>(&self, samples: impl Iterator<Item = &'a Sample>) -> usize {
         samples
-            .filter(|sample| self.pictures.split(sample.content) == Some(Split::Train))
+            .filter(|sample| self.pictures.split(sample) == Some(Split::Train))
             .count()
     }
 }
@@ -119,15 +119,15 @@ fn report_faults(report: &DataReport) {
     }
 }
 
-/// The split of each picture: that of the data, or that of the run for pictures of the same content; `None` where it is
-/// not known.
+/// The split of each picture: that of the data, or that of the run for pictures of the same content or pixels; `None`
+/// where it is not known.
 fn split(args: &EvaluateArgs, run: Option<&TrainedRun>, dataset: &mut Dataset) -> anyhow::Result<Vec<Option<Split>>> {
     let own: Vec<Option<Split>> = dataset.samples.iter().map(|sample| Some(sample.split)).collect();
     let is_split = own.iter().any(|split| *split != Some(Split::Train));
     let Some(run) = run.filter(|_| !is_split) else {
         return Ok(own);
     };
-    let of_run = dataset.samples.iter().map(|sample| run.pictures.split(sample.content));
+    let of_run = dataset.samples.iter().map(|sample| run.pictures.split(sample));
     let of_run: Vec<Option<Split>> = of_run.collect();
     let unknown = of_run.iter().filter(|split| split.is_none()).count();
     let data = args.data.display();

@@ -173,11 +173,11 @@ fn no_test(dataset: &Dataset, carved: &[Split]) -> Option<String> {
     })
 }
 
-/// Groups of files with the same content.
+/// Groups of files with the same pixels.
 fn duplicates(dataset: &Dataset) -> Vec<Alike> {
     let mut groups: BTreeMap<ContentHash, Vec<&Sample>> = BTreeMap::new();
     for sample in &dataset.samples {
-        groups.entry(sample.content).or_default().push(sample);
+        groups.entry(sample.pixels).or_default().push(sample);
     }
     let member = |sample: &&Sample| Member {
         name: sample.name.clone(),

@@ -69,7 +69,7 @@ impl DataReport {
         row(f, &total.name, [&total.train, &total.val, &total.test])
     }
 
-    /// The numbers of groups of files with the same content: all groups, groups in several splits, and groups with
+    /// The numbers of groups of files with the same pixels: all groups, groups in several splits, and groups with
     /// different labels.
     fn groups(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |group: &Alike, text: fn(&Member) -> String| {
@@ -81,20 +81,20 @@ impl DataReport {
         let labels = |file: &Member| format!("{} ({})", file.name, file.labels.join(", "));
         section(
             f,
-            ("group", "of files with the same content"),
+            ("group", "of files with the same pixels"),
             self.duplicates.iter().map(|group| line(group, name)),
         )?;
         section(
             f,
             (
                 "group",
-                "of files with the same content on both sides of the split, so that results look better than they are",
+                "of files with the same pixels on both sides of the split, so that results look better than they are",
             ),
             self.leaking.iter().map(|group| line(group, split)),
         )?;
         section(
             f,
-            ("group", "of files with the same content and different labels"),
+            ("group", "of files with the same pixels and different labels"),
             self.conflicting.iter().map(|group| line(group, labels)),
         )
     }

@@ -30,7 +30,7 @@ pub struct DataReport {
     /// Pictures that were decoded with a warning, without pictures that an earlier check lists.
     #[serde(default)]
     pub doubtful: Vec<Unreadable>,
-    /// Groups of files with the same content.
+    /// Groups of files with the same pixels.
     pub duplicates: Vec<Alike>,
     /// Groups with files in several splits, which make results look better than they are.
     pub leaking: Vec<Alike>,
@@ -82,14 +82,14 @@ pub struct Unreadable {
     pub reason: String,
 }
 
-/// Files with the same content.
+/// Files with the same pixels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alike {
     /// Two or more files.
     pub files: Vec<Member>,
 }
 
-/// One of several files with the same content.
+/// One of several files with the same pixels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The path in the data set.

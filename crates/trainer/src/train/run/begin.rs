@@ -1,14 +1,13 @@
 //! The start of a run.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
 use xception_model::{ModelSpec, Network};
 
-use super::Run;
 use super::starting_network::Setup;
+use super::{Run, disk_space};
 use crate::augment::Augmentation;
 use crate::data::{DataOptions, Known};
 use crate::train::checkpoint::{Progress, State};
@@ -60,7 +59,6 @@ impl Run {
             device: settings.device(),
         };
         let (network, spec, weights_sha256) = setup.network(start.0, &start.1)?;
-        check_space(folder, network.num_params())?;
         fs::create_dir_all(folder).map_err(TrainError::file(folder))?;
         let lock = folder::lock(folder)?;
         // Another process may have begun a run since the first check.
@@ -103,6 +101,8 @@ impl Run {
 
     /// Writes the first files, `run.toml` last: this file marks the folder as a run's.
     fn write_folder(&self, known: &Known) -> Result<(), TrainError> {
+        let needed = disk_space::needed(&self.file.recipe, &self.weights.trainee, self.settings.keep);
+        files::check_space(&self.folder, needed)?;
         // A checkpoint of the weights makes the run independent of the starting weights' file.
         self.checkpoints().save(
             &self.progress,
@@ -139,14 +139,6 @@ fn check(options: &RunOptions, settings: &RunSettings) -> Result<(), TrainError>
         problem,
     })?;
     folder::check(&options.folder, &options.data)
-}
-
-/// Refuses a disk without room for the files that every run writes: a checkpoint of the weights, a checkpoint of the
-/// weights and the best weights, and records of both.
-fn check_space(folder: &Path, parameters: usize) -> Result<(), TrainError> {
-    let least = 5 * size_of::<f32>() as u64 * parameters as u64;
-    files::check_space(folder, least)?;
-    Ok(())
 }
 
 /// The options with absolute paths: the run may be resumed from another folder.

@@ -1,6 +1,7 @@
 //! A run: one training in a folder of its own, which can be stopped and resumed.
 
 mod begin;
+mod disk_space;
 mod estimate;
 mod features;
 mod find_rate;

@@ -1,7 +1,7 @@
 //! The content of a folder.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -9,7 +9,7 @@ use std::{
 use walkdir::WalkDir;
 use xception_model::picture::{is_hidden, is_named_as_picture};
 
-use super::{error::DataError, text::listed};
+use super::{conversion, error::DataError, text::listed};
 
 /// A folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,14 +124,65 @@ pub(super) fn names_with_classes(path: &Path) -> Option<String> {
     })
 }
 
-/// The names of the tables in a folder.
-pub(super) fn tables(path: &Path) -> Vec<String> {
-    let is_table = |path: &PathBuf| {
+/// Files that may say the classes of pictures: tables and lists in JSON, in a folder and in the folders in it.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    /// The files of the folder itself.
+    pub own: Vec<String>,
+    /// The files of each folder in it, with the folder's name.
+    pub inner: Vec<(String, Vec<String>)>,
+}
+
+impl Tables {
+    pub(super) fn find(path: &Path) -> Self {
+        let folders = folders(path).unwrap_or_default();
+        let inner = folders.iter().map(|folder| (folder.shown(), tables(&folder.path)));
+        Self {
+            own: tables(path),
+            inner: inner.filter(|(_, tables)| !tables.is_empty()).collect(),
+        }
+    }
+
+    /// The rest of a sentence about the folder `root`, in which no class was found, or an empty one.
+    pub(super) fn advice(&self, root: &Path) -> String {
+        let named = |tables: &[String]| format!("; if a table says their classes, name the table: {}", listed(tables));
+        if !self.own.is_empty() {
+            return named(&self.own);
+        }
+        let name = |path: &String| {
+            Path::new(path)
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
+        let names: BTreeSet<_> = self
+            .inner
+            .iter()
+            .flat_map(|(_, tables)| tables.iter().map(name))
+            .collect();
+        let all: Vec<String> = self.inner.iter().flat_map(|(_, tables)| tables.clone()).collect();
+        match names.into_iter().collect::<Vec<_>>().as_slice() {
+            [] => String::new(),
+            [Some(only)] if all.len() > 1 && only.ends_with(".csv") => {
+                let folders: Vec<String> = self.inner.iter().map(|(folder, _)| folder.clone()).collect();
+                named(&all) + &conversion::joined(root, &folders, only)
+            }
+            _ => named(&all),
+        }
+    }
+}
+
+/// The paths of the tables in a folder. Folders with a JSON file for each picture have no table.
+fn tables(path: &Path) -> Vec<String> {
+    const JSON_FILES: usize = 5;
+    let has = |path: &PathBuf, endings: &[&str]| {
         let ending = path.extension().unwrap_or_default();
-        ["csv", "tsv"].iter().any(|table| ending.eq_ignore_ascii_case(table))
+        endings.iter().any(|table| ending.eq_ignore_ascii_case(table))
     };
     let mut tables: Vec<PathBuf> = entries(path).unwrap_or_default();
-    tables.retain(is_table);
+    tables.retain(|path| has(path, &["csv", "tsv", "json", "jsonl"]));
+    if tables.iter().filter(|path| has(path, &["json"])).count() > JSON_FILES {
+        tables.retain(|path| !has(path, &["json"]));
+    }
     tables.sort_unstable();
     tables.iter().map(|path| path.display().to_string()).collect()
 }

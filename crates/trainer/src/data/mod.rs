@@ -30,6 +30,7 @@ mod assign;
 mod balance;
 mod check;
 mod columns;
+mod conversion;
 mod dataset;
 mod delimiter;
 mod error;

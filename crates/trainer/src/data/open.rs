@@ -10,7 +10,7 @@ use super::listing::Listing;
 use super::options::{DataOptions, TableOptions};
 use super::report::{DataReport, Described};
 use super::split::Split;
-use super::{assign, report, scan, table};
+use super::{assign, conversion, report, scan, table};
 
 impl Dataset {
     /// Finds, checks and splits the pictures of a folder or table.
@@ -127,26 +127,7 @@ fn list(path: &Path, options: &DataOptions) -> Result<Listing, DataError> {
         "csv" | "tsv" | "tab" | "txt" if metadata.is_file() => table::read(path, &options.table, options.judging),
         ending => Err(DataError::Kind {
             path: path.to_owned(),
-            advice: match ending {
-                "zip" | "tar" | "gz" | "tgz" | "bz2" | "xz" | "7z" | "rar" => "; unpack this archive first",
-                "xlsx" | "xls" | "ods" => {
-                    "; save it as CSV: python -c \"import pandas; pandas.read_excel('FILE').to_csv('table.csv')\""
-                }
-                "parquet" => {
-                    "; save it as CSV: python -c \"import pandas; pandas.read_parquet('FILE').to_csv('table.csv')\""
-                }
-                "jsonl" | "ndjson" => {
-                    "; save it as CSV: python -c \"import pandas; pandas.read_json('FILE', \
-                     lines=True).to_csv('table.csv')\""
-                }
-                "json" => {
-                    "; save it as CSV, for a list of objects: python -c \"import pandas; \
-                     pandas.read_json('FILE').to_csv('table.csv')\"; for names with labels: python -c \"import json, \
-                     pandas; pandas.DataFrame(json.load(open('FILE')).items(), columns=['path', \
-                     'label']).to_csv('table.csv')\""
-                }
-                _ => "",
-            },
+            advice: conversion::advice(path, ending),
         }),
     }
 }

@@ -10,11 +10,11 @@ use xception_model::picture::{SkippedFiles, hidden_pictures, is_hidden, is_named
 
 use super::{
     error::DataError,
-    folders::{loose_pictures, name_of, names_with_classes, tables},
+    folders::{Tables, loose_pictures, name_of, names_with_classes},
     layout::{ClassFolder, Layout},
     listing::{Item, Listing},
     options::DataOptions,
-    text::{counted, listed},
+    text::counted,
 };
 
 pub(super) fn scan(root: &Path, options: &DataOptions) -> Result<Listing, DataError> {
@@ -40,11 +40,11 @@ pub(super) fn scan(root: &Path, options: &DataOptions) -> Result<Listing, DataEr
         }
     }
     if found.is_empty() {
-        notes.tables = tables(root);
+        notes.tables = Tables::find(root);
         notes.hidden = hidden_pictures(root);
         return Err(DataError::NoPictures {
             path: root.to_owned(),
-            hint: notes.instead() + &names_with_classes(root).unwrap_or_default(),
+            hint: notes.instead(root) + &names_with_classes(root).unwrap_or_default(),
         });
     }
     let classes: BTreeSet<&String> = found.iter().map(|(class, _)| class).collect();
@@ -82,8 +82,8 @@ struct Notes {
     others: BTreeMap<String, usize>,
     /// The number of skipped files by their content.
     skipped: SkippedFiles,
-    /// Tables in the folder.
-    tables: Vec<String>,
+    /// Tables beside the pictures, if there are no classes.
+    tables: Tables,
     /// Hidden pictures, if there are no others.
     hidden: usize,
 }
@@ -125,7 +125,7 @@ impl Notes {
     }
 
     /// What a folder without pictures holds instead, as the rest of a sentence.
-    fn instead(&self) -> String {
+    fn instead(&self, root: &Path) -> String {
         let loose = self.loose + self.unlabelled.iter().map(|(_, count)| count).sum::<usize>();
         let found = match (loose, self.others()) {
             (0, None) => String::new(),
@@ -140,13 +140,7 @@ impl Notes {
                 counted(count, "hidden picture")
             ),
         };
-        match self.tables.as_slice() {
-            [] => found,
-            tables => format!(
-                "{found}; if a table says their classes, name the table: {}",
-                listed(tables)
-            ),
-        }
+        found + &self.tables.advice(root)
     }
 }
 

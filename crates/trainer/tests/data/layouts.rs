@@ -331,6 +331,43 @@ fn a_table_beside_loose_pictures_is_named() {
     );
 }
 
+/// As Roboflow exports pictures with several labels.
+#[test]
+fn a_table_in_each_split_is_named_with_the_line_that_joins_them() {
+    let root = folder(&[]);
+    for split in ["train", "valid"] {
+        for number in 0..3 {
+            paint(&root.path().join(format!("{split}/{number}.png")), number);
+        }
+        fs::write(root.path().join(split).join("_classes.csv"), "filename, cat, dog\n").unwrap();
+    }
+    let sentence = error(root.path());
+    let path = |name: &str| root.path().join(name).display().to_string();
+    let tables = format!(
+        "name the table: {}, {}; ",
+        path("train/_classes.csv"),
+        path("valid/_classes.csv")
+    );
+    assert!(sentence.contains(&tables), "{sentence}");
+    assert!(
+        sentence.contains("for d in ['train', 'valid'] for t in [pandas.read_csv(d + '/_classes.csv',")
+            && sentence.ends_with(&format!(
+                "in {}, then name {}",
+                root.path().display(),
+                path("table.csv")
+            )),
+        "{sentence}"
+    );
+    // As Hugging Face's imagefolder.
+    fs::remove_file(path("valid/_classes.csv")).unwrap();
+    fs::rename(path("train/_classes.csv"), path("train/metadata.jsonl")).unwrap();
+    let sentence = error(root.path());
+    assert!(
+        sentence.ends_with(&format!("name the table: {}", path("train/metadata.jsonl"))),
+        "{sentence}"
+    );
+}
+
 /// A test set alone can be judged, and not trained on.
 #[test]
 fn a_network_is_judged_by_a_test_set_alone() {

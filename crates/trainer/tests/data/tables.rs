@@ -634,6 +634,31 @@ fn files_that_are_no_tables_are_named() {
 }
 
 #[test]
+fn files_of_other_tools_are_named_with_a_line_that_makes_a_table() {
+    let root = tempfile::tempdir().unwrap();
+    let coco = "{\"images\": [], \"annotations\": [], \"categories\": []}";
+    for (name, content, expected) in [
+        ("boxes.json", coco, "; these are annotations in COCO's format: "),
+        (
+            "labels.json",
+            "{\"0.png\": \"cat\"}",
+            "; save it as CSV, for a list of objects: ",
+        ),
+        (
+            "data.yaml",
+            "names: [cat, dog]",
+            "; a YAML file beside pictures describes a data set of boxes (YOLO)",
+        ),
+        ("metadata.jsonl", "{}", "pandas.read_json('FILE', lines=True)"),
+    ] {
+        let path = root.path().join(name);
+        fs::write(&path, content).unwrap();
+        let sentence = error(&path);
+        assert!(sentence.contains(expected), "{sentence}");
+    }
+}
+
+#[test]
 fn splits_of_a_column_may_be_abbreviated_or_foreign() {
     for splits in [
         ["tr", "va", "te"],

@@ -406,7 +406,9 @@ fn json(text: &str) -> Result<Vec<Label>, LabelError> {
         return list(&lines);
     }
     let value: Value = serde_json::from_str(text).map_err(|error| {
-        whole(if text.contains('\'') {
+        let after_brace = text.trim_start().strip_prefix('{').map(str::trim_start);
+        let has_number_as_key = after_brace.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+        whole(if text.contains('\'') || has_number_as_key {
             "this is a dictionary or list of Python: write it with json.dump(names, open('labels.json', 'w'))"
                 .to_owned()
         } else {

@@ -328,6 +328,10 @@ fn label_files_have_many_forms() {
             "{'mug': 0, 'spoon': 1, 'bowl': 2}",
             "this is a dictionary or list of Python",
         ),
+        (
+            "{0: \"mug\", 1: \"spoon\", 2: \"bowl\"}",
+            "this is a dictionary or list of Python",
+        ),
         ("names:\n- mug\n- spoon\n- bowl\n", "this is a YAML file"),
         ("1 mug\n5 spoon\n9 bowl\n", "every line begins with a number"),
         ("mug\nspoon\n", "2 labels for 3 classes"),

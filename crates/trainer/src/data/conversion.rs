@@ -16,15 +16,15 @@ const JSON: &str = "; save it as CSV, for a list of objects: python -c \"import 
                     pandas; pandas.DataFrame(json.load(open('FILE')).items(), columns=['path', \
                     'label']).to_csv('table.csv')\"";
 
-const COCO: &str = "; these are annotations in COCO's format: as a table, where each picture has objects of one class, by \
-                    python -c \"import json, pandas; d = json.load(open('FILE')); \
+const COCO: &str = "; these are annotations in COCO's format: as a table, where each picture has objects of one class, \
+                    by python -c \"import json, pandas; d = json.load(open('FILE')); \
                     p = {i['id']: i['file_name'] for i in d['images']}; \
                     c = {c['id']: c['name'] for c in d['categories']}; \
                     pandas.DataFrame(sorted({(p[a['image_id']], c[a['category_id']]) for a in d['annotations']}), \
                     columns=['path', 'label']).to_csv('table.csv', index=False)\"";
 
-const YAML: &str = "; a YAML file beside pictures describes a data set of boxes (YOLO), not of classes: make a folder for \
-                    each class";
+const YAML: &str = "; a YAML file beside pictures describes a data set of boxes (YOLO), not of classes: make a folder \
+                    for each class";
 
 /// What to do with a file that is no table, as the rest of a sentence, or empty. `ending` is in lower case.
 pub(super) fn advice(path: &Path, ending: &str) -> &'static str {

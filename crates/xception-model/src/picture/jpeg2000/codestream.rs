@@ -92,8 +92,6 @@ struct Coding {
     levels: u32,
     code_block_bits: u32,
     is_reversible: bool,
-    /// Some bits stand in the data as they are ("selective arithmetic coding bypass").
-    has_plain_bits: bool,
     precincts: Vec<(u32, u32)>,
     segment: Vec<u8>,
 }
@@ -121,7 +119,7 @@ impl Codestream {
         header.push(&mut plain)?;
         let start = plain.len();
         push_parts(&mut plain, &mut reader, tiles.len())?;
-        if header.codings.iter().any(|coding| coding.has_plain_bits) && !are_stuffed(&plain[start..]) {
+        if !are_stuffed(&plain[start..]) {
             return Err(damaged("its data hold a marker where none can be"));
         }
         let parts = header.codings.iter().zip(&header.quantizations);
@@ -216,8 +214,8 @@ fn read_size(segment: &[u8]) -> Result<(Area, Vec<Area>, Vec<Component>), Pictur
     };
     let is_possible = left < right
         && top < bottom
-        && right <= i32::MAX as u32
-        && bottom <= i32::MAX as u32
+        && i32::try_from(right).is_ok()
+        && i32::try_from(bottom).is_ok()
         && tile_width > 0
         && tile_height > 0
         && first_left <= left
@@ -372,7 +370,7 @@ impl MainHeader {
         let further = u32::from(!self.codings[0].is_reversible);
         for (index, (coding, quantization)) in self.codings.iter().zip(&self.quantizations).enumerate() {
             let mut segment = vec![quantization.guard << 5];
-            for &(exponent, _) in &quantization.steps[..1 + 3 * coding.levels as usize] {
+            for &(exponent, _) in &quantization.steps[..=3 * coding.levels as usize] {
                 let exponent = exponent + further;
                 if exponent > 31 {
                     return Err(unsupported("its coefficients have too many bits"));
@@ -414,7 +412,6 @@ impl Coding {
     fn read(segment: &[u8], style_place: usize) -> Result<Self, PictureError> {
         /// The extension HTJ2K.
         const HIGH_THROUGHPUT: u8 = 0x40;
-        const PLAIN_BITS: u8 = 1;
         const OWN_PRECINCTS: u8 = 1;
 
         let cut = || damaged("its header ends early");
@@ -431,7 +428,7 @@ impl Coding {
         let sides = segment.get(place + 5..).unwrap_or_default();
         let precincts = if style & OWN_PRECINCTS != 0 {
             let sides = sides.get(..usize::from(levels) + 1).ok_or_else(cut)?;
-            if sides[1..].iter().any(|side| side & 0xf == 0 || side >> 4 == 0) {
+            if sides[1..].iter().any(|side| side % 16 == 0 || side / 16 == 0) {
                 return Err(damaged("its coding is impossible"));
             }
             sides
@@ -447,7 +444,6 @@ impl Coding {
             levels: levels.into(),
             code_block_bits: u32::from(width + height) + 4,
             is_reversible: transform == 1,
-            has_plain_bits: block_style & PLAIN_BITS != 0,
             precincts,
             segment: plain,
         })
@@ -523,8 +519,8 @@ fn push_parts(plain: &mut Vec<u8>, reader: &mut Reader<'_>, tiles: usize) -> Res
     Ok(())
 }
 
-/// Whether no two bytes of the tiles' data look like a marker, but for those that may stand there. Behind a byte of
-/// ones damaged data may have a bit that the decoder passes over and `OpenJPEG` does not (`opj_mqc_raw_decode`).
+/// Whether no two bytes of the tiles' data look like a marker, but for those that may stand there. Encoders leave none;
+/// in damaged data the decoder and `OpenJPEG` go on differently behind one (`mqc_inl.h`).
 fn are_stuffed(parts: &[u8]) -> bool {
     const SOP: u8 = 0x91;
     const EPH: u8 = 0x92;

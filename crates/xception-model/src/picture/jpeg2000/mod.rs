@@ -12,7 +12,7 @@ mod reader;
 mod samples;
 mod wavelet;
 
-use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
+use hayro_jpeg2000::{ComponentData, DecodeSettings, DecoderContext, Image};
 use image::{RgbImage, metadata::Orientation};
 
 use self::{
@@ -84,11 +84,7 @@ fn decode(stream: &Codestream) -> Result<Vec<Samples>, PictureError> {
     let image = Image::new(&file, &settings).map_err(damaged)?;
     let mut context = DecoderContext::default();
     let decoded = image.decode(&mut context).map_err(damaged)?;
-    let planes: Vec<_> = decoded
-        .components()
-        .iter()
-        .map(|component| component.samples())
-        .collect();
+    let planes: Vec<_> = decoded.components().iter().map(ComponentData::samples).collect();
     let pixels = stream.area.width() * stream.area.height();
     if planes.len() != stream.components.len() || planes.iter().any(|plane| plane.len() != pixels) {
         return Err(damaged("its components have other sizes than announced"));

@@ -4,7 +4,7 @@ use super::{
     super::error::PictureError,
     codestream::{Area, Codestream, Component},
     fault::{damaged, unsupported},
-    wavelet::Plane,
+    wavelet::{Plane, floor},
 };
 
 /// The samples of a component, from 0 to the largest number of its bits.
@@ -50,13 +50,19 @@ fn plane(stream: &Codestream, component: &Component, tile: Area, decoded: &[f32]
     let mut samples = Vec::with_capacity(area.width() * area.height());
     for y in area.top..area.bottom {
         let row = &decoded[(y * component.down - stream.area.top) as usize * width..][..width];
-        let places = (area.left..area.right).map(|x| (x * component.across - stream.area.left) as usize);
-        samples.extend(places.map(|place| row[place] - middle));
+        let first = (area.left * component.across).saturating_sub(stream.area.left) as usize;
+        let row = row.get(first..).unwrap_or_default();
+        if component.across == 1 {
+            samples.extend(row[..area.width()].iter().map(|sample| sample - middle));
+        } else {
+            let row = row.iter().step_by(component.across as usize);
+            samples.extend(row.take(area.width()).map(|sample| sample - middle));
+        }
     }
     let too_large = || unsupported("its coefficients are too large to be computed exactly");
     if stream.is_reversible {
         // OpenJPEG halves a row or column of a single sample to a whole number before the next level.
-        if samples.iter().any(|sample| sample.fract() != 0.0) {
+        if samples.iter().any(|&sample| sample - floor(sample) > 0.0) {
             return Err(unsupported(
                 "one of its tiles has a single row or column, coded with loss",
             ));
@@ -78,7 +84,7 @@ fn plane(stream: &Codestream, component: &Component, tile: Area, decoded: &[f32]
 }
 
 /// Whether a doubled coefficient with its half can have been coded. Below the highest bit stands another one at least,
-/// that of the half, unless bits were read that the file has not: OpenJPEG stops before these.
+/// that of the half, unless bits were read that the file has not: `OpenJPEG` stops before these.
 fn is_coded(coefficient: f32) -> bool {
     const FRACTION: u32 = (1 << (f32::MANTISSA_DIGITS - 1)) - 1;
 
@@ -108,7 +114,7 @@ fn mix_colours(stream: &Codestream, planes: &mut [Vec<f32>]) -> Result<(), Pictu
     for ((first, second), third) in pixels {
         let (y, u, v) = (*first, *second, *third);
         (*first, *second, *third) = if stream.is_reversible {
-            let green = y - ((u + v) * 0.25).floor();
+            let green = y - floor((u + v) * 0.25);
             (v + green, green, u + green)
         } else {
             (y + v * 1.402, (y - u * 0.344_13) - v * 0.714_14, y + u * 1.772)
@@ -117,18 +123,26 @@ fn mix_colours(stream: &Codestream, planes: &mut [Vec<f32>]) -> Result<(), Pictu
     Ok(())
 }
 
+/// [`f32::round_ties_even`], without a call for each number on machines older than SSE 4.1. Numbers beyond 17 bits come
+/// out at the ends of their range.
+fn round(number: f32) -> f32 {
+    /// Between this number and twice it only whole numbers are to be had.
+    const WHOLE: f32 = (3 << 22) as f32;
+
+    (number.clamp(-131_072.0, 131_072.0) + WHOLE) - WHOLE
+}
+
 impl Samples {
     /// Rounds the samples of a tile.
     fn put(&mut self, tile: Area, component: &Component, plane: &[f32]) {
         let width = self.area.width();
         let (left, top) = (tile.left - self.area.left, tile.top - self.area.top);
-        let middle = 1_i32 << (component.bits - 1);
-        let largest = (1_i64 << component.bits) - 1;
+        let middle = (1_u32 << (component.bits - 1)) as f32;
+        let largest = ((1_u32 << component.bits) - 1) as f32;
         for (row, samples) in plane.chunks_exact(tile.width().max(1)).enumerate() {
             let target = &mut self.values[(top as usize + row) * width + left as usize..][..samples.len()];
             for (value, sample) in target.iter_mut().zip(samples) {
-                let rounded = sample.round_ties_even() as i64 + i64::from(middle);
-                *value = rounded.clamp(0, largest) as u16;
+                *value = (round(*sample) + middle).clamp(0.0, largest) as u16;
             }
         }
     }

@@ -9,12 +9,12 @@ use super::codestream::Area;
 const EXACT: f32 = (1 << 23) as f32;
 
 /// Constants of `dwt.c`; the last one is not twice the reciprocal of [`K`].
-const ALPHA: f32 = -1.586_134_342;
+const ALPHA: f32 = -1.586_134_3;
 const BETA: f32 = -0.052_980_118;
-const GAMMA: f32 = 0.882_911_075;
-const DELTA: f32 = 0.443_506_852;
-const K: f32 = 1.230_174_105;
-const TWO_INV_K: f32 = 1.625_732_422;
+const GAMMA: f32 = 0.882_911_1;
+const DELTA: f32 = 0.443_506_87;
+const K: f32 = 1.230_174_1;
+const TWO_INV_K: f32 = 1.625_732_4;
 
 /// The coefficients, or samples, of a component of a tile.
 pub(super) struct Plane {
@@ -127,15 +127,6 @@ impl Plane {
         }
     }
 
-    fn lift_line(line: &mut [f32], first: usize, lift: impl Fn(&mut f32, f32)) {
-        let length = line.len();
-        for place in (first..length).step_by(2) {
-            let (before, behind) = neighbours(place, length);
-            let sum = line[before] + line[behind];
-            lift(&mut line[place], sum);
-        }
-    }
-
     fn analyse_columns(&mut self, width: usize, rows: Halves) {
         let stride = self.area.width();
         let length = rows.length();
@@ -160,21 +151,21 @@ impl Plane {
     fn analyse_rows(&mut self, columns: Halves, rows: Halves) {
         let stride = self.area.width();
         let length = columns.length();
-        let mut line = vec![0.0; length];
+        if length == 1 {
+            if columns.offset == 1 {
+                let first = self.samples.iter_mut().step_by(stride).take(rows.length());
+                first.for_each(|sample| *sample *= 2.0);
+            }
+            return;
+        }
+        let mut line = Line::new(columns);
         for row in self.samples.chunks_exact_mut(stride).take(rows.length()) {
             let row = &mut row[..length];
-            if length == 1 {
-                if columns.offset == 1 {
-                    row[0] *= 2.0;
-                }
-                continue;
-            }
-            line.copy_from_slice(row);
-            Self::lift_line(&mut line, 1 - columns.offset, lift_high);
-            Self::lift_line(&mut line, columns.offset, lift_low);
-            for (place, &sample) in line.iter().enumerate() {
-                row[columns.apart(place)] = sample;
-            }
+            line.split(row);
+            line.lift_high(lift_high);
+            line.lift_low(lift_low);
+            row[..columns.low].copy_from_slice(line.low());
+            row[columns.low..].copy_from_slice(line.high());
         }
     }
 
@@ -215,17 +206,16 @@ impl Plane {
         if length == 1 {
             return;
         }
-        let mut line = vec![0.0; length];
+        let mut line = Line::new(columns);
         for row in self.samples.chunks_exact_mut(stride).take(rows.length()) {
             let row = &mut row[..length];
-            for (place, sample) in line.iter_mut().enumerate() {
-                let factor = if place % 2 == columns.offset { K } else { TWO_INV_K };
-                *sample = row[columns.apart(place)] * factor;
-            }
-            for (half, factor) in [(0, -DELTA), (1, -GAMMA), (0, -BETA), (1, -ALPHA)] {
-                Self::lift_line(&mut line, columns.offset ^ half, |sample, sum| *sample += sum * factor);
-            }
-            row.copy_from_slice(&line);
+            let (low, high) = row.split_at(columns.low);
+            line.fill(low, high);
+            line.lift_low(|sample, sum| *sample += sum * -DELTA);
+            line.lift_high(|sample, sum| *sample += sum * -GAMMA);
+            line.lift_low(|sample, sum| *sample += sum * -BETA);
+            line.lift_high(|sample, sum| *sample += sum * -ALPHA);
+            line.join(row);
         }
     }
 
@@ -246,7 +236,7 @@ impl Plane {
             let first = rows.offset ^ half;
             let shape = (stride, width);
             Self::lift_rows(&mut self.scratch, shape, first, length, |sample, sum| {
-                *sample += sum * factor
+                *sample += sum * factor;
             });
         }
         for row in 0..length {
@@ -256,9 +246,104 @@ impl Plane {
 }
 
 fn lift_high(sample: &mut f32, sum: f32) {
-    *sample -= (sum * 0.5).floor();
+    *sample -= floor(sum * 0.5);
 }
 
 fn lift_low(sample: &mut f32, sum: f32) {
-    *sample += ((sum + 2.0) * 0.25).floor();
+    *sample += floor((sum + 2.0) * 0.25);
+}
+
+/// [`f32::floor`] of numbers within the range of `i32`, without a call for each on machines older than SSE 4.1.
+pub(super) fn floor(number: f32) -> f32 {
+    let whole = number as i32 as f32;
+    whole - f32::from(u8::from(whole > number))
+}
+
+/// The halves of a row, with room for a sample on both ends of each.
+struct Line {
+    halves: Halves,
+    low: Vec<f32>,
+    high: Vec<f32>,
+}
+
+impl Line {
+    fn new(halves: Halves) -> Self {
+        Self {
+            halves,
+            low: vec![0.0; halves.low + 2],
+            high: vec![0.0; halves.high + 2],
+        }
+    }
+
+    fn low(&self) -> &[f32] {
+        &self.low[1..=self.halves.low]
+    }
+
+    fn high(&self) -> &[f32] {
+        &self.high[1..=self.halves.high]
+    }
+
+    /// The halves in the order in which the first sample is of the first one.
+    fn ordered(&mut self) -> (&mut [f32], &mut [f32]) {
+        let (low, high) = (&mut self.low[1..=self.halves.low], &mut self.high[1..=self.halves.high]);
+        if self.halves.offset == 0 {
+            (low, high)
+        } else {
+            (high, low)
+        }
+    }
+
+    fn split(&mut self, row: &[f32]) {
+        let (first, second) = self.ordered();
+        let (pairs, last) = row.as_chunks::<2>();
+        for ((pair, first), second) in pairs.iter().zip(&mut *first).zip(second) {
+            (*first, *second) = (pair[0], pair[1]);
+        }
+        if let (&[sample], Some(target)) = (last, first.last_mut()) {
+            *target = sample;
+        }
+    }
+
+    fn join(&mut self, row: &mut [f32]) {
+        let (first, second) = self.ordered();
+        let (pairs, last) = row.as_chunks_mut::<2>();
+        for ((pair, first), second) in pairs.iter_mut().zip(&*first).zip(second) {
+            *pair = [*first, *second];
+        }
+        if let ([target], Some(&sample)) = (last, first.last()) {
+            *target = sample;
+        }
+    }
+
+    /// Takes the halves, scaled for the irreversible transform.
+    fn fill(&mut self, low: &[f32], high: &[f32]) {
+        let scale = |targets: &mut [f32], samples: &[f32], factor: f32| {
+            for (target, sample) in targets.iter_mut().zip(samples) {
+                *target = sample * factor;
+            }
+        };
+        scale(&mut self.low[1..], low, K);
+        scale(&mut self.high[1..], high, TWO_INV_K);
+    }
+
+    fn lift_low(&mut self, lift: impl Fn(&mut f32, f32)) {
+        lift_half(&mut self.low, &mut self.high, 1 - self.halves.offset, lift);
+    }
+
+    fn lift_high(&mut self, lift: impl Fn(&mut f32, f32)) {
+        lift_half(&mut self.high, &mut self.low, self.halves.offset, lift);
+    }
+}
+
+/// Lifts the samples of one half by those of the other. The one at a place lies between those at the same place and the
+/// one `before` it, or behind it; mirrored at the ends, the half's last sample follows itself.
+fn lift_half(targets: &mut [f32], sources: &mut [f32], before: usize, lift: impl Fn(&mut f32, f32)) {
+    let end = sources.len() - 1;
+    sources[0] = sources[1];
+    sources[end] = sources[end - 1];
+    let count = targets.len() - 2;
+    let sides = sources[1 - before..].iter().zip(&sources[2 - before..]);
+    for (target, (left, right)) in targets[1..=count].iter_mut().zip(sides) {
+        lift(target, left + right);
+    }
 }

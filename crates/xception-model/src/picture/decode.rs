@@ -20,6 +20,7 @@ use super::{
     formats::{FileKind, HEAD_BYTES, PictureFormat},
     gif::decode_gif,
     jpeg::{Idct, decode_jpeg},
+    jpeg2000::decode_jpeg2000,
     limits::{DecodeLimits, check_size},
     options::DecodeOptions,
     png::{self, decode_damaged, decode_intact, essentials, palette_fault},
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::reading::{OrientationMode, SixteenBitMode, TruncatedMode};
 
-/// Decodes a JPEG, PNG, WebP, GIF, BMP or TIFF file to RGB, turned upright by its EXIF orientation.
+/// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF or JPEG 2000 file to RGB, turned upright by its EXIF orientation.
 ///
 /// The numbers are those of Pillow's `convert("RGB")`, for damaged files too, with three deliberate exceptions. Each
 /// has a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`);
@@ -191,6 +192,7 @@ fn decode_format(
             None => decode_other(bytes, ImageFormat::Bmp, options, warnings),
         },
         PictureFormat::Tiff => decode_tiff(bytes, options, warnings),
+        PictureFormat::Jpeg2000 => decode_jpeg2000(bytes, options, warnings),
     }
 }
 

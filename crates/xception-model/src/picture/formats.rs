@@ -4,8 +4,9 @@ use std::{ffi::OsStr, path::Path};
 
 /// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
 /// alone.
-pub const ENDINGS: [&str; 11] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff",
+pub const ENDINGS: [&str; 17] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "jp2", "j2k", "j2c", "jpc", "jpf",
+    "jpx",
 ];
 
 /// Whether a file's name has one of the [`ENDINGS`], in upper or lower case.
@@ -54,6 +55,8 @@ pub enum PictureFormat {
     Bmp,
     /// TIFF and `BigTIFF`, the first page.
     Tiff,
+    /// JPEG 2000, in a file of boxes or as a codestream.
+    Jpeg2000,
 }
 
 impl PictureFormat {
@@ -66,6 +69,7 @@ impl PictureFormat {
             Self::Gif => "GIF",
             Self::Bmp => "BMP",
             Self::Tiff => "TIFF",
+            Self::Jpeg2000 => "JPEG 2000",
         }
     }
 }
@@ -160,8 +164,6 @@ macro_rules! other {
 
 /// The beginnings of files in the order in which they are tried.
 const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
-    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", other!("JPEG 2000", "a", PILLOW)),
-    (b"\xff\x4f\xff\x51", other!("JPEG 2000", "a", PILLOW)),
     (b"\xff\x0a", other!("JPEG XL", "a", JXL)),
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", other!("JPEG XL", "a", JXL)),
     (b"\xff\xd8\xff\xf7", other!("JPEG-LS", "a", JPEG_LS)),
@@ -270,6 +272,9 @@ impl FileKind {
             }
             [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => {
                 return Self::Other(other!("AVI", "an", " video", VIDEO));
+            }
+            [0, 0, 0, 12, b'j', b'P', b' ', b' ', b'\r', b'\n', 0x87, b'\n', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => {
+                return picture(PictureFormat::Jpeg2000);
             }
             [_, _, _, _, b'f', b't', b'y', b'p', brands @ ..] => return Self::of_brands(head, brands),
             // Portable anymaps: a number, then a blank or a comment.

@@ -15,7 +15,8 @@
 //! # Ok::<(), xception_model::picture::PictureError>(())
 //! ```
 //!
-//! Reads JPEG, PNG, WebP, GIF, BMP and TIFF files, which are detected by their content and not by their name.
+//! Reads JPEG, PNG, WebP, GIF, BMP, TIFF and JPEG 2000 files, which are detected by their content and not by their
+//! name.
 
 mod bilinear;
 mod bmp;
@@ -25,6 +26,7 @@ mod flatten;
 mod formats;
 mod gif;
 mod jpeg;
+mod jpeg2000;
 mod limits;
 mod nearest;
 mod options;

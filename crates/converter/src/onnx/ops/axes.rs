@@ -4,7 +4,7 @@ use graph::{Activation, ChannelOrder, GlobalPool, Op, PoolKind, ScaleShift};
 use onnx_ir::NodeProto;
 
 use crate::onnx::graph::{Data, Reader, SoftmaxStep, Value};
-use crate::onnx::layout::{Axis, Reshaped, Size, VECTOR, is_pixel, order, place, reshape};
+use crate::onnx::layout::{Axis, CHANNELS_FIRST, Reshaped, Size, VECTOR, is_pixel, order, place, reshape};
 use crate::onnx::node::int;
 
 impl<'a> Reader<'a> {
@@ -12,6 +12,7 @@ impl<'a> Reader<'a> {
     pub(super) fn reduce(&mut self, node: &'a NodeProto, kind: PoolKind) -> Result<Value, String> {
         let mut data = match self.value(node, 0)? {
             Value::Halved(half, data) if half == kind => data,
+            Value::Grouped(rows, data) => return self.reduce_rows(node, kind, rows, data),
             _ => self.input(node, 0)?,
         };
         let rank = data.axes.len();
@@ -49,8 +50,47 @@ impl<'a> Reader<'a> {
         Ok(data.at(id))
     }
 
+    /// A mean or maximum over all places of each channel: `x.flatten(2).mean(2)`.
+    fn reduce_rows(&mut self, node: &'a NodeProto, kind: PoolKind, rows: usize, data: Data) -> Result<Value, String> {
+        let axes = self.integers(node, "axes", 1).unwrap_or_default();
+        let is_last = matches!(axes[..], [-1 | 2]) && node.op_type.starts_with("Reduce");
+        let channels = self.lengths(&data)[1];
+        if !is_last || channels != Some(rows) {
+            return Err("it is over more than the places of each channel".into());
+        }
+        let id = self.add(Op::GlobalPool(GlobalPool { kind, keep_dims: false }), &[data.node])?;
+        let keeps = int(node, "keepdims", 1) != 0;
+        let axes = if keeps { vec![Axis::Batch, Axis::Channels, Axis::One] } else { VECTOR.to_vec() };
+        Ok(Data { axes, ..data }.at(id))
+    }
+
+    /// The rows of a reshape of a map to `[batch, rows, -1]`, if they divide its channels.
+    fn rows(&self, node: &NodeProto, data: &Data) -> Option<usize> {
+        if data.axes != CHANNELS_FIRST {
+            return None;
+        }
+        let channels = self.lengths(data)[1]?;
+        let batch = |size: Size| matches!(size, Size::Batch | Size::Known(0)) || self.batch.is_some_and(|batch| size == Size::Known(batch as i64));
+        let rows = match self.sizes(node, 1)?[..] {
+            [first, Size::Known(rows), Size::Known(-1)] if batch(first) => rows,
+            _ => return None,
+        };
+        let rows = if rows == 0 { channels } else { usize::try_from(rows).ok()? };
+        channels.is_multiple_of(rows).then_some(rows)
+    }
+
     pub(super) fn reshape(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        if let (Value::Grouped(_, data), "Reshape") = (self.value(node, 0)?, &*node.op_type) {
+            let back = self.sizes(node, 1).and_then(|target| reshape(&data.axes, &self.lengths(&data), &target));
+            return match back {
+                Some(Reshaped::Renamed(axes)) if axes == data.axes => Ok(Value::Data(data)),
+                _ => Err("it puts groups of channels into an order that no network here has".into()),
+            };
+        }
         let mut data = self.input(node, 0)?;
+        if let ("Reshape", Some(rows)) = (&*node.op_type, self.rows(node, &data)) {
+            return Ok(Value::Grouped(rows, data));
+        }
         let rank = data.axes.len();
         let axes = self.integers(node, "axes", 1);
         let places =

@@ -136,7 +136,9 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
             }
             any()
         }
-        Op::Resize { size: [height, width], .. } => {
+        Op::Resize {
+            size: [height, width], ..
+        } => {
             let [channels, ..] = map(0)?;
             Ok(Shape::Map([channels, *height, *width]))
         }

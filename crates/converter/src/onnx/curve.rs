@@ -60,7 +60,9 @@ impl Curve {
             Activation::Softsign,
             Activation::Mish,
             Activation::Exponential,
-            Activation::Power { exponent: self.0[ZERO + 4].log2() },
+            Activation::Power {
+                exponent: self.0[ZERO + 4].log2(),
+            },
         ];
         let found = known.into_iter().find(|known| self.is(*known));
         found.or_else(|| self.clip()).map(Op::Activation)
@@ -250,7 +252,10 @@ mod tests {
         assert_eq!(x.map(|x| x.powi(3) + x).operation(), None);
         let bounded = x.map(|x| x.max(1e-6));
         assert_eq!((bounded.operation(), bounded.floor()), (None, Some(1e-6)));
-        assert_eq!(x.map(|x| x.max(0.0)).operation(), Some(Op::Activation(Activation::Relu)));
+        assert_eq!(
+            x.map(|x| x.max(0.0)).operation(),
+            Some(Op::Activation(Activation::Relu))
+        );
         assert!(x.map(|x| x * x).is_square());
     }
 }

@@ -1,7 +1,8 @@
 //! Translates Keras layers into operations: one function for each class.
 
 use graph::{
-    Activation, BatchNorm, ChannelOrder, Conv, Dense, Filter, GlobalPool, MAX_CHANNELS, Op, Padding, Pool, PoolKind, ScaleShift,
+    Activation, BatchNorm, ChannelOrder, Conv, Dense, Filter, GlobalPool, MAX_CHANNELS, Op, Padding, Pool, PoolKind,
+    ScaleShift,
 };
 use serde_json::Value;
 
@@ -583,8 +584,17 @@ fn product(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     // One number for all channels is repeated for each of them.
     let most = inputs.iter().filter_map(|input| input.channels).max().unwrap_or(1);
     for input in inputs.iter_mut().filter(|input| most > 1 && input.channels == Some(1)) {
-        let output = Tensor { channels: Some(most), ..*input };
-        *input = at.push_on(Op::Take { channels: vec![0; most] }, *input, output);
+        let output = Tensor {
+            channels: Some(most),
+            ..*input
+        };
+        *input = at.push_on(
+            Op::Take {
+                channels: vec![0; most],
+            },
+            *input,
+            output,
+        );
     }
     let mut product = inputs[0];
     for input in &inputs[1..] {
@@ -811,9 +821,13 @@ fn resizing(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
             at.reader.preset = Some(Preset::KerasBilinear);
             Ok(input)
         }
-        (own, Some(filter)) if input.is_map && (own.is_some() || !at.is_picture(input)) => {
-            Ok(at.push(Op::Resize { size, filter }, Tensor { is_pixel: false, ..input }))
-        }
+        (own, Some(filter)) if input.is_map && (own.is_some() || !at.is_picture(input)) => Ok(at.push(
+            Op::Resize { size, filter },
+            Tensor {
+                is_pixel: false,
+                ..input
+            },
+        )),
         _ => Err(format!(
             "it resizes to {} x {} in a way that no operation here does; resize pictures before the network: build the \
              model on an input of that size",
@@ -833,7 +847,9 @@ fn up_sampling(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         Some("bilinear") if at.settings.keras == Some(3) => Filter::Bilinear,
         other => {
             let other = shown(&other.into());
-            return Err(format!("its interpolation is {other}; known are nearest, and bilinear of Keras 3"));
+            return Err(format!(
+                "its interpolation is {other}; known are nearest, and bilinear of Keras 3"
+            ));
         }
     };
     let Some([height, width]) = at.map_size(input) else {
@@ -842,7 +858,13 @@ fn up_sampling(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let size = [height.saturating_mul(factors[0]), width.saturating_mul(factors[1])];
     let op = Op::Resize { size, filter };
     op.check()?;
-    Ok(at.push(op, Tensor { is_pixel: false, ..input }))
+    Ok(at.push(
+        op,
+        Tensor {
+            is_pixel: false,
+            ..input
+        },
+    ))
 }
 
 /// `keras.ops.power` with a number as the exponent.

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use graph::{
-    Activation, ChannelOrder, Conv, Filter, Graph, Node, NodeId, Op, Padding, Pool, PoolKind, ScaleShift, Shape, keras_order,
+    Activation, ChannelOrder, Conv, Filter, Graph, Node, NodeId, Op, Padding, Pool, PoolKind, ScaleShift, Shape,
+    keras_order,
 };
 use serde_json::{Map, Value, json};
 
@@ -535,7 +536,10 @@ fn plain_layer(
             set("scale", false.into());
             "GroupNormalization"
         }
-        Op::Resize { size: [height, width], filter } => {
+        Op::Resize {
+            size: [height, width],
+            filter,
+        } => {
             set("height", (*height).into());
             set("width", (*width).into());
             let filter = match filter {

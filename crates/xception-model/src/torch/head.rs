@@ -24,6 +24,38 @@ struct Module {
     others: Vec<String>,
 }
 
+impl Module {
+    /// Whether it is a norm of the features, a layer that makes as many of them, a convolution of the last map, or a
+    /// pooling of the map by a mean with an exponent of its own (GeM's `p`).
+    fn may_change(&self, features: usize) -> bool {
+        match self.weight.as_deref() {
+            Some([length]) => *length == features,
+            Some([output, input]) => [*output, *input] == [features; 2],
+            Some([_, channels, _, _]) => *channels == features,
+            Some(_) => false,
+            None => self.others == ["p"],
+        }
+    }
+
+    /// What it is, by its tensors.
+    fn kind(&self) -> String {
+        match self.weight.as_deref().unwrap_or_default() {
+            [] if self.others == ["p"] => "a pooling with an exponent".to_owned(),
+            _ if self.others.iter().any(|kind| kind == "running_mean") => "a batch norm".to_owned(),
+            [_] => "a norm, or an activation with weights".to_owned(),
+            shape => format!("a layer with a weight of {shape:?}"),
+        }
+    }
+}
+
+/// The refusal of a head of which weights alone say too little.
+fn only_dense(what: &str) -> String {
+    format!(
+        "{what}: of weights alone, heads of fully-connected layers are read; --no-top leaves the head out, and \
+         torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it"
+    )
+}
+
 /// The fully-connected layers of a head, in the order of computation.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TorchHead {
@@ -56,24 +88,15 @@ impl TorchHead {
                 is_dense(module) && module.weight.as_ref().is_some_and(|shape| shape[1] == features)
             };
             return match unnamed.iter().filter(reads).collect::<Vec<_>>()[..] {
-                [only] => Ok(Self {
+                [only] => Self {
                     layers: vec![layer(only)],
-                }),
+                }
+                .alone(&unnamed, features),
                 _ => Ok(Self::default()),
             };
         }
         if let Some((path, module)) = named.iter().find(|(_, module)| !is_dense(module)) {
-            let shape = module.weight.clone().unwrap_or_default();
-            let kind = match shape.len() {
-                _ if module.others.iter().any(|kind| kind == "running_mean") => "a batch norm".to_owned(),
-                1 => "a norm, or an activation with weights".to_owned(),
-                _ => format!("a layer with a weight of {shape:?}"),
-            };
-            return Err(format!(
-                "its head has {path}, {kind}: of weights alone, heads of fully-connected layers are read; --no-top \
-                 leaves the head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") \
-                 keeps it"
-            ));
+            return Err(only_dense(&format!("its head has {path}, {}", module.kind())));
         }
         let (mut reads, mut layers) = (features, Vec::new());
         for found in &named {
@@ -86,7 +109,19 @@ impl TorchHead {
         if layers.len() > MAX_LAYERS {
             return Err(no_chain(&named, features));
         }
-        Ok(Self { layers })
+        Self { layers }.alone(&unnamed, features)
+    }
+
+    /// The head, if none of these other modules may stand between the backbone and it: such a module changes the
+    /// numbers that the head reads.
+    fn alone(self, others: &[&(&str, Module)], features: usize) -> Result<Self, String> {
+        match others.iter().find(|(_, module)| module.may_change(features)) {
+            Some((path, module)) => Err(only_dense(&format!(
+                "{path}, {}, may stand before its head",
+                module.kind()
+            ))),
+            None => Ok(self),
+        }
     }
 
     /// The network's tensor for a name in the file.
@@ -200,6 +235,46 @@ mod tests {
         assert_eq!(head.target("fc1.bias").as_deref(), Some("head.hidden.0.bias"));
         assert_eq!(head.target("fc2.weight").as_deref(), Some("head.predictions.weight"));
         assert_eq!(head.target("fc3.weight"), None);
+    }
+
+    #[test]
+    fn what_may_stand_before_the_head_is_named() {
+        let fc = [("fc.weight", &[3, 8][..]), ("fc.bias", &[3])];
+        let with = |more: &[(&'static str, &'static [usize])]| find(&[&fc[..], more].concat());
+        for (name, shape, what) in [
+            (
+                "global_pool.p",
+                &[1][..],
+                "global_pool, a pooling with an exponent, may stand",
+            ),
+            ("neck.weight", &[8], "neck, a norm, or an activation"),
+            (
+                "embedding.weight",
+                &[8, 8],
+                "embedding, a layer with a weight of [8, 8]",
+            ),
+            (
+                "reduce.weight",
+                &[5, 8, 1, 1],
+                "reduce, a layer with a weight of [5, 8, 1, 1]",
+            ),
+        ] {
+            let error = with(&[(name, shape)]).unwrap_err();
+            assert!(error.starts_with(what) && error.contains("--no-top"), "{error}");
+        }
+        let error = with(&[("neck.running_mean", &[8]), ("neck.weight", &[8])]).unwrap_err();
+        assert!(error.starts_with("neck, a batch norm"), "{error}");
+        let error = find(&[("decide.weight", &[3, 8]), ("pool.p", &[1])]).unwrap_err();
+        assert!(error.starts_with("pool, a pooling"), "{error}");
+        // Of the losses and measures of a training.
+        let others: [(&str, &[usize]); 5] = [
+            ("loss.weight", &[3]),
+            ("loss.centers", &[3, 8]),
+            ("accuracy.confmat", &[3, 3]),
+            ("normalize.mean", &[1, 3, 1, 1]),
+            ("projector.weight", &[5, 8]),
+        ];
+        assert_eq!(with(&others).unwrap(), [("fc".to_owned(), true)]);
     }
 
     #[test]

@@ -60,7 +60,11 @@ impl<'a> Reader<'a> {
         }
         let id = self.add(Op::GlobalPool(GlobalPool { kind, keep_dims: false }), &[data.node])?;
         let keeps = int(node, "keepdims", 1) != 0;
-        let axes = if keeps { vec![Axis::Batch, Axis::Channels, Axis::One] } else { VECTOR.to_vec() };
+        let axes = if keeps {
+            vec![Axis::Batch, Axis::Channels, Axis::One]
+        } else {
+            VECTOR.to_vec()
+        };
         Ok(Data { axes, ..data }.at(id))
     }
 
@@ -70,18 +74,27 @@ impl<'a> Reader<'a> {
             return None;
         }
         let channels = self.lengths(data)[1]?;
-        let batch = |size: Size| matches!(size, Size::Batch | Size::Known(0)) || self.batch.is_some_and(|batch| size == Size::Known(batch as i64));
+        let batch = |size: Size| {
+            matches!(size, Size::Batch | Size::Known(0))
+                || self.batch.is_some_and(|batch| size == Size::Known(batch as i64))
+        };
         let rows = match self.sizes(node, 1)?[..] {
             [first, Size::Known(rows), Size::Known(-1)] if batch(first) => rows,
             _ => return None,
         };
-        let rows = if rows == 0 { channels } else { usize::try_from(rows).ok()? };
+        let rows = if rows == 0 {
+            channels
+        } else {
+            usize::try_from(rows).ok()?
+        };
         channels.is_multiple_of(rows).then_some(rows)
     }
 
     pub(super) fn reshape(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         if let (Value::Grouped(_, data), "Reshape") = (self.value(node, 0)?, &*node.op_type) {
-            let back = self.sizes(node, 1).and_then(|target| reshape(&data.axes, &self.lengths(&data), &target));
+            let back = self
+                .sizes(node, 1)
+                .and_then(|target| reshape(&data.axes, &self.lengths(&data), &target));
             return match back {
                 Some(Reshaped::Renamed(axes)) if axes == data.axes => Ok(Value::Data(data)),
                 _ => Err("it puts groups of channels into an order that no network here has".into()),

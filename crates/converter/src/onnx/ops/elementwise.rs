@@ -154,8 +154,17 @@ impl<'a> Reader<'a> {
     fn repeat_numbers(&mut self, inputs: &mut [NodeId]) -> Result<(), String> {
         let counts: Vec<Option<usize>> = inputs.iter().map(|input| self.channels(*input)).collect();
         let most = counts.iter().flatten().copied().max().unwrap_or(1);
-        for (input, _) in inputs.iter_mut().zip(counts).filter(|(_, count)| most > 1 && *count == Some(1)) {
-            *input = self.add(Op::Take { channels: vec![0; most] }, &[*input])?;
+        for (input, _) in inputs
+            .iter_mut()
+            .zip(counts)
+            .filter(|(_, count)| most > 1 && *count == Some(1))
+        {
+            *input = self.add(
+                Op::Take {
+                    channels: vec![0; most],
+                },
+                &[*input],
+            )?;
         }
         Ok(())
     }

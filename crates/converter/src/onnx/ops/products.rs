@@ -111,7 +111,10 @@ impl<'a> Reader<'a> {
         }
         let left = self.budget.checked_sub(channels.saturating_mul(2));
         self.budget = left.ok_or("its graph has more constants than any network")?;
-        let [scale, shift] = [self.repeated(node, 1, channels, groups)?, self.repeated(node, 2, channels, groups)?];
+        let [scale, shift] = [
+            self.repeated(node, 1, channels, groups)?,
+            self.repeated(node, 2, channels, groups)?,
+        ];
         let epsilon = float(node, "epsilon", 1e-5);
         let id = self.add(Op::GroupNorm { groups, epsilon }, &[data.node])?;
         let is_plain = scale.iter().all(|scale| (scale - 1.0).abs() < 1e-9) && shift.iter().all(|shift| *shift == 0.0);
@@ -137,10 +140,16 @@ impl<'a> Reader<'a> {
         let constant = self.constant(node, at)?;
         let count = constant.count().unwrap_or(0);
         if count != channels && count != groups {
-            return Err(format!("a constant of the shape {:?} for {groups} groups of {channels} channels", constant.dims));
+            return Err(format!(
+                "a constant of the shape {:?} for {groups} groups of {channels} channels",
+                constant.dims
+            ));
         }
         let numbers = self.numbers(&constant)?;
-        Ok(numbers.into_iter().flat_map(|number| std::iter::repeat_n(number, channels / count)).collect())
+        Ok(numbers
+            .into_iter()
+            .flat_map(|number| std::iter::repeat_n(number, channels / count))
+            .collect())
     }
 }
 

@@ -118,7 +118,11 @@ impl<'a> Reader<'a> {
         if attribute(node, "axes").is_some() || int(node, "antialias", 0) != 0 {
             return Err("it resizes some axes alone, or smooths first (antialias)".into());
         }
-        let stated = if node.op_type == "Upsample" { None } else { self.sizes(node, 3) };
+        let stated = if node.op_type == "Upsample" {
+            None
+        } else {
+            self.sizes(node, 3)
+        };
         let scales = self.scales(node)?;
         let mut size = [0; 2];
         for (side, (at, length)) in size.iter_mut().zip([rows, columns]) {
@@ -144,7 +148,14 @@ impl<'a> Reader<'a> {
                 Filter::Nearest
             }
             ("linear", "half_pixel" | "pytorch_half_pixel", _) if size[0] > 1 && size[1] > 1 => Filter::Bilinear,
-            _ => return Err(format!("it resizes by {}, {}, {}", shown(&mode), shown(&lookup), shown(&rounding))),
+            _ => {
+                return Err(format!(
+                    "it resizes by {}, {}, {}",
+                    shown(&mode),
+                    shown(&lookup),
+                    shown(&rounding)
+                ));
+            }
         };
         let id = self.add(Op::Resize { size, filter }, &[data.node])?;
         Ok(data.at(id))
@@ -155,7 +166,11 @@ impl<'a> Reader<'a> {
         if let Some(own) = attribute(node, "scales") {
             return Ok(own.floats.iter().map(|scale| f64::from(*scale)).collect());
         }
-        let at = if node.op_type == "Upsample" || node.input.len() < 3 { 1 } else { 2 };
+        let at = if node.op_type == "Upsample" || node.input.len() < 3 {
+            1
+        } else {
+            2
+        };
         match self.value(node, at) {
             Ok(Value::Constant(_)) => self.numbers(&self.constant(node, at)?),
             Ok(_) => Err("its scales are computed".into()),

@@ -29,6 +29,8 @@ pub(super) enum Value {
     Data(Data),
     /// A map with borders that never win a maximum: rows above, columns left, rows below, columns right.
     Bordered([usize; 4], Data),
+    /// Several values beside each other along a new axis at this place.
+    Stacked(usize, Vec<Data>),
     /// A map pooled along one of its sides.
     Halved(graph::PoolKind, Data),
     /// A map whose channels lie in this many groups, each as one row of values: `x.reshape(batch, groups, -1)`.
@@ -464,7 +466,8 @@ impl<'a> Reader<'a> {
         self.add(Op::ScaleShift(ScaleShift::new(1.0, floor)), &[id])
     }
 
-    /// Adds an operation to the layer of the node that is being read. The same activation of the same value is one node, however often a file has it.
+    /// Adds an operation to the layer of the node that is being read. The same activation of the same value is one
+    /// node, however often a file has it.
     pub(super) fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
         let (&[input], Op::Activation(activation)) = (inputs, &op) else {
             return self.push(op, inputs, None);

@@ -37,6 +37,11 @@ impl Module {
         }
     }
 
+    /// Whether it is a fully-connected layer of two values for each feature, as in fastai's head.
+    fn reads_twice(&self, features: usize) -> bool {
+        matches!(self.weight.as_deref(), Some([_, input]) if *input == 2 * features)
+    }
+
     /// What it is, by its tensors.
     fn kind(&self) -> String {
         match self.weight.as_deref().unwrap_or_default() {
@@ -48,12 +53,23 @@ impl Module {
     }
 }
 
+/// The ways out for a head that cannot be read.
+const KEEPS: &str = "--no-top leaves the head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \
+     \"model.onnx\") keeps it";
+
 /// The refusal of a head of which weights alone say too little.
 fn only_dense(what: &str) -> String {
-    format!(
-        "{what}: of weights alone, heads of fully-connected layers are read; --no-top leaves the head out, and \
-         torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it"
-    )
+    format!("{what}: of weights alone, heads of fully-connected layers are read; {KEEPS}")
+}
+
+/// Some layers and their shapes.
+fn listed(modules: &[&&(&str, Module)]) -> String {
+    let shown: Vec<String> = modules
+        .iter()
+        .take(MAX_LAYERS)
+        .map(|(path, module)| format!("{path} {:?}", module.weight.clone().unwrap_or_default()))
+        .collect();
+    shown.join(", ")
 }
 
 /// The fully-connected layers of a head, in the order of computation.
@@ -92,7 +108,17 @@ impl TorchHead {
                     layers: vec![layer(only)],
                 }
                 .alone(&unnamed, features),
-                _ => Ok(Self::default()),
+                [] => match unnamed.iter().find(|(_, module)| module.reads_twice(features)) {
+                    Some((path, module)) => Err(only_dense(&format!(
+                        "its head may begin with {path}, {}, which reads the mean and the maximum of each map",
+                        module.kind()
+                    ))),
+                    None => Ok(Self::default()),
+                },
+                ref several => Err(format!(
+                    "several layers read its features: {}; {KEEPS}",
+                    listed(several)
+                )),
             };
         }
         if let Some((path, module)) = named.iter().find(|(_, module)| !is_dense(module)) {
@@ -144,15 +170,10 @@ fn layer((path, module): &(&str, Module)) -> (String, bool) {
 }
 
 fn no_chain(named: &[&(&str, Module)], features: usize) -> String {
-    let shown: Vec<String> = named
-        .iter()
-        .take(MAX_LAYERS)
-        .map(|(path, module)| format!("{path} {:?}", module.weight.clone().unwrap_or_default()))
-        .collect();
+    let named: Vec<&&(&str, Module)> = named.iter().collect();
     format!(
-        "the layers of its head do not follow each other, the first one on {features} features: {}; --no-top leaves \
-         the head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it",
-        shown.join(", ")
+        "the layers of its head do not follow each other, the first one on {features} features: {}; {KEEPS}",
+        listed(&named)
     )
 }
 
@@ -266,6 +287,18 @@ mod tests {
         assert!(error.starts_with("neck, a batch norm"), "{error}");
         let error = find(&[("decide.weight", &[3, 8]), ("pool.p", &[1])]).unwrap_err();
         assert!(error.starts_with("pool, a pooling"), "{error}");
+        let error = find(&[
+            ("1.2.weight", &[16]),
+            ("1.2.running_mean", &[16]),
+            ("1.4.weight", &[4, 16]),
+        ])
+        .unwrap_err();
+        assert!(error.starts_with("its head may begin with 1.4, a layer"), "{error}");
+        let error = find(&[("age.weight", &[1, 8]), ("gender.weight", &[2, 8])]).unwrap_err();
+        assert!(
+            error.starts_with("several layers read its features: age [1, 8], gender [2, 8]"),
+            "{error}"
+        );
         // Of the losses and measures of a training.
         let others: [(&str, &[usize]); 5] = [
             ("loss.weight", &[3]),

@@ -591,7 +591,6 @@ fn resizes_last(graph: &mut Graph) {
             break;
         };
         match (&graph.node(at).op, &node.op) {
-            (_, Op::Resize { .. }) => {}
             (Op::Resize { .. }, Op::ScaleShift(_) | Op::Take { .. }) => {
                 let [first, second] = [at, next].map(|id| (graph.node(id).op.clone(), graph.node(id).layer));
                 for (id, (op, layer)) in [(at, second), (next, first)] {
@@ -599,7 +598,7 @@ fn resizes_last(graph: &mut Graph) {
                     (node.op, node.layer) = (op, layer);
                 }
             }
-            (_, Op::ScaleShift(_) | Op::Take { .. }) => {}
+            (_, Op::Resize { .. } | Op::ScaleShift(_) | Op::Take { .. }) => {}
             _ => break,
         }
         at = next;

@@ -13,6 +13,7 @@ impl<'a> Reader<'a> {
         let mut data = match self.value(node, 0)? {
             Value::Halved(half, data) if half == kind => data,
             Value::Grouped(rows, data) => return self.reduce_rows(node, kind, rows, data),
+            Value::Stacked(at, values) => return self.reduce_stack(node, kind, at, &values),
             _ => self.input(node, 0)?,
         };
         let rank = data.axes.len();
@@ -37,8 +38,11 @@ impl<'a> Reader<'a> {
             data.axes[*place] = Axis::One;
         }
         if !is_pixel(&data.axes) {
-            let halved = Some(Value::Halved(kind, data)).filter(|_| keeps);
-            return halved.ok_or_else(|| "it drops one side of a map".into());
+            // `x.mean(3).mean(2)` drops one side after the other.
+            if !keeps {
+                data.axes = without(&data.axes, &places);
+            }
+            return Ok(Value::Halved(kind, data));
         }
         if !keeps {
             data.axes = without(&data.axes, &places);
@@ -66,6 +70,21 @@ impl<'a> Reader<'a> {
             VECTOR.to_vec()
         };
         Ok(Data { axes, ..data }.at(id))
+    }
+
+    /// The mean of several values: `torch.stack(values).mean(0)`.
+    fn reduce_stack(&mut self, node: &NodeProto, kind: PoolKind, at: usize, values: &[Data]) -> Result<Value, String> {
+        let first = values.first().ok_or("it has no inputs")?.clone();
+        let axes = self.integers(node, "axes", 1).unwrap_or_default();
+        let is_stack = matches!(axes[..], [axis] if place(axis, first.axes.len() + 1) == Some(at));
+        if !is_stack || kind != PoolKind::Average || int(node, "keepdims", 1) != 0 {
+            return Err("it is no mean of the values that were put beside each other".into());
+        }
+        let inputs = self.alike(values)?;
+        let sum = self.add(Op::Add, &inputs)?;
+        let mean = ScaleShift::new(1.0 / values.len() as f64, 0.0);
+        let id = self.add(Op::ScaleShift(mean), &[sum])?;
+        Ok(first.at(id))
     }
 
     /// The rows of a reshape of a map to `[batch, rows, -1]`, if they divide its channels.
@@ -176,7 +195,17 @@ impl<'a> Reader<'a> {
             .map(|at| self.input(node, at))
             .collect::<Result<_, _>>()?;
         let first = parts.first().ok_or("it has no inputs")?.clone();
-        let axis = place(int(node, "axis", 1), first.axes.len()).map(|at| first.axes[at]);
+        let at = place(int(node, "axis", 1), first.axes.len());
+        let axis = at.map(|at| first.axes[at]);
+        if let (Some(at), Some(Axis::One), [_, _, ..]) = (at, axis, &parts[..])
+            && parts.iter().all(|part| part.axes == first.axes)
+        {
+            let values = parts.into_iter().map(|part| Data {
+                axes: without(&part.axes, &[at]),
+                ..part
+            });
+            return Ok(Value::Stacked(at, values.collect()));
+        }
         if axis != Some(Axis::Channels) || parts.iter().any(|part| part.axes != first.axes) {
             return Err(format!(
                 "it concatenates along the axis {axis:?}, not along the channels"

@@ -118,9 +118,10 @@ impl<'a> Reader<'a> {
         let epsilon = float(node, "epsilon", 1e-5);
         let id = self.add(Op::GroupNorm { groups, epsilon }, &[data.node])?;
         let is_plain = scale.iter().all(|scale| (scale - 1.0).abs() < 1e-9) && shift.iter().all(|shift| *shift == 0.0);
-        let id = match is_plain {
-            true => id,
-            false => self.add(Op::ScaleShift(ScaleShift { scale, shift }), &[id])?,
+        let id = if is_plain {
+            id
+        } else {
+            self.add(Op::ScaleShift(ScaleShift { scale, shift }), &[id])?
         };
         Ok(match (rows, data.at(id)) {
             (Some(rows), Value::Data(data)) => Value::Grouped(rows, data),
@@ -130,11 +131,7 @@ impl<'a> Reader<'a> {
 
     /// A constant for each channel, from one for each channel or for each group of channels.
     fn repeated(&self, node: &NodeProto, at: usize, channels: usize, groups: usize) -> Result<Vec<f64>, String> {
-        if let Ok(number) = self.value(node, at).map(|value| match value {
-            Value::Filled(number) => Some(number),
-            _ => None,
-        }) && let Some(number) = number
-        {
+        if let Ok(Value::Filled(number)) = self.value(node, at) {
             return Ok(vec![number; channels]);
         }
         let constant = self.constant(node, at)?;

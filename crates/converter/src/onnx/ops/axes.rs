@@ -92,13 +92,14 @@ impl<'a> Reader<'a> {
         if data.axes != CHANNELS_FIRST {
             return None;
         }
-        let channels = self.lengths(data)[1]?;
-        let batch = |size: Size| {
-            matches!(size, Size::Batch | Size::Known(0))
-                || self.batch.is_some_and(|batch| size == Size::Known(batch as i64))
+        let [_, channels, height, width] = self.lengths(data)[..] else {
+            return None;
         };
-        let rows = match self.sizes(node, 1)?[..] {
-            [first, Size::Known(rows), Size::Known(-1)] if batch(first) => rows,
+        let channels = channels?;
+        let batch = self.batch.map(|batch| Size::Known(batch as i64));
+        let is_batch = |size: Size| matches!(size, Size::Batch | Size::Known(0)) || Some(size) == batch;
+        let (rows, length) = match self.sizes(node, 1)?[..] {
+            [first, Size::Known(rows), Size::Known(length)] if is_batch(first) => (rows, length),
             _ => return None,
         };
         let rows = if rows == 0 {
@@ -106,7 +107,13 @@ impl<'a> Reader<'a> {
         } else {
             usize::try_from(rows).ok()?
         };
-        channels.is_multiple_of(rows).then_some(rows)
+        let values = || channels.checked_mul(height?)?.checked_mul(width?);
+        let is_rest = |length| {
+            let named = rows.checked_mul(length);
+            named.is_some_and(|named| Some(named) == values())
+        };
+        let is_rest = length == -1 || usize::try_from(length).is_ok_and(is_rest);
+        (is_rest && rows > 0 && channels.is_multiple_of(rows)).then_some(rows)
     }
 
     pub(super) fn reshape(&mut self, node: &'a NodeProto) -> Result<Value, String> {

@@ -25,13 +25,12 @@ struct Module {
 }
 
 impl Module {
-    /// Whether it is a norm of the features, a layer that makes as many of them, a convolution of the last map, or a
-    /// pooling of the map by a mean with an exponent of its own (GeM's `p`).
+    /// Whether it is a norm of the features, a layer or a convolution that makes as many of them, or a pooling of the
+    /// map by a mean with an exponent of its own (GeM's `p`).
     fn may_change(&self, features: usize) -> bool {
         match self.weight.as_deref() {
             Some([length]) => *length == features,
-            Some([output, input]) => [*output, *input] == [features; 2],
-            Some([_, channels, _, _]) => *channels == features,
+            Some([output, input, ..]) => [*output, *input] == [features; 2],
             Some(_) => false,
             None => self.others == ["p"],
         }
@@ -275,9 +274,9 @@ mod tests {
                 "embedding, a layer with a weight of [8, 8]",
             ),
             (
-                "reduce.weight",
-                &[5, 8, 1, 1],
-                "reduce, a layer with a weight of [5, 8, 1, 1]",
+                "attention.weight",
+                &[8, 8, 1, 1],
+                "attention, a layer with a weight of [8, 8, 1, 1]",
             ),
         ] {
             let error = with(&[(name, shape)]).unwrap_err();
@@ -300,7 +299,8 @@ mod tests {
             "{error}"
         );
         // Of the losses and measures of a training.
-        let others: [(&str, &[usize]); 5] = [
+        let others: [(&str, &[usize]); 6] = [
+            ("adjust_channel.weight", &[4, 8, 1, 1]),
             ("loss.weight", &[3]),
             ("loss.centers", &[3, 8]),
             ("accuracy.confmat", &[3, 3]),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueHint};
+use graph::{Graph, Op, PoolKind};
 use xception_model::picture::DecodeLimits;
 use xception_model::{HiddenActivation, Known, Outputs, Pooling, Preset, Scaling, Unknown, Variant, labels};
 
@@ -367,15 +368,37 @@ fn completed(
     for what in unknown {
         match what {
             Unknown::Size => known.size = Some([spec.input.height, spec.input.width]),
-            Unknown::Pooling => known.pooling = spec.network.pooling(),
+            Unknown::Pooling => known.pooling = spec.network.pooling().or_else(|| pooling_of(&spec.network.graph())),
             Unknown::Variant => known.variant = spec.network.variant(),
             Unknown::Outputs => known.outputs = Some(spec.outputs),
-            Unknown::HiddenActivation => known.hidden_activation = spec.network.hidden_activation(),
+            Unknown::HiddenActivation => {
+                let own = || hidden_activation_of(&spec.network.graph());
+                known.hidden_activation = spec.network.hidden_activation().or_else(own);
+            }
             Unknown::Scaling => known.scaling = Some(spec.input.scaling),
             _ => {}
         }
     }
     open(path, &known)
+}
+
+/// How a network that is its own graph pools its last map.
+fn pooling_of(graph: &Graph) -> Option<Pooling> {
+    match &graph.node(graph.roles.embedding?).op {
+        Op::GlobalPool(pool) if pool.kind == PoolKind::Max => Some(Pooling::Max),
+        Op::GlobalPool(_) => Some(Pooling::Average),
+        _ => None,
+    }
+}
+
+/// The activation after the first fully-connected layer of a network that is its own graph.
+fn hidden_activation_of(graph: &Graph) -> Option<HiddenActivation> {
+    let nodes = &graph.nodes[graph.roles.embedding?.0..];
+    let hidden = nodes.iter().position(|node| matches!(node.op, Op::Dense(_)))?;
+    Some(HiddenActivation(match &nodes.get(hidden + 1)?.op {
+        Op::Activation(activation) => Some(*activation),
+        _ => None,
+    }))
 }
 
 /// Prints the content of a file.

@@ -633,7 +633,8 @@ fn numbers(op: &Op) -> Option<String> {
         Op::Activation(
             Activation::LeakyRelu { slope: value }
             | Activation::Elu { alpha: value }
-            | Activation::HardSigmoid { slope: value },
+            | Activation::HardSigmoid { slope: value }
+            | Activation::Power { exponent: value },
         ) => finite("parameter", &[*value]),
         Op::Activation(Activation::Clip { min, max }) => {
             finite("bound", &[*min, *max]).or_else(|| (min >= max).then(|| format!("it clips to {min} to {max}")))
@@ -641,6 +642,9 @@ fn numbers(op: &Op) -> Option<String> {
         Op::LayerNorm { epsilon } => {
             (!(epsilon.is_finite() && *epsilon > 0.0)).then(|| format!("its epsilon is {epsilon}"))
         }
+        Op::GroupNorm { groups, epsilon } => counts("its groups", &[*groups])
+            .or_else(|| (!(epsilon.is_finite() && *epsilon > 0.0)).then(|| format!("its epsilon is {epsilon}"))),
+        Op::Resize { size, .. } => sides("size", size),
         Op::ScaleShift(constants) => {
             let lengths = [constants.scale.len(), constants.shift.len()];
             counts("its constants", &lengths)

@@ -85,6 +85,8 @@ impl Graph {
             Op::Pad { .. } => "ZeroPadding2D",
             Op::Crop { .. } => "Cropping2D",
             Op::LayerNorm { .. } => "LayerNormalization",
+            Op::GroupNorm { .. } => "GroupNormalization",
+            Op::Resize { .. } => "Resizing",
             Op::Add => "Add",
             Op::Multiply => "Multiply",
             Op::Concat => "Concatenate",

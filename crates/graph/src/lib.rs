@@ -45,7 +45,9 @@ pub use fold::{Folded, Origin};
 pub use graph::{Block, Graph, Layer, LayerId, Level, MAX_CHANNELS, MAX_NODES, Naming, Node, NodeId, Roles, Stage};
 pub use keras::{keras_order, snake_case};
 pub use matching::{Correspondence, Tolerance};
-pub use op::{Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
+pub use op::{
+    Activation, BatchNorm, ChannelOrder, Conv, Dense, Filter, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift,
+};
 pub use parameters::{Parameter, ParameterKind};
 pub use shape::Shape;
 pub use summary::{Summary, SummaryRow};

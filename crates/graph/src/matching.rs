@@ -350,7 +350,8 @@ fn same(ours: &View<'_>, one: NodeId, theirs: &View<'_>, two: NodeId) -> bool {
         (Op::Activation(a), Op::Activation(b)) => match (a, b) {
             (Activation::LeakyRelu { slope: a }, Activation::LeakyRelu { slope: b })
             | (Activation::Elu { alpha: a }, Activation::Elu { alpha: b })
-            | (Activation::HardSigmoid { slope: a }, Activation::HardSigmoid { slope: b }) => near(*a, *b),
+            | (Activation::HardSigmoid { slope: a }, Activation::HardSigmoid { slope: b })
+            | (Activation::Power { exponent: a }, Activation::Power { exponent: b }) => near(*a, *b),
             (Activation::Clip { min: a, max: c }, Activation::Clip { min: b, max: d }) => near(*a, *b) && near(*c, *d),
             (a, b) => a == b,
         },
@@ -358,6 +359,7 @@ fn same(ours: &View<'_>, one: NodeId, theirs: &View<'_>, two: NodeId) -> bool {
         (Op::GlobalPool(a), Op::GlobalPool(b)) => a.kind == b.kind,
         (Op::ScaleShift(a), Op::ScaleShift(b)) => near_constants(a, b),
         (Op::LayerNorm { epsilon: a }, Op::LayerNorm { epsilon: b }) => near(*a, *b),
+        (Op::GroupNorm { groups: a, epsilon: c }, Op::GroupNorm { groups: b, epsilon: d }) => a == b && near(*c, *d),
         (a, b) => a == b,
     }
 }

@@ -62,6 +62,22 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f64,
     },
+    /// Group normalization (Wu 2018) over the channels of each group and all places of a map:
+    /// `(x - mean) / sqrt(variance + epsilon)`. Groups of one channel make an instance normalization (Ulyanov 2016).
+    /// Scale and shift follow as a [`ScaleShift`].
+    GroupNorm {
+        /// Number of groups of neighbouring channels.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// A map made this large.
+    Resize {
+        /// Height and width.
+        size: [usize; 2],
+        /// Which pixels a new pixel is made of.
+        filter: Filter,
+    },
     /// Values dropped at random in training; nothing otherwise.
     Dropout {
         /// The probability that a value is dropped.
@@ -276,6 +292,11 @@ pub enum Activation {
     Mish,
     /// `exp(x)`.
     Exponential,
+    /// `x^exponent`.
+    Power {
+        /// The exponent.
+        exponent: f64,
+    },
     /// `min(max(x, min), max)`.
     Clip {
         /// The smallest value.
@@ -345,6 +366,39 @@ impl Pool {
     pub const fn with_dilation(mut self, dilation: usize) -> Self {
         self.dilation = [dilation; 2];
         self
+    }
+}
+
+/// How a map is resized. The middle of each new pixel is looked up in the old map, whose last rows and columns go on
+/// beyond its edges (TensorFlow's `half_pixel_centers`, PyTorch's `align_corners=False`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// The pixel in which the middle lies.
+    Nearest,
+    /// The four pixels around the middle, by their distance.
+    Bilinear,
+}
+
+impl Filter {
+    /// For each new pixel along an axis: the first and the last old pixel that it is made of, and the weight of the
+    /// last one.
+    pub fn taps(self, from: usize, to: usize) -> Vec<(usize, usize, f64)> {
+        let last = from.saturating_sub(1);
+        let tap = |at: usize| match self {
+            // In whole numbers: the middle of a new pixel may be an edge of an old one.
+            Self::Nearest => {
+                let old = ((2 * at + 1) * from / (2 * to)).min(last);
+                (old, old, 0.0)
+            }
+            Self::Bilinear => {
+                // Never negative and below 2^24, so the cast only drops the fraction.
+                let middle = ((at as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, last as f64);
+                let first = middle as usize;
+                (first, (first + 1).min(last), middle - first as f64)
+            }
+        };
+        (0..to).map(tap).collect()
     }
 }
 
@@ -454,6 +508,8 @@ impl Op {
             Self::Take { .. } => "choice of channels",
             Self::ScaleShift(_) => "scale and shift",
             Self::LayerNorm { .. } => "layer norm",
+            Self::GroupNorm { .. } => "group norm",
+            Self::Resize { .. } => "resizing",
             Self::Dropout { .. } => "dropout",
         }
     }
@@ -495,6 +551,23 @@ mod tests {
         for (min, max) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
             assert!(check(min, max).is_err(), "{min} to {max}");
         }
+    }
+
+    /// `tf.image.resize(np.arange(2.0).reshape(1, 2, 1, 1), (5, 1))` and with `method="nearest"`.
+    #[test]
+    fn a_resized_axis_has_the_taps_of_tensorflow() {
+        let at = |filter: Filter, from: usize, to: usize| -> Vec<f64> {
+            let taps = filter.taps(from, to).into_iter();
+            taps.map(|(first, last, weight)| first as f64 * (1.0 - weight) + last as f64 * weight)
+                .collect()
+        };
+        assert_eq!(at(Filter::Nearest, 2, 5), [0.0, 0.0, 1.0, 1.0, 1.0]);
+        let expected = [0.0, 0.1, 0.5, 0.9, 1.0];
+        for (found, expected) in at(Filter::Bilinear, 2, 5).into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-7, "{found}, {expected}");
+        }
+        assert_eq!(at(Filter::Nearest, 3, 6), [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]);
+        assert_eq!(at(Filter::Nearest, 4, 2), [1.0, 3.0]);
     }
 
     #[test]

@@ -129,6 +129,19 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
             any()
         }
         Op::Activation(_) | Op::Dropout { .. } | Op::LayerNorm { .. } => any(),
+        Op::GroupNorm { groups, .. } => {
+            let channels = any()?.channels();
+            if !channels.is_multiple_of(*groups) {
+                return Err(format!("its {groups} groups do not divide {channels} channels"));
+            }
+            any()
+        }
+        Op::Resize {
+            size: [height, width], ..
+        } => {
+            let [channels, ..] = map(0)?;
+            Ok(Shape::Map([channels, *height, *width]))
+        }
         Op::ScaleShift(ScaleShift { scale, shift }) => {
             for constants in [scale, shift] {
                 if constants.len() != 1 {

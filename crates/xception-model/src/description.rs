@@ -177,6 +177,8 @@ impl Description {
                 network = network.with_variant(variant);
             }
         }
+        // Without a classifier there are no outputs to speak of.
+        let said_outputs = said_outputs.filter(|_| network.include_top());
         let outputs = agree(path, "--head", said_outputs, self.outputs)?.or(self.usual_outputs);
         need(Unknown::Outputs, outputs.is_some());
         let hidden = agree(

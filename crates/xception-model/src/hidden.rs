@@ -59,6 +59,7 @@ impl fmt::Display for HiddenActivation {
             Activation::Softsign => "softsign",
             Activation::Mish => "mish",
             Activation::Exponential => "exponential",
+            Activation::Power { .. } => "power",
             Activation::Clip { .. } => "clip",
             Activation::Softmax => "softmax",
             Activation::LogSoftmax => "log_softmax",

@@ -9,7 +9,7 @@ use burn::tensor::activation::{
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Int, Tensor, TensorData};
-use graph::{Activation, ChannelOrder, Conv, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
+use graph::{Activation, ChannelOrder, Conv, Filter, GlobalPool, Op, Padding, Pool, PoolKind, ScaleShift};
 
 use crate::feature::Feature;
 use crate::parameters::Parameters;
@@ -104,6 +104,11 @@ pub(crate) fn apply(op: &Op, parameters: &Parameters, inputs: Vec<Feature>) -> F
             Feature::Map(map) => Feature::Map(layer_norm(map, *epsilon)),
             Feature::Vector(vector) => Feature::Vector(layer_norm(vector, *epsilon)),
         },
+        (Op::GroupNorm { groups, epsilon }, _) => match next() {
+            Feature::Map(map) => Feature::Map(group_norm(map, *groups, *epsilon)),
+            Feature::Vector(vector) => Feature::Vector(group_norm(vector, *groups, *epsilon)),
+        },
+        (Op::Resize { size, filter }, _) => Feature::Map(resize(next().into_map(), *size, *filter)),
         (op, _) => unreachable!("a {} without its parameters", op.name()),
     }
 }
@@ -185,6 +190,7 @@ fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
         Activation::Softsign => softsign(x),
         Activation::Mish => mish(x),
         Activation::Exponential => x.exp(),
+        Activation::Power { exponent } => x.powf_scalar(exponent),
         Activation::Clip { min, max } => x.clamp(min, max),
         Activation::Softmax => softmax(x, 1),
         Activation::LogSoftmax => log_softmax(x, 1),
@@ -196,6 +202,38 @@ fn layer_norm<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
     let centred = x.clone() - x.mean_dim(1);
     let variance = (centred.clone() * centred.clone()).mean_dim(1);
     centred / (variance + epsilon).sqrt()
+}
+
+/// Over the channels of each group and all places.
+fn group_norm<const D: usize>(x: Tensor<D>, groups: usize, epsilon: f64) -> Tensor<D> {
+    let shape = x.dims();
+    let values = shape[1..].iter().product::<usize>() / groups;
+    let grouped: Tensor<3> = x.reshape([shape[0], groups, values]);
+    let centred = grouped.clone() - grouped.mean_dim(2);
+    let variance = (centred.clone() * centred.clone()).mean_dim(2);
+    (centred / (variance + epsilon).sqrt()).reshape(shape)
+}
+
+/// First the rows, then the columns.
+fn resize(x: Tensor<4>, size: [usize; 2], filter: Filter) -> Tensor<4> {
+    [2, 3].into_iter().zip(size).fold(x, |x, (axis, to)| {
+        let taps = filter.taps(x.dims()[axis], to);
+        let device = x.device();
+        let chosen = |indices: Vec<i64>| {
+            let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [to]), &device);
+            x.clone().select(axis, indices)
+        };
+        let first = chosen(taps.iter().map(|(first, _, _)| *first as i64).collect());
+        if taps.iter().all(|(_, _, weight)| *weight == 0.0) {
+            return first;
+        }
+        let last = chosen(taps.iter().map(|(_, last, _)| *last as i64).collect());
+        let mut shape = [1; 4];
+        shape[axis] = to;
+        let weights: Vec<f32> = taps.iter().map(|(_, _, weight)| *weight as f32).collect();
+        let weights = Tensor::<4>::from_data(TensorData::new(weights, shape), &device);
+        first.clone() + (last - first) * weights
+    })
 }
 
 fn scale_and_shift<const D: usize>(x: Tensor<D>, ScaleShift { scale, shift }: &ScaleShift) -> Tensor<D> {

@@ -39,6 +39,10 @@ impl Curve {
         if self.matches(|x| scale * x + zero) {
             return Some(Op::ScaleShift(ScaleShift::new(scale, zero)));
         }
+        // Generalized-mean pooling takes a root of what it bounds: a bound of 1e-6 is no bound of 0.
+        if self.floor().is_some() {
+            return None;
+        }
         let known = [
             Activation::Relu,
             Activation::Relu6,
@@ -56,6 +60,9 @@ impl Curve {
             Activation::Softsign,
             Activation::Mish,
             Activation::Exponential,
+            Activation::Power {
+                exponent: self.0[ZERO + 4].log2(),
+            },
         ];
         let found = known.into_iter().find(|known| self.is(*known));
         found.or_else(|| self.clip()).map(Op::Activation)
@@ -64,6 +71,13 @@ impl Curve {
     /// Whether the function is `x * x`.
     pub(super) fn is_square(&self) -> bool {
         self.matches(|x| x * x)
+    }
+
+    /// The bound if the function is `max(x, bound)` for a bound other than 0.
+    pub(super) fn floor(&self) -> Option<f64> {
+        let bound = self.0[0];
+        let is_bounded = |(found, x): (&f64, f64)| found.total_cmp(&x.max(bound)).is_eq();
+        (bound != 0.0 && bound > POINTS[0] && bound < 1.0 && self.0.iter().zip(POINTS).all(is_bounded)).then_some(bound)
     }
 
     /// The clip that it is: constant between the first two points, and between the last two.
@@ -79,8 +93,11 @@ impl Curve {
     fn matches(&self, function: impl Fn(f64) -> f64) -> bool {
         self.0.iter().zip(POINTS).all(|(found, x)| {
             let expected = function(x);
-            // For large numbers the steps of a decomposition overflow, in ONNX as here.
-            (found - expected).abs() <= 1e-6 + 1e-5 * expected.abs() || !found.is_finite() && x.abs() > 100.0
+            // A root of a negative number is no number. For large numbers the steps of a decomposition overflow, in
+            // ONNX as here.
+            (found - expected).abs() <= 1e-6 + 1e-5 * expected.abs()
+                || found.is_nan() && expected.is_nan()
+                || !found.is_finite() && x.abs() > 100.0
         })
     }
 }
@@ -129,6 +146,7 @@ fn value(activation: Activation, x: f64) -> f64 {
         Activation::Softsign => x / (1.0 + x.abs()),
         Activation::Mish => x * soft(x).tanh(),
         Activation::Exponential => x.exp(),
+        Activation::Power { exponent } => x.powf(exponent),
         Activation::Clip { min, max } if min < max => x.max(min).min(max),
         _ => f64::NAN,
     }
@@ -225,7 +243,19 @@ mod tests {
             x.map(|x| x.clamp(-1.0, 1.0)).operation(),
             Some(Op::Activation(Activation::Clip { min: -1.0, max: 1.0 }))
         );
-        assert_eq!(x.map(|x| x.powi(3)).operation(), None);
+        for exponent in [3.0, 2.5, 1.0 / 3.0] {
+            assert!(matches!(
+                x.map(|x: f64| x.powf(exponent)).operation(),
+                Some(Op::Activation(Activation::Power { exponent: found })) if (found - exponent).abs() < 1e-9
+            ));
+        }
+        assert_eq!(x.map(|x| x.powi(3) + x).operation(), None);
+        let bounded = x.map(|x| x.max(1e-6));
+        assert_eq!((bounded.operation(), bounded.floor()), (None, Some(1e-6)));
+        assert_eq!(
+            x.map(|x| x.max(0.0)).operation(),
+            Some(Op::Activation(Activation::Relu))
+        );
         assert!(x.map(|x| x * x).is_square());
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use graph::{Activation, Graph, Layer, LayerId, MAX_NODES, Naming, Node, NodeId, Op, Roles, Shape};
+use graph::{Activation, Graph, Layer, LayerId, MAX_NODES, Naming, Node, NodeId, Op, Roles, ScaleShift, Shape};
 use onnx_ir::{ModelProto, NodeProto, ValueInfoProto};
 use xception_model::zoo::FileGraph;
 
@@ -29,8 +29,12 @@ pub(super) enum Value {
     Data(Data),
     /// A map with borders that never win a maximum: rows above, columns left, rows below, columns right.
     Bordered([usize; 4], Data),
+    /// Several values beside each other along a new axis at this place.
+    Stacked(usize, Vec<Data>),
     /// A map pooled along one of its sides.
     Halved(graph::PoolKind, Data),
+    /// A map whose channels lie in this many groups, each as one row of values: `x.reshape(batch, groups, -1)`.
+    Grouped(usize, Data),
     /// The length of a value's vectors, and that length with a lower bound.
     Length(Data),
     /// A step in the computation of a value's softmax.
@@ -206,10 +210,13 @@ pub(super) fn read(model: &Arc<ModelProto>, path: &Path, top: bool) -> Result<Ne
         }
         (outputs, _) => {
             let names: Vec<_> = outputs.iter().take(4).map(|output| shown(&output.name)).collect();
+            let [input, first] = [picture.name, names.first().map_or("", String::as_str)];
             return Err(format!(
-                "it has {} outputs, and a classifier has one: {}; with --no-top the backbone can be used",
+                "it has {} outputs, and a classifier has one: {}; onnx.utils.extract_model(\"model.onnx\", \
+                 \"one.onnx\", [\"{}\"], [\"{first}\"]) keeps the first, and with --no-top the backbone can be used",
                 outputs.len(),
-                names.join(", ")
+                names.join(", "),
+                shown(input)
             ));
         }
     };
@@ -408,7 +415,10 @@ impl<'a> Reader<'a> {
             let computed = match curve.operation() {
                 Some(op) => Some(self.add(op, &[data.node])?),
                 None if curve.is_square() => Some(self.add(Op::Multiply, &[data.node, data.node])?),
-                None => None,
+                None => match curve.floor() {
+                    Some(floor) => Some(self.bounded(data.node, floor)?),
+                    None => None,
+                },
             };
             if let Some(node) = computed {
                 self.values.insert(
@@ -449,8 +459,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds an operation to the layer of the node that is being read.
-    /// Adds an operation. The same activation of the same value is one node, however often a file has it.
+    /// `max(x, floor) = max(x - floor, 0) + floor`.
+    fn bounded(&mut self, node: NodeId, floor: f64) -> Result<NodeId, String> {
+        let id = self.add(Op::ScaleShift(ScaleShift::new(1.0, -floor)), &[node])?;
+        let id = self.add(Op::Activation(Activation::Relu), &[id])?;
+        self.add(Op::ScaleShift(ScaleShift::new(1.0, floor)), &[id])
+    }
+
+    /// Adds an operation to the layer of the node that is being read. The same activation of the same value is one
+    /// node, however often a file has it.
     pub(super) fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
         let (&[input], Op::Activation(activation)) = (inputs, &op) else {
             return self.push(op, inputs, None);
@@ -628,15 +645,19 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Channels or features of a node, if known.
+    pub(super) fn channels(&self, node: NodeId) -> Option<usize> {
+        let features = || self.graph.features(node).filter(|_| !self.is_vector(node));
+        self.shapes[node.0].map(Shape::channels).or_else(features)
+    }
+
     /// The length of each axis of a value.
     pub(super) fn lengths(&self, data: &Data) -> Vec<Option<usize>> {
         let size = match self.shapes[data.node.0] {
             Some(Shape::Map([_, height, width])) => [Some(height), Some(width)],
             _ => [None; 2],
         };
-        let channels = self.shapes[data.node.0]
-            .map(Shape::channels)
-            .or_else(|| self.graph.features(data.node).filter(|_| !self.is_vector(data.node)));
+        let channels = self.channels(data.node);
         let length = |axis: &Axis| match axis {
             Axis::Batch => self.batch,
             Axis::Channels => channels,

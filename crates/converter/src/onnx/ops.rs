@@ -72,6 +72,8 @@ impl<'a> Reader<'a> {
             "ReverseSequence" => self.reverse(node),
             "PRelu" => self.prelu(node),
             "LayerNormalization" => self.layer_norm(node),
+            "InstanceNormalization" | "GroupNormalization" => self.group_norm(node),
+            "Resize" | "Upsample" => self.resize(node),
             "Gemm" | "MatMul" => self.dense(node),
             "Transpose" => {
                 // Also inside the steps of an activation.

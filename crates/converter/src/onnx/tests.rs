@@ -117,6 +117,28 @@ fn run(network: &Network, size: [usize; 2]) -> Vec<f64> {
                 let kept = |(c, y, x)| pixel(input(0), shape(0), c, [y + top, x + left], [0; 2]).unwrap_or(f64::NAN);
                 each(channels, height, width).map(kept).collect()
             }
+            Op::GroupNorm { groups, epsilon } => {
+                let (values, count) = (input(0), input(0).len() / groups);
+                let mut normed = Vec::with_capacity(values.len());
+                for own in values.chunks_exact(count) {
+                    let mean = own.iter().sum::<f64>() / count as f64;
+                    let variance = own.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count as f64;
+                    normed.extend(own.iter().map(|x| (x - mean) / (variance + epsilon).sqrt()));
+                }
+                normed
+            }
+            Op::Resize { size, filter } => {
+                let [channels, height, width] = sides(shape(0));
+                let [rows, columns] = [filter.taps(height, size[0]), filter.taps(width, size[1])];
+                let at = |c: usize, y: usize, x: usize| input(0)[(c * height + y) * width + x];
+                each(channels, size[0], size[1])
+                    .map(|(c, y, x)| {
+                        let ((top, bottom, down), (left, right, along)) = (rows[y], columns[x]);
+                        let row = |y: usize| at(c, y, left) * (1.0 - along) + at(c, y, right) * along;
+                        row(top) * (1.0 - down) + row(bottom) * down
+                    })
+                    .collect()
+            }
             Op::LayerNorm { epsilon } => {
                 let (values, step) = (input(0), spatial(0));
                 let normed = |(at, x): (usize, &f64)| {
@@ -248,6 +270,7 @@ fn activated(activation: Activation, x: f64) -> f64 {
         Activation::Softsign => x / (1.0 + x.abs()),
         Activation::Mish => x * x.exp().ln_1p().tanh(),
         Activation::Exponential => x.exp(),
+        Activation::Power { exponent } => x.powf(exponent),
         Activation::Clip { min, max } => x.max(min).min(max),
         Activation::Softmax | Activation::LogSoftmax => panic!("it is over the channels"),
     }

@@ -36,6 +36,13 @@ pub(crate) fn write(model: &Network, spec: &ModelSpec, path: &Path, overwrite: b
                 graph.layer_of(id).name
             )));
         }
+        if let Op::GroupNorm { .. } | Op::Resize { .. } = &node.op {
+            return Err(failed(format!(
+                "layer {}: a {} is not written as ONNX; write a record (.bpk), .safetensors or .keras",
+                graph.layer_of(id).name,
+                node.op.name()
+            )));
+        }
     }
     let traced = Traced::new(graph, size).map_err(|error| failed(error.to_string()))?;
     let device = Device::flex();
@@ -302,6 +309,10 @@ fn operator(activation: Activation) -> Option<Operator> {
         Activation::Softsign => new("Softsign"),
         Activation::Mish => new("Mish"),
         Activation::Exponential => new("Exp"),
+        Activation::Power { exponent } => Operator {
+            constants: vec![Constant::Number(exponent as f32)],
+            ..new("Pow")
+        },
         Activation::Softmax => over_channels("Softmax"),
         Activation::LogSoftmax => over_channels("LogSoftmax"),
     })

@@ -99,7 +99,13 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         .is_supported(),
         Op::Activation(activation) => kernel_of(*activation).is_some(),
         Op::Add => node.inputs.len() == 2,
-        Op::Flatten { .. } | Op::Pad { .. } | Op::Crop { .. } | Op::Take { .. } | Op::LayerNorm { .. } => false,
+        Op::Flatten { .. }
+        | Op::Pad { .. }
+        | Op::Crop { .. }
+        | Op::Take { .. }
+        | Op::LayerNorm { .. }
+        | Op::GroupNorm { .. }
+        | Op::Resize { .. } => false,
     };
     if has_kernel { Fusion::Alone } else { Fusion::Without }
 }

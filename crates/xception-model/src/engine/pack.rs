@@ -379,6 +379,7 @@ fn is_pixel(graph: &Graph, id: NodeId) -> bool {
             | Op::BatchNorm(_)
             | Op::ScaleShift(_)
             | Op::LayerNorm { .. }
+            | Op::GroupNorm { .. }
             | Op::Take { .. }
             | Op::Dropout { .. }
             | Op::Add

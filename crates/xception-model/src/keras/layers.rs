@@ -1,7 +1,8 @@
 //! Translates Keras layers into operations: one function for each class.
 
 use graph::{
-    Activation, BatchNorm, ChannelOrder, Conv, Dense, GlobalPool, MAX_CHANNELS, Op, Padding, Pool, PoolKind, ScaleShift,
+    Activation, BatchNorm, ChannelOrder, Conv, Dense, Filter, GlobalPool, MAX_CHANNELS, Op, Padding, Pool, PoolKind,
+    ScaleShift,
 };
 use serde_json::Value;
 
@@ -85,6 +86,7 @@ fn only_output(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Cropping2D" => cropping(at),
         "PReLU" => prelu(at),
         "LayerNormalization" => layer_norm(at),
+        "GroupNormalization" => group_norm(at),
         "Add" => arithmetic(at, Arithmetic::Add),
         "Subtract" => arithmetic(at, Arithmetic::Subtract),
         "Multiply" => arithmetic(at, Arithmetic::Multiply),
@@ -116,6 +118,8 @@ fn only_output(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         "Dropout" | "SpatialDropout2D" => dropout(at),
         "Cast" => cast(at, at.settings.text(&["dtype"])),
         "Resizing" => resizing(at),
+        "UpSampling2D" => up_sampling(at),
+        "Power" => power(at),
         "CenterCrop" | "RandomCrop" => center_crop(at),
         "SlicingOpLambda" => Err("it takes a part of its input by no key of numbers".into()),
         "Lambda" => Err(lambda(at)),
@@ -577,6 +581,21 @@ fn product(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
             *input = at.push_on(Op::ToMap, *input, input.as_pixel());
         }
     }
+    // One number for all channels is repeated for each of them.
+    let most = inputs.iter().filter_map(|input| input.channels).max().unwrap_or(1);
+    for input in inputs.iter_mut().filter(|input| most > 1 && input.channels == Some(1)) {
+        let output = Tensor {
+            channels: Some(most),
+            ..*input
+        };
+        *input = at.push_on(
+            Op::Take {
+                channels: vec![0; most],
+            },
+            *input,
+            output,
+        );
+    }
     let mut product = inputs[0];
     for input in &inputs[1..] {
         let larger = if product.is_pixel { *input } else { product };
@@ -626,12 +645,23 @@ fn average(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     scaled(at, sum, vec![1.0 / inputs.len() as f64], vec![0.0])
 }
 
-/// The largest (`sign` 1) or smallest (`sign` -1) of the layer's inputs: `max(a, b) = a + max(b - a, 0)`.
+/// The largest (`sign` 1) or smallest (`sign` -1) of the layer's inputs: `max(a, b) = a + max(b - a, 0)`. The
+/// inputs are tensors, or a tensor and a number.
 fn extremum(at: &mut Place<'_, '_>, sign: f64) -> Result<Tensor, String> {
     let inputs = at.several_inputs()?;
     alike(&inputs)?;
-    if at.operands.len() != inputs.len() {
-        return Err("it compares with a constant".into());
+    let bound = at.operands.iter().find_map(|operand| match operand {
+        Operand::Constant(bound) => Some(bound.clone()),
+        Operand::Tensor(_) => None,
+    });
+    if let Some(bound) = bound {
+        let (&[input], &[bound]) = (&inputs[..], &bound[..]) else {
+            return Err("it compares with several constants".into());
+        };
+        // max(x, b) = max(x - b, 0) + b
+        let above = scaled(at, input, vec![sign], vec![-sign * bound])?;
+        let above = at.push_on(Op::Activation(Activation::Relu), above, above);
+        return scaled(at, above, vec![sign], vec![bound]);
     }
     let mut found = inputs[0];
     for input in &inputs[1..] {
@@ -732,6 +762,13 @@ fn layer_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         return Err("it scales by the root of the mean square (rms_scaling)".into());
     }
     let epsilon = at.settings.number(&["epsilon"], 1e-3)?;
+    let [scale, shift] = scale_and_center(at)?;
+    let normed = at.push(Op::LayerNorm { epsilon }, input);
+    scaled(at, normed, scale, shift)
+}
+
+/// Factor and term of a norm, as constants of the network.
+fn scale_and_center(at: &Place<'_, '_>) -> Result<[Vec<f64>; 2], String> {
     let part = |setting: &str, variable: &'static str, missing: f64| {
         if !at.settings.is_on(&[setting], true) {
             return Ok(vec![missing]);
@@ -739,8 +776,27 @@ fn layer_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
         at.numbers(variable)
             .ok_or_else(|| format!("its `{variable}` is not among the weights, or has too many numbers"))
     };
-    let (scale, shift) = (part("scale", "gamma", 1.0)?, part("center", "beta", 0.0)?);
-    let normed = at.push(Op::LayerNorm { epsilon }, input);
+    Ok([part("scale", "gamma", 1.0)?, part("center", "beta", 0.0)?])
+}
+
+/// Group norm over the channels. Factor and term are constants of the network.
+fn group_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_input()?;
+    let settings = at.settings;
+    settings.channel_axis(&["axis"], -1, input.is_map)?;
+    let channels = at.channels(input, "gamma", |gamma| gamma.first().copied())?;
+    // -1 stands for a group for each channel.
+    let groups = match settings.get(&["groups"]).map_or(Some(32), Value::as_i64) {
+        Some(-1) => channels,
+        Some(groups) => usize::try_from(groups).unwrap_or_default(),
+        None => 0,
+    };
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        return Err(format!("its {groups} groups do not divide {channels} channels"));
+    }
+    let epsilon = settings.number(&["epsilon"], 1e-3)?;
+    let [scale, shift] = scale_and_center(at)?;
+    let normed = at.push(Op::GroupNorm { groups, epsilon }, input);
     scaled(at, normed, scale, shift)
 }
 
@@ -748,25 +804,79 @@ fn layer_norm(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
 fn resizing(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
     let input = at.only_input()?;
     let settings = at.settings;
-    let target = [settings.count(&["height"])?, settings.count(&["width"])?];
+    settings.channels_last()?;
+    let size = [settings.count(&["height"])?, settings.count(&["width"])?];
     let is_stretch = !["crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"]
         .iter()
         .any(|other| settings.is_on(&[other], false));
-    let is_bilinear = matches!(settings.text(&["interpolation"]), None | Some("bilinear"));
-    match at.size() {
-        Some(size) if size == target && at.is_picture(input) => Ok(input),
-        None if is_stretch && is_bilinear && at.is_picture(input) => {
-            at.reader.size = Some(target);
+    let filter = match settings.text(&["interpolation"]) {
+        None | Some("bilinear") => Some(Filter::Bilinear),
+        Some("nearest") => Some(Filter::Nearest),
+        _ => None,
+    };
+    match (at.size(), filter.filter(|_| is_stretch)) {
+        (Some(own), _) if own == size && at.is_picture(input) => Ok(input),
+        (None, Some(Filter::Bilinear)) if at.is_picture(input) => {
+            at.reader.size = Some(size);
             at.reader.preset = Some(Preset::KerasBilinear);
             Ok(input)
         }
+        (own, Some(filter)) if input.is_map && (own.is_some() || !at.is_picture(input)) => Ok(at.push(
+            Op::Resize { size, filter },
+            Tensor {
+                is_pixel: false,
+                ..input
+            },
+        )),
         _ => Err(format!(
-            "it resizes to {} x {}, which no operation here does; resize pictures before the network: build the model \
-             on an \
-             input of that size",
-            target[0], target[1]
+            "it resizes to {} x {} in a way that no operation here does; resize pictures before the network: build the \
+             model on an input of that size",
+            size[0], size[1]
         )),
     }
+}
+
+/// Every pixel several times, or pixels between them.
+fn up_sampling(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let input = at.only_map()?;
+    at.settings.channels_last()?;
+    let factors = at.settings.pair(&["size"], Some([2; 2]))?;
+    let filter = match at.settings.text(&["interpolation"]) {
+        None | Some("nearest") => Filter::Nearest,
+        // With TensorFlow 1, Keras 2 looked up corners instead of middles, and the file does not say which one it was.
+        Some("bilinear") if at.settings.keras == Some(3) => Filter::Bilinear,
+        other => {
+            let other = shown(&other.into());
+            return Err(format!(
+                "its interpolation is {other}; known are nearest, and bilinear of Keras 3"
+            ));
+        }
+    };
+    let Some([height, width]) = at.map_size(input) else {
+        return Err("it enlarges a map, and the file does not say the size of pictures".into());
+    };
+    let size = [height.saturating_mul(factors[0]), width.saturating_mul(factors[1])];
+    let op = Op::Resize { size, filter };
+    op.check()?;
+    Ok(at.push(
+        op,
+        Tensor {
+            is_pixel: false,
+            ..input
+        },
+    ))
+}
+
+/// `keras.ops.power` with a number as the exponent.
+fn power(at: &mut Place<'_, '_>) -> Result<Tensor, String> {
+    let [Operand::Tensor(input), Operand::Constant(exponent)] = at.operands.as_slice() else {
+        return Err("its exponent is computed, or its base is a constant".into());
+    };
+    let [exponent] = exponent[..] else {
+        return Err("it has an exponent for each channel".into());
+    };
+    let input = *input;
+    Ok(at.push_on(Op::Activation(Activation::Power { exponent }), input, input))
 }
 
 /// The middle of a picture. In inference, a random crop takes the middle, too (`random_crop.py` of Keras 3).

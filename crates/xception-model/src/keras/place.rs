@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use graph::{Activation, Graph, Layer, LayerId, Naming, Node, NodeId, Op, Roles};
+use graph::{Activation, Graph, Layer, LayerId, Naming, Node, NodeId, Op, Roles, Shape};
 use serde_json::Value;
 
 use super::call::Operand;
@@ -80,6 +80,8 @@ pub(super) struct Reader<'a> {
     pub(super) size: Option<[usize; 2]>,
     /// The preset that the first layer equals.
     pub(super) preset: Option<Preset>,
+    /// The shapes of the first nodes.
+    pub(super) shapes: Vec<Shape>,
 }
 
 impl<'a> Reader<'a> {
@@ -141,6 +143,7 @@ impl<'a> Reader<'a> {
             picture,
             size: shape.and_then(size),
             preset: None,
+            shapes: Vec::new(),
         })
     }
 }
@@ -222,6 +225,20 @@ impl<'r> Place<'r, '_> {
     /// Height and width of the picture, if the file states them.
     pub(super) fn size(&self) -> Option<[usize; 2]> {
         self.reader.size
+    }
+
+    /// Height and width of a map, if the file states the picture's.
+    pub(super) fn map_size(&mut self, map: Tensor) -> Option<[usize; 2]> {
+        let size = self.reader.size?;
+        let Reader { graph, shapes, .. } = self.reader;
+        for node in graph.nodes.get(shapes.len()..=map.node.0).unwrap_or_default() {
+            let inputs: Vec<Shape> = node.inputs.iter().map(|input| shapes[input.0]).collect();
+            shapes.push(node.op.output_shape(&inputs, size).ok()?);
+        }
+        match shapes[map.node.0] {
+            Shape::Map([_, height, width]) => Some([height, width]),
+            Shape::Vector(_) => None,
+        }
     }
 
     /// Whether a tensor is the network's input, changed only by constants and by an order of channels.

@@ -126,7 +126,11 @@ pub fn constants(layers: &[KerasLayer]) -> Vec<String> {
 }
 
 /// Classes of layers whose variables become constants of the graph, and their variables.
-const CONSTANTS: [(&str, &[&str]); 2] = [("PReLU", &["alpha"]), ("LayerNormalization", &["gamma", "beta"])];
+const CONSTANTS: [(&str, &[&str]); 3] = [
+    ("PReLU", &["alpha"]),
+    ("LayerNormalization", &["gamma", "beta"]),
+    ("GroupNormalization", &["gamma", "beta"]),
+];
 
 /// The paths of the layers of a class that have variables.
 fn of_class(layers: &[KerasLayer], class: &str) -> Vec<String> {
@@ -197,7 +201,8 @@ fn graph(file: &Weights<'_>) -> Result<Option<FileGraph>, ReadError> {
             let names: Vec<&str> = ends.iter().map(|end| wiring.layers[*end].path.as_str()).collect();
             let count = ends.len();
             let problem = format!(
-                "the model has {count} outputs{}; a network here has one",
+                "the model has {count} outputs{}; a network here has one: keras.Model(model.input, \
+                 model.outputs[0]).save(\"one.keras\") keeps the first",
                 listed(&names)
             );
             (&wiring.layers[*first], problem)
@@ -365,6 +370,7 @@ impl Reader<'_> {
         let output = layers::add(&mut place);
         if output.is_err() {
             self.graph.nodes.truncate(nodes);
+            self.shapes.truncate(nodes);
             self.graph.layers.truncate(layers);
         }
         output

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use graph::{
-    Activation, ChannelOrder, Conv, Graph, Node, NodeId, Op, Padding, Pool, PoolKind, ScaleShift, Shape, keras_order,
+    Activation, ChannelOrder, Conv, Filter, Graph, Node, NodeId, Op, Padding, Pool, PoolKind, ScaleShift, Shape,
+    keras_order,
 };
 use serde_json::{Map, Value, json};
 
@@ -527,6 +528,27 @@ fn plain_layer(
             set("scale", false.into());
             "LayerNormalization"
         }
+        Op::GroupNorm { groups, epsilon } => {
+            set("groups", (*groups).into());
+            set("axis", (-1).into());
+            set("epsilon", (*epsilon).into());
+            set("center", false.into());
+            set("scale", false.into());
+            "GroupNormalization"
+        }
+        Op::Resize {
+            size: [height, width],
+            filter,
+        } => {
+            set("height", (*height).into());
+            set("width", (*width).into());
+            let filter = match filter {
+                Filter::Nearest => "nearest",
+                Filter::Bilinear => "bilinear",
+            };
+            set("interpolation", filter.into());
+            "Resizing"
+        }
         Op::Add => "Add",
         Op::Multiply => "Multiply",
         Op::Concat => {
@@ -699,7 +721,8 @@ const fn suffix(op: &Op) -> &'static str {
         Op::Pad { .. } => "pad",
         Op::Crop { .. } => "crop",
         Op::Take { .. } => "channels",
-        Op::LayerNorm { .. } => "norm",
+        Op::LayerNorm { .. } | Op::GroupNorm { .. } => "norm",
+        Op::Resize { .. } => "resize",
         _ => "part",
     }
 }

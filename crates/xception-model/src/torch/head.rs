@@ -24,6 +24,53 @@ struct Module {
     others: Vec<String>,
 }
 
+impl Module {
+    /// Whether it is a norm of the features, a layer or a convolution that makes as many of them, or a pooling of the
+    /// map by a mean with an exponent of its own (GeM's `p`).
+    fn may_change(&self, features: usize) -> bool {
+        match self.weight.as_deref() {
+            Some([length]) => *length == features,
+            Some([output, input, ..]) => [*output, *input] == [features; 2],
+            Some(_) => false,
+            None => self.others == ["p"],
+        }
+    }
+
+    /// Whether it is a fully-connected layer of two values for each feature, as in fastai's head.
+    fn reads_twice(&self, features: usize) -> bool {
+        matches!(self.weight.as_deref(), Some([_, input]) if *input == 2 * features)
+    }
+
+    /// What it is, by its tensors.
+    fn kind(&self) -> String {
+        match self.weight.as_deref().unwrap_or_default() {
+            [] if self.others == ["p"] => "a pooling with an exponent".to_owned(),
+            _ if self.others.iter().any(|kind| kind == "running_mean") => "a batch norm".to_owned(),
+            [_] => "a norm, or an activation with weights".to_owned(),
+            shape => format!("a layer with a weight of {shape:?}"),
+        }
+    }
+}
+
+/// The ways out for a head that cannot be read.
+const KEEPS: &str = "--no-top leaves the head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \
+     \"model.onnx\") keeps it";
+
+/// The refusal of a head of which weights alone say too little.
+fn only_dense(what: &str) -> String {
+    format!("{what}: of weights alone, heads of fully-connected layers are read; {KEEPS}")
+}
+
+/// Some layers and their shapes.
+fn listed(modules: &[&&(&str, Module)]) -> String {
+    let shown: Vec<String> = modules
+        .iter()
+        .take(MAX_LAYERS)
+        .map(|(path, module)| format!("{path} {:?}", module.weight.clone().unwrap_or_default()))
+        .collect();
+    shown.join(", ")
+}
+
 /// The fully-connected layers of a head, in the order of computation.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TorchHead {
@@ -56,24 +103,25 @@ impl TorchHead {
                 is_dense(module) && module.weight.as_ref().is_some_and(|shape| shape[1] == features)
             };
             return match unnamed.iter().filter(reads).collect::<Vec<_>>()[..] {
-                [only] => Ok(Self {
+                [only] => Self {
                     layers: vec![layer(only)],
-                }),
-                _ => Ok(Self::default()),
+                }
+                .alone(&unnamed, features),
+                [] => match unnamed.iter().find(|(_, module)| module.reads_twice(features)) {
+                    Some((path, module)) => Err(only_dense(&format!(
+                        "its head may begin with {path}, {}, which reads the mean and the maximum of each map",
+                        module.kind()
+                    ))),
+                    None => Ok(Self::default()),
+                },
+                ref several => Err(format!(
+                    "several layers read its features: {}; {KEEPS}",
+                    listed(several)
+                )),
             };
         }
         if let Some((path, module)) = named.iter().find(|(_, module)| !is_dense(module)) {
-            let shape = module.weight.clone().unwrap_or_default();
-            let kind = match shape.len() {
-                _ if module.others.iter().any(|kind| kind == "running_mean") => "a batch norm".to_owned(),
-                1 => "a norm, or an activation with weights".to_owned(),
-                _ => format!("a layer with a weight of {shape:?}"),
-            };
-            return Err(format!(
-                "its head has {path}, {kind}: of weights alone, heads of fully-connected layers are read; --no-top \
-                 leaves the head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") \
-                 keeps it"
-            ));
+            return Err(only_dense(&format!("its head has {path}, {}", module.kind())));
         }
         let (mut reads, mut layers) = (features, Vec::new());
         for found in &named {
@@ -86,7 +134,19 @@ impl TorchHead {
         if layers.len() > MAX_LAYERS {
             return Err(no_chain(&named, features));
         }
-        Ok(Self { layers })
+        Self { layers }.alone(&unnamed, features)
+    }
+
+    /// The head, if none of these other modules may stand between the backbone and it: such a module changes the
+    /// numbers that the head reads.
+    fn alone(self, others: &[&(&str, Module)], features: usize) -> Result<Self, String> {
+        match others.iter().find(|(_, module)| module.may_change(features)) {
+            Some((path, module)) => Err(only_dense(&format!(
+                "{path}, {}, may stand before its head",
+                module.kind()
+            ))),
+            None => Ok(self),
+        }
     }
 
     /// The network's tensor for a name in the file.
@@ -109,15 +169,10 @@ fn layer((path, module): &(&str, Module)) -> (String, bool) {
 }
 
 fn no_chain(named: &[&(&str, Module)], features: usize) -> String {
-    let shown: Vec<String> = named
-        .iter()
-        .take(MAX_LAYERS)
-        .map(|(path, module)| format!("{path} {:?}", module.weight.clone().unwrap_or_default()))
-        .collect();
+    let named: Vec<&&(&str, Module)> = named.iter().collect();
     format!(
-        "the layers of its head do not follow each other, the first one on {features} features: {}; --no-top leaves \
-         the head out, and torch.onnx.export(model, torch.zeros(1, 3, 299, 299), \"model.onnx\") keeps it",
-        shown.join(", ")
+        "the layers of its head do not follow each other, the first one on {features} features: {}; {KEEPS}",
+        listed(&named)
     )
 }
 
@@ -200,6 +255,59 @@ mod tests {
         assert_eq!(head.target("fc1.bias").as_deref(), Some("head.hidden.0.bias"));
         assert_eq!(head.target("fc2.weight").as_deref(), Some("head.predictions.weight"));
         assert_eq!(head.target("fc3.weight"), None);
+    }
+
+    #[test]
+    fn what_may_stand_before_the_head_is_named() {
+        let fc = [("fc.weight", &[3, 8][..]), ("fc.bias", &[3])];
+        let with = |more: &[(&'static str, &'static [usize])]| find(&[&fc[..], more].concat());
+        for (name, shape, what) in [
+            (
+                "global_pool.p",
+                &[1][..],
+                "global_pool, a pooling with an exponent, may stand",
+            ),
+            ("neck.weight", &[8], "neck, a norm, or an activation"),
+            (
+                "embedding.weight",
+                &[8, 8],
+                "embedding, a layer with a weight of [8, 8]",
+            ),
+            (
+                "attention.weight",
+                &[8, 8, 1, 1],
+                "attention, a layer with a weight of [8, 8, 1, 1]",
+            ),
+        ] {
+            let error = with(&[(name, shape)]).unwrap_err();
+            assert!(error.starts_with(what) && error.contains("--no-top"), "{error}");
+        }
+        let error = with(&[("neck.running_mean", &[8]), ("neck.weight", &[8])]).unwrap_err();
+        assert!(error.starts_with("neck, a batch norm"), "{error}");
+        let error = find(&[("decide.weight", &[3, 8]), ("pool.p", &[1])]).unwrap_err();
+        assert!(error.starts_with("pool, a pooling"), "{error}");
+        let error = find(&[
+            ("1.2.weight", &[16]),
+            ("1.2.running_mean", &[16]),
+            ("1.4.weight", &[4, 16]),
+        ])
+        .unwrap_err();
+        assert!(error.starts_with("its head may begin with 1.4, a layer"), "{error}");
+        let error = find(&[("age.weight", &[1, 8]), ("gender.weight", &[2, 8])]).unwrap_err();
+        assert!(
+            error.starts_with("several layers read its features: age [1, 8], gender [2, 8]"),
+            "{error}"
+        );
+        // Of the losses and measures of a training.
+        let others: [(&str, &[usize]); 6] = [
+            ("adjust_channel.weight", &[4, 8, 1, 1]),
+            ("loss.weight", &[3]),
+            ("loss.centers", &[3, 8]),
+            ("accuracy.confmat", &[3, 3]),
+            ("normalize.mean", &[1, 3, 1, 1]),
+            ("projector.weight", &[5, 8]),
+        ];
+        assert_eq!(with(&others).unwrap(), [("fc".to_owned(), true)]);
     }
 
     #[test]

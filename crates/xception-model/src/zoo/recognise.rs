@@ -189,6 +189,7 @@ impl Plain {
             outputs = Some(Outputs::Probabilities);
         }
 
+        resizes_last(&mut graph);
         let (front, first) = front(&graph);
         let known = front.scaling();
         for input in graph.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
@@ -390,7 +391,8 @@ impl Plain {
                 .find(|size| graph.shapes(*size).is_ok())
         });
         let size = size.or_else(|| smallest().map(|side| [side; 2]));
-        graph.min_size = if graph.nodes.iter().any(|node| matches!(node.op, Op::Flatten { .. })) {
+        let has_size = |node: &Node| matches!(node.op, Op::Flatten { .. } | Op::Resize { .. });
+        graph.min_size = if graph.nodes.iter().any(has_size) {
             size.map_or(1, |[height, width]| height.min(width))
         } else {
             smallest().unwrap_or(1)
@@ -576,6 +578,30 @@ impl Front {
             }
             _ => None,
         }
+    }
+}
+
+/// Puts constants and orders of channels before a resizing of the picture, so that they are found as its scaling. The
+/// weights of a new pixel have the sum 1, so the order makes no difference.
+fn resizes_last(graph: &mut Graph) {
+    let readers = graph.readers();
+    let mut at = NodeId(0);
+    while readers[at.0] == 1 {
+        let Some((next, node)) = graph.iter().find(|(_, node)| node.inputs.contains(&at)) else {
+            break;
+        };
+        match (&graph.node(at).op, &node.op) {
+            (Op::Resize { .. }, Op::ScaleShift(_) | Op::Take { .. }) => {
+                let [first, second] = [at, next].map(|id| (graph.node(id).op.clone(), graph.node(id).layer));
+                for (id, (op, layer)) in [(at, second), (next, first)] {
+                    let node = &mut graph.nodes[id.0];
+                    (node.op, node.layer) = (op, layer);
+                }
+            }
+            (_, Op::Resize { .. } | Op::ScaleShift(_) | Op::Take { .. }) => {}
+            _ => break,
+        }
+        at = next;
     }
 }
 

@@ -3,14 +3,15 @@
 use clap::Args;
 use xception_model::picture::Preset;
 
+use crate::args::size::square;
 use crate::args::values::{AUGMENTATIONS, preset, rate};
 
 /// Replaces parts of the recipe, and settles what the recipe leaves open.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "More options")]
 pub struct RecipeArgs {
-    /// Height and width of the network's input [default: the weights' own]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2048))]
+    /// Height and width of the network's input, such as 299 or 299x299 [default: the weights' own]
+    #[arg(long, value_name = "N", value_parser = square)]
     pub size: Option<u16>,
     /// How pictures are resized for evaluation and later use
     #[arg(long, default_value_t = Preset::PilBilinear, value_parser = preset())]

@@ -4,7 +4,7 @@ use graph::{Activation, ChannelOrder, GlobalPool, Op, PoolKind, ScaleShift};
 use onnx_ir::NodeProto;
 
 use crate::onnx::graph::{Data, Reader, SoftmaxStep, Value};
-use crate::onnx::layout::{Axis, Reshaped, Size, VECTOR, is_pixel, order, place, reshape};
+use crate::onnx::layout::{Axis, CHANNELS_FIRST, Reshaped, Size, VECTOR, is_pixel, order, place, reshape};
 use crate::onnx::node::int;
 
 impl<'a> Reader<'a> {
@@ -12,6 +12,8 @@ impl<'a> Reader<'a> {
     pub(super) fn reduce(&mut self, node: &'a NodeProto, kind: PoolKind) -> Result<Value, String> {
         let mut data = match self.value(node, 0)? {
             Value::Halved(half, data) if half == kind => data,
+            Value::Grouped(rows, data) => return self.reduce_rows(node, kind, rows, data),
+            Value::Stacked(at, values) => return self.reduce_stack(node, kind, at, &values),
             _ => self.input(node, 0)?,
         };
         let rank = data.axes.len();
@@ -36,8 +38,11 @@ impl<'a> Reader<'a> {
             data.axes[*place] = Axis::One;
         }
         if !is_pixel(&data.axes) {
-            let halved = Some(Value::Halved(kind, data)).filter(|_| keeps);
-            return halved.ok_or_else(|| "it drops one side of a map".into());
+            // `x.mean(3).mean(2)` drops one side after the other.
+            if !keeps {
+                data.axes = without(&data.axes, &places);
+            }
+            return Ok(Value::Halved(kind, data));
         }
         if !keeps {
             data.axes = without(&data.axes, &places);
@@ -49,8 +54,82 @@ impl<'a> Reader<'a> {
         Ok(data.at(id))
     }
 
+    /// A mean or maximum over all places of each channel: `x.flatten(2).mean(2)`.
+    fn reduce_rows(&mut self, node: &'a NodeProto, kind: PoolKind, rows: usize, data: Data) -> Result<Value, String> {
+        let axes = self.integers(node, "axes", 1).unwrap_or_default();
+        let is_last = matches!(axes[..], [-1 | 2]) && node.op_type.starts_with("Reduce");
+        let channels = self.lengths(&data)[1];
+        if !is_last || channels != Some(rows) {
+            return Err("it is over more than the places of each channel".into());
+        }
+        let id = self.add(Op::GlobalPool(GlobalPool { kind, keep_dims: false }), &[data.node])?;
+        let keeps = int(node, "keepdims", 1) != 0;
+        let axes = if keeps {
+            vec![Axis::Batch, Axis::Channels, Axis::One]
+        } else {
+            VECTOR.to_vec()
+        };
+        Ok(Data { axes, ..data }.at(id))
+    }
+
+    /// The mean of several values: `torch.stack(values).mean(0)`.
+    fn reduce_stack(&mut self, node: &NodeProto, kind: PoolKind, at: usize, values: &[Data]) -> Result<Value, String> {
+        let first = values.first().ok_or("it has no inputs")?.clone();
+        let axes = self.integers(node, "axes", 1).unwrap_or_default();
+        let is_stack = matches!(axes[..], [axis] if place(axis, first.axes.len() + 1) == Some(at));
+        if !is_stack || kind != PoolKind::Average || int(node, "keepdims", 1) != 0 {
+            return Err("it is no mean of the values that were put beside each other".into());
+        }
+        let inputs = self.alike(values)?;
+        let sum = self.add(Op::Add, &inputs)?;
+        let mean = ScaleShift::new(1.0 / values.len() as f64, 0.0);
+        let id = self.add(Op::ScaleShift(mean), &[sum])?;
+        Ok(first.at(id))
+    }
+
+    /// The rows of a reshape of a map to `[batch, rows, -1]`, if they divide its channels.
+    fn rows(&self, node: &NodeProto, data: &Data) -> Option<usize> {
+        if data.axes != CHANNELS_FIRST {
+            return None;
+        }
+        let [_, channels, height, width] = self.lengths(data)[..] else {
+            return None;
+        };
+        let channels = channels?;
+        let batch = self.batch.map(|batch| Size::Known(batch as i64));
+        let is_batch = |size: Size| matches!(size, Size::Batch | Size::Known(0)) || Some(size) == batch;
+        let (rows, length) = match self.sizes(node, 1)?[..] {
+            [first, Size::Known(rows), Size::Known(length)] if is_batch(first) => (rows, length),
+            _ => return None,
+        };
+        let rows = if rows == 0 {
+            channels
+        } else {
+            usize::try_from(rows).ok()?
+        };
+        let values = || channels.checked_mul(height?)?.checked_mul(width?);
+        let is_rest = |length| {
+            let named = rows.checked_mul(length);
+            named.is_some_and(|named| Some(named) == values())
+        };
+        let is_rest = length == -1 || usize::try_from(length).is_ok_and(is_rest);
+        (is_rest && rows > 0 && channels.is_multiple_of(rows)).then_some(rows)
+    }
+
     pub(super) fn reshape(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        if let (Value::Grouped(_, data), "Reshape") = (self.value(node, 0)?, &*node.op_type) {
+            let back = self
+                .sizes(node, 1)
+                .and_then(|target| reshape(&data.axes, &self.lengths(&data), &target));
+            return match back {
+                Some(Reshaped::Renamed(axes)) if axes == data.axes => Ok(Value::Data(data)),
+                _ => Err("it puts groups of channels into an order that no network here has".into()),
+            };
+        }
         let mut data = self.input(node, 0)?;
+        if let ("Reshape", Some(rows)) = (&*node.op_type, self.rows(node, &data)) {
+            return Ok(Value::Grouped(rows, data));
+        }
         let rank = data.axes.len();
         let axes = self.integers(node, "axes", 1);
         let places =
@@ -123,7 +202,17 @@ impl<'a> Reader<'a> {
             .map(|at| self.input(node, at))
             .collect::<Result<_, _>>()?;
         let first = parts.first().ok_or("it has no inputs")?.clone();
-        let axis = place(int(node, "axis", 1), first.axes.len()).map(|at| first.axes[at]);
+        let at = place(int(node, "axis", 1), first.axes.len());
+        let axis = at.map(|at| first.axes[at]);
+        if let (Some(at), Some(Axis::One), [_, _, ..]) = (at, axis, &parts[..])
+            && parts.iter().all(|part| part.axes == first.axes)
+        {
+            let values = parts.into_iter().map(|part| Data {
+                axes: without(&part.axes, &[at]),
+                ..part
+            });
+            return Ok(Value::Stacked(at, values.collect()));
+        }
         if axis != Some(Axis::Channels) || parts.iter().any(|part| part.axes != first.axes) {
             return Err(format!(
                 "it concatenates along the axis {axis:?}, not along the channels"

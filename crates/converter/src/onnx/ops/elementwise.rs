@@ -1,6 +1,6 @@
 //! Operations on each value alone.
 
-use graph::{Activation, Op, ScaleShift};
+use graph::{Activation, NodeId, Op, ScaleShift};
 use onnx_ir::NodeProto;
 
 use crate::onnx::curve;
@@ -134,7 +134,10 @@ impl<'a> Reader<'a> {
             let axes: Vec<_> = values.iter().take(4).map(|data| &data.axes).collect();
             return Err(format!("it computes with values of the axes {axes:?}"));
         };
-        let inputs = self.alike(&values)?;
+        let mut inputs = self.alike(&values)?;
+        if let Op::Multiply = op {
+            self.repeat_numbers(&mut inputs)?;
+        }
         let node = if let [only] = inputs[..] {
             only
         } else {
@@ -145,6 +148,25 @@ impl<'a> Reader<'a> {
             ..values[0].clone()
         }
         .at(node))
+    }
+
+    /// Repeats one number for all channels for each of them, as a product does.
+    fn repeat_numbers(&mut self, inputs: &mut [NodeId]) -> Result<(), String> {
+        let counts: Vec<Option<usize>> = inputs.iter().map(|input| self.channels(*input)).collect();
+        let most = counts.iter().flatten().copied().max().unwrap_or(1);
+        for (input, _) in inputs
+            .iter_mut()
+            .zip(counts)
+            .filter(|(_, count)| most > 1 && *count == Some(1))
+        {
+            *input = self.add(
+                Op::Take {
+                    channels: vec![0; most],
+                },
+                &[*input],
+            )?;
+        }
+        Ok(())
     }
 
     /// A scale or shift after a convolution or dense layer: the rest of a folded norm, or a bias.

@@ -1,10 +1,10 @@
 //! Operations that take parts: they crop maps or choose channels.
 
-use graph::{Op, slice_indices};
+use graph::{ChannelOrder, Op, slice_indices};
 use onnx_ir::NodeProto;
 
 use crate::onnx::graph::{Data, Reader, Value};
-use crate::onnx::layout::{Axis, Size, place};
+use crate::onnx::layout::{Axis, Size, VECTOR, place};
 use crate::onnx::node::int;
 
 /// An end is open from this number on: tf2onnx writes 10^9, other programs the largest number of their type.
@@ -64,12 +64,24 @@ impl<'a> Reader<'a> {
     /// Chooses channels by their numbers.
     pub(super) fn gather(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         let mut data = self.input(node, 0)?;
-        let at = place(int(node, "axis", 0), data.axes.len()).filter(|at| data.axes[*at] == Axis::Channels);
-        let at = at.ok_or("it takes parts of another axis than the channels")?;
         let dims = match self.value(node, 1)? {
             Value::Constant(constant) => constant.dims,
             _ => vec![1],
         };
+        let at = place(int(node, "axis", 0), data.axes.len());
+        // `x[:, :, 0, 0]` of a map of one pixel.
+        if let (Some(at), "Gather", true) = (at, &*node.op_type, dims.is_empty())
+            && data.axes[at] == Axis::One
+            && matches!(self.number(node, 1), Some(0.0 | -1.0))
+        {
+            data.axes.remove(at);
+            if data.axes == VECTOR {
+                data.node = self.as_vector(data.node, ChannelOrder::ChannelsLast)?;
+            }
+            return Ok(Value::Data(data));
+        }
+        let at = at.filter(|at| data.axes[*at] == Axis::Channels);
+        let at = at.ok_or("it takes parts of another axis than the channels")?;
         // `GatherND` takes whole channels if each of its indices is one number.
         if node.op_type == "GatherND" && (dims.len() != 2 || dims[1] != 1 || int(node, "batch_dims", 0) != 0) {
             return Err("it takes single values".into());

@@ -4,7 +4,7 @@ use graph::{BatchNorm, Dense, Op, ScaleShift};
 use onnx_ir::NodeProto;
 
 use crate::onnx::graph::{Reader, Value};
-use crate::onnx::layout::{Axis, is_pixel, order, place};
+use crate::onnx::layout::{Axis, CHANNELS_FIRST, PIXEL, is_pixel, order, place};
 use crate::onnx::node::{float, int};
 use crate::onnx::tensor::Constant;
 use crate::onnx::weights::{Linear, Weights};
@@ -86,6 +86,67 @@ impl<'a> Reader<'a> {
         let id = self.add(Op::LayerNorm { epsilon }, &[data.node])?;
         let id = self.add(Op::ScaleShift(ScaleShift { scale, shift }), &[id])?;
         Ok(data.at(id))
+    }
+
+    /// A norm over all places of each channel or of each group of channels, with a factor and a term for each channel;
+    /// before version 21, those of a group norm are for each group.
+    pub(super) fn group_norm(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let (rows, data) = match self.value(node, 0)? {
+            Value::Grouped(rows, data) => (Some(rows), data),
+            _ => (None, self.input(node, 0)?),
+        };
+        let at = data.axes.iter().position(|axis| *axis == Axis::Channels);
+        let channels = at.and_then(|at| self.lengths(&data)[at]);
+        let channels = channels.ok_or("the number of its channels is not known")?;
+        let is_map = data.axes == CHANNELS_FIRST || data.axes == PIXEL;
+        let (is_group, stated) = (node.op_type == "GroupNormalization", int(node, "num_groups", 1));
+        let groups = match (is_group, rows) {
+            (true, None) if is_map => usize::try_from(stated).unwrap_or_default(),
+            (false, Some(rows)) => rows,
+            (false, None) if is_map => channels,
+            _ => return Err(format!("a norm over the axes {:?}", data.axes)),
+        };
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            return Err(format!("its {groups} groups do not divide {channels} channels"));
+        }
+        let left = self.budget.checked_sub(channels.saturating_mul(2));
+        self.budget = left.ok_or("its graph has more constants than any network")?;
+        let [scale, shift] = [
+            self.repeated(node, 1, channels, groups)?,
+            self.repeated(node, 2, channels, groups)?,
+        ];
+        let epsilon = float(node, "epsilon", 1e-5);
+        let id = self.add(Op::GroupNorm { groups, epsilon }, &[data.node])?;
+        let is_plain = scale.iter().all(|scale| (scale - 1.0).abs() < 1e-9) && shift.iter().all(|shift| *shift == 0.0);
+        let id = if is_plain {
+            id
+        } else {
+            self.add(Op::ScaleShift(ScaleShift { scale, shift }), &[id])?
+        };
+        Ok(match (rows, data.at(id)) {
+            (Some(rows), Value::Data(data)) => Value::Grouped(rows, data),
+            (_, value) => value,
+        })
+    }
+
+    /// A constant for each channel, from one for each channel or for each group of channels.
+    fn repeated(&self, node: &NodeProto, at: usize, channels: usize, groups: usize) -> Result<Vec<f64>, String> {
+        if let Ok(Value::Filled(number)) = self.value(node, at) {
+            return Ok(vec![number; channels]);
+        }
+        let constant = self.constant(node, at)?;
+        let count = constant.count().unwrap_or(0);
+        if count != channels && count != groups {
+            return Err(format!(
+                "a constant of the shape {:?} for {groups} groups of {channels} channels",
+                constant.dims
+            ));
+        }
+        let numbers = self.numbers(&constant)?;
+        Ok(numbers
+            .into_iter()
+            .flat_map(|number| std::iter::repeat_n(number, channels / count))
+            .collect())
     }
 }
 

@@ -1,11 +1,11 @@
 //! Operations that slide a window over a map, or pad and crop it.
 
-use graph::{Conv, Op, Padding, Pool, PoolKind};
+use graph::{Conv, Filter, Op, Padding, Pool, PoolKind};
 use onnx_ir::NodeProto;
 
 use super::products::linear;
 use crate::onnx::graph::{Reader, Value};
-use crate::onnx::layout::{Axis, CHANNELS_FIRST, place};
+use crate::onnx::layout::{Axis, CHANNELS_FIRST, Size, place};
 use crate::onnx::node::{attribute, float, groups, int, ints, shown};
 
 impl<'a> Reader<'a> {
@@ -99,6 +99,82 @@ impl<'a> Reader<'a> {
             }
             value if value < -1e30 && data.axes == CHANNELS_FIRST => Ok(Value::Bordered(sides, data)),
             value => Err(format!("it pads with {value}")),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// A map made larger or smaller by looking up the middle of each new pixel. `Resize` has scales or sizes as inputs,
+    /// `Upsample` had scales as an attribute or an input.
+    pub(super) fn resize(&mut self, node: &'a NodeProto) -> Result<Value, String> {
+        let data = self.input(node, 0)?;
+        let text = |name: &str| attribute(node, name).map(|found| String::from_utf8_lossy(&found.s).into_owned());
+        let sides = [Axis::Height, Axis::Width].map(|axis| data.axes.iter().position(|other| *other == axis));
+        let lengths = self.lengths(&data);
+        let of = |at: Option<usize>| at.and_then(|at| Some((at, lengths[at]?)));
+        let [Some(rows), Some(columns)] = sides.map(of) else {
+            return Err("it resizes a map, and the file does not say the size of pictures".into());
+        };
+        if attribute(node, "axes").is_some() || int(node, "antialias", 0) != 0 {
+            return Err("it resizes some axes alone, or smooths first (antialias)".into());
+        }
+        let stated = if node.op_type == "Upsample" {
+            None
+        } else {
+            self.sizes(node, 3)
+        };
+        let scales = self.scales(node)?;
+        let mut size = [0; 2];
+        for (side, (at, length)) in size.iter_mut().zip([rows, columns]) {
+            *side = match (stated.as_deref().and_then(|sizes| sizes.get(at)), scales.get(at)) {
+                (Some(Size::Known(to)), _) => usize::try_from(*to).unwrap_or_default(),
+                // `floor(length * scale)`; a scale such as 2.3333333 is rounded.
+                (None, Some(scale)) => (length as f64 * scale + 1e-4) as usize,
+                _ => return Err("its size is not known".into()),
+            };
+        }
+        let whole = size[0].is_multiple_of(rows.1) && size[1].is_multiple_of(columns.1);
+        let lookup = match &*node.op_type {
+            "Upsample" => "asymmetric".to_owned(),
+            _ => text("coordinate_transformation_mode").unwrap_or_else(|| "half_pixel".into()),
+        };
+        let rounding = text("nearest_mode").unwrap_or_else(|| "round_prefer_floor".into());
+        let mode = text("mode").unwrap_or_else(|| "nearest".into());
+        // Between two pixels, each way to look up and to round finds the same one if every pixel is repeated.
+        let filter = match (&*mode, &*lookup, &*rounding) {
+            ("nearest", "asymmetric", "floor") if whole => Filter::Nearest,
+            ("nearest", "asymmetric", _) if whole && node.op_type == "Upsample" => Filter::Nearest,
+            ("nearest", "half_pixel" | "pytorch_half_pixel", "round_prefer_floor" | "round_prefer_ceil") if whole => {
+                Filter::Nearest
+            }
+            ("linear", "half_pixel" | "pytorch_half_pixel", _) if size[0] > 1 && size[1] > 1 => Filter::Bilinear,
+            _ => {
+                return Err(format!(
+                    "it resizes by {}, {}, {}",
+                    shown(&mode),
+                    shown(&lookup),
+                    shown(&rounding)
+                ));
+            }
+        };
+        let id = self.add(Op::Resize { size, filter }, &[data.node])?;
+        Ok(data.at(id))
+    }
+
+    /// The scales of a `Resize` or an `Upsample`; none where sizes are given instead.
+    fn scales(&self, node: &NodeProto) -> Result<Vec<f64>, String> {
+        if let Some(own) = attribute(node, "scales") {
+            return Ok(own.floats.iter().map(|scale| f64::from(*scale)).collect());
+        }
+        let at = if node.op_type == "Upsample" || node.input.len() < 3 {
+            1
+        } else {
+            2
+        };
+        match self.value(node, at) {
+            Ok(Value::Constant(_)) => self.numbers(&self.constant(node, at)?),
+            Ok(_) => Err("its scales are computed".into()),
+            Err(_) => Ok(Vec::new()),
         }
     }
 }

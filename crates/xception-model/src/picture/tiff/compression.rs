@@ -11,6 +11,7 @@ use super::{
     super::error::PictureError,
     fault::{damaged, unsupported},
     fax,
+    header::NONE,
 };
 
 /// A strip or a tile.
@@ -31,7 +32,7 @@ pub(super) struct Chunk<'a> {
 pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) -> Result<(), PictureError> {
     let reversed: Vec<u8>;
     let bytes = if chunk.is_reversed {
-        let needed = if compression == 1 { out.len() } else { usize::MAX };
+        let needed = if compression == NONE { out.len() } else { usize::MAX };
         reversed = chunk
             .bytes
             .iter()
@@ -43,7 +44,7 @@ pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) ->
         chunk.bytes
     };
     let filled = match compression {
-        1 => bytes.get(..out.len()).map(|bytes| out.copy_from_slice(bytes)),
+        NONE => bytes.get(..out.len()).map(|bytes| out.copy_from_slice(bytes)),
         2..=4 => fax::decode(bytes, compression, chunk.options, chunk.width, chunk.row_len, out),
         5 => lzw(bytes, out),
         8 | 32_946 => ZlibDecoder::new(bytes).read_exact(out).ok(),

@@ -27,6 +27,9 @@ const ALPHA: u64 = 2;
 /// Corel Draw 10's alpha (`TiffImagePlugin.py`, `OPEN_INFO`).
 const COREL_ALPHA: u64 = 999;
 
+/// Uncompressed.
+pub(super) const NONE: u64 = 1;
+
 /// JPEG compression of the second kind (TIFF technical note 2).
 pub(super) const JPEG: u64 = 7;
 
@@ -126,7 +129,7 @@ impl Header {
         let is_rgb = kind == Kind::Rgb;
         // libtiff takes an alpha of unknown kind for one that the colours are multiplied by, and Pillow listens where
         // it reads planes by libtiff.
-        let is_of_libtiff = first.is_none() && is_planar && compression != 1;
+        let is_of_libtiff = first.is_none() && is_planar && compression != NONE;
         let is_premultiplied = is_one && is_rgb && (first == Some(PREMULTIPLIED) || is_of_libtiff);
         let is_alpha = match first {
             Some(ALPHA) => is_rgb || bits == 8 && matches!(kind, Kind::Grey { .. } | Kind::Palette),

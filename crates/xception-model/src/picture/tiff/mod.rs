@@ -21,8 +21,8 @@ use image::{RgbImage, metadata::Orientation};
 use self::{
     chunks::Chunks,
     directory::{Directory, tag},
-    fault::{damaged, unsupported},
-    header::{Header, JPEG, Kind},
+    fault::{FORMAT, damaged, unsupported},
+    header::{Header, JPEG, Kind, NONE},
     jpeg::decode_jpeg_parts,
     samples::File,
     ycbcr::decode_ycbcr,
@@ -38,15 +38,28 @@ pub(super) fn decode_tiff(
     options: &DecodeOptions,
     warnings: &mut Vec<PictureWarning>,
 ) -> Result<(RgbImage, Orientation), PictureError> {
-    let directory = Directory::read(bytes).ok_or_else(|| damaged("its directory is incomplete"))?;
+    let directory = Directory::read(bytes).map_err(damaged)?;
     let header = Header::read(&directory).map_err(unsupported)?;
+    // libtiff reads over some of this damage too, but otherwise than Pillow.
+    if let Some(reason) = directory.damage.filter(|_| header.compression != NONE) {
+        return Err(damaged(reason));
+    }
     let sample_bytes = match header.kind {
         // Numbers without a range are kept in 64 bits until their range is known.
         Kind::Integer { .. } | Kind::Float { .. } => size_of::<f64>(),
         _ => header.bits.div_ceil(8) * header.kept(),
     };
     check_size(header.width, header.height, sample_bytes as u8, &options.limits)?;
-    let chunks = Chunks::new(bytes, &directory, &header, &options.limits)?;
+    let chunks = Chunks::new(bytes, &directory, &header, options)?;
+    warnings.extend(
+        directory
+            .damage
+            .or(chunks.damage)
+            .map(|reason| PictureWarning::Damaged {
+                format: FORMAT,
+                reason: reason.to_owned(),
+            }),
+    );
     let file = File {
         directory,
         header,

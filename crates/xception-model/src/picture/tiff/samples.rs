@@ -7,7 +7,7 @@ use super::{
     chunks::{Chunks, gather},
     directory::{Directory, tag},
     fault::damaged,
-    header::{Alpha, Header, Kind},
+    header::{Alpha, Header, Kind, NONE},
     lab,
 };
 use crate::reading::SixteenBitMode;
@@ -45,7 +45,8 @@ impl File<'_> {
             Kind::YCbCr => self.picture(self.bytes()?, DynamicImage::ImageLuma8),
             Kind::DeepGrey { .. } => self.picture(self.words()?, DynamicImage::ImageLuma16),
             Kind::Integer { signed } => {
-                let numbers = self.integers(signed)?;
+                // Pillow takes numbers without a sign for ones with a sign.
+                let numbers = self.integers(signed || !stretch)?;
                 let levels = to_levels(&numbers, "integers", stretch, warnings);
                 self.picture(levels, DynamicImage::ImageLuma8)
             }
@@ -67,15 +68,28 @@ impl File<'_> {
         let header = &self.header;
         match header.kind {
             // libtiff has turned the bytes already, and Pillow turns them back.
-            Kind::Integer { .. } | Kind::Float { .. } if !self.directory.little && header.compression != 1 => {
+            Kind::Integer { .. } | Kind::Float { .. } if !self.directory.little && header.compression != NONE => {
                 Some("compressed numbers whose bytes begin with the highest")
             }
             // Each byte is taken for a sample.
-            Kind::Rgb | Kind::Inks if header.is_planar && header.bits == 16 && header.compression == 1 => {
+            Kind::Rgb | Kind::Inks if header.is_planar && header.bits == 16 && header.compression == NONE => {
                 Some("uncompressed planes of 16 bits")
             }
+            Kind::Rgb if header.is_planar && header.is_reversed && header.compression == NONE => {
+                Some("uncompressed planes of reversed bits")
+            }
+            // The rows of tiles that reach beyond the picture are taken for a third longer than they are.
+            Kind::Rgb
+                if header.is_planar
+                    && header.compression == NONE
+                    && header.samples == 4
+                    && self.chunks.width != header.width
+                    && !self.directory.has(tag::EXTRA_SAMPLES) =>
+            {
+                Some("uncompressed tiles of planes with transparency that no tag names")
+            }
             // The transparency is lost.
-            Kind::Grey { .. } if header.is_planar && header.compression != 1 && header.alpha == Alpha::Straight => {
+            Kind::Grey { .. } if header.is_planar && header.compression != NONE && header.alpha == Alpha::Straight => {
                 Some("compressed planes of grey and transparency")
             }
             // The planes of a* and b* lose their sign.
@@ -133,7 +147,7 @@ impl File<'_> {
         })
     }
 
-    /// Whole numbers with a sign, of 16 or 32 bits, and unsigned ones of 32 bits, which Pillow takes for signed ones.
+    /// Whole numbers of 16 bits with a sign, or of 32 bits.
     fn integers(&self, signed: bool) -> Result<Vec<f64>, PictureError> {
         if self.header.bits == 16 {
             let word = |row: &[u8], index: usize| i16::from_le_bytes([row[2 * index], row[2 * index + 1]]);

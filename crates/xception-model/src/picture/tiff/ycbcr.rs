@@ -8,11 +8,9 @@ use super::{
     compression::{Chunk, decompress},
     directory::{Directory, tag},
     fault::{damaged, unsupported},
+    header::NONE,
     samples::File,
 };
-
-/// Uncompressed.
-const NONE: u64 = 1;
 
 pub(super) fn decode_ycbcr(file: &File<'_>, warnings: &mut Vec<PictureWarning>) -> Result<RgbImage, PictureError> {
     let (header, directory) = (&file.header, &file.directory);

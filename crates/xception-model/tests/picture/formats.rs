@@ -15,6 +15,7 @@ struct Manifest {
     damaged: Vec<String>,
     refused: Vec<String>,
     usual: Vec<String>,
+    filled: Vec<String>,
 }
 
 fn manifest() -> Manifest {
@@ -85,6 +86,41 @@ fn chunks_that_png_forbids_bring_a_warning() {
     for name in refused {
         let error = decode(&file(&name), AS_PILLOW).expect_err(&name);
         assert!(matches!(error, PictureError::Damaged { .. }), "{name}: {error}");
+    }
+}
+
+/// As with Pillow's `LOAD_TRUNCATED_IMAGES`.
+#[test]
+fn missing_rows_are_filled_on_request() {
+    let filled = manifest().filled;
+    assert!(filled.len() >= 8);
+    let fill = Reading {
+        truncated: TruncatedMode::Fill,
+        ..AS_PILLOW
+    };
+    for name in filled {
+        let bytes = file(&name);
+        let error = decode(&bytes, AS_PILLOW).expect_err(&name);
+        assert!(matches!(error, PictureError::Damaged { .. }), "{name}: {error}");
+        let decoded = decode_with_warnings(&bytes, fill).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(decoded.picture == ppm(&format!("formats/{name}.ppm")), "{name}");
+        assert!(
+            matches!(decoded.warnings[..], [PictureWarning::Damaged { .. }]),
+            "{name}: {:?}",
+            decoded.warnings
+        );
+    }
+}
+
+/// A picture without a single row is none, though Pillow makes a black one of it.
+#[test]
+fn a_file_without_any_row_is_refused() {
+    let fill = Reading {
+        truncated: TruncatedMode::Fill,
+        ..AS_PILLOW
+    };
+    for (name, length) in [("png-cut", 60), ("bmp-cut-24bit", 60)] {
+        assert!(decode(&file(name)[..length], fill).is_err(), "{name}");
     }
 }
 

@@ -80,6 +80,9 @@ impl<'a> Chunks<'a> {
             // Pillow lets the superfluous parts cover the first ones.
             return Err(damaged("it has more parts than its size needs"));
         }
+        if !is_plain && offsets.len() > 1 && !directory.has(counts) {
+            return Err(damaged("its parts have no lengths"));
+        }
         let mut chunks = Self {
             file,
             offsets,

@@ -24,13 +24,18 @@ pub(super) mod tag {
     pub const EXTRA_SAMPLES: u16 = 338;
     pub const SAMPLE_FORMAT: u16 = 339;
     pub const JPEG_TABLES: u16 = 347;
+    pub const JPEG_STREAM: u16 = 513;
+    pub const JPEG_STREAM_LENGTH: u16 = 514;
+    pub const JPEG_DIVISORS: u16 = 519;
+    pub const JPEG_MEAN_CODES: u16 = 520;
+    pub const JPEG_CODES: u16 = 521;
     pub const LUMA: u16 = 529;
     pub const SUBSAMPLING: u16 = 530;
     pub const BLACK_AND_WHITE: u16 = 532;
     pub const XMP: u16 = 700;
 
     /// Tags without which a picture would look different.
-    pub const ALL: [u16; 25] = [
+    pub const ALL: [u16; 30] = [
         WIDTH,
         HEIGHT,
         BITS,
@@ -53,6 +58,11 @@ pub(super) mod tag {
         EXTRA_SAMPLES,
         SAMPLE_FORMAT,
         JPEG_TABLES,
+        JPEG_STREAM,
+        JPEG_STREAM_LENGTH,
+        JPEG_DIVISORS,
+        JPEG_MEAN_CODES,
+        JPEG_CODES,
         LUMA,
         SUBSAMPLING,
         BLACK_AND_WHITE,
@@ -117,6 +127,8 @@ fn number(bytes: &[u8], little: bool) -> u64 {
     }
 }
 
+const UNUSUAL: &str = "a tag has an unusual type";
+
 /// A tag's type and values.
 struct Entry<'a> {
     tag: u16,
@@ -128,8 +140,10 @@ struct Entry<'a> {
 pub(super) struct Directory<'a> {
     pub little: bool,
     entries: Vec<Entry<'a>>,
-    /// Damage that Pillow reads over. libtiff, which reads compressed files for it, judges it otherwise.
+    /// Damage that Pillow reads over.
     pub damage: Option<&'static str>,
+    /// libtiff, which reads compressed files for Pillow, sees other tags than Pillow.
+    pub is_disputed: bool,
 }
 
 impl<'a> Directory<'a> {
@@ -155,6 +169,7 @@ impl<'a> Directory<'a> {
             little,
             entries: Vec::new(),
             damage: None,
+            is_disputed: false,
         };
         let mut is_stored = vec![false; 1 << 16];
         // Values beside the directory are at most as long as the file, all together.
@@ -166,7 +181,7 @@ impl<'a> Directory<'a> {
             let head = entry.and_then(|entry| Some((entry, at(entry, 2)?, at(entry + 2, 2)?, at(entry + 4, word)?)));
             let Some((entry, number, kind, count)) = head.filter(|(entry, ..)| at(entry + 4 + word, word).is_some())
             else {
-                directory.damage = Some(INCOMPLETE);
+                directory.doubt(INCOMPLETE);
                 break;
             };
             let (tag, kind) = (number as u16, kind as u64);
@@ -174,19 +189,33 @@ impl<'a> Directory<'a> {
                 continue;
             }
             let inline = entry + 4 + word;
-            let values = size(kind).and_then(|size| {
-                let length = count.checked_mul(size)?;
-                if length <= word {
-                    return bytes.get(inline..inline + length);
+            let length = size(kind).and_then(|size| count.checked_mul(size));
+            let values = match length {
+                Some(length) if length <= word => bytes.get(inline..inline + length),
+                Some(length) if length <= budget => {
+                    budget -= length;
+                    let start = at(inline, word);
+                    let values = start.and_then(|start| bytes.get(start..start.checked_add(length)?));
+                    if values.is_none() {
+                        // Pillow reads no further.
+                        directory.damage = Some("the values of a tag lie outside of the file");
+                        let tags = (index..all).map_while(|index| at(place + count_len + index * (4 + 2 * word), 2));
+                        directory.is_disputed |= tags.into_iter().any(|tag| tag::ALL.contains(&(tag as u16)));
+                        break;
+                    }
+                    values
                 }
-                budget = budget.checked_sub(length)?;
-                let start = at(inline, word)?;
-                bytes.get(start..start.checked_add(length)?)
-            });
+                _ => None,
+            };
             is_stored[usize::from(tag)] = values.is_some_and(|values| !values.is_empty());
             directory.add(tag, kind, count, values)?;
         }
         Ok(directory)
+    }
+
+    fn doubt(&mut self, damage: &'static str) {
+        self.damage = Some(damage);
+        self.is_disputed = true;
     }
 
     /// Adds a tag; `None` for values of an unknown type or out of the file, which Pillow passes over.
@@ -197,7 +226,7 @@ impl<'a> Directory<'a> {
         }
         let Some(values) = values else {
             if is_used {
-                self.damage = Some("a tag has an unknown type, or values outside of the file");
+                self.doubt("a tag has an unknown type, or values outside of the file");
             }
             return Ok(());
         };
@@ -208,23 +237,33 @@ impl<'a> Directory<'a> {
             match kind {
                 // Pillow takes these bytes for text or for no colours.
                 BYTE if ![tag::PLANES, tag::PALETTE, tag::ORIENTATION].contains(&tag) => {}
-                SHORT | LONG | LONG_8 => {}
+                SHORT | LONG => {}
+                LONG_8 if SINGLE.contains(&tag) => self.doubt(UNUSUAL),
+                LONG_8 => {}
                 SIGNED_BYTE | SIGNED_SHORT | SIGNED_LONG | PLACE => {
                     let size = size(kind).unwrap_or(1);
                     let highest = if self.little { size - 1 } else { 0 };
                     if kind != PLACE && values.chunks_exact(size).any(|value| value[highest] > 127) {
                         return Err("a tag is a negative number");
                     }
-                    self.damage = Some("a tag has an unusual type");
+                    self.doubt(UNUSUAL);
                 }
                 _ => return Err("a tag that should be a whole number is none"),
             }
             if SINGLE.contains(&tag) && count > 1 {
-                self.damage = Some("a tag has several values instead of one");
+                self.doubt("a tag has several values instead of one");
                 if tag == tag::PHOTOMETRIC {
                     return Ok(());
                 }
             }
+        }
+        let is_usual = match tag {
+            tag::JPEG_TABLES => matches!(kind, BYTE | UNDEFINED),
+            tag::LUMA | tag::BLACK_AND_WHITE => kind == RATIO,
+            _ => true,
+        };
+        if !is_usual {
+            self.doubt(UNUSUAL);
         }
         self.entries.push(Entry { tag, kind, values });
         Ok(())

@@ -13,6 +13,7 @@ mod fax;
 mod header;
 mod jpeg;
 mod lab;
+mod old_jpeg;
 mod samples;
 mod ycbcr;
 
@@ -22,8 +23,9 @@ use self::{
     chunks::Chunks,
     directory::{Directory, tag},
     fault::{FORMAT, damaged, unsupported},
-    header::{Header, JPEG, Kind, NONE},
+    header::{Header, JPEG, Kind, NONE, OLD_JPEG},
     jpeg::decode_jpeg_parts,
+    old_jpeg::decode_old_jpeg,
     samples::File,
     ycbcr::decode_ycbcr,
 };
@@ -41,7 +43,8 @@ pub(super) fn decode_tiff(
     let directory = Directory::read(bytes).map_err(damaged)?;
     let header = Header::read(&directory).map_err(unsupported)?;
     // libtiff reads over some of this damage too, but otherwise than Pillow.
-    if let Some(reason) = directory.damage.filter(|_| header.compression != NONE) {
+    let is_disputed = directory.is_disputed && header.compression != NONE;
+    if let Some(reason) = directory.damage.filter(|_| is_disputed) {
         return Err(damaged(reason));
     }
     let sample_bytes = match header.kind {
@@ -50,6 +53,15 @@ pub(super) fn decode_tiff(
         _ => header.bits.div_ceil(8) * header.kept(),
     };
     check_size(header.width, header.height, sample_bytes as u8, &options.limits)?;
+    let orientation = match directory.number(tag::ORIENTATION) {
+        Some(number) => u8::try_from(number).ok().and_then(Orientation::from_exif),
+        None => Some(orientation(None, directory.bytes(tag::XMP))),
+    };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    if header.compression == OLD_JPEG {
+        let picture = decode_old_jpeg(bytes, &directory, &header, options, warnings)?;
+        return Ok((picture, orientation));
+    }
     let chunks = Chunks::new(bytes, &directory, &header, options)?;
     warnings.extend(
         directory
@@ -73,9 +85,5 @@ pub(super) fn decode_tiff(
             flatten(picture, options.reading, warnings).ok_or_else(|| damaged("its samples have an unknown type"))?
         }
     };
-    let orientation = match file.directory.number(tag::ORIENTATION) {
-        Some(number) => u8::try_from(number).ok().and_then(Orientation::from_exif),
-        None => Some(orientation(None, file.directory.bytes(tag::XMP))),
-    };
-    Ok((picture, orientation.unwrap_or(Orientation::NoTransforms)))
+    Ok((picture, orientation))
 }

@@ -3,7 +3,13 @@
 use image::{DynamicImage, ImageBuffer, Pixel};
 
 use super::{
-    super::{error::PictureError, jpeg::inks_to_rgb, options::DecodeOptions, warning::PictureWarning},
+    super::{
+        error::PictureError,
+        flatten::{dark, range},
+        jpeg::inks_to_rgb,
+        options::DecodeOptions,
+        warning::PictureWarning,
+    },
     chunks::{Chunks, gather},
     directory::{Directory, tag},
     fault::damaged,
@@ -56,7 +62,7 @@ impl File<'_> {
                 let levels = to_levels(&numbers, "floating-point numbers", stretch, warnings);
                 self.picture(levels, DynamicImage::ImageLuma8)
             }
-            Kind::Rgb => self.colours(),
+            Kind::Rgb => self.colours(options.reading.sixteen_bit, warnings),
             Kind::Lab => self.lab(),
             Kind::Palette => self.palette(),
             Kind::Inks => self.inks(&self.high_bytes()?),
@@ -78,6 +84,7 @@ impl File<'_> {
             Kind::Rgb if header.is_planar && header.is_reversed && header.compression == NONE => {
                 Some("uncompressed planes of reversed bits")
             }
+            _ if self.is_plane_alone() => Some("uncompressed samples in a single plane"),
             // The rows of tiles that reach beyond the picture are taken for a third longer than they are.
             Kind::Rgb
                 if header.is_planar
@@ -96,6 +103,20 @@ impl File<'_> {
             Kind::Lab if header.is_planar => Some("planes of CIE L*a*b*"),
             _ => None,
         }
+    }
+
+    /// Whether Pillow forgets how the samples are stored, as it does with those of a single plane: that bits are
+    /// reversed, that 0 is white, and how many bits or which order of bytes they have.
+    fn is_plane_alone(&self) -> bool {
+        let header = &self.header;
+        let is_single = header.samples == 1 && self.directory.number(tag::PLANES) == Some(2);
+        let is_known = match header.kind {
+            Kind::Grey { inverted } => !inverted && matches!(header.bits, 1 | 8),
+            Kind::Integer { .. } | Kind::Float { .. } => header.bits == 32 && self.directory.little,
+            Kind::DeepGrey { .. } => false,
+            _ => header.bits == 8,
+        };
+        is_single && header.compression == NONE && (header.is_reversed || !is_known)
     }
 
     pub fn picture<P: Pixel>(
@@ -180,8 +201,25 @@ impl File<'_> {
         }
     }
 
-    fn colours(&self) -> Result<DynamicImage, PictureError> {
+    fn colours(&self, mode: SixteenBitMode, warnings: &mut Vec<PictureWarning>) -> Result<DynamicImage, PictureError> {
         match (self.header.alpha, self.header.bits) {
+            (Alpha::Premultiplied, 9..) => {
+                // Pillow divides bytes, so that nothing is left to stretch.
+                let mut words = self.words()?;
+                let pixels = words.as_chunks::<4>().0.iter();
+                let levels = pixels.flat_map(|&[red, green, blue, _]| [red, green, blue]);
+                if mode != SixteenBitMode::Stretch {
+                    warnings.extend(dark(range(levels).1));
+                    return self.bytes_of_colours(words.iter().map(|word| (word >> 8) as u8).collect());
+                }
+                for [colours @ .., alpha] in words.as_chunks_mut::<4>().0 {
+                    for colour in colours {
+                        let whole = u32::from(*colour) * u32::from(u16::MAX) / u32::from((*alpha).max(1));
+                        *colour = whole.min(u16::MAX.into()) as u16;
+                    }
+                }
+                self.picture(words, DynamicImage::ImageRgba16)
+            }
             (Alpha::Opaque, 9..) => self.picture(self.words()?, DynamicImage::ImageRgb16),
             (Alpha::Straight, 9..) => self.picture(self.words()?, DynamicImage::ImageRgba16),
             _ => self.bytes_of_colours(self.high_bytes()?),

@@ -132,7 +132,8 @@ mode! {
         /// They are refused, as by Pillow.
         #[default]
         Refuse = "refuse",
-        /// The missing part is grey or blurred in JPEG files, and black or transparent in others, as by Pillow with `ImageFile.LOAD_TRUNCATED_IMAGES`, with a warning.
+        /// The missing part is grey or blurred in JPEG files, and black or transparent in others, as by Pillow with
+        /// `ImageFile.LOAD_TRUNCATED_IMAGES`, with a warning.
         Fill = "fill",
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn decode_bmp(
         return Some(Err(error));
     }
     let data = bytes.get(header.pixels_at..).unwrap_or_default();
-    let filled = header.filled(data).filter(|_| fill);
+    let filled = if fill { header.filled(data) } else { None };
     *is_filled = filled.is_some();
     let data = filled.as_deref().unwrap_or(data);
     let pixels = match (header.compression, header.bits) {
@@ -195,7 +195,8 @@ impl Header {
     /// Complete rows, and zeros for the others; `None` if no row is complete or none is missing, and for run lengths.
     fn filled(&self, data: &[u8]) -> Option<Vec<u8>> {
         let (used, stride) = self.row_lens();
-        let complete = 1 + data.len().checked_sub(used)? / stride;
+        // A damaged header may have no bits for a pixel.
+        let complete = 1 + data.len().checked_sub(used)?.checked_div(stride)?;
         let is_plain = matches!(self.compression, PLAIN | MASKS);
         (is_plain && complete < self.height).then(|| {
             let mut filled = data[..(complete - 1) * stride + used].to_vec();

@@ -150,3 +150,20 @@ fn damaged_and_cut_files_do_not_panic() {
         }
     }
 }
+
+/// Such a header made a division by zero of the count of complete rows.
+#[test]
+fn a_bmp_file_without_bits_for_a_pixel_is_refused() {
+    const BITS: usize = 28;
+
+    let mut bytes = file("bmp-cut-24bit");
+    bytes[BITS] = 0;
+    let fill = Reading {
+        truncated: TruncatedMode::Fill,
+        ..AS_PILLOW
+    };
+    for reading in [AS_PILLOW, fill] {
+        let error = decode(&bytes, reading).unwrap_err();
+        assert!(!error.to_string().contains("the decoder failed on it"), "{error}");
+    }
+}

@@ -101,7 +101,8 @@ def png(rows, bits, colour_type, width=WIDTH, chunks=(), behind=(), missing=0, k
     """`missing`: how many of the rows have no data. `keep`: how many bytes of the compressed data are kept."""
     chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     header = struct.pack(">IIBBBBB", width, len(rows), bits, colour_type, 0, 0, 0)
-    chunks = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows[missing:]))[:keep])]
+    data = zlib.compress(b"".join(b"\0" + row for row in rows[missing:]))
+    chunks = [(b"IHDR", header), *chunks, (b"IDAT", data[:keep])]
     chunks += [*behind, (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
 

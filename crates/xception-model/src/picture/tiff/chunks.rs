@@ -80,7 +80,8 @@ impl<'a> Chunks<'a> {
             // Pillow lets the superfluous parts cover the first ones.
             return Err(damaged("it has more parts than its size needs"));
         }
-        if !is_plain && offsets.len() > 1 && !directory.has(counts) {
+        // libtiff guesses the length of a single part, and forgives the guess in YCbCr files alone.
+        if !is_plain && !directory.has(counts) && (offsets.len() > 1 || header.kind == Kind::YCbCr) {
             return Err(damaged("its parts have no lengths"));
         }
         let mut chunks = Self {
@@ -167,7 +168,7 @@ impl<'a> Chunks<'a> {
         match self.counts.get(index).map(|&count| usize::try_from(count)) {
             // A count of 0 is as good as none.
             None | Some(Ok(0)) => Ok(rest),
-            Some(count) => Ok(&rest[..count.unwrap_or(usize::MAX).min(rest.len())]),
+            Some(count) => count.ok().and_then(|count| rest.get(..count)).ok_or_else(early),
         }
     }
 }

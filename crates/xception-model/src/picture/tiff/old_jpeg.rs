@@ -54,10 +54,14 @@ pub(super) fn decode_old_jpeg(
     }
     let broken = || damaged("its JPEG data are of no kind that is read");
     let stream = Stream::of(file, directory).ok_or_else(broken)?;
-    let jpeg = stream.to_jpeg(file, directory, header).ok_or_else(broken)?;
+    let (jpeg, has_restarts) = stream.to_jpeg(file, directory, header).ok_or_else(broken)?;
     let inner = decode_inner(&jpeg, &options.limits, Idct::Accurate, InnerColours::Repeated)?;
     if inner.width != header.width as usize || inner.height < header.height as usize {
         return Err(damaged("its JPEG data have another size"));
+    }
+    // libtiff does not look for the next restart marker, as libjpeg does elsewhere.
+    if has_restarts && inner.damage.is_some() {
+        return Err(damaged("its JPEG data are damaged"));
     }
     warnings.extend(
         inner
@@ -105,8 +109,8 @@ impl Stream {
         Some(Self { bytes, ends })
     }
 
-    /// The picture as a JPEG file; `None` for kinds that are not read.
-    fn to_jpeg(&self, file: &[u8], directory: &Directory<'_>, header: &Header) -> Option<Vec<u8>> {
+    /// The picture as a JPEG file, and whether it has restart markers; `None` for kinds that are not read.
+    fn to_jpeg(&self, file: &[u8], directory: &Directory<'_>, header: &Header) -> Option<(Vec<u8>, bool)> {
         let mut jpeg = vec![0xff, START];
         let (mut frame, mut scan, mut interval) = (None, None, None);
         let mut at = 0;
@@ -155,6 +159,7 @@ impl Stream {
             let units = header.width.div_ceil(across * 8) * (rows / (down * 8));
             interval = interval.or(Some((units as u16).to_be_bytes().to_vec()));
         }
+        let has_restarts = interval.is_some();
         if let Some(interval) = interval {
             append(&mut jpeg, RESTART_INTERVAL, &interval);
         }
@@ -169,7 +174,7 @@ impl Stream {
         }
         jpeg.extend(&self.bytes[at..]);
         jpeg.extend([0xff, END]);
-        Some(jpeg)
+        Some((jpeg, has_restarts))
     }
 }
 

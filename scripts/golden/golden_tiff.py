@@ -243,7 +243,6 @@ def odd():
     some = tiff(rgb, RGB, compression=DEFLATE)
     outside = bytearray(written_by_hand(levels | {34000: (4, [1, 2])}, grey.astype(np.uint8).tobytes()))
     outside[-16:-12] = struct.pack("<I", 60000)
-    cut = written_by_hand(levels | {65000: (4, [1])}, grey.astype(np.uint8).tobytes(), length=7)
     return {
         "signed-types": written_by_hand(plain | {256: (8, [WIDTH]), 277: (9, [3])}, data),
         "no-strip-lengths-or-rows": written_by_hand(plain, data),
@@ -251,7 +250,6 @@ def odd():
         "fewer-strips": written_by_hand(plain | {278: (4, [3]), 273: (4, [8, 8 + 99])}, data),
         "samples-twice": written_by_hand(plain | {277: (3, [3, 3])}, data),
         "values-outside": bytes(outside),
-        "directory-cut": cut,
         "next-directory-is-the-first": some[:-4] + some[4:8] if some[-4:] == bytes(4) else some,
     }
 
@@ -381,10 +379,12 @@ def misread():
 
 
 def damaged():
-    """name -> bytes of files with a code that libtiff notes, reads over and follows by other pixels."""
+    """name -> bytes of files that Pillow reads, but without tags, or behind a code that libtiff notes and reads over."""
     fax = bytearray(files()["fax-group4-reversed"])
     fax[37] = 128
-    return {"fax-group4-broken-code": bytes(fax)}
+    levels = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 258: (3, [8]), 262: (3, [GREY]), 273: (4, [8])}
+    cut = written_by_hand(levels, level(1).astype(np.uint8).tobytes(), length=7)
+    return {"fax-group4-broken-code": bytes(fax), "directory-cut": cut}
 
 
 def corners():

@@ -43,7 +43,7 @@ fn warnings(name: &str) -> Vec<PictureWarning> {
 #[test]
 fn every_kind_that_pillow_reads_is_read_to_its_pixels() {
     let Manifest { read, misread, odd, .. } = manifest();
-    assert!(read.len() >= 50 && odd.len() >= 8);
+    assert!(read.len() >= 50 && odd.len() >= 7);
     let differs = |name: &&String| {
         let found = decode(&file(name), AS_PILLOW);
         found.unwrap_or_else(|error| panic!("{name}: {error}")) != ppm(&format!("tiff/{name}.ppm"))
@@ -87,13 +87,7 @@ fn doubtful_numbers_bring_a_warning() {
 
 #[test]
 fn odd_directories_bring_a_warning() {
-    for name in [
-        "directory-cut",
-        "fewer-strips",
-        "samples-twice",
-        "signed-types",
-        "values-outside",
-    ] {
+    for name in ["fewer-strips", "samples-twice", "signed-types", "values-outside"] {
         let warnings = warnings(name);
         assert!(
             matches!(warnings[..], [PictureWarning::Damaged { format: "TIFF", .. }]),
@@ -163,9 +157,10 @@ fn kinds_that_are_not_read_name_the_way_out() {
     }
 }
 
-/// libtiff writes a note to standard error, and reads on to other pixels.
+/// libtiff writes a note to standard error, and reads on to other pixels; Pillow makes a picture of the tags that are
+/// left.
 #[test]
-fn broken_codes_are_refused() {
+fn broken_codes_and_cut_directories_are_refused() {
     let damaged = manifest().damaged;
     assert!(!damaged.is_empty());
     for name in damaged {

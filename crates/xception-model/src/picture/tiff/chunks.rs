@@ -5,7 +5,7 @@ use super::{
     compression::{Chunk, decompress},
     directory::{Directory, tag},
     fault::{damaged, unsupported},
-    header::{Header, Kind, NONE},
+    header::{FAX, Header, Kind, NONE},
 };
 use crate::reading::TruncatedMode;
 
@@ -80,8 +80,9 @@ impl<'a> Chunks<'a> {
             // Pillow lets the superfluous parts cover the first ones.
             return Err(damaged("it has more parts than its size needs"));
         }
-        // libtiff guesses the length of a single part, and forgives the guess in YCbCr files alone.
-        if !is_plain && !directory.has(counts) && (offsets.len() > 1 || header.kind == Kind::YCbCr) {
+        // libtiff guesses the length of a single part, and forgives a wrong guess in these kinds alone.
+        let is_forgiven = header.kind == Kind::YCbCr || FAX.contains(&header.compression);
+        if !is_plain && !directory.has(counts) && (offsets.len() > 1 || is_forgiven) {
             return Err(damaged("its parts have no lengths"));
         }
         let mut chunks = Self {

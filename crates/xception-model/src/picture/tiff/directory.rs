@@ -86,6 +86,15 @@ const SINGLE: [u16; 13] = [
     tag::TILE_HEIGHT,
 ];
 
+/// Tags of the places of tables.
+const TABLES: [u16; 5] = [
+    tag::JPEG_STREAM,
+    tag::JPEG_STREAM_LENGTH,
+    tag::JPEG_DIVISORS,
+    tag::JPEG_MEAN_CODES,
+    tag::JPEG_CODES,
+];
+
 /// Used tags of other values than whole numbers.
 const NO_NUMBERS: [u16; 3] = [tag::JPEG_TABLES, tag::LUMA, tag::BLACK_AND_WHITE];
 
@@ -181,8 +190,7 @@ impl<'a> Directory<'a> {
             let head = entry.and_then(|entry| Some((entry, at(entry, 2)?, at(entry + 2, 2)?, at(entry + 4, word)?)));
             let Some((entry, number, kind, count)) = head.filter(|(entry, ..)| at(entry + 4 + word, word).is_some())
             else {
-                directory.doubt(INCOMPLETE);
-                break;
+                return Err(INCOMPLETE);
             };
             let (tag, kind) = (number as u16, kind as u64);
             if is_stored[usize::from(tag)] {
@@ -197,10 +205,13 @@ impl<'a> Directory<'a> {
                     let start = at(inline, word);
                     let values = start.and_then(|start| bytes.get(start..start.checked_add(length)?));
                     if values.is_none() {
-                        // Pillow reads no further.
+                        // Pillow reads no further, and makes another picture of the tags that are left.
+                        let mut tags =
+                            (index..all).map_while(|index| at(place + count_len + index * (4 + 2 * word), 2));
+                        if tags.any(|tag| tag::ALL.contains(&(tag as u16))) {
+                            return Err(INCOMPLETE);
+                        }
                         directory.damage = Some("the values of a tag lie outside of the file");
-                        let tags = (index..all).map_while(|index| at(place + count_len + index * (4 + 2 * word), 2));
-                        directory.is_disputed |= tags.into_iter().any(|tag| tag::ALL.contains(&(tag as u16)));
                         break;
                     }
                     values
@@ -235,6 +246,7 @@ impl<'a> Directory<'a> {
         }
         if is_used && !NO_NUMBERS.contains(&tag) {
             match kind {
+                BYTE if TABLES.contains(&tag) => self.doubt(UNUSUAL),
                 // Pillow takes these bytes for text or for no colours.
                 BYTE if ![tag::PLANES, tag::PALETTE, tag::ORIENTATION].contains(&tag) => {}
                 SHORT | LONG => {}

@@ -50,7 +50,12 @@ pub(super) fn decode_jpeg_parts(
             Kind::Inks => file.inks(&planes(file, options, warnings)?),
             // libtiff reads no others.
             Kind::YCbCr if file.directory.numbers(tag::SUBSAMPLING).as_deref() == Some(&[1, 1]) => {
-                let rgb = to_rgb(&file.directory, &planes(file, options, warnings)?);
+                let mut damage = Vec::new();
+                let rgb = to_rgb(&file.directory, &planes(file, options, &mut damage)?);
+                // libtiff leaves out what it cannot read, without a word.
+                if !damage.is_empty() {
+                    return Err(damaged("its JPEG data are damaged"));
+                }
                 file.picture(rgb, DynamicImage::ImageRgb8)
             }
             _ => return Err(unsupported("its JPEG data are planes of YCbCr of fewer pixels".into())),

@@ -59,7 +59,7 @@ pub(super) fn decode_tiff(
     };
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     if header.compression == OLD_JPEG {
-        let picture = decode_old_jpeg(bytes, &directory, &header, options, warnings)?;
+        let picture = decode_old_jpeg(bytes, &directory, &header, options)?;
         return Ok((picture, orientation));
     }
     let chunks = Chunks::new(bytes, &directory, &header, options)?;

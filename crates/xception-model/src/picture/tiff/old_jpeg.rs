@@ -12,10 +12,9 @@ use super::{
         error::PictureError,
         jpeg::{Idct, InnerColours, decode_inner},
         options::DecodeOptions,
-        warning::PictureWarning,
     },
     directory::{Directory, tag},
-    fault::{FORMAT, damaged, unsupported},
+    fault::{damaged, unsupported},
     header::Header,
     ycbcr::to_rgb,
 };
@@ -41,33 +40,28 @@ pub(super) fn decode_old_jpeg(
     directory: &Directory<'_>,
     header: &Header,
     options: &DecodeOptions,
-    warnings: &mut Vec<PictureWarning>,
 ) -> Result<RgbImage, PictureError> {
     let is_plain = !header.is_planar
         || directory
             .numbers(tag::STRIP_OFFSETS)
             .is_some_and(|offsets| offsets.len() == 1);
-    if directory.has(tag::TILE_WIDTH) || header.samples != usize::from(COLOURS) || !is_plain {
+    let has_tiles = (tag::TILE_WIDTH..=tag::TILE_COUNTS).any(|tag| directory.has(tag));
+    if has_tiles || header.samples != usize::from(COLOURS) || !is_plain {
         return Err(unsupported(
             "it has tiles, planes or grey as JPEG of the first kind".into(),
         ));
     }
     let broken = || damaged("its JPEG data are of no kind that is read");
     let stream = Stream::of(file, directory).ok_or_else(broken)?;
-    let (jpeg, has_restarts) = stream.to_jpeg(file, directory, header).ok_or_else(broken)?;
+    let jpeg = stream.to_jpeg(file, directory, header).ok_or_else(broken)?;
     let inner = decode_inner(&jpeg, &options.limits, Idct::Accurate, InnerColours::Repeated)?;
     if inner.width != header.width as usize || inner.height < header.height as usize {
         return Err(damaged("its JPEG data have another size"));
     }
-    // libtiff does not look for the next restart marker, as libjpeg does elsewhere.
-    if has_restarts && inner.damage.is_some() {
+    // libtiff leaves out what it cannot read, without a word.
+    if inner.damage.is_some() {
         return Err(damaged("its JPEG data are damaged"));
     }
-    warnings.extend(
-        inner
-            .damage
-            .map(|reason| PictureWarning::Damaged { format: FORMAT, reason }),
-    );
     let mut samples = inner.rgb;
     samples.truncate(inner.width * header.height as usize * 3);
     RgbImage::from_raw(header.width, header.height, to_rgb(directory, &samples))
@@ -109,8 +103,8 @@ impl Stream {
         Some(Self { bytes, ends })
     }
 
-    /// The picture as a JPEG file, and whether it has restart markers; `None` for kinds that are not read.
-    fn to_jpeg(&self, file: &[u8], directory: &Directory<'_>, header: &Header) -> Option<(Vec<u8>, bool)> {
+    /// The picture as a JPEG file; `None` for kinds that are not read.
+    fn to_jpeg(&self, file: &[u8], directory: &Directory<'_>, header: &Header) -> Option<Vec<u8>> {
         let mut jpeg = vec![0xff, START];
         let (mut frame, mut scan, mut interval) = (None, None, None);
         let mut at = 0;
@@ -159,7 +153,6 @@ impl Stream {
             let units = header.width.div_ceil(across * 8) * (rows / (down * 8));
             interval = interval.or(Some((units as u16).to_be_bytes().to_vec()));
         }
-        let has_restarts = interval.is_some();
         if let Some(interval) = interval {
             append(&mut jpeg, RESTART_INTERVAL, &interval);
         }
@@ -174,7 +167,7 @@ impl Stream {
         }
         jpeg.extend(&self.bytes[at..]);
         jpeg.extend([0xff, END]);
-        Some((jpeg, has_restarts))
+        Some(jpeg)
     }
 }
 

@@ -197,7 +197,7 @@ impl<'a> Directory<'a> {
                 continue;
             }
             let inline = entry + 4 + word;
-            let length = size(kind).and_then(|size| count.checked_mul(size));
+            let length = size(kind).map(|size| count.saturating_mul(size));
             let values = match length {
                 Some(length) if length <= word => bytes.get(inline..inline + length),
                 Some(length) if length <= budget => {
@@ -216,7 +216,11 @@ impl<'a> Directory<'a> {
                     }
                     values
                 }
-                _ => None,
+                Some(_) => {
+                    budget = 0;
+                    None
+                }
+                None => None,
             };
             is_stored[usize::from(tag)] = values.is_some_and(|values| !values.is_empty());
             directory.add(tag, kind, count, values)?;

@@ -379,7 +379,7 @@ def misread():
 
 
 def damaged():
-    """name -> bytes of files that Pillow reads, but without tags, or behind a code that libtiff notes and reads over."""
+    """name -> bytes of files that Pillow reads without some tags, or behind a code that libtiff reads over."""
     fax = bytearray(files()["fax-group4-reversed"])
     fax[37] = 128
     levels = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 258: (3, [8]), 262: (3, [GREY]), 273: (4, [8])}

@@ -7,7 +7,6 @@
 use std::io::Write;
 
 use flate2::{Compression, write::ZlibEncoder};
-use image::DynamicImage;
 use miniz_oxide::inflate::{
     TINFLStatus,
     core::{

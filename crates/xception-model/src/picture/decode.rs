@@ -239,12 +239,12 @@ fn decode_damaged_png(bytes: &[u8], options: &DecodeOptions, has_palette_fault: 
         return Some(damaged);
     }
     let head = essentials(bytes, fill)?;
-    let file = [&head.file, head.rest].concat();
-    if let Ok(picture) = decode_intact(&file, &options.limits) {
+    let repaired = [&head.file, head.rest].concat();
+    if let Ok(picture) = decode_intact(&repaired, &options.limits) {
         let reason = head.reason;
         return Some(png::Damaged { picture, reason });
     }
-    decode_damaged(&file, &options.limits).or_else(|| decode_short(head, &options.limits, fill))
+    decode_damaged(&repaired, &options.limits).or_else(|| decode_short(head, &options.limits, fill))
 }
 
 /// Decodes WebP and BMP, with the `image` crate.

@@ -276,9 +276,9 @@ pub(super) fn essentials(bytes: &[u8], fill: bool) -> Option<Head<'_>> {
         return None;
     };
     let (depth, colours, is_interlaced) = (*depth, *colours, *interlace != 0);
-    let mut file = bytes[..SIGNATURE].to_vec();
+    let mut repaired = bytes[..SIGNATURE].to_vec();
     append_chunk(
-        &mut file,
+        &mut repaired,
         *b"IHDR",
         &[size, &[depth, colours, 0, 0, u8::from(is_interlaced)]].concat(),
     );
@@ -292,7 +292,7 @@ pub(super) fn essentials(bytes: &[u8], fill: bool) -> Option<Head<'_>> {
         }
         let mut padded = palette[..count * 3].to_vec();
         padded.resize((3 << depth).max(count * 3), 0);
-        append_chunk(&mut file, *b"PLTE", &padded);
+        append_chunk(&mut repaired, *b"PLTE", &padded);
         match count {
             0 => reason = "its palette is missing, so every pixel is black",
             _ => reason = palette_fault(bytes).unwrap_or(reason),
@@ -301,7 +301,7 @@ pub(super) fn essentials(bytes: &[u8], fill: bool) -> Option<Head<'_>> {
     }
     if let Some(chunk) = last(b"tRNS") {
         let content = &chunk.content[..chunk.content.len().min(most_transparent)];
-        append_chunk(&mut file, *b"tRNS", content);
+        append_chunk(&mut repaired, *b"tRNS", content);
     }
     let number = |at: usize| Some(u32::from_be_bytes(*size.get(at..)?.first_chunk()?));
     Some(Head {
@@ -310,7 +310,7 @@ pub(super) fn essentials(bytes: &[u8], fill: bool) -> Option<Head<'_>> {
         depth,
         colours,
         is_interlaced,
-        file,
+        file: repaired,
         rest,
         reason,
     })

@@ -58,11 +58,11 @@ pub(super) fn decode_short(head: Head<'_>, limits: &DecodeLimits, fill: bool) ->
     data[written..].fill(0);
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&data).ok()?;
-    let mut file = head.file;
-    append_chunk(&mut file, *b"IDAT", &encoder.finish().ok()?);
-    append_chunk(&mut file, *b"IEND", &[]);
+    let mut repaired = head.file;
+    append_chunk(&mut repaired, *b"IDAT", &encoder.finish().ok()?);
+    append_chunk(&mut repaired, *b"IEND", &[]);
     Some(Damaged {
-        picture: decode_intact(&file, limits).ok()?,
+        picture: decode_intact(&repaired, limits).ok()?,
         reason: if is_all && written == complete {
             "the end of its compressed data is missing"
         } else {

@@ -253,9 +253,8 @@ impl<'a> Directory<'a> {
                 BYTE if TABLES.contains(&tag) => self.doubt(UNUSUAL),
                 // Pillow takes these bytes for text or for no colours.
                 BYTE if ![tag::PLANES, tag::PALETTE, tag::ORIENTATION].contains(&tag) => {}
-                SHORT | LONG => {}
                 LONG_8 if SINGLE.contains(&tag) => self.doubt(UNUSUAL),
-                LONG_8 => {}
+                SHORT | LONG | LONG_8 => {}
                 SIGNED_BYTE | SIGNED_SHORT | SIGNED_LONG | PLACE => {
                     let size = size(kind).unwrap_or(1);
                     let highest = if self.little { size - 1 } else { 0 };

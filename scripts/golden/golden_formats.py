@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture/formats"
 WIDTH, HEIGHT = 11, 7
@@ -97,10 +97,12 @@ def gif(samples, palette=b"", local=b"", left=0, top=0, transparent=None, before
     return data + b"\x08" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0;"
 
 
-def png(rows, bits, colour_type, width=WIDTH, chunks=(), behind=()):
+def png(rows, bits, colour_type, width=WIDTH, chunks=(), behind=(), missing=0, keep=None):
+    """`missing`: how many of the rows have no data. `keep`: how many bytes of the compressed data are kept."""
     chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     header = struct.pack(">IIBBBBB", width, len(rows), bits, colour_type, 0, 0, 0)
-    chunks = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))]
+    data = zlib.compress(b"".join(b"\0" + row for row in rows[missing:]))
+    chunks = [(b"IHDR", header), *chunks, (b"IDAT", data[:keep])]
     chunks += [*behind, (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
 
@@ -146,7 +148,31 @@ def damaged():
         "png-background-before-palette": png(few, 4, 3, chunks=[(b"bKGD", b"\1"), (b"PLTE", colours(16, 3))]),
         "png-colours-with-long-palette": png(rgb, 8, 2, chunks=[(b"PLTE", colours(300, 3))]),
         "png-unknown-chunk": png(rgb, 8, 2, chunks=[(b"CRIT", b"abc")]),
+        "png-rows-missing": png(rgb, 8, 2, missing=3),
+        "png-rows-missing-transparent": png(few, 4, 3, chunks=[(b"PLTE", colours(16, 3)), (b"tRNS", b"\0")], missing=2),
         "png-two-headers": png(rgb, 8, 2, chunks=[(b"IHDR", struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0))]),
+    }
+
+
+def filled():
+    """name -> bytes of files that Pillow reads with LOAD_TRUNCATED_IMAGES alone, and that end early or are broken."""
+    rgb = [row.tobytes() for row in level(3)]
+    few = packed(level(1, 4), 4)
+    places = level(1)
+    picture = Image.fromarray(level(3))
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    interlaced = bytearray(png([b"".join(rgb)[at : at + 16] for at in range(0, 112, 16)], 8, 2))
+    interlaced[28] = 1
+    interlaced[29:33] = struct.pack(">I", zlib.crc32(interlaced[12:29]))
+    return refused() | {
+        "png-cut": out.getvalue()[:150],
+        "png-cut-data-with-an-end": png(rgb, 8, 2, keep=120),
+        "png-cut-palette": png(few, 4, 3, chunks=[(b"PLTE", colours(16, 3))], keep=30),
+        "png-cut-interlaced": bytes(interlaced),
+        "bmp-cut-24bit": bmp(24, bmp_rows([row.tobytes() for row in level(3)]))[:-100],
+        "bmp-cut-8bit-downward": bmp(8, bmp_rows(packed(places, 8)), palette=colours(256, 4), downward=True)[:-30],
+        "bmp-cut-1bit": bmp(1, bmp_rows(packed(level(1, 1), 1)), palette=colours(2, 4))[:-9],
     }
 
 
@@ -245,6 +271,7 @@ def files():
         "png-4bit-palette-alpha": png(
             packed(few, 4), 4, 3, chunks=[(b"PLTE", colours(16, 3)), (b"tRNS", bytes(range(0, 160, 20)))]
         ),
+        "png-no-sum-of-the-data": png([row.tobytes() for row in rgb], 8, 2, keep=-4),
         "png-gamma": png([row.tobytes() for row in rgb], 8, 2, chunks=[(b"gAMA", struct.pack(">I", 100000))]),
         "webp-without-promised-chunks": webp(Image.fromarray(rgb), 4 | 8 | 32),
         "webp-without-promised-alpha": webp(Image.fromarray(rgb), 16, lossless=False),
@@ -252,6 +279,11 @@ def files():
         "webp-animated-alpha-lossy": webp_animation(alpha, True, quality=60),
         "webp-animated-opaque": webp_animation(Image.fromarray(rgb), False, lossless=True),
     }
+
+
+def write_ppm(name, picture):
+    head = b"P6\n%d %d\n255\n" % picture.size
+    (FOLDER / f"{name}.ppm").write_bytes(head + picture.tobytes())
 
 
 def main():
@@ -265,18 +297,27 @@ def main():
         except OSError:
             continue
         raise AssertionError(f"Pillow reads {name} by now")
+    for name, data in filled().items():
+        (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        write_ppm(name, Image.open(io.BytesIO(data)).convert("RGB"))
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+        try:
+            Image.open(io.BytesIO(data)).load()
+        except OSError:
+            continue
+        raise AssertionError(f"Pillow reads {name} by now")
     for name, data in (files() | damaged() | usual()).items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
         picture = Image.open(io.BytesIO(data))
-        array = np.asarray(as_usual(picture) if name in usual() else picture.convert("RGB"))
-        head = b"P6\n%d %d\n255\n" % (array.shape[1], array.shape[0])
-        (FOLDER / f"{name}.ppm").write_bytes(head + array.tobytes())
+        write_ppm(name, as_usual(picture) if name in usual() else picture.convert("RGB"))
     manifest = {
         "made_by": "scripts/golden/golden_formats.py",
         "pillow": PIL.__version__,
         "read": sorted(files()),
         "damaged": sorted(damaged()),
         "refused": sorted(refused()),
+        "filled": sorted(filled()),
         "usual": sorted(usual()),
     }
     (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")

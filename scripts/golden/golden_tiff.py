@@ -10,6 +10,7 @@ misreads it.
 import io
 import json
 import lzma
+import re
 import struct
 import warnings
 import zlib
@@ -24,7 +25,7 @@ WIDTH, HEIGHT = 11, 7
 
 WHITE_IS_ZERO, GREY, RGB, PALETTE, INKS, YCBCR, LAB, ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
-NONE, LZW, JPEG, DEFLATE, PACK_BITS, LZMA = 1, 5, 7, 8, 32773, 34925
+NONE, LZW, OLD_JPEG, JPEG, DEFLATE, PACK_BITS, LZMA, THUNDER_SCAN = 1, 5, 6, 7, 8, 32773, 34925, 32809
 
 
 def level(channels, width=WIDTH, height=HEIGHT):
@@ -175,6 +176,84 @@ def subsampled(across, down, compression, tags={}):
     return file("II", all_tags | tags, [compressed([data], compression)], False, False)
 
 
+def written_by_hand(tags, data, length=None):
+    """A little-endian file whose data begin at byte 8. `length` of the entries is promised instead of the true one."""
+    start = 8 + len(data) + len(data) % 2
+    values_at = start + 6 + 12 * len(tags)
+    entries, values = b"", b""
+    for tag, (kind, numbers) in sorted(tags.items()):
+        raw = struct.pack("<" + {3: "H", 4: "I", 8: "h", 9: "i"}[kind] * len(numbers), *numbers)
+        entries += struct.pack("<HHI", tag, kind, len(numbers))
+        if len(raw) <= 4:
+            entries += raw.ljust(4, b"\0")
+        else:
+            entries += struct.pack("<I", values_at + len(values))
+            values += raw
+    head = b"II*\0" + struct.pack("<I", start) + data + b"\0" * (len(data) % 2)
+    return head + struct.pack("<H", length or len(tags)) + entries + bytes(4 if length is None else 0) + values
+
+
+def old_jpeg(subsampling, tables=False, strips=False):
+    """JPEG of TIFF 6.0: a whole stream, or tables at places of their own, perhaps with strips between restarts."""
+    out = io.BytesIO()
+    photo = Image.fromarray(np.clip(level(3, 40, 37) // 4 + 90, 0, 255).astype(np.uint8))
+    photo.save(out, "JPEG", subsampling=subsampling, quality=80, restart_marker_rows=int(strips))
+    jpeg = out.getvalue()
+    tags = {256: (4, [40]), 257: (4, [37]), 258: (3, [8, 8, 8]), 259: (3, [OLD_JPEG])}
+    if not tables:
+        return written_by_hand(tags | {262: (3, [RGB]), 513: (4, [8]), 514: (4, [len(jpeg)])}, jpeg)
+    divisors, codes, at = {}, {}, 2
+    while jpeg[at + 1] != 0xDA:
+        length = struct.unpack(">H", jpeg[at + 2 : at + 4])[0]
+        content = jpeg[at + 4 : at + 2 + length]
+        while jpeg[at + 1] == 0xDB and content:
+            divisors[content[0]], content = content[1:65], content[65:]
+        while jpeg[at + 1] == 0xC4 and content:
+            size = 17 + sum(content[1:17])
+            codes[content[0]], content = content[1:size], content[size:]
+        at += 2 + length
+    data = jpeg[at + 2 + struct.unpack(">H", jpeg[at + 2 : at + 4])[0] :]
+    parts = re.split(rb"\xff[\xd0-\xd7]", data)
+    all_tables = [divisors[0], divisors[1], codes[0], codes[1], codes[16], codes[17]]
+    chunks = all_tables + parts
+    places = [8 + sum(map(len, chunks[:index])) for index in range(len(chunks))]
+    across, down = {0: (1, 1), 1: (2, 1), 2: (2, 2)}[subsampling]
+    tags |= {262: (3, [YCBCR]), 277: (3, [3]), 278: (4, [8 * down if strips else 37]), 530: (3, [across, down])}
+    tags |= {519 + index: (4, [places[2 * index], *[places[2 * index + 1]] * 2]) for index in range(3)}
+    tags |= {273: (4, places[6:]), 279: (4, [len(part) for part in parts])}
+    return written_by_hand(tags, b"".join(chunks))
+
+
+def thunder_scan():
+    """Raw levels, differences of two and three bits, and repeated levels."""
+    codes = [0xC5, 0x40 | 0b010011, 0x80 | 0o15, 3, 0x80 | 0o64, 0x40 | 0b100111]
+    row = bytes([*codes, 0xC0 | 9, 62])
+    assert len(row) == 8
+    tags = {256: (4, [75]), 257: (4, [2]), 258: (3, [4]), 259: (3, [THUNDER_SCAN]), 262: (3, [GREY]), 277: (3, [1])}
+    return written_by_hand(tags | {273: (4, [8]), 278: (4, [2]), 279: (4, [2 * len(row)])}, row * 2)
+
+
+def odd():
+    """name -> bytes of damaged files that Pillow reads, with a warning or without."""
+    rgb, grey = level(3), level(1)
+    data = rgb.astype(np.uint8).tobytes()
+    tags = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 258: (3, [8, 8, 8]), 262: (3, [RGB]), 277: (3, [3])}
+    plain = tags | {273: (4, [8])}
+    levels = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 258: (3, [8]), 262: (3, [GREY]), 273: (4, [8])}
+    some = tiff(rgb, RGB, compression=DEFLATE)
+    outside = bytearray(written_by_hand(levels | {34000: (4, [1, 2])}, grey.astype(np.uint8).tobytes()))
+    outside[-16:-12] = struct.pack("<I", 60000)
+    return {
+        "signed-types": written_by_hand(plain | {256: (8, [WIDTH]), 277: (9, [3])}, data),
+        "no-strip-lengths-or-rows": written_by_hand(plain, data),
+        "strip-length-too-small": written_by_hand(plain | {279: (4, [5])}, data),
+        "fewer-strips": written_by_hand(plain | {278: (4, [3]), 273: (4, [8, 8 + 99])}, data),
+        "samples-twice": written_by_hand(plain | {277: (3, [3, 3])}, data),
+        "values-outside": bytes(outside),
+        "next-directory-is-the-first": some[:-4] + some[4:8] if some[-4:] == bytes(4) else some,
+    }
+
+
 def written(picture, **options):
     """By Pillow."""
     out = io.BytesIO()
@@ -269,6 +348,13 @@ def files():
         "rgba-jpeg-planes-tiles": tiff(level(4, 24, 17), RGB, extra=[2], compression=JPEG, planar=True, tile=16),
         "rgba-premultiplied-jpeg-planes": tiff(level(4, 24, 17), RGB, extra=[1], compression=JPEG, planar=True),
         "inks-jpeg-planes": tiff(level(4, 24, 17), INKS, compression=JPEG, planar=True, rows=16),
+        "old-jpeg": old_jpeg(2),
+        "old-jpeg-tables": old_jpeg(1, tables=True),
+        "old-jpeg-tables-strips": old_jpeg(2, tables=True, strips=True),
+        "old-jpeg-tables-4-4-4": old_jpeg(0, tables=True),
+        "thunder-scan": thunder_scan(),
+        "ycbcr-jpeg-planes": tiff(level(3, 24, 17), YCBCR, compression=JPEG, planar=True, rows=8, tags=all_colours),
+        "unsigned-32bit-beyond-signed": tiff(grey * 2**24, GREY, 32),
         "orientation-6-float": tiff(numbers, GREY, 32, FLOAT, tags={274: (3, [6])}),
     }
 
@@ -283,14 +369,22 @@ def misread():
         ),
         "rgb-16bit-planes-uncompressed": (tiff(deep, RGB, 16, planar=True), deep >> 8),
         "lab-planes": (tiff(level(3), LAB, planar=True), read(tiff(level(3), LAB))),
+        "rgb-planes-reversed": (tiff(level(3), RGB, planar=True, reverse=True), level(3)),
+        "rgba-planes-tiles-unnamed": (tiff(level(4), RGB, planar=True, tile=16), level(4)[:, :, :3]),
+        "grey-1bit-single-plane": (
+            tiff(level(1) >> 7, WHITE_IS_ZERO, 1, tags={284: (3, [2])}),
+            np.repeat(255 - 255 * (level(1) >> 7), 3, axis=2),
+        ),
     }
 
 
 def damaged():
-    """name -> bytes of files with a code that libtiff notes, reads over and follows by other pixels."""
+    """name -> bytes of files that Pillow reads without some tags, or behind a code that libtiff reads over."""
     fax = bytearray(files()["fax-group4-reversed"])
     fax[37] = 128
-    return {"fax-group4-broken-code": bytes(fax)}
+    levels = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 258: (3, [8]), 262: (3, [GREY]), 273: (4, [8])}
+    cut = written_by_hand(levels, level(1).astype(np.uint8).tobytes(), length=7)
+    return {"fax-group4-broken-code": bytes(fax), "directory-cut": cut}
 
 
 def corners():
@@ -330,7 +424,7 @@ def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for path in FOLDER.iterdir():
         path.unlink()
-    for name, data in files().items():
+    for name, data in (files() | odd()).items():
         (FOLDER / f"{name}.tif").write_bytes(data)
         write_ppm(FOLDER / f"{name}.ppm", read(data))
     for name, (data, right) in misread().items():
@@ -346,6 +440,7 @@ def main():
         "misread": sorted(misread()),
         "refused": sorted(refused()),
         "damaged": sorted(damaged()),
+        "odd": sorted(odd()),
     }
     (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")

@@ -22,7 +22,7 @@ pub struct Reading {
     pub alpha: AlphaMode,
     /// How 16-bit samples become 8-bit ones.
     pub sixteen_bit: SixteenBitMode,
-    /// How JPEG files that end early are treated.
+    /// How JPEG, PNG, BMP and uncompressed TIFF files that end early are treated.
     pub truncated: TruncatedMode,
 }
 
@@ -127,12 +127,13 @@ mode! {
 }
 
 mode! {
-    /// How JPEG files that end early are treated.
+    /// How JPEG, PNG, BMP and uncompressed TIFF files that end early are treated.
     TruncatedMode, "mode for truncated files" {
         /// They are refused, as by Pillow.
         #[default]
         Refuse = "refuse",
-        /// The missing part is grey or blurred, as by Pillow with `ImageFile.LOAD_TRUNCATED_IMAGES`, with a warning.
+        /// The missing part is grey or blurred in JPEG files, and black or transparent in others, as by Pillow with
+        /// `ImageFile.LOAD_TRUNCATED_IMAGES`, with a warning.
         Fill = "fill",
     }
 }

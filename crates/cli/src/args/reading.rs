@@ -20,7 +20,7 @@ pub struct ReadingArgs {
     /// Pillow and Keras do [default: the weights' own, else high-byte]
     #[arg(long, value_name = "MODE", value_parser = sixteen_bit())]
     pub sixteen_bit: Option<SixteenBitMode>,
-    /// JPEG files that end early [default: the weights' own, else refuse]
+    /// JPEG, PNG, BMP and uncompressed TIFF files that end early [default: the weights' own, else refuse]
     #[arg(long, value_name = "MODE", value_parser = truncated())]
     pub truncated: Option<TruncatedMode>,
 }

@@ -41,8 +41,14 @@ struct Header {
     pixels_at: usize,
 }
 
-/// `None` for kinds that Pillow does not read, or damaged headers.
-pub(super) fn decode_bmp(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<DynamicImage, PictureError>> {
+/// `None` for kinds that Pillow does not read, or damaged headers. `fill`: missing rows are zeros, as with
+/// `LOAD_TRUNCATED_IMAGES`; `is_filled` says whether there are any.
+pub(super) fn decode_bmp(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    fill: bool,
+    is_filled: &mut bool,
+) -> Option<Result<DynamicImage, PictureError>> {
     let header = Header::read(bytes)?;
     let (width, height) = (u32::try_from(header.width).ok()?, u32::try_from(header.height).ok()?);
     if width == 0 || height == 0 {
@@ -52,6 +58,9 @@ pub(super) fn decode_bmp(bytes: &[u8], limits: &DecodeLimits) -> Option<Result<D
         return Some(Err(error));
     }
     let data = bytes.get(header.pixels_at..).unwrap_or_default();
+    let filled = if fill { header.filled(data) } else { None };
+    *is_filled = filled.is_some();
+    let data = filled.as_deref().unwrap_or(data);
     let pixels = match (header.compression, header.bits) {
         (RUNS_OF_8_BITS, 8) | (RUNS_OF_4_BITS, 4) => header.runs(data, header.pixels_at % 2 == 1),
         (PLAIN, 1 | 4 | 8) => header.packed(data),
@@ -183,10 +192,28 @@ impl Header {
         palette
     }
 
+    /// Complete rows, and zeros for the others; `None` if no row is complete or none is missing, and for run lengths.
+    fn filled(&self, data: &[u8]) -> Option<Vec<u8>> {
+        let (used, stride) = self.row_lens();
+        // A damaged header may have no bits for a pixel.
+        let complete = 1 + data.len().checked_sub(used)?.checked_div(stride)?;
+        let is_plain = matches!(self.compression, PLAIN | MASKS);
+        (is_plain && complete < self.height).then(|| {
+            let mut filled = data[..(complete - 1) * stride + used].to_vec();
+            filled.resize(self.height * stride, 0);
+            filled
+        })
+    }
+
+    /// Bytes of a row without and with its padding.
+    fn row_lens(&self) -> (usize, usize) {
+        let bits = self.width * self.bits;
+        (bits.div_ceil(8), bits.div_ceil(32) * 4)
+    }
+
     /// The pixels' bytes of each row, without padding; `None` if some are missing.
     fn rows<'d>(&self, data: &'d [u8]) -> Option<impl Iterator<Item = &'d [u8]>> {
-        let used = (self.width * self.bits).div_ceil(8);
-        let stride = (self.width * self.bits).div_ceil(32) * 4;
+        let (used, stride) = self.row_lens();
         // The padding of the last row may be missing.
         let data = data.get(..(self.height - 1) * stride + used)?;
         Some(data.chunks(stride).map(move |row| &row[..used]))

@@ -24,6 +24,7 @@ use super::{
     limits::{DecodeLimits, check_size},
     options::DecodeOptions,
     png::{self, decode_damaged, decode_intact, essentials, palette_fault},
+    short_png::decode_short,
     tiff::decode_tiff,
     warning::PictureWarning,
     webp::{first_frame, orientation_of, without_promises},
@@ -184,13 +185,18 @@ fn decode_format(
             let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
             Ok((picture, Orientation::NoTransforms))
         }
-        PictureFormat::Bmp => match decode_bmp(bytes, &options.limits) {
-            Some(picture) => {
-                let picture = flatten(picture?, options.reading, warnings).ok_or_else(floating_point)?;
-                Ok((picture, Orientation::NoTransforms))
-            }
-            None => decode_other(bytes, ImageFormat::Bmp, options, warnings),
-        },
+        PictureFormat::Bmp => {
+            let (fill, mut is_filled) = (options.reading.truncated == TruncatedMode::Fill, false);
+            let Some(picture) = decode_bmp(bytes, &options.limits, fill, &mut is_filled) else {
+                return decode_other(bytes, ImageFormat::Bmp, options, warnings);
+            };
+            let picture = flatten(picture?, options.reading, warnings).ok_or_else(floating_point)?;
+            warnings.extend(is_filled.then(|| PictureWarning::Damaged {
+                format: format.name(),
+                reason: "rows of pixels are missing".to_owned(),
+            }));
+            Ok((picture, Orientation::NoTransforms))
+        }
         PictureFormat::Tiff => decode_tiff(bytes, options, warnings),
         PictureFormat::Jpeg2000 => decode_jpeg2000(bytes, options, warnings),
     }
@@ -214,16 +220,8 @@ fn decode_png(
         Ok(intact) => (intact, None),
         // Only where the file's content was the trouble: a bomb stays refused.
         Err(error @ PictureError::Damaged { .. }) => {
-            let damaged = match fault {
-                None => decode_damaged(bytes, &options.limits),
-                Some(_) => None,
-            };
-            if let Some(damaged) = damaged {
-                (damaged.picture, Some(damaged.reason))
-            } else {
-                let (file, reason) = essentials(bytes).ok_or(error)?;
-                (decode_intact(&file, &options.limits)?, Some(reason))
-            }
+            let damaged = decode_damaged_png(bytes, options, fault.is_some()).ok_or(error)?;
+            (damaged.picture, Some(damaged.reason))
         }
         Err(error) => return Err(error),
     };
@@ -234,6 +232,21 @@ fn decode_png(
     let picture = clip_keyed_grey(picture, bytes, options);
     let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
     Ok((picture, png::orientation_of(bytes)))
+}
+
+/// Decodes a PNG file that the strict decoder has refused; `None` where Pillow refuses it too.
+fn decode_damaged_png(bytes: &[u8], options: &DecodeOptions, has_palette_fault: bool) -> Option<png::Damaged> {
+    let fill = options.reading.truncated == TruncatedMode::Fill;
+    if !has_palette_fault && let Some(damaged) = decode_damaged(bytes, &options.limits) {
+        return Some(damaged);
+    }
+    let head = essentials(bytes, fill)?;
+    let repaired = [&head.file, head.rest].concat();
+    if let Ok(picture) = decode_intact(&repaired, &options.limits) {
+        let reason = head.reason;
+        return Some(png::Damaged { picture, reason });
+    }
+    decode_damaged(&repaired, &options.limits).or_else(|| decode_short(head, &options.limits, fill))
 }
 
 /// Decodes WebP and BMP, with the `image` crate.

@@ -38,22 +38,22 @@ fn to_bytes(samples: &[u16], channels: usize, reading: Reading, warnings: &mut V
             .flat_map(|pixel| &pixel[..colours])
             .copied()
     };
-    let (darkest, lightest) = levels().fold((u16::MAX, 0), |(low, high), level| (level.min(low), level.max(high)));
+    let (darkest, lightest) = range(levels());
     let high_byte = |level: u16| (level >> 8) as u8;
     let to_byte: Box<dyn Fn(u16) -> u8> = match reading.sixteen_bit {
         SixteenBitMode::Stretch if lightest > darkest => {
             let (darkest, range) = (u32::from(darkest), u32::from(lightest - darkest));
-            Box::new(move |level| (((u32::from(level) - darkest) * 255 + range / 2) / range) as u8)
+            Box::new(move |level| {
+                ((u32::from(level) - darkest) * 255 + range / 2)
+                    .div_euclid(range)
+                    .min(255) as u8
+            })
         }
         SixteenBitMode::Clip if channels == 1 => Box::new(|level| level.min(255) as u8),
         _ => Box::new(high_byte),
     };
-    // A black picture is black.
-    if reading.sixteen_bit == SixteenBitMode::HighByte && (1..LIGHT).contains(&lightest) {
-        warnings.push(PictureWarning::Dark {
-            largest: lightest,
-            bits: u16::BITS - lightest.leading_zeros(),
-        });
+    if reading.sixteen_bit == SixteenBitMode::HighByte {
+        warnings.extend(dark(lightest));
     }
     let to_bytes = |pixel: &[u16]| {
         let mut bytes = [0; 4];
@@ -70,6 +70,28 @@ fn to_bytes(samples: &[u16], channels: usize, reading: Reading, warnings: &mut V
         .chunks_exact(channels)
         .flat_map(|pixel| to_bytes(pixel).into_iter().take(channels))
         .collect()
+}
+
+/// The warning about a picture whose lightest level is dark. A black picture is black.
+pub(super) fn dark(lightest: u16) -> Option<PictureWarning> {
+    (1..LIGHT).contains(&lightest).then(|| PictureWarning::Dark {
+        largest: lightest,
+        bits: u16::BITS - lightest.leading_zeros(),
+    })
+}
+
+/// The darkest and the lightest level. White that stands alone, with no level of the upper half or the one below, is
+/// something drawn over the picture, such as a date: the lightest level is that of the picture then.
+pub(super) fn range(levels: impl Iterator<Item = u16>) -> (u16, u16) {
+    let (darkest, lightest, white) = levels.fold((u16::MAX, 0, 0), |(low, high, white), level| match level {
+        u16::MAX => (low, high, level),
+        _ => (level.min(low), level.max(high), white),
+    });
+    if white == 0 || (1..LIGHT).contains(&lightest) {
+        (darkest, lightest)
+    } else {
+        (darkest, white)
+    }
 }
 
 fn repeat(grey: &[u8]) -> Vec<u8> {
@@ -138,6 +160,26 @@ mod tests {
         assert_eq!(grey(&[0, 20_000], SixteenBitMode::HighByte).1, []);
         assert_eq!(grey(&[0, 0], SixteenBitMode::HighByte).1, []);
         assert_eq!(grey(&[7, 7], SixteenBitMode::Stretch).0, [0, 0]);
+    }
+
+    /// A date drawn over a picture of 12 bits.
+    #[test]
+    fn white_that_stands_alone_does_not_hide_dark_data() {
+        let levels = [95, 1_000, 4_095, u16::MAX];
+        let dark = PictureWarning::Dark {
+            largest: 4_095,
+            bits: 12,
+        };
+        assert_eq!(
+            grey(&levels, SixteenBitMode::HighByte),
+            (vec![0, 3, 15, 255], vec![dark])
+        );
+        assert_eq!(grey(&levels, SixteenBitMode::Stretch), (vec![0, 58, 255, 255], vec![]));
+        for honest in [&[95, 1_000, 20_000, u16::MAX][..], &[0, u16::MAX], &[u16::MAX; 2]] {
+            assert_eq!(grey(honest, SixteenBitMode::HighByte).1, [], "{honest:?}");
+        }
+        assert_eq!(grey(&[0, u16::MAX], SixteenBitMode::Stretch).0, [0, 255]);
+        assert_eq!(grey(&[u16::MAX; 2], SixteenBitMode::Stretch).0, [255, 255]);
     }
 
     #[test]

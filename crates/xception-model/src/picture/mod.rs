@@ -35,6 +35,7 @@ mod pixels;
 mod png;
 mod preset;
 mod resample;
+mod short_png;
 mod skipped;
 mod tiff;
 mod warning;

@@ -167,21 +167,23 @@ pub(super) fn decode_damaged(bytes: &[u8], limits: &DecodeLimits) -> Option<Dama
 
 /// Rows of all passes of an interlaced picture.
 fn passes(width: u32, height: u32) -> u32 {
-    // First column and row, and the step between them (PNG specification, section 8.2).
-    [
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ]
-    .into_iter()
-    .filter(|&(column, ..)| width > column)
-    .map(|(_, row, _, step)| height.saturating_sub(row).div_ceil(step))
-    .sum()
+    let passes = PASSES.into_iter().filter(|&[column, ..]| width > column);
+    passes
+        .map(|[_, row, _, step]| height.saturating_sub(row).div_ceil(step))
+        .sum()
 }
+
+/// The passes of an interlaced picture: first column and row, and the steps to the next ones (PNG specification,
+/// section 8.2).
+pub(super) const PASSES: [[u32; 4]; 7] = [
+    [0, 0, 8, 8],
+    [4, 0, 8, 8],
+    [0, 4, 4, 8],
+    [2, 0, 4, 4],
+    [0, 2, 2, 4],
+    [1, 0, 2, 2],
+    [0, 1, 1, 2],
+];
 
 /// The most bytes of a text (`PngImagePlugin.py`, `MAX_TEXT_CHUNK`).
 const MAX_TEXT: u64 = 1 << 20;
@@ -241,14 +243,30 @@ pub(super) fn palette_fault(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The file with the chunks alone that make its pixels, and what is wrong with the others or with the palette. `None`
-/// if a checksum before the pixels is wrong, and if nothing is.
+/// The chunks alone that make the pixels of a file, without the pixels.
+pub(super) struct Head<'a> {
+    pub width: u32,
+    pub height: u32,
+    pub depth: u8,
+    pub colours: u8,
+    pub is_interlaced: bool,
+    /// The file up to the pixels, with nothing wrong.
+    pub file: Vec<u8>,
+    /// The file from the pixels on.
+    pub rest: &'a [u8],
+    /// What was wrong with the other chunks or with the palette.
+    pub reason: &'static str,
+}
+
+/// `None` if a checksum before the pixels is wrong, and where Pillow refuses the file. `fill`: as with
+/// `LOAD_TRUNCATED_IMAGES`, under which checksums of chunks that programs may skip do not count.
 ///
 /// As in Pillow (`PngImagePlugin.py`): of two palettes the last one counts, one of a picture without places in it does
 /// not, colours beyond it are black, and unknown chunks are passed over.
-pub(super) fn essentials(bytes: &[u8]) -> Option<(Vec<u8>, &'static str)> {
+pub(super) fn essentials(bytes: &[u8], fill: bool) -> Option<Head<'_>> {
     let (chunks, rest) = head(bytes)?;
-    if chunks.iter().any(|chunk| {
+    let counts = |chunk: &&Chunk<'_>| !(fill && chunk.name[0].is_ascii_lowercase());
+    if chunks.iter().filter(counts).any(|chunk| {
         checksum(&chunk.whole[4..chunk.whole.len() - 4]).to_be_bytes() != chunk.whole[chunk.whole.len() - 4..]
     }) {
         return None;
@@ -257,25 +275,24 @@ pub(super) fn essentials(bytes: &[u8]) -> Option<(Vec<u8>, &'static str)> {
     let [size @ .., depth @ (1 | 2 | 4 | 8 | 16), colours, _, 0, interlace] = last(b"IHDR")?.content else {
         return None;
     };
-    let mut file = bytes[..SIGNATURE].to_vec();
-    let mut append = |name: &[u8; 4], content: &[u8]| {
-        let named = [name, content].concat();
-        file.extend((content.len() as u32).to_be_bytes());
-        file.extend(&named);
-        file.extend(checksum(&named).to_be_bytes());
-    };
-    append(b"IHDR", &[size, &[*depth, *colours, 0, 0, *interlace.min(&1)]].concat());
+    let (depth, colours, is_interlaced) = (*depth, *colours, *interlace != 0);
+    let mut repaired = bytes[..SIGNATURE].to_vec();
+    append_chunk(
+        &mut repaired,
+        *b"IHDR",
+        &[size, &[depth, colours, 0, 0, u8::from(is_interlaced)]].concat(),
+    );
     let mut reason = "chunks are unknown, repeated or in the wrong place";
     let mut most_transparent = usize::MAX;
-    if *colours == PLACES {
+    if colours == PLACES {
         let palette = last(b"PLTE").map_or(&[][..], |chunk| chunk.content);
         let count = palette.len() / 3;
-        if count > 256 || *depth > 8 {
+        if count > 256 || depth > 8 {
             return None;
         }
         let mut padded = palette[..count * 3].to_vec();
-        padded.resize((3 << *depth).max(count * 3), 0);
-        append(b"PLTE", &padded);
+        padded.resize((3 << depth).max(count * 3), 0);
+        append_chunk(&mut repaired, *b"PLTE", &padded);
         match count {
             0 => reason = "its palette is missing, so every pixel is black",
             _ => reason = palette_fault(bytes).unwrap_or(reason),
@@ -283,10 +300,28 @@ pub(super) fn essentials(bytes: &[u8]) -> Option<(Vec<u8>, &'static str)> {
         most_transparent = padded.len() / 3;
     }
     if let Some(chunk) = last(b"tRNS") {
-        append(b"tRNS", &chunk.content[..chunk.content.len().min(most_transparent)]);
+        let content = &chunk.content[..chunk.content.len().min(most_transparent)];
+        append_chunk(&mut repaired, *b"tRNS", content);
     }
-    file.extend(rest);
-    Some((file, reason))
+    let number = |at: usize| Some(u32::from_be_bytes(*size.get(at..)?.first_chunk()?));
+    Some(Head {
+        width: number(0)?,
+        height: number(4)?,
+        depth,
+        colours,
+        is_interlaced,
+        file: repaired,
+        rest,
+        reason,
+    })
+}
+
+/// Appends a chunk to a file.
+pub(super) fn append_chunk(file: &mut Vec<u8>, name: [u8; 4], content: &[u8]) {
+    let named = [&name, content].concat();
+    file.extend((content.len() as u32).to_be_bytes());
+    file.extend(&named);
+    file.extend(checksum(&named).to_be_bytes());
 }
 
 /// The damage to the chunks of a file; `None` without damage, and if the damage is before the pixels.

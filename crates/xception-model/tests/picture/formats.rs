@@ -15,6 +15,7 @@ struct Manifest {
     damaged: Vec<String>,
     refused: Vec<String>,
     usual: Vec<String>,
+    filled: Vec<String>,
 }
 
 fn manifest() -> Manifest {
@@ -88,6 +89,41 @@ fn chunks_that_png_forbids_bring_a_warning() {
     }
 }
 
+/// As with Pillow's `LOAD_TRUNCATED_IMAGES`.
+#[test]
+fn missing_rows_are_filled_on_request() {
+    let filled = manifest().filled;
+    assert!(filled.len() >= 8);
+    let fill = Reading {
+        truncated: TruncatedMode::Fill,
+        ..AS_PILLOW
+    };
+    for name in filled {
+        let bytes = file(&name);
+        let error = decode(&bytes, AS_PILLOW).expect_err(&name);
+        assert!(matches!(error, PictureError::Damaged { .. }), "{name}: {error}");
+        let decoded = decode_with_warnings(&bytes, fill).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(decoded.picture == ppm(&format!("formats/{name}.ppm")), "{name}");
+        assert!(
+            matches!(decoded.warnings[..], [PictureWarning::Damaged { .. }]),
+            "{name}: {:?}",
+            decoded.warnings
+        );
+    }
+}
+
+/// A picture without a single row is none, though Pillow makes a black one of it.
+#[test]
+fn a_file_without_any_row_is_refused() {
+    let fill = Reading {
+        truncated: TruncatedMode::Fill,
+        ..AS_PILLOW
+    };
+    for (name, length) in [("png-cut", 60), ("bmp-cut-24bit", 60)] {
+        assert!(decode(&file(name)[..length], fill).is_err(), "{name}");
+    }
+}
+
 #[test]
 fn damaged_and_cut_files_do_not_panic() {
     let mut dice = Dice(0xb3b);
@@ -112,5 +148,22 @@ fn damaged_and_cut_files_do_not_panic() {
                 );
             }
         }
+    }
+}
+
+/// Such a header made a division by zero of the count of complete rows.
+#[test]
+fn a_bmp_file_without_bits_for_a_pixel_is_refused() {
+    const BITS: usize = 28;
+
+    let mut bytes = file("bmp-cut-24bit");
+    bytes[BITS] = 0;
+    let fill = Reading {
+        truncated: TruncatedMode::Fill,
+        ..AS_PILLOW
+    };
+    for reading in [AS_PILLOW, fill] {
+        let error = decode(&bytes, reading).unwrap_err();
+        assert!(!error.to_string().contains("the decoder failed on it"), "{error}");
     }
 }

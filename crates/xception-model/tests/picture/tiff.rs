@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use xception_model::picture::{
-    AlphaMode, DecodeLimits, OrientationMode, PictureError, PictureWarning, Reading, SixteenBitMode, decode,
-    decode_with_warnings,
+    AlphaMode, DecodeLimits, OrientationMode, PictureError, PictureWarning, Reading, SixteenBitMode, TruncatedMode,
+    decode, decode_with_warnings,
 };
 
 use super::{Dice, bytes_of, ppm};
@@ -16,6 +16,7 @@ struct Manifest {
     misread: Vec<String>,
     refused: Vec<String>,
     damaged: Vec<String>,
+    odd: Vec<String>,
 }
 
 fn manifest() -> Manifest {
@@ -31,7 +32,7 @@ const AS_PILLOW: Reading = Reading {
     orientation: OrientationMode::Stored,
     alpha: AlphaMode::Drop,
     sixteen_bit: SixteenBitMode::Clip,
-    truncated: xception_model::TruncatedMode::Refuse,
+    truncated: TruncatedMode::Refuse,
 };
 
 fn warnings(name: &str) -> Vec<PictureWarning> {
@@ -41,13 +42,13 @@ fn warnings(name: &str) -> Vec<PictureWarning> {
 
 #[test]
 fn every_kind_that_pillow_reads_is_read_to_its_pixels() {
-    let Manifest { read, misread, .. } = manifest();
-    assert!(read.len() >= 50);
+    let Manifest { read, misread, odd, .. } = manifest();
+    assert!(read.len() >= 50 && odd.len() >= 7);
     let differs = |name: &&String| {
         let found = decode(&file(name), AS_PILLOW);
         found.unwrap_or_else(|error| panic!("{name}: {error}")) != ppm(&format!("tiff/{name}.ppm"))
     };
-    let differences: Vec<_> = read.iter().chain(&misread).filter(differs).collect();
+    let differences: Vec<_> = read.iter().chain(&misread).chain(&odd).filter(differs).collect();
     assert!(differences.is_empty(), "{differences:?}");
 }
 
@@ -85,6 +86,47 @@ fn doubtful_numbers_bring_a_warning() {
 }
 
 #[test]
+fn odd_directories_bring_a_warning() {
+    for name in ["fewer-strips", "samples-twice", "signed-types", "values-outside"] {
+        let warnings = warnings(name);
+        assert!(
+            matches!(warnings[..], [PictureWarning::Damaged { format: "TIFF", .. }]),
+            "{name}: {warnings:?}"
+        );
+    }
+}
+
+/// As with `LOAD_TRUNCATED_IMAGES`, of uncompressed files alone.
+#[test]
+fn missing_rows_can_be_filled() {
+    let bytes = file("no-strip-lengths-or-rows");
+    // The pixels begin at byte 8, and the directory after them is moved before them.
+    let whole = decode(&bytes, AS_PILLOW).unwrap();
+    let row = whole.width() as usize * 3;
+    let (pixels, directory) = bytes[8..].split_at(whole.as_raw().len());
+    let mut moved = bytes[..4].to_vec();
+    moved.extend(8_u32.to_le_bytes());
+    moved.extend(&directory[1..]);
+    let start = moved.len();
+    // The place of the pixels, the last number of the entry of tag 273.
+    let entry = moved.windows(4).position(|window| window == [0x11, 1, 4, 0]).unwrap();
+    moved[entry + 8..entry + 12].copy_from_slice(&(start as u32).to_le_bytes());
+    let bits = moved.windows(4).position(|window| window == [2, 1, 3, 0]).unwrap();
+    moved[bits + 8..bits + 12].copy_from_slice(&(start as u32 - 6).to_le_bytes());
+    moved.extend(&pixels[..row * 2 + 5]);
+    assert!(decode(&moved, AS_PILLOW).is_err());
+    let fill = Reading {
+        truncated: TruncatedMode::Fill,
+        ..AS_PILLOW
+    };
+    let decoded = decode_with_warnings(&moved, fill).unwrap();
+    assert!(matches!(decoded.warnings[..], [PictureWarning::Damaged { .. }]));
+    let (there, missing) = decoded.picture.as_raw().split_at(row * 2);
+    assert_eq!(there, &whole.as_raw()[..row * 2]);
+    assert!(missing.iter().all(|&level| level == 0));
+}
+
+#[test]
 fn numbers_without_a_range_can_be_stretched() {
     let stretch = Reading {
         sixteen_bit: SixteenBitMode::Stretch,
@@ -115,9 +157,10 @@ fn kinds_that_are_not_read_name_the_way_out() {
     }
 }
 
-/// libtiff writes a note to standard error, and reads on to other pixels.
+/// libtiff writes a note to standard error, and reads on to other pixels; Pillow makes a picture of the tags that are
+/// left.
 #[test]
-fn broken_codes_are_refused() {
+fn broken_codes_and_cut_directories_are_refused() {
     let damaged = manifest().damaged;
     assert!(!damaged.is_empty());
     for name in damaged {

@@ -25,7 +25,7 @@ enum Upsampling {
 
 impl Upsampling {
     /// `jinit_upsampler`
-    fn of(component: &Component, frame: &Frame) -> Result<Self, Fault> {
+    fn of(component: &Component, frame: &Frame, colours: Colours) -> Result<Self, Fault> {
         let (across, down) = (component.across, component.down);
         if !frame.max_across.is_multiple_of(across) || !frame.max_down.is_multiple_of(down) {
             return Err(Fault::Unsupported(
@@ -34,6 +34,7 @@ impl Upsampling {
         }
         Ok(match (frame.max_across / across, frame.max_down / down) {
             (1, 1) => Self::Full,
+            (across, down) if colours == Colours::Repeated => Self::Repeat { across, down },
             (2, 1) if component.width > 2 => Self::Across,
             (1, 2) => Self::Down,
             (2, 2) if component.width > 2 => Self::Both,
@@ -54,10 +55,10 @@ struct Rows<'p> {
 }
 
 impl<'p> Rows<'p> {
-    fn new(plane: &'p Plane, component: &Component, frame: &Frame) -> Result<Self, Fault> {
+    fn new(plane: &'p Plane, component: &Component, frame: &Frame, colours: Colours) -> Result<Self, Fault> {
         Ok(Self {
             plane,
-            upsampling: Upsampling::of(component, frame)?,
+            upsampling: Upsampling::of(component, frame, colours)?,
             width: component.width,
             height: component.height,
             row: vec![0; component.width * frame.max_across + frame.max_across],
@@ -135,7 +136,7 @@ pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], colours: Colours) -> Resul
     let mut rows = planes
         .iter()
         .zip(&frame.components)
-        .map(|(plane, component)| Rows::new(plane, component, frame))
+        .map(|(plane, component)| Rows::new(plane, component, frame, colours))
         .collect::<Result<Vec<_>, _>>()?;
     let width = frame.width;
     let mut rgb = vec![0; width * frame.height * 3];
@@ -156,7 +157,7 @@ pub(super) fn to_rgb(frame: &Frame, planes: &[Plane], colours: Colours) -> Resul
             [first, second, third] => {
                 let samples = first.get(y).iter().zip(second.get(y)).zip(third.get(y));
                 let samples = samples.map(|((&first, &second), &third)| [first, second, third]);
-                if colours == Colours::Rgb {
+                if let Colours::Rgb | Colours::Repeated = colours {
                     pixels.zip(samples).for_each(|(pixel, samples)| *pixel = samples);
                 } else {
                     pixels

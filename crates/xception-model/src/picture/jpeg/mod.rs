@@ -110,6 +110,7 @@ pub(super) fn decode_inner(
         InnerColours::YCbCr => Colours::YCbCr,
         InnerColours::Inks => Colours::PlainCmyk,
         InnerColours::Last => Colours::Last,
+        InnerColours::Repeated => Colours::Repeated,
     };
     read(bytes, limits, idct, Some(colours))
         .map(|read| read.inner)
@@ -138,6 +139,8 @@ pub(super) enum InnerColours {
     Inks,
     /// The last sample alone, as grey.
     Last,
+    /// Three samples as they are, repeated where a colour has fewer of them than the picture.
+    Repeated,
 }
 
 /// Pixels without orientation.

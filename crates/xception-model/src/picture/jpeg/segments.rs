@@ -126,6 +126,8 @@ pub(super) enum Colours {
     Ycck,
     /// The last sample alone, as grey.
     Last,
+    /// Three samples as they are, repeated to the resolution of the picture.
+    Repeated,
 }
 
 impl<'a> Segments<'a> {

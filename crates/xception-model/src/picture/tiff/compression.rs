@@ -11,6 +11,7 @@ use super::{
     super::error::PictureError,
     fault::{damaged, unsupported},
     fax,
+    header::NONE,
 };
 
 /// A strip or a tile.
@@ -31,7 +32,7 @@ pub(super) struct Chunk<'a> {
 pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) -> Result<(), PictureError> {
     let reversed: Vec<u8>;
     let bytes = if chunk.is_reversed {
-        let needed = if compression == 1 { out.len() } else { usize::MAX };
+        let needed = if compression == NONE { out.len() } else { usize::MAX };
         reversed = chunk
             .bytes
             .iter()
@@ -43,18 +44,17 @@ pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) ->
         chunk.bytes
     };
     let filled = match compression {
-        1 => bytes.get(..out.len()).map(|bytes| out.copy_from_slice(bytes)),
+        NONE => bytes.get(..out.len()).map(|bytes| out.copy_from_slice(bytes)),
         2..=4 => fax::decode(bytes, compression, chunk.options, chunk.width, chunk.row_len, out),
         5 => lzw(bytes, out),
         8 | 32_946 => ZlibDecoder::new(bytes).read_exact(out).ok(),
         32_773 => pack_bits(bytes, out),
+        32_809 => thunder_scan(bytes, chunk, out),
         34_925 => lzma(bytes, chunk.max_bytes, out),
         50_000 => zstandard(bytes, out),
         other => {
             let name = match other {
-                6 => "JPEG of the first kind",
                 9 | 10 => "JBIG",
-                32_809 => "ThunderScan",
                 33_003..=33_007 | 34_712 => "JPEG 2000",
                 34_676 | 34_677 => "SGI Log",
                 34_887 => "LERC",
@@ -96,6 +96,45 @@ fn lzma(bytes: &[u8], max_bytes: u64, out: &mut [u8]) -> Option<()> {
 
 fn zstandard(bytes: &[u8], out: &mut [u8]) -> Option<()> {
     StreamingDecoder::new(bytes).ok()?.read_exact(out).ok()
+}
+
+/// Levels of four bits, as they are, as differences, or repeated (libtiff, `tif_thunder.c`).
+fn thunder_scan(bytes: &[u8], chunk: &Chunk<'_>, out: &mut [u8]) -> Option<()> {
+    let mut codes = bytes.iter();
+    for row in out.chunks_exact_mut(chunk.row_len) {
+        let mut levels: Vec<u8> = Vec::with_capacity(chunk.width);
+        let mut last = 0_u8;
+        while levels.len() < chunk.width {
+            let code = *codes.next()?;
+            if code >> 6 == 0 {
+                let length = levels.len() + usize::from(code);
+                levels.resize((length <= chunk.width).then_some(length)?, last);
+                continue;
+            }
+            // The one difference that stands for none.
+            let (differences, none, bits): (&[i8], _, _) = match code >> 6 {
+                1 => (&[0, 1, 0, -1], 2, [4, 2, 0].as_slice()),
+                2 => (&[0, 1, 2, 3, 0, -3, -2, -1], 4, [3, 0].as_slice()),
+                _ => {
+                    last = code & 15;
+                    levels.push(last);
+                    continue;
+                }
+            };
+            for shift in bits {
+                let index = usize::from(code >> shift) & (differences.len() - 1);
+                if index != none {
+                    last = last.wrapping_add_signed(differences[index]) & 15;
+                    levels.push(last);
+                }
+            }
+        }
+        levels.truncate(chunk.width);
+        for (byte, pair) in row.iter_mut().zip(levels.chunks(2)) {
+            *byte = pair[0] << 4 | pair.get(1).copied().unwrap_or(0);
+        }
+    }
+    Some(())
 }
 
 /// TIFF 6.0, section 9.

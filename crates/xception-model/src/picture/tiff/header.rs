@@ -15,6 +15,9 @@ const LAB: u64 = 8;
 /// Its two encodings by ICC and ITU.
 const OTHER_LAB: std::ops::RangeInclusive<u64> = 9..=10;
 
+/// Samples of red, green and blue.
+const COLOURS: u64 = 3;
+
 /// Kinds of numbers (`SampleFormat`).
 const UNSIGNED: u64 = 1;
 const SIGNED: u64 = 2;
@@ -27,8 +30,14 @@ const ALPHA: u64 = 2;
 /// Corel Draw 10's alpha (`TiffImagePlugin.py`, `OPEN_INFO`).
 const COREL_ALPHA: u64 = 999;
 
+/// Uncompressed.
+pub(super) const NONE: u64 = 1;
+
 /// JPEG compression of the second kind (TIFF technical note 2).
 pub(super) const JPEG: u64 = 7;
+
+/// JPEG compression of the first kind (TIFF 6.0, section 22).
+pub(super) const OLD_JPEG: u64 = 6;
 
 /// The compressions of fax machines, for pixels of one bit.
 pub(super) const FAX: std::ops::RangeInclusive<u64> = 2..=4;
@@ -96,7 +105,8 @@ impl Header {
         let (Some(width @ 1..), Some(height @ 1..)) = (size(tag::WIDTH), size(tag::HEIGHT)) else {
             return Err("its size is missing".into());
         };
-        let samples = number(tag::SAMPLES).unwrap_or(1);
+        let is_old_jpeg = number(tag::COMPRESSION) == Some(OLD_JPEG);
+        let samples = number(tag::SAMPLES).unwrap_or(if is_old_jpeg { COLOURS } else { 1 });
         if samples > MAX_SAMPLES {
             return Err(format!("it has {samples} samples for each pixel"));
         }
@@ -111,7 +121,10 @@ impl Header {
             return Err("its samples are different kinds of numbers".into());
         }
         // Pillow takes a file that does not say it for one whose white is zero.
-        let colours = number(tag::PHOTOMETRIC).unwrap_or(WHITE_IS_ZERO);
+        let colours = match number(tag::PHOTOMETRIC) {
+            None | Some(RGB) if is_old_jpeg => YCBCR,
+            colours => colours.unwrap_or(WHITE_IS_ZERO),
+        };
         let kind = kind(colours, format, bits)?;
         let extra = directory.numbers(tag::EXTRA_SAMPLES).unwrap_or_default();
         let count = kind.colours(samples);
@@ -126,7 +139,7 @@ impl Header {
         let is_rgb = kind == Kind::Rgb;
         // libtiff takes an alpha of unknown kind for one that the colours are multiplied by, and Pillow listens where
         // it reads planes by libtiff.
-        let is_of_libtiff = first.is_none() && is_planar && compression != 1;
+        let is_of_libtiff = first.is_none() && is_planar && compression != NONE;
         let is_premultiplied = is_one && is_rgb && (first == Some(PREMULTIPLIED) || is_of_libtiff);
         let is_alpha = match first {
             Some(ALPHA) => is_rgb || bits == 8 && matches!(kind, Kind::Grey { .. } | Kind::Palette),

@@ -16,6 +16,7 @@ use super::{
     fault::{FORMAT, damaged, unsupported},
     header::{Alpha, Kind},
     samples::{File, divided},
+    ycbcr::to_rgb,
 };
 
 /// Pixels by which a part may exceed twice its place.
@@ -47,7 +48,17 @@ pub(super) fn decode_jpeg_parts(
             Kind::Grey { inverted } => file.grey(inverted, planes(file, options, warnings)?),
             Kind::Rgb => file.bytes_of_colours(planes(file, options, warnings)?),
             Kind::Inks => file.inks(&planes(file, options, warnings)?),
-            _ => return Err(unsupported("its JPEG data are planes of YCbCr".into())),
+            // libtiff reads no others.
+            Kind::YCbCr if file.directory.numbers(tag::SUBSAMPLING).as_deref() == Some(&[1, 1]) => {
+                let mut damage = Vec::new();
+                let rgb = to_rgb(&file.directory, &planes(file, options, &mut damage)?);
+                // libtiff leaves out what it cannot read, without a word.
+                if !damage.is_empty() {
+                    return Err(damaged("its JPEG data are damaged"));
+                }
+                file.picture(rgb, DynamicImage::ImageRgb8)
+            }
+            _ => return Err(unsupported("its JPEG data are planes of YCbCr of fewer pixels".into())),
         }?;
         return flatten(picture, options.reading, warnings).ok_or_else(|| damaged("the data end early"));
     }

@@ -13,6 +13,7 @@ mod fax;
 mod header;
 mod jpeg;
 mod lab;
+mod old_jpeg;
 mod samples;
 mod ycbcr;
 
@@ -21,9 +22,10 @@ use image::{RgbImage, metadata::Orientation};
 use self::{
     chunks::Chunks,
     directory::{Directory, tag},
-    fault::{damaged, unsupported},
-    header::{Header, JPEG, Kind},
+    fault::{FORMAT, damaged, unsupported},
+    header::{Header, JPEG, Kind, NONE, OLD_JPEG},
     jpeg::decode_jpeg_parts,
+    old_jpeg::decode_old_jpeg,
     samples::File,
     ycbcr::decode_ycbcr,
 };
@@ -38,15 +40,38 @@ pub(super) fn decode_tiff(
     options: &DecodeOptions,
     warnings: &mut Vec<PictureWarning>,
 ) -> Result<(RgbImage, Orientation), PictureError> {
-    let directory = Directory::read(bytes).ok_or_else(|| damaged("its directory is incomplete"))?;
+    let directory = Directory::read(bytes).map_err(damaged)?;
     let header = Header::read(&directory).map_err(unsupported)?;
+    // libtiff reads over some of this damage too, but otherwise than Pillow.
+    let is_disputed = directory.is_disputed && header.compression != NONE;
+    if let Some(reason) = directory.damage.filter(|_| is_disputed) {
+        return Err(damaged(reason));
+    }
     let sample_bytes = match header.kind {
         // Numbers without a range are kept in 64 bits until their range is known.
         Kind::Integer { .. } | Kind::Float { .. } => size_of::<f64>(),
         _ => header.bits.div_ceil(8) * header.kept(),
     };
     check_size(header.width, header.height, sample_bytes as u8, &options.limits)?;
-    let chunks = Chunks::new(bytes, &directory, &header, &options.limits)?;
+    let orientation = match directory.number(tag::ORIENTATION) {
+        Some(number) => u8::try_from(number).ok().and_then(Orientation::from_exif),
+        None => Some(orientation(None, directory.bytes(tag::XMP))),
+    };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    if header.compression == OLD_JPEG {
+        let picture = decode_old_jpeg(bytes, &directory, &header, options)?;
+        return Ok((picture, orientation));
+    }
+    let chunks = Chunks::new(bytes, &directory, &header, options)?;
+    warnings.extend(
+        directory
+            .damage
+            .or(chunks.damage)
+            .map(|reason| PictureWarning::Damaged {
+                format: FORMAT,
+                reason: reason.to_owned(),
+            }),
+    );
     let file = File {
         directory,
         header,
@@ -60,9 +85,5 @@ pub(super) fn decode_tiff(
             flatten(picture, options.reading, warnings).ok_or_else(|| damaged("its samples have an unknown type"))?
         }
     };
-    let orientation = match file.directory.number(tag::ORIENTATION) {
-        Some(number) => u8::try_from(number).ok().and_then(Orientation::from_exif),
-        None => Some(orientation(None, file.directory.bytes(tag::XMP))),
-    };
-    Ok((picture, orientation.unwrap_or(Orientation::NoTransforms)))
+    Ok((picture, orientation))
 }

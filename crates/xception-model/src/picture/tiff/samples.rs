@@ -3,11 +3,17 @@
 use image::{DynamicImage, ImageBuffer, Pixel};
 
 use super::{
-    super::{error::PictureError, jpeg::inks_to_rgb, options::DecodeOptions, warning::PictureWarning},
+    super::{
+        error::PictureError,
+        flatten::{dark, range},
+        jpeg::inks_to_rgb,
+        options::DecodeOptions,
+        warning::PictureWarning,
+    },
     chunks::{Chunks, gather},
     directory::{Directory, tag},
     fault::damaged,
-    header::{Alpha, Header, Kind},
+    header::{Alpha, Header, Kind, NONE},
     lab,
 };
 use crate::reading::SixteenBitMode;
@@ -45,7 +51,8 @@ impl File<'_> {
             Kind::YCbCr => self.picture(self.bytes()?, DynamicImage::ImageLuma8),
             Kind::DeepGrey { .. } => self.picture(self.words()?, DynamicImage::ImageLuma16),
             Kind::Integer { signed } => {
-                let numbers = self.integers(signed)?;
+                // Pillow takes numbers without a sign for ones with a sign.
+                let numbers = self.integers(signed || !stretch)?;
                 let levels = to_levels(&numbers, "integers", stretch, warnings);
                 self.picture(levels, DynamicImage::ImageLuma8)
             }
@@ -55,7 +62,7 @@ impl File<'_> {
                 let levels = to_levels(&numbers, "floating-point numbers", stretch, warnings);
                 self.picture(levels, DynamicImage::ImageLuma8)
             }
-            Kind::Rgb => self.colours(),
+            Kind::Rgb => self.colours(options.reading.sixteen_bit, warnings),
             Kind::Lab => self.lab(),
             Kind::Palette => self.palette(),
             Kind::Inks => self.inks(&self.high_bytes()?),
@@ -67,21 +74,49 @@ impl File<'_> {
         let header = &self.header;
         match header.kind {
             // libtiff has turned the bytes already, and Pillow turns them back.
-            Kind::Integer { .. } | Kind::Float { .. } if !self.directory.little && header.compression != 1 => {
+            Kind::Integer { .. } | Kind::Float { .. } if !self.directory.little && header.compression != NONE => {
                 Some("compressed numbers whose bytes begin with the highest")
             }
             // Each byte is taken for a sample.
-            Kind::Rgb | Kind::Inks if header.is_planar && header.bits == 16 && header.compression == 1 => {
+            Kind::Rgb | Kind::Inks if header.is_planar && header.bits == 16 && header.compression == NONE => {
                 Some("uncompressed planes of 16 bits")
             }
+            Kind::Rgb if header.is_planar && header.is_reversed && header.compression == NONE => {
+                Some("uncompressed planes of reversed bits")
+            }
+            _ if self.is_plane_alone() => Some("uncompressed samples in a single plane"),
+            // The rows of tiles that reach beyond the picture are taken for a third longer than they are.
+            Kind::Rgb
+                if header.is_planar
+                    && header.compression == NONE
+                    && header.samples == 4
+                    && self.chunks.width != header.width
+                    && !self.directory.has(tag::EXTRA_SAMPLES) =>
+            {
+                Some("uncompressed tiles of planes with transparency that no tag names")
+            }
             // The transparency is lost.
-            Kind::Grey { .. } if header.is_planar && header.compression != 1 && header.alpha == Alpha::Straight => {
+            Kind::Grey { .. } if header.is_planar && header.compression != NONE && header.alpha == Alpha::Straight => {
                 Some("compressed planes of grey and transparency")
             }
             // The planes of a* and b* lose their sign.
             Kind::Lab if header.is_planar => Some("planes of CIE L*a*b*"),
             _ => None,
         }
+    }
+
+    /// Whether Pillow forgets how the samples are stored, as it does with those of a single plane: that bits are
+    /// reversed, that 0 is white, and how many bits or which order of bytes they have.
+    fn is_plane_alone(&self) -> bool {
+        let header = &self.header;
+        let is_single = header.samples == 1 && self.directory.number(tag::PLANES) == Some(2);
+        let is_known = match header.kind {
+            Kind::Grey { inverted } => !inverted && matches!(header.bits, 1 | 8),
+            Kind::Integer { .. } | Kind::Float { .. } => header.bits == 32 && self.directory.little,
+            Kind::DeepGrey { .. } => false,
+            _ => header.bits == 8,
+        };
+        is_single && header.compression == NONE && (header.is_reversed || !is_known)
     }
 
     pub fn picture<P: Pixel>(
@@ -133,7 +168,7 @@ impl File<'_> {
         })
     }
 
-    /// Whole numbers with a sign, of 16 or 32 bits, and unsigned ones of 32 bits, which Pillow takes for signed ones.
+    /// Whole numbers of 16 bits with a sign, or of 32 bits.
     fn integers(&self, signed: bool) -> Result<Vec<f64>, PictureError> {
         if self.header.bits == 16 {
             let word = |row: &[u8], index: usize| i16::from_le_bytes([row[2 * index], row[2 * index + 1]]);
@@ -166,8 +201,25 @@ impl File<'_> {
         }
     }
 
-    fn colours(&self) -> Result<DynamicImage, PictureError> {
+    fn colours(&self, mode: SixteenBitMode, warnings: &mut Vec<PictureWarning>) -> Result<DynamicImage, PictureError> {
         match (self.header.alpha, self.header.bits) {
+            (Alpha::Premultiplied, 9..) => {
+                // Pillow divides bytes, so that nothing is left to stretch.
+                let mut words = self.words()?;
+                let pixels = words.as_chunks::<4>().0.iter();
+                let levels = pixels.flat_map(|&[red, green, blue, _]| [red, green, blue]);
+                if mode != SixteenBitMode::Stretch {
+                    warnings.extend(dark(range(levels).1));
+                    return self.bytes_of_colours(words.iter().map(|word| (word >> 8) as u8).collect());
+                }
+                for [colours @ .., alpha] in words.as_chunks_mut::<4>().0 {
+                    for colour in colours {
+                        let whole = u32::from(*colour) * u32::from(u16::MAX) / u32::from((*alpha).max(1));
+                        *colour = whole.min(u16::MAX.into()) as u16;
+                    }
+                }
+                self.picture(words, DynamicImage::ImageRgba16)
+            }
             (Alpha::Opaque, 9..) => self.picture(self.words()?, DynamicImage::ImageRgb16),
             (Alpha::Straight, 9..) => self.picture(self.words()?, DynamicImage::ImageRgba16),
             _ => self.bytes_of_colours(self.high_bytes()?),

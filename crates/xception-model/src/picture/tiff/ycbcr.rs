@@ -8,11 +8,9 @@ use super::{
     compression::{Chunk, decompress},
     directory::{Directory, tag},
     fault::{damaged, unsupported},
+    header::NONE,
     samples::File,
 };
-
-/// Uncompressed.
-const NONE: u64 = 1;
 
 pub(super) fn decode_ycbcr(file: &File<'_>, warnings: &mut Vec<PictureWarning>) -> Result<RgbImage, PictureError> {
     let (header, directory) = (&file.header, &file.directory);
@@ -45,15 +43,16 @@ pub(super) fn decode_ycbcr(file: &File<'_>, warnings: &mut Vec<PictureWarning>) 
             .flat_map(|&pixel| pillow_to_rgb(pixel))
             .collect()
     } else {
-        let tables = Tables::new(directory);
-        samples
-            .as_chunks()
-            .0
-            .iter()
-            .flat_map(|&pixel| tables.to_rgb(pixel))
-            .collect()
+        to_rgb(directory, &samples)
     };
     RgbImage::from_raw(header.width, header.height, rgb).ok_or_else(|| damaged("the data end early"))
+}
+
+/// Pixels as RGB, by the shares that tags name.
+pub(super) fn to_rgb(directory: &Directory<'_>, samples: &[u8]) -> Vec<u8> {
+    let tables = Tables::new(directory);
+    let pixels = samples.as_chunks().0.iter();
+    pixels.flat_map(|&pixel| tables.to_rgb(pixel)).collect()
 }
 
 /// Blocks of `across` times `down` pixels, each of their lightnesses and one pair of colour differences, as pixels.

@@ -29,6 +29,14 @@ pub(super) fn flatten(picture: DynamicImage, reading: Reading, warnings: &mut Ve
     RgbImage::from_raw(width, height, rgb)
 }
 
+/// A warning if 16-bit samples of at most this level come out nearly black. A black picture is black.
+pub(super) fn dark(lightest: u16) -> Option<PictureWarning> {
+    (1..LIGHT).contains(&lightest).then(|| PictureWarning::Dark {
+        largest: lightest,
+        bits: u16::BITS - lightest.leading_zeros(),
+    })
+}
+
 /// 16-bit samples to bytes; of two or four channels the last is transparency, which is never stretched.
 fn to_bytes(samples: &[u16], channels: usize, reading: Reading, warnings: &mut Vec<PictureWarning>) -> Vec<u8> {
     let colours = channels - usize::from(channels.is_multiple_of(2));
@@ -48,12 +56,8 @@ fn to_bytes(samples: &[u16], channels: usize, reading: Reading, warnings: &mut V
         SixteenBitMode::Clip if channels == 1 => Box::new(|level| level.min(255) as u8),
         _ => Box::new(high_byte),
     };
-    // A black picture is black.
-    if reading.sixteen_bit == SixteenBitMode::HighByte && (1..LIGHT).contains(&lightest) {
-        warnings.push(PictureWarning::Dark {
-            largest: lightest,
-            bits: u16::BITS - lightest.leading_zeros(),
-        });
+    if reading.sixteen_bit == SixteenBitMode::HighByte {
+        warnings.extend(dark(lightest));
     }
     let to_bytes = |pixel: &[u16]| {
         let mut bytes = [0; 4];

@@ -18,6 +18,7 @@ mod ycbcr;
 
 use image::{RgbImage, metadata::Orientation};
 
+pub(super) use self::{lab::to_rgb as lab_to_rgb, samples::to_levels};
 use self::{
     chunks::Chunks,
     directory::{Directory, tag},

@@ -70,16 +70,6 @@ pub(super) fn decode_dib(
     header.decode(bytes, limits).ok_or_else(unknown)?
 }
 
-/// Whether a file begins with a second header, of one plane and a possible number of bits.
-pub(super) fn is_dib(head: &[u8]) -> bool {
-    let (planes, bits) = match long(head, 0) {
-        Some(CORE_HEADER) => (short(head, 8), short(head, 10)),
-        Some(length) if HEADERS.contains(&length) => (short(head, 12), short(head, 14)),
-        _ => return false,
-    };
-    planes == Some(1) && bits.is_some_and(|bits| [1, 4, 8, 16, 24, 32].contains(&bits))
-}
-
 impl Header {
     /// The header at a place; `pixels_at` is 0 where the pixels follow it.
     pub fn read(bytes: &[u8], at: usize, mut pixels_at: usize) -> Option<Self> {
@@ -206,7 +196,9 @@ impl Header {
     /// Whether the palette is levels of grey in order, as Pillow sees it.
     pub fn is_grey(&self, bytes: &[u8]) -> bool {
         let palette = bytes.get(self.palette_at..).unwrap_or_default();
-        let colours = palette.chunks(self.colour_len).map(|colour| &colour[..colour.len().min(3)]);
+        let colours = palette
+            .chunks(self.colour_len)
+            .map(|colour| &colour[..colour.len().min(3)]);
         let levels = (0..self.colours).map(|index| if self.colours == 2 { index * 255 } else { index });
         self.bits <= 8 && palette.len() >= self.colours * self.colour_len && {
             let mut pairs = levels.zip(colours);

@@ -48,7 +48,8 @@ use crate::reading::{OrientationMode, SixteenBitMode, TruncatedMode};
 /// transparency is laid on white, where `convert` shows the colour stored under it; and 16-bit grey keeps its upper
 /// byte, where `convert` turns all but the darkest levels white.
 ///
-/// An animation gives its first frame, a TIFF its first page, an icon its largest picture. Colour profiles are ignored, as in Keras.
+/// An animation gives its first frame, a TIFF its first page, an icon its largest picture. Colour profiles are ignored,
+/// as in Keras.
 ///
 /// `options` are [`DecodeOptions`], or [`DecodeLimits`](super::DecodeLimits) or a [`Reading`](super::Reading) alone.
 /// Warnings are dropped; [`decode_with_warnings`] returns them.

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, path::Path};
 
-use super::{bmp::is_dib, pnm::is_pnm, tga::is_tga, xbm::is_xbm, xpm};
+use super::marks::{XPM, is_dib, is_pnm, is_tga, is_xbm};
 
 /// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
 /// alone.
@@ -291,7 +291,7 @@ fn rare(head: &[u8]) -> Option<PictureFormat> {
         [0, 0, 2, 0, low, high, ..] if [*low, *high] != [0; 2] => PictureFormat::Cur,
         [0x01, 0xda, 0 | 1, ..] => PictureFormat::Sgi,
         [0x59, 0xa6, 0x6a, 0x95, ..] => PictureFormat::Sun,
-        head if head.starts_with(xpm::MARK) => PictureFormat::Xpm,
+        head if head.starts_with(XPM) => PictureFormat::Xpm,
         head if is_xbm(head) => PictureFormat::Xbm,
         head if is_pnm(head) => PictureFormat::Pnm,
         _ => return None,

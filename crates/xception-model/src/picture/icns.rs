@@ -95,7 +95,9 @@ pub(super) fn decode_icns<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<
         let picture = match mask {
             None => canvas.picture(colours.flatten().collect(), DynamicImage::ImageRgb8),
             Some(mask) => {
-                let pixels = colours.zip(mask).flat_map(|([red, green, blue], &alpha)| [red, green, blue, alpha]);
+                let pixels = colours
+                    .zip(mask)
+                    .flat_map(|([red, green, blue], &alpha)| [red, green, blue, alpha]);
                 canvas.picture(pixels.collect(), DynamicImage::ImageRgba8)
             }
         };

@@ -65,7 +65,9 @@ fn header_at(bytes: &[u8], start: usize) -> Option<Header> {
 /// The largest icon, of several the one with the fewest bits of a pixel.
 pub(super) fn decode_ico<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Icon<'a>, PictureError> {
     let entries = entries(bytes, ICON)?;
-    let entry = entries.iter().min_by_key(|entry| (Reverse(entry.pixels()), entry.depth()));
+    let entry = entries
+        .iter()
+        .min_by_key(|entry| (Reverse(entry.pixels()), entry.depth()));
     let entry = entry.ok_or_else(|| damaged(ICON, "it has no icons"))?;
     let file = bytes.get(entry.start..).unwrap_or_default();
     if file.starts_with(Icon::PNG) {
@@ -80,7 +82,12 @@ pub(super) fn decode_ico<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<I
     let alpha = if entry.bits == 32 {
         let pixels = bytes.get(header.pixels_at..).unwrap_or_default();
         let pixels = pixels.get(..4 * canvas.pixels()).ok_or_else(|| early(ICON))?;
-        let alpha: Vec<u8> = pixels.as_chunks().0.iter().map(|&[.., alpha]: &[u8; 4]| alpha).collect();
+        let alpha: Vec<u8> = pixels
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&[.., alpha]: &[u8; 4]| alpha)
+            .collect();
         turned_over(&alpha, canvas.width)
     } else {
         let row_len = canvas.width.div_ceil(32) * 4;
@@ -102,12 +109,18 @@ pub(super) fn decode_ico<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<I
 pub(super) fn decode_cur(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
     let entries = entries(bytes, CURSOR)?;
     let behind = HEADER + ENTRY * entries.len();
-    let larger = |chosen: &Entry<'_>, entry: &Entry<'_>| [0, 1].iter().all(|&side| entry.bytes[side] > chosen.bytes[side]);
+    let larger =
+        |chosen: &Entry<'_>, entry: &Entry<'_>| [0, 1].iter().all(|&side| entry.bytes[side] > chosen.bytes[side]);
     let entry = entries
         .into_iter()
         .reduce(|chosen, entry| if larger(&chosen, &entry) { entry } else { chosen });
     let entry = entry.ok_or_else(|| damaged(CURSOR, "it has no cursors"))?;
-    let unknown = || unsupported(CURSOR, "the header or the kind of pixels of its largest cursor is unknown");
+    let unknown = || {
+        unsupported(
+            CURSOR,
+            "the header or the kind of pixels of its largest cursor is unknown",
+        )
+    };
     let start = if entry.start == 0 { behind } else { entry.start };
     let mut header = header_at(bytes, start).ok_or_else(unknown)?;
     header.has_alpha = entry.start == HEADER + ENTRY;

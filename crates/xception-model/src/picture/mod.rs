@@ -31,6 +31,7 @@ mod ico;
 mod icon;
 mod jpeg;
 mod limits;
+mod marks;
 mod nearest;
 mod numbers;
 mod options;

@@ -31,7 +31,11 @@ pub(super) fn decode_pcx(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     let (bits, planes) = (usize::from(bits), usize::from(planes));
     // Not the header's, which may be wrong (CVE-2020-35653).
     let used = (width * bits).div_ceil(8);
-    let stride = if number(66) == used { used } else { used.next_multiple_of(2) };
+    let stride = if number(66) == used {
+        used
+    } else {
+        used.next_multiple_of(2)
+    };
     let rows = rows(&bytes[HEADER..], stride * planes, height)?;
     let plane = |row: &[u8], plane: usize| row[plane * stride..][..used].to_vec();
     let mut pixels = Vec::new();
@@ -70,7 +74,11 @@ pub(super) fn decode_pcx(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
 }
 
 fn palette(colours: &[u8]) -> Result<Palette, PictureError> {
-    let colours = colours.as_chunks().0.iter().map(|&[red, green, blue]| [red, green, blue, 255]);
+    let colours = colours
+        .as_chunks()
+        .0
+        .iter()
+        .map(|&[red, green, blue]| [red, green, blue, 255]);
     Palette::new(colours, false).ok_or_else(|| damaged(FORMAT, "its palette is too long"))
 }
 

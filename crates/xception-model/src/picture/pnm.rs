@@ -41,12 +41,6 @@ struct Header {
     pixels_at: usize,
 }
 
-/// Whether a file begins as those that are read do: with a kind, and a blank.
-pub(super) fn is_pnm(head: &[u8]) -> bool {
-    matches!(head, [b'P', b'1'..=b'6' | b'f', blank, ..] if is_blank(*blank))
-        || [b"P0CMYK", b"PyCMYK", b"PyRGBA"].iter().any(|kind| head.starts_with(*kind))
-}
-
 /// Also Python's vertical tab.
 fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
@@ -141,7 +135,9 @@ impl Header {
         let scaled = |number: u16, most: f64| (f64::from(number) / self.largest * most).round_ties_even().min(most);
         let scale = |most: f64| -> Vec<u16> {
             let numbers = if self.largest < 256.0 { 1 << 8 } else { 1 << 16 };
-            (0..numbers).map(|number: u32| scaled(number as u16, most) as u16).collect()
+            (0..numbers)
+                .map(|number: u32| scaled(number as u16, most) as u16)
+                .collect()
         };
         let to_word = scale(65_535.0);
         let words = |number: u16| to_word[usize::from(number)];
@@ -185,7 +181,8 @@ impl Header {
         let row_len = self.canvas.width.div_ceil(8);
         let rows = self.canvas.rows(data, row_len, row_len)?;
         let row = |row| samples(row, 1).take(self.canvas.width).map(|bit| (1 - bit) * 255);
-        self.canvas.picture(rows.flat_map(row).collect(), DynamicImage::ImageLuma8)
+        self.canvas
+            .picture(rows.flat_map(row).collect(), DynamicImage::ImageLuma8)
     }
 
     /// Zeros and ones, with or without blanks between them.

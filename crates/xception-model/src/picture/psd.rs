@@ -33,14 +33,22 @@ pub(super) fn decode_psd(
     let number = |at| big_short(header, at).unwrap_or_default();
     let (version, stored, bits, kind) = (number(4), number(12), number(22), number(24));
     if version != 1 {
-        return Err(unsupported(FORMAT, format!("its version is {version}, that of PSB files")));
+        return Err(unsupported(
+            FORMAT,
+            format!("its version is {version}, that of PSB files"),
+        ));
     }
     let channels = match (kind, bits) {
         (BITS, 1) | (1 | PLACES | 7 | 8, 8) | (BITS, 8) => 1,
         (RGB, 8) if stored == 4 => 4,
         (RGB | LAB, 8) => 3,
         (INKS, 8) => 4,
-        _ => return Err(unsupported(FORMAT, format!("its pixels are of mode {kind} and {bits} bits"))),
+        _ => {
+            return Err(unsupported(
+                FORMAT,
+                format!("its pixels are of mode {kind} and {bits} bits"),
+            ));
+        }
     };
     if channels > stored {
         return Err(damaged(FORMAT, "it has too few channels"));
@@ -132,7 +140,9 @@ fn planes(
             let mut start = table_len;
             let plane = |lengths: &[u8]| {
                 let plane = packed(data.get(start..).unwrap_or_default(), row_len, canvas.height);
-                start += (0..canvas.height).filter_map(|row| big_short(lengths, 2 * row)).sum::<usize>();
+                start += (0..canvas.height)
+                    .filter_map(|row| big_short(lengths, 2 * row))
+                    .sum::<usize>();
                 plane.ok_or_else(|| early(FORMAT))
             };
             table.chunks(2 * canvas.height).map(plane).collect()

@@ -50,7 +50,10 @@ fn pixels(data: &[u8], total: usize) -> Option<Vec<Pixel>> {
                 continue;
             }
         };
-        let sum = last.iter().zip([3, 5, 7, 11]).map(|(&level, factor)| usize::from(level) * factor);
+        let sum = last
+            .iter()
+            .zip([3, 5, 7, 11])
+            .map(|(&level, factor)| usize::from(level) * factor);
         seen[sum.sum::<usize>() % 64] = last;
         pixels.push(last);
     }

@@ -41,7 +41,12 @@ pub(super) fn decode_sgi(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     let pixels = match compression {
         0 => header.plain(data).ok_or_else(|| early(FORMAT))?,
         1 => header.runs(data)?,
-        _ => return Err(unsupported(FORMAT, format!("its compression has the number {compression}"))),
+        _ => {
+            return Err(unsupported(
+                FORMAT,
+                format!("its compression has the number {compression}"),
+            ));
+        }
     };
     // The lowest row comes first.
     let pixels = turned_over(&pixels, header.canvas.width * channels);
@@ -57,9 +62,8 @@ impl Header {
     fn plain(&self, data: &[u8]) -> Option<Vec<u8>> {
         let channel_len = self.canvas.pixels() * self.sample_len;
         let data = data.get(..channel_len * self.channels)?;
-        let sample = |index: usize| {
-            (0..self.channels).map(move |channel| data[channel * channel_len + index * self.sample_len])
-        };
+        let sample =
+            |index: usize| (0..self.channels).map(move |channel| data[channel * channel_len + index * self.sample_len]);
         Some((0..self.canvas.pixels()).flat_map(sample).collect())
     }
 
@@ -118,7 +122,9 @@ impl Header {
             if count == 0 {
                 break;
             }
-            left = left.checked_sub(count).ok_or_else(|| damaged(FORMAT, "a row is too long"))?;
+            left = left
+                .checked_sub(count)
+                .ok_or_else(|| damaged(FORMAT, "a row is too long"))?;
             let is_literal = head & 0x80 != 0;
             let end = match (is_literal, size) {
                 (true, _) => at + size * count,

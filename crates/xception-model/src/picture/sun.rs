@@ -44,7 +44,11 @@ pub(super) fn decode_sun(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     let rows: Vec<u8> = if kind == RUNS {
         runs(data, used * canvas.height).ok_or_else(|| early(FORMAT))?
     } else {
-        canvas.rows(data, used, used.next_multiple_of(2))?.flatten().copied().collect()
+        canvas
+            .rows(data, used, used.next_multiple_of(2))?
+            .flatten()
+            .copied()
+            .collect()
     };
     let few_bits = |bits: usize| {
         let row = move |row| samples(row, bits).take(canvas.width);

@@ -25,22 +25,6 @@ const FOOTER: usize = 26;
 const FOOTER_MARK: &[u8] = b"TRUEVISION-XFILE.\0";
 const ALPHA_KIND: usize = 494;
 
-/// Whether this is the header of a TGA file, which has no mark: with a map of colours or without, plain or in run
-/// lengths, with so many bits for each pixel.
-pub(super) fn is_tga(head: &[u8]) -> bool {
-    let Some(head) = head.first_chunk::<HEADER>() else {
-        return false;
-    };
-    let has_pixels = [12, 14].iter().all(|&at| short(head, at) != Some(0));
-    has_pixels
-        && match (head[1], head[2] & !RUNS) {
-            (0, 2 | 3) => [1, 8, 15, 16, 24, 32].contains(&head[16]),
-            // Pillow lays a map on grey, too.
-            (1, 1 | 3) => [15, 16, 24, 32].contains(&head[7]) && [8, 16].contains(&head[16]),
-            _ => false,
-        }
-}
-
 enum Kind {
     Bits,
     Grey,
@@ -95,11 +79,7 @@ pub(super) fn decode_tga(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
 }
 
 /// The map of colours at a place, and the place behind it.
-fn palette(
-    bytes: &[u8],
-    header: &[u8; HEADER],
-    at: usize,
-) -> Result<(Option<Palette>, usize), PictureError> {
+fn palette(bytes: &[u8], header: &[u8; HEADER], at: usize) -> Result<(Option<Palette>, usize), PictureError> {
     let start = short(header, 3).unwrap_or_default();
     let count = short(header, 5).unwrap_or_default();
     let size = match header[7] {

@@ -15,14 +15,6 @@ const FORMAT: &str = "XBM";
 /// Most bytes of a line of the header.
 const MAX_LINE: usize = 75;
 
-/// Whether a file begins with the width or the height of a bitmap, as C code, perhaps behind a comment.
-pub(super) fn is_xbm(head: &[u8]) -> bool {
-    let start = [&b"#define "[..], b"\n#define ", b"/*"];
-    let holds = |line: &[u8], word: &[u8]| line.windows(word.len()).any(|window| window == word);
-    let is_size = |line: &[u8]| line.starts_with(b"#define ") && (holds(line, b"width ") || holds(line, b"height "));
-    start.iter().any(|start| head.starts_with(start)) && head.split(|&byte| byte == b'\n').any(is_size)
-}
-
 pub(super) fn decode_xbm(
     bytes: &[u8],
     limits: &DecodeLimits,
@@ -36,7 +28,10 @@ pub(super) fn decode_xbm(
     for _ in 0..canvas.height {
         let mut left = canvas.width;
         for _ in 0..row_len {
-            let at = rest.iter().position(|&byte| byte == b'x').ok_or_else(|| early(FORMAT))?;
+            let at = rest
+                .iter()
+                .position(|&byte| byte == b'x')
+                .ok_or_else(|| early(FORMAT))?;
             let digits = rest.get(at + 1..at + 3).ok_or_else(|| early(FORMAT))?;
             let byte = digits.iter().fold(0, |byte, digit| {
                 (byte << 4) | char::from(*digit).to_digit(16).unwrap_or_default()
@@ -61,7 +56,10 @@ fn header(bytes: &[u8]) -> Option<([usize; 2], usize)> {
     loop {
         let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
         let rest = &rest[..rest.len().min(MAX_LINE)];
-        let length = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |end| end + 1);
+        let length = rest
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(rest.len(), |end| end + 1);
         at += length;
         let line = rest[..length].trim_ascii_end();
         if in_comment || line.starts_with(b"/*") {

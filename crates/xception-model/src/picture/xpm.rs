@@ -9,10 +9,10 @@ use super::{
     error::PictureError,
     fault::{damaged, early, unsupported},
     limits::DecodeLimits,
+    marks::XPM,
 };
 
 const FORMAT: &str = "XPM";
-pub(super) const MARK: &[u8] = b"/* XPM */";
 
 /// The lines of a file, each with its end.
 struct Lines<'a>(&'a [u8]);
@@ -29,7 +29,7 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 pub(super) fn decode_xpm(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
-    let mut lines = Lines(bytes.get(MARK.len()..).unwrap_or_default());
+    let mut lines = Lines(bytes.get(XPM.len()..).unwrap_or_default());
     let numbers = lines.by_ref().find_map(numbers).ok_or_else(|| early(FORMAT))?;
     let [width, height, count, key_len] = numbers.map_err(|()| damaged(FORMAT, "its size is no number"))?;
     let canvas = Canvas::new(FORMAT, [width, height], 8, limits)?;
@@ -55,9 +55,13 @@ pub(super) fn decode_xpm(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
         }
         // Between the first and the last mark of quotation.
         let mut parts = line.splitn(2, |&byte| byte == b'"').skip(1);
-        let keys = parts.next().and_then(|line| Some(&line[..line.iter().rposition(|&byte| byte == b'"')?]));
+        let keys = parts
+            .next()
+            .and_then(|line| Some(&line[..line.iter().rposition(|&byte| byte == b'"')?]));
         for key in keys.unwrap_or_default().chunks(key_len) {
-            let colour = colours.get(key).ok_or_else(|| damaged(FORMAT, "a pixel has an unknown colour"))?;
+            let colour = colours
+                .get(key)
+                .ok_or_else(|| damaged(FORMAT, "a pixel has an unknown colour"))?;
             pixels.push(*colour);
         }
     }
@@ -76,7 +80,10 @@ fn numbers(line: &[u8]) -> Option<Result<[usize; 4], ()>> {
         if index < 3 && digits < word.len() {
             return None;
         }
-        let Some(value) = std::str::from_utf8(&word[..digits]).ok().and_then(|word| word.parse().ok()) else {
+        let Some(value) = std::str::from_utf8(&word[..digits])
+            .ok()
+            .and_then(|word| word.parse().ok())
+        else {
             return Some(Err(()));
         };
         *number = value;
@@ -99,9 +106,13 @@ fn colour(words: &[u8]) -> Result<[u8; 4], PictureError> {
             };
         };
         let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let number = digits.iter().try_fold(0_u32, |number, byte| Some((number << 4) | digit(byte)?));
+        let number = digits
+            .iter()
+            .try_fold(0_u32, |number, byte| Some((number << 4) | digit(byte)?));
         let number = number.filter(|_| !digits.is_empty());
-        let [_, red, green, blue] = number.ok_or_else(|| damaged(FORMAT, "a colour is no number"))?.to_be_bytes();
+        let [_, red, green, blue] = number
+            .ok_or_else(|| damaged(FORMAT, "a colour is no number"))?
+            .to_be_bytes();
         return Ok([red, green, blue, 255]);
     }
     Err(damaged(FORMAT, "a colour is missing"))

@@ -18,7 +18,6 @@ mod ycbcr;
 
 use image::{RgbImage, metadata::Orientation};
 
-pub(super) use self::{lab::to_rgb as lab_to_rgb, samples::to_levels};
 use self::{
     chunks::Chunks,
     directory::{Directory, tag},
@@ -28,6 +27,7 @@ use self::{
     samples::File,
     ycbcr::decode_ycbcr,
 };
+pub(super) use self::{lab::to_rgb as lab_to_rgb, samples::to_levels};
 use super::{
     error::PictureError, flatten::flatten, limits::check_size, options::DecodeOptions, orientation::orientation,
     warning::PictureWarning,

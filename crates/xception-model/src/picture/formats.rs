@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, path::Path};
 
-use super::marks::{XPM, is_dib, is_pnm, is_tga, is_xbm};
+use super::marks::{XPM, is_cur, is_dib, is_pnm, is_tga, is_xbm};
 
 /// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
 /// alone.
@@ -287,8 +287,7 @@ fn rare(head: &[u8]) -> Option<PictureFormat> {
         [b'q', b'o', b'i', b'f', ..] => PictureFormat::Qoi,
         [b'i', b'c', b'n', b's', ..] => PictureFormat::Icns,
         [0, 0, 1, 0, ..] => PictureFormat::Ico,
-        // Without a picture, it may be a TGA file.
-        [0, 0, 2, 0, low, high, ..] if [*low, *high] != [0; 2] => PictureFormat::Cur,
+        head if is_cur(head) => PictureFormat::Cur,
         [0x01, 0xda, 0 | 1, ..] => PictureFormat::Sgi,
         [0x59, 0xa6, 0x6a, 0x95, ..] => PictureFormat::Sun,
         head if head.starts_with(XPM) => PictureFormat::Xpm,

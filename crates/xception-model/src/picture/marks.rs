@@ -5,6 +5,16 @@ use super::numbers::{long, short};
 /// How an XPM file begins.
 pub(super) const XPM: &[u8] = b"/* XPM */";
 
+/// Whether a file begins as one of cursors, with its first entry, and not as a TGA file. Cursors are small.
+pub(super) fn is_cur(head: &[u8]) -> bool {
+    let count = short(head, 4).filter(|&count| count != 0);
+    let count = count.filter(|_| head.starts_with(b"\0\0\x02\0"));
+    count.is_some_and(|count| {
+        let start = long(head, 18).unwrap_or_default();
+        (6 + 16 * count..1 << 24).contains(&start) || !is_tga(head)
+    })
+}
+
 /// Whether a file begins as those that are read do: with a kind, and a blank.
 pub(super) fn is_pnm(head: &[u8]) -> bool {
     matches!(head, [b'P', b'1'..=b'6' | b'f', blank, ..] if blank.is_ascii_whitespace() || *blank == 0x0b)
@@ -41,8 +51,8 @@ pub(super) fn is_tga(head: &[u8]) -> bool {
     has_pixels
         && match (head[1], head[2] & !8) {
             (0, 2 | 3) => [1, 8, 15, 16, 24, 32].contains(&head[16]),
-            // Pillow lays a map on grey, too.
-            (1, 1 | 3) => [15, 16, 24, 32].contains(&head[7]) && [8, 16].contains(&head[16]),
+            // Pillow lays a map on grey, too, and refuses colours with a map.
+            (1, 1..=3) => [15, 16, 24, 32].contains(&head[7]) && [8, 15, 16, 24, 32].contains(&head[16]),
             _ => false,
         }
 }

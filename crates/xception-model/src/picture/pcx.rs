@@ -42,14 +42,14 @@ pub(super) fn decode_pcx(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     for row in rows.chunks(stride * planes) {
         match (bits, planes) {
             (1, _) => {
-                let mut places = vec![0; width];
+                let mut indices = vec![0; width];
                 for index in 0..planes {
                     let plane = plane(row, index);
-                    for (place, bit) in places.iter_mut().zip(samples(&plane, 1)) {
-                        *place |= bit << index;
+                    for (number, bit) in indices.iter_mut().zip(samples(&plane, 1)) {
+                        *number |= bit << index;
                     }
                 }
-                pixels.extend(places);
+                pixels.extend(indices);
             }
             (_, 1) => pixels.extend_from_slice(&row[..used]),
             _ => pixels.extend((0..used).flat_map(|x| [0, 1, 2].map(|plane| row[plane * stride + x]))),

@@ -92,8 +92,8 @@ impl Header {
             let token = token(bytes, &mut at)?;
             integer(&token).ok_or_else(|| damaged(FORMAT, "its header has something else where a number must be"))
         };
-        let side = |number: i64| usize::try_from(number).unwrap_or_default();
-        let size = [side(number()?), side(number()?)];
+        let pixels = |number: i64| usize::try_from(number).unwrap_or_default();
+        let sides = [pixels(number()?), pixels(number()?)];
         let largest = match kind {
             Kind::Bits => 1.0,
             Kind::Float => float(&token(bytes, &mut at)?)
@@ -106,7 +106,7 @@ impl Header {
         };
         let bytes_per_pixel = if kind == Kind::Float { 8 } else { 4 };
         Ok(Self {
-            canvas: Canvas::new(FORMAT, size, bytes_per_pixel, &options.limits)?,
+            canvas: Canvas::new(FORMAT, sides, bytes_per_pixel, &options.limits)?,
             kind,
             is_plain,
             largest,

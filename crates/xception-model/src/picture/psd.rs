@@ -39,7 +39,7 @@ pub(super) fn decode_psd(
         ));
     }
     let channels = match (kind, bits) {
-        (BITS, 1) | (1 | PLACES | 7 | 8, 8) | (BITS, 8) => 1,
+        (BITS, 1) | (BITS | 1 | PLACES | 7 | 8, 8) => 1,
         (RGB, 8) if stored == 4 => 4,
         (RGB | LAB, 8) => 3,
         (INKS, 8) => 4,

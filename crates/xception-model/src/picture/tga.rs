@@ -29,7 +29,7 @@ enum Kind {
     Bits,
     Grey,
     GreyAlpha,
-    Places(Palette),
+    Places(Box<Palette>),
     Colour16,
     Colour24,
     Colour32,
@@ -46,8 +46,7 @@ pub(super) fn decode_tga(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
         _ => palette(bytes, header, map_at)?,
     };
     let kind = match (image & !RUNS, depth, palette) {
-        (1, 8, Some(palette)) => Kind::Places(palette),
-        (3, 8, Some(palette)) => Kind::Places(palette),
+        (1 | 3, 8, Some(palette)) => Kind::Places(palette.into()),
         (3, 1, None) => Kind::Bits,
         (3, 8, None) => Kind::Grey,
         (3, 16, None) => Kind::GreyAlpha,
@@ -61,13 +60,12 @@ pub(super) fn decode_tga(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     };
     let row_len = (canvas.width * usize::from(depth)).div_ceil(8);
     let data = bytes.get(pixels_at..).unwrap_or_default();
-    let data = if image & RUNS == 0 {
+    let mut data = if image & RUNS == 0 {
         let data = data.get(..row_len * canvas.height);
         data.ok_or_else(|| early(FORMAT))?.to_vec()
     } else {
         runs(data, &canvas, row_len, usize::from(depth / 8))?
     };
-    let mut data = data;
     if flags & DOWNWARD == 0 {
         data = turned_over(&data, row_len);
     }

@@ -34,7 +34,7 @@ pub(super) struct Header {
     pub height: usize,
     /// Rows begin with the lowest, as in most files.
     is_upward: bool,
-    pub bits: usize,
+    bits: usize,
     compression: u32,
     /// Colours in the palette, and bytes of each.
     colours: usize,

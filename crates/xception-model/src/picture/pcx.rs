@@ -22,7 +22,7 @@ pub(super) fn decode_pcx(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     let side = |from, to| (number(to) + 1).checked_sub(number(from));
     let sides = side(4, 8).zip(side(6, 10));
     let (width, height) = sides.ok_or_else(|| damaged(FORMAT, "its size is impossible"))?;
-    let canvas = Canvas::new(FORMAT, [width, height], 3, limits)?;
+    let canvas = Canvas::new(FORMAT, [width, height], 6, limits)?;
     let (version, bits, planes) = (header[1], header[3], header[65]);
     if !matches!((version, bits, planes), (_, 1, 1 | 2 | 4) | (5, 8, 1 | 3)) {
         let reason = format!("it has {planes} planes of {bits} bits in version {version}");

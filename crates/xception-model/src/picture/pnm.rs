@@ -104,9 +104,9 @@ impl Header {
                 _ => return Err(damaged(FORMAT, "its largest level is not from 1 to 65535")),
             },
         };
-        let bytes_per_pixel = if kind == Kind::Float { 8 } else { 4 };
+
         Ok(Self {
-            canvas: Canvas::new(FORMAT, sides, bytes_per_pixel, &options.limits)?,
+            canvas: Canvas::new(FORMAT, sides, 8, &options.limits)?,
             kind,
             is_plain,
             largest,

@@ -12,7 +12,7 @@ type Pixel = [u8; 4];
 pub(super) fn decode_qoi(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
     let (header, data) = bytes.split_at_checked(HEADER).ok_or_else(|| early(FORMAT))?;
     let size = [4, 8].map(|at| big_long(header, at).unwrap_or_default());
-    let canvas = Canvas::new(FORMAT, size, 4, limits)?;
+    let canvas = Canvas::new(FORMAT, size, 8, limits)?;
     let pixels = pixels(data, canvas.pixels()).ok_or_else(|| early(FORMAT))?;
     if header[12] == 3 {
         let colours = pixels.iter().flat_map(|&[red, green, blue, _]| [red, green, blue]);

@@ -34,7 +34,7 @@ pub(super) fn decode_sgi(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
         return Err(unsupported(FORMAT, reason));
     }
     let header = Header {
-        canvas: Canvas::new(FORMAT, [number(6), number(8)], 4, limits)?,
+        canvas: Canvas::new(FORMAT, [number(6), number(8)], 8, limits)?,
         channels,
         sample_len: sample_len.into(),
     };

@@ -22,7 +22,7 @@ const RUN: u8 = 0x80;
 pub(super) fn decode_sun(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
     let header = bytes.first_chunk::<HEADER>().ok_or_else(|| early(FORMAT))?;
     let number = |at| big_long(header, at).unwrap_or_default();
-    let canvas = Canvas::new(FORMAT, [number(4), number(8)], 4, limits)?;
+    let canvas = Canvas::new(FORMAT, [number(4), number(8)], 8, limits)?;
     let (depth, kind) = (number(12), number(20));
     let (map_kind, map_len) = (number(24), number(28));
     if kind > 5 {

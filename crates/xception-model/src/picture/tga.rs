@@ -39,7 +39,7 @@ pub(super) fn decode_tga(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     let header = bytes.first_chunk::<HEADER>().ok_or_else(|| early(FORMAT))?;
     let [id_len, map, image, .., depth, flags] = *header;
     let size = [12, 14].map(|at| short(header, at).unwrap_or_default());
-    let canvas = Canvas::new(FORMAT, size, 4, limits)?;
+    let canvas = Canvas::new(FORMAT, size, 8, limits)?;
     let map_at = HEADER + usize::from(id_len);
     let (palette, pixels_at) = match map {
         0 => (None, map_at),

@@ -1,4 +1,4 @@
-//! BMP, with Pillow's numbers (`BmpImagePlugin.py`).
+//! BMP, and DIB without its first header, with Pillow's numbers (`BmpImagePlugin.py`).
 //!
 //! `image` rounds colours of five bits where Pillow cuts them, leaves the pixels that run lengths skip black where
 //! Pillow gives them the first colour, and refuses OS/2 headers.
@@ -7,8 +7,13 @@ use image::{DynamicImage, RgbImage, RgbaImage};
 
 use super::{
     error::PictureError,
+    fault::{early, unsupported},
     limits::{DecodeLimits, check_size},
+    numbers::{long, short},
+    options::DecodeOptions,
+    warning::PictureWarning,
 };
+use crate::reading::TruncatedMode;
 
 const FORMAT: &str = "BMP";
 
@@ -25,9 +30,10 @@ const RUNS_OF_8_BITS: u32 = 1;
 const RUNS_OF_4_BITS: u32 = 2;
 const MASKS: u32 = 3;
 
-struct Header {
-    width: usize,
-    height: usize,
+/// The second header, which is the first of a DIB file.
+pub(super) struct Header {
+    pub width: usize,
+    pub height: usize,
     /// Rows begin with the lowest, as in most files.
     is_upward: bool,
     bits: usize,
@@ -37,119 +43,80 @@ struct Header {
     colour_len: usize,
     /// Bits of red, green, blue and transparency in a pixel.
     masks: [u32; 4],
+    /// The fourth byte of plain pixels of 32 bits is transparency, as in cursors.
+    pub has_alpha: bool,
     palette_at: usize,
-    pixels_at: usize,
+    pub pixels_at: usize,
 }
 
-/// `None` for kinds that Pillow does not read, or damaged headers. `fill`: missing rows are zeros, as with
-/// `LOAD_TRUNCATED_IMAGES`; `is_filled` says whether there are any.
+/// `None` for kinds that Pillow does not read, or damaged headers.
 pub(super) fn decode_bmp(
     bytes: &[u8],
-    limits: &DecodeLimits,
-    fill: bool,
-    is_filled: &mut bool,
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
 ) -> Option<Result<DynamicImage, PictureError>> {
-    let header = Header::read(bytes)?;
-    let (width, height) = (u32::try_from(header.width).ok()?, u32::try_from(header.height).ok()?);
-    if width == 0 || height == 0 {
-        return None;
-    }
-    if let Err(error) = check_size(width, height, 4, limits) {
-        return Some(Err(error));
-    }
-    let data = bytes.get(header.pixels_at..).unwrap_or_default();
-    let filled = if fill { header.filled(data) } else { None };
-    *is_filled = filled.is_some();
-    let data = filled.as_deref().unwrap_or(data);
-    let pixels = match (header.compression, header.bits) {
-        (RUNS_OF_8_BITS, 8) | (RUNS_OF_4_BITS, 4) => header.runs(data, header.pixels_at % 2 == 1),
-        (PLAIN, 1 | 4 | 8) => header.packed(data),
-        (PLAIN | MASKS, 16) => return header.fifths(data).map(|rgb| picture(&header, &rgb, &[])),
-        (PLAIN | MASKS, 24 | 32) => {
-            return header.bytes(data).map(|(rgb, alpha)| picture(&header, &rgb, &alpha));
-        }
-        _ => return None,
-    };
-    let Some(places) = pixels else {
-        return Some(Err(early()));
-    };
-    let palette = header.palette(bytes);
-    let colour = |&place: &u8| palette.get(usize::from(place)).copied().unwrap_or_default();
-    let rgb: Vec<[u8; 3]> = places.iter().map(colour).collect();
-    Some(picture(&header, &rgb, &[]))
+    let header = Header::read(bytes, FILE_HEADER, long(bytes, 10)?)?;
+    header.decode_or_fill(bytes, options, warnings)
 }
 
-fn early() -> PictureError {
-    PictureError::Damaged {
-        format: FORMAT,
-        reason: "the data end early".to_owned(),
-    }
-}
-
-/// Rows from the file's order to that from top to bottom; `alpha` is empty for opaque pictures.
-fn picture(header: &Header, rgb: &[[u8; 3]], alpha: &[u8]) -> Result<DynamicImage, PictureError> {
-    if rgb.len() < header.width * header.height {
-        return Err(early());
-    }
-    let (width, height) = (header.width as u32, header.height as u32);
-    let place = |x: u32, y: u32| {
-        let y = if header.is_upward { height - 1 - y } else { y };
-        y as usize * header.width + x as usize
-    };
-    Ok(if alpha.is_empty() {
-        DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, y| rgb[place(x, y)].into()))
-    } else {
-        DynamicImage::ImageRgba8(RgbaImage::from_fn(width, height, |x, y| {
-            let [red, green, blue] = rgb[place(x, y)];
-            [red, green, blue, alpha[place(x, y)]].into()
-        }))
-    })
+/// A file that begins with the second header of a BMP file.
+pub(super) fn decode_dib(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<DynamicImage, PictureError> {
+    let unknown = || unsupported("DIB", "its header or its kind of pixels is unknown");
+    let header = Header::read(bytes, 0, 0).ok_or_else(unknown)?;
+    header.decode_or_fill(bytes, options, warnings).ok_or_else(unknown)?
 }
 
 impl Header {
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let short = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-        let long = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-        let length = long(FILE_HEADER)? as usize;
-        let mut pixels_at = long(10)? as usize;
-        let start = FILE_HEADER + length;
+    /// The header at a place; `pixels_at` is 0 where the pixels follow it.
+    pub fn read(bytes: &[u8], at: usize, mut pixels_at: usize) -> Option<Self> {
+        let length = long(bytes, at)?;
+        let number = |place: usize| long(bytes, at + place);
+        let mask_at = |place: usize| number(place).map(|mask| mask as u32);
+        let start = at + length;
+        bytes.get(at..start)?;
         let mut palette_at = start;
         let mut header = if length == CORE_HEADER {
             Self {
-                width: short(18)?.into(),
-                height: short(20)?.into(),
+                width: short(bytes, at + 4)?,
+                height: short(bytes, at + 6)?,
                 is_upward: true,
-                bits: short(24)?.into(),
+                bits: short(bytes, at + 10)?,
                 compression: PLAIN,
                 colours: 0,
                 colour_len: 3,
                 masks: [0; 4],
+                has_alpha: false,
                 palette_at: 0,
                 pixels_at: 0,
             }
         } else if HEADERS.contains(&length) {
-            let (height, compression) = (long(22)?, long(30)?);
+            let (height, compression) = (number(8)? as u32, number(16)? as u32);
             // Pillow looks at the upper byte of a negative height alone.
             let is_upward = height >> 24 != 0xff;
             let mut masks = [0; 4];
             if compression == MASKS {
                 let count = if length >= 56 { 4 } else { 3 };
                 for (index, mask) in masks.iter_mut().take(count).enumerate() {
-                    *mask = long(54 + 4 * index)?;
+                    *mask = mask_at(40 + 4 * index)?;
                 }
                 if length == HEADERS[0] {
                     palette_at += 12;
                 }
             }
             Self {
-                width: long(18)? as usize,
+                width: number(4)?,
                 height: if is_upward { height } else { height.wrapping_neg() } as usize,
                 is_upward,
-                bits: short(28)?.into(),
+                bits: short(bytes, at + 14)?,
                 compression,
-                colours: long(46)? as usize,
+                colours: number(32)?,
                 colour_len: 4,
                 masks,
+                has_alpha: false,
                 palette_at: 0,
                 pixels_at: 0,
             }
@@ -164,7 +131,7 @@ impl Header {
                 return None;
             }
             // Some programs leave the palette out of account.
-            if pixels_at == start {
+            if pixels_at == start && at == FILE_HEADER {
                 pixels_at += header.colour_len * header.colours;
             }
         }
@@ -180,6 +147,117 @@ impl Header {
         Some(header)
     }
 
+    /// The picture of a file, of which rows may be missing if the options say so.
+    fn decode_or_fill(
+        &self,
+        bytes: &[u8],
+        options: &DecodeOptions,
+        warnings: &mut Vec<PictureWarning>,
+    ) -> Option<Result<DynamicImage, PictureError>> {
+        warnings.extend(self.pillows_error(bytes).map(|what| PictureWarning::Misread { what }));
+        let size = [self.width, self.height].map(u32::try_from);
+        if let [Ok(width), Ok(height)] = size
+            && let Err(error) = check_size(width, height, 4, &options.limits)
+        {
+            return Some(Err(error));
+        }
+        let fill = options.reading.truncated == TruncatedMode::Fill;
+        let filled = if fill { self.filled(bytes) } else { None };
+        warnings.extend(filled.is_some().then(|| PictureWarning::Damaged {
+            format: FORMAT,
+            reason: "rows of pixels are missing".to_owned(),
+        }));
+        self.decode(filled.as_deref().unwrap_or(bytes), &options.limits)
+    }
+
+    /// The file with zeros for missing rows, as with `LOAD_TRUNCATED_IMAGES`; `None` if no row is complete or none is
+    /// missing, and for run lengths.
+    fn filled(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let (used, stride) = self.row_lens();
+        let data = bytes.get(self.pixels_at..)?;
+        // A damaged header may have no bits for a pixel.
+        let complete = 1 + data.len().checked_sub(used)?.checked_div(stride)?;
+        let is_plain = matches!(self.compression, PLAIN | MASKS) && self.bits <= 32;
+        (is_plain && complete < self.height).then(|| {
+            let mut filled = bytes[..self.pixels_at + (complete - 1) * stride + used].to_vec();
+            filled.resize(self.pixels_at + self.height * stride, 0);
+            filled
+        })
+    }
+
+    /// Bytes of a row without and with its padding.
+    fn row_lens(&self) -> (usize, usize) {
+        let bits = self.width * self.bits;
+        (bits.div_ceil(8), bits.div_ceil(32) * 4)
+    }
+
+    /// The picture of a whole file.
+    pub fn decode(&self, bytes: &[u8], limits: &DecodeLimits) -> Option<Result<DynamicImage, PictureError>> {
+        let (width, height) = (u32::try_from(self.width).ok()?, u32::try_from(self.height).ok()?);
+        if width == 0 || height == 0 {
+            return None;
+        }
+        if let Err(error) = check_size(width, height, 4, limits) {
+            return Some(Err(error));
+        }
+        let data = bytes.get(self.pixels_at..).unwrap_or_default();
+        let pixels = match (self.compression, self.bits) {
+            (RUNS_OF_8_BITS, 8) | (RUNS_OF_4_BITS, 4) => self.runs(data, self.pixels_at % 2 == 1),
+            (PLAIN, 1 | 4 | 8) => self.packed(data),
+            (PLAIN | MASKS, 16) => return self.fifths(data).map(|rgb| self.picture(&rgb, &[])),
+            (PLAIN | MASKS, 24 | 32) => return self.bytes(data).map(|(rgb, alpha)| self.picture(&rgb, &alpha)),
+            _ => return None,
+        };
+        let Some(places) = pixels else {
+            return Some(Err(early(FORMAT)));
+        };
+        let palette = self.palette(bytes);
+        let colour = |&place: &u8| palette.get(usize::from(place)).copied().unwrap_or_default();
+        let rgb: Vec<[u8; 3]> = places.iter().map(colour).collect();
+        Some(self.picture(&rgb, &[]))
+    }
+
+    /// Rows from the file's order to that from top to bottom; `alpha` is empty for opaque pictures.
+    fn picture(&self, rgb: &[[u8; 3]], alpha: &[u8]) -> Result<DynamicImage, PictureError> {
+        if rgb.len() < self.width * self.height {
+            return Err(early(FORMAT));
+        }
+        let (width, height) = (self.width as u32, self.height as u32);
+        let place = |x: u32, y: u32| {
+            let y = if self.is_upward { height - 1 - y } else { y };
+            y as usize * self.width + x as usize
+        };
+        Ok(if alpha.is_empty() {
+            DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, y| rgb[place(x, y)].into()))
+        } else {
+            DynamicImage::ImageRgba8(RgbaImage::from_fn(width, height, |x, y| {
+                let [red, green, blue] = rgb[place(x, y)];
+                [red, green, blue, alpha[place(x, y)]].into()
+            }))
+        })
+    }
+
+    /// Whether the palette is levels of grey in order, as Pillow sees it.
+    pub fn is_grey(&self, bytes: &[u8]) -> bool {
+        let palette = bytes.get(self.palette_at..).unwrap_or_default();
+        let colours = palette
+            .chunks(self.colour_len)
+            .map(|colour| &colour[..colour.len().min(3)]);
+        let levels = (0..self.colours).map(|index| if self.colours == 2 { index * 255 } else { index });
+        self.bits <= 8 && palette.len() >= self.colours * self.colour_len && {
+            let mut pairs = levels.zip(colours);
+            pairs.all(|(level, colour)| *colour == [level as u8; 3])
+        }
+    }
+
+    /// The kind that Pillow reads to noise: it takes pixels with a palette of grey levels for bytes, or for single bits
+    /// if there are no more than two.
+    pub fn pillows_error(&self, bytes: &[u8]) -> Option<&'static str> {
+        let bits = if self.colours <= 2 { 1 } else { 8 };
+        let is_misread = self.compression == PLAIN && self.bits != bits && self.is_grey(bytes);
+        is_misread.then_some("grey levels in pixels of more or fewer bits than they need")
+    }
+
     /// Grey levels in order count as no palette, so that places beyond them are levels, too; else these are black.
     fn palette(&self, bytes: &[u8]) -> Vec<[u8; 3]> {
         let palette = bytes.get(self.palette_at..).unwrap_or_default();
@@ -189,26 +267,11 @@ impl Header {
         if self.bits == 8 && self.colours > 2 && levels.all(|(level, colour)| *colour == [level; 3]) {
             return (0..=u8::MAX).map(|level| [level; 3]).collect();
         }
+        // A single black counts as black and white.
+        if self.bits == 1 && palette == [[0; 3]] {
+            return vec![[0; 3], [255; 3]];
+        }
         palette
-    }
-
-    /// Complete rows, and zeros for the others; `None` if no row is complete or none is missing, and for run lengths.
-    fn filled(&self, data: &[u8]) -> Option<Vec<u8>> {
-        let (used, stride) = self.row_lens();
-        // A damaged header may have no bits for a pixel.
-        let complete = 1 + data.len().checked_sub(used)?.checked_div(stride)?;
-        let is_plain = matches!(self.compression, PLAIN | MASKS);
-        (is_plain && complete < self.height).then(|| {
-            let mut filled = data[..(complete - 1) * stride + used].to_vec();
-            filled.resize(self.height * stride, 0);
-            filled
-        })
-    }
-
-    /// Bytes of a row without and with its padding.
-    fn row_lens(&self) -> (usize, usize) {
-        let bits = self.width * self.bits;
-        (bits.div_ceil(8), bits.div_ceil(32) * 4)
     }
 
     /// The pixels' bytes of each row, without padding; `None` if some are missing.
@@ -255,8 +318,8 @@ impl Header {
     /// Colours of eight bits, and transparency if there is any. `None` for other masks.
     fn bytes(&self, data: &[u8]) -> Option<(Vec<[u8; 3]>, Vec<u8>)> {
         let [red, green, blue, alpha] = if self.compression == PLAIN {
-            // The fourth byte of a pixel counts for nothing.
-            [0xff_0000, 0xff00, 0xff, 0]
+            // The fourth byte of a pixel counts for nothing, but in cursors.
+            [0xff_0000, 0xff00, 0xff, if self.has_alpha { 0xff00_0000 } else { 0 }]
         } else if self.masks == [0; 4] && self.bits == 32 {
             [0xff_0000, 0xff00, 0xff, 0xff00_0000]
         } else {

@@ -14,31 +14,44 @@ use image::{
 };
 
 use super::{
-    bmp::decode_bmp,
+    bmp::{decode_bmp, decode_dib},
     error::PictureError,
     flatten::flatten,
     formats::{FileKind, HEAD_BYTES, PictureFormat},
     gif::decode_gif,
+    icns::decode_icns,
+    ico::{decode_cur, decode_ico},
+    icon::Icon,
     jpeg::{Idct, decode_jpeg},
     jpeg2000::decode_jpeg2000,
     limits::{DecodeLimits, check_size},
     options::DecodeOptions,
+    pcx::decode_pcx,
     png::{self, decode_damaged, decode_intact, essentials, palette_fault},
-    short_png::decode_short,
+    pnm::decode_pnm,
+    psd::decode_psd,
+    qoi::decode_qoi,
+    sgi::decode_sgi,
+    short_png::{decode_short, has_broken_end},
+    sun::decode_sun,
+    tga::decode_tga,
     tiff::decode_tiff,
     warning::PictureWarning,
     webp::{first_frame, orientation_of, without_promises},
+    xbm::decode_xbm,
+    xpm::decode_xpm,
 };
 use crate::reading::{OrientationMode, SixteenBitMode, TruncatedMode};
 
-/// Decodes a JPEG, PNG, WebP, GIF, BMP, TIFF or JPEG 2000 file to RGB, turned upright by its EXIF orientation.
+/// Decodes a picture file of any [`PictureFormat`] to RGB, turned upright by its EXIF orientation.
 ///
 /// The numbers are those of Pillow's `convert("RGB")`, for damaged files too, with three deliberate exceptions. Each
 /// has a switch in [`Reading`](super::Reading): pictures are turned upright (`PIL.ImageOps.exif_transpose`);
 /// transparency is laid on white, where `convert` shows the colour stored under it; and 16-bit grey keeps its upper
 /// byte, where `convert` turns all but the darkest levels white.
 ///
-/// An animation gives its first frame, a TIFF its first page. Colour profiles are ignored, as in Keras.
+/// An animation gives its first frame, a TIFF its first page, an icon its largest picture. Colour profiles are ignored,
+/// as in Keras.
 ///
 /// `options` are [`DecodeOptions`], or [`DecodeLimits`](super::DecodeLimits) or a [`Reading`](super::Reading) alone.
 /// Warnings are dropped; [`decode_with_warnings`] returns them.
@@ -185,21 +198,59 @@ fn decode_format(
             let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
             Ok((picture, Orientation::NoTransforms))
         }
-        PictureFormat::Bmp => {
-            let (fill, mut is_filled) = (options.reading.truncated == TruncatedMode::Fill, false);
-            let Some(picture) = decode_bmp(bytes, &options.limits, fill, &mut is_filled) else {
-                return decode_other(bytes, ImageFormat::Bmp, options, warnings);
-            };
-            let picture = flatten(picture?, options.reading, warnings).ok_or_else(floating_point)?;
-            warnings.extend(is_filled.then(|| PictureWarning::Damaged {
-                format: format.name(),
-                reason: "rows of pixels are missing".to_owned(),
-            }));
-            Ok((picture, Orientation::NoTransforms))
-        }
+        PictureFormat::Bmp => match decode_bmp(bytes, options, warnings) {
+            Some(picture) => {
+                let picture = flatten(picture?, options.reading, warnings).ok_or_else(floating_point)?;
+                Ok((picture, Orientation::NoTransforms))
+            }
+            None => decode_other(bytes, ImageFormat::Bmp, options, warnings),
+        },
         PictureFormat::Tiff => decode_tiff(bytes, options, warnings),
         PictureFormat::Jpeg2000 => decode_jpeg2000(bytes, options, warnings),
+        PictureFormat::Ico => decode_icon(decode_ico(bytes, &options.limits)?, options, warnings),
+        PictureFormat::Icns => decode_icon(decode_icns(bytes, &options.limits)?, options, warnings),
+        _ => {
+            let picture = decode_rare(bytes, format, options, warnings)?;
+            decode_icon(Icon::Picture(picture), options, warnings)
+        }
     }
+}
+
+/// Decodes the formats with a small reader of their own.
+fn decode_rare(
+    bytes: &[u8],
+    format: PictureFormat,
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<DynamicImage, PictureError> {
+    let limits = &options.limits;
+    match format {
+        PictureFormat::Dib => decode_dib(bytes, options, warnings),
+        PictureFormat::Cur => decode_cur(bytes, limits),
+        PictureFormat::Pnm => decode_pnm(bytes, options, warnings),
+        PictureFormat::Tga => decode_tga(bytes, limits),
+        PictureFormat::Qoi => decode_qoi(bytes, limits),
+        PictureFormat::Pcx => decode_pcx(bytes, limits),
+        PictureFormat::Sgi => decode_sgi(bytes, limits),
+        PictureFormat::Sun => decode_sun(bytes, limits),
+        PictureFormat::Psd => decode_psd(bytes, limits, warnings),
+        PictureFormat::Xbm => decode_xbm(bytes, limits, warnings),
+        PictureFormat::Xpm => decode_xpm(bytes, limits),
+        _ => Err(PictureError::NotAPicture),
+    }
+}
+
+/// An icon, which is not turned.
+fn decode_icon(
+    icon: Icon<'_>,
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<(RgbImage, Orientation), PictureError> {
+    let picture = match icon {
+        Icon::Png(file) => decode_png(file, options, warnings)?.0,
+        Icon::Picture(picture) => flatten(picture, options.reading, warnings).ok_or_else(floating_point)?,
+    };
+    Ok((picture, Orientation::NoTransforms))
 }
 
 /// Decodes a PNG file, which may be damaged.
@@ -237,10 +288,14 @@ fn decode_png(
 /// Decodes a PNG file that the strict decoder has refused; `None` where Pillow refuses it too.
 fn decode_damaged_png(bytes: &[u8], options: &DecodeOptions, has_palette_fault: bool) -> Option<png::Damaged> {
     let fill = options.reading.truncated == TruncatedMode::Fill;
+    let head = essentials(bytes, fill);
+    if head.as_ref().is_some_and(|head| has_broken_end(head, &options.limits)) {
+        return None;
+    }
     if !has_palette_fault && let Some(damaged) = decode_damaged(bytes, &options.limits) {
         return Some(damaged);
     }
-    let head = essentials(bytes, fill)?;
+    let head = head?;
     let repaired = [&head.file, head.rest].concat();
     if let Ok(picture) = decode_intact(&repaired, &options.limits) {
         let reason = head.reason;

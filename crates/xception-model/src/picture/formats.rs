@@ -2,11 +2,16 @@
 
 use std::{ffi::OsStr, path::Path};
 
+use super::marks::{XPM, is_cur, is_dib, is_pnm, is_tga, is_xbm};
+
 /// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
 /// alone.
-pub const ENDINGS: [&str; 17] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "jp2", "j2k", "j2c", "jpc", "jpf",
-    "jpx",
+///
+/// Icons and Photoshop files are left out, though they are read: in a folder of pictures the former are no examples,
+/// and the latter lie beside the picture that was exported from them.
+pub const ENDINGS: [&str; 27] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm", "pfm",
+    "tga", "qoi", "pcx", "sgi", "ras", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx",
 ];
 
 /// Whether a file's name has one of the [`ENDINGS`], in upper or lower case.
@@ -53,10 +58,36 @@ pub enum PictureFormat {
     Gif,
     /// Windows bitmaps.
     Bmp,
+    /// Windows bitmaps without their first header.
+    Dib,
     /// TIFF and `BigTIFF`, the first page.
     Tiff,
     /// JPEG 2000, in a file of boxes or as a codestream.
     Jpeg2000,
+    /// PBM, PGM, PPM and grey PFM.
+    Pnm,
+    /// Targa.
+    Tga,
+    /// QOI.
+    Qoi,
+    /// Paintbrush.
+    Pcx,
+    /// Silicon Graphics.
+    Sgi,
+    /// Sun raster.
+    Sun,
+    /// Photoshop, the picture of all layers.
+    Psd,
+    /// Windows icons, the largest.
+    Ico,
+    /// Windows cursors, the largest.
+    Cur,
+    /// macOS icons, the largest.
+    Icns,
+    /// X11 bitmaps.
+    Xbm,
+    /// X11 pixel maps.
+    Xpm,
 }
 
 impl PictureFormat {
@@ -68,9 +99,30 @@ impl PictureFormat {
             Self::WebP => "WebP",
             Self::Gif => "GIF",
             Self::Bmp => "BMP",
+            Self::Dib => "DIB",
             Self::Tiff => "TIFF",
             Self::Jpeg2000 => "JPEG 2000",
+            Self::Pnm => "PNM",
+            Self::Tga => "TGA",
+            Self::Qoi => "QOI",
+            Self::Pcx => "PCX",
+            Self::Sgi => "SGI",
+            Self::Sun => "Sun raster",
+            Self::Psd => "PSD",
+            Self::Ico => "ICO",
+            Self::Cur => "CUR",
+            Self::Icns => "ICNS",
+            Self::Xbm => "XBM",
+            Self::Xpm => "XPM",
         }
+    }
+
+    /// Whether a search for pictures takes files of this format, by their [endings](ENDINGS).
+    pub fn is_searched(self) -> bool {
+        !matches!(
+            self,
+            Self::Psd | Self::Ico | Self::Cur | Self::Icns | Self::Xbm | Self::Xpm
+        )
     }
 }
 
@@ -168,24 +220,14 @@ const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", other!("JPEG XL", "a", JXL)),
     (b"\xff\xd8\xff\xf7", other!("JPEG-LS", "a", JPEG_LS)),
     (b"II\xbc", other!("JPEG XR", "a", JPEG_XR)),
-    (b"8BPS", other!("Photoshop (PSD)", "a", PILLOW)),
     (b"gimp xcf", other!("GIMP (XCF)", "a", EXPORT)),
-    (b"\x00\x00\x01\x00", other!("Windows icon (ICO)", "a", PILLOW)),
-    (b"\x00\x00\x02\x00", other!("Windows cursor (CUR)", "a", PILLOW)),
-    (b"icns", other!("macOS icon (ICNS)", "a", PILLOW)),
     (b"DDS ", other!("DDS", "a", PILLOW)),
-    (b"qoif", other!("QOI", "a", PILLOW)),
     (b"farbfeld", other!("farbfeld", "a", EXPORT)),
     (b"#?RADIANCE", other!("Radiance HDR", "a", HDR)),
     (b"#?RGBE", other!("Radiance HDR", "a", HDR)),
     (b"v/1\x01", other!("OpenEXR", "an", HDR)),
-    (b"PF\n", other!("PFM", "a", PILLOW)),
-    (b"Pf\n", other!("PFM", "a", PILLOW)),
-    (b"\x01\xda\x00", other!("SGI", "an", PILLOW)),
-    (b"\x01\xda\x01", other!("SGI", "an", PILLOW)),
-    (b"\x59\xa6\x6a\x95", other!("Sun raster", "a", PILLOW)),
-    (b"/* XPM */", other!("XPM", "an", PILLOW)),
-    (b"#define ", other!("XBM", "an", PILLOW)),
+    (b"PF\n", other!("colour PFM", "a", HDR)),
+    (b"P7\n", other!("PAM", "a", EXPORT)),
     (b"BPG\xfb", other!("BPG", "a", EXPORT)),
     (b"FLIF", other!("FLIF", "a", EXPORT)),
     (b"\xd7\xcd\xc6\x9a", other!("Windows metafile (WMF)", "a", EXPORT)),
@@ -239,17 +281,33 @@ const BRANDS: &[(&[u8], OtherFormat)] = &[
     (b"", other!("MP4 or QuickTime", "an", " video", VIDEO)),
 ];
 
-/// Whether this is the header of a TGA file, which has no mark: with a map of colours or without, plain or in run
-/// lengths, with so many bits for each pixel. A cursor (CUR) has a count of pictures where such a file without a map
-/// has zeros.
-fn is_tga(head: &[u8]) -> bool {
-    let Some(head) = head.first_chunk::<18>() else {
-        return false;
-    };
-    match head[1] {
-        0 => [2, 3, 10, 11].contains(&head[2]) && head[3..7] == [0; 4] && [8, 15, 16, 24, 32].contains(&head[16]),
-        1 => [1, 9].contains(&head[2]) && [15, 16, 24, 32].contains(&head[7]) && [8, 16].contains(&head[16]),
-        _ => false,
+/// A rare format, by the mark at the beginning of its files.
+fn rare(head: &[u8]) -> Option<PictureFormat> {
+    Some(match head {
+        [b'8', b'B', b'P', b'S', ..] => PictureFormat::Psd,
+        [b'q', b'o', b'i', b'f', ..] => PictureFormat::Qoi,
+        [b'i', b'c', b'n', b's', ..] => PictureFormat::Icns,
+        [0, 0, 1, 0, ..] => PictureFormat::Ico,
+        head if is_cur(head) => PictureFormat::Cur,
+        [0x01, 0xda, 0 | 1, ..] => PictureFormat::Sgi,
+        [0x59, 0xa6, 0x6a, 0x95, ..] => PictureFormat::Sun,
+        head if head.starts_with(XPM) => PictureFormat::Xpm,
+        head if is_xbm(head) => PictureFormat::Xbm,
+        head if is_pnm(head) => PictureFormat::Pnm,
+        _ => return None,
+    })
+}
+
+/// A format whose files have no mark, by the numbers of their header.
+fn unmarked(head: &[u8]) -> Option<PictureFormat> {
+    if is_dib(head) {
+        Some(PictureFormat::Dib)
+    } else if is_tga(head) {
+        Some(PictureFormat::Tga)
+    } else if let [0x0a, 0 | 2 | 3 | 5, 0 | 1, 1 | 2 | 4 | 8, ..] = head {
+        Some(PictureFormat::Pcx)
+    } else {
+        None
     }
 }
 
@@ -277,22 +335,22 @@ impl FileKind {
                 return picture(PictureFormat::Jpeg2000);
             }
             [_, _, _, _, b'f', b't', b'y', b'p', brands @ ..] => return Self::of_brands(head, brands),
-            // Portable anymaps: a number, then a blank or a comment.
-            [b'P', b'1'..=b'7', b' ' | b'\n' | b'\r' | b'\t' | b'#', ..] => {
-                return Self::Other(other!("PNM", "a", PILLOW));
-            }
-            head if is_tga(head) => return Self::Other(other!("TGA", "a", PILLOW)),
-            [0x0a, 0..=5, 0 | 1, 1 | 2 | 4 | 8, ..] => return Self::Other(other!("PCX", "a", PILLOW)),
             _ => {}
         }
         if head.get(128..132) == Some(b"DICM") {
             return Self::Other(other!("DICOM", "a", DICOM));
         }
+        if let Some(format) = rare(head) {
+            return picture(format);
+        }
         let begun = BEGINNINGS.iter().find(|(beginning, _)| head.starts_with(beginning));
         if let Some(&(_, format)) = begun {
             return Self::Other(format);
         }
-        Self::of_text(head)
+        match (Self::of_text(head), unmarked(head)) {
+            (Self::Unknown, Some(format)) => picture(format),
+            (kind, _) => kind,
+        }
     }
 
     /// Box files name a brand of their own and others they keep to; the specific names come first in the list.
@@ -357,7 +415,7 @@ mod tests {
 
     #[test]
     fn files_are_named_by_their_first_bytes() {
-        let files: [(&[u8], &str); 26] = [
+        let files: [(&[u8], &str); 35] = [
             (b"\xff\xd8\xff\xe0", "JPEG"),
             (b"\xff\xd8\xff\xf7", "JPEG-LS"),
             (b"II*\0\x08\0\0\0", "TIFF"),
@@ -373,11 +431,20 @@ mod tests {
             (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
             (b"\xff\x0a\xfa\x1f", "JPEG XL"),
             (b"P6\n3 4\n255\n", "PNM"),
-            (b"8BPS\0\x01", "Photoshop (PSD)"),
+            (b"P7\nWIDTH 3\n", "PAM"),
+            (b"PF\n3 4\n-1.0\n", "colour PFM"),
+            (b"8BPS\0\x01", "PSD"),
+            (b"\0\0\x01\0\x01\0  \0\0\x01\0\x20\0\x30\0\0\0", "ICO"),
+            (b"\x28\0\0\0\x03\0\0\0\x04\0\0\0\x01\0\x18\0", "DIB"),
+            (b"\x28\0\0\0\x03\0\0\0\x04\0\0\0\x02\0\x18\0", "unknown"),
+            (b"\x0a\x05\x01\x08\0\0\0\0", "PCX"),
+            (b"\n\n\x01\x08", "unknown"),
+            (b"#define im_width 8\n", "XBM"),
+            (b"#define FOO 8\n", "unknown"),
             (b"\0\0\x02\0\0\0\0\0\0\0\0\0\xa0\0x\0\x18\x20", "TGA"),
             (b"\x07\0\x0b\0\0\0\0\0\0\0\0\0\xa0\0x\0\x08\0", "TGA"),
             (b"\0\x01\x01\0\0\0\x01\x18\0\0\0\0\xa0\0x\0\x08\0", "TGA"),
-            (b"\0\0\x02\0\x01\0  \0\0\x01\0\x01\0\x30\0\0\0", "Windows cursor (CUR)"),
+            (b"\0\0\x02\0\x01\0  \0\0\x01\0\x01\0\x30\0\0\0", "CUR"),
             (b"\n <!DOCTYPE HTML><html>", "HTML"),
             (b"<?xml version=\"1.0\"?><svg/>", "SVG"),
             (b"<?xml version=\"1.0\"?><a/>", "XML"),

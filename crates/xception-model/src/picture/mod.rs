@@ -15,31 +15,46 @@
 //! # Ok::<(), xception_model::picture::PictureError>(())
 //! ```
 //!
-//! Reads JPEG, PNG, WebP, GIF, BMP, TIFF and JPEG 2000 files, which are detected by their content and not by their
-//! name.
+//! Reads the formats of [`PictureFormat`], which are told apart by their content and not by their name.
 
 mod bilinear;
 mod bmp;
+mod canvas;
 mod decode;
 mod error;
+mod fault;
 mod flatten;
 mod formats;
 mod gif;
+mod icns;
+mod ico;
+mod icon;
 mod jpeg;
 mod jpeg2000;
 mod limits;
+mod marks;
 mod nearest;
+mod numbers;
 mod options;
 mod orientation;
+mod pcx;
 mod pixels;
 mod png;
+mod pnm;
 mod preset;
+mod psd;
+mod qoi;
 mod resample;
+mod sgi;
 mod short_png;
 mod skipped;
+mod sun;
+mod tga;
 mod tiff;
 mod warning;
 mod webp;
+mod xbm;
+mod xpm;
 
 pub use crate::preset::{CentreCrop, CropFilter, Preset, UnknownPreset};
 pub use crate::reading::{AlphaMode, OrientationMode, Reading, SixteenBitMode, TruncatedMode, UnknownMode};

@@ -71,6 +71,17 @@ pub(super) fn decode_short(head: Head<'_>, limits: &DecodeLimits, fill: bool) ->
     })
 }
 
+/// Whether an impossible code follows the last byte of the pixels directly: zlib meets it before it hands out the last row,
+/// so Pillow refuses the file.
+pub(super) fn has_broken_end(head: &Head<'_>, limits: &DecodeLimits) -> bool {
+    let Some(rows) = Rows::of(head).filter(|_| check_size(head.width, head.height, 16, limits).is_ok()) else {
+        return false;
+    };
+    let mut data = vec![0; rows.lens().sum()];
+    let found = inflate(&blocks(head.rest).concat(), &mut data);
+    found.len == data.len() && matches!(found.end, End::Broken)
+}
+
 /// The compressed data, as Pillow reads them: chunks that follow one another, each in blocks.
 fn blocks(mut rest: &[u8]) -> Vec<&[u8]> {
     let mut blocks = Vec::new();

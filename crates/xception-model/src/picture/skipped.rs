@@ -19,6 +19,8 @@ pub struct SkippedFiles {
     unread: BTreeMap<&'static str, (usize, Option<OtherFormat>)>,
     /// Pictures in formats that are read.
     unnamed: BTreeMap<&'static str, usize>,
+    /// Pictures in formats that are read but not searched for.
+    unsearched: BTreeMap<&'static str, usize>,
     others: usize,
 }
 
@@ -48,6 +50,9 @@ impl SkippedFiles {
         let mut head = Vec::with_capacity(HEAD_BYTES);
         let read = File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
         match FileKind::of(if read.is_ok() { &head } else { &[] }) {
+            FileKind::Picture(format) if !format.is_searched() => {
+                *self.unsearched.entry(format.name()).or_default() += 1;
+            }
             FileKind::Picture(format) => *self.unnamed.entry(format.name()).or_default() += 1,
             FileKind::Other(format) if format.is_picture => {
                 let (count, kept) = self.unread.entry(format.name).or_default();
@@ -66,16 +71,13 @@ impl SkippedFiles {
     /// How many files are skipped.
     pub fn count(&self) -> usize {
         let unread: usize = self.unread.values().map(|(count, _)| count).sum();
-        unread + self.pictures_without_ending() + self.others
+        let read: usize = self.unnamed.values().chain(self.unsearched.values()).sum();
+        unread + read + self.others
     }
 
     /// How many of them are pictures, whatever their format.
     pub fn pictures(&self) -> usize {
         self.count() - self.others
-    }
-
-    fn pictures_without_ending(&self) -> usize {
-        self.unnamed.values().sum()
     }
 }
 
@@ -84,12 +86,14 @@ impl fmt::Display for SkippedFiles {
         let unread = self.unread.iter().map(|(name, (count, _))| format!("{count} {name}"));
         let unnamed = self.unnamed.iter();
         let unnamed = unnamed.map(|(name, count)| format!("{count} {name} without a usual ending"));
+        let unsearched = self.unsearched.iter();
+        let unsearched = unsearched.map(|(name, count)| format!("{count} {name} (read only when named)"));
         let others = match self.others {
             0 => None,
             1 => Some("1 other file".to_owned()),
             count => Some(format!("{count} other files")),
         };
-        let parts: Vec<String> = unread.chain(unnamed).chain(others).collect();
+        let parts: Vec<String> = unread.chain(unnamed).chain(unsearched).chain(others).collect();
         write!(f, "skipped {}", parts.join(", "))?;
         let largest = self.unread.values().max_by_key(|(count, _)| count);
         if let Some(OtherFormat { name, advice, .. }) = largest.and_then(|(_, format)| *format) {

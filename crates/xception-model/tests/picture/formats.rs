@@ -124,6 +124,19 @@ fn a_file_without_any_row_is_refused() {
     }
 }
 
+/// zlib meets the impossible code before it hands out the last byte, so Pillow says "broken data stream".
+#[test]
+fn an_impossible_code_directly_behind_the_pixels_is_refused() {
+    let pixels = b"\x78\x9c\x63\x50\x52\x11\x06\xff\x00\xc5\x00\x5a";
+    let file = [
+        &b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90\x77\x53\xde\0\0\0\x0cIDAT"[..],
+        pixels,
+        b"\xef\x5c\xe0\x0e\0\0\0\0IEND\xae\x42\x60\x82",
+    ];
+    let error = decode(&file.concat(), AS_PILLOW).unwrap_err();
+    assert!(matches!(error, PictureError::Damaged { format: "PNG", .. }), "{error}");
+}
+
 #[test]
 fn damaged_and_cut_files_do_not_panic() {
     let mut dice = Dice(0xb3b);

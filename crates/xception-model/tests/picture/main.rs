@@ -21,6 +21,7 @@ mod crops;
 mod damaged;
 mod formats;
 mod jpeg2000;
+mod rare;
 mod tiff;
 
 /// The manifest of the files that `golden_pictures.py` made.
@@ -280,7 +281,7 @@ fn refusal(bytes: &[u8]) -> String {
         .to_string()
 }
 
-const READS: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF and JPEG 2000 are read";
+const READS: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, PNM, TGA, PSD, ICO and a few rarer formats are read";
 
 /// The sentence's beginning and what it advises.
 fn assert_refusal(bytes: &[u8], beginning: &str, advice: &str) {
@@ -338,9 +339,9 @@ fn formats_that_are_not_read_come_with_the_lines_that_convert_them() {
             "pillow_jxl",
         ),
         (
-            b"8BPS\0\x01",
-            "this is a Photoshop (PSD) picture, which is not read; ",
-            pillow,
+            b"PF\n1 1\n-1.0\n",
+            "this is a colour PFM picture, which is not read; ",
+            "cv2.imread",
         ),
         (
             b"II*\0\x10\0\0\0CR\x02\0",

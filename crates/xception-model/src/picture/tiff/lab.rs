@@ -28,7 +28,7 @@ const BRADFORD: Matrix = [
 const LARGEST_XYZ: f64 = 1.0 + 32_767.0 / 32_768.0;
 
 /// L* with its whole range in a byte, and a* and b* with 128 for 0.
-pub(super) fn to_rgb(lab: [u8; 3]) -> [u8; 3] {
+pub(in crate::picture) fn to_rgb(lab: [u8; 3]) -> [u8; 3] {
     static GRID: OnceLock<Grid> = OnceLock::new();
     GRID.get_or_init(Grid::new).interpolate(lab)
 }

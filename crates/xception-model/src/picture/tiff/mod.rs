@@ -29,6 +29,7 @@ use self::{
     samples::File,
     ycbcr::decode_ycbcr,
 };
+pub(super) use self::{lab::to_rgb as lab_to_rgb, samples::to_levels};
 use super::{
     error::PictureError, flatten::flatten, limits::check_size, options::DecodeOptions, orientation::orientation,
     warning::PictureWarning,

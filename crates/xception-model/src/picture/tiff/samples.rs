@@ -307,7 +307,12 @@ pub(super) fn divided(colour: u8, alpha: u8) -> u8 {
 }
 
 /// Numbers without a fixed range as levels: cut to 0 to 255, as Pillow does (`Convert.c`), or stretched.
-fn to_levels(numbers: &[f64], name: &'static str, stretch: bool, warnings: &mut Vec<PictureWarning>) -> Vec<u8> {
+pub(in crate::picture) fn to_levels(
+    numbers: &[f64],
+    name: &'static str,
+    stretch: bool,
+    warnings: &mut Vec<PictureWarning>,
+) -> Vec<u8> {
     let finite = numbers.iter().copied().filter(|number| number.is_finite());
     let (smallest, largest) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), number| {
         (low.min(number), high.max(number))

@@ -384,7 +384,23 @@ def damaged():
     fax[37] = 128
     levels = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 258: (3, [8]), 262: (3, [GREY]), 273: (4, [8])}
     cut = written_by_hand(levels, level(1).astype(np.uint8).tobytes(), length=7)
-    return {"fax-group4-broken-code": bytes(fax), "directory-cut": cut}
+    return {
+        "fax-group4-broken-code": bytes(fax),
+        "fax-group4-short-strip": fax_with_a_short_strip(),
+        "directory-cut": cut,
+    }
+
+
+def fax_with_a_short_strip():
+    """Of three strips the second holds four rows alone. Pillow has rows of the first strip behind them."""
+    spots = Image.fromarray((level(1)[:, :, 0] % 97 > 40).repeat(3, axis=0)[:30])
+    whole = bytearray(written(spots, compression="group4", tiffinfo={278: 10}))
+    short = written(spots.crop((0, 0, spots.width, 4)), compression="group4")
+    strip = lambda data, index: [Image.open(io.BytesIO(data)).tag_v2[tag][index] for tag in (273, 279)]
+    (start, length), (from_start, from_length) = strip(whole, 1), strip(short, 0)
+    assert from_length <= length
+    whole[start : start + length] = short[from_start : from_start + from_length].ljust(length, b"\0")
+    return bytes(whole)
 
 
 def corners():

@@ -181,20 +181,7 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
             let [channels, height, width] = map(0)?;
             Ok(Shape::Map([channels, height + top + bottom, width + left + right]))
         }
-        Op::Crop {
-            crops: [top, left, bottom, right],
-        } => {
-            let [channels, height, width] = map(0)?;
-            let left_over = |side: usize, crops: usize| side.checked_sub(crops).filter(|left| *left > 0);
-            match (left_over(height, top + bottom), left_over(width, left + right)) {
-                (Some(rows), Some(columns)) => Ok(Shape::Map([channels, rows, columns])),
-                _ => Err(format!(
-                    "it cuts {} rows and {} columns off a map of {height} x {width}",
-                    top + bottom,
-                    left + right
-                )),
-            }
-        }
+        Op::Crop { crops } => cropped(map(0)?, *crops),
         Op::Add => {
             let shape = any()?;
             match inputs.iter().find(|input| **input != shape) {
@@ -205,6 +192,19 @@ fn shape(op: &Op, inputs: &[Shape], [height, width]: [usize; 2]) -> Result<Shape
         Op::Multiply => product(inputs),
         Op::Concat => concatenation(inputs),
         Op::Take { channels } => taken(any()?, channels),
+    }
+}
+
+/// The output of a crop by so much at the top, left, bottom and right.
+fn cropped([channels, height, width]: [usize; 3], [top, left, bottom, right]: [usize; 4]) -> Result<Shape, String> {
+    let left_over = |side: usize, crops: usize| side.checked_sub(crops).filter(|left| *left > 0);
+    match (left_over(height, top + bottom), left_over(width, left + right)) {
+        (Some(rows), Some(columns)) => Ok(Shape::Map([channels, rows, columns])),
+        _ => Err(format!(
+            "it cuts {} rows and {} columns off a map of {height} x {width}",
+            top + bottom,
+            left + right
+        )),
     }
 }
 

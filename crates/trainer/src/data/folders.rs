@@ -145,28 +145,20 @@ impl Tables {
 
     /// The rest of a sentence about the folder `root`, in which no class was found, or an empty one.
     pub(super) fn advice(&self, root: &Path) -> String {
-        let named = |tables: &[String]| format!("; if a table says their classes, name the table: {}", listed(tables));
+        let question =
+            |tables: &[String]| format!("; if a table says their classes, name the table: {}", listed(tables));
         if !self.own.is_empty() {
-            return named(&self.own);
+            return question(&self.own);
         }
-        let name = |path: &String| {
-            Path::new(path)
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-        };
-        let names: BTreeSet<_> = self
-            .inner
-            .iter()
-            .flat_map(|(_, tables)| tables.iter().map(name))
-            .collect();
         let all: Vec<String> = self.inner.iter().flat_map(|(_, tables)| tables.clone()).collect();
-        match names.into_iter().collect::<Vec<_>>().as_slice() {
-            [] => String::new(),
-            [Some(only)] if all.len() > 1 && only.ends_with(".csv") => {
+        let file_names: BTreeSet<_> = all.iter().filter_map(|path| Path::new(path).file_name()).collect();
+        match file_names.first().and_then(|name| name.to_str()) {
+            None => String::new(),
+            Some(name) if all.len() > 1 && file_names.len() == 1 && has_ending(Path::new(name), &["csv"]) => {
                 let folders: Vec<String> = self.inner.iter().map(|(folder, _)| folder.clone()).collect();
-                named(&all) + &conversion::joined(root, &folders, only)
+                question(&all) + &conversion::joined(root, &folders, name)
             }
-            _ => named(&all),
+            Some(_) => question(&all),
         }
     }
 }
@@ -174,17 +166,18 @@ impl Tables {
 /// The paths of the tables in a folder. Folders with a JSON file for each picture have no table.
 fn tables(path: &Path) -> Vec<String> {
     const JSON_FILES: usize = 5;
-    let has = |path: &PathBuf, endings: &[&str]| {
-        let ending = path.extension().unwrap_or_default();
-        endings.iter().any(|table| ending.eq_ignore_ascii_case(table))
-    };
     let mut tables: Vec<PathBuf> = entries(path).unwrap_or_default();
-    tables.retain(|path| has(path, &["csv", "tsv", "json", "jsonl"]));
-    if tables.iter().filter(|path| has(path, &["json"])).count() > JSON_FILES {
-        tables.retain(|path| !has(path, &["json"]));
+    tables.retain(|path| has_ending(path, &["csv", "tsv", "json", "jsonl"]));
+    if tables.iter().filter(|path| has_ending(path, &["json"])).count() > JSON_FILES {
+        tables.retain(|path| !has_ending(path, &["json"]));
     }
     tables.sort_unstable();
     tables.iter().map(|path| path.display().to_string()).collect()
+}
+
+fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    let found = path.extension().unwrap_or_default();
+    endings.iter().any(|ending| found.eq_ignore_ascii_case(ending))
 }
 
 fn entries(path: &Path) -> Result<Vec<PathBuf>, DataError> {

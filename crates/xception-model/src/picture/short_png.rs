@@ -71,8 +71,8 @@ pub(super) fn decode_short(head: Head<'_>, limits: &DecodeLimits, fill: bool) ->
     })
 }
 
-/// Whether an impossible code follows the last byte of the pixels directly: zlib meets it before it hands out the last row,
-/// so Pillow refuses the file.
+/// Whether an impossible code follows the last byte of the pixels directly: zlib meets it before it hands out the last
+/// row, so Pillow refuses the file.
 pub(super) fn has_broken_end(head: &Head<'_>, limits: &DecodeLimits) -> bool {
     let Some(rows) = Rows::of(head).filter(|_| check_size(head.width, head.height, 16, limits).is_ok()) else {
         return false;

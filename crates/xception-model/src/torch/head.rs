@@ -26,7 +26,7 @@ struct Module {
 
 impl Module {
     /// Whether it is a norm of the features, a layer or a convolution that makes as many of them, or a pooling of the
-    /// map by a mean with an exponent of its own (GeM's `p`).
+    /// map by a mean with an exponent of its own (`p` of `GeM`).
     fn may_change(&self, features: usize) -> bool {
         match self.weight.as_deref() {
             Some([length]) => *length == features,

@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
     fn reduce_stack(&mut self, node: &NodeProto, kind: PoolKind, at: usize, values: &[Data]) -> Result<Value, String> {
         let first = values.first().ok_or("it has no inputs")?.clone();
         let axes = self.integers(node, "axes", 1).unwrap_or_default();
-        let is_stack = matches!(axes[..], [axis] if place(axis, first.axes.len() + 1) == Some(at));
+        let is_stack = matches!(axes[..], [only] if place(only, first.axes.len() + 1) == Some(at));
         if !is_stack || kind != PoolKind::Average || int(node, "keepdims", 1) != 0 {
             return Err("it is no mean of the values that were put beside each other".into());
         }

@@ -13,8 +13,8 @@ pub(super) fn needed(recipe: &Recipe, trainee: &Trainee, keep: usize) -> u64 {
     let weights = trainee.network.num_params();
     let has_average = recipe.phases.iter().any(|phase| phase.ema.is_some());
     let states = recipe.phases.iter().map(|phase| {
-        let trained = prepare(trainee.clone(), phase).map_or(0, |trainee| trained(&trainee));
-        trained * tensors_per_parameter(&phase.optimizer)
+        let learning = prepare(trainee.clone(), phase).map_or(0, |prepared| count_trained(&prepared));
+        learning * tensors_per_parameter(&phase.optimizer)
     });
     // The last weights, the best ones, and the average.
     let checkpoint = weights * (2 + usize::from(has_average)) + states.max().unwrap_or_default();
@@ -33,7 +33,7 @@ fn tensors_per_parameter(optimizer: &Optimizer) -> usize {
 }
 
 /// The number of values in the parameters that learn.
-fn trained(trainee: &Trainee) -> usize {
+fn count_trained(trainee: &Trainee) -> usize {
     struct Count(usize);
     impl ModuleVisitor for Count {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -196,7 +196,7 @@ pub(super) fn gather<T: Copy + Default>(
     let row_len = (chunks.width as usize * stored * header.bits).div_ceil(8);
     let mut samples = vec![T::default(); width * height * kept];
     let mut padded: Vec<u8>;
-    for place in chunks.places(header, planes) {
+    for (number, place) in chunks.places(header, planes).enumerate() {
         let mut data = vec![0; row_len * place.rows];
         let mut bytes = match chunks.bytes(place) {
             // Zeros for what is missing.
@@ -214,6 +214,7 @@ pub(super) fn gather<T: Copy + Default>(
             row_len,
             width: chunks.width as usize,
             is_reversed: header.is_reversed,
+            is_first: number == 0,
             options: directory.number(tag::GROUP_3_OPTIONS).unwrap_or(0),
             max_bytes: chunks.max_bytes,
             bytes,

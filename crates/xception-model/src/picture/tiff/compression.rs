@@ -22,6 +22,8 @@ pub(super) struct Chunk<'a> {
     /// Pixels of a row.
     pub width: usize,
     pub is_reversed: bool,
+    /// Whether it is the first one of the file.
+    pub is_first: bool,
     /// Of fax compression (`T4Options`).
     pub options: u64,
     /// Most bytes of memory for a decoder's own use.
@@ -45,7 +47,7 @@ pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) ->
     };
     let filled = match compression {
         NONE => bytes.get(..out.len()).map(|bytes| out.copy_from_slice(bytes)),
-        2..=4 => fax::decode(bytes, compression, chunk.options, chunk.width, chunk.row_len, out),
+        2..=4 => fax::decode(chunk, bytes, compression, out),
         5 => lzw(bytes, out),
         8 | 32_946 => ZlibDecoder::new(bytes).read_exact(out).ok(),
         32_773 => pack_bits(bytes, out),

@@ -1,5 +1,6 @@
 //! The compressions of fax machines: CCITT (ITU-T) T.4 in one and two dimensions, and T.6.
 
+use super::compression::Chunk;
 use fax::{
     BitReader, Bits,
     maps::{EOL, Mode, black, mode, white},
@@ -17,31 +18,27 @@ const TWO_DIMENSIONS: u64 = 1;
 const PADDING: usize = 8;
 
 /// Fills `out` with rows of bits, of which 1 is black; `None` for damaged data.
-pub(super) fn decode(
-    bytes: &[u8],
-    compression: u64,
-    options: u64,
-    width: usize,
-    row_len: usize,
-    out: &mut [u8],
-) -> Option<()> {
+///
+/// Of the first strip, the rows behind an early end are zeros. Those of later strips are, in libtiff's memory, what is
+/// left of the strip before: such files are refused.
+pub(super) fn decode(chunk: &Chunk<'_>, bytes: &[u8], compression: u64, out: &mut [u8]) -> Option<()> {
+    let width = chunk.width;
     let padded = [bytes, &[0; PADDING]].concat();
     let mut reader = slice_reader(&padded);
     let mut changes = Vec::new();
-    for row in out.chunks_exact_mut(row_len) {
+    for (index, row) in out.chunks_exact_mut(chunk.row_len).enumerate() {
         let by_row_above = match compression {
             PLAIN => false,
             GROUP_3 => {
                 skip_mark(&mut reader)?;
-                options & TWO_DIMENSIONS != 0 && !take_bit(&mut reader)?
+                chunk.options & TWO_DIMENSIONS != 0 && !take_bit(&mut reader)?
             }
             _ => true,
         };
         changes = if by_row_above {
             match two_dimensions(&mut reader, &changes, width)? {
                 Row::Changes(changes) => changes,
-                // The rest is white.
-                Row::End => return Some(()),
+                Row::End => return (index > 0 && chunk.is_first).then_some(()),
             }
         } else {
             one_dimension(&mut reader, width)?

@@ -68,6 +68,7 @@ fn spread(file: &File<'_>, across: usize, down: usize) -> Result<Vec<u8>, Pictur
             row_len: blocks * block_len,
             width: file.chunks.width as usize,
             is_reversed: file.header.is_reversed,
+            is_first: place.x == 0 && place.y == 0,
             options: 0,
             max_bytes: file.chunks.max_bytes,
         };

@@ -2,7 +2,8 @@
 
 use super::{
     super::{error::PictureError, limits::check_size, options::DecodeOptions},
-    compression::{Chunk, decompress},
+    chunk::Chunk,
+    compression::decompress,
     directory::{Directory, tag},
     fault::{damaged, unsupported},
     header::{FAX, Header, Kind, NONE},

@@ -9,26 +9,11 @@ use weezl::{BitOrder, LzwStatus, decode::Decoder};
 
 use super::{
     super::error::PictureError,
+    chunk::Chunk,
     fault::{damaged, unsupported},
     fax,
     header::NONE,
 };
-
-/// A strip or a tile.
-pub(super) struct Chunk<'a> {
-    pub bytes: &'a [u8],
-    /// Bytes of a row of pixels.
-    pub row_len: usize,
-    /// Pixels of a row.
-    pub width: usize,
-    pub is_reversed: bool,
-    /// Whether it is the first one of the file.
-    pub is_first: bool,
-    /// Of fax compression (`T4Options`).
-    pub options: u64,
-    /// Most bytes of memory for a decoder's own use.
-    pub max_bytes: u64,
-}
 
 /// Fills `out` with the first rows of a strip or tile.
 pub(super) fn decompress(chunk: &Chunk<'_>, compression: u64, out: &mut [u8]) -> Result<(), PictureError> {

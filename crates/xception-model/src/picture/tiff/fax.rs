@@ -1,6 +1,6 @@
 //! The compressions of fax machines: CCITT (ITU-T) T.4 in one and two dimensions, and T.6.
 
-use super::compression::Chunk;
+use super::chunk::Chunk;
 use fax::{
     BitReader, Bits,
     maps::{EOL, Mode, black, mode, white},

@@ -5,6 +5,7 @@
 //! without a fixed range. The way through a file: the [`directory`] of its tags, of which the [`header`] makes sense;
 //! the [`chunks`] of its pixels behind their [`compression`]; and the colours of the [`samples`].
 
+mod chunk;
 mod chunks;
 mod compression;
 mod directory;

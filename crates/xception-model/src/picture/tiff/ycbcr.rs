@@ -4,8 +4,9 @@ use image::RgbImage;
 
 use super::{
     super::{error::PictureError, warning::PictureWarning},
+    chunk::Chunk,
     chunks::gather,
-    compression::{Chunk, decompress},
+    compression::decompress,
     directory::{Directory, tag},
     fault::{damaged, unsupported},
     header::NONE,

@@ -1,5 +1,5 @@
-//! Windows icons (ICO) and cursors (CUR): the one that Pillow chooses, with its numbers (`IcoImagePlugin.py`,
-//! `CurImagePlugin.py`).
+//! Windows icons (ICO) and cursors (CUR): the picture that Pillow chooses, with Pillow's pixels
+//! (`IcoImagePlugin.py`, `CurImagePlugin.py`).
 
 use std::cmp::Reverse;
 
@@ -104,8 +104,8 @@ pub(super) fn decode_ico<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<I
     Ok(Icon::Picture(picture.into()))
 }
 
-/// The first cursor that is both wider and higher than those before it. Like Pillow, this leaves out the transparency
-/// of cursors in colours, but for those of 32 bits right behind the directory of a single one.
+/// The first cursor that is both wider and higher than all cursors before it. Like Pillow, this leaves out the
+/// transparency of cursors in colours, except if the file has one cursor of 32 bits, directly behind the directory.
 pub(super) fn decode_cur(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
     let entries = entries(bytes, CURSOR)?;
     let behind = HEADER + ENTRY * entries.len();

@@ -88,8 +88,8 @@ impl<'a> Reader<'a> {
         Ok(data.at(id))
     }
 
-    /// A norm over all places of each channel or of each group of channels, with a factor and a term for each channel;
-    /// before version 21, those of a group norm are for each group.
+    /// A norm over all places of each channel or of each group of channels, with a factor and a term for each channel.
+    /// Before version 21, a group norm has a factor and a term for each group.
     pub(super) fn group_norm(&mut self, node: &'a NodeProto) -> Result<Value, String> {
         let (rows, data) = match self.value(node, 0)? {
             Value::Grouped(rows, data) => (Some(rows), data),

@@ -1,7 +1,7 @@
 //! The headers of a codestream (ISO/IEC 15444-1, annex A), and the codestream that gives its plain coefficients.
 //!
-//! The decoder hands out samples, computed by a wavelet transform whose floating-point numbers are not those of
-//! `OpenJPEG`. The codestream here is rewritten to promise the reversible transform, steps of one, no transform of
+//! The decoder hands out samples. Its wavelet transform rounds floating-point numbers in another way than `OpenJPEG`.
+//! The codestream here is rewritten to promise the reversible transform, steps of one, no transform of
 //! colours and one more bit in every coefficient: its samples are whole numbers, from which the reversible transform
 //! gives back the coefficients exactly. They are then twice the numbers that were coded, with the half that `OpenJPEG`
 //! adds to each (`t1.c`).
@@ -519,8 +519,8 @@ fn push_parts(plain: &mut Vec<u8>, reader: &mut Reader<'_>, tiles: usize) -> Res
     Ok(())
 }
 
-/// Whether no two bytes of the tiles' data look like a marker, but for those that may stand there. Encoders leave none;
-/// in damaged data the decoder and `OpenJPEG` go on differently behind one (`mqc_inl.h`).
+/// Whether the tiles' data hold no two bytes that look like a forbidden marker. Encoders write no such bytes; in
+/// damaged data the decoder and `OpenJPEG` go on differently behind them (`mqc_inl.h`).
 fn are_stuffed(parts: &[u8]) -> bool {
     const SOP: u8 = 0x91;
     const EPH: u8 = 0x92;

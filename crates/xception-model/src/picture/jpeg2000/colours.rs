@@ -51,7 +51,11 @@ pub(super) fn picture(
     picture.ok_or_else(|| damaged("the decoded size is not the size in the header"))
 }
 
-/// The colours of the components; those that Pillow refuses are refused.
+/// The colours of the components.
+///
+/// # Errors
+///
+/// Colours that Pillow refuses.
 fn colours(stream: &Codestream, boxes: Option<&Jp2<'_>>) -> Result<Colours, PictureError> {
     let count = stream.components.len();
     let sampled = |component: &Component| (component.across, component.down) != (1, 1);

@@ -92,8 +92,8 @@ fn decode(stream: &Codestream) -> Result<Vec<Samples>, PictureError> {
     samples(stream, &planes)
 }
 
-/// A file around a codestream that names its colours RGB. The decoder converts no such colours; those of a codestream
-/// alone it may take for YCbCr.
+/// A file around a codestream that names its colours RGB. The decoder leaves RGB as it is, and may
+/// take the colours of a codestream without a file around it for YCbCr.
 fn boxed(codestream: &[u8]) -> Vec<u8> {
     const BEFORE: &[u8] = b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 \0\0\0\0jp2 \
         \0\0\0\x17jp2h\0\0\0\x0fcolr\x01\0\0\0\0\0\x10\0\0\0\0jp2c";

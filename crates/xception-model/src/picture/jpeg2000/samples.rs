@@ -14,8 +14,8 @@ pub(super) struct Samples {
     pub(super) values: Vec<u16>,
 }
 
-/// Computes the samples of all components from those of the [plain](Codestream::plain) codestream, whose rows have one
-/// sample for each pixel.
+/// Computes the samples of all components. `decoded` are the samples of the [plain](Codestream::plain) codestream, one
+/// for each pixel of a row.
 pub(super) fn samples(stream: &Codestream, decoded: &[&[f32]]) -> Result<Vec<Samples>, PictureError> {
     let components = stream.components.iter();
     let mut all: Vec<_> = components

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::description::Known;
 use crate::error::InputError;
 use crate::inference::InferenceNetwork;
+use crate::input::Scaling;
 use crate::label::Label;
 use crate::network::Network;
 use crate::picture::{DecodeLimits, DecodeOptions, PictureError, PictureWarning, Pixels, Preset};
@@ -91,6 +92,12 @@ pub enum ClassifyError {
          of your own with `xception run`"
     )]
     Channels(usize),
+    /// The scaling has constants for red, green and blue, and the network takes grey pictures.
+    #[error(
+        "the network takes grey pictures, and the scaling `{0}` has constants for red, green and blue: give `tf`, \
+         `unit` or `none`"
+    )]
+    Scaling(Scaling),
     /// The weights do not record how their pictures were resized.
     #[error(
         "the weights don't say how their pictures were resized; choose a preset: keras-nearest (load_img and \
@@ -265,9 +272,11 @@ impl Classifier {
     ///
     /// # Errors
     ///
-    /// [`ClassifyError::Channels`] for any other number.
+    /// [`ClassifyError::Channels`] for any other number, [`ClassifyError::Scaling`] for grey pictures whose scaling
+    /// has constants for three colours.
     pub fn channels(&self) -> Result<usize, ClassifyError> {
         match self.network().graph().in_channels() {
+            1 if self.spec.input.scaling.is_per_colour() => Err(ClassifyError::Scaling(self.spec.input.scaling)),
             channels @ (1 | 3) => Ok(channels),
             channels => Err(ClassifyError::Channels(channels)),
         }
@@ -315,13 +324,12 @@ impl Classifier {
         self.spec.outputs.probabilities(logits)
     }
 
-    /// Pictures as the network's input, `[batch, channels, height, width]`, scaled as its specification says. The one
-    /// channel of a grey picture is scaled as red is.
+    /// Pictures as the network's input, `[batch, channels, height, width]`, scaled as its specification says.
     ///
     /// # Errors
     ///
     /// [`ClassifyError::Input`] for an empty batch, [`ClassifyError::Sizes`] for pictures of different sizes,
-    /// [`ClassifyError::Channels`] for a network that takes neither 3 channels nor 1.
+    /// and the errors of [`channels`](Self::channels).
     pub fn batch(&self, pictures: &[Pixels]) -> Result<Tensor<4>, ClassifyError> {
         let channels = self.channels()?;
         let Some(first) = pictures.first() else {
@@ -457,6 +465,11 @@ mod tests {
             grey.classify(&[grey.prepare_image(&picture).unwrap()], 2).unwrap()[0].len(),
             2
         );
+
+        let mut coloured = network(1);
+        coloured.spec.input.scaling = Scaling::Torch;
+        let error = coloured.prepare_image(&picture).unwrap_err();
+        assert!(error.to_string().contains("give `tf`, `unit` or `none`"), "{error}");
 
         let error = network(4).prepare_image(&picture).unwrap_err();
         assert!(error.to_string().contains("takes pictures of 4 channels"), "{error}");

@@ -223,6 +223,14 @@ impl Description {
             path: path.to_owned(),
             source,
         })?;
+        let channels = network.in_channels();
+        if scaling.is_per_colour() && channels != 3 {
+            return Err(WeightsError::Scaling {
+                path: path.to_owned(),
+                scaling,
+                channels,
+            });
+        }
         Ok(ModelSpec {
             source: self
                 .source

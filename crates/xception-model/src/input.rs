@@ -51,6 +51,11 @@ impl Scaling {
         }
     }
 
+    /// Whether each colour has constants of its own, so that only pictures of three channels can be scaled so.
+    pub const fn is_per_colour(self) -> bool {
+        matches!(self, Self::Torch | Self::Caffe)
+    }
+
     /// Scales a pixel's red, green and blue (0 to 255) to the network's three channels, with Keras's roundings.
     pub fn apply(self, rgb: [f32; 3]) -> [f32; 3] {
         match self {

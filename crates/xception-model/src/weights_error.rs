@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::error::ConfigError;
+use crate::input::Scaling;
 use crate::label::LabelError;
 use crate::outputs::Outputs;
 use crate::unknown::Unknown;
@@ -152,6 +153,22 @@ pub enum WeightsError {
         outputs: Outputs,
         /// The number of outputs.
         count: usize,
+    },
+    /// The scaling has constants for red, green and blue, and the network takes another number of channels.
+    #[error(
+        "{}: the scaling `{scaling}` has constants for red, green and blue, and this network takes pictures of \
+         {channels} {}: if its pictures were scaled by one constant, give `tf`, `unit` or `none`; otherwise save the \
+         scaling as a layer of the model, and give `none`",
+        path.display(),
+        if *channels == 1 { "channel" } else { "channels" }
+    )]
+    Scaling {
+        /// The file.
+        path: PathBuf,
+        /// The scaling that was given.
+        scaling: Scaling,
+        /// The network's channels.
+        channels: usize,
     },
     /// Trained weights could not be fetched.
     #[cfg(feature = "pretrained")]

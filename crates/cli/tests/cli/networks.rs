@@ -103,6 +103,39 @@ fn a_resnet_is_trained() {
 }
 
 #[test]
+fn a_grey_network_is_used_and_trained_and_one_of_four_channels_takes_tensors() {
+    let sandbox = Sandbox::new();
+    for (name, channels) in [("grey.bpk", 1), ("four.bpk", 4)] {
+        sandbox.save_channels(name, channels);
+    }
+    for seed in 0..10 {
+        sandbox.picture(&format!("data/a/{seed}.png"), seed);
+        sandbox.picture(&format!("data/b/{seed}.png"), 100 + seed);
+    }
+    sandbox.run(&["classify", "data/a/1.png", "-w", "grey.bpk"]).ok();
+    let train = |weights, more: &[&str]| {
+        let arguments = ["train", "data", "-w", weights, "--recipe", "linear-probe"];
+        sandbox.run(&[&arguments[..], more].concat())
+    };
+    let run = train("grey.bpk", &["--epochs", "1", "-o", "run"]);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("grey.bpk takes grey pictures"), "{}", run.stderr);
+    let device = burn::tensor::Device::flex();
+    let (network, _) = xception_model::load(sandbox.path("run").join("model.bpk"), &device).unwrap();
+    assert_eq!(network.graph().in_channels(), 3);
+    sandbox.run(&["classify", "data/a/1.png", "-w", "run"]).ok();
+
+    let said = sandbox.run(&["classify", "data/a/1.png", "-w", "four.bpk"]).failed(1);
+    assert!(said.contains("4 channels") && said.contains("xception run"), "{said}");
+    for more in [&["--check"][..], &["-o", "none"]] {
+        let run = train("four.bpk", more);
+        assert_eq!(run.status, Some(1), "{}", run.stderr);
+        assert!(run.stderr.contains("RGB or grey pictures"), "{}", run.stderr);
+    }
+    assert!(!sandbox.path("none").exists());
+}
+
+#[test]
 fn a_network_without_a_name_is_used_like_others() {
     let sandbox = Sandbox::new();
     sandbox.pictures(1);

@@ -107,6 +107,14 @@ impl Sandbox {
         self.save_network(name, Some(Preset::KerasNearest), labels, network.into(), outputs);
     }
 
+    /// A record of a network for pictures of `channels` channels.
+    pub fn save_channels(&self, name: &str, channels: usize) {
+        let network = toy().with_in_channels(channels);
+        let labels = LABELS.map(Label::new).to_vec();
+        let preset = Some(Preset::KerasNearest);
+        self.save_network(name, preset, labels, network.into(), Outputs::Softmax);
+    }
+
     /// `resnet.bpk`: a ResNet of three classes, pictures of 64 x 64 scaled as ResNet's.
     pub fn save_resnet(&self) {
         let network = ResNetConfig::new()

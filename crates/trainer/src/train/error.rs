@@ -24,6 +24,12 @@ pub enum TrainError {
     /// The network does not take these pictures.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// The network takes neither RGB nor grey pictures.
+    #[error(
+        "training takes RGB or grey pictures, and this network takes pictures of {0} channels: the library's \
+         `Network::with_in_channels(3)` adapts its first layer to RGB"
+    )]
+    Channels(usize),
     /// The recipe is invalid.
     #[error("recipe {recipe}: {problem}")]
     Recipe {

@@ -73,9 +73,15 @@ fn the_first_kernel_is_adapted_to_other_channels_as_in_timm() {
 fn a_grey_picture_gives_what_the_same_picture_as_rgb_gives() {
     let grey = common::input([2, 90, 71, 1], &device());
     let rgb = grey.clone().repeat_dim(1, 3);
-    let expected = network(&toy(), &device()).feature_map(rgb).expect("features");
+    let expected = network(&toy(), &device()).feature_map(rgb.clone()).expect("features");
     let model = network(&toy(), &device()).with_in_channels(1).expect("a network");
     let found = model.feature_map(grey).expect("features");
+    let error = relative_error(&values(&found), &values(&expected));
+    assert!(error <= 1e-5, "off by {error:.1e}");
+
+    // And back: three channels of a third each.
+    let model = model.with_in_channels(3).expect("a network");
+    let found = model.feature_map(rgb).expect("features");
     let error = relative_error(&values(&found), &values(&expected));
     assert!(error <= 1e-5, "off by {error:.1e}");
 }

@@ -14,6 +14,7 @@ use crate::commands::train::display::Display;
 use crate::commands::train::folder;
 use crate::commands::train::session::Session;
 use crate::commands::train::settings::settings;
+use crate::io::message::printable;
 use crate::io::output::Output;
 use crate::io::path;
 use crate::weights::network::{self, Needed};
@@ -55,7 +56,10 @@ impl<'a> NewRun<'a> {
         output.finish()?;
         dataset.check_held_out(&self.data_options)?;
         match self.recipe.start {
-            Start::Weights => self.untrained_network().map(drop),
+            Start::Weights => {
+                let (network, _) = self.untrained_network()?;
+                Ok(Run::check_network(network.architecture())?)
+            }
             Start::Random => Ok(()),
         }
     }
@@ -88,6 +92,13 @@ impl<'a> NewRun<'a> {
             Start::Weights => self.load_network()?,
             Start::Random => self.untrained_network()?,
         };
+        if network.architecture().in_channels() == 1 {
+            let weights = printable(&self.args.new.weights.to_string_lossy());
+            session.display.print(&format!(
+                "note: {weights} takes grey pictures, and the new network takes RGB: each colour has a third of the \
+                 first kernel"
+            ));
+        }
         let (size, preset) = (spec.input.height, self.args.recipe.preset);
         let options = RunOptions {
             data: self.data.to_owned(),

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn::train::renderer::MetricsRenderer;
 use files::Lock;
+use xception_model::Architecture;
 use xception_model::registry::TemperatureScaling;
 
 use super::calibrate;
@@ -57,6 +58,16 @@ impl Run {
     /// [`TrainError::Run`] for a folder that is not empty, is a file, or lies in the data.
     pub fn check_folder(folder: &Path, data: &Path) -> Result<(), TrainError> {
         folder::check(folder, data)
+    }
+
+    /// Whether a run can start from this network. [`new`](Self::new) checks it too.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Channels`] for a network that takes neither RGB nor grey pictures; [`TrainError::Config`] for a
+    /// grey one whose first layer cannot be adapted to RGB.
+    pub fn check_network(network: &Architecture) -> Result<(), TrainError> {
+        starting_network::check_channels(network)
     }
 
     /// Whether the run in `folder` is finished and has no checkpoint to continue from.

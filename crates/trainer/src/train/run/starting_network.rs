@@ -24,13 +24,7 @@ impl Setup<'_> {
     /// new classifier, or a new network of the same architecture.
     pub fn network(&self, start: Network, start_spec: &ModelSpec) -> Result<(Network, ModelSpec, String), TrainError> {
         let recipe = &self.options.recipe;
-        let channels = start.graph().in_channels();
-        if channels != 3 {
-            return Err(TrainError::Recipe {
-                recipe: recipe.name.clone(),
-                problem: format!("training takes RGB pictures, and this network takes {channels} channels"),
-            });
-        }
+        let start = with_rgb_input(start)?;
         let architecture = start.architecture().clone();
         let architecture = architecture
             .without_last_layers(recipe.leave_out)?
@@ -82,6 +76,20 @@ impl Setup<'_> {
             labels: self.dataset.classes.iter().map(Label::new).collect(),
             network,
         }
+    }
+}
+
+/// The same network for RGB pictures, which training takes. A network for grey pictures gives each of the three colours
+/// a third of its first kernel, so that a grey picture keeps its features.
+fn with_rgb_input(network: Network) -> Result<Network, TrainError> {
+    check_channels(network.architecture())?;
+    Ok(network.with_in_channels(3)?)
+}
+
+pub(super) fn check_channels(network: &Architecture) -> Result<(), TrainError> {
+    match network.in_channels() {
+        1 | 3 => network.clone().with_in_channels(3).map(drop).map_err(TrainError::from),
+        channels => Err(TrainError::Channels(channels)),
     }
 }
 

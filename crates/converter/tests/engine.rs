@@ -8,8 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{Bench, Run, keras, tf};
-use converter::{Options, engine, open};
+use converter::engine::Engine;
+use converter::{Known, Options, engine, open};
 use serde_json::{Value, json};
+use xception_model::Scaling;
 
 /// An engine's answer: names, shapes and values of stages.
 struct Answer {
@@ -118,6 +120,36 @@ fn an_engine_that_computes_the_same_agrees() {
     assert_eq!(report["engine"]["stages"][0]["name"], "block1_conv1");
     assert_eq!(report["engine"]["stages"][0]["relative"], 0.0);
     assert_eq!(report["engine"]["top"].as_array().map(Vec::len), Some(5));
+}
+
+/// A model with a `Rescaling` layer gets pixels from 0 to 255, and one without gets them scaled.
+#[test]
+fn no_picture_is_scaled_twice() {
+    let bench = Bench::new();
+    let python = bench.write(
+        "python",
+        "#!/bin/sh\nhere=$(dirname \"$0\")\nwhile [ $# -gt 0 ]; do\n  [ \"$1\" = --input ] && input=$2\n  shift\ndone\n\
+         cp \"$input\" \"$here/fed.f32\"\n",
+    );
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for (name, scales) in [("unnamed/softmax3.keras", true), ("toy.keras", false)] {
+        let opened = || open(&keras(name), &if scales { Known::default() } else { tf() }).unwrap();
+        let (model, spec) = opened().load(&Device::flex()).unwrap();
+        let (scaling, pixels) = (spec.input.scaling, engine::generated_pixels(&spec));
+        assert_ne!(scaling, Scaling::None);
+        // The engine keeps its input and gives no answer.
+        engine::compare(Engine::Keras, &python, &opened(), &model, &spec, &pixels).unwrap_err();
+        let fed = std::fs::read(bench.path("fed.f32")).unwrap();
+        let fed: Vec<f32> = fed
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect();
+        let (colours, _) = pixels.as_chunks();
+        let scaled: Vec<f32> = colours.iter().flat_map(|rgb| scaling.apply(*rgb)).collect();
+        assert_eq!(fed, if scales { pixels } else { scaled }, "{name}");
+    }
 }
 
 #[test]

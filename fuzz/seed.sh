@@ -28,7 +28,7 @@ mkdir -p corpus/label_file; cp ../models/xception-kitchenware/labels.txt corpus/
 printf 'n01440764\ttench\nn01443537\tgoldfish\n' > corpus/label_file/imagenet
 mkdir -p corpus/picture
 golden="$fixtures"/xception-model/tests/golden/picture
-for file in "$golden"/* "$golden"/damaged/* "$golden"/jpeg2000/* "$golden"/rare/*; do
+for file in "$golden"/* "$golden"/damaged/* "$golden"/jpeg2000/* "$golden"/avif/* "$golden"/rare/*; do
     case "$file" in *.json | *.ppm) continue ;; esac
     [ -f "$file" ] || continue
     if [ "$(stat -c %s "$file")" -lt 6000 ]; then

@@ -14,6 +14,7 @@ use image::{
 };
 
 use super::{
+    avif::decode_avif,
     bmp::{decode_bmp, decode_dib},
     error::PictureError,
     flatten::flatten,
@@ -207,6 +208,7 @@ fn decode_format(
         },
         PictureFormat::Tiff => decode_tiff(bytes, options, warnings),
         PictureFormat::Jpeg2000 => decode_jpeg2000(bytes, options, warnings),
+        PictureFormat::Avif => decode_avif(bytes, options, warnings),
         PictureFormat::Ico => decode_icon(decode_ico(bytes, &options.limits)?, options, warnings),
         PictureFormat::Icns => decode_icon(decode_icns(bytes, &options.limits)?, options, warnings),
         _ => {

@@ -135,4 +135,5 @@ fn other_format(format: &OtherFormat) -> String {
 }
 
 /// The formats that are read, for the end of an error's sentence.
-const READS: &str = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, PNM, TGA, PSD, ICO and a few rarer formats are read";
+const READS: &str =
+    "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, AVIF, PNM, TGA, PSD, ICO and a few rarer formats are read";

@@ -9,9 +9,9 @@ use super::marks::{XPM, is_cur, is_dib, is_pnm, is_tga, is_xbm};
 ///
 /// Icons and Photoshop files are left out, though they are read: in a folder of pictures the former are no examples,
 /// and the latter lie beside the picture that was exported from them.
-pub const ENDINGS: [&str; 27] = [
+pub const ENDINGS: [&str; 29] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm", "pfm",
-    "tga", "qoi", "pcx", "sgi", "ras", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx",
+    "tga", "qoi", "pcx", "sgi", "ras", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx", "avif", "avifs",
 ];
 
 /// Whether a file's name has one of the [`ENDINGS`], in upper or lower case.
@@ -64,6 +64,8 @@ pub enum PictureFormat {
     Tiff,
     /// JPEG 2000, in a file of boxes or as a codestream.
     Jpeg2000,
+    /// AVIF, of animations the first frame.
+    Avif,
     /// PBM, PGM, PPM and grey PFM.
     Pnm,
     /// Targa.
@@ -102,6 +104,7 @@ impl PictureFormat {
             Self::Dib => "DIB",
             Self::Tiff => "TIFF",
             Self::Jpeg2000 => "JPEG 2000",
+            Self::Avif => "AVIF",
             Self::Pnm => "PNM",
             Self::Tga => "TGA",
             Self::Qoi => "QOI",
@@ -266,19 +269,19 @@ const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
 ];
 
 /// The brands of files made of boxes (ISO 14496-12), which stand behind `ftyp`.
-const BRANDS: &[(&[u8], OtherFormat)] = &[
-    (b"avif", other!("AVIF", "an", PILLOW)),
-    (b"avis", other!("AVIF", "an", PILLOW)),
-    (b"crx ", other!("Canon RAW (CR3)", "a", RAW)),
-    (b"heic", other!("HEIC", "a", HEIF)),
-    (b"heix", other!("HEIC", "a", HEIF)),
-    (b"heim", other!("HEIC", "a", HEIF)),
-    (b"heis", other!("HEIC", "a", HEIF)),
-    (b"hevc", other!("HEIC", "a", HEIF)),
-    (b"hevx", other!("HEIC", "a", HEIF)),
-    (b"mif1", other!("HEIF", "a", HEIF)),
-    (b"msf1", other!("HEIF", "a", HEIF)),
-    (b"", other!("MP4 or QuickTime", "an", " video", VIDEO)),
+const BRANDS: &[(&[u8], FileKind)] = &[
+    (b"avif", FileKind::Picture(PictureFormat::Avif)),
+    (b"avis", FileKind::Picture(PictureFormat::Avif)),
+    (b"crx ", FileKind::Other(other!("Canon RAW (CR3)", "a", RAW))),
+    (b"heic", FileKind::Other(other!("HEIC", "a", HEIF))),
+    (b"heix", FileKind::Other(other!("HEIC", "a", HEIF))),
+    (b"heim", FileKind::Other(other!("HEIC", "a", HEIF))),
+    (b"heis", FileKind::Other(other!("HEIC", "a", HEIF))),
+    (b"hevc", FileKind::Other(other!("HEIC", "a", HEIF))),
+    (b"hevx", FileKind::Other(other!("HEIC", "a", HEIF))),
+    (b"mif1", FileKind::Other(other!("HEIF", "a", HEIF))),
+    (b"msf1", FileKind::Other(other!("HEIF", "a", HEIF))),
+    (b"", FileKind::Other(other!("MP4 or QuickTime", "an", " video", VIDEO))),
 ];
 
 /// A rare format, by the mark at the beginning of its files.
@@ -367,7 +370,7 @@ impl FileKind {
         let major = major.filter(|(brand, _)| ![&b"mif1"[..], b"msf1"].contains(brand));
         let listed = || BRANDS.iter().find(|(brand, _)| brand.is_empty() || named(brand));
         match major.or_else(listed) {
-            Some(&(_, format)) => Self::Other(format),
+            Some(&(_, kind)) => kind,
             None => Self::Unknown,
         }
     }

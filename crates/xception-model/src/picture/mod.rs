@@ -17,6 +17,7 @@
 //!
 //! Reads the formats of [`PictureFormat`], which are told apart by their content and not by their name.
 
+mod avif;
 mod bilinear;
 mod bmp;
 mod canvas;

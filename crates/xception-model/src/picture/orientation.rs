@@ -12,6 +12,11 @@ pub(super) fn orientation(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientatio
         .unwrap_or(Orientation::NoTransforms)
 }
 
+/// Whether EXIF data name an orientation.
+pub(super) fn is_named(exif: &[u8]) -> bool {
+    of_exif(exif).is_some()
+}
+
 /// The number in the first directory of EXIF data, with or without `Exif` before it. As in Pillow it may have any
 /// width, and the last one counts.
 fn of_exif(exif: &[u8]) -> Option<u64> {

@@ -22,6 +22,7 @@ mod damaged;
 mod formats;
 mod jpeg2000;
 mod rare;
+mod textures;
 mod tiff;
 
 /// The manifest of the files that `golden_pictures.py` made.

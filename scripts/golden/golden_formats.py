@@ -165,7 +165,19 @@ def filled():
     interlaced = bytearray(png([b"".join(rgb)[at : at + 16] for at in range(0, 112, 16)], 8, 2))
     interlaced[28] = 1
     interlaced[29:33] = struct.pack(">I", zlib.crc32(interlaced[12:29]))
+    noise = Image.fromarray(np.random.default_rng(5).integers(0, 60, (24, 40), dtype=np.uint8), "P")
+    noise.putpalette(colours(60, 3))
+
+    def cut_gif(missing, **options):
+        out = io.BytesIO()
+        noise.save(out, "GIF", **options)
+        return out.getvalue()[:-missing]
+
     return refused() | {
+        "gif-cut": cut_gif(300, interlace=0),
+        "gif-cut-interlaced": cut_gif(300, interlace=1),
+        "gif-cut-interlaced-late": cut_gif(20, interlace=1),
+        "gif-cut-transparent": cut_gif(300, interlace=0, transparency=7),
         "png-cut": out.getvalue()[:150],
         "png-cut-data-with-an-end": png(rgb, 8, 2, keep=120),
         "png-cut-palette": png(few, 4, 3, chunks=[(b"PLTE", colours(16, 3))], keep=30),

@@ -15,12 +15,15 @@ use image::{
 
 use super::{
     avif::decode_avif,
+    blp::decode_blp,
     bmp::{decode_bmp, decode_dib},
+    dds::decode_dds,
     error::PictureError,
     flatten::flatten,
     formats::{FileKind, HEAD_BYTES, PictureFormat},
+    ftex::decode_ftex,
     gif::decode_gif,
-    icns::decode_icns,
+    icns::{Icns, check_sides, decode_icns},
     ico::{decode_cur, decode_ico},
     icon::Icon,
     jpeg::{Idct, decode_jpeg},
@@ -195,7 +198,7 @@ fn decode_format(
             decode_other(honest.as_deref().unwrap_or(bytes), ImageFormat::WebP, options, warnings)
         }
         PictureFormat::Gif => {
-            let picture = decode_gif(bytes, &options.limits)?;
+            let picture = decode_gif(bytes, options, warnings)?;
             let picture = flatten(picture, options.reading, warnings).ok_or_else(floating_point)?;
             Ok((picture, Orientation::NoTransforms))
         }
@@ -210,7 +213,12 @@ fn decode_format(
         PictureFormat::Jpeg2000 => decode_jpeg2000(bytes, options, warnings),
         PictureFormat::Avif => decode_avif(bytes, options, warnings),
         PictureFormat::Ico => decode_icon(decode_ico(bytes, &options.limits)?, options, warnings),
-        PictureFormat::Icns => decode_icon(decode_icns(bytes, &options.limits)?, options, warnings),
+        PictureFormat::Icns => {
+            let Icns { icon, sides } = decode_icns(bytes, &options.limits)?;
+            let (picture, orientation) = decode_icon(icon, options, warnings)?;
+            check_sides(&sides, picture.dimensions())?;
+            Ok((picture, orientation))
+        }
         _ => {
             let picture = decode_rare(bytes, format, options, warnings)?;
             decode_icon(Icon::Picture(picture), options, warnings)
@@ -238,6 +246,9 @@ fn decode_rare(
         PictureFormat::Psd => decode_psd(bytes, limits, warnings),
         PictureFormat::Xbm => decode_xbm(bytes, limits, warnings),
         PictureFormat::Xpm => decode_xpm(bytes, limits),
+        PictureFormat::Dds => decode_dds(bytes, limits),
+        PictureFormat::Blp => decode_blp(bytes, limits, warnings),
+        PictureFormat::Ftex => decode_ftex(bytes, limits),
         _ => Err(PictureError::NotAPicture),
     }
 }
@@ -250,6 +261,7 @@ fn decode_icon(
 ) -> Result<(RgbImage, Orientation), PictureError> {
     let picture = match icon {
         Icon::Png(file) => decode_png(file, options, warnings)?.0,
+        Icon::Jpeg2000(file) => decode_jpeg2000(file, options, warnings)?.0,
         Icon::Picture(picture) => flatten(picture, options.reading, warnings).ok_or_else(floating_point)?,
     };
     Ok((picture, Orientation::NoTransforms))

@@ -7,8 +7,8 @@ use super::marks::{XPM, is_cur, is_dib, is_pnm, is_tga, is_xbm};
 /// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
 /// alone.
 ///
-/// Icons and Photoshop files are left out, though they are read: in a folder of pictures the former are no examples,
-/// and the latter lie beside the picture that was exported from them.
+/// Icons, textures of games and Photoshop files are left out, though they are read: in a folder of pictures the former
+/// are no examples, and the latter lie beside the picture that was exported from them.
 pub const ENDINGS: [&str; 29] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm", "pfm",
     "tga", "qoi", "pcx", "sgi", "ras", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx", "avif", "avifs",
@@ -90,6 +90,12 @@ pub enum PictureFormat {
     Xbm,
     /// X11 pixel maps.
     Xpm,
+    /// `DirectDraw` surfaces, the largest level of the first face.
+    Dds,
+    /// Textures of Blizzard's games, the largest level.
+    Blp,
+    /// Textures of Independence War 2, the largest level.
+    Ftex,
 }
 
 impl PictureFormat {
@@ -117,6 +123,9 @@ impl PictureFormat {
             Self::Icns => "ICNS",
             Self::Xbm => "XBM",
             Self::Xpm => "XPM",
+            Self::Dds => "DDS",
+            Self::Blp => "BLP",
+            Self::Ftex => "FTEX",
         }
     }
 
@@ -124,7 +133,7 @@ impl PictureFormat {
     pub fn is_searched(self) -> bool {
         !matches!(
             self,
-            Self::Psd | Self::Ico | Self::Cur | Self::Icns | Self::Xbm | Self::Xpm
+            Self::Psd | Self::Ico | Self::Cur | Self::Icns | Self::Xbm | Self::Xpm | Self::Dds | Self::Blp | Self::Ftex
         )
     }
 }
@@ -224,7 +233,6 @@ const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
     (b"\xff\xd8\xff\xf7", other!("JPEG-LS", "a", JPEG_LS)),
     (b"II\xbc", other!("JPEG XR", "a", JPEG_XR)),
     (b"gimp xcf", other!("GIMP (XCF)", "a", EXPORT)),
-    (b"DDS ", other!("DDS", "a", PILLOW)),
     (b"farbfeld", other!("farbfeld", "a", EXPORT)),
     (b"#?RADIANCE", other!("Radiance HDR", "a", HDR)),
     (b"#?RGBE", other!("Radiance HDR", "a", HDR)),
@@ -290,6 +298,9 @@ fn rare(head: &[u8]) -> Option<PictureFormat> {
         [b'8', b'B', b'P', b'S', ..] => PictureFormat::Psd,
         [b'q', b'o', b'i', b'f', ..] => PictureFormat::Qoi,
         [b'i', b'c', b'n', b's', ..] => PictureFormat::Icns,
+        [b'D', b'D', b'S', b' ', ..] => PictureFormat::Dds,
+        [b'B', b'L', b'P', b'1' | b'2', ..] => PictureFormat::Blp,
+        [b'F', b'T', b'E', b'X', ..] => PictureFormat::Ftex,
         [0, 0, 1, 0, ..] => PictureFormat::Ico,
         head if is_cur(head) => PictureFormat::Cur,
         [0x01, 0xda, 0 | 1, ..] => PictureFormat::Sgi,

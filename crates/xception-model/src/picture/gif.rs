@@ -1,24 +1,35 @@
 //! GIF: the first frame, with Pillow's answers to frames and colours out of range (`GifImagePlugin.py`).
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
-use gif::{ColorOutput, DecodeOptions, MemoryLimit};
+use gif::{ColorOutput, MemoryLimit};
 use image::{DynamicImage, RgbImage, RgbaImage};
 
 use super::{
     error::PictureError,
-    limits::{DecodeLimits, check_size},
+    limits::check_size,
+    options::DecodeOptions,
+    short_gif::{ShortFrame, without_a_cut_block},
+    warning::PictureWarning,
 };
+use crate::reading::TruncatedMode;
 
 const FORMAT: &str = "GIF";
 
-pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
-    let mut options = DecodeOptions::new();
-    options.set_color_output(ColorOutput::Indexed);
+pub(super) fn decode_gif(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    warnings: &mut Vec<PictureWarning>,
+) -> Result<DynamicImage, PictureError> {
+    let limits = &options.limits;
+    let mut reader = gif::DecodeOptions::new();
+    reader.set_color_output(ColorOutput::Indexed);
     // What is decoded is checked below.
-    options.set_memory_limit(MemoryLimit::Unlimited);
-    let file = essentials(bytes).ok_or_else(|| damaged("it holds no picture, or ends before its first one"))?;
-    let mut decoder = options.read_info(Cursor::new(file)).map_err(damaged)?;
+    reader.set_memory_limit(MemoryLimit::Unlimited);
+    let (head, rest) = essentials(bytes).ok_or_else(|| damaged("it holds no picture, or ends before its first one"))?;
+    let rest = without_a_cut_block(rest);
+    let file = Cursor::new(head).chain(rest).chain(NO_MORE_BLOCKS);
+    let mut decoder = reader.read_info(file).map_err(damaged)?;
     check_size(decoder.width().into(), decoder.height().into(), 4, limits)?;
     let everywhere = decoder.global_palette().map(<[u8]>::to_vec);
     let (screen_width, screen_height) = (usize::from(decoder.width()), usize::from(decoder.height()));
@@ -26,7 +37,7 @@ pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     let frame = frame.ok_or_else(|| damaged("it holds no picture"))?;
     let (left, top) = (usize::from(frame.left), usize::from(frame.top));
     let (frame_width, frame_height) = (usize::from(frame.width), usize::from(frame.height));
-    let transparent = frame.transparent;
+    let (transparent, is_interlaced) = (frame.transparent, frame.interlaced);
     let palette = frame.palette.clone().or(everywhere);
     // A frame that reaches beyond the screen makes it larger.
     let (width, height) = (
@@ -34,11 +45,28 @@ pub(super) fn decode_gif(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
         screen_height.max(top + frame_height),
     );
     check_size(width as u32, height as u32, 4, limits)?;
-    let mut places = vec![0; frame_width * frame_height];
-    decoder.read_into_buffer(&mut places).map_err(damaged)?;
-
     // Pixels outside of the frame have the transparent colour, or the first colour.
-    let mut canvas = vec![transparent.unwrap_or(0); width * height];
+    let ground = transparent.unwrap_or(0);
+    let mut places = vec![0; frame_width * frame_height];
+    if let Err(error) = decoder.read_into_buffer(&mut places) {
+        let is_filled = options.reading.truncated == TruncatedMode::Fill && {
+            let frame = ShortFrame {
+                width: frame_width,
+                height: frame_height,
+                is_interlaced,
+                ground,
+            };
+            frame.read(rest, &mut places).is_some()
+        };
+        if !is_filled {
+            return Err(damaged(error));
+        }
+        warnings.push(PictureWarning::Damaged {
+            format: FORMAT,
+            reason: "the data end early".to_owned(),
+        });
+    }
+    let mut canvas = vec![ground; width * height];
     for (row, places) in places.chunks_exact(frame_width.max(1)).enumerate() {
         canvas[(top + row) * width + left..][..frame_width].copy_from_slice(places);
     }
@@ -61,6 +89,9 @@ const FLAGS: usize = 10;
 /// The flags of a palette of 256 colours.
 const WHOLE_PALETTE: u8 = 0x87;
 
+/// The end of a picture's data and of a file, which may be missing.
+const NO_MORE_BLOCKS: &[u8] = &[0, END];
+
 /// What begins a block: an extension, a picture, and the end of the file.
 const EXTENSION: u8 = b'!';
 const PICTURE: u8 = b',';
@@ -69,12 +100,12 @@ const END: u8 = b';';
 /// byte is set.
 const CONTROL: u8 = 0xf9;
 
-/// The file with nothing between its palette and its first picture but the transparent colour; `None` without a
-/// picture, and where Pillow refuses it.
+/// The file up to its first picture, with nothing behind its palette but the transparent colour, and the file from the
+/// picture on; `None` without a picture, and where Pillow refuses it.
 ///
 /// As in Pillow, bytes that begin no block are passed over, and a file without a palette for all frames has grey
 /// levels for one.
-fn essentials(bytes: &[u8]) -> Option<Vec<u8>> {
+fn essentials(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let (header, rest) = bytes.split_at_checked(HEADER)?;
     let mut file = header.to_vec();
     let mut rest = if header[FLAGS] & 0x80 == 0 {
@@ -111,8 +142,7 @@ fn essentials(bytes: &[u8]) -> Option<Vec<u8>> {
     if let Some(transparent) = transparent {
         file.extend([EXTENSION, CONTROL, 4, 1, 0, 0, transparent, 0]);
     }
-    file.extend(rest);
-    Some(file)
+    Some((file, rest))
 }
 
 /// What follows the parts of an extension: each has its length before it, and the last one is empty.

@@ -6,6 +6,7 @@ use super::{
     canvas::Canvas,
     error::PictureError,
     fault::{damaged, early, unsupported},
+    formats::{FileKind, HEAD_BYTES, PictureFormat},
     icon::Icon,
     limits::DecodeLimits,
     numbers::big_long,
@@ -21,25 +22,13 @@ const KINDS: [Kind; 12] = [
     Kind::file(512, b"ic14"),
     Kind::file(256, b"ic08"),
     Kind::file(256, b"ic13"),
-    Kind {
-        pixels: Some((b"it32", b"t8mk")),
-        ..Kind::file(128, b"ic07")
-    },
+    Kind::pixels(128, b"ic07", [b"it32", b"t8mk"]),
     Kind::file(64, b"icp6"),
-    Kind {
-        pixels: Some((b"ih32", b"h8mk")),
-        ..Kind::file(48, b"")
-    },
+    Kind::pixels(48, b"", [b"ih32", b"h8mk"]),
     Kind::file(64, b"ic12"),
-    Kind {
-        pixels: Some((b"il32", b"l8mk")),
-        ..Kind::file(32, b"icp5")
-    },
+    Kind::pixels(32, b"icp5", [b"il32", b"l8mk"]),
     Kind::file(32, b"ic11"),
-    Kind {
-        pixels: Some((b"is32", b"s8mk")),
-        ..Kind::file(16, b"icp4")
-    },
+    Kind::pixels(16, b"icp4", [b"is32", b"s8mk"]),
 ];
 
 struct Kind {
@@ -47,8 +36,8 @@ struct Kind {
     side: usize,
     /// The part that holds a file.
     file: &'static [u8],
-    /// The parts that hold colours and transparency.
-    pixels: Option<(&'static [u8; 4], &'static [u8; 4])>,
+    /// The parts that hold colours and opacity.
+    pixels: Option<[&'static [u8; 4]; 2]>,
 }
 
 impl Kind {
@@ -59,51 +48,94 @@ impl Kind {
             pixels: None,
         }
     }
+
+    const fn pixels(side: usize, file: &'static [u8], pixels: [&'static [u8; 4]; 2]) -> Self {
+        Self {
+            side,
+            file,
+            pixels: Some(pixels),
+        }
+    }
 }
 
-pub(super) fn decode_icns<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Icon<'a>, PictureError> {
+/// The largest icon, and the sides of all icons in full colours.
+pub(super) struct Icns<'a> {
+    pub icon: Icon<'a>,
+    pub sides: Vec<usize>,
+}
+
+pub(super) fn decode_icns<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Icns<'a>, PictureError> {
     let parts = parts(bytes)?;
     // Of several of a name the last one counts.
     let find = |name: &[u8]| parts.iter().rev().find(|part| part.name == name);
-    for kind in KINDS {
-        if let Some(part) = find(kind.file) {
-            let file = bytes.get(part.start..).unwrap_or_default();
-            if !file.starts_with(Icon::PNG) {
-                return Err(unsupported(FORMAT, "its largest icon is no PNG, but perhaps JPEG 2000"));
-            }
-            return Ok(Icon::Png(file));
-        }
-        let Some((colours, mask)) = kind.pixels else {
-            continue;
-        };
-        let (colours, mask) = (find(colours), find(mask));
-        if colours.is_none() && mask.is_none() {
-            continue;
-        }
-        let colours = colours.ok_or_else(|| damaged(FORMAT, "its largest icon has no colours"))?;
-        let canvas = Canvas::new(FORMAT, [kind.side; 2], 4, limits)?;
-        let planes = colours_of(bytes, colours, canvas.pixels())?;
-        let mask = match mask {
-            None => None,
-            Some(part) => {
-                let mask = bytes.get(part.start..).and_then(|mask| mask.get(..canvas.pixels()));
-                Some(mask.ok_or_else(|| early(FORMAT))?)
-            }
-        };
-        let colour = |index: usize| planes.each_ref().map(|plane| plane[index]);
-        let colours = (0..canvas.pixels()).map(colour);
-        let picture = match mask {
-            None => canvas.picture(colours.flatten().collect(), DynamicImage::ImageRgb8),
-            Some(mask) => {
-                let pixels = colours
-                    .zip(mask)
-                    .flat_map(|([red, green, blue], &alpha)| [red, green, blue, alpha]);
-                canvas.picture(pixels.collect(), DynamicImage::ImageRgba8)
-            }
-        };
-        return picture.map(Icon::Picture);
+    let kinds = KINDS.iter().filter_map(|&Kind { side, file, pixels }| {
+        let file = find(file);
+        let [colours, opacity] = pixels.map_or([None; 2], |names| names.map(|name| find(&name[..])));
+        let has_any = file.or(colours).or(opacity).is_some();
+        has_any.then_some((side, file, colours, opacity))
+    });
+    let kinds: Vec<_> = kinds.collect();
+    let &(side, file, colours, opacity) = kinds
+        .first()
+        .ok_or_else(|| unsupported(FORMAT, "it has no icon in full colours"))?;
+    let opacity = opacity.map(|part| opacity_of(bytes, part, side * side)).transpose()?;
+    // A file counts more than pixels, which must be whole even so.
+    let picture = colours.map(|part| picture(bytes, side, part, opacity, limits));
+    let picture = picture.transpose()?;
+    let icon = match file {
+        Some(part) => file_of(bytes, part)?,
+        None => Icon::Picture(picture.ok_or_else(|| damaged(FORMAT, "its largest icon has no colours"))?),
+    };
+    let sides = kinds.iter().map(|&(side, ..)| side).collect();
+    Ok(Icns { icon, sides })
+}
+
+/// Refuses an icon whose sides are not those of any kind in the file, or a whole part of them, as Pillow does.
+pub(super) fn check_sides(sides: &[usize], (width, height): (u32, u32)) -> Result<(), PictureError> {
+    let (width, height) = (width as usize, height as usize);
+    let fits = |&side: &usize| side.checked_div(width).is_some_and(|scale| scale * height == side);
+    if sides.iter().any(fits) {
+        Ok(())
+    } else {
+        Err(damaged(FORMAT, "its largest icon has an impossible size"))
     }
-    Err(unsupported(FORMAT, "it has no icon in full colours"))
+}
+
+/// An icon that is a file. A PNG file may be longer than its part.
+fn file_of<'a>(bytes: &'a [u8], part: &Part<'_>) -> Result<Icon<'a>, PictureError> {
+    let file = bytes.get(part.start..).unwrap_or_default();
+    if file.starts_with(Icon::PNG) {
+        return Ok(Icon::Png(file));
+    }
+    let file = &file[..part.length.min(file.len())];
+    match FileKind::of(&file[..file.len().min(HEAD_BYTES)]) {
+        FileKind::Picture(PictureFormat::Jpeg2000) => Ok(Icon::Jpeg2000(file)),
+        _ => Err(unsupported(FORMAT, "its largest icon is neither PNG nor JPEG 2000")),
+    }
+}
+
+fn picture(
+    bytes: &[u8],
+    side: usize,
+    colours: &Part<'_>,
+    opacity: Option<&[u8]>,
+    limits: &DecodeLimits,
+) -> Result<DynamicImage, PictureError> {
+    let canvas = Canvas::new(FORMAT, [side; 2], 4, limits)?;
+    let planes = colours_of(bytes, colours, canvas.pixels())?;
+    let colours = (0..canvas.pixels()).map(|index| planes.each_ref().map(|plane| plane[index]));
+    let Some(opacity) = opacity else {
+        return canvas.picture(colours.flatten().collect(), DynamicImage::ImageRgb8);
+    };
+    let pixels = colours
+        .zip(opacity)
+        .flat_map(|([red, green, blue], &alpha)| [red, green, blue, alpha]);
+    canvas.picture(pixels.collect(), DynamicImage::ImageRgba8)
+}
+
+fn opacity_of<'a>(bytes: &'a [u8], part: &Part<'_>, count: usize) -> Result<&'a [u8], PictureError> {
+    let opacity = bytes.get(part.start..).and_then(|opacity| opacity.get(..count));
+    opacity.ok_or_else(|| early(FORMAT))
 }
 
 struct Part<'a> {

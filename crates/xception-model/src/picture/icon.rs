@@ -6,6 +6,8 @@ use image::DynamicImage;
 pub(super) enum Icon<'a> {
     /// A PNG file, and what follows it.
     Png(&'a [u8]),
+    /// A JPEG 2000 file.
+    Jpeg2000(&'a [u8]),
     Picture(DynamicImage),
 }
 

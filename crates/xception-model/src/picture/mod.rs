@@ -18,14 +18,18 @@
 //! Reads the formats of [`PictureFormat`], which are told apart by their content and not by their name.
 
 mod avif;
+mod bcn;
 mod bilinear;
+mod blp;
 mod bmp;
 mod canvas;
+mod dds;
 mod decode;
 mod error;
 mod fault;
 mod flatten;
 mod formats;
+mod ftex;
 mod gif;
 mod icns;
 mod ico;
@@ -47,6 +51,7 @@ mod psd;
 mod qoi;
 mod resample;
 mod sgi;
+mod short_gif;
 mod short_png;
 mod skipped;
 mod sun;

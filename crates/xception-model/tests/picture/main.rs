@@ -23,6 +23,7 @@ mod damaged;
 mod formats;
 mod jpeg2000;
 mod rare;
+mod textures;
 mod tiff;
 
 /// The manifest of the files that `golden_pictures.py` made.

@@ -117,6 +117,16 @@ pub(super) fn decode_inner(
         .map_err(problem)
 }
 
+/// Decodes JPEG data inside of another format as a file of its own, but that four colours are inverted inks, whatever
+/// the Adobe marker says.
+pub(super) fn decode_with_inks(bytes: &[u8], limits: &DecodeLimits) -> Result<Inner, PictureError> {
+    let mut segments = Segments::new(bytes);
+    let are_inks = segments.read().is_ok() && segments.frame().is_ok_and(|frame| frame.components.len() == 4);
+    read(bytes, limits, Idct::Accurate, are_inks.then_some(Colours::Cmyk))
+        .map(|read| read.inner)
+        .map_err(problem)
+}
+
 fn problem(fault: Fault) -> PictureError {
     let damaged = |reason: &str| PictureError::Damaged {
         format: FORMAT,

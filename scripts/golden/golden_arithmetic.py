@@ -8,13 +8,12 @@ arithmetic coding (Debian's libjpeg-turbo-progs), which turns the codes of Pillo
 """
 
 import io
-import json
 import random
 import subprocess
 from pathlib import Path
 
 import numpy as np
-import PIL
+from golden_folder import empty, write_manifest, write_ppm
 from PIL import Image, ImageFilter
 
 FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture/arithmetic"
@@ -83,22 +82,11 @@ def read(data):
 
 
 def main():
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in FOLDER.iterdir():
-        path.unlink()
+    empty(FOLDER)
     for name, data in (files() | damaged()).items():
         (FOLDER / f"{name}.jpg").write_bytes(data)
-        array = read(data)
-        head = b"P6\n%d %d\n255\n" % (array.shape[1], array.shape[0])
-        (FOLDER / f"{name}.ppm").write_bytes(head + array.tobytes())
-    manifest = {
-        "made_by": "scripts/golden/golden_arithmetic.py",
-        "pillow": PIL.__version__,
-        "read": sorted(files()),
-        "damaged": sorted(damaged()),
-    }
-    (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")
+        write_ppm(FOLDER / f"{name}.ppm", read(data))
+    write_manifest(FOLDER, "golden_arithmetic", read=files(), damaged=damaged())
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ Needs Pillow and numpy; the versions used last stand in requirements.txt.
 """
 
 import io
-import json
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
-import PIL
+from golden_folder import empty, write_manifest, write_ppm
 from PIL import Image, ImageFile, ImageOps
 
 FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture/formats"
@@ -168,15 +167,16 @@ def filled():
     noise = Image.fromarray(np.random.default_rng(5).integers(0, 60, (24, 40), dtype=np.uint8), "P")
     noise.putpalette(colours(60, 3))
 
-    def cut_gif(missing, **options):
+    def cut_gif(missing, behind=b"", **options):
         out = io.BytesIO()
         noise.save(out, "GIF", **options)
-        return out.getvalue()[:-missing]
+        return out.getvalue()[:-missing] + behind
 
     return refused() | {
         "gif-cut": cut_gif(300, interlace=0),
         "gif-cut-interlaced": cut_gif(300, interlace=1),
         "gif-cut-interlaced-late": cut_gif(20, interlace=1),
+        "gif-impossible-code": cut_gif(300, b"\xff" * 300, interlace=0),
         "gif-cut-transparent": cut_gif(300, interlace=0, transparency=7),
         "png-cut": out.getvalue()[:150],
         "png-cut-data-with-an-end": png(rgb, 8, 2, keep=120),
@@ -293,15 +293,8 @@ def files():
     }
 
 
-def write_ppm(name, picture):
-    head = b"P6\n%d %d\n255\n" % picture.size
-    (FOLDER / f"{name}.ppm").write_bytes(head + picture.tobytes())
-
-
 def main():
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in FOLDER.iterdir():
-        path.unlink()
+    empty(FOLDER)
     for name, data in refused().items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
         try:
@@ -312,7 +305,7 @@ def main():
     for name, data in filled().items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
         ImageFile.LOAD_TRUNCATED_IMAGES = True
-        write_ppm(name, Image.open(io.BytesIO(data)).convert("RGB"))
+        write_ppm(FOLDER / f"{name}.ppm", Image.open(io.BytesIO(data)).convert("RGB"))
         ImageFile.LOAD_TRUNCATED_IMAGES = False
         try:
             Image.open(io.BytesIO(data)).load()
@@ -322,18 +315,9 @@ def main():
     for name, data in (files() | damaged() | usual()).items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
         picture = Image.open(io.BytesIO(data))
-        write_ppm(name, as_usual(picture) if name in usual() else picture.convert("RGB"))
-    manifest = {
-        "made_by": "scripts/golden/golden_formats.py",
-        "pillow": PIL.__version__,
-        "read": sorted(files()),
-        "damaged": sorted(damaged()),
-        "refused": sorted(refused()),
-        "filled": sorted(filled()),
-        "usual": sorted(usual()),
-    }
-    (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")
+        write_ppm(FOLDER / f"{name}.ppm", as_usual(picture) if name in usual() else picture.convert("RGB"))
+    kinds = {"read": files(), "damaged": damaged(), "refused": refused(), "filled": filled(), "usual": usual()}
+    write_manifest(FOLDER, "golden_formats", **kinds)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ libopenjp2-tools) for the kinds of files that Pillow does not write.
 """
 
 import io
-import json
 import random
 import struct
 import subprocess
@@ -16,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import PIL
+from golden_folder import empty, write_manifest, write_ppm
 from PIL import Image, ImageFilter
 
 FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture/jpeg2000"
@@ -152,25 +151,14 @@ def read(data):
 
 
 def main():
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in FOLDER.iterdir():
-        path.unlink()
+    empty(FOLDER)
     pixels = {name: (data, read(data)) for name, data in (files() | damaged()).items()}
     for name, (data, array) in (pixels | misread()).items():
         (FOLDER / f"{name}.jp2").write_bytes(data)
-        head = b"P6\n%d %d\n255\n" % (array.shape[1], array.shape[0])
-        (FOLDER / f"{name}.ppm").write_bytes(head + array.tobytes())
+        write_ppm(FOLDER / f"{name}.ppm", array)
     for name, (data, array) in misread().items():
         assert not np.array_equal(read(data), array), name
-    manifest = {
-        "made_by": "scripts/golden/golden_jpeg2000.py",
-        "pillow": PIL.__version__,
-        "read": sorted(files()),
-        "misread": sorted(misread()),
-        "damaged": sorted(damaged()),
-    }
-    (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")
+    write_manifest(FOLDER, "golden_jpeg2000", read=files(), misread=misread(), damaged=damaged())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import PIL
+from golden_folder import empty, write_manifest, write_ppm
 from golden_formats import HEIGHT, WIDTH, level
 from golden_rare_formats import on_white, opened, readable_cuts, saved
 from PIL import BlpImagePlugin, Image
@@ -189,14 +189,8 @@ def misread():
     }
 
 
-def write(name, rows):
-    (FOLDER / f"{name}.ppm").write_bytes(b"P6\n%d %d\n255\n" % (rows.shape[1], rows.shape[0]) + rows.tobytes())
-
-
 def main():
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in FOLDER.iterdir():
-        path.unlink()
+    empty(FOLDER)
     transparent, cuts = [], {}
     inputs = files() | refused() | {name: data for name, (data, _) in misread().items()}
     for name, data in inputs.items():
@@ -204,28 +198,20 @@ def main():
     for name, data in files().items():
         picture = opened(data)
         assert picture is not None, f"Pillow refuses {name}"
-        write(name, np.asarray(picture.convert("RGB")))
+        write_ppm(FOLDER / f"{name}.ppm", picture.convert("RGB"))
         white = on_white(picture)
         if white is not None:
             transparent.append(name)
-            write(f"{name}-on-white", np.asarray(white))
+            write_ppm(FOLDER / f"{name}-on-white.ppm", white)
         cuts[name] = readable_cuts(data)
     for name, data in refused().items():
         assert opened(data) is None, f"Pillow reads {name} by now"
     for name, (data, rows) in misread().items():
-        write(name, rows)
+        write_ppm(FOLDER / f"{name}.ppm", rows)
         assert (np.asarray(opened(data).convert("RGB")) != rows).any(), f"Pillow reads {name} by now"
-    manifest = {
-        "made_by": "scripts/golden/golden_textures.py",
-        "pillow": PIL.__version__,
-        "read": sorted(files()),
-        "transparent": sorted(transparent),
-        "refused": sorted(refused()),
-        "misread": sorted(misread()),
-    }
-    (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     (FOLDER / "cuts.json").write_text(json.dumps(cuts, sort_keys=True, separators=(",", ":")) + "\n")
-    print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")
+    kinds = {"read": files(), "transparent": transparent, "refused": refused(), "misread": misread()}
+    write_manifest(FOLDER, "golden_textures", **kinds)
 
 
 if __name__ == "__main__":

@@ -49,22 +49,23 @@ pub(super) fn decode_gif(
     let ground = transparent.unwrap_or(0);
     let mut places = vec![0; frame_width * frame_height];
     if let Err(error) = decoder.read_into_buffer(&mut places) {
-        let is_filled = options.reading.truncated == TruncatedMode::Fill && {
-            let frame = ShortFrame {
-                width: frame_width,
-                height: frame_height,
-                is_interlaced,
-                ground,
-            };
-            frame.read(rest, &mut places).is_some()
+        let frame = ShortFrame {
+            width: frame_width,
+            height: frame_height,
+            is_interlaced,
+            ground,
         };
-        if !is_filled {
+        let found = frame.read(rest, &mut places);
+        let is_filled = options.reading.truncated == TruncatedMode::Fill && found >= frame_width;
+        // An impossible code behind the last pixel does not count.
+        let is_whole = found == places.len();
+        if found == 0 || !(is_filled || is_whole) {
             return Err(damaged(error));
         }
-        warnings.push(PictureWarning::Damaged {
+        warnings.extend((!is_whole).then(|| PictureWarning::Damaged {
             format: FORMAT,
-            reason: "the data end early".to_owned(),
-        });
+            reason: error.to_string(),
+        }));
     }
     let mut canvas = vec![ground; width * height];
     for (row, places) in places.chunks_exact(frame_width.max(1)).enumerate() {

@@ -1,4 +1,5 @@
-//! The first picture of a GIF file that ends early, as Pillow reads it with `LOAD_TRUNCATED_IMAGES` (`GifDecode.c`).
+//! The first picture of a GIF file that ends early or has an impossible code, as Pillow reads it with
+//! `LOAD_TRUNCATED_IMAGES` (`GifDecode.c`).
 
 use weezl::{BitOrder, LzwStatus, decode::Decoder};
 
@@ -45,20 +46,16 @@ fn data_at(picture: &[u8]) -> Option<usize> {
 }
 
 impl ShortFrame {
-    /// The places in the palette of a picture that begins with its header; `None` if no row is complete, or if the
-    /// codes are broken rather than missing.
-    pub fn read(&self, picture: &[u8], places: &mut [u8]) -> Option<()> {
-        let (head, data) = picture.split_at_checked(data_at(picture)?)?;
-        let code_len = *head.last()?;
-        if !(1..=11).contains(&code_len) {
-            return None;
-        }
+    /// Fills the places in the palette of a picture that begins with its header, and counts those before the end or the
+    /// first impossible code.
+    pub fn read(&self, picture: &[u8], places: &mut [u8]) -> usize {
         places.fill(self.ground);
-        let found = decoded(data, code_len, places)?;
-        if self.width == 0 || found < self.width {
-            return None;
-        }
-        if self.is_interlaced {
+        let parts = data_at(picture).and_then(|at| picture.split_at_checked(at));
+        let found = match parts {
+            Some((&[.., code_len @ 1..=11], data)) => decoded(data, code_len, places),
+            _ => 0,
+        };
+        if self.is_interlaced && found > 0 {
             let in_order = places.to_vec();
             let rows = PASSES
                 .iter()
@@ -67,29 +64,30 @@ impl ShortFrame {
                 places[row * self.width..][..self.width].copy_from_slice(places_of_row);
             }
         }
-        Some(())
+        found
     }
 }
 
 /// Fills the places with those behind the codes and counts them.
-fn decoded(mut data: &[u8], code_len: u8, places: &mut [u8]) -> Option<usize> {
+fn decoded(mut data: &[u8], code_len: u8, places: &mut [u8]) -> usize {
     let mut decoder = Decoder::new(BitOrder::Lsb, code_len);
     let mut found = 0;
-    // Pillow reads whole blocks alone, and does not take an empty one for the end.
+    // An empty block is no end for Pillow.
     while let Some((&length, rest)) = data.split_first()
         && let Some((mut block, rest)) = rest.split_at_checked(length.into())
     {
         data = rest;
-        while !block.is_empty() && found < places.len() {
+        // Of a block that is read through, pixels may still be to come.
+        while found < places.len() {
             let step = decoder.decode_bytes(block, &mut places[found..]);
             block = &block[step.consumed_in..];
             found += step.consumed_out;
-            match step.status.ok()? {
-                LzwStatus::Ok => {}
-                LzwStatus::NoProgress => break,
-                LzwStatus::Done => return Some(found),
+            match step.status {
+                Ok(LzwStatus::Ok) if step.consumed_in + step.consumed_out > 0 => {}
+                Ok(LzwStatus::Ok | LzwStatus::NoProgress) => break,
+                Ok(LzwStatus::Done) | Err(_) => return found,
             }
         }
     }
-    Some(found)
+    found
 }

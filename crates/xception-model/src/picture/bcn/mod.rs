@@ -1,7 +1,7 @@
 //! Blocks of four by four pixels, as graphics cards keep textures (BC1 to BC7), with Pillow's roundings
 //! (`BcnDecode.c`).
 //!
-//! The crate `dds` rounds to the nearest level, where Pillow cuts: a third of the levels of BC1 differ.
+//! The crate `dds` rounds levels between two colours to the nearest (`decode/bc.rs`), where Pillow cuts them.
 
 mod bc6;
 mod bc7;

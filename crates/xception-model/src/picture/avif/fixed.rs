@@ -1,5 +1,5 @@
-//! YCbCr to RGB with the whole numbers of libyuv (`row_common.cc`, `scale_common.cc`, `convert_argb.cc` of version 1924),
-//! as libavif calls it for RGB and RGBA of 8 bits (`reformat_libyuv.c`).
+//! YCbCr to RGB with the whole numbers of libyuv (`row_common.cc`, `scale_common.cc`, `convert_argb.cc` of version
+//! 1924), as libavif calls it for RGB and RGBA of 8 bits (`reformat_libyuv.c`).
 
 use super::{
     planes::{Plane, Planes},

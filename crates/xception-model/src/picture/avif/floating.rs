@@ -1,5 +1,5 @@
-//! YCbCr to RGB with libavif's own floating-point numbers (`reformat.c`), for the matrices that libyuv does not know, and
-//! for grey.
+//! YCbCr to RGB with libavif's own floating-point numbers (`reformat.c`), for the matrices that libyuv does not know,
+//! and for grey.
 
 use super::{
     planes::{Plane, Planes},

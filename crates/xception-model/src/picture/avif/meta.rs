@@ -1,4 +1,5 @@
-//! The `meta` box: items, where their bytes are, what they have and what they belong to, with libavif's rules (`read.c`).
+//! The `meta` box: items, where their bytes are, what they have and what they belong to, with libavif's rules
+//! (`read.c`).
 
 use std::{
     borrow::Cow,

@@ -56,3 +56,19 @@ pub(super) fn is_tga(head: &[u8]) -> bool {
             _ => false,
         }
 }
+
+/// Whether a file begins with fields of IPTC, among them those that describe a picture.
+pub(super) fn is_iptc(head: &[u8]) -> bool {
+    let mut rest = head;
+    let mut has_picture = false;
+    while let [0x1c, record @ (1..=9 | 240), field, high @ 0..=127, low, data @ ..] = rest {
+        has_picture |= (*record, *field) == (3, 60);
+        if (*record, *field) == (8, 10) {
+            return has_picture;
+        }
+        rest = data
+            .get(usize::from(u16::from_be_bytes([*high, *low]))..)
+            .unwrap_or_default();
+    }
+    false
+}

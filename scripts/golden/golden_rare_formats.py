@@ -508,7 +508,8 @@ def programs():
     """Formats of single programs."""
     grey = level(1)[:, :, 0]
     floats = grey * 1.3 - 20
-    pixar = (b"\x80\xe8\0\0".ljust(416, b"\0") + struct.pack("<6H", HEIGHT, WIDTH, HEIGHT, WIDTH, 14, 2)).ljust(1024, b"\0")
+    size = struct.pack("<4H", HEIGHT, WIDTH, HEIGHT, WIDTH)
+    pixar = (b"\x80\xe8\0\0".ljust(416, b"\0") + size + struct.pack("<2H", 14, 2)).ljust(1024, b"\0")
     gbr = lambda version, channels, end: struct.pack(">5I", 20 + len(end), version, WIDTH, HEIGHT, channels) + end
     area = lambda size: [0, 4, 0, 0, 0, 0, 0, 0, HEIGHT, WIDTH, size, 0, 0, 1, 4, *[0] * 18, 256, *[0] * 30]
     mcidas = lambda size, kind: struct.pack(">64i", *area(size)) + b"".join(

@@ -9,17 +9,17 @@ use super::{
     canvas::{Canvas, turned_over},
     error::PictureError,
     fault::{damaged, early},
-    formats::fits,
+    formats::fits_of,
+    marks::{FITS_LINE, fits_name, fits_value},
     options::DecodeOptions,
-    python::{float, integer, stripped},
+    python::{float, integer},
     tiff::to_levels,
     warning::PictureWarning,
 };
 use crate::reading::SixteenBitMode;
 
 const FORMAT: &str = "FITS";
-/// Bytes of a line of the header, and of the blocks in which a file grows.
-const LINE: usize = 80;
+/// Bytes of the blocks in which a file grows.
 const BLOCK: usize = 2880;
 
 /// The lines of a header by their names.
@@ -35,22 +35,6 @@ struct Header {
     data_at: usize,
     /// Whether Pillow begins to read before the data, as it does where less than a line is left.
     is_misplaced: bool,
-}
-
-/// Whether a file begins with the line that Pillow asks for.
-pub(super) fn is_fits(head: &[u8]) -> bool {
-    let line = &head[..head.len().min(LINE)];
-    head.starts_with(b"SIMPLE") && name(line).starts_with(b"SIMPLE") && value(line) == b"T"
-}
-
-fn name(line: &[u8]) -> &[u8] {
-    stripped(&line[..line.len().min(8)])
-}
-
-fn value(line: &[u8]) -> &[u8] {
-    let text = line.get(8..).unwrap_or_default();
-    let text = stripped(text.split(|&byte| byte == b'/').next().unwrap_or_default());
-    text.strip_prefix(b"=").map_or(text, stripped)
 }
 
 pub(super) fn decode_fits(
@@ -133,20 +117,20 @@ impl Header {
         let mut at = 0;
         loop {
             let line = bytes.get(at..).unwrap_or_default();
-            let line = &line[..line.len().min(LINE)];
+            let line = &line[..line.len().min(FITS_LINE)];
             if line.is_empty() {
                 return Err(early(FORMAT));
             }
-            let name = name(line);
+            let name = fits_name(line);
             if matches!(name, b"SIMPLE" | b"XTENSION") {
                 in_header = true;
                 lines.remove(&b"BSCALE"[..]);
                 lines.remove(&b"BZERO"[..]);
             } else if !lines.is_empty() && !in_header {
-                let header: Self = found.ok_or_else(|| fits("a FITS file whose first parts hold no picture"))?;
+                let header: Self = found.ok_or_else(|| unread("a FITS file whose first parts hold no picture"))?;
                 return Ok(Self {
                     data_at: header.data_at + at,
-                    is_misplaced: line.len() < LINE,
+                    is_misplaced: line.len() < FITS_LINE,
                     ..header
                 });
             } else if name == b"END" {
@@ -159,7 +143,7 @@ impl Header {
             }
             at += line.len();
             if found.is_none() {
-                lines.insert(name, value(line));
+                lines.insert(name, fits_value(line));
             }
         }
     }
@@ -186,7 +170,7 @@ impl Header {
                 .iter()
                 .any(|kind| extension.starts_with(kind))
         {
-            return Err(fits(
+            return Err(unread(
                 "a FITS file of a table, or of a picture compressed otherwise than by GZIP_1",
             ));
         }
@@ -210,8 +194,12 @@ impl Header {
         let bits = number(bits)?;
         match (bits, is_gzip) {
             (8 | 16, _) | (32 | -32 | -64, false) => {}
-            (_, false) => return Err(fits("a FITS picture of numbers other than of 8, 16 or 32 bits")),
-            (_, true) => return Err(fits("a compressed FITS picture of numbers other than of 8 or 16 bits")),
+            (_, false) => return Err(unread("a FITS picture of numbers other than of 8, 16 or 32 bits")),
+            (_, true) => {
+                return Err(unread(
+                    "a compressed FITS picture of numbers other than of 8 or 16 bits",
+                ));
+            }
         }
         let sides = sides.map(|side| usize::try_from(side).unwrap_or_default());
         Ok(Some(Self {
@@ -228,21 +216,25 @@ impl Header {
     }
 }
 
+fn unread(phrase: &'static str) -> PictureError {
+    PictureError::OtherFormat(fits_of(phrase))
+}
+
 /// The last bytes of numbers of four bytes, behind one or several gzip files that follow each other.
 fn unpacked(data: &[u8], count: usize, number_len: usize) -> Result<Vec<u8>, PictureError> {
-    let unread = || fits("a FITS picture whose compressed numbers have no four bytes each, or end early");
+    let short = || unread("a FITS picture whose compressed numbers have no four bytes each, or end early");
     let mut numbers = Vec::new();
     let mut rest = data;
     while numbers.len() < 4 * count {
         // Zeros may stand between the files.
-        let start = rest.iter().position(|&byte| byte != 0).ok_or_else(unread)?;
+        let start = rest.iter().position(|&byte| byte != 0).ok_or_else(short)?;
         let mut decoder = GzDecoder::new(&rest[start..]);
         let missing = 4 * count - numbers.len();
         decoder
             .by_ref()
             .take(missing as u64)
             .read_to_end(&mut numbers)
-            .map_err(|_| unread())?;
+            .map_err(|_| short())?;
         rest = decoder.into_inner();
     }
     let last_bytes = |number: &[u8; 4]| number[4 - number_len..].to_vec();

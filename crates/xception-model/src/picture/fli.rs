@@ -28,18 +28,6 @@ const RUNS: usize = 15;
 const COPY: usize = 16;
 const STAMP: usize = 18;
 
-/// Whether this is the header of an animation: with its mark, flags, and zeros where nothing is defined.
-pub(super) fn is_fli(head: &[u8]) -> bool {
-    let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
-    head.get(..HEADER).is_some_and(|head| {
-        matches!(short(head, 4), Some(0xaf11 | 0xaf12))
-            && matches!(short(head, 14), Some(0 | 3))
-            && [20..22, 42..80, 88..HEADER]
-                .into_iter()
-                .all(|zeros| is_zero(&head[zeros]))
-    })
-}
-
 pub(super) fn decode_fli(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
     let number = |at| short(bytes, at).ok_or_else(|| early(FORMAT));
     if number(6)? == 0 {

@@ -3,16 +3,10 @@
 use std::{ffi::OsStr, path::Path};
 
 use super::{
-    error::PictureError,
-    fits::is_fits,
-    fli::is_fli,
-    gbr::is_gbr,
-    im::is_im,
-    imt::is_imt,
-    marks::{XPM, is_cur, is_dib, is_iptc, is_pnm, is_tga, is_xbm},
-    mcidas::is_mcidas,
-    pcd,
-    spider::is_spider,
+    im_header::is_im,
+    imt_header::is_imt,
+    marks::{PCD, PCD_AT, XPM, is_cur, is_dib, is_fits, is_fli, is_gbr, is_iptc, is_mcidas, is_pnm, is_tga, is_xbm},
+    spider_header::is_spider,
 };
 
 /// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
@@ -42,7 +36,7 @@ pub fn is_hidden(name: &OsStr) -> bool {
 }
 
 /// Bytes of a file that [`FileKind::of`] looks at, at most: up to the mark of a Photo CD.
-pub const HEAD_BYTES: usize = pcd::MARK_AT + pcd::MARK.len();
+pub const HEAD_BYTES: usize = PCD_AT + PCD.len();
 /// Bytes in which the other formats are told apart.
 const START_BYTES: usize = 512;
 
@@ -244,13 +238,13 @@ const FITS: &str = "python -c \"from astropy.io import fits; from PIL import Ima
                     after pip install astropy pillow";
 
 /// A FITS file of a kind that is not read.
-pub(super) fn fits(phrase: &'static str) -> PictureError {
-    PictureError::OtherFormat(OtherFormat {
+pub(super) fn fits_of(phrase: &'static str) -> OtherFormat {
+    OtherFormat {
         name: "FITS",
         phrase,
         advice: FITS,
         is_picture: true,
-    })
+    }
 }
 
 const NUMPY: &str = "python -c \"import numpy; from PIL import Image; \
@@ -412,7 +406,7 @@ impl FileKind {
     /// Tells by the first [`HEAD_BYTES`] bytes of a file, or fewer, what it is.
     pub fn of(head: &[u8]) -> Self {
         match Self::of_start(&head[..head.len().min(START_BYTES)]) {
-            Self::Unknown if head.get(pcd::MARK_AT..).is_some_and(|head| head.starts_with(pcd::MARK)) => {
+            Self::Unknown if head.get(PCD_AT..).is_some_and(|head| head.starts_with(PCD)) => {
                 Self::Picture(PictureFormat::Pcd)
             }
             kind => kind,

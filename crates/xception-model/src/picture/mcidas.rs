@@ -3,14 +3,12 @@
 use image::DynamicImage;
 
 use super::{
-    canvas::Canvas, error::PictureError, fault::damaged, options::DecodeOptions, tiff::to_levels,
+    canvas::Canvas, error::PictureError, fault::damaged, marks::mcidas_number, options::DecodeOptions, tiff::to_levels,
     warning::PictureWarning,
 };
 use crate::reading::SixteenBitMode;
 
 const FORMAT: &str = "McIDAS";
-const HEADER: usize = 256;
-const MARK: &[u8] = b"\0\0\0\0\0\0\0\x04";
 
 /// The places of numbers in the header, counted from 1 as in its documentation.
 const ROWS: usize = 9;
@@ -20,26 +18,12 @@ const CHANNELS: usize = 14;
 const PREFIX_LEN: usize = 15;
 const DATA_AT: usize = 34;
 
-fn number(head: &[u8], place: usize) -> i64 {
-    let bytes = head.get(4 * (place - 1)..).and_then(|bytes| bytes.first_chunk());
-    bytes.map_or(0, |&bytes| i32::from_be_bytes(bytes).into())
-}
-
-/// Whether a file begins with a complete header, with numbers of a possible size.
-pub(super) fn is_mcidas(head: &[u8]) -> bool {
-    head.starts_with(MARK)
-        && head.len() >= HEADER
-        && number(head, ROWS) > 0
-        && number(head, COLUMNS) > 0
-        && matches!(number(head, NUMBER_LEN), 1 | 2 | 4)
-}
-
 pub(super) fn decode_mcidas(
     bytes: &[u8],
     options: &DecodeOptions,
     warnings: &mut Vec<PictureWarning>,
 ) -> Result<DynamicImage, PictureError> {
-    let number = |place| number(bytes, place);
+    let number = |place| mcidas_number(bytes, place);
     let canvas = Canvas::new(
         FORMAT,
         [number(COLUMNS) as usize, number(ROWS) as usize],

@@ -3,16 +3,14 @@
 
 use image::{DynamicImage, imageops};
 
-use super::{canvas::Canvas, error::PictureError, fault::early, limits::DecodeLimits};
+use super::{canvas::Canvas, error::PictureError, fault::early, limits::DecodeLimits, marks::PCD_AT};
 
 const FORMAT: &str = "PCD";
 const WIDTH: usize = 768;
 const HEIGHT: usize = 512;
 
-/// The places of the mark, of the orientation and of the pixels.
-pub(super) const MARK_AT: usize = 2048;
-pub(super) const MARK: &[u8] = b"PCD_";
-const ORIENTATION_AT: usize = MARK_AT + 1538;
+/// The places of the orientation and of the pixels.
+const ORIENTATION_AT: usize = PCD_AT + 1538;
 const PIXELS_AT: usize = 96 * 2048;
 
 pub(super) fn decode_pcd(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {

@@ -1,5 +1,6 @@
 //! PNM, TGA, PCX, SGI, Sun raster, PSD, ICO, CUR, ICNS, DIB, QOI, XBM and XPM files against Pillow, bit for bit, and
-//! those of FITS, FLI, DCX, IM, MSP, PCD, SPIDER, PIXAR, XV, GIMP's brushes, IM Tools and `McIDAS`. The files come from `scripts/golden/golden_rare_formats.py`.
+//! those of FITS, FLI, DCX, IM, MSP, PCD, SPIDER, PIXAR, XV, GIMP's brushes, IM Tools and `McIDAS`. The files
+//! come from `scripts/golden/golden_rare_formats.py`.
 
 use std::collections::BTreeMap;
 
@@ -231,8 +232,8 @@ fn icons_and_photoshop_files_are_counted_and_not_searched_for() {
     }
     assert_eq!(
         skipped.to_string(),
-        "skipped 1 FITS without a usual ending, 1 TGA without a usual ending, 1 FLI (read only when named), 1 ICO (read \
-         only when named), 2 PSD (read only when named)"
+        "skipped 1 FITS without a usual ending, 1 TGA without a usual ending, 1 FLI (read only when named), 1 ICO \
+         (read only when named), 2 PSD (read only when named)"
     );
     for name in [
         "a.ppm", "a.PGM", "a.pbm", "a.pnm", "a.tga", "a.qoi", "a.pcx", "a.fits", "a.FIT",

@@ -6,6 +6,7 @@ tests/golden/picture/rare of xception-model.
 Needs Pillow and numpy; the versions used last stand in requirements.txt.
 """
 
+import gzip
 import io
 import json
 import struct
@@ -366,6 +367,180 @@ def qoi():
     return {"colour": save(calm), "near": save(near), "transparent": save(level(4)), "runs-first": black}
 
 
+def fits_part(kind, lines):
+    """A header: the line that names its kind, and others."""
+    lines = [kind, *lines.items()]
+    text = b"".join(f"{name:<8}= {value:>20}".ljust(80).encode() for name, value in lines) + b"END".ljust(80)
+    return text.ljust(-(-len(text) // 2880) * 2880)
+
+
+FITS = ("SIMPLE", "T")
+FITS_SIZE = {"NAXIS": 2, "NAXIS1": WIDTH, "NAXIS2": HEIGHT}
+
+
+def fits_file(bits, samples, **lines):
+    """Data of at least 80 bytes: Pillow misreads fewer."""
+    data = samples.astype({8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}[bits]).tobytes()
+    return fits_part(FITS, {"BITPIX": bits} | FITS_SIZE | lines) + data.ljust(80, b"\0")
+
+
+def fits_gzip(bits, samples):
+    """A table of one row, and the numbers, of four bytes each; Pillow looks at the last ones."""
+    empty = fits_part(FITS, {"BITPIX": 8, "NAXIS": 0})
+    table = {"BITPIX": 8, "NAXIS": 2, "NAXIS1": 8, "NAXIS2": 1, "ZIMAGE": "T", "ZCMPTYPE": "'GZIP_1  '"}
+    size = {"ZBITPIX": bits, "ZNAXIS": 2, "ZNAXIS1": WIDTH, "ZNAXIS2": HEIGHT}
+    rows = b"".join(gzip.compress(row.astype(">i4").tobytes(), mtime=0) for row in samples)
+    return empty + fits_part(("XTENSION", "'BINTABLE'"), table | size) + bytes(8) + rows
+
+
+def fits():
+    grey = level(1)[:, :, 0].astype(np.int64)
+    extension = fits_part(("XTENSION", "'IMAGE   '"), {"BITPIX": 8, "NAXIS": 3, "NAXIS3": 2} | FITS_SIZE | {"NAXIS": 3})
+    return {
+        "grey": fits_file(8, grey, DATE="'1 / 2'"),
+        "16-bits": fits_file(16, grey * 128 + 99),
+        "32-bits": fits_file(32, grey * 2 - 50),
+        "float": fits_file(-32, grey * 1.3 - 20),
+        "double": fits_file(-64, grey * 1.3 - 20),
+        "planes-behind": fits_part(FITS, {"BITPIX": 8, "NAXIS": 0}) + extension + bytes(level(2).transpose(2, 0, 1)),
+        "column": fits_part(FITS, {"BITPIX": 8, "NAXIS": 1, "NAXIS1": 90}) + bytes(range(90)),
+        "gzip": fits_gzip(8, grey),
+        "gzip-16-bits": fits_gzip(16, grey * 128 + 99),
+    }
+
+
+def fli_file(*parts, mark=0xAF12, frame=0xF1FA):
+    """`parts`: type and data."""
+    data = b"".join(struct.pack("<IH", len(part) + 6, kind) + part for kind, part in parts)
+    length = 128 + 16 + len(data)
+    head = struct.pack("<IHHHHHHI", length, mark, 3, WIDTH, HEIGHT, 8, 3, 70).ljust(128, b"\0")
+    return head + struct.pack("<IHH8x", 16 + len(data), frame, len(parts)) + data
+
+
+def fli():
+    grey = level(1)[:, :, 0]
+    colours_ = (4, struct.pack("<HBB", 1, 0, 0) + colours(256, 3))
+    few = (11, struct.pack("<HBB", 2, 3, 2) + bytes(range(1, 7)) + b"\x09\x02" + bytes(range(50, 56)))
+    literals = lambda row: b"\1" + bytes([256 - WIDTH]) + bytes(row)
+    runs = lambda row: b"\2\4" + bytes([row[0], WIDTH - 4, row[1]])
+    rows = (15, b"".join((literals if y % 2 else runs)(row) for y, row in enumerate(grey)))
+    copy = (16, grey.tobytes())
+    lines = (12, struct.pack("<HH", 1, 2) + b"\2\1\2ab\3\xfcc" + b"\1\0\x0bABCDEFGHIJK")
+    words = struct.pack("<HHBB2s", 3, 1, 3, 0xFE, b"xy") + struct.pack("<HHHBB4s", 0xFFFE, 0x8042, 1, 1, 2, b"pqrs")
+    words = (7, words + struct.pack("<HBBHBBH", 2, 0, 1, 0x4141, 5, 0xFF, 0x4242))
+    return {
+        "runs": fli_file(colours_, rows),
+        "few-colours": fli_file((18, b"post"), few, rows, mark=0xAF11),
+        "copy-grey": fli_file(copy),
+        "lines": fli_file(colours_, copy, lines),
+        "words": fli_file(colours_, copy, words),
+        "black": fli_file(colours_, copy, (13, bytes(4))),
+    }
+
+
+def dcx_file(*pages):
+    """Pages that follow each other."""
+    places = [4 + 4 * len(pages) + 4 + sum(map(len, pages[:index])) for index in range(len(pages))]
+    return struct.pack(f"<{len(pages) + 2}I", 0x3ADE68B1, *places, 0) + b"".join(pages)
+
+
+def dcx():
+    pages = pcx()
+    return {name: dcx_file(pages[name], pages["bits"]) for name in ("bits", "4-planes", "colour")} | {
+        "palette": dcx_file(pages["palette"], pages["palette"])
+    }
+
+
+def im_file(kind, data, lut=b"", size=f"{WIDTH}*{HEIGHT}"):
+    lines = f"Image type: {kind} image\r\nImage size (x*y): {size}\r\nFile size (no of images): 1\r\n"
+    return (lines.encode() + (b"Lut: 1\r\n" if lut else b"") + b"\0\0\x1a") + lut + data
+
+
+def im():
+    grey = level(1)[:, :, 0]
+    rows = lambda channels: level(channels).transpose(0, 2, 1).tobytes()
+    lut = np.frombuffer(colours(256, 3), np.uint8).reshape(256, 3).T.tobytes()
+    five = b"".join(
+        sum(int(value) % 32 << 5 * x for x, value in enumerate(row)).to_bytes(7, "little") for row in grey
+    )
+    return {
+        "bits": im_file("0 1", b"".join(packed(level(1, 1), 1))),
+        "grey": im_file("Greyscale", grey.tobytes()),
+        "palette": im_file("Greyscale", grey.tobytes(), lut),
+        "colour": im_file("RGB", rows(3), size=f"{WIDTH}, {HEIGHT}"),
+        "colour-24": im_file("X 24", level(3).tobytes()),
+        "colour-planes": im_file("RGB3", level(3).transpose(2, 0, 1).tobytes()),
+        "transparent": im_file("RGBA", rows(4)),
+        "transparent-grey": im_file("LA", rows(2)),
+        "transparent-palette": im_file("PA", rows(2), lut),
+        "padded": im_file("RGBX", rows(4)),
+        "inks": im_file("CMYK", rows(4)),
+        "ycc": im_file("YCC", rows(3)),
+        "16-bits": im_file("L 16", (grey.astype("<u2") * 257).tobytes()),
+        "16-bits-big-endian": im_file("L 16B", (grey.astype(">u2") * 257).tobytes()),
+        "number-8-signed": im_file("L 8S", grey.tobytes()),
+        "number-32": im_file("L 32S", (grey.astype("<i4") * 2 - 50).astype("<i4").tobytes()),
+        "float": im_file("L 32F", (grey * 1.3 - 20).astype("<f4").tobytes()),
+        "5-bits": im_file("L*5", five),
+    }
+
+
+def msp_file(mark, data):
+    words = [*struct.unpack("<2H", mark), WIDTH, HEIGHT, 1, 1, 1, 1, WIDTH, HEIGHT]
+    checksum = 0
+    for word in words:
+        checksum ^= word
+    return struct.pack("<16H", *words, 0, 0, checksum, 0, 0, 0) + data
+
+
+def msp():
+    rows = packed(level(1, 1), 1)
+    runs = [b"", *(b"\0\2\xa5" if y % 2 else b"\2" + row for y, row in enumerate(rows[1:]))]
+    lengths = struct.pack(f"<{HEIGHT}H", *map(len, runs))
+    return {"bits": msp_file(b"DanM", b"".join(rows)), "bits-runs": msp_file(b"LinS", lengths + b"".join(runs))}
+
+
+def spider_file(order, samples, stack=0):
+    length = 4 * WIDTH * -(-1024 // (4 * WIDTH))
+    numbers = {1: 1, 2: HEIGHT, 5: 1, 12: WIDTH, 13: length // (4 * WIDTH), 22: length, 23: 4 * WIDTH, 24: stack, 26: 1}
+    head = struct.pack(f"{order}{length // 4}f", *(numbers.get(place, 0) for place in range(1, length // 4 + 1)))
+    return head * (2 if stack else 1) + samples.astype(f"{order}f4").tobytes()
+
+
+def programs():
+    """Formats of single programs."""
+    grey = level(1)[:, :, 0]
+    floats = grey * 1.3 - 20
+    size = struct.pack("<4H", HEIGHT, WIDTH, HEIGHT, WIDTH)
+    pixar = (b"\x80\xe8\0\0".ljust(416, b"\0") + size + struct.pack("<2H", 14, 2)).ljust(1024, b"\0")
+    gbr = lambda version, channels, end: struct.pack(">5I", 20 + len(end), version, WIDTH, HEIGHT, channels) + end
+    area = lambda size: [0, 4, 0, 0, 0, 0, 0, 0, HEIGHT, WIDTH, size, 0, 0, 1, 4, *[0] * 18, 256, *[0] * 30]
+    mcidas = lambda size, kind: struct.pack(">64i", *area(size)) + b"".join(
+        b"line" + row.astype(kind).tobytes() for row in grey.astype(np.int64) * (1 if size == 1 else 200)
+    )
+    return {
+        "spider": {"big-endian": spider_file(">", floats), "stack": spider_file("<", floats, 2)},
+        "pixar": {"colour": pixar + level(3).tobytes()},
+        "xvthumb": {"comments": b"P7 332\n#XVVERSION:3.10a\n#END_OF_COMMENTS\n11 7 255\n" + grey.tobytes()},
+        "gbr": {
+            "grey": gbr(1, 1, b"name\0") + grey.tobytes(),
+            "transparent": gbr(2, 4, b"GIMP\0\0\0\x0aname\0") + level(4).tobytes(),
+        },
+        "imt": {"grey": b"*comment\nwidth 11\nheight 7\npixel n8\n\x0c" + grey.tobytes()},
+        "mcidas": {"grey": mcidas(1, ">u1"), "16-bits": mcidas(2, ">u2"), "32-bits": mcidas(4, ">i4")},
+    }
+
+
+def pcd(orientation):
+    """A picture whose bytes a test makes anew; it is too long to be kept."""
+    at = np.arange(96 * 2048 + 768 * 512 * 3 // 2, dtype=np.uint32)
+    data = bytearray(((at * at * 7 >> 9) + (at >> 4) & 255).astype(np.uint8).tobytes())
+    data[:2048] = b"\xff" * 2048
+    data[2048:2052] = b"PCD_"
+    data[2048 + 1538] = orientation
+    return bytes(data)
+
+
 def refused():
     """name -> bytes of files that Pillow refuses."""
     size = f"{WIDTH} {HEIGHT}".encode()
@@ -391,21 +566,52 @@ def refused():
         "icns-jpeg-2000-cut": icns_file([(b"ic11", b"\0\0\0\x0cjP  \r\n\x87\n")]),
         "icns-unknown-file": icns_file([(b"ic11", b"GIF89a" + bytes(20))]),
         "icns-file-and-short-pixels": icns_file([(b"icp4", png), (b"is32", bytes(30))]),
+        "fits-64-bits": fits_file(64, level(1)[:, :, 0]),
+        "fits-without-picture": fits_part(FITS, {"BITPIX": 8, "NAXIS": 0}).ljust(3000),
+        "fits-gzip-32-bits": fits_gzip(32, level(1)[:, :, 0]),
+        "fli-prefix": fli_file((16, grey.tobytes()), frame=0xF100),
+        "fli-row-too-long": fli_file((15, b"\1\x0c\0" * HEIGHT)),
+        "dcx-without-pages": dcx_file(),
+        "msp-checksum": b"LinS" + bytes(range(60)),
+        "pixar-other-channels": b"\x80\xe8\0\0" + bytes(2000),
+        "spider-impossible-stack": spider_file("<", grey, -1),
+        "iptc-without-pixels": b"\x1c\3\x3c\0\2\1\0\x1c\x08\x0a\0\1\0",
+        "grib": b"GRIB" + bytes(40),
+        "bufr": b"BUFR" + bytes(40),
+        "emf": struct.pack("<10i", 1, 100, 0, 0, 9, 9, 0, 0, 900, 900) + b" EMF" + bytes(60),
         "xpm-named-colour": xpm_file(10, 1, False).replace(b"#000000", b"black"),
     }
 
 
 def misread():
-    """name -> bytes and levels of files that Pillow reads to noise."""
-    bits = level(1, 1)
+    """name -> bytes and pixels of files that Pillow reads to noise."""
+    bits, grey = level(1, 1), level(1).astype(np.int64)
     palette = b"\0\0\0\0\xff\xff\xff\0"
-    return {"dib-two-greys-of-8-bits": (bmp(8, bmp_rows(packed(bits, 8)), palette=palette, used=2)[14:], bits * 255)}
+    page = pcx()["palette"]
+    first = np.asarray(opened(page).convert("RGB"))
+    return {
+        "dib-two-greys-of-8-bits": (bmp(8, bmp_rows(packed(bits, 8)), palette=palette, used=2)[14:], bits * 255),
+        "fits-16-bits-without-sign": (fits_file(16, grey - 32768, BZERO=32768)[: 2880 + 154], grey[::-1]),
+        "fits-16-bits-negative": (fits_file(16, grey - 100), np.maximum(grey - 100, 0)[::-1]),
+        "fits-32-bits-without-sign": (fits_file(32, grey - 2**31, BZERO=2.0**31), grey[::-1]),
+        "dcx-two-palettes": (dcx_file(page, page[:-768] + bytes(768)), first),
+    }
+
+
+def refused_though_read():
+    """name -> bytes of files that Pillow reads to noise, and that are refused."""
+    table = {"BITPIX": 8, "NAXIS": 2, "NAXIS1": 8, "NAXIS2": 9}
+    return {
+        "fits-table": fits_part(FITS, {"NAXIS": 0}) + fits_part(("XTENSION", "'BINTABLE'"), table) + bytes(80),
+        "im-4-bits-without-palette": im_file("B4", bytes(range(6 * HEIGHT))),
+    }
 
 
 def files():
     """name -> bytes of files that Pillow reads."""
     formats = {"pnm": pnm(), "tga": tga(), "pcx": pcx(), "sgi": sgi(), "sun": sun(), "psd": psd(), "ico": ico()}
     formats |= {"cur": cur(), "icns": icns(), "dib": dib(), "qoi": qoi()} | x11()
+    formats |= {"fits": fits(), "fli": fli(), "dcx": dcx(), "im": im(), "msp": msp()} | programs()
     return {f"{format_}-{name}": data for format_, named in formats.items() for name, data in named.items()}
 
 
@@ -456,7 +662,7 @@ def main():
     for path in FOLDER.iterdir():
         path.unlink()
     transparent, deep, cuts = [], [], {}
-    for name, data in (files() | refused()).items():
+    for name, data in (files() | refused() | refused_though_read()).items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
     for name, data in files().items():
         picture = opened(data)
@@ -466,16 +672,18 @@ def main():
         if white is not None:
             transparent.append(name)
             write(f"{name}-on-white", white)
-        elif picture.mode == "I":
+        elif picture.mode.startswith("I;16") or (picture.mode == "I" and name.startswith("pnm")):
             deep.append(name)
             write(f"{name}-high-byte", Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB"))
-        # Of a codestream that is cut before its first tile Pillow makes a picture of grey; it is refused.
-        if name != "icns-jpeg-2000-stream":
+        # Of a codestream that is cut before its first tile Pillow makes a picture of grey, which is refused; FITS data of
+        # less than 80 bytes it misreads.
+        if name not in ("icns-jpeg-2000-stream", "fits-grey", "fits-planes-behind", "fits-column"):
             cuts[name] = readable_cuts(data)
-    for name, (data, levels) in misread().items():
+    for name, (data, pixels) in misread().items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)
-        write(name, np.repeat(levels, 3, axis=2))
-        assert (np.asarray(opened(data).convert("L")) != levels[:, :, 0]).any(), f"Pillow reads {name} by now"
+        pixels = np.broadcast_to(pixels, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        write(name, pixels)
+        assert (np.asarray(opened(data).convert("RGB")) != pixels).any(), f"Pillow reads {name} by now"
     for name, data in refused().items():
         assert opened(data) is None, f"Pillow reads {name} by now"
     manifest = {
@@ -486,6 +694,8 @@ def main():
         "deep": sorted(deep),
         "refused": sorted(refused()),
         "misread": sorted(misread()),
+        "refused_though_read": sorted(refused_though_read()),
+        "photo_cd": [zlib.crc32(opened(pcd(orientation)).convert("RGB").tobytes()) for orientation in range(4)],
     }
     (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     (FOLDER / "cuts.json").write_text(json.dumps(cuts, sort_keys=True, separators=(",", ":")) + "\n")

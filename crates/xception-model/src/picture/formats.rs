@@ -2,16 +2,22 @@
 
 use std::{ffi::OsStr, path::Path};
 
-use super::marks::{XPM, is_cur, is_dib, is_pnm, is_tga, is_xbm};
+use super::{
+    im_header::is_im,
+    imt_header::is_imt,
+    marks::{PCD, PCD_AT, XPM, is_cur, is_dib, is_fits, is_fli, is_gbr, is_iptc, is_mcidas, is_pnm, is_tga, is_xbm},
+    spider_header::is_spider,
+};
 
 /// The endings of picture files. A search for pictures takes files with these endings; the decoder looks at the content
 /// alone.
 ///
 /// Icons, textures of games and Photoshop files are left out, though they are read: in a folder of pictures the former
-/// are no examples, and the latter lie beside the picture that was exported from them.
-pub const ENDINGS: [&str; 29] = [
+/// are no examples, and the latter lie beside the picture that was exported from them. So are the formats of programs
+/// of the last century, most of whose endings other programs use for something else by now.
+pub const ENDINGS: [&str; 31] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm", "pfm",
-    "tga", "qoi", "pcx", "sgi", "ras", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx", "avif", "avifs",
+    "tga", "qoi", "pcx", "sgi", "ras", "jp2", "j2k", "j2c", "jpc", "jpf", "jpx", "avif", "avifs", "fits", "fit",
 ];
 
 /// Whether a file's name has one of the [`ENDINGS`], in upper or lower case.
@@ -29,8 +35,10 @@ pub fn is_hidden(name: &OsStr) -> bool {
             .any(|other| name == *other)
 }
 
-/// Bytes of a file that [`FileKind::of`] looks at, at most.
-pub const HEAD_BYTES: usize = 512;
+/// Bytes of a file that [`FileKind::of`] looks at, at most: up to the mark of a Photo CD.
+pub const HEAD_BYTES: usize = PCD_AT + PCD.len();
+/// Bytes in which the other formats are told apart.
+const START_BYTES: usize = 512;
 
 /// What the first bytes of a file say it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +104,30 @@ pub enum PictureFormat {
     Blp,
     /// Textures of Independence War 2, the largest level.
     Ftex,
+    /// FITS, of the first part with a picture its first plane.
+    Fits,
+    /// FLI and FLC animations, the first frame.
+    Fli,
+    /// Pages of Paintbrush, the first.
+    Dcx,
+    /// IFUNC and `LabEye`, the first picture.
+    Im,
+    /// The Paint of early Windows.
+    Msp,
+    /// Photo CD, the picture of 768 x 512 pixels.
+    Pcd,
+    /// SPIDER, the first picture.
+    Spider,
+    /// PIXAR raster images.
+    Pixar,
+    /// Thumbnails of XV.
+    XvThumb,
+    /// Brushes of GIMP.
+    Gbr,
+    /// IM Tools.
+    Imt,
+    /// Areas of `McIDAS`.
+    McIdas,
 }
 
 impl PictureFormat {
@@ -126,6 +158,18 @@ impl PictureFormat {
             Self::Dds => "DDS",
             Self::Blp => "BLP",
             Self::Ftex => "FTEX",
+            Self::Fits => "FITS",
+            Self::Fli => "FLI",
+            Self::Dcx => "DCX",
+            Self::Im => "IM",
+            Self::Msp => "MSP",
+            Self::Pcd => "PCD",
+            Self::Spider => "SPIDER",
+            Self::Pixar => "PIXAR",
+            Self::XvThumb => "XV thumbnail",
+            Self::Gbr => "GIMP brush",
+            Self::Imt => "IMT",
+            Self::McIdas => "McIDAS",
         }
     }
 
@@ -133,7 +177,26 @@ impl PictureFormat {
     pub fn is_searched(self) -> bool {
         !matches!(
             self,
-            Self::Psd | Self::Ico | Self::Cur | Self::Icns | Self::Xbm | Self::Xpm | Self::Dds | Self::Blp | Self::Ftex
+            Self::Psd
+                | Self::Ico
+                | Self::Cur
+                | Self::Icns
+                | Self::Xbm
+                | Self::Xpm
+                | Self::Fli
+                | Self::Dcx
+                | Self::Im
+                | Self::Msp
+                | Self::Pcd
+                | Self::Spider
+                | Self::Pixar
+                | Self::XvThumb
+                | Self::Gbr
+                | Self::Imt
+                | Self::McIdas
+                | Self::Dds
+                | Self::Blp
+                | Self::Ftex
         )
     }
 }
@@ -184,6 +247,16 @@ const FITS: &str = "python -c \"from astropy.io import fits; from PIL import Ima
                     x = fits.getdata('FILE').astype(float); \
                     Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')\", \
                     after pip install astropy pillow";
+
+/// A FITS file of a kind that is not read.
+pub(super) fn fits_of(phrase: &'static str) -> OtherFormat {
+    OtherFormat {
+        name: "FITS",
+        phrase,
+        advice: FITS,
+        is_picture: true,
+    }
+}
 
 const NUMPY: &str = "python -c \"import numpy; from PIL import Image; \
                      Image.fromarray(numpy.load('FILE')).save('FILE.png')\" writes it if it holds 8-bit pixels";
@@ -244,9 +317,15 @@ const BEGINNINGS: &[(&[u8], OtherFormat)] = &[
     ),
     (b"%PDF", other!("PDF", "a", " document", PDF)),
     (b"%!PS", other!("PostScript", "a", " document", POSTSCRIPT)),
+    (b"\xc5\xd0\xd3\xc6", other!("PostScript", "a", " document", POSTSCRIPT)),
     (b"SIMPLE  =", other!("FITS", "a", FITS)),
     (b"\x93NUMPY", other!("NumPy", "a", " array", NUMPY)),
     (b"\x89HDF\r\n", other!("HDF5", "an", " file", "h5py opens it")),
+    (b"GRIB", other!("GRIB", "a", " file of weather data", "cfgrib opens it")),
+    (
+        b"BUFR",
+        other!("BUFR", "a", " file of weather data", "bufr_dump shows it"),
+    ),
     (
         b"MATLAB 5.0",
         other!("MATLAB", "a", " file", "scipy.io.loadmat opens it"),
@@ -301,6 +380,13 @@ fn rare(head: &[u8]) -> Option<PictureFormat> {
         head if is_cur(head) => PictureFormat::Cur,
         [0x01, 0xda, 0 | 1, ..] => PictureFormat::Sgi,
         [0x59, 0xa6, 0x6a, 0x95, ..] => PictureFormat::Sun,
+        [0xb1, 0x68, 0xde, 0x3a, ..] => PictureFormat::Dcx,
+        [b'D', b'a', b'n', b'M', ..] | [b'L', b'i', b'n', b'S', ..] => PictureFormat::Msp,
+        [0x80, 0xe8, 0, 0, ..] => PictureFormat::Pixar,
+        [b'P', b'7', b' ', b'3', b'3', b'2', ..] => PictureFormat::XvThumb,
+        head if is_fits(head) => PictureFormat::Fits,
+        head if is_fli(head) => PictureFormat::Fli,
+        head if is_mcidas(head) => PictureFormat::McIdas,
         head if head.starts_with(XPM) => PictureFormat::Xpm,
         head if is_xbm(head) => PictureFormat::Xbm,
         head if is_pnm(head) => PictureFormat::Pnm,
@@ -312,6 +398,14 @@ fn rare(head: &[u8]) -> Option<PictureFormat> {
 fn unmarked(head: &[u8]) -> Option<PictureFormat> {
     if is_dib(head) {
         Some(PictureFormat::Dib)
+    } else if is_gbr(head) {
+        Some(PictureFormat::Gbr)
+    } else if is_im(head) {
+        Some(PictureFormat::Im)
+    } else if is_imt(head) {
+        Some(PictureFormat::Imt)
+    } else if is_spider(head) {
+        Some(PictureFormat::Spider)
     } else if is_tga(head) {
         Some(PictureFormat::Tga)
     } else if let [0x0a, 0 | 2 | 3 | 5, 0 | 1, 1 | 2 | 4 | 8, ..] = head {
@@ -324,6 +418,15 @@ fn unmarked(head: &[u8]) -> Option<PictureFormat> {
 impl FileKind {
     /// Tells by the first [`HEAD_BYTES`] bytes of a file, or fewer, what it is.
     pub fn of(head: &[u8]) -> Self {
+        match Self::of_start(&head[..head.len().min(START_BYTES)]) {
+            Self::Unknown if head.get(PCD_AT..).is_some_and(|head| head.starts_with(PCD)) => {
+                Self::Picture(PictureFormat::Pcd)
+            }
+            kind => kind,
+        }
+    }
+
+    fn of_start(head: &[u8]) -> Self {
         let picture = |format| Self::Picture(format);
         match head {
             [0xff, 0xd8, 0xff, 0xf7, ..] => {}
@@ -350,12 +453,18 @@ impl FileKind {
         if head.get(128..132) == Some(b"DICM") {
             return Self::Other(other!("DICOM", "a", DICOM));
         }
+        if head.starts_with(b"\x01\0\0\0") && head.get(40..44) == Some(b" EMF") {
+            return Self::Other(other!("Windows metafile (EMF)", "a", EXPORT));
+        }
         if let Some(format) = rare(head) {
             return picture(format);
         }
         let begun = BEGINNINGS.iter().find(|(beginning, _)| head.starts_with(beginning));
         if let Some(&(_, format)) = begun {
             return Self::Other(format);
+        }
+        if is_iptc(head) {
+            return Self::Other(other!("IPTC", "an", PILLOW));
         }
         match (Self::of_text(head), unmarked(head)) {
             (Self::Unknown, Some(format)) => picture(format),
@@ -425,7 +534,7 @@ mod tests {
 
     #[test]
     fn files_are_named_by_their_first_bytes() {
-        let files: [(&[u8], &str); 35] = [
+        let files: [(&[u8], &str); 45] = [
             (b"\xff\xd8\xff\xe0", "JPEG"),
             (b"\xff\xd8\xff\xf7", "JPEG-LS"),
             (b"II*\0\x08\0\0\0", "TIFF"),
@@ -459,6 +568,16 @@ mod tests {
             (b"<?xml version=\"1.0\"?><svg/>", "SVG"),
             (b"<?xml version=\"1.0\"?><a/>", "XML"),
             (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
+            (b"SIMPLE  =                    T / yes", "FITS"),
+            (b"SIMPLE TRUTHS", "unknown"),
+            (b"\xb1\x68\xde\x3a\x0c\0\0\0", "DCX"),
+            (b"Image type: RGB image\r\n\0\x1a", "IM"),
+            (b"Name: somebody\n", "unknown"),
+            (b"width 3\nheight 4\npixel n8\n\x0c", "IMT"),
+            (b"width 3\nheight 4\n\x0c", "unknown"),
+            (b"P7 332\n3 4 255\n", "XV thumbnail"),
+            (b"\0\0\0\x14\0\0\0\x01\0\0\0\x03\0\0\0\x04\0\0\0\x01", "GIMP brush"),
+            (b"\x1c\x03\x3c\0\x02\x01\0\x1c\x08\x0a\0\x01", "IPTC"),
             (b"", "unknown"),
             (b"\x01\x02\x03", "unknown"),
         ];

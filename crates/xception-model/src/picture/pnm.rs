@@ -9,6 +9,7 @@ use super::{
     flatten::dark,
     jpeg::inks_to_rgb,
     options::DecodeOptions,
+    python::{float, integer, is_blank},
     tiff::to_levels,
     warning::PictureWarning,
 };
@@ -39,11 +40,6 @@ struct Header {
     /// The largest level, or less than 0 for floating-point numbers whose lowest byte comes first.
     largest: f64,
     pixels_at: usize,
-}
-
-/// Also Python's vertical tab.
-fn is_blank(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0b
 }
 
 pub(super) fn decode_pnm(
@@ -286,25 +282,6 @@ fn token(bytes: &[u8], at: &mut usize) -> Result<Vec<u8>, PictureError> {
         1..=MAX_TOKEN => Ok(token),
         _ => Err(too_long()),
     }
-}
-
-/// A number without the single underscores that Python allows between digits; `None` for other underscores.
-fn without_underscores(token: &[u8]) -> Option<String> {
-    let is_digit = |at: usize| token.get(at).is_some_and(u8::is_ascii_digit);
-    let misplaced = |at: usize| token[at] == b'_' && !(at > 0 && is_digit(at - 1) && is_digit(at + 1));
-    if (0..token.len()).any(misplaced) {
-        return None;
-    }
-    let text = std::str::from_utf8(token).ok()?;
-    Some(text.replace('_', ""))
-}
-
-fn integer(token: &[u8]) -> Option<i64> {
-    without_underscores(token)?.parse().ok()
-}
-
-fn float(token: &[u8]) -> Option<f64> {
-    without_underscores(token)?.parse().ok()
 }
 
 /// The parts of a file that Pillow looks at one after the other, without comments.

@@ -1,5 +1,6 @@
-//! PNM, TGA, PCX, SGI, Sun raster, PSD, ICO, CUR, ICNS, DIB, QOI, XBM and XPM files against Pillow, bit for bit. The
-//! files come from `scripts/golden/golden_rare_formats.py`.
+//! PNM, TGA, PCX, SGI, Sun raster, PSD, ICO, CUR, ICNS, DIB, QOI, XBM and XPM files against Pillow, bit for bit, and
+//! those of FITS, FLI, DCX, IM, MSP, PCD, SPIDER, PIXAR, XV, GIMP's brushes, IM Tools and `McIDAS`. The files
+//! come from `scripts/golden/golden_rare_formats.py`.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +21,14 @@ struct Manifest {
     deep: Vec<String>,
     refused: Vec<String>,
     misread: Vec<String>,
+    refused_though_read: Vec<String>,
+    photo_cd: [u32; 4],
 }
 
 fn manifest() -> Manifest {
     let manifest: Manifest = serde_json::from_slice(&bytes_of("rare/manifest.json")).expect("the manifest fits");
-    assert!(manifest.read.len() >= 106 && manifest.refused.len() >= 16 && !manifest.misread.is_empty());
-    assert!(manifest.transparent.len() >= 30 && manifest.deep.len() >= 3);
+    assert!(manifest.read.len() >= 156 && manifest.refused.len() >= 28 && manifest.misread.len() >= 5);
+    assert!(manifest.transparent.len() >= 34 && manifest.deep.len() >= 8);
     manifest
 }
 
@@ -98,6 +101,49 @@ fn what_pillow_refuses_is_refused() {
     }
 }
 
+/// Tables of numbers, and levels that come out black.
+#[test]
+fn noise_that_pillow_reads_is_refused_with_a_way_out() {
+    for name in manifest().refused_though_read {
+        let error = decode(&file(&name), AS_PILLOW).expect_err(&name).to_string();
+        assert!(
+            error.contains("astropy") || error.contains("so that Pillow reads it black"),
+            "{error}"
+        );
+    }
+}
+
+/// The bytes of `pcd` in the script.
+#[test]
+fn photo_cds_are_read_and_turned_as_by_pillow() {
+    let byte = |at: u32| ((at.wrapping_mul(at).wrapping_mul(7) >> 9).wrapping_add(at >> 4)) as u8;
+    let mut bytes: Vec<u8> = (0..96 * 2048 + 768 * 512 * 3 / 2).map(byte).collect();
+    bytes[..2048].fill(0xff);
+    bytes[2048..2052].copy_from_slice(b"PCD_");
+    for (orientation, expected) in manifest().photo_cd.into_iter().enumerate() {
+        bytes[2048 + 1538] = orientation as u8;
+        let found = decode(&bytes, AS_PILLOW).unwrap();
+        let is_upright = orientation % 2 == 0;
+        assert_eq!(found.dimensions(), if is_upright { (768, 512) } else { (512, 768) });
+        assert_eq!(checksum(&found), expected, "orientation {orientation}");
+    }
+    assert!(decode(&bytes[..bytes.len() - 1], AS_PILLOW).is_err());
+}
+
+/// Numbers below 0 as well, which have no upper byte.
+#[test]
+fn negative_fits_numbers_of_16_bits_are_stretched_when_asked() {
+    let stretch = Reading {
+        sixteen_bit: SixteenBitMode::Stretch,
+        ..AS_PILLOW
+    };
+    let found = decode_with_warnings(&file("fits-16-bits-negative"), stretch).unwrap();
+    assert!(matches!(found.warnings[..], [PictureWarning::Misread { .. }]));
+    let cut = decode(&file("fits-16-bits-negative"), AS_PILLOW).unwrap();
+    let (found, cut) = (found.picture.into_raw(), cut.into_raw());
+    assert!(found.iter().zip(&cut).any(|(&found, &cut)| found > 0 && cut == 0));
+}
+
 #[test]
 fn doubtful_files_bring_a_warning() {
     let warnings = |name: &str| decode_with_warnings(&file(name), Reading::default()).unwrap().warnings;
@@ -107,7 +153,17 @@ fn doubtful_files_bring_a_warning() {
             "psd-bits" | "xbm-plain" | "xbm-hotspot" => {
                 matches!(warnings[..], [PictureWarning::Negative { bits: 1 }])
             }
-            "pnm-float" | "pnm-float-big-endian" => matches!(warnings[..], [PictureWarning::Cut { .. }]),
+            "pnm-float"
+            | "pnm-float-big-endian"
+            | "fits-32-bits"
+            | "fits-float"
+            | "fits-double"
+            | "im-number-8-signed"
+            | "im-number-32"
+            | "im-float"
+            | "mcidas-32-bits"
+            | "spider-big-endian"
+            | "spider-stack" => matches!(warnings[..], [PictureWarning::Cut { .. }]),
             "pnm-colour-dark" => matches!(warnings[..], [PictureWarning::Dark { bits: 12 | 13, .. }]),
             _ => warnings.is_empty(),
         };
@@ -135,7 +191,16 @@ fn deep_colours_and_numbers_are_stretched_when_asked() {
         sixteen_bit: SixteenBitMode::Stretch,
         ..AS_PILLOW
     };
-    for name in ["pnm-colour-16-bits", "pnm-colour-dark", "pnm-grey-16-bits", "pnm-float"] {
+    for name in [
+        "pnm-colour-16-bits",
+        "pnm-colour-dark",
+        "pnm-grey-16-bits",
+        "pnm-float",
+        "fits-float",
+        "fits-16-bits",
+        "spider-stack",
+        "mcidas-32-bits",
+    ] {
         let found = decode_with_warnings(&file(name), stretch).unwrap();
         let levels = found.picture.as_raw();
         assert_eq!(
@@ -157,6 +222,8 @@ fn icons_and_photoshop_files_are_counted_and_not_searched_for() {
         ("b.psd", "psd-map"),
         ("c.ico", "ico-png"),
         ("d", "tga-grey"),
+        ("e.flc", "fli-runs"),
+        ("f", "fits-grey"),
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, file(golden)).unwrap();
@@ -165,9 +232,12 @@ fn icons_and_photoshop_files_are_counted_and_not_searched_for() {
     }
     assert_eq!(
         skipped.to_string(),
-        "skipped 1 TGA without a usual ending, 1 ICO (read only when named), 2 PSD (read only when named)"
+        "skipped 1 FITS without a usual ending, 1 TGA without a usual ending, 1 FLI (read only when named), 1 ICO \
+         (read only when named), 2 PSD (read only when named)"
     );
-    for name in ["a.ppm", "a.PGM", "a.pbm", "a.pnm", "a.tga", "a.qoi", "a.pcx"] {
+    for name in [
+        "a.ppm", "a.PGM", "a.pbm", "a.pnm", "a.tga", "a.qoi", "a.pcx", "a.fits", "a.FIT",
+    ] {
         assert!(is_named_as_picture(name.as_ref()), "{name}");
     }
 }
@@ -230,7 +300,22 @@ fn damaged_rare_files_do_not_panic() {
 /// Headers of a few bytes that announce the largest sizes.
 #[test]
 fn impossible_sizes_are_refused_before_memory_is_reserved() {
-    let files: [&[u8]; 8] = [
+    let line = |name: &str, value: &str| format!("{name:<8}= {value:>20}{:50}", "");
+    let lines = [
+        ("SIMPLE", "T"),
+        ("BITPIX", "-64"),
+        ("NAXIS", "2"),
+        ("NAXIS1", "99999"),
+        ("NAXIS2", "99999"),
+    ];
+    let fits = lines.map(|(name, value)| line(name, value)).concat() + &format!("{:3040}", "END");
+    let files: [&[u8]; 14] = [
+        fits.as_bytes(),
+        b"Image type: RGB image\nImage size (x*y): 99999*99999\n\0\x1a",
+        b"P7 332\n99999 99999\n",
+        b"width 99999\nheight 99999\npixel n8\n\x0c",
+        b"\0\0\0\x14\0\0\0\x01\0\x0f\xff\xff\0\x0f\xff\xff\0\0\0\x04",
+        b"\xb1\x68\xde\x3a\xff\xff\xff\xff\0\0\0\0",
         b"P5 2000000000 2000000000 255\n",
         b"P2 60000 60000 255\n1",
         b"Pf 60000 60000 1\n",

@@ -675,8 +675,8 @@ def main():
         elif picture.mode.startswith("I;16") or (picture.mode == "I" and name.startswith("pnm")):
             deep.append(name)
             write(f"{name}-high-byte", Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB"))
-        # Of a codestream that is cut before its first tile Pillow makes a picture of grey, which is refused; FITS data of
-        # less than 80 bytes it misreads.
+        # Of a codestream that is cut before its first tile Pillow makes a picture of grey, which is refused. FITS data
+        # of less than 80 bytes are misread by it.
         if name not in ("icns-jpeg-2000-stream", "fits-grey", "fits-planes-behind", "fits-column"):
             cuts[name] = readable_cuts(data)
     for name, (data, pixels) in misread().items():

@@ -90,7 +90,7 @@ impl<'a> Texture<'a> {
         self.part(self.common_at, PALETTE)?;
         let data = self.bytes.get(self.level.0..).unwrap_or_default();
         let picture = blocks.picture(&self.canvas, data)?;
-        let misread = if self.canvas.width % 4 != 0 {
+        let misread = if !self.canvas.width.is_multiple_of(4) {
             Some("blocks that reach beyond the right edge")
         } else if kind != 0 && !self.has_alpha {
             Some("blocks with an opacity that the header denies")

@@ -1,4 +1,4 @@
-//! DDS (DirectDraw surfaces), with Pillow's numbers (`DdsImagePlugin.py`): the largest level of the first face.
+//! DDS (`DirectDraw` surfaces), with Pillow's numbers (`DdsImagePlugin.py`): the largest level of the first face.
 
 use image::DynamicImage;
 

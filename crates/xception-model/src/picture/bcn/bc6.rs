@@ -220,7 +220,9 @@ impl Mode {
     fn whole(&self, mut ends: [u16; ENDS], is_signed: bool) -> [u16; ENDS] {
         let (first, others) = ends.split_at_mut(3);
         if is_signed {
-            first.iter_mut().for_each(|end| *end = with_sign(*end, self.end));
+            for end in &mut *first {
+                *end = with_sign(*end, self.end);
+            }
         }
         for other in others.chunks_exact_mut(3) {
             for (index, end) in other.iter_mut().enumerate() {

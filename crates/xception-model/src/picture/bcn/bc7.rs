@@ -172,7 +172,9 @@ fn ends(mode: &Mode, bits: &mut Bits) -> [[[u8; 4]; 2]; 3] {
     }
     let channels = if mode.alpha > 0 { 4 } else { 3 };
     if mode.extra != Extra::None {
-        lengths[..channels].iter_mut().for_each(|length| *length += 1);
+        for length in &mut lengths[..channels] {
+            *length += 1;
+        }
         for part in &mut ends[..parts] {
             let mut bit = 0;
             for (index, end) in part.iter_mut().enumerate() {

@@ -23,13 +23,13 @@ impl Fifths {
 }
 
 /// Four colours, or three and a black without opacity if the first is not the greater number.
-pub(super) fn bc1(block: &[u8; 8], fifths: Fifths) -> Block {
-    let &[a, b, c, d, ..] = block;
+pub(super) fn bc1(block: [u8; 8], fifths: Fifths) -> Block {
+    let [a, b, c, d, ..] = block;
     four_colours(block, u16::from_le_bytes([a, b]) > u16::from_le_bytes([c, d]), fifths)
 }
 
 /// The first half is opacity.
-pub(super) fn bc2(opacity: &[u8; 8], colours: &[u8; 8], fifths: Fifths) -> Block {
+pub(super) fn bc2(opacity: [u8; 8], colours: [u8; 8], fifths: Fifths) -> Block {
     let mut block = four_colours(colours, true, fifths);
     for (index, pixel) in block.iter_mut().enumerate() {
         pixel[3] = (opacity[index / 2] >> (index % 2 * 4) & 15) * 17;
@@ -38,7 +38,7 @@ pub(super) fn bc2(opacity: &[u8; 8], colours: &[u8; 8], fifths: Fifths) -> Block
 }
 
 /// The first half is opacity.
-pub(super) fn bc3(opacity: &[u8; 8], colours: &[u8; 8], fifths: Fifths) -> Block {
+pub(super) fn bc3(opacity: [u8; 8], colours: [u8; 8], fifths: Fifths) -> Block {
     let mut block = four_colours(colours, true, fifths);
     for (pixel, level) in block.iter_mut().zip(levels(opacity)) {
         pixel[3] = level;
@@ -47,7 +47,7 @@ pub(super) fn bc3(opacity: &[u8; 8], colours: &[u8; 8], fifths: Fifths) -> Block
 }
 
 /// Two colours, and two bits for each pixel.
-fn four_colours(&[a, b, c, d, ref places @ ..]: &[u8; 8], are_four: bool, fifths: Fifths) -> Block {
+fn four_colours([a, b, c, d, places @ ..]: [u8; 8], are_four: bool, fifths: Fifths) -> Block {
     let ends = [[a, b], [c, d]].map(|end| fifths.colour(u16::from_le_bytes(end)));
     let between = |weights: [u16; 2]| {
         let level = |channel: usize| {
@@ -61,21 +61,22 @@ fn four_colours(&[a, b, c, d, ref places @ ..]: &[u8; 8], are_four: bool, fifths
     } else {
         [between([1, 0]), between([0, 1]), between([1, 1]), [0; 4]]
     };
-    let places = u32::from_le_bytes(*places);
+    let places = u32::from_le_bytes(places);
     std::array::from_fn(|index| colours[(places >> (2 * index) & 3) as usize])
 }
 
 /// Two levels, and three bits for each pixel. Unless the first is the greater level, there are four between the two,
 /// and 0 and 255.
-pub(super) fn levels(block: &[u8; 8]) -> [u8; AREA] {
-    let [first, second] = [block[0], block[1]].map(u16::from);
-    let between = |steps: u16, step: u16| ((first * (steps - step) + second * step) / steps) as u8;
-    let levels = if first > second {
-        [0, 7, 1, 2, 3, 4, 5, 6].map(|step| between(7, step))
-    } else {
-        let [a, b, c, d, e, f] = [0, 5, 1, 2, 3, 4].map(|step| between(5, step));
-        [a, b, c, d, e, f, 0, 255]
+pub(super) fn levels(block: [u8; 8]) -> [u8; AREA] {
+    let [first, second] = [block[0], block[1]].map(usize::from);
+    let steps = if first > second { 7 } else { 5 };
+    let level = |place: usize| match place {
+        0 => block[0],
+        1 => block[1],
+        place if place <= steps => ((first * (steps + 1 - place) + second * (place - 1)) / steps) as u8,
+        6 => 0,
+        _ => 255,
     };
-    let places = u64::from_le_bytes(*block) >> 16;
-    std::array::from_fn(|index| levels[(places >> (3 * index) & 7) as usize])
+    let places = u64::from_le_bytes(block) >> 16;
+    std::array::from_fn(|index| level((places >> (3 * index) & 7) as usize))
 }

@@ -57,13 +57,13 @@ impl Blocks {
 
     /// The pixels of a block; `None` if bytes are missing.
     fn pixels(self, block: &[u8]) -> Option<Block> {
-        let (first, rest) = block.split_first_chunk()?;
+        let (&first, rest) = block.split_first_chunk()?;
         if let Self::Bc1(fifths) = self {
             return Some(bc1(first, fifths));
         } else if self == Self::Bc4 {
             return Some(levels(first).map(|level| [level, level, level, 255]));
         }
-        let second = rest.first_chunk()?;
+        let second = *rest.first_chunk()?;
         let bits = u128::from_le_bytes(*block.first_chunk()?);
         Some(match self {
             Self::Bc2(fifths) => bc2(first, second, fifths),
@@ -71,11 +71,12 @@ impl Blocks {
             Self::Bc5 { is_signed } => {
                 // Signed levels are moved up by half of the range, in which blue stays.
                 let (blue, sign) = if is_signed { (128, 0x80) } else { (0, 0) };
-                let ends = |&[first, second, ref rest @ ..]: &[u8; 8]| {
-                    let [a, b, c, d, e, f] = *rest;
-                    levels(&[first ^ sign, second ^ sign, a, b, c, d, e, f])
-                };
-                let (reds, greens) = (ends(first), ends(second));
+                let [reds, greens] = [first, second].map(|mut block| {
+                    for end in &mut block[..2] {
+                        *end ^= sign;
+                    }
+                    levels(block)
+                });
                 std::array::from_fn(|index| [reds[index], greens[index], blue, 255])
             }
             Self::Bc6 { is_signed } => bc6(bits, is_signed),

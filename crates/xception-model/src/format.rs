@@ -45,7 +45,7 @@ impl WeightFormat {
         (&mut file).take(512).read_to_end(&mut start)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let text = start.trim_ascii_start();
-        Ok(match start.as_slice() {
+        let format = match start.as_slice() {
             start if start.starts_with(&MAGIC_NUMBER.to_le_bytes()) => Self::Record,
             start if start.starts_with(b"PK") => zip::zip(&mut file, path, metadata.len()),
             start if start.starts_with(HDF5) || signature::has_user_block(&mut file) => Self::Keras,
@@ -60,6 +60,11 @@ impl WeightFormat {
                 None if signature::is_onnx(start) => Self::Onnx,
                 None => Self::Foreign(signature::other(start, &name)),
             },
+        };
+        let others = names::other_shards(&path.file_name().unwrap_or_default().to_string_lossy());
+        Ok(match (format, others) {
+            (Self::Torch | Self::Safetensors | Self::Keras, Some(others)) => Self::Foreign(foreign::shard(&others)),
+            (format, _) => format,
         })
     }
 
@@ -281,6 +286,45 @@ mod tests {
                 other => panic!("{name}: {other:?}"),
             }
         }
+    }
+
+    /// One of several files holds some of the weights only.
+    #[test]
+    fn a_part_of_the_weights_is_named_with_the_lines_that_join_all() {
+        let safetensors = b"\x10\0\0\0\0\0\0\0{\"a\":1}";
+        let pickle = b"\x80\x02}q\0.";
+        for (name, bytes, pattern, load) in [
+            (
+                "model-00001-of-00002.safetensors",
+                &safetensors[..],
+                "glob(\"model-*-of-00002.safetensors\")",
+                "load_file(",
+            ),
+            (
+                "pytorch_model-00002-of-00003.bin",
+                pickle,
+                "glob(\"pytorch_model-*-of-00003.bin\")",
+                "torch.load(",
+            ),
+        ] {
+            match written(name, bytes) {
+                WeightFormat::Foreign(foreign) => {
+                    let text = foreign.to_string();
+                    assert!(text.contains(pattern) && text.contains(load), "{text}");
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        for name in [
+            "model-00001-of-00001.safetensors",
+            "best-1-of-us.safetensors",
+            "of-2.safetensors",
+        ] {
+            assert_eq!(written(name, safetensors), WeightFormat::Safetensors, "{name}");
+        }
+        let parts = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+        assert!(held(&parts).contains("glob("), "{}", held(&parts));
+        assert!(held(&["a.pth", parts[0]]).contains("Name the weight file in it: a.pth"));
     }
 
     #[test]

@@ -115,21 +115,13 @@ pub fn tensors(path: &Path, key: Option<&str>) -> Result<(&'static str, Vec<Pack
         None => PytorchReader::read_pickle_data(path, None)
             .map_err(|error| error.to_string())
             .and_then(|pickled| wrapper(&pickled))
-            .map_err(|problem| damaged(&problem))?,
+            .map_err(|problem| damaged(&with_advice(problem)))?,
     };
     let reader = match &key {
         Some(key) => PytorchReader::with_top_level_key(path, key),
         None => PytorchReader::new(path),
     }
-    .map_err(|error| {
-        let problem = error.to_string();
-        let is_other = problem.contains("Expected a dictionary");
-        damaged(&if is_other {
-            format!("{problem}. {NO_NAMES}")
-        } else {
-            problem
-        })
-    })?;
+    .map_err(|error| damaged(&with_advice(error.to_string())))?;
     let container = match reader.metadata().format_type {
         FileFormat::Zip => "PyTorch checkpoint",
         FileFormat::Legacy => "PyTorch checkpoint of before 1.6",
@@ -146,6 +138,24 @@ const NO_NAMES: &str = "A file of weights holds tensors by their names. With the
      Python:\n    \
      torch.save(model.state_dict(), \"weights.pth\")    # PyTorch\n    \
      model.save(\"model.keras\")    # Keras, after model.set_weights(...) of a pickled get_weights()";
+
+/// The advice for tensors of 8 bits.
+const IN_32_BITS: &str = "Save them in 32 bits, in Python:\n    \
+     import torch\n    \
+     weights = torch.load(\"model.pth\", map_location=\"cpu\")    # or the entry of it that holds the weights\n    \
+     torch.save({name: tensor.float() for name, tensor in weights.items()}, \"weights.pth\")";
+
+/// A problem of the reader of pickles, with the way out where there is one.
+fn with_advice(problem: String) -> String {
+    if problem.contains("Expected a dictionary") {
+        format!("{problem}. {NO_NAMES}")
+    } else if let Some(at) = problem.find("torch.float8_") {
+        let kind: String = problem[at..].chars().take_while(|char| *char != '\'').collect();
+        format!("its tensors are of type {kind}, which is not read. {IN_32_BITS}")
+    } else {
+        problem
+    }
+}
 
 /// A PyTorch network's tensors, of whatever container, as ours; with `no_top` those of its backbone alone.
 ///

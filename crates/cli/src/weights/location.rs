@@ -50,6 +50,8 @@ impl Location {
             Err(_) if path.exists() || path.components().count() > 1 || ENDINGS.contains(&ending) => {
                 Ok(Self::File(path.to_owned()))
             }
+            // A checkpoint of TensorFlow is named by the common beginning of its files.
+            Err(_) if path.with_added_extension("index").is_file() => Ok(Self::File(path.to_owned())),
             Err(unknown) => bail!(
                 "{unknown}; or name a weight file (.bpk, .keras, .h5, .pth, .safetensors, .onnx), a training run's \
                  folder or a card (card.toml)"

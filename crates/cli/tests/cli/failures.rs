@@ -27,6 +27,8 @@ fn unknown_weights_list_the_names() {
         "{error}"
     );
     assert!(!error.contains("convert"), "this command reads every format: {error}");
+    sandbox.write("model_2024.index", "");
+    assert!(classify("model_2024").contains("found a TensorFlow checkpoint"));
     let record = std::fs::read(sandbox.path("toy.bpk")).unwrap();
     sandbox.write("cut.bpk", &record[..record.len() / 2]);
     assert!(classify("cut.bpk").starts_with("error: cut.bpk: "));

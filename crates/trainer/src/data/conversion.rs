@@ -2,11 +2,17 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
 
 const EXCEL: &str = "; save it as CSV: python -c \"import pandas; pandas.read_excel('FILE').to_csv('table.csv')\"";
 
-const PARQUET: &str = "; save it as CSV: python -c \"import pandas; pandas.read_parquet('FILE').to_csv('table.csv')\"";
+const PARQUET: &str = "; a table of paths becomes CSV by python -c \"import pandas; \
+                       pandas.read_parquet('FILE').to_csv('table.csv')\"; pictures in it (of Hugging Face) become \
+                       folders by python -c \"import os, pandas; d = pandas.read_parquet('FILE'); \
+                       [(os.makedirs(f'DATA/{c}', exist_ok=True), open(f'DATA/{c}/{i}.png', \
+                       'wb').write(p['bytes'])) for i, (p, c) in enumerate(zip(d.image, d.label))]\", then name DATA";
 
 const JSON_LINES: &str =
     "; save it as CSV: python -c \"import pandas; pandas.read_json('FILE', lines=True).to_csv('table.csv')\"";
@@ -37,6 +43,39 @@ pub(super) fn advice(path: &Path, ending: &str) -> &'static str {
         "json" => JSON,
         "yaml" | "yml" => YAML,
         _ => "",
+    }
+}
+
+/// What a folder without pictures holds instead, by the names of its files: the rest of a sentence, or empty.
+pub(super) fn packed(root: &Path) -> String {
+    const DEPTH: usize = 3;
+    const LOOKED_AT: usize = 1000;
+    let files = WalkDir::new(root).max_depth(DEPTH).into_iter().flatten();
+    let files = files.filter(|entry| entry.file_type().is_file()).take(LOOKED_AT);
+    let mut paths: Vec<PathBuf> = files.map(walkdir::DirEntry::into_path).collect();
+    paths.sort_unstable();
+    let found = paths.iter().find_map(|path| {
+        let name = path.file_name()?.to_str()?.to_lowercase();
+        let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+        let what = match ending {
+            "zip" | "tar" | "gz" | "tgz" | "bz2" | "xz" | "7z" | "rar" => "is an archive: unpack it first",
+            "parquet" => "is a table that may hold the pictures: name it for the lines that make folders of it",
+            "arrow" => "is of the `datasets` library of Hugging Face",
+            "npz" | "npy" | "mat" | "h5" | "hdf5" => "is a file of arrays",
+            "mdb" | "lmdb" => "is a database (LMDB)",
+            _ if name.contains(".tfrecord") => "is a TFRecord of TensorFlow",
+            _ if name.ends_with("-ubyte") => "is a file of MNIST's format",
+            _ if name.starts_with("data_batch") => "is a pickle of CIFAR",
+            _ => return None,
+        };
+        Some((path.display().to_string(), what))
+    });
+    match found {
+        None => String::new(),
+        Some((path, what)) if what.contains(':') => format!("; {path} {what}"),
+        Some((path, what)) => format!(
+            "; {path} {what}: write its pictures to files with the library that reads it, a folder for each class"
+        ),
     }
 }
 

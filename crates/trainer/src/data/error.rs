@@ -137,6 +137,72 @@ pub enum DataError {
         folders: Vec<String>,
     },
 
+    /// A folder beside the splits' folders has the training classes, and a name that means no split.
+    #[error(
+        "{}: {folder} holds classes of {training}, and its name does not say which split it is: name it {names} if it \
+         is that split, or move it to another place if its pictures are not to be used",
+        path.display()
+    )]
+    MaybeSplit {
+        /// The data set.
+        path: PathBuf,
+        /// The folder.
+        folder: String,
+        /// The folder of the training pictures.
+        training: String,
+        /// The splits that have no folder, for people.
+        names: String,
+    },
+
+    /// A split's folder has none of the training classes.
+    #[error(
+        "{}: {folder} holds {}, and {training} holds {}: no class is in both; give the folders of a class one name, or \
+         take them as they are with --class-folders top",
+        path.display(), listed(holds), listed(classes)
+    )]
+    NoCommonClass {
+        /// The data set.
+        path: PathBuf,
+        /// The split's folder.
+        folder: String,
+        /// The folders with pictures in it.
+        holds: Vec<String>,
+        /// The folder of the training pictures.
+        training: String,
+        /// The training classes.
+        classes: Vec<String>,
+    },
+
+    /// Folders of splits hold pictures, and no folders of classes.
+    #[error(
+        "{}: the pictures of {} lie in no class's folder: make a folder for each class in them (train/cats, \
+         train/dogs){hint}",
+        path.display(), listed(folders)
+    )]
+    NoClassFolders {
+        /// The data set.
+        path: PathBuf,
+        /// The folders.
+        folders: Vec<String>,
+        /// What may say the classes, as the rest of the sentence, or empty.
+        hint: String,
+    },
+
+    /// The names of the folders are those of the parts of one set.
+    #[error(
+        "{}: the names {} are those of the parts of one set of pictures, not of classes: make a folder for each class; \
+         --class-folders top takes each of these folders for a class{hint}",
+        path.display(), listed(folders)
+    )]
+    PartNames {
+        /// The data set.
+        path: PathBuf,
+        /// The folders.
+        folders: Vec<String>,
+        /// What may say the classes, as the rest of the sentence, or empty.
+        hint: String,
+    },
+
     /// A folder of pictures with the name of a split lies beside the folders of the classes.
     #[error(
         "{}: {} lies beside {}, and its name is not that of a class: move it to another place if its pictures have no \

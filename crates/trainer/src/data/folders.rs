@@ -70,10 +70,23 @@ fn is_loose_picture(path: &Path) -> bool {
 }
 
 /// Whether a picture lies anywhere below a folder.
-fn holds_pictures(path: &Path) -> bool {
+pub(super) fn holds_pictures(path: &Path) -> bool {
+    all_pictures(path).next().is_some()
+}
+
+/// The number of pictures below a folder, at any depth.
+pub(super) fn pictures_below(path: &Path) -> usize {
+    all_pictures(path).count()
+}
+
+/// The pictures below a folder, at any depth and through links.
+pub(super) fn all_pictures(path: &Path) -> impl Iterator<Item = PathBuf> {
     let walk = WalkDir::new(path).follow_links(true).into_iter();
-    let mut entries = walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
-    entries.any(|entry| entry.is_ok_and(|entry| !entry.file_type().is_dir() && is_named_as_picture(entry.path())))
+    let entries = walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
+    let files = entries.flatten().filter(|entry| !entry.file_type().is_dir());
+    files
+        .map(walkdir::DirEntry::into_path)
+        .filter(|path| is_named_as_picture(path))
 }
 
 /// The folders below a folder that hold pictures directly.

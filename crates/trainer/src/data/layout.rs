@@ -8,10 +8,11 @@ use std::{
 use super::{
     error::DataError,
     folders::{
-        Folder, deepest, folders, folders_with_pictures, has_loose_pictures, loose_pictures, name_of,
-        names_with_classes,
+        Folder, Tables, deepest, folders, folders_with_pictures, has_loose_pictures, holds_pictures, loose_pictures,
+        name_of, names_with_classes, pictures_below,
     },
     options::{ClassFolders, DataOptions},
+    spelling::spelling,
     split::Split,
 };
 
@@ -111,19 +112,64 @@ impl Layout {
         }
         if !options.judging && !parts.iter().any(|part| part.split == Split::Train) {
             // Pictures without classes are no split. But folders named `train` and `test` are no classes either.
-            return match self.unlabelled.len() {
-                0 => Err(DataError::NoTraining { path: root.to_owned() }),
-                _ => Ok(parts),
-            };
+            return Err(if self.unlabelled.is_empty() {
+                DataError::NoTraining { path: root.to_owned() }
+            } else {
+                no_class_folders(root, named.values().copied(), &self.unlabelled)
+            });
+        }
+        if !options.judging && options.class_folders.is_none() {
+            self.drop_foreign(root, &mut parts)?;
         }
         let is_part = |folder: &&Folder| named.values().any(|part| part.path == folder.path);
         let beside = folders.iter().filter(|folder| !is_part(folder));
-        self.beside = beside.map(|folder| name_of(root, &folder.path)).collect();
+        let beside: Vec<&Folder> = beside.collect();
+        if !options.judging {
+            check_beside(root, &beside, &parts)?;
+        }
+        self.beside = beside.iter().map(|folder| name_of(root, &folder.path)).collect();
         // Only the training part has classes; the others are pictures without classes. No split is held out yet.
         if self.unlabelled.is_empty() || parts.len() > 1 {
             self.given = parts.iter().map(|part| part.split).collect();
         }
         Ok(parts)
+    }
+
+    /// Removes a split whose only folder is none of the training classes: `val/images`, beside `train/cat`, holds
+    /// pictures without classes. Several such folders are refused.
+    fn drop_foreign(&mut self, root: &Path, parts: &mut Vec<SplitFolder>) -> Result<(), DataError> {
+        let names = |folder: &Path| -> Result<Vec<String>, DataError> {
+            Ok(folders_with_pictures(folder)?.iter().map(Folder::shown).collect())
+        };
+        let training = parts.iter().find(|part| part.split == Split::Train);
+        let Some(training) = training.map(|part| part.folder.clone()) else {
+            return Ok(());
+        };
+        let classes = names(&training)?;
+        let known: BTreeSet<String> = classes.iter().map(|class| spelling(class)).collect();
+        let mut kept = Vec::new();
+        for part in parts.drain(..) {
+            let inside = names(&part.folder)?;
+            let is_foreign = !inside.is_empty() && !inside.iter().any(|name| known.contains(&spelling(name)));
+            match inside.as_slice() {
+                [only] if is_foreign => {
+                    let folder = part.folder.join(only);
+                    self.unlabelled.push((name_of(root, &folder), pictures_below(&folder)));
+                }
+                _ if is_foreign => {
+                    return Err(DataError::NoCommonClass {
+                        path: root.to_owned(),
+                        folder: name_of(root, &part.folder),
+                        holds: inside,
+                        training: name_of(root, &training),
+                        classes,
+                    });
+                }
+                _ => kept.push(part),
+            }
+        }
+        *parts = kept;
+        Ok(())
     }
 
     /// Folders of classes that contain only folders of splits: `cat/train`, `cat/test`, `dog/train`, ...
@@ -188,17 +234,25 @@ impl Layout {
     /// Refuses classes' folders that contain several folders with pictures, but no picture directly.
     fn check_nested(&self, root: &Path, parts: &[SplitFolder]) -> Result<(), DataError> {
         let mut nested = None;
+        let with_pictures: Vec<&ClassFolder> = self
+            .classes
+            .iter()
+            .filter(|class| holds_pictures(&class.path))
+            .collect();
         for class in &self.classes {
             if has_loose_pictures(&class.path) {
                 continue;
             }
-            let inner = folders_with_pictures(&class.path)?;
+            let (folder, inner) = match with_pictures.as_slice() {
+                [_] => branching(&class.path)?,
+                _ => (class.path.clone(), folders_with_pictures(&class.path)?),
+            };
             if inner.len() > 1 {
-                nested = Some((class, inner));
+                nested = Some((folder, inner));
                 break;
             }
         }
-        let Some((class, inner)) = nested else { return Ok(()) };
+        let Some((nested, inner)) = nested else { return Ok(()) };
         let holds: Vec<String> = inner.iter().map(Folder::shown).collect();
         let mut top: Vec<String> = Vec::new();
         let mut inside: Vec<String> = Vec::new();
@@ -219,7 +273,7 @@ impl Layout {
             names.sort();
             names.dedup();
         }
-        let folder = name_of(root, &class.path);
+        let folder = name_of(root, &nested);
         Err(if top.len() == 1 && parts.len() == 1 {
             DataError::FolderAround {
                 path: root.to_owned(),
@@ -237,6 +291,49 @@ impl Layout {
             }
         })
     }
+}
+
+/// The error for splits of which none has folders of classes.
+fn no_class_folders<'a>(
+    root: &Path,
+    mut splits: impl Iterator<Item = &'a Folder>,
+    unlabelled: &[(String, usize)],
+) -> DataError {
+    DataError::NoClassFolders {
+        path: root.to_owned(),
+        folders: unlabelled.iter().map(|(folder, _)| folder.clone()).collect(),
+        hint: splits
+            .find_map(|folder| names_with_classes(&folder.path))
+            .unwrap_or_else(|| Tables::find(root).advice(root)),
+    }
+}
+
+/// Refuses a folder beside the splits' folders that has several of the training classes and may be the split that has
+/// no folder: `evaluation`, `holdout`.
+fn check_beside(root: &Path, beside: &[&Folder], parts: &[SplitFolder]) -> Result<(), DataError> {
+    let missing = Split::ALL.map(|split| (!parts.iter().any(|part| part.split == split)).then_some(split.name()));
+    let missing: Vec<&str> = missing.into_iter().flatten().collect();
+    let training = parts.iter().find(|part| part.split == Split::Train);
+    let (Some(training), false) = (training, missing.is_empty()) else {
+        return Ok(());
+    };
+    let names = |folder: &Path| -> Result<BTreeSet<Option<String>>, DataError> {
+        let folders = folders_with_pictures(folder)?.into_iter();
+        Ok(folders.map(|folder| folder.name).collect())
+    };
+    let classes = names(&training.folder)?;
+    for folder in beside {
+        let inner = names(&folder.path)?;
+        if inner.len() > 1 && inner.is_subset(&classes) {
+            return Err(DataError::MaybeSplit {
+                path: root.to_owned(),
+                folder: name_of(root, &folder.path),
+                training: name_of(root, &training.folder),
+                names: missing.join(" or "),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The folder of each split: the folder with the split's name, or else a folder whose name contains this name as a
@@ -335,6 +432,19 @@ fn check_flat(root: &Path, folders: &[Folder], named: &BTreeMap<Split, &Folder>)
     if named.len() > 1 || named.contains_key(&Split::Train) {
         return Ok(());
     }
+    let mut parts = Vec::new();
+    let mut have_classes = false;
+    for folder in folders.iter().filter(|folder| holds_pictures(&folder.path)) {
+        have_classes |= branching(&folder.path)?.1.len() > 1;
+        parts.push(name(folder));
+    }
+    if !have_classes && are_parts_of_one_set(&parts) {
+        return Err(DataError::PartNames {
+            path: root.to_owned(),
+            folders: parts,
+            hint: Tables::find(root).advice(root),
+        });
+    }
     let mut classes = Vec::new();
     let mut odd = None;
     for folder in folders {
@@ -372,6 +482,28 @@ fn is_part_of_segmentation(name: &str) -> bool {
     ];
     let letters = name.chars().filter(|char| char.is_alphanumeric());
     PARTS.contains(&&*letters.flat_map(char::to_lowercase).collect::<String>())
+}
+
+/// Whether several names differ in a number alone, behind a word for a part of a set of pictures: `images_part_1` and
+/// `images_part_2`, `batch01` and `batch02`.
+fn are_parts_of_one_set(names: &[String]) -> bool {
+    const WORDS: [&str; 20] = [
+        "archive", "batch", "chunk", "data", "dataset", "disk", "fold", "folder", "image", "images", "imgs", "part",
+        "photos", "pictures", "set", "shard", "split", "subset", "vol", "volume",
+    ];
+    let stem = |name: &String| {
+        let stem = name.trim_end_matches(|char: char| char.is_ascii_digit());
+        (stem.len() < name.len()).then(|| stem.to_lowercase())
+    };
+    let Some(Some(first)) = names.first().map(stem) else {
+        return false;
+    };
+    let last = first
+        .split(|char: char| !char.is_alphanumeric())
+        .rfind(|word| !word.is_empty());
+    names.len() > 1
+        && last.is_some_and(|word| WORDS.contains(&word))
+        && names.iter().all(|name| stem(name).as_ref() == Some(&first))
 }
 
 /// Whether a folder beside the classes has a name that means pictures without a class.
@@ -418,6 +550,20 @@ fn inside_doubled(folder: &Path) -> Result<PathBuf, DataError> {
             return Ok(folder);
         }
         folder.clone_from(&only.path);
+    }
+}
+
+/// The first folder, at or below this one, that holds several folders with pictures or pictures of its own; and these
+/// folders.
+fn branching(folder: &Path) -> Result<(PathBuf, Vec<Folder>), DataError> {
+    let mut folder = folder.to_owned();
+    loop {
+        let inner = folders_with_pictures(&folder)?;
+        match inner.as_slice() {
+            [only] if !has_loose_pictures(&folder) => folder.clone_from(&only.path),
+            _ if has_loose_pictures(&folder) => return Ok((folder, Vec::new())),
+            _ => return Ok((folder, inner)),
+        }
     }
 }
 

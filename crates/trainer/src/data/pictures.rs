@@ -8,7 +8,7 @@ use std::{
 
 use xception_model::picture::is_named_as_picture;
 
-use super::{spelling::spelling, text::listed};
+use super::{folders::all_pictures, spelling::spelling, text::listed};
 
 /// The files that match a name of a table.
 pub(super) enum FileMatch {
@@ -27,6 +27,8 @@ pub(super) struct Pictures {
     left_out: Option<String>,
     /// The content of folders that were searched.
     listings: HashMap<PathBuf, Listing>,
+    /// The pictures below the folder by their names and their names without ending, if they were looked for.
+    below: Option<HashMap<String, Vec<PathBuf>>>,
 }
 
 /// The names in a folder.
@@ -54,18 +56,48 @@ impl Pictures {
             shorten,
             left_out: None,
             listings: HashMap::new(),
+            below: None,
         }
     }
 
     /// The file of a name: unchanged, with `/` for `\`, in another case or Unicode form, or with the ending of a
-    /// picture. If there is none, the file of the name without quotation marks and the codes of URLs.
+    /// picture. If there is none, the file of the name without quotation marks and the codes of URLs; and last, in a
+    /// pictures' folder of the options, a file of this name in any folder below.
     pub fn find(&mut self, name: &str) -> FileMatch {
-        match self.find_as_written(name) {
+        let found = match self.find_as_written(name) {
             FileMatch::Nothing => match decoded(name) {
                 Some(name) => self.find_as_written(&name),
                 None => FileMatch::Nothing,
             },
             found => found,
+        };
+        match found {
+            FileMatch::Nothing if self.shorten && !name.contains(['/', '\\']) => self.find_below(name),
+            found => found,
+        }
+    }
+
+    /// The file of a name without folders, in any folder below.
+    fn find_below(&mut self, name: &str) -> FileMatch {
+        let below = self.below.get_or_insert_with(|| {
+            let mut below: HashMap<String, Vec<PathBuf>> = HashMap::new();
+            for path in all_pictures(&self.folder) {
+                let names = [path.file_name(), path.file_stem()].into_iter().flatten();
+                let names: Vec<String> = names.filter_map(|name| Some(name.to_str()?.to_owned())).collect();
+                for name in names {
+                    below.entry(name).or_default().push(plain(path.clone()));
+                }
+            }
+            below
+        });
+        match below.get(name).map(Vec::as_slice) {
+            None | Some([]) => FileMatch::Nothing,
+            Some([only]) => FileMatch::File(only.clone()),
+            Some(several) => {
+                let mut several: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+                several.sort();
+                FileMatch::Several(several)
+            }
         }
     }
 
@@ -185,9 +217,6 @@ impl Pictures {
                 other.display()
             );
         }
-        if found_in(&self.folder, true) > 0 {
-            return format!("the first file exists without its leading folders: add --pictures {folder}; {FLAG}");
-        }
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut folders: Vec<(usize, PathBuf)> = entries
             .map(|entry| plain(entry.path()))
@@ -196,6 +225,20 @@ impl Pictures {
             .filter(|(found, _)| *found > 0)
             .collect();
         folders.sort_by(|(a, left), (b, right)| b.cmp(a).then_with(|| left.cmp(right)));
+        let most = folders.first().map_or(0, |(found, _)| *found);
+        let everywhere = found_in(&self.folder, true);
+        let have_folders = names.iter().any(|name| name.contains(['/', '\\']));
+        if everywhere > 0 && have_folders {
+            return format!("the first file exists without its leading folders: add --pictures {folder}; {FLAG}");
+        }
+        if everywhere > most {
+            let count = if everywhere < names.len() {
+                format!("{everywhere} of them")
+            } else {
+                "they".to_owned()
+            };
+            return format!("{count} are in the folders below {folder}: add --pictures {folder}; {FLAG}");
+        }
         match folders.as_slice() {
             [] => format!("paths are relative to the table's folder, or to that of --pictures; {FLAG}"),
             [(most, _), (next, _), ..] if next == most => {

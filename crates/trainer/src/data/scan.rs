@@ -9,6 +9,7 @@ use walkdir::{DirEntry, WalkDir};
 use xception_model::picture::{SkippedFiles, hidden_pictures, is_hidden, is_named_as_picture};
 
 use super::{
+    conversion,
     error::DataError,
     folders::{Tables, loose_pictures, name_of, names_with_classes},
     layout::{ClassFolder, Layout},
@@ -140,7 +141,12 @@ impl Notes {
                 counted(count, "hidden picture")
             ),
         };
-        found + &self.tables.advice(root)
+        let packed = if self.loose + self.hidden > 0 {
+            String::new()
+        } else {
+            conversion::packed(root)
+        };
+        found + &packed + &self.tables.advice(root)
     }
 }
 
@@ -162,8 +168,8 @@ fn class_pictures(
             Ok(entry) if !entry.file_type().is_file() => continue,
             Ok(entry) => entry.into_path(),
             Err(error) => match error.path() {
-                // A broken link counts as one more unreadable file.
-                Some(path) if is_named_as_picture(path) && path.is_symlink() && !path.exists() => path.to_owned(),
+                // A broken link counts as one more unreadable file, or as one that is no picture.
+                Some(path) if is_broken_link(path) => path.to_owned(),
                 path => {
                     return Err(DataError::Read {
                         path: path.unwrap_or(&folder.path).to_owned(),
@@ -186,6 +192,10 @@ fn class_pictures(
         found.push((folder.class.clone(), item));
     }
     Ok(())
+}
+
+fn is_broken_link(path: &Path) -> bool {
+    path.is_symlink() && !path.exists()
 }
 
 fn ending(path: &Path) -> String {

@@ -88,7 +88,7 @@ impl Split {
 
 /// Words for the splits, without accents: in English, German, French, Spanish,
 /// Portuguese, Italian, Dutch, Turkish, Polish, Russian, Chinese, Japanese and Korean.
-const STEMS: [(&str, Split); 46] = [
+const STEMS: [(&str, Split); 53] = [
     ("training", Split::Train),
     ("train", Split::Train),
     ("trn", Split::Train),
@@ -99,6 +99,8 @@ const STEMS: [(&str, Split); 46] = [
     ("treino", Split::Train),
     ("addestramento", Split::Train),
     ("allenamento", Split::Train),
+    ("opleiding", Split::Train),
+    ("trainen", Split::Train),
     ("egitim", Split::Train),
     ("treningowe", Split::Train),
     ("treningowy", Split::Train),
@@ -110,6 +112,8 @@ const STEMS: [(&str, Split); 46] = [
     ("学習", Split::Train),
     ("훈련", Split::Train),
     ("학습", Split::Train),
+    ("dev", Split::Val),
+    ("development", Split::Val),
     ("validation", Split::Val),
     ("validierung", Split::Val),
     ("validacion", Split::Val),
@@ -130,11 +134,14 @@ const STEMS: [(&str, Split); 46] = [
     ("tests", Split::Test),
     ("test", Split::Test),
     ("tst", Split::Test),
+    ("prova", Split::Test),
     ("prueba", Split::Test),
     ("pruebas", Split::Test),
     ("тест", Split::Test),
     ("测试", Split::Test),
     ("テスト", Split::Test),
+    ("시험", Split::Test),
+    ("테스트", Split::Test),
 ];
 
 /// A name with a blank before each capital letter that begins a word.
@@ -190,6 +197,12 @@ mod tests {
             ("\u{6d4b}\u{8bd5}\u{96c6}", Some(Split::Test)),
             ("\u{30c6}\u{30b9}\u{30c8}", Some(Split::Test)),
             ("val_images", Some(Split::Val)),
+            ("devset", Some(Split::Val)),
+            ("devices", None),
+            ("prova", Some(Split::Test)),
+            ("opleiding", Some(Split::Train)),
+            ("\u{c2dc}\u{d5d8}", Some(Split::Test)),
+            ("evaluation", None),
             ("trn", Some(Split::Train)),
             ("tr", None),
             ("trade", None),

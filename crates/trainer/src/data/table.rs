@@ -351,11 +351,12 @@ fn items(
         let file = match pictures.find(&row.path) {
             FileMatch::File(file) => file,
             FileMatch::Several(names) => {
-                return Err(wrong(format!(
-                    "{} can be {}: write the ending",
-                    row.path,
-                    names.join(" or ")
-                )));
+                let way = if names.iter().any(|name| name.contains('/')) {
+                    "write its folder before it"
+                } else {
+                    "write the ending"
+                };
+                return Err(wrong(format!("{} can be {}: {way}", row.path, names.join(" or "))));
             }
             FileMatch::Nothing => {
                 missing.push(row.path);

@@ -91,6 +91,144 @@ fn doubtful_names_of_splits_are_asked_about() {
     assert!(sentence.contains("the names te, tr are those of splits"), "{sentence}");
 }
 
+/// Tiny ImageNet has `train/n014/images/` and `val/images/`.
+#[test]
+fn a_split_without_the_training_classes_has_no_class_of_its_own() {
+    let root = folder(&[("train/n014/images", 10), ("train/n017/images", 10), ("val/images", 3)]);
+    let (dataset, report) = open(root.path());
+    assert_eq!(dataset.classes, ["n014", "n017"]);
+    assert_eq!((report.total.train, report.total.val, report.total.test), (12, 4, 4));
+    assert_eq!(
+        report.warnings,
+        ["3 pictures of val/images in no class's folder: their classes are not known, ignored"]
+    );
+    let root = folder(&[("train/cat", 4), ("train/dog", 4), ("val/chat", 2), ("val/chien", 2)]);
+    let sentence = error(root.path());
+    assert!(
+        sentence.contains("val holds chat, chien, and train holds cat, dog: no class is in both"),
+        "{sentence}"
+    );
+    // Other spellings of a class are asked about as such.
+    let root = folder(&[("train/cat", 4), ("train/dog", 4), ("val/Cat", 2)]);
+    assert!(error(root.path()).contains("--class-case merge"));
+}
+
+#[test]
+fn the_folder_of_the_classes_is_found_below_others() {
+    let root = folder(&[("ILSVRC/Data/CLS-LOC/train/n1", 3), ("ILSVRC/Data/CLS-LOC/train/n2", 3)]);
+    fs::write(root.path().join("ILSVRC/notes.txt"), "x").unwrap();
+    let sentence = error(root.path());
+    assert!(
+        sentence.contains("did you mean ") && sentence.contains("ILSVRC/Data/CLS-LOC/train?"),
+        "{sentence}"
+    );
+    let (classes, _) = read(&[("cat/2024/05", 3), ("dog/2024", 3)], &DataOptions::default());
+    assert_eq!(classes, ["cat", "dog"]);
+}
+
+#[test]
+fn parts_of_one_set_of_pictures_are_no_classes() {
+    for names in [
+        ["HAM_images_part_1", "HAM_images_part_2"],
+        ["batch01", "batch02"],
+        ["images_001/images", "images_002/images"],
+    ] {
+        let root = folder(&[(names[0], 3), (names[1], 3)]);
+        fs::write(root.path().join("metadata.csv"), "image_id,dx\n").unwrap();
+        let sentence = error(root.path());
+        assert!(
+            sentence.contains("the parts of one set") && sentence.ends_with("metadata.csv"),
+            "{sentence}"
+        );
+        let options = DataOptions {
+            class_folders: Some(ClassFolders::Top),
+            ..DataOptions::default()
+        };
+        assert_eq!(
+            Dataset::open(root.path(), &options).unwrap().0.classes.len(),
+            2,
+            "{names:?}"
+        );
+    }
+    let (classes, _) = read(&[("type1", 3), ("type2", 3)], &DataOptions::default());
+    assert_eq!(classes, ["type1", "type2"]);
+}
+
+/// Dogs vs. Cats has `train/cat.0.jpg` and `test/1.jpg`.
+#[test]
+fn splits_without_folders_of_classes_are_refused_with_what_their_names_hold() {
+    let root = tempfile::tempdir().unwrap();
+    for number in 0..3 {
+        for name in [
+            format!("train/cat.{number}.png"),
+            format!("train/dog.{number}.png"),
+            format!("test/{number}.png"),
+        ] {
+            paint(
+                &root.path().join(&name),
+                900 + number * 3 + u32::from(name.contains("dog")),
+            );
+        }
+    }
+    let sentence = error(root.path());
+    assert!(
+        sentence.contains("the pictures of train, test lie in no class's folder")
+            && sentence.contains("begin with cat, dog"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn packed_data_sets_are_named() {
+    for (name, part) in [
+        (
+            "data/train-00000-of-00001.parquet",
+            "name it for the lines that make folders",
+        ),
+        ("train/data-00000-of-00001.arrow", "Hugging Face"),
+        ("train.tfrecord-00000-of-00010", "TFRecord"),
+        ("archive.zip", "unpack it first"),
+        ("train-images-idx3-ubyte", "MNIST"),
+        ("cifar/data_batch_1", "CIFAR"),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "x").unwrap();
+        let sentence = error(root.path());
+        assert!(
+            sentence.contains(&path.display().to_string()) && sentence.contains(part),
+            "{sentence}"
+        );
+    }
+}
+
+/// A folder with the training classes beside the splits may be the split that is missing.
+#[test]
+fn a_folder_that_may_be_the_missing_split_is_asked_about() {
+    let parts = |names: &[&str]| {
+        let names: Vec<[String; 2]> = names
+            .iter()
+            .map(|name| ["cats", "dogs"].map(|class| format!("{name}/{class}")))
+            .collect();
+        let folders: Vec<(&str, u32)> = names.as_flattened().iter().map(|name| (name.as_str(), 3)).collect();
+        folder(&folders)
+    };
+    for (names, missing) in [
+        (["train", "val", "evaluation"], "name it test if"),
+        (["train", "test", "holdout"], "name it val if"),
+    ] {
+        let sentence = error(parts(&names).path());
+        assert!(
+            sentence.contains(&format!("{} holds classes of train", names[2])) && sentence.contains(missing),
+            "{sentence}"
+        );
+    }
+    // All splits are there.
+    let (_, report) = open(parts(&["train", "val", "test", "augmented"]).path());
+    assert_eq!(report.warnings[0], "beside the train folder, ignored: augmented");
+}
+
 #[test]
 fn unlabelled_pictures_are_no_class_and_no_split() {
     let root = folder(&[
@@ -324,8 +462,8 @@ fn a_table_beside_loose_pictures_is_named() {
     fs::write(root.path().join("labels.csv"), "id,breed\n").unwrap();
     let sentence = error(root.path());
     assert!(
-        sentence
-            .contains("3 pictures beside the folders, not in them; if a table says their classes, name the table: ")
+        sentence.contains("the pictures of train lie in no class's folder")
+            && sentence.contains("; if a table says their classes, name the table: ")
             && sentence.ends_with("labels.csv"),
         "{sentence}"
     );

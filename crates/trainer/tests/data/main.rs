@@ -399,6 +399,7 @@ fn names_and_links_that_no_one_expects_are_sentences() {
     symlink(elsewhere.path().join("emu"), root.path().join("emu")).unwrap();
     symlink("/nowhere", root.path().join("broken")).unwrap();
     symlink("/nowhere.png", root.path().join("cat/broken.png")).unwrap();
+    symlink("/nowhere", root.path().join("dog/latest")).unwrap();
     let (dataset, report) = open(root.path());
     assert_eq!(dataset.classes, ["cat", "dog", "emu"]);
     let [lost] = &report.unreadable[..] else {

@@ -524,6 +524,48 @@ fn doubtful_labels_are_told() {
     assert_eq!(all_labels(&open(&path).0), [&["sea", "sun"][..], &["sun"]]);
 }
 
+/// HAM10000 has its pictures in two folders, and one table.
+#[test]
+fn names_without_folders_are_found_in_the_folders_below() {
+    let root = folder(&[("part_1", 2)]);
+    for number in 2..4 {
+        paint(&root.path().join(format!("part_2/deep/{number:03}.png")), number);
+    }
+    let path = root.path().join("train.csv");
+    fs::write(&path, "id,label\n000,a\n001.png,b\n002,a\n003.png,b\n").unwrap();
+    let sentence = error(&path);
+    let place = root.path().display();
+    assert!(
+        sentence.contains(&format!(
+            "they are in the folders below {place}: add --pictures {place};"
+        )),
+        "{sentence}"
+    );
+    let options = DataOptions {
+        table: TableOptions {
+            pictures: Some(root.path().to_owned()),
+            ..TableOptions::default()
+        },
+        ..DataOptions::default()
+    };
+    let (dataset, _) = Dataset::open(&path, &options).unwrap();
+    let found: Vec<_> = dataset.samples.iter().map(|sample| sample.path.clone()).collect();
+    let expected = [
+        "part_1/000.png",
+        "part_1/001.png",
+        "part_2/deep/002.png",
+        "part_2/deep/003.png",
+    ];
+    assert_eq!(found, expected.map(|path| root.path().join(path)));
+    // Two files of one name.
+    paint(&root.path().join("part_2/001.png"), 9);
+    let sentence = Dataset::open(&path, &options).unwrap_err().to_string();
+    assert!(
+        sentence.contains("part_2/001.png: write its folder before it"),
+        "{sentence}"
+    );
+}
+
 /// Both folders hold a picture of the first name.
 #[test]
 fn the_folder_of_most_pictures_is_advised() {

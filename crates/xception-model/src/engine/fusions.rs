@@ -84,7 +84,6 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         | Op::BatchNorm(_)
         | Op::GlobalPool(_)
         | Op::ToMap
-        | Op::Multiply
         | Op::Concat
         | Op::ScaleShift(_)
         | Op::Pool(_)
@@ -99,6 +98,8 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         .is_supported(),
         Op::Activation(activation) => kernel_of(*activation).is_some(),
         Op::Add => node.inputs.len() == 2,
+        // The kernel multiplies by one number for each channel.
+        Op::Multiply => node.inputs.iter().any(|input| is_pixel(graph, *input)),
         Op::Flatten { .. }
         | Op::Pad { .. }
         | Op::Crop { .. }
@@ -108,6 +109,39 @@ fn alone(graph: &Graph, id: NodeId) -> Fusion {
         | Op::Resize { .. } => false,
     };
     if has_kernel { Fusion::Alone } else { Fusion::Without }
+}
+
+/// Whether a node outputs a vector, or a map of one pixel for pictures of every size: a global pooling, or layers
+/// behind one.
+pub(super) fn is_pixel(graph: &Graph, id: NodeId) -> bool {
+    let mut met = vec![false; graph.nodes.len()];
+    let mut open = vec![id];
+    while let Some(id) = open.pop() {
+        if core::mem::replace(&mut met[id.0], true) {
+            continue;
+        }
+        let node = graph.node(id);
+        let keeps = match &node.op {
+            Op::GlobalPool(_) | Op::ToMap | Op::Dense(_) | Op::Flatten { .. } => continue,
+            Op::Conv(conv) => conv.padding == Padding::Same || conv.kernel == [1; 2],
+            Op::Activation(_)
+            | Op::BatchNorm(_)
+            | Op::ScaleShift(_)
+            | Op::LayerNorm { .. }
+            | Op::GroupNorm { .. }
+            | Op::Take { .. }
+            | Op::Dropout { .. }
+            | Op::Add
+            | Op::Multiply
+            | Op::Concat => true,
+            _ => false,
+        };
+        if !keeps {
+            return false;
+        }
+        open.extend(&node.inputs);
+    }
+    true
 }
 
 /// The engine's name for an activation, if the engine has a kernel for it.

@@ -13,7 +13,7 @@ use kernels::{
     Multiply, Network, Projection, Separable, Value,
 };
 
-use super::fusions::{Chain, Fusion, kernel_of};
+use super::fusions::{Chain, Fusion, is_pixel, kernel_of};
 use crate::fold::{Fold, Folded, host};
 use crate::parameters::Parameters;
 
@@ -361,36 +361,4 @@ fn padding(padding: Padding, window: [usize; 2]) -> kernels::Padding {
             right,
         },
     }
-}
-
-/// Whether a node outputs a map of one pixel for pictures of every size: a global pooling, or layers behind one.
-fn is_pixel(graph: &Graph, id: NodeId) -> bool {
-    let mut met = vec![false; graph.nodes.len()];
-    let mut open = vec![id];
-    while let Some(id) = open.pop() {
-        if core::mem::replace(&mut met[id.0], true) {
-            continue;
-        }
-        let node = graph.node(id);
-        let keeps = match &node.op {
-            Op::GlobalPool(_) | Op::ToMap => continue,
-            Op::Conv(conv) => conv.padding == Padding::Same || conv.kernel == [1; 2],
-            Op::Activation(_)
-            | Op::BatchNorm(_)
-            | Op::ScaleShift(_)
-            | Op::LayerNorm { .. }
-            | Op::GroupNorm { .. }
-            | Op::Take { .. }
-            | Op::Dropout { .. }
-            | Op::Add
-            | Op::Multiply
-            | Op::Concat => true,
-            _ => false,
-        };
-        if !keeps {
-            return false;
-        }
-        open.extend(&node.inputs);
-    }
-    true
 }

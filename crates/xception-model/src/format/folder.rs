@@ -6,9 +6,9 @@ use std::path::Path;
 use std::{fs, io};
 
 use super::foreign::{
-    Foreign, checkpoint, core_ml, flax, keras_saved_model, openvino, saved_model, tfjs, unzipped_keras,
+    Foreign, checkpoint, core_ml, flax, keras_saved_model, openvino, saved_model, shard, tfjs, unzipped_keras,
 };
-use super::names::{ends, weight_files};
+use super::names::{ends, other_shards, weight_files};
 
 /// Files of a folder that are looked at.
 const MAX_ENTRIES: usize = 4096;
@@ -64,7 +64,11 @@ pub(super) fn folder(path: &Path) -> io::Result<Foreign> {
         return Ok(flax());
     }
     let endings = ["keras", "h5", "pth", "pt", "safetensors", "onnx", "bpk", "bin", "ckpt"];
+    let (shards, names): (BTreeSet<_>, _) = names.into_iter().partition(|name| other_shards(name).is_some());
     let weights = weight_files(&names, &endings);
+    if let (true, Some(others)) = (weights.is_empty(), shards.first().and_then(|name| other_shards(name))) {
+        return Ok(shard(&others));
+    }
     if !weights.is_empty() {
         return Ok(Foreign::new(
             "a folder",

@@ -207,6 +207,34 @@ pub(super) fn shards(first: &str) -> Foreign {
     )
 }
 
+/// One of several files, whose names have this pattern.
+pub(super) fn shard(others: &str) -> Foreign {
+    let pattern = others.escape_default();
+    let load = if others.ends_with(".safetensors") {
+        "weights.update(safetensors.torch.load_file(name))"
+    } else if others.ends_with(".h5") {
+        return Foreign::new(
+            "one of several files that hold the weights together",
+            "Load them all with the library that wrote them, and save one file",
+        );
+    } else {
+        "weights.update(torch.load(name, map_location=\"cpu\"))"
+    };
+    Foreign::new(
+        "one of several files that hold the weights together",
+        python(
+            "Put them into one file, in Python:",
+            &[
+                "import glob, safetensors.torch, torch",
+                "weights = {}",
+                &format!("for name in glob.glob(\"{pattern}\"):"),
+                &format!("    {load}"),
+                "torch.save(weights, \"weights.pth\")",
+            ],
+        ),
+    )
+}
+
 pub(super) fn architecture(path: &Path) -> Foreign {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     Foreign::new(

@@ -15,3 +15,13 @@ pub(super) fn ends(name: &str, ending: &str) -> bool {
         .extension()
         .is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }
+
+/// The pattern of the names of all parts of a set of weights, if this is the name of one of several:
+/// `model-00001-of-00002.safetensors`.
+pub(super) fn other_shards(name: &str) -> Option<String> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    let (rest, count) = stem.rsplit_once("-of-")?;
+    let (beginning, number) = rest.rsplit_once('-')?;
+    let is_part = number.parse::<u32>().is_ok() && count.parse::<u32>().is_ok_and(|count| count > 1);
+    is_part.then(|| format!("{beginning}-*-of-{count}.{ending}"))
+}

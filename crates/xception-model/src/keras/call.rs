@@ -140,9 +140,11 @@ pub(super) fn constants(value: &Value) -> Option<Vec<f64>> {
 /// `predict` replaces this value (`operation_fn` in `keras/src/models/functional.py`, 3.0 to 3.15). For other layers,
 /// the user has written the value: calling the model obeys it, and `predict` does not.
 pub(super) fn notes_training(class: &str) -> bool {
-    const OTHERS: [&str; 9] = [
+    const OTHERS: [&str; 11] = [
         "AugMix",
+        "AutoContrast",
         "CenterCrop",
+        "ContrastLimitedAdaptiveHistogramEqualization",
         "CutMix",
         "Equalization",
         "MaxNumBoundingBoxes",

@@ -153,6 +153,7 @@ impl Scan {
             let is_of = |name: &String| name.split('.').next() == Some(package);
             self.refused.iter().any(is_of)
         };
+        let holds_only = |beginning: &str| self.refused.iter().all(|name| name.starts_with(beginning));
         if holds("fastai") {
             return "save the weights alone, in Python:
     import torch
@@ -170,6 +171,16 @@ impl Scan {
     model = joblib.load(\"model.joblib\")
     model.save(\"model.keras\")    # of a Keras model; torch.save(model.state_dict(), \"weights.pth\") of a PyTorch \
          one";
+        }
+        if holds_only("torch._utils._rebuild_sparse") {
+            return "make its sparse tensors dense, in Python:
+    import torch
+    weights = torch.load(\"model.pth\", map_location=\"cpu\")    # or the entry of it that holds the weights
+    torch.save({name: tensor.to_dense() for name, tensor in weights.items()}, \"weights.pth\")";
+        }
+        if holds_only("torch._utils._rebuild_meta") {
+            return "save the model again after its weights are loaded: these tensors are on the device `meta`, and \
+                    have shapes without numbers";
         }
         // Modules restore their parameters whatever their class is.
         "save the weights alone, in Python; the model's own class is not needed:
@@ -317,6 +328,21 @@ mod tests {
             ("_codecs", "encode"),
         ] {
             assert!(is_allowed(module, object), "{module}.{object}");
+        }
+    }
+
+    #[test]
+    fn tensors_without_plain_numbers_have_advice_of_their_own() {
+        for (object, advice) in [
+            ("_rebuild_sparse_tensor", "to_dense()"),
+            ("_rebuild_meta_tensor_no_storage", "after its weights are loaded"),
+        ] {
+            let pickle = [b"\x80\x02ctorch._utils\n", object.as_bytes(), b"\n)R."].concat();
+            let problem = scanned(&pickle).unwrap_err();
+            assert!(problem.contains(object) && problem.contains(advice), "{problem}");
+            // Beside a module, the advice is the module's.
+            let both = [&b"\x80\x02cmodel\nNet\n"[..], &pickle[2..]].concat();
+            assert!(scanned(&both).unwrap_err().contains("state_dict"), "{object}");
         }
     }
 

@@ -163,7 +163,7 @@ struct Plain {
 }
 
 /// What a graph does to the picture before anything else: another order of channels, then constants.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Front {
     /// The number of each channel in the picture; `None` if they stay in order.
     channels: Option<Vec<usize>>,
@@ -179,6 +179,8 @@ impl Plain {
         while let Op::Dropout { .. } = graph.node(output).op {
             output = graph.node(output).inputs[0];
         }
+        output = without_flatten(&graph, output);
+        activates_last(&mut graph, output);
         if let Op::Activation(activation) = graph.node(output).op
             && let Some(end) = end_of(activation)
             && is_vector(&graph, output)
@@ -188,6 +190,7 @@ impl Plain {
         } else if softmaxes(&graph, output).is_some_and(|sum| (sum - 1.0).abs() < 1e-6) && is_vector(&graph, output) {
             outputs = Some(Outputs::Probabilities);
         }
+        output = without_flatten(&graph, output);
 
         resizes_last(&mut graph);
         let (front, first) = front(&graph);
@@ -197,15 +200,8 @@ impl Plain {
                 *input = NodeId(0);
             }
         }
-        // Small factors expect pictures in 0..255; other constants may expect anything.
-        let takes_bytes = |constants: &ScaleShift| constants.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
-        let scaling = known.or_else(|| {
-            front
-                .constants
-                .as_ref()
-                .filter(|own| takes_bytes(own))
-                .map(|_| Scaling::None)
-        });
+        let takes_bytes = front.constants.as_ref().is_some_and(takes_bytes) || scales_later(&graph);
+        let scaling = known.or_else(|| takes_bytes.then_some(Scaling::None));
         let is_kept = known.is_none() && (front.channels.is_some() || front.constants.is_some());
         if let Some(size) = file.size {
             pools_of_whole_maps(&mut graph, &file.graph.shapes(size)?);
@@ -526,6 +522,37 @@ fn is_linear(graph: &Graph, output: NodeId) -> bool {
     true
 }
 
+/// Whether these constants expect pictures in 0..255, as small factors and a zero point among the bytes do. Other
+/// constants may expect anything.
+fn takes_bytes(constants: &ScaleShift) -> bool {
+    let has_small_factors = constants.scale.iter().all(|factor| (factor * 255.0).abs() < 32.0);
+    let count = constants.scale.len().max(constants.shift.len());
+    let at = |values: &[f64], channel: usize| values.get(channel).or(values.first()).copied().unwrap_or(0.0);
+    has_small_factors
+        || (0..count).all(|channel| {
+            let zero = -at(&constants.shift, channel) / at(&constants.scale, channel);
+            (64.0..192.0).contains(&zero)
+        })
+}
+
+/// Whether the picture is scaled from 0..255 behind another operation (a crop, a padding, a clip) and before the first
+/// layer with weights. These constants stay where they are.
+fn scales_later(graph: &Graph) -> bool {
+    let readers = graph.readers();
+    let mut at = NodeId(0);
+    while readers[at.0] == 1 {
+        let Some((next, node)) = graph.iter().find(|(_, node)| node.inputs.contains(&at)) else {
+            return false;
+        };
+        match &node.op {
+            Op::ScaleShift(constants) if takes_bytes(constants) => return true,
+            Op::Conv(_) | Op::Dense(_) | Op::BatchNorm(_) => return false,
+            _ => at = next,
+        }
+    }
+    false
+}
+
 impl Front {
     /// The scaling that it equals, if there is one.
     fn scaling(&self) -> Option<Scaling> {
@@ -540,6 +567,7 @@ impl Front {
     /// Does this first, and then the operation; `None` if that is another kind of operation.
     fn then(&self, op: &Op) -> Option<Self> {
         match op {
+            Op::Dropout { .. } => Some(self.clone()),
             Op::ScaleShift(next) => Some(Self {
                 channels: self.channels.clone(),
                 constants: Some(match &self.constants {
@@ -602,6 +630,32 @@ fn resizes_last(graph: &mut Graph) {
             _ => break,
         }
         at = next;
+    }
+}
+
+/// The node before a flattening that changes no number: of a vector, or of a vector that was made a map.
+fn without_flatten(graph: &Graph, mut id: NodeId) -> NodeId {
+    while let (Op::Flatten { .. }, Some(&input)) = (&graph.node(id).op, graph.node(id).inputs.first()) {
+        match (&graph.node(input).op, graph.node(input).inputs.first()) {
+            (Op::ToMap, Some(&vector)) => id = vector,
+            _ if is_vector(graph, input) => id = input,
+            _ => break,
+        }
+    }
+    id
+}
+
+/// Puts an activation of one pixel behind the flattening of that pixel, so that it is found as the end of a classifier.
+fn activates_last(graph: &mut Graph, output: NodeId) {
+    let (Op::Flatten { .. }, Some(&input)) = (&graph.node(output).op, graph.node(output).inputs.first()) else {
+        return;
+    };
+    let is_alone = graph.readers()[input.0] == 1 && is_pixel(graph, input);
+    if let (Op::Activation(activation), true) = (graph.node(input).op.clone(), is_alone) {
+        let flatten = core::mem::replace(&mut graph.nodes[output.0].op, Op::Activation(activation));
+        graph.nodes[input.0].op = flatten;
+        let layer = graph.node(input).layer;
+        graph.nodes[input.0].layer = core::mem::replace(&mut graph.nodes[output.0].layer, layer);
     }
 }
 
@@ -690,6 +744,28 @@ fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
                 Some(input) => id = *input,
                 None => return false,
             },
+        }
+    }
+}
+
+/// Whether a node's output is a map of one pixel whatever the size of the picture.
+fn is_pixel(graph: &Graph, mut id: NodeId) -> bool {
+    loop {
+        let node = graph.node(id);
+        match &node.op {
+            Op::GlobalPool(pool) => return pool.keep_dims,
+            Op::ToMap => return true,
+            Op::Conv(conv) if conv.kernel != [1; 2] => return false,
+            Op::Conv(_)
+            | Op::Dense(_)
+            | Op::Activation(_)
+            | Op::BatchNorm(_)
+            | Op::ScaleShift(_)
+            | Op::Dropout { .. } => match node.inputs.first() {
+                Some(input) => id = *input,
+                None => return false,
+            },
+            _ => return false,
         }
     }
 }

@@ -97,10 +97,17 @@ impl InferenceNetwork {
         nodes: impl Fn(&Roles) -> Vec<NodeId>,
     ) -> Result<impl Iterator<Item = Feature>, InputError> {
         check(self.network.graph(), &images)?;
+        let images = images.inner();
         let found = match &self.engine {
             #[cfg(feature = "flex")]
-            Engine::Kernels(packed) => packed.run(images.inner(), &nodes(&packed.graph().roles)),
-            Engine::Burn(folded) => folded.outputs(images.inner(), &nodes(&folded.graph().roles)),
+            Engine::Kernels(packed) => packed.run(images.clone(), &nodes(&packed.graph().roles)),
+            Engine::Burn(folded) => folded.outputs(images.clone(), &nodes(&folded.graph().roles)),
+        };
+        // What the kernels refuse, Burn's operations compute.
+        let found = if found.iter().all(Option::is_some) {
+            found
+        } else {
+            self.network.outputs(images, &nodes(&self.network.graph().roles))
         };
         Ok(found.into_iter().flatten())
     }

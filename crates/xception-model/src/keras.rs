@@ -88,7 +88,7 @@ pub fn open(path: &Path, no_top: bool) -> Result<KerasNetwork, WeightsError> {
         });
     };
     let policy = store.model_config()?.and_then(Policy::of);
-    let found = recognise(&file, false).map_err(|error| no_network(error.to_string()))?;
+    let found = recognise(&file, false, no_top).map_err(|error| no_network(error.to_string()))?;
     // Keras files never have folded norms, so there is one candidate.
     let Some(candidate) = found.candidates.first() else {
         return Err(no_network("its graph is empty".to_owned()));

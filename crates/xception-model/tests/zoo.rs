@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 use xception_model::graph::{
-    BatchNorm, Block, Builder, ChannelOrder, Dense, NewLayer, Op, Padding, Pool, PoolKind, Roles,
+    Activation, BatchNorm, Block, Builder, ChannelOrder, Dense, NewLayer, Op, Padding, Pool, PoolKind, Roles,
 };
 use xception_model::{Architecture, Graph, Pooling, Published, Variant};
 
@@ -177,7 +177,7 @@ fn every_published_network_is_known_by_its_options_and_its_graph() {
                 size: Some([published.size; 2]),
                 preset: None,
             };
-            let found = xception_model::recognise(&file, false).unwrap();
+            let found = xception_model::recognise(&file, false, false).unwrap();
             let found: Vec<_> = found.candidates.into_iter().map(|found| found.architecture).collect();
             assert_eq!(found, [network], "{}", published.name);
         }
@@ -317,7 +317,7 @@ fn a_pooling_of_the_whole_map_is_a_global_one() {
     let head = [("avg_pool", window), ("flatten_1", flatten()), ("fc", dense([2048, 3]))];
     let found = |size: usize| {
         let file = with_head("resnet50", size, &head);
-        let found = xception_model::recognise(&file, false).unwrap();
+        let found = xception_model::recognise(&file, false, false).unwrap();
         found.candidates[0].architecture.clone()
     };
     let network = published("resnet50").network.with_num_classes(3).unwrap();
@@ -351,10 +351,32 @@ fn the_backbone_before_a_flattened_map_is_known() {
         ("dense_2", dense([64, 4])),
     ];
     let file = with_head("vgg16", 224, &head);
-    let found = xception_model::recognise(&file, false).unwrap();
+    let found = xception_model::recognise(&file, false, false).unwrap();
     let network = found.candidates[0].architecture.clone();
     assert!(matches!(network, Architecture::Graph(_)), "{network}");
     let backbone = published("vgg16").network.without_top();
     assert_eq!(network.without_top(), backbone);
     assert_eq!(backbone.pooling(), Some(Pooling::Average));
+}
+
+/// A softmax over one number is 1 for every picture. The network before it stays available.
+#[test]
+fn a_classifier_without_a_meaning_leaves_the_backbone() {
+    let softmax = Op::Activation(Activation::Softmax);
+    let head = [
+        ("flatten", flatten()),
+        ("fc", dense([7 * 7 * 512, 1])),
+        ("softmax", softmax),
+    ];
+    let file = with_head("vgg16", 224, &head);
+    let Err(error) = xception_model::recognise(&file, false, false) else {
+        panic!("its output says nothing");
+    };
+    assert!(
+        error.to_string().contains("layer softmax") && error.to_string().contains("`--no-top`"),
+        "{error}"
+    );
+    let found = xception_model::recognise(&file, false, true).unwrap();
+    let network = found.candidates[0].architecture.without_top();
+    assert_eq!(network, published("vgg16").network.without_top());
 }

@@ -38,7 +38,7 @@ pub(crate) fn read(path: &Path, known: &Known, no_top: bool) -> Result<FileConte
         Err(_) if no_top => (network(&model, path, false)?, false),
         read => (read?, true),
     };
-    let found = recognise(&file.file, true).map_err(|error| no_network(error.to_string()))?;
+    let found = recognise(&file.file, true, no_top).map_err(|error| no_network(error.to_string()))?;
     let stated = stated(&model).map_err(|problem| ConvertError::damaged(path, problem))?;
     let (description, candidate) = match stated.filter(|_| is_whole) {
         Some(spec) => {

@@ -79,16 +79,18 @@ impl Candidate {
 }
 
 /// Finds the network in a file. `folded_norms`: whether batch norms may be missing, as in an export for inference.
+/// `no_top`: whether the classifier will be left out.
 ///
 /// # Errors
 ///
-/// A malformed graph, or one that cannot take pictures of the size that the file states.
-pub fn recognise(file: &FileGraph, folded_norms: bool) -> Result<Recognised, GraphError> {
+/// A malformed graph, one that cannot take pictures of the size that the file states, or a classifier without a
+/// meaning.
+pub fn recognise(file: &FileGraph, folded_norms: bool, no_top: bool) -> Result<Recognised, GraphError> {
     file.graph.validate()?;
     if let Some(size) = file.size {
         file.graph.shapes(size)?;
     }
-    let plain = Plain::of(file)?;
+    let plain = Plain::of(file, no_top)?;
     let tolerance = Tolerance {
         folded_norms,
         size: file.size,
@@ -138,7 +140,7 @@ pub(super) fn named(graph: Graph) -> Architecture {
         #[cfg(feature = "std")]
         preset: None,
     };
-    let found = recognise(&file, false)
+    let found = recognise(&file, false, false)
         .ok()
         .and_then(|found| found.candidates.into_iter().next());
     let own = Architecture::Graph(Arc::new(file.graph));
@@ -171,7 +173,7 @@ struct Front {
 }
 
 impl Plain {
-    fn of(file: &FileGraph) -> Result<Self, GraphError> {
+    fn of(file: &FileGraph, no_top: bool) -> Result<Self, GraphError> {
         let mut graph = file.graph.clone();
         let mut output = file.output;
         let mut outputs = None;
@@ -224,11 +226,14 @@ impl Plain {
         let outputs = match (outputs_known, single) {
             (Some(Outputs::Sigmoid), true) => Some(Outputs::Binary),
             // A softmax over one number is always 1, so the file cannot mean it.
-            (Some(Outputs::Softmax), true) => {
+            (Some(Outputs::Softmax), true) if !no_top => {
                 let name = file.graph.layer_of(file.output).name.clone();
                 return Err(GraphError::Layer {
                     layer: name,
-                    problem: "it is a softmax over one number, which is 1 for every picture".into(),
+                    problem:
+                        "it is a softmax over one number, which is 1 for every picture; `--no-top` reads the network \
+                              before it"
+                            .into(),
                 });
             }
             (outputs, _) => outputs,

@@ -56,19 +56,20 @@ pub(super) fn decode_avif(
 /// Checks the sizes that the container names, which the streams may not exceed.
 fn check(plan: &Plan<'_>, limits: &DecodeLimits) -> Result<(), PictureError> {
     let bytes_per_sample = if plan.coding.depth() > 8 { 2 } else { 1 };
-    // The planes and their alpha, RGB and RGBA.
+    // The planes and their alpha, RGB, its alpha, and RGBA.
     check_size(
         plan.colours.width,
         plan.colours.height,
-        4 * bytes_per_sample + 4,
+        4 * bytes_per_sample + 8,
         limits,
     )?;
+    let bytes_of = |width: u32, height: u32| u64::from(width) * u64::from(height) * 4 * u64::from(bytes_per_sample);
+    let planes = bytes_of(plan.colours.width, plan.colours.height);
     let grids = [Some(&plan.colours), plan.alpha.as_ref()];
     for tile in grids.into_iter().flatten().flat_map(|grid: &Grid<'_>| &grid.tiles) {
         check_size(tile.width, tile.height, 1, limits)?;
         let frames = frames_in_memory(&tile.stream) as u64;
-        let pixels = u64::from(tile.width) * u64::from(tile.height);
-        if pixels * frames * 4 * u64::from(bytes_per_sample) > limits.max_bytes {
+        if planes + bytes_of(tile.width, tile.height) * frames > limits.max_bytes {
             return Err(PictureError::TooMuchMemory {
                 limit: limits.max_bytes,
             });

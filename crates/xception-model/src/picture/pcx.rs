@@ -21,7 +21,12 @@ const PALETTE_MARK: u8 = 12;
 const MAX_PAGES: usize = 1024;
 
 pub(super) fn decode_pcx(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicImage, PictureError> {
-    Page { format: "PCX", bytes }.decode(limits)
+    Page {
+        format: "PCX",
+        bytes,
+        file: bytes,
+    }
+    .decode(limits)
 }
 
 /// The first page of a DCX file, whose mark is followed by the places of the pages, and 0.
@@ -42,6 +47,7 @@ pub(super) fn decode_dcx(
     let page = Page {
         format,
         bytes: bytes.get(page_at..).unwrap_or_default(),
+        file: bytes,
     };
     if !matches!(page.bytes, [0x0a, 0 | 2 | 3 | 5, ..]) {
         return Err(damaged(format, "its first page is no PCX file"));
@@ -60,7 +66,12 @@ pub(super) fn decode_dcx(
         warnings.push(PictureWarning::Misread {
             what: "a first page whose palette is not that of the last",
         });
-        return Page { format, bytes: own }.decode(limits);
+        return Page {
+            format,
+            bytes: own,
+            file: own,
+        }
+        .decode(limits);
     }
     page.decode(limits)
 }
@@ -69,6 +80,8 @@ pub(super) fn decode_dcx(
 struct Page<'a> {
     format: &'static str,
     bytes: &'a [u8],
+    /// Bytes with the palette at their end.
+    file: &'a [u8],
 }
 
 impl Page<'_> {
@@ -119,9 +132,9 @@ impl Page<'_> {
             }
             (1, _) => canvas.of_places(&pixels, &self.palette(&header[16..64])?),
             (_, 1) => {
-                let end = bytes.len().checked_sub(PALETTE);
+                let end = self.file.len().checked_sub(PALETTE);
                 let end = end.ok_or_else(|| early(format))?;
-                match &bytes[end..] {
+                match &self.file[end..] {
                     [PALETTE_MARK, colours @ ..] => canvas.of_places(&pixels, &self.palette(colours)?),
                     _ => canvas.picture(pixels, DynamicImage::ImageLuma8),
                 }

@@ -214,6 +214,10 @@ pub struct OtherFormat {
     pub is_picture: bool,
 }
 
+/// Pillow reads it by itself.
+const PILLOW: &str = "python -c \"from PIL import Image; Image.open('FILE').convert('RGB').save('FILE.png')\", after \
+                      pip install pillow";
+
 /// `rawpy`, which wraps `LibRaw`.
 const RAW: &str = "python -c \"import rawpy; from PIL import Image; \
                    Image.fromarray(rawpy.imread('FILE').postprocess()).save('FILE.png')\", after \

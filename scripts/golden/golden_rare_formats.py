@@ -669,8 +669,8 @@ def main():
         elif picture.mode.startswith("I;16") or (picture.mode == "I" and name.startswith("pnm")):
             deep.append(name)
             write(f"{name}-high-byte", Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB"))
-        # Pillow misreads FITS data of less than 80 bytes.
-        if name not in ("fits-grey", "fits-planes-behind", "fits-column"):
+        # Pillow misreads FITS data of less than 80 bytes, and pages whose palette is not that of the file.
+        if name not in ("fits-grey", "fits-planes-behind", "fits-column", "dcx-palette"):
             cuts[name] = readable_cuts(data)
     for name, (data, pixels) in misread().items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)

@@ -676,8 +676,8 @@ def main():
             deep.append(name)
             write(f"{name}-high-byte", Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB"))
         # Of a codestream that is cut before its first tile Pillow makes a picture of grey, which is refused. FITS data
-        # of less than 80 bytes are misread by it.
-        if name not in ("icns-jpeg-2000-stream", "fits-grey", "fits-planes-behind", "fits-column"):
+        # of less than 80 bytes are misread by it, and so are pages whose palette is not that of the file.
+        if name not in ("icns-jpeg-2000-stream", "fits-grey", "fits-planes-behind", "fits-column", "dcx-palette"):
             cuts[name] = readable_cuts(data)
     for name, (data, pixels) in misread().items():
         (FOLDER / f"{name}.{name.split('-')[0]}").write_bytes(data)

@@ -377,6 +377,6 @@ fn a_classifier_without_a_meaning_leaves_the_backbone() {
         "{error}"
     );
     let found = xception_model::recognise(&file, false, true).unwrap();
-    let network = found.candidates[0].architecture.without_top();
+    let network = found.candidates[0].architecture.clone().without_top();
     assert_eq!(network, published("vgg16").network.without_top());
 }

@@ -40,7 +40,7 @@ use super::{
     pcd::decode_pcd,
     pcx::{decode_dcx, decode_pcx},
     pixar::decode_pixar,
-    png::{self, decode_damaged, decode_intact, essentials, palette_fault},
+    png::{self, decode_damaged, decode_intact, ends_within_chunk, essentials, palette_fault},
     pnm::decode_pnm,
     psd::decode_psd,
     qoi::decode_qoi,
@@ -296,6 +296,12 @@ fn decode_png(
     options: &DecodeOptions,
     warnings: &mut Vec<PictureWarning>,
 ) -> Result<(RgbImage, Orientation), PictureError> {
+    if ends_within_chunk(bytes) {
+        return Err(PictureError::Damaged {
+            format: "PNG",
+            reason: "the file ends within a chunk behind the pixels".to_owned(),
+        });
+    }
     let fault = palette_fault(bytes);
     let intact = match fault {
         None => decode_intact(bytes, &options.limits),

@@ -324,6 +324,31 @@ pub(super) fn append_chunk(file: &mut Vec<u8>, name: [u8; 4], content: &[u8]) {
     file.extend(checksum(&named).to_be_bytes());
 }
 
+/// Whether the file ends within a chunk that Pillow reads behind the pixels: "Truncated File Read"
+/// (`PngImagePlugin.py`, `load_end`). It stops at the end chunk, and at a name that is none. The pixels' last chunk may
+/// be cut.
+pub(super) fn ends_within_chunk(bytes: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let Some((_, mut rest)) = head(bytes) else {
+        return false;
+    };
+    while let Some(name) = rest.get(4..8) {
+        if name == b"IEND" || !name.iter().all(is_letter) {
+            return false;
+        }
+        let length = rest[..4]
+            .iter()
+            .fold(0, |length, &byte| (length << 8) | usize::from(byte));
+        let behind = &rest[8..];
+        if behind.len() < length {
+            return name != b"IDAT";
+        }
+        // The checksum of the last chunk may be missing.
+        rest = behind.get(length + 4..).unwrap_or_default();
+    }
+    false
+}
+
 /// The damage to the chunks of a file; `None` without damage, and if the damage is before the pixels.
 fn damage(bytes: &[u8]) -> Option<&'static str> {
     let mut rest = bytes.get(SIGNATURE..)?;

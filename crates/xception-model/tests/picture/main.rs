@@ -557,6 +557,31 @@ fn a_jpeg_of_endless_scans_is_refused() {
     assert!(error.contains("scan") && error.contains("exceeds limit 100"), "{error}");
 }
 
+/// Pillow: "Truncated File Read" (`PngImagePlugin.py`, `load_end`).
+#[test]
+fn a_png_file_that_ends_within_a_chunk_behind_its_pixels_is_refused() {
+    let whole = bytes_of("png-rgb.png");
+    let (pixels, end) = whole.split_at(whole.len() - 12);
+    let within = |name: &[u8]| [pixels, &9_u32.to_be_bytes(), name, b"a\0b"].concat();
+    let reading = Reading::default();
+    for name in [b"tEXt", b"prVt", b"gAMA"] {
+        let error = decode(&within(name), reading).expect_err("it is refused").to_string();
+        assert!(
+            error.contains("the file ends within a chunk behind the pixels"),
+            "{error}"
+        );
+    }
+    // Pillow stops at the end chunk, and at a name that is none.
+    for name in [b"IEND", b"te-t"] {
+        let found = decode(&within(name), reading).expect("it is read");
+        assert_eq!(found, ppm("png-rgb.pillow.ppm"));
+    }
+    assert_eq!(
+        decode(&[pixels, end].concat(), reading).unwrap(),
+        ppm("png-rgb.pillow.ppm")
+    );
+}
+
 /// CRC-32 as in the PNG specification, annex D.
 fn png_checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, &byte| {

@@ -221,13 +221,38 @@ impl Graph {
                 }
                 Op::Flatten { .. } => {
                     let input = *node.inputs.first()?;
-                    let one_pixel = matches!(&self.node(input).op, Op::GlobalPool(pool) if pool.keep_dims);
-                    if !one_pixel {
+                    if !self.is_pixel(input) {
                         return self.flattened_features(id);
                     }
                     id = input;
                 }
                 _ => id = *node.inputs.first()?,
+            }
+        }
+    }
+
+    /// Whether a node's output is a map of one pixel whatever the size of the picture.
+    pub fn is_pixel(&self, mut id: NodeId) -> bool {
+        loop {
+            let node = self.node(id);
+            match &node.op {
+                Op::GlobalPool(pool) => return pool.keep_dims,
+                Op::ToMap => return true,
+                Op::Conv(conv)
+                    if conv.kernel != [1; 2] || matches!(conv.padding, Padding::Explicit(sides) if sides != [0; 4]) =>
+                {
+                    return false;
+                }
+                Op::Conv(_)
+                | Op::Dense(_)
+                | Op::Activation(_)
+                | Op::BatchNorm(_)
+                | Op::ScaleShift(_)
+                | Op::Dropout { .. } => match node.inputs.first() {
+                    Some(input) => id = *input,
+                    None => return false,
+                },
+                _ => return false,
             }
         }
     }

@@ -94,8 +94,8 @@ pub enum ClassifyError {
     Channels(usize),
     /// The scaling has constants for red, green and blue, and the network takes grey pictures.
     #[error(
-        "the network takes grey pictures, and the scaling `{0}` has constants for red, green and blue: give `tf`, \
-         `unit` or `none`"
+        "the network takes grey pictures, and the scaling `{0}` has constants for red, green and blue: convert the \
+         original again with `tf`, `unit` or `none`"
     )]
     Scaling(Scaling),
     /// The weights do not record how their pictures were resized.
@@ -469,7 +469,7 @@ mod tests {
         let mut coloured = network(1);
         coloured.spec.input.scaling = Scaling::Torch;
         let error = coloured.prepare_image(&picture).unwrap_err();
-        assert!(error.to_string().contains("give `tf`, `unit` or `none`"), "{error}");
+        assert!(error.to_string().contains("convert the original again"), "{error}");
 
         let error = network(4).prepare_image(&picture).unwrap_err();
         assert!(error.to_string().contains("takes pictures of 4 channels"), "{error}");

@@ -224,7 +224,7 @@ impl Description {
             source,
         })?;
         let channels = network.in_channels();
-        if scaling.is_per_colour() && channels != 3 {
+        if known.scaling.is_some_and(Scaling::is_per_colour) && channels != 3 {
             return Err(WeightsError::Scaling {
                 path: path.to_owned(),
                 scaling,

@@ -164,11 +164,11 @@ pub enum DataError {
         /// The data set.
         path: PathBuf,
         /// The split's folder.
-        folder: String,
+        folder: Box<str>,
         /// The folders with pictures in it.
         holds: Vec<String>,
         /// The folder of the training pictures.
-        training: String,
+        training: Box<str>,
         /// The training classes.
         classes: Vec<String>,
     },

@@ -159,9 +159,9 @@ impl Layout {
                 _ if is_foreign => {
                     return Err(DataError::NoCommonClass {
                         path: root.to_owned(),
-                        folder: name_of(root, &part.folder),
+                        folder: name_of(root, &part.folder).into(),
                         holds: inside,
-                        training: name_of(root, &training),
+                        training: name_of(root, &training).into(),
                         classes,
                     });
                 }

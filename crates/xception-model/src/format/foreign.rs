@@ -212,7 +212,7 @@ pub(super) fn shard(others: &str) -> Foreign {
     let pattern = others.escape_default();
     let load = if others.ends_with(".safetensors") {
         "weights.update(safetensors.torch.load_file(name))"
-    } else if others.ends_with(".h5") {
+    } else if Path::new(others).extension().is_some_and(|ending| ending == "h5") {
         return Foreign::new(
             "one of several files that hold the weights together",
             "Load them all with the library that wrote them, and save one file",

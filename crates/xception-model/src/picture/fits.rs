@@ -37,6 +37,7 @@ struct Header {
     is_misplaced: bool,
 }
 
+#[expect(clippy::float_cmp, reason = "a header states these numbers, nothing computes them")]
 pub(super) fn decode_fits(
     bytes: &[u8],
     options: &DecodeOptions,

@@ -178,9 +178,12 @@ impl Pixels {
                 canvas.of_places(&rows, &Palette::new(colours, false).ok_or_else(|| early(FORMAT))?)
             }
             Self::DeepGrey(is_big_endian) => {
-                let word = |&pair: &[u8; 2]| match is_big_endian {
-                    true => u16::from_be_bytes(pair),
-                    false => u16::from_le_bytes(pair),
+                let word = |&pair: &[u8; 2]| {
+                    if is_big_endian {
+                        u16::from_be_bytes(pair)
+                    } else {
+                        u16::from_le_bytes(pair)
+                    }
                 };
                 canvas.picture(rows.as_chunks().0.iter().map(word).collect(), DynamicImage::ImageLuma16)
             }

@@ -26,6 +26,7 @@ pub(super) fn is_spider(head: &[u8]) -> bool {
 }
 
 impl Header {
+    #[expect(clippy::float_cmp, reason = "whole numbers")]
     pub fn read(head: &[u8]) -> Option<Self> {
         [true, false].into_iter().find_map(|is_big_endian| {
             let mut numbers = [0.0; NUMBERS + 1];

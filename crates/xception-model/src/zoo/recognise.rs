@@ -230,10 +230,9 @@ impl Plain {
                 let name = file.graph.layer_of(file.output).name.clone();
                 return Err(GraphError::Layer {
                     layer: name,
-                    problem:
-                        "it is a softmax over one number, which is 1 for every picture; `--no-top` reads the network \
-                              before it"
-                            .into(),
+                    problem: "it is a softmax over one number, which is 1 for every picture; `--no-top` reads the \
+                              network before it"
+                        .into(),
                 });
             }
             (outputs, _) => outputs,
@@ -655,7 +654,7 @@ fn activates_last(graph: &mut Graph, output: NodeId) {
     let (Op::Flatten { .. }, Some(&input)) = (&graph.node(output).op, graph.node(output).inputs.first()) else {
         return;
     };
-    let is_alone = graph.readers()[input.0] == 1 && is_pixel(graph, input);
+    let is_alone = graph.readers()[input.0] == 1 && graph.is_pixel(input);
     if let (Op::Activation(activation), true) = (graph.node(input).op.clone(), is_alone) {
         let flatten = core::mem::replace(&mut graph.nodes[output.0].op, Op::Activation(activation));
         graph.nodes[input.0].op = flatten;
@@ -749,28 +748,6 @@ fn is_vector(graph: &Graph, mut id: NodeId) -> bool {
                 Some(input) => id = *input,
                 None => return false,
             },
-        }
-    }
-}
-
-/// Whether a node's output is a map of one pixel whatever the size of the picture.
-fn is_pixel(graph: &Graph, mut id: NodeId) -> bool {
-    loop {
-        let node = graph.node(id);
-        match &node.op {
-            Op::GlobalPool(pool) => return pool.keep_dims,
-            Op::ToMap => return true,
-            Op::Conv(conv) if conv.kernel != [1; 2] => return false,
-            Op::Conv(_)
-            | Op::Dense(_)
-            | Op::Activation(_)
-            | Op::BatchNorm(_)
-            | Op::ScaleShift(_)
-            | Op::Dropout { .. } => match node.inputs.first() {
-                Some(input) => id = *input,
-                None => return false,
-            },
-            _ => return false,
         }
     }
 }

@@ -247,8 +247,8 @@ const DICOM: &str = "python -c \"import pydicom; from PIL import Image; \
                      Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')\", \
                      after pip install pydicom pillow";
 
-const FITS: &str = "python -c \"from astropy.io import fits; from PIL import Image; \
-                    x = fits.getdata('FILE').astype(float); \
+const FITS: &str = "python -c \"import numpy; from astropy.io import fits; from PIL import Image; \
+                    x = numpy.nan_to_num(fits.getdata('FILE').astype(float)); \
                     Image.fromarray(((x - x.min()) / (x.max() - x.min()) * 255).astype('uint8')).save('FILE.png')\", \
                     after pip install astropy pillow";
 

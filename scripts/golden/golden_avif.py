@@ -8,15 +8,15 @@ libavif-bin) for the kinds of files that Pillow does not write.
 """
 
 import io
-import json
 import random
 import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import PIL
 from PIL import ExifTags, Image, ImageFilter, ImageOps
+
+from golden_folder import empty, write_manifest, write_ppm
 
 FOLDER = Path(__file__).resolve().parents[2] / "crates/xception-model/tests/golden/picture/avif"
 WIDTH, HEIGHT = 21, 13
@@ -136,25 +136,13 @@ def upright(data):
 
 
 def main():
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in FOLDER.iterdir():
-        path.unlink()
+    empty(FOLDER)
     for name, data in (files() | damaged()).items():
         (FOLDER / f"{name}.avif").write_bytes(data)
-        pictures = {"stored": read(data)}
+        write_ppm(FOLDER / f"{name}.stored.ppm", read(data))
         if not np.array_equal(upright(data), read(data)):
-            pictures["upright"] = upright(data)
-        for kind, array in pictures.items():
-            head = b"P6\n%d %d\n255\n" % (array.shape[1], array.shape[0])
-            (FOLDER / f"{name}.{kind}.ppm").write_bytes(head + array.tobytes())
-    manifest = {
-        "made_by": "scripts/golden/golden_avif.py",
-        "pillow": PIL.__version__,
-        "read": sorted(files()),
-        "damaged": sorted(damaged()),
-    }
-    (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    print(f"{len(list(FOLDER.iterdir()))} files, {sum(path.stat().st_size for path in FOLDER.iterdir())} bytes")
+            write_ppm(FOLDER / f"{name}.upright.ppm", upright(data))
+    write_manifest(FOLDER, "golden_avif", read=files(), damaged=damaged())
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ pub enum DataError {
         hint: String,
     },
 
-    /// The names of the folders are those of the parts of one set.
+    /// The folders are named as parts of one set (`images_part_1`).
     #[error(
         "{}: the names {} are those of the parts of one set of pictures, not of classes: make a folder for each class; \
          --class-folders top takes each of these folders for a class{hint}",

@@ -64,7 +64,7 @@ pub(super) fn decode_fits(
         16 => {
             let words = data.as_chunks().0.iter().map(|&pair| u16::from_be_bytes(pair));
             let has_negative = words.clone().any(|word| word >= 0x8000);
-            // Numbers without a sign begin at the lowest of those with one, and so do those that are scaled.
+            // Unsigned numbers are stored from -32768 on (BZERO), and so are scaled ones.
             if header.scale == [1.0, 32_768.0] || has_negative && header.scale != [1.0, 0.0] {
                 misread("16-bit FITS numbers that do not begin at 0 (BZERO)");
                 return canvas.picture(words.map(|word| word ^ 0x8000).collect(), DynamicImage::ImageLuma16);
@@ -110,7 +110,7 @@ pub(super) fn decode_fits(
 }
 
 impl Header {
-    /// Reads headers up to the first with a size, and those that follow it at once.
+    /// Reads headers up to the first that states a size, and the headers directly behind it.
     fn read(bytes: &[u8], options: &DecodeOptions) -> Result<Self, PictureError> {
         let mut lines = Lines::new();
         let mut in_header = false;
@@ -165,7 +165,7 @@ impl Header {
         };
         let extension = text(b"XTENSION");
         let is_gzip = extension == b"'BINTABLE'" && text(b"ZIMAGE") == b"T" && text(b"ZCMPTYPE") == b"'GZIP_1  '";
-        // Pillow takes the rows of a table for those of a picture.
+        // Pillow shows a table as a picture.
         if !is_gzip
             && [&b"'BINTABLE"[..], b"'TABLE", b"'A3DTABLE"]
                 .iter()

@@ -50,7 +50,7 @@ pub(super) fn decode_fli(bytes: &[u8], limits: &DecodeLimits) -> Result<DynamicI
     canvas.of_places(&frame_of(frame, &canvas)?, &palette)
 }
 
-/// The first part with colours, of those that are levels of grey without one.
+/// The colours of the first part that has some; without one, levels of grey.
 fn palette(bytes: &[u8]) -> Result<Palette, PictureError> {
     let mut colours: [_; 256] = std::array::from_fn(|level| [level as u8, level as u8, level as u8, 255]);
     let mut at = HEADER + FRAME_HEADER;

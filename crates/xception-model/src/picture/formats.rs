@@ -37,7 +37,7 @@ pub fn is_hidden(name: &OsStr) -> bool {
 
 /// Bytes of a file that [`FileKind::of`] looks at, at most: up to the mark of a Photo CD.
 pub const HEAD_BYTES: usize = PCD_AT + PCD.len();
-/// Bytes in which the other formats are told apart.
+/// Bytes of a file that tell all formats but Photo CD.
 const START_BYTES: usize = 512;
 
 /// What the first bytes of a file say it is.

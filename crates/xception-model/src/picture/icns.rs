@@ -90,7 +90,7 @@ pub(super) fn decode_icns<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<
     Ok(Icns { icon, sides })
 }
 
-/// Refuses an icon whose sides are not those of any kind in the file, or a whole part of them, as Pillow does.
+/// Refuses an icon unless a kind of icon in the file has its sides or a multiple of them, as Pillow does.
 pub(super) fn check_sides(sides: &[usize], (width, height): (u32, u32)) -> Result<(), PictureError> {
     let (width, height) = (width as usize, height as usize);
     let fits = |&side: &usize| side.checked_div(width).is_some_and(|scale| scale * height == side);

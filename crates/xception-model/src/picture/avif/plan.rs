@@ -154,7 +154,7 @@ fn check_sizes(meta: &Meta<'_>) -> Result<(), PictureError> {
     Ok(())
 }
 
-/// Transformations of the transparency have to be those of the colours, or absent.
+/// Refuses a transparency that is turned or mirrored, unless the colours are turned and mirrored alike.
 fn check_transforms(colours: &Properties<'_>, alpha: &Properties<'_>) -> Result<(), PictureError> {
     let of = |properties: &Properties<'_>| {
         (

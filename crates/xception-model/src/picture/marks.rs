@@ -60,7 +60,7 @@ pub(super) fn is_tga(head: &[u8]) -> bool {
         }
 }
 
-/// Whether a file begins with fields of IPTC, among them those that describe a picture.
+/// Whether a file begins with fields of IPTC, and one of the fields describes a picture.
 pub(super) fn is_iptc(head: &[u8]) -> bool {
     let mut rest = head;
     let mut has_picture = false;

@@ -1,6 +1,6 @@
-//! PNM, TGA, PCX, SGI, Sun raster, PSD, ICO, CUR, ICNS, DIB, QOI, XBM and XPM files against Pillow, bit for bit, and
-//! those of FITS, FLI, DCX, IM, MSP, PCD, SPIDER, PIXAR, XV, GIMP's brushes, IM Tools and `McIDAS`. The files
-//! come from `scripts/golden/golden_rare_formats.py`.
+//! The rarer formats against Pillow, bit for bit: PNM, TGA, PCX, SGI, Sun raster, PSD, ICO, CUR, ICNS, DIB, QOI, XBM,
+//! XPM, FITS, FLI, DCX, IM, MSP, PCD, SPIDER, PIXAR, XV thumbnails, GIMP brushes, IM Tools and `McIDAS`.
+//! `scripts/golden/golden_rare_formats.py` writes the files.
 
 use std::collections::BTreeMap;
 

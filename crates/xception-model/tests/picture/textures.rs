@@ -39,7 +39,7 @@ const AS_PILLOW: Reading = Reading {
     truncated: TruncatedMode::Refuse,
 };
 
-/// The files whose pixels are not those that Pillow makes, whose names end so, or that bring a warning.
+/// The files that bring a warning, or whose pixels differ from Pillow's, which are in the file with this ending.
 fn differences(names: &[String], reading: Reading, ending: &str) -> Vec<String> {
     let differs = |name: &&String| {
         let found = decode_with_warnings(&file(name), reading).unwrap_or_else(|error| panic!("{name}: {error}"));
